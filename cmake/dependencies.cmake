@@ -1,0 +1,21 @@
+# Everything comes from Debian packages; tools/install lists them with reasons.
+
+find_package(Threads REQUIRED)
+find_package(Protobuf REQUIRED)  # Debian ships no config file for it
+find_package(absl CONFIG REQUIRED)
+find_package(gRPC CONFIG REQUIRED)
+find_package(yaml-cpp CONFIG REQUIRED)
+find_package(prometheus-cpp CONFIG REQUIRED)
+find_package(civetweb CONFIG REQUIRED)
+find_package(spdlog CONFIG REQUIRED)
+find_package(nlohmann_json CONFIG REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(SQLite3 REQUIRED)
+if(BUILD_TESTING)
+  find_package(GTest CONFIG REQUIRED)
+endif()
+
+find_program(SLUICE_GRPC_CPP_PLUGIN grpc_cpp_plugin REQUIRED)
+# Of the package grpc-proto.
+find_path(SLUICE_GRPC_PROTO_DIR grpc/health/v1/health.proto
+          PATHS /usr/share/grpc-proto REQUIRED)

@@ -1,0 +1,80 @@
+// Start here: what happens to an arrival that finds its queue full.
+//
+// A policy is a pure function: it sees the arrival and the state of the pool,
+// and says what to do. It holds no state, takes no lock and reads no clock, so
+// one object serves all threads. A new one is a file beside this one and a line
+// in registry.cc.
+
+#ifndef SLUICE_POLICIES_ADMISSION_POLICY_H_
+#define SLUICE_POLICIES_ADMISSION_POLICY_H_
+
+#include <chrono>
+#include <cstddef>
+#include <string_view>
+
+namespace sluice {
+
+// Deadlines and waits run on the monotonic clock.
+using Duration = std::chrono::steady_clock::duration;
+using TimePoint = std::chrono::steady_clock::time_point;
+
+// "No deadline".
+inline constexpr TimePoint kForever = TimePoint::max();
+
+// Why an arrival was not let in. Callers read it in ErrorInfo.reason, operators
+// in the label `reason`.
+enum class RefusalReason {
+  kQueueFull,        // the policy does not wait
+  kWaitOver,         // it waited as long as the policy lets it
+  kWaitingRoomFull,  // it would have waited, but too many do already
+  kDraining,         // the server is shutting down
+};
+inline constexpr std::size_t kRefusalReasons = 4;
+
+// In upper snake case, e.g. "QUEUE_FULL".
+std::string_view RefusalReasonName(RefusalReason reason);
+
+struct Arrival {
+  TimePoint now;
+  TimePoint deadline = kForever;  // the caller's own
+  std::size_t bytes = 0;
+};
+
+// The pool as an arrival finds it.
+struct PoolView {
+  std::size_t depth = 0;  // submissions in the queue
+  std::size_t capacity = 0;
+  std::size_t held_bytes = 0;  // of those in the queue or in work
+  std::size_t capacity_bytes = 0;
+  std::size_t waiting = 0;  // arrivals parked before this one
+  std::size_t waiting_max = 0;
+  double drained_per_second = 0;  // measured; 0 where nothing was yet
+};
+
+struct Verdict {
+  enum class Kind { kPark, kRefuse, kDrop };
+
+  // Wait for room, at most until `until`; kForever leaves it to the caller's
+  // deadline, which ends every wait.
+  static Verdict ParkUntil(TimePoint until) { return {Kind::kPark, until}; }
+  // Answer at once that there is no room.
+  static Verdict Refuse() { return {Kind::kRefuse, {}}; }
+  // Answer at once that it is not kept.
+  static Verdict Drop() { return {Kind::kDrop, {}}; }
+
+  Kind kind;
+  TimePoint until;  // of kPark
+};
+
+class AdmissionPolicy {
+ public:
+  virtual ~AdmissionPolicy() = default;
+
+  // Asked only when there is no room for the arrival.
+  virtual Verdict OnFull(const Arrival& arrival,
+                         const PoolView& pool) const = 0;
+};
+
+}  // namespace sluice
+
+#endif  // SLUICE_POLICIES_ADMISSION_POLICY_H_

@@ -1,0 +1,55 @@
+#include "policies/registry.h"
+
+#include <algorithm>
+
+#include "policies/block.h"
+#include "policies/drop.h"
+#include "policies/fail_fast.h"
+#include "policies/timed_wait.h"
+
+namespace sluice {
+namespace {
+
+using Policy = std::unique_ptr<const AdmissionPolicy>;
+
+template <typename P>
+Policy Make(const PolicyOptions&) {
+  return std::make_unique<P>();
+}
+
+Policy MakeTimedWait(const PolicyOptions& options) {
+  return std::make_unique<TimedWaitPolicy>(options.max_wait);
+}
+
+constexpr PolicyKind kKinds[] = {
+    {"block", /*takes_max_wait=*/false, /*loses=*/false, Make<BlockPolicy>},
+    {"drop", /*takes_max_wait=*/false, /*loses=*/true, Make<DropPolicy>},
+    {"fail_fast", /*takes_max_wait=*/false, /*loses=*/false,
+     Make<FailFastPolicy>},
+    {"timed_wait", /*takes_max_wait=*/true, /*loses=*/false, MakeTimedWait},
+};
+
+}  // namespace
+
+std::string_view RefusalReasonName(RefusalReason reason) {
+  switch (reason) {
+    case RefusalReason::kQueueFull:
+      return "QUEUE_FULL";
+    case RefusalReason::kWaitOver:
+      return "WAIT_OVER";
+    case RefusalReason::kWaitingRoomFull:
+      return "WAITING_ROOM_FULL";
+    case RefusalReason::kDraining:
+      return "DRAINING";
+  }
+  return "";
+}
+
+std::span<const PolicyKind> PolicyKinds() { return kKinds; }
+
+const PolicyKind* FindPolicyKind(std::string_view name) {
+  const auto* kind = std::ranges::find(kKinds, name, &PolicyKind::name);
+  return kind == std::end(kKinds) ? nullptr : kind;
+}
+
+}  // namespace sluice

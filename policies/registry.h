@@ -1,0 +1,34 @@
+// The policies by the names that the configuration uses.
+
+#ifndef SLUICE_POLICIES_REGISTRY_H_
+#define SLUICE_POLICIES_REGISTRY_H_
+
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "policies/admission_policy.h"
+
+namespace sluice {
+
+// What the configuration may give a policy beside its name.
+struct PolicyOptions {
+  Duration max_wait{};  // more than 0 if, and only if, takes_max_wait
+};
+
+struct PolicyKind {
+  std::string_view name;
+  bool takes_max_wait;  // needs `max_wait`, which is an error elsewhere
+  bool loses;           // may answer OK and keep nothing
+  std::unique_ptr<const AdmissionPolicy> (*make)(const PolicyOptions&);
+};
+
+// All kinds, by name in alphabetical order.
+std::span<const PolicyKind> PolicyKinds();
+
+// Null where no kind has that name.
+const PolicyKind* FindPolicyKind(std::string_view name);
+
+}  // namespace sluice
+
+#endif  // SLUICE_POLICIES_REGISTRY_H_

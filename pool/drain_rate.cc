@@ -1,0 +1,26 @@
+#include "pool/drain_rate.h"
+
+#include <chrono>
+#include <cmath>
+
+namespace sluice {
+namespace {
+
+// Work that was done this long ago counts 1/e of what it did.
+constexpr double kMemorySeconds = 2;
+
+}  // namespace
+
+void DrainRate::Record(std::size_t count, TimePoint now) {
+  const double elapsed = std::chrono::duration<double>(now - since_).count();
+  since_ = now;
+  const double kept = std::exp(-elapsed / kMemorySeconds);
+  tasks_ = tasks_ * kept + static_cast<double>(count);
+  seconds_ = seconds_ * kept + elapsed;
+}
+
+double DrainRate::per_second() const {
+  return seconds_ > 0 ? tasks_ / seconds_ : 0;
+}
+
+}  // namespace sluice

@@ -1,0 +1,31 @@
+// How fast a pool gets work done while it has work: an average over about the
+// last seconds, in which older work counts exponentially less.
+
+#ifndef SLUICE_POOL_DRAIN_RATE_H_
+#define SLUICE_POOL_DRAIN_RATE_H_
+
+#include <cstddef>
+
+#include "policies/admission_policy.h"
+
+namespace sluice {
+
+class DrainRate {
+ public:
+  // Work is there from now on: the time before does not count.
+  void Begin(TimePoint now) { since_ = now; }
+  // `count` tasks are done; the time since the last event was spent on them.
+  void Record(std::size_t count, TimePoint now);
+
+  // Tasks a second; 0 where none was done yet.
+  double per_second() const;
+
+ private:
+  TimePoint since_{};
+  double tasks_ = 0;
+  double seconds_ = 0;
+};
+
+}  // namespace sluice
+
+#endif  // SLUICE_POOL_DRAIN_RATE_H_
