@@ -1,0 +1,236 @@
+#include "forms/answers.h"
+
+#include <algorithm>
+#include <cstddef>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "forms/utf8.h"
+
+namespace sluice {
+namespace {
+
+using v1::QuestionnaireResponse;
+
+bool NeedsEscape(char c) {
+  return c == '"' || c == '\\' || static_cast<unsigned char>(c) < 0x20;
+}
+
+// How much of `text` can stand in a JSON string as it is.
+std::size_t PlainPrefix(std::string_view text) {
+  std::size_t size = 0;
+  while (size < text.size() && !NeedsEscape(text[size])) {
+    const std::size_t character = Utf8CharacterSize(text.substr(size));
+    if (character == 0) break;
+    size += character;
+  }
+  return size;
+}
+
+void AppendString(std::string_view text, std::string& out) {
+  out += '"';
+  while (true) {
+    const std::size_t plain = PlainPrefix(text);
+    out += text.substr(0, plain);
+    text.remove_prefix(plain);
+    if (text.empty()) break;
+    const char c = text.front();
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (NeedsEscape(c)) {
+      absl::StrAppend(&out, "\\u", absl::Hex(c, absl::kZeroPad4));
+    } else {
+      out += "\\ufffd";
+    }
+    text.remove_prefix(1);
+  }
+  out += '"';
+}
+
+// Writes one row: the members in the order of the calls, without empty ones.
+class Row {
+ public:
+  Row(std::string_view link_id, std::string_view type, std::string& out)
+      : out_(out) {
+    if (out_.back() == '}') out_ += ',';
+    out_ += '{';
+    Member("link_id", link_id);
+    Member("type", type);
+  }
+  ~Row() { out_ += '}'; }
+  Row(const Row&) = delete;
+  Row& operator=(const Row&) = delete;
+
+  void Member(std::string_view name, std::string_view value) {
+    if (value.empty()) return;
+    Name(name);
+    AppendString(value, out_);
+  }
+
+  void Value(std::string_view value) { Member("value", value); }
+
+  // A JSON number, or true or false.
+  void BareValue(absl::AlphaNum value) {
+    Name("value");
+    absl::StrAppend(&out_, value);
+  }
+
+ private:
+  void Name(std::string_view name) {
+    if (out_.back() != '{') out_ += ',';
+    out_ += '"';
+    out_ += name;
+    out_ += "\":";
+  }
+
+  std::string& out_;
+};
+
+std::string_view FirstOf(std::string_view preferred, std::string_view other) {
+  return preferred.empty() ? other : preferred;
+}
+
+void AppendValue(std::string_view link_id,
+                 const QuestionnaireResponse::Answer& answer,
+                 std::string& out) {
+  using Answer = QuestionnaireResponse::Answer;
+  switch (answer.value_case()) {
+    case Answer::kBoolean:
+      Row(link_id, "boolean", out)
+          .BareValue(answer.boolean() ? "true" : "false");
+      break;
+    case Answer::kDecimal:
+      Row(link_id, "decimal", out).Value(answer.decimal());
+      break;
+    case Answer::kInteger:
+      Row(link_id, "integer", out).BareValue(answer.integer());
+      break;
+    case Answer::kDate:
+      Row(link_id, "date", out).Value(answer.date());
+      break;
+    case Answer::kDateTime:
+      Row(link_id, "date_time", out).Value(answer.date_time());
+      break;
+    case Answer::kTime:
+      Row(link_id, "time", out).Value(answer.time());
+      break;
+    case Answer::kString:
+      Row(link_id, "string", out).Value(answer.string());
+      break;
+    case Answer::kUri:
+      Row(link_id, "uri", out).Value(answer.uri());
+      break;
+    case Answer::kCoding: {
+      const v1::Coding& coding = answer.coding();
+      Row row(link_id, "coding", out);
+      row.Value(FirstOf(coding.code(), coding.display()));
+      row.Member("display", coding.display());
+      row.Member("system", coding.system());
+      break;
+    }
+    case Answer::kQuantity: {
+      const v1::Quantity& quantity = answer.quantity();
+      Row row(link_id, "quantity", out);
+      row.Value(quantity.value());
+      row.Member("comparator", quantity.comparator());
+      row.Member("unit", FirstOf(quantity.unit(), quantity.code()));
+      break;
+    }
+    case Answer::kAttachment: {
+      const v1::Attachment& attachment = answer.attachment();
+      Row(link_id, "attachment", out)
+          .Value(FirstOf(attachment.url(), attachment.title()));
+      break;
+    }
+    case Answer::kReference: {
+      const v1::Reference& reference = answer.reference();
+      Row row(link_id, "reference", out);
+      row.Value(FirstOf(reference.reference(), reference.display()));
+      row.Member("display", reference.display());
+      break;
+    }
+    case Answer::VALUE_NOT_SET:
+      break;
+  }
+}
+
+void AppendItem(const QuestionnaireResponse::Item& item, std::string& out) {
+  for (const auto& answer : item.answer()) {
+    AppendValue(item.link_id(), answer, out);
+    for (const auto& child : answer.item()) AppendItem(child, out);
+  }
+  for (const auto& child : item.item()) AppendItem(child, out);
+}
+
+// Whether `text` begins with the pattern, in which a 0 stands for any digit.
+bool BeginsWith(std::string_view text, std::string_view pattern) {
+  return text.size() >= pattern.size() &&
+         std::equal(pattern.begin(), pattern.end(), text.begin(),
+                    [](char expected, char actual) {
+                      return expected == '0'
+                                 ? absl::ascii_isdigit(
+                                       static_cast<unsigned char>(actual))
+                                 : expected == actual;
+                    });
+}
+
+bool IsOffset(std::string_view text) {
+  if (text == "Z") return true;
+  if (!BeginsWith(text, "+00:00") && !BeginsWith(text, "-00:00")) return false;
+  return text.size() == 6 && text.substr(1) <= "14:00" && text[4] <= '5';
+}
+
+// The grammar of a FHIR dateTime with time and offset.
+bool IsInstant(std::string_view text) {
+  constexpr std::string_view kSeconds = "0000-00-00T00:00:00";
+  if (!BeginsWith(text, kSeconds) || text.substr(0, 4) == "0000") return false;
+  text.remove_prefix(kSeconds.size());
+  if (BeginsWith(text, ".0")) {
+    text.remove_prefix(1);
+    while (BeginsWith(text, "0")) text.remove_prefix(1);
+  }
+  return IsOffset(text);
+}
+
+}  // namespace
+
+std::string AnswersJson(const QuestionnaireResponse& response) {
+  std::string out = "[";
+  for (const auto& item : response.item()) AppendItem(item, out);
+  out += ']';
+  return out;
+}
+
+std::string_view StatusCode(QuestionnaireResponse::Status status) {
+  switch (status) {
+    case QuestionnaireResponse::IN_PROGRESS:
+      return "in-progress";
+    case QuestionnaireResponse::COMPLETED:
+      return "completed";
+    case QuestionnaireResponse::AMENDED:
+      return "amended";
+    case QuestionnaireResponse::ENTERED_IN_ERROR:
+      return "entered-in-error";
+    case QuestionnaireResponse::STOPPED:
+      return "stopped";
+    default:
+      return "";
+  }
+}
+
+std::optional<absl::Time> ParseInstant(std::string_view date_time) {
+  // The library takes more than FHIR does (spaces, "infinite-future", years of
+  // any length), and knows the calendar.
+  if (!IsInstant(date_time)) return std::nullopt;
+  absl::Time time;
+  std::string ignored_error;
+  if (!absl::ParseTime(absl::RFC3339_full,
+                       absl::string_view(date_time.data(), date_time.size()),
+                       &time, &ignored_error)) {
+    return std::nullopt;
+  }
+  return time;
+}
+
+}  // namespace sluice

@@ -1,0 +1,54 @@
+// UTF-8 as Unicode defines it: no overlong forms, no surrogates, nothing above
+// U+10FFFF. (The Unicode Standard, table 3-7.)
+
+#ifndef SLUICE_FORMS_UTF8_H_
+#define SLUICE_FORMS_UTF8_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+namespace sluice {
+namespace utf8_internal {
+
+template <typename Word>
+Word Load(const char* at) {
+  Word word;
+  std::memcpy(&word, at, sizeof(word));
+  return word;
+}
+
+bool IsValidInAnyScript(std::string_view text);
+
+}  // namespace utf8_internal
+
+// Eight bytes at a time. The last load overlaps the one before it, which spares
+// a loop over the bytes that remain.
+inline bool IsAscii(std::string_view text) {
+  using utf8_internal::Load;
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  std::uint64_t bits = 0;
+  if (text.size() >= 8) {
+    for (; end - at > 8; at += 8) bits |= Load<std::uint64_t>(at);
+    bits |= Load<std::uint64_t>(end - 8);
+  } else if (text.size() >= 4) {
+    bits = Load<std::uint32_t>(at) | Load<std::uint32_t>(end - 4);
+  } else {
+    for (; at != end; ++at) bits |= static_cast<std::uint8_t>(*at);
+  }
+  return (bits & 0x8080808080808080) == 0;
+}
+
+inline bool IsValidUtf8(std::string_view text) {
+  return IsAscii(text) || utf8_internal::IsValidInAnyScript(text);
+}
+
+// Bytes of the character that `text` begins with, or 0 where it begins with
+// none. `text` must not be empty.
+std::size_t Utf8CharacterSize(std::string_view text);
+
+}  // namespace sluice
+
+#endif  // SLUICE_FORMS_UTF8_H_

@@ -1,0 +1,576 @@
+#include "forms/wire_check.h"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <limits>
+#include <utility>
+
+#include "absl/base/attributes.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "forms/utf8.h"
+#include "google/protobuf/io/coded_stream.h"
+
+namespace sluice {
+namespace {
+
+using google::protobuf::Descriptor;
+using google::protobuf::FieldDescriptor;
+
+enum WireType : std::uint32_t {
+  kWireVarint = 0,
+  kWireFixed64 = 1,
+  kWireLengthDelimited = 2,
+  kWireStartGroup = 3,
+  kWireEndGroup = 4,
+  kWireFixed32 = 5,
+};
+
+constexpr std::uint32_t TagOf(std::uint32_t number, std::uint32_t wire_type) {
+  return number << 3 | wire_type;
+}
+constexpr std::uint32_t NumberOf(std::uint32_t tag) { return tag >> 3; }
+constexpr WireType WireTypeOf(std::uint32_t tag) { return WireType{tag & 7}; }
+
+// --- Reading: each function moves `at` past what it read, or returns false.
+
+struct Input {
+  const char* at;
+  const char* end;
+};
+
+std::string_view AsView(Input in) {
+  return {in.at, static_cast<std::size_t>(in.end - in.at)};
+}
+
+// As protobuf's parser, takes up to `bytes_max` and ignores what overflows.
+ABSL_ATTRIBUTE_NOINLINE bool ReadLongVarint(Input& in, int bytes_max,
+                                            std::uint64_t& value) {
+  value = 0;
+  for (int i = 0; i < bytes_max && in.at != in.end; ++i) {
+    const auto byte = static_cast<std::uint8_t>(*in.at++);
+    value |= std::uint64_t{byte & 0x7Fu} << (7 * i);
+    if (byte < 0x80) return true;
+  }
+  return false;
+}
+
+// Nearly all tags and lengths have one byte. The long way works on copies, so
+// that the caller's position can stay in a register.
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool ReadVarint(Input& in, int bytes_max,
+                                                    std::uint64_t& value) {
+  if (in.at != in.end && static_cast<std::uint8_t>(*in.at) < 0x80) {
+    value = static_cast<std::uint8_t>(*in.at++);
+    return true;
+  }
+  Input rest = in;
+  std::uint64_t long_value;
+  const bool read = ReadLongVarint(rest, bytes_max, long_value);
+  in = rest;
+  value = long_value;
+  return read;
+}
+
+bool SkipVarint(Input& in) {
+  std::uint64_t ignored;
+  return ReadVarint(in, 10, ignored);
+}
+
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool ReadTag(Input& in,
+                                                 std::uint32_t& tag) {
+  std::uint64_t value;
+  if (!ReadVarint(in, 5, value) ||
+      value > std::numeric_limits<std::uint32_t>::max()) {
+    return false;
+  }
+  tag = static_cast<std::uint32_t>(value);
+  return true;
+}
+
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool Skip(Input& in, std::size_t bytes) {
+  if (static_cast<std::size_t>(in.end - in.at) < bytes) return false;
+  in.at += bytes;
+  return true;
+}
+
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool ReadLengthDelimited(Input& in,
+                                                             Input& content) {
+  std::uint64_t size;
+  if (!ReadVarint(in, 5, size)) return false;
+  content.at = in.at;
+  if (!Skip(in, size)) return false;
+  content.end = in.at;
+  return true;
+}
+
+// Skips to the end of a group whose first tag has been read.
+bool SkipGroup(Input& in);
+
+// `content` is set for a length-delimited field.
+bool SkipField(Input& in, std::uint32_t tag, Input& content) {
+  switch (WireTypeOf(tag)) {
+    case kWireVarint:
+      return SkipVarint(in);
+    case kWireFixed64:
+      return Skip(in, 8);
+    case kWireLengthDelimited:
+      return ReadLengthDelimited(in, content);
+    case kWireStartGroup:
+      return SkipGroup(in);
+    case kWireEndGroup:
+      return false;
+    case kWireFixed32:
+      return Skip(in, 4);
+  }
+  return false;
+}
+
+bool SkipGroup(Input& in) {
+  for (std::size_t open = 1; open > 0;) {
+    std::uint32_t tag;
+    Input ignored;
+    if (!ReadTag(in, tag)) return false;
+    if (WireTypeOf(tag) == kWireStartGroup) {
+      ++open;
+    } else if (WireTypeOf(tag) == kWireEndGroup) {
+      --open;
+    } else if (!SkipField(in, tag, ignored)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// Calls `use(tag, content)` for each field of the outermost level, with no
+// content for one that is not length-delimited, up to the first malformed one.
+template <typename Use>
+void ForEachField(std::string_view message, Use use) {
+  Input in{message.data(), message.data() + message.size()};
+  while (in.at != in.end) {
+    std::uint32_t tag;
+    Input content{in.at, in.at};
+    if (!ReadTag(in, tag) || !SkipField(in, tag, content)) return;
+    use(tag, AsView(content));
+  }
+}
+
+// --- What may stand in a message.
+
+// What to do with a field of a certain tag.
+enum class Rule : std::uint8_t {
+  kBadTag,
+  kWrongType,
+  kVarint,
+  kFixed32,
+  kFixed64,
+  kString,
+  kBytes,
+  kPackedVarint,
+  kPackedFixed32,
+  kPackedFixed64,
+  kMessage,
+  kGroup,
+  kEndGroup,
+};
+
+struct Entry {
+  Rule rule = Rule::kBadTag;
+  std::uint16_t child = 0;  // of a message: its place among the children
+};
+
+Rule RuleForUnknown(std::uint32_t tag) {
+  if (NumberOf(tag) == 0) return Rule::kBadTag;
+  switch (WireTypeOf(tag)) {
+    case kWireVarint:
+      return Rule::kVarint;
+    case kWireFixed64:
+      return Rule::kFixed64;
+    case kWireLengthDelimited:
+      return Rule::kBytes;
+    case kWireStartGroup:
+      return Rule::kGroup;
+    case kWireEndGroup:
+      return Rule::kEndGroup;
+    case kWireFixed32:
+      return Rule::kFixed32;
+  }
+  return Rule::kBadTag;
+}
+
+Rule RuleFor(FieldDescriptor::Type type) {
+  switch (type) {
+    case FieldDescriptor::TYPE_DOUBLE:
+    case FieldDescriptor::TYPE_FIXED64:
+    case FieldDescriptor::TYPE_SFIXED64:
+      return Rule::kFixed64;
+    case FieldDescriptor::TYPE_FLOAT:
+    case FieldDescriptor::TYPE_FIXED32:
+    case FieldDescriptor::TYPE_SFIXED32:
+      return Rule::kFixed32;
+    case FieldDescriptor::TYPE_STRING:
+      return Rule::kString;
+    case FieldDescriptor::TYPE_BYTES:
+      return Rule::kBytes;
+    case FieldDescriptor::TYPE_MESSAGE:
+      return Rule::kMessage;
+    default:
+      return Rule::kVarint;
+  }
+}
+
+WireType WireTypeFor(Rule rule) {
+  switch (rule) {
+    case Rule::kVarint:
+      return kWireVarint;
+    case Rule::kFixed32:
+      return kWireFixed32;
+    case Rule::kFixed64:
+      return kWireFixed64;
+    default:
+      return kWireLengthDelimited;
+  }
+}
+
+Rule PackedRuleFor(Rule rule) {
+  switch (rule) {
+    case Rule::kFixed32:
+      return Rule::kPackedFixed32;
+    case Rule::kFixed64:
+      return Rule::kPackedFixed64;
+    default:
+      return Rule::kPackedVarint;
+  }
+}
+
+}  // namespace
+
+// The fields of one message type. Tags of one byte, which are those of the
+// numbers 1 to 15, are looked up in an array.
+struct WireSchema {
+  const Descriptor* type;
+  std::array<Entry, 128> by_tag;
+  absl::flat_hash_map<std::uint32_t, Entry> by_wide_tag;
+  std::vector<const WireSchema*> children;
+
+  Entry& At(std::uint32_t tag) {
+    return tag < by_tag.size() ? by_tag[tag] : by_wide_tag[tag];
+  }
+
+  Entry Find(std::uint32_t tag) const {
+    if (tag < by_tag.size()) return by_tag[tag];
+    const auto found = by_wide_tag.find(tag);
+    if (found != by_wide_tag.end()) return found->second;
+    return Entry{RuleForUnknown(tag)};
+  }
+};
+
+namespace {
+
+std::unique_ptr<WireSchema> SchemaWithoutFields(const Descriptor* type) {
+  auto schema = std::make_unique<WireSchema>();
+  schema->type = type;
+  for (std::uint32_t tag = 0; tag < schema->by_tag.size(); ++tag) {
+    schema->by_tag[tag].rule = RuleForUnknown(tag);
+  }
+  return schema;
+}
+
+void AddField(const FieldDescriptor& field, WireSchema& schema) {
+  const auto number = static_cast<std::uint32_t>(field.number());
+  for (const WireType wrong : {kWireVarint, kWireFixed64, kWireLengthDelimited,
+                               kWireStartGroup, kWireFixed32}) {
+    schema.At(TagOf(number, wrong)).rule = Rule::kWrongType;
+  }
+  const Rule rule = RuleFor(field.type());
+  if (field.is_packable()) {
+    schema.At(TagOf(number, kWireLengthDelimited)).rule = PackedRuleFor(rule);
+  }
+  schema.At(TagOf(number, WireTypeFor(rule))).rule = rule;
+}
+
+// In a group everything is unknown.
+const WireSchema& GroupSchema() {
+  static const WireSchema* const schema =
+      SchemaWithoutFields(nullptr).release();
+  return *schema;
+}
+
+// The schemas of `root` and of all messages within it, `root` first.
+std::vector<std::unique_ptr<const WireSchema>> BuildSchemas(
+    const Descriptor* root, int unread_field) {
+  std::vector<std::unique_ptr<WireSchema>> schemas;
+  absl::flat_hash_map<const Descriptor*, const WireSchema*> known;
+  const auto schema_of = [&](const Descriptor* type) {
+    const WireSchema*& schema = known[type];
+    if (schema == nullptr) {
+      schemas.push_back(SchemaWithoutFields(type));
+      schema = schemas.back().get();
+    }
+    return schema;
+  };
+
+  // Not among the known ones: deeper down, the type has no unread field.
+  schemas.push_back(SchemaWithoutFields(root));
+  for (std::size_t next = 0; next < schemas.size(); ++next) {
+    WireSchema& schema = *schemas[next];
+    for (int i = 0; i < schema.type->field_count(); ++i) {
+      const FieldDescriptor& field = *schema.type->field(i);
+      AddField(field, schema);
+      if (field.message_type() == nullptr) continue;
+      Entry& entry = schema.At(TagOf(static_cast<std::uint32_t>(field.number()),
+                                     kWireLengthDelimited));
+      if (next == 0 && field.number() == unread_field) {
+        entry.rule = Rule::kBytes;
+        continue;
+      }
+      entry.child = static_cast<std::uint16_t>(schema.children.size());
+      schema.children.push_back(schema_of(field.message_type()));
+    }
+  }
+  return {std::make_move_iterator(schemas.begin()),
+          std::make_move_iterator(schemas.end())};
+}
+
+// --- Walking.
+
+enum class Problem {
+  kNone,
+  kMalformedTag,
+  kMalformedVarint,
+  kWrongType,
+  kCutOff,
+  kUnevenPack,
+  kInvalidUtf8,
+  kTooDeep,
+  kNoGroupBegin,
+  kNoGroupEnd,
+};
+
+std::string Describe(Problem problem, int max_depth) {
+  switch (problem) {
+    case Problem::kNone:
+      break;
+    case Problem::kMalformedTag:
+      return "malformed field tag";
+    case Problem::kMalformedVarint:
+      return "malformed varint";
+    case Problem::kWrongType:
+      return "wrong wire type";
+    case Problem::kCutOff:
+      return "cut off";
+    case Problem::kUnevenPack:
+      return "not a whole number of packed values";
+    case Problem::kInvalidUtf8:
+      return "not valid UTF-8";
+    case Problem::kTooDeep:
+      return absl::StrCat("nested deeper than ", max_depth, " messages");
+    case Problem::kNoGroupBegin:
+      return "end of a group that did not begin";
+    case Problem::kNoGroupEnd:
+      return "group without an end";
+  }
+  return "";
+}
+
+Problem CheckPackedVarints(Input in) {
+  while (in.at != in.end) {
+    if (!SkipVarint(in)) return Problem::kMalformedVarint;
+  }
+  return Problem::kNone;
+}
+
+bool IsWholePack(Rule rule, Input content) {
+  const std::size_t value_bytes = rule == Rule::kPackedFixed32 ? 4 : 8;
+  return AsView(content).size() % value_bytes == 0;
+}
+
+// Where a field begins, for the path to it.
+struct Place {
+  const WireSchema& schema;
+  const char* message_begin;
+  const char* field_begin;
+  std::uint32_t tag;
+};
+
+// Such as item[2]; empty for what has no name: an unknown field, or a field
+// whose tag is wrong.
+std::string NameOf(const Place& place) {
+  if (place.schema.type == nullptr) return "";
+  const FieldDescriptor* field = place.schema.type->FindFieldByNumber(
+      static_cast<int>(NumberOf(place.tag)));
+  if (field == nullptr) return "";
+  if (!field->is_repeated() || field->is_packable()) return field->name();
+  int index = 0;
+  ForEachField(AsView({place.message_begin, place.field_begin}),
+               [&](std::uint32_t tag, std::string_view) {
+                 if (tag == place.tag) ++index;
+               });
+  return absl::StrCat(field->name(), "[", index, "]");
+}
+
+// One pass over a message. The path to what is wrong is put together on the way
+// out, and its indices are counted only then, so a good message pays nothing
+// for them.
+class Walk {
+ public:
+  explicit Walk(int max_depth) : max_depth_(max_depth) {}
+
+  // Checks the fields of a message, or of the unknown group that began with
+  // the tag `group`. Returns where it ends, or null where something is wrong.
+  const char* Fields(const WireSchema& schema, Input in, std::uint32_t group,
+                     int depth);
+
+  Violation TakeViolation() { return std::move(violation_); }
+
+ private:
+  ABSL_ATTRIBUTE_NOINLINE const char* Fail(const Place& place,
+                                           Problem problem) {
+    violation_.description = Describe(problem, max_depth_);
+    return FailWithin(place);
+  }
+
+  ABSL_ATTRIBUTE_NOINLINE const char* FailWithin(const Place& place) {
+    const std::string name = NameOf(place);
+    const bool dot = !name.empty() && !violation_.field.empty();
+    violation_.field = absl::StrCat(name, dot ? "." : "", violation_.field);
+    return nullptr;
+  }
+
+  const int max_depth_;
+  Violation violation_;
+};
+
+const char* Walk::Fields(const WireSchema& schema, Input in,
+                         std::uint32_t group, int depth) {
+  const char* const begin = in.at;
+  while (in.at != in.end) {
+    const char* const field_begin = in.at;
+    std::uint32_t tag = 0;
+    const auto place = [&] { return Place{schema, begin, field_begin, tag}; };
+    if (!ReadTag(in, tag)) return Fail(place(), Problem::kMalformedTag);
+
+    const Entry entry = schema.Find(tag);
+    Problem problem = Problem::kNone;
+    Input content;
+    switch (entry.rule) {
+      case Rule::kBadTag:
+        problem = Problem::kMalformedTag;
+        break;
+      case Rule::kWrongType:
+        problem = Problem::kWrongType;
+        break;
+      case Rule::kVarint:
+        if (!SkipVarint(in)) problem = Problem::kMalformedVarint;
+        break;
+      case Rule::kFixed32:
+        if (!Skip(in, 4)) problem = Problem::kCutOff;
+        break;
+      case Rule::kFixed64:
+        if (!Skip(in, 8)) problem = Problem::kCutOff;
+        break;
+      case Rule::kEndGroup:
+        if (group != 0 && NumberOf(tag) == NumberOf(group)) return in.at;
+        problem = Problem::kNoGroupBegin;
+        break;
+      case Rule::kGroup:
+        if (depth == max_depth_) {
+          problem = Problem::kTooDeep;
+          break;
+        }
+        in.at = Fields(GroupSchema(), in, tag, depth + 1);
+        if (in.at == nullptr) return FailWithin(place());
+        break;
+      case Rule::kMessage:
+        if (!ReadLengthDelimited(in, content)) {
+          problem = Problem::kCutOff;
+        } else if (depth == max_depth_) {
+          problem = Problem::kTooDeep;
+        } else if (Fields(*schema.children[entry.child], content, 0,
+                          depth + 1) == nullptr) {
+          return FailWithin(place());
+        }
+        break;
+      case Rule::kString:
+        if (!ReadLengthDelimited(in, content)) {
+          problem = Problem::kCutOff;
+        } else if (!IsValidUtf8(AsView(content))) {
+          problem = Problem::kInvalidUtf8;
+        }
+        break;
+      case Rule::kBytes:
+        if (!ReadLengthDelimited(in, content)) problem = Problem::kCutOff;
+        break;
+      case Rule::kPackedVarint:
+        problem = ReadLengthDelimited(in, content) ? CheckPackedVarints(content)
+                                                   : Problem::kCutOff;
+        break;
+      case Rule::kPackedFixed32:
+      case Rule::kPackedFixed64:
+        if (!ReadLengthDelimited(in, content)) {
+          problem = Problem::kCutOff;
+        } else if (!IsWholePack(entry.rule, content)) {
+          problem = Problem::kUnevenPack;
+        }
+        break;
+    }
+    if (problem != Problem::kNone) return Fail(place(), problem);
+  }
+  if (group == 0) return in.at;
+  return Fail(Place{schema, begin, in.at, 0}, Problem::kNoGroupEnd);
+}
+
+}  // namespace
+
+WireChecker::WireChecker(const Descriptor* type, int max_depth,
+                         int unread_field)
+    : schemas_(BuildSchemas(type, unread_field)),
+      max_depth_(std::min(
+          max_depth,
+          google::protobuf::io::CodedInputStream::GetDefaultRecursionLimit())) {
+}
+
+WireChecker::~WireChecker() = default;
+
+std::optional<Violation> WireChecker::Check(std::string_view bytes) const {
+  if (bytes.size() > std::numeric_limits<int>::max()) {
+    return Violation{"", "larger than 2 GiB"};
+  }
+  Walk walk(max_depth_);
+  const Input in{bytes.data(), bytes.data() + bytes.size()};
+  if (walk.Fields(*schemas_.front(), in, 0, 1) != nullptr) return std::nullopt;
+  return walk.TakeViolation();
+}
+
+std::string_view FindLengthDelimited(std::string_view message, int field) {
+  const std::uint32_t wanted =
+      TagOf(static_cast<std::uint32_t>(field), kWireLengthDelimited);
+  std::string_view found;
+  ForEachField(message, [&](std::uint32_t tag, std::string_view content) {
+    if (tag == wanted) found = content;
+  });
+  return found;
+}
+
+bool HasField(std::string_view message, int field) {
+  bool found = false;
+  ForEachField(message, [&](std::uint32_t tag, std::string_view) {
+    found |= NumberOf(tag) == static_cast<std::uint32_t>(field);
+  });
+  return found;
+}
+
+std::vector<std::string_view> FindRepeated(std::string_view message,
+                                           int field) {
+  const std::uint32_t wanted =
+      TagOf(static_cast<std::uint32_t>(field), kWireLengthDelimited);
+  std::vector<std::string_view> found;
+  ForEachField(message, [&](std::uint32_t tag, std::string_view content) {
+    if (tag == wanted) found.push_back(content);
+  });
+  return found;
+}
+
+}  // namespace sluice
