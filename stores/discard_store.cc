@@ -1,0 +1,98 @@
+#include "stores/discard_store.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <utility>
+
+#include "absl/random/random.h"
+#include "absl/status/status.h"
+
+namespace sluice {
+namespace {
+
+double RandomUniform() {
+  thread_local absl::BitGen generator;
+  return absl::Uniform<double>(generator, 0.0, 1.0);
+}
+
+DiscardStoreOptions WithDefaults(DiscardStoreOptions options) {
+  if (!options.uniform) options.uniform = RandomUniform;
+  if (!options.sleep) options.sleep = absl::SleepFor;
+  return options;
+}
+
+// The bounded Pareto distribution with mean 1 between kLeast and kMost. kLeast
+// solves mean = 1; see https://en.wikipedia.org/wiki/Pareto_distribution.
+double BoundedPareto(double uniform) {
+  constexpr double kShape = 1.5;
+  constexpr double kMost = 100;
+  constexpr double kLeast = 0.3543571592;
+  const double beyond_most = std::pow(kLeast / kMost, kShape);
+  return kLeast * std::pow(1 - uniform * (1 - beyond_most), -1 / kShape);
+}
+
+}  // namespace
+
+absl::Duration Jittered(absl::Duration mean, Jitter jitter, double uniform) {
+  switch (jitter) {
+    case Jitter::kConstant:
+      return mean;
+    case Jitter::kExponential:
+      return mean * -std::log1p(-uniform);
+    case Jitter::kPareto:
+      return mean * BoundedPareto(uniform);
+  }
+  return mean;
+}
+
+DiscardStore::DiscardStore(DiscardStoreOptions options)
+    : options_(WithDefaults(std::move(options))) {}
+
+absl::Status DiscardStore::SaveBatch(absl::Span<const Submission> batch,
+                                     absl::Span<Saved> saved) {
+  Begin();
+  options_.sleep(Jittered(options_.delay, options_.jitter, options_.uniform()));
+  const bool fails = options_.uniform() < options_.fail_rate;
+  End();
+  if (fails) return absl::UnavailableError("failed as configured (fail_rate)");
+  std::ranges::transform(batch, saved.begin(), [](const Submission& s) {
+    return Saved{.result = Saved::Result::kStored,
+                 .sequence = s.sequence,
+                 .received_at = s.received_at,
+                 .content_sha256 = s.content_sha256};
+  });
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<std::optional<StoredReceipt>>>
+DiscardStore::FindReceipts(std::string_view,
+                           absl::Span<const std::string> submission_ids) {
+  return std::vector<std::optional<StoredReceipt>>(submission_ids.size());
+}
+
+absl::StatusOr<std::int64_t> DiscardStore::LastSequence() { return 0; }
+
+absl::Status DiscardStore::Check() { return absl::OkStatus(); }
+
+int DiscardStore::in_flight() const {
+  absl::MutexLock lock(&mutex_);
+  return in_flight_;
+}
+
+int DiscardStore::peak_in_flight() const {
+  absl::MutexLock lock(&mutex_);
+  return peak_in_flight_;
+}
+
+void DiscardStore::Begin() {
+  absl::MutexLock lock(&mutex_);
+  peak_in_flight_ = std::max(peak_in_flight_, ++in_flight_);
+}
+
+void DiscardStore::End() {
+  absl::MutexLock lock(&mutex_);
+  --in_flight_;
+}
+
+}  // namespace sluice

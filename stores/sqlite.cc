@@ -1,0 +1,176 @@
+#include "stores/sqlite.h"
+
+#include <cstddef>
+
+#include "absl/strings/str_cat.h"
+
+namespace sluice {
+namespace {
+
+absl::StatusCode StatusCodeOf(int code) {
+  const int primary = code & 0xff;
+  switch (primary) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_FULL:
+    case SQLITE_IOERR:
+    case SQLITE_CANTOPEN:
+    case SQLITE_READONLY:
+    case SQLITE_NOMEM:
+      return absl::StatusCode::kUnavailable;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+      return absl::StatusCode::kDataLoss;
+    default:
+      return absl::StatusCode::kInternal;
+  }
+}
+
+}  // namespace
+
+absl::Status SqliteError(int code, const char* doing) {
+  return absl::Status(StatusCodeOf(code),
+                      absl::StrCat(doing, ": ", sqlite3_errstr(code),
+                                   " (SQLite result code ", code, ")"));
+}
+
+SqliteRun::~SqliteRun() {
+  sqlite3_reset(statement_);
+  sqlite3_clear_bindings(statement_);
+}
+
+SqliteRun& SqliteRun::Integer(std::int64_t value) {
+  Bound(sqlite3_bind_int64(statement_, ++parameter_, value));
+  return *this;
+}
+
+SqliteRun& SqliteRun::Text(std::string_view value) {
+  // Without an address SQLite would take empty text for NULL.
+  const char* data = value.data() == nullptr ? "" : value.data();
+  Bound(sqlite3_bind_text64(statement_, ++parameter_, data, value.size(),
+                            SQLITE_STATIC, SQLITE_UTF8));
+  return *this;
+}
+
+SqliteRun& SqliteRun::TextOrNull(std::string_view value) {
+  if (!value.empty()) return Text(value);
+  Bound(sqlite3_bind_null(statement_, ++parameter_));
+  return *this;
+}
+
+SqliteRun& SqliteRun::Blob(std::string_view value) {
+  const char* data = value.data() == nullptr ? "" : value.data();
+  Bound(sqlite3_bind_blob64(statement_, ++parameter_, data, value.size(),
+                            SQLITE_STATIC));
+  return *this;
+}
+
+void SqliteRun::Bound(int code) {
+  if (bind_error_ == SQLITE_OK) bind_error_ = code;
+}
+
+absl::StatusOr<bool> SqliteRun::Step() {
+  if (bind_error_ != SQLITE_OK) {
+    return SqliteError(bind_error_, "cannot bind a parameter");
+  }
+  const int code = sqlite3_step(statement_);
+  if (code == SQLITE_ROW) return true;
+  if (code == SQLITE_DONE) return false;
+  return SqliteError(code, "cannot run a statement");
+}
+
+std::int64_t SqliteRun::IntegerAt(int column) const {
+  return sqlite3_column_int64(statement_, column);
+}
+
+std::string_view SqliteRun::TextAt(int column) const {
+  const unsigned char* text = sqlite3_column_text(statement_, column);
+  const int size = sqlite3_column_bytes(statement_, column);
+  return {reinterpret_cast<const char*>(text), static_cast<std::size_t>(size)};
+}
+
+std::string_view SqliteRun::BlobAt(int column) const {
+  const void* blob = sqlite3_column_blob(statement_, column);
+  const int size = sqlite3_column_bytes(statement_, column);
+  return {static_cast<const char*>(blob), static_cast<std::size_t>(size)};
+}
+
+absl::StatusOr<SqliteConnection> SqliteConnection::Open(
+    const std::string& path, absl::Duration busy_timeout) {
+  // Callers bring their own mutex.
+  constexpr int kFlags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
+                         SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+  sqlite3* db = nullptr;
+  const int code = sqlite3_open_v2(path.c_str(), &db, kFlags, nullptr);
+  SqliteConnection connection(db);  // there is one after an error too
+  if (code != SQLITE_OK) return SqliteError(code, "cannot open the database");
+  connection.SetBusyTimeout(busy_timeout);
+  return connection;
+}
+
+void SqliteConnection::SetBusyTimeout(absl::Duration timeout) {
+  sqlite3_busy_timeout(handle_.get(),
+                       static_cast<int>(absl::ToInt64Milliseconds(timeout)));
+}
+
+absl::Status SqliteConnection::Execute(const char* sql) {
+  const int code = sqlite3_exec(handle_.get(), sql, nullptr, nullptr, nullptr);
+  if (code == SQLITE_OK) return absl::OkStatus();
+  return SqliteError(code, "cannot run a statement");
+}
+
+absl::StatusOr<SqliteStatement> SqliteConnection::Prepare(
+    std::string_view sql) {
+  sqlite3_stmt* statement = nullptr;
+  const int code = sqlite3_prepare_v3(
+      handle_.get(), sql.data(), static_cast<int>(sql.size()),
+      SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
+  if (code != SQLITE_OK) return SqliteError(code, "cannot prepare a statement");
+  return SqliteStatement(statement);
+}
+
+template <typename Read>
+auto SqliteConnection::Query(std::string_view sql, Read read)
+    -> absl::StatusOr<decltype(read(std::declval<const SqliteRun&>()))> {
+  absl::StatusOr<SqliteStatement> statement = Prepare(sql);
+  if (!statement.ok()) return statement.status();
+  SqliteRun query(*statement);
+  const absl::StatusOr<bool> row = query.Step();
+  if (!row.ok()) return row.status();
+  if (!*row)
+    return absl::InternalError("a query that must have a row has none");
+  return read(query);
+}
+
+absl::StatusOr<std::int64_t> SqliteConnection::QueryInteger(
+    std::string_view sql) {
+  return Query(sql, [](const SqliteRun& row) { return row.IntegerAt(0); });
+}
+
+absl::StatusOr<std::string> SqliteConnection::QueryText(std::string_view sql) {
+  return Query(sql,
+               [](const SqliteRun& row) { return std::string(row.TextAt(0)); });
+}
+
+SqliteTransaction::~SqliteTransaction() {
+  // Some errors have ended it already.
+  if (connection_.in_transaction()) {
+    connection_.Execute("ROLLBACK").IgnoreError();
+  }
+}
+
+absl::Status SqliteTransaction::Begin(Mode mode) {
+  return connection_.Execute(mode == Mode::kWrite ? "BEGIN IMMEDIATE"
+                                                  : "BEGIN");
+}
+
+absl::Status SqliteTransaction::Commit() {
+  const absl::Status committed = connection_.Execute("COMMIT");
+  // A COMMIT that found the database locked leaves the transaction open.
+  if (!committed.ok() && connection_.in_transaction()) {
+    connection_.Execute("ROLLBACK").IgnoreError();
+  }
+  return committed;
+}
+
+}  // namespace sluice

@@ -1,0 +1,750 @@
+#include "stores/sqlite_store.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <fstream>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/stores/faulty_disk.h"
+#include "tests/stores/store_fixture.h"
+
+namespace sluice {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using Result = Saved::Result;
+
+class SqliteStoreTest : public testing::Test {
+ protected:
+  absl::StatusOr<std::unique_ptr<SqliteStore>> TryOpen() {
+    return SqliteStore::Open(
+        {.path = path_, .busy_timeout = absl::ZeroDuration()},
+        [this](SubmissionKind kind, std::string_view a, std::string_view b) {
+          return same_content_ && same_content_(kind, a, b);
+        });
+  }
+
+  void Open() {
+    auto store = TryOpen();
+    ASSERT_TRUE(store.ok()) << store.status();
+    store_ = *std::move(store);
+  }
+
+  void Reopen() {
+    store_.reset();
+    Open();
+  }
+
+  absl::Status Save(const std::vector<Submission>& batch) {
+    saved_.assign(batch.size(), Saved());
+    return store_->SaveBatch(batch, absl::MakeSpan(saved_));
+  }
+
+  Saved SaveOne(const Submission& submission) {
+    const absl::Status status = Save({submission});
+    EXPECT_TRUE(status.ok()) << status;
+    return saved_[0];
+  }
+
+  std::vector<Result> Results() const {
+    std::vector<Result> results;
+    for (const Saved& saved : saved_) results.push_back(saved.result);
+    return results;
+  }
+
+  std::optional<StoredReceipt> Find(const std::string& id) {
+    const auto receipts = store_->FindReceipts("study", {id});
+    EXPECT_TRUE(receipts.ok()) << receipts.status();
+    return receipts->at(0);
+  }
+
+  Shell::Rows Sql(const std::string& sql) { return Shell(path_).Run(sql); }
+
+  const TempFolder folder_;
+  const std::string path_ = folder_ / "data/sluice.db";
+  SameContent same_content_;
+  std::unique_ptr<SqliteStore> store_;
+  std::vector<Saved> saved_;
+};
+
+// What is stored.
+
+TEST_F(SqliteStoreTest, EveryFieldCanBeReadWithSql) {
+  Open();
+  Submission s = MakeSubmission(42, "id-1");
+  s.kind = SubmissionKind::kPatientRecord;
+  s.site_id = "site-1";
+  s.subject = "Patient/7";
+  s.questionnaire = "http://example.org/q|1.0";
+  s.status = "amended";
+  s.authored = "2024-03-01T20:15:30+01:00";
+  s.authored_at = absl::FromUnixSeconds(1709320530);
+  s.sent_at = absl::FromUnixMillis(1709320531250);
+  s.received_at = absl::FromUnixMicros(1709320532000001);
+  s.supersedes_submission_id = "id-0";
+  s.reason_for_change = "typing error";
+  s.answers_json = R"([{"link_id":"1"}])";
+  SaveOne(s);
+  EXPECT_EQ(
+      Sql("SELECT sequence, kind, study_id, submission_id, site_id, subject,"
+          " questionnaire, status, authored, authored_at, sent_at, received_at,"
+          " supersedes_submission_id, reason_for_change, answers"
+          " FROM submissions"),
+      (Shell::Rows{{"42", "patient_record", "study", "id-1", "site-1",
+                    "Patient/7", "http://example.org/q|1.0", "amended",
+                    "2024-03-01T20:15:30+01:00", "2024-03-01T19:15:30.000000Z",
+                    "2024-03-01T19:15:31.250000Z",
+                    "2024-03-01T19:15:32.000001Z", "id-0", "typing error",
+                    R"([{"link_id":"1"}])"}}));
+}
+
+TEST_F(SqliteStoreTest, KindsHaveNames) {
+  Open();
+  std::vector<Submission> batch = {
+      MakeSubmission(1, "a"), MakeSubmission(2, "b"), MakeSubmission(3, "c")};
+  batch[1].kind = SubmissionKind::kPatientRecord;
+  batch[2].kind = SubmissionKind::kAppEvent;
+  ASSERT_TRUE(Save(batch).ok());
+  EXPECT_EQ(
+      Sql("SELECT kind FROM submissions ORDER BY sequence"),
+      (Shell::Rows{
+          {"questionnaire_response"}, {"patient_record"}, {"app_event"}}));
+}
+
+TEST_F(SqliteStoreTest, ContentIsKeptByteForByte) {
+  Open();
+  std::string content;
+  for (int byte = 0; byte < 256; ++byte) content += static_cast<char>(byte);
+  std::string hex;
+  for (int byte = 0; byte < 256; ++byte) {
+    absl::StrAppend(&hex, absl::Hex(byte, absl::kZeroPad2));
+  }
+  const Submission s = MakeSubmission(1, "bytes", content);
+  const Submission empty = MakeSubmission(2, "none", "");
+  const Submission large =
+      MakeSubmission(3, "large", std::string(1 << 24, 'x'));
+  ASSERT_TRUE(Save({s, empty, large}).ok());
+  EXPECT_EQ(Sql("SELECT lower(hex(content)) FROM submissions"
+                " WHERE sequence = 1"),
+            (Shell::Rows{{hex}}));
+  EXPECT_EQ(Sql("SELECT typeof(content), length(content),"
+                " content = zeroblob(0) FROM submissions WHERE sequence > 1"),
+            (Shell::Rows{{"blob", "0", "1"}, {"blob", "16777216", "0"}}));
+  EXPECT_EQ(Find("bytes")->content_sha256, s.content_sha256);
+}
+
+TEST_F(SqliteStoreTest, WhatIsNotThereIsNull) {
+  Open();
+  SaveOne(MakeSubmission(1, "a"));
+  EXPECT_EQ(Sql("SELECT site_id, subject, questionnaire, status, authored,"
+                " authored_at, sent_at, supersedes_submission_id,"
+                " reason_for_change FROM submissions"),
+            (Shell::Rows{std::vector<std::string>(9, "NULL")}));
+}
+
+TEST_F(SqliteStoreTest, AnInstantThatSqlCannotReadIsNull) {
+  Open();
+  Submission s = MakeSubmission(1, "a");
+  s.sent_at = absl::InfiniteFuture();
+  s.authored_at = absl::FromCivil(absl::CivilYear(12345), absl::UTCTimeZone());
+  Submission early = MakeSubmission(2, "b");
+  early.sent_at = absl::InfinitePast();
+  early.authored_at = absl::FromCivil(absl::CivilYear(33), absl::UTCTimeZone());
+  ASSERT_TRUE(Save({s, early}).ok());
+  EXPECT_EQ(
+      Sql("SELECT sent_at, authored_at FROM submissions ORDER BY sequence"),
+      (Shell::Rows{{"NULL", "NULL"}, {"NULL", "0033-01-01T00:00:00.000000Z"}}));
+}
+
+TEST_F(SqliteStoreTest, IdsAreOnlyData) {
+  Open();
+  const std::vector<std::string> ids = {"'; DROP TABLE submissions; --",
+                                        std::string("nul\0tail", 8),
+                                        std::string("nul\0other", 9),
+                                        "\xff\xfe not UTF-8",
+                                        std::string(100'000, 'x'),
+                                        " ",
+                                        "",
+                                        "é"};
+  std::int64_t sequence = 0;
+  for (const std::string& id : ids) {
+    EXPECT_EQ(SaveOne(MakeSubmission(++sequence, id)).result, Result::kStored);
+  }
+  const auto receipts = store_->FindReceipts("study", ids);
+  ASSERT_TRUE(receipts.ok());
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    ASSERT_TRUE(receipts->at(i).has_value()) << i;
+    EXPECT_EQ(receipts->at(i)->sequence, static_cast<std::int64_t>(i) + 1);
+  }
+}
+
+// Receipts.
+
+TEST_F(SqliteStoreTest, ReceiptsComeInTheOrderOfTheIds) {
+  Open();
+  ASSERT_TRUE(Save({MakeSubmission(1, "a"), MakeSubmission(2, "b")}).ok());
+  const auto receipts = store_->FindReceipts("study", {"b", "?", "a", "b"});
+  ASSERT_TRUE(receipts.ok());
+  ASSERT_EQ(receipts->size(), 4u);
+  EXPECT_EQ(receipts->at(0)->sequence, 2);
+  EXPECT_EQ(receipts->at(1), std::nullopt);
+  EXPECT_EQ(receipts->at(2)->sequence, 1);
+  EXPECT_EQ(receipts->at(3)->sequence, 2);
+  EXPECT_EQ(store_->FindReceipts("other study", {"a"})->at(0), std::nullopt);
+  EXPECT_TRUE(store_->FindReceipts("study", {})->empty());
+}
+
+TEST_F(SqliteStoreTest, EveryReceiptOfASubmissionTellsTheSame) {
+  Open();
+  Submission s = MakeSubmission(5, "a");
+  s.received_at = absl::FromUnixNanos(1709320532000001999);
+  const Saved stored = SaveOne(s);
+  EXPECT_EQ(stored.result, Result::kStored);
+  EXPECT_EQ(stored.sequence, 5);
+  EXPECT_EQ(stored.received_at, absl::FromUnixMicros(1709320532000001));
+  EXPECT_EQ(stored.content_sha256, s.content_sha256);
+  const std::optional<StoredReceipt> found = Find("a");
+  EXPECT_EQ(found->sequence, stored.sequence);
+  EXPECT_EQ(found->received_at, stored.received_at);
+  EXPECT_EQ(found->content_sha256, stored.content_sha256);
+}
+
+TEST_F(SqliteStoreTest, ADamagedRowIsDataLossNotAReceipt) {
+  Open();
+  SaveOne(MakeSubmission(1, "a"));
+  Sql("UPDATE submissions SET received_at = 'yesterday'");
+  EXPECT_EQ(store_->FindReceipts("study", {"a"}).status().code(),
+            absl::StatusCode::kDataLoss);
+  EXPECT_EQ(Save({MakeSubmission(2, "a")}).code(), absl::StatusCode::kDataLoss);
+  EXPECT_TRUE(Save({MakeSubmission(2, "b")}).ok());
+}
+
+// The same id again.
+
+TEST_F(SqliteStoreTest, TheSameAgainIsADuplicateWithTheFirstReceipt) {
+  Open();
+  const Saved first = SaveOne(MakeSubmission(1, "a", "same"));
+  for (int round = 0; round < 2; ++round) {
+    const Saved again = SaveOne(MakeSubmission(9, "a", "same"));
+    EXPECT_EQ(again.result, Result::kDuplicate);
+    EXPECT_EQ(again.sequence, 1);
+    EXPECT_EQ(again.received_at, first.received_at);
+    EXPECT_EQ(again.content_sha256, first.content_sha256);
+    Reopen();
+  }
+  EXPECT_EQ(Sql("SELECT count(*) FROM submissions"), (Shell::Rows{{"1"}}));
+  EXPECT_EQ(Sql("SELECT count(*) FROM conflicts"), (Shell::Rows{{"0"}}));
+}
+
+TEST_F(SqliteStoreTest, AnIdIsKnownWithinItsStudy) {
+  Open();
+  Submission other = MakeSubmission(2, "a", "other");
+  other.study_id = "other study";
+  ASSERT_TRUE(Save({MakeSubmission(1, "a", "first"), other}).ok());
+  EXPECT_THAT(Results(), ElementsAre(Result::kStored, Result::kStored));
+}
+
+TEST_F(SqliteStoreTest, AnotherContentIsAConflictThatLeavesTheFirst) {
+  Open();
+  const Submission first = MakeSubmission(1, "a", "first");
+  const Saved stored = SaveOne(first);
+  const Saved conflict = SaveOne(MakeSubmission(2, "a", "second"));
+  EXPECT_EQ(conflict.result, Result::kConflict);
+  EXPECT_EQ(conflict.sequence, 1);
+  EXPECT_EQ(conflict.received_at, stored.received_at);
+  EXPECT_EQ(conflict.content_sha256, first.content_sha256);
+  EXPECT_EQ(Sql("SELECT sequence, content = CAST('first' AS BLOB)"
+                " FROM submissions"),
+            (Shell::Rows{{"1", "1"}}));
+}
+
+TEST_F(SqliteStoreTest, EveryConflictIsAudited) {
+  Open();
+  SaveOne(MakeSubmission(1, "a", "first"));
+  Submission second = MakeSubmission(2, "a", "second");
+  second.sent_at = absl::FromUnixMillis(1709320531250);
+  SaveOne(second);
+  SaveOne(MakeSubmission(3, "a", "third one"));
+  EXPECT_EQ(Sql("SELECT first_sequence, kind, study_id, submission_id,"
+                " received_at, sent_at, content_bytes FROM conflicts"
+                " ORDER BY conflict"),
+            (Shell::Rows{{"1", "questionnaire_response", "study", "a",
+                          "2023-11-14T22:13:20.002000Z",
+                          "2024-03-01T19:15:31.250000Z", "6"},
+                         {"1", "questionnaire_response", "study", "a",
+                          "2023-11-14T22:13:20.003000Z", "NULL", "9"}}));
+  EXPECT_EQ(Sql("SELECT count(*) FROM conflicts JOIN submissions"
+                " USING (content_sha256)"),
+            (Shell::Rows{{"0"}}));
+}
+
+TEST_F(SqliteStoreTest, OtherBytesThatMeanTheSameAreADuplicate) {
+  std::vector<std::string> asked;
+  same_content_ = [&](SubmissionKind kind, std::string_view a,
+                      std::string_view b) {
+    EXPECT_EQ(kind, SubmissionKind::kAppEvent);
+    asked = {std::string(a), std::string(b)};
+    return true;
+  };
+  Open();
+  Submission first = MakeSubmission(1, "a", "x=1 y=2");
+  Submission second = MakeSubmission(2, "a", "y=2 x=1");
+  first.kind = second.kind = SubmissionKind::kAppEvent;
+  SaveOne(first);
+  const Saved again = SaveOne(second);
+  EXPECT_THAT(asked, ElementsAre("x=1 y=2", "y=2 x=1"));
+  EXPECT_EQ(again.result, Result::kDuplicate);
+  EXPECT_EQ(again.sequence, 1);
+  EXPECT_EQ(again.content_sha256, first.content_sha256);
+  EXPECT_EQ(Sql("SELECT count(*) FROM conflicts"), (Shell::Rows{{"0"}}));
+}
+
+TEST_F(SqliteStoreTest, MeaningIsAskedForOnlyWhereHashesDiffer) {
+  same_content_ = [](auto, auto, auto) {
+    ADD_FAILURE() << "asked";
+    return false;
+  };
+  Open();
+  ASSERT_TRUE(Save({MakeSubmission(1, "a"), MakeSubmission(2, "a")}).ok());
+  EXPECT_THAT(Results(), ElementsAre(Result::kStored, Result::kDuplicate));
+}
+
+TEST_F(SqliteStoreTest, AnotherKindIsAConflictEvenWithTheSameBytes) {
+  same_content_ = [](auto, auto, auto) { return true; };
+  Open();
+  Submission event = MakeSubmission(1, "a", "same");
+  event.kind = SubmissionKind::kAppEvent;
+  Submission record = MakeSubmission(2, "a", "same");
+  record.kind = SubmissionKind::kPatientRecord;
+  Submission response = MakeSubmission(3, "a", "other");
+  ASSERT_TRUE(Save({event, record, response}).ok());
+  EXPECT_THAT(Results(), ElementsAre(Result::kStored, Result::kConflict,
+                                     Result::kConflict));
+  EXPECT_EQ(Sql("SELECT kind FROM conflicts ORDER BY conflict"),
+            (Shell::Rows{{"patient_record"}, {"questionnaire_response"}}));
+}
+
+TEST_F(SqliteStoreTest, RepeatsInsideABatchAreRecognised) {
+  Open();
+  ASSERT_TRUE(
+      Save({MakeSubmission(1, "a", "first"), MakeSubmission(2, "b", "b"),
+            MakeSubmission(3, "a", "first"), MakeSubmission(4, "a", "other"),
+            MakeSubmission(5, "b", "b"), MakeSubmission(6, "c", "c")})
+          .ok());
+  EXPECT_THAT(Results(), ElementsAre(Result::kStored, Result::kStored,
+                                     Result::kDuplicate, Result::kConflict,
+                                     Result::kDuplicate, Result::kStored));
+  EXPECT_EQ(saved_[2].sequence, 1);
+  EXPECT_EQ(saved_[3].sequence, 1);
+  EXPECT_EQ(saved_[4].sequence, 2);
+  EXPECT_EQ(Sql("SELECT sequence FROM submissions ORDER BY sequence"),
+            (Shell::Rows{{"1"}, {"2"}, {"6"}}));
+}
+
+TEST_F(SqliteStoreTest, ABatchThatWasStoredUnseenIsADuplicateNextTime) {
+  Open();
+  const std::vector<Submission> batch = {MakeSubmission(1, "a"),
+                                         MakeSubmission(2, "b")};
+  ASSERT_TRUE(Save(batch).ok());
+  ASSERT_TRUE(Save(batch).ok());
+  EXPECT_THAT(Results(), ElementsAre(Result::kDuplicate, Result::kDuplicate));
+}
+
+TEST_F(SqliteStoreTest, ASequenceIsNeverGivenTwice) {
+  Open();
+  SaveOne(MakeSubmission(1, "a"));
+  const absl::Status status =
+      Save({MakeSubmission(2, "b"), MakeSubmission(1, "c")});
+  EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(Find("b"), std::nullopt);
+  EXPECT_EQ(Find("c"), std::nullopt);
+  EXPECT_EQ(SaveOne(MakeSubmission(2, "b")).result, Result::kStored);
+}
+
+TEST_F(SqliteStoreTest, AnEmptyBatchIsNothingToDo) {
+  Open();
+  EXPECT_TRUE(Save({}).ok());
+}
+
+// Opening.
+
+TEST_F(SqliteStoreTest, LastSequenceIsTheHighest) {
+  Open();
+  EXPECT_EQ(*store_->LastSequence(), 0);
+  ASSERT_TRUE(Save({MakeSubmission(7, "a"), MakeSubmission(3, "b")}).ok());
+  EXPECT_EQ(*store_->LastSequence(), 7);
+  Reopen();
+  EXPECT_EQ(*store_->LastSequence(), 7);
+  EXPECT_EQ(Find("a")->sequence, 7);
+}
+
+TEST_F(SqliteStoreTest, OneProcessHasTheFileForWriting) {
+  Open();
+  const absl::Status second = TryOpen().status();
+  EXPECT_EQ(second.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(second.message()),
+              HasSubstr("another process holds the lock"));
+  EXPECT_TRUE(Save({MakeSubmission(1, "a")}).ok());
+  store_.reset();
+  EXPECT_TRUE(TryOpen().ok());
+}
+
+TEST_F(SqliteStoreTest, AFailedOpeningLetsGoOfTheLock) {
+  Open();
+  store_.reset();
+  Sql("PRAGMA user_version = 1000");
+  EXPECT_EQ(TryOpen().status().code(), absl::StatusCode::kFailedPrecondition);
+  Sql("PRAGMA user_version = 1");
+  EXPECT_TRUE(TryOpen().ok());
+}
+
+TEST_F(SqliteStoreTest, AFileThatIsNoDatabaseIsRefusedByName) {
+  std::filesystem::create_directories(folder_ / "data");
+  std::ofstream(path_) << std::string(5000, 'x');
+  const absl::Status status = TryOpen().status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(status.message()), HasSubstr(path_));
+}
+
+TEST_F(SqliteStoreTest, APathThatLooksLikeAUriIsAFile) {
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(folder_ / "");
+  const auto store =
+      SqliteStore::Open({.path = "file:x.db?mode=memory"}, nullptr);
+  std::filesystem::current_path(before);
+  EXPECT_TRUE(store.ok()) << store.status();
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "file:x.db?mode=memory"));
+}
+
+TEST_F(SqliteStoreTest, ADirectoryThatCannotBeMadeIsUnavailable) {
+  std::ofstream(folder_ / "data") << "a file in its place";
+  EXPECT_EQ(TryOpen().status().code(), absl::StatusCode::kUnavailable);
+}
+
+// Faults.
+
+class SqliteStoreFaultTest : public SqliteStoreTest {
+ protected:
+  ~SqliteStoreFaultTest() override { store_.reset(); }
+
+  FaultyDisk disk_;
+};
+
+TEST_F(SqliteStoreFaultTest, ABatchIsSyncedBeforeItIsAnswered) {
+  Open();
+  for (std::int64_t sequence = 1; sequence <= 3; ++sequence) {
+    const int before = disk_.log_syncs();
+    SaveOne(MakeSubmission(sequence, absl::StrCat("id-", sequence)));
+    EXPECT_GT(disk_.log_syncs(), before);
+  }
+}
+
+TEST_F(SqliteStoreFaultTest, AFullDiskStoresNothingUntilThereIsRoom) {
+  Open();
+  SaveOne(MakeSubmission(1, "before"));
+  EXPECT_TRUE(store_->Check().ok());
+
+  disk_.SetFull(true);
+  for (int round = 0; round < 3; ++round) {
+    EXPECT_EQ(Save({MakeSubmission(2, "a"), MakeSubmission(3, "b")}).code(),
+              absl::StatusCode::kUnavailable);
+    EXPECT_EQ(store_->Check().code(), absl::StatusCode::kUnavailable);
+  }
+  EXPECT_EQ(Find("a"), std::nullopt);
+  EXPECT_EQ(Find("before")->sequence, 1);
+
+  disk_.SetFull(false);
+  EXPECT_TRUE(store_->Check().ok());
+  ASSERT_TRUE(Save({MakeSubmission(2, "a"), MakeSubmission(3, "b")}).ok());
+  EXPECT_THAT(Results(), ElementsAre(Result::kStored, Result::kStored));
+  EXPECT_EQ(Sql("SELECT sequence FROM submissions ORDER BY sequence;"
+                " PRAGMA integrity_check"),
+            (Shell::Rows{{"1"}, {"2"}, {"3"}, {"ok"}}));
+}
+
+TEST_F(SqliteStoreFaultTest, ADiskFullInTheMiddleOfABatchStoresNothing) {
+  Open();
+  disk_.SetFull(true);
+  // More than SQLite keeps in memory: it writes before the commit.
+  std::vector<Submission> batch;
+  for (std::int64_t sequence = 1; sequence <= 100; ++sequence) {
+    batch.push_back(MakeSubmission(sequence, absl::StrCat("id-", sequence),
+                                   std::string(100'000, 'x')));
+  }
+  EXPECT_EQ(Save(batch).code(), absl::StatusCode::kUnavailable);
+  disk_.SetFull(false);
+  EXPECT_EQ(*store_->LastSequence(), 0);
+  EXPECT_TRUE(Save(batch).ok());
+  EXPECT_EQ(*store_->LastSequence(), 100);
+}
+
+TEST_F(SqliteStoreFaultTest, AFailedSyncIsNoAcknowledgement) {
+  Open();
+  disk_.SetSyncsFail(true);
+  EXPECT_EQ(Save({MakeSubmission(1, "a")}).code(),
+            absl::StatusCode::kUnavailable);
+  EXPECT_EQ(store_->Check().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(Find("a"), std::nullopt);
+  disk_.SetSyncsFail(false);
+  EXPECT_EQ(SaveOne(MakeSubmission(1, "a")).result, Result::kStored);
+  EXPECT_TRUE(store_->Check().ok());
+}
+
+TEST_F(SqliteStoreFaultTest, CheckWritesOnlyUntilItHasSucceeded) {
+  Open();
+  disk_.SetFull(true);
+  EXPECT_FALSE(Save({MakeSubmission(1, "a")}).ok());
+  disk_.SetFull(false);
+  const int failed = disk_.log_syncs();
+  EXPECT_TRUE(store_->Check().ok());
+  const int probed = disk_.log_syncs();
+  EXPECT_GT(probed, failed);
+  EXPECT_TRUE(store_->Check().ok());
+  EXPECT_EQ(disk_.log_syncs(), probed);
+}
+
+TEST_F(SqliteStoreFaultTest, TheProbeLeavesNoTrace) {
+  Open();
+  const Shell::Rows before = Sql("SELECT name FROM sqlite_schema");
+  disk_.SetFull(true);
+  EXPECT_FALSE(Save({MakeSubmission(1, "a")}).ok());
+  disk_.SetFull(false);
+  EXPECT_TRUE(store_->Check().ok());
+  EXPECT_EQ(Sql("SELECT name FROM sqlite_schema"), before);
+}
+
+TEST_F(SqliteStoreFaultTest, ReceiptsAndCheckDoNotWaitForABatchInProgress) {
+  Open();
+  SaveOne(MakeSubmission(1, "before"));
+  disk_.HoldSyncs();
+  std::thread writer([this] {
+    Saved saved;
+    EXPECT_TRUE(
+        store_->SaveBatch({MakeSubmission(2, "a")}, absl::MakeSpan(&saved, 1))
+            .ok());
+  });
+  ASSERT_TRUE(disk_.WaitForHeldSync());
+  EXPECT_EQ(Find("before")->sequence, 1);
+  EXPECT_EQ(*store_->LastSequence(), 1);
+  EXPECT_TRUE(store_->Check().ok());
+  // Not durable yet: had any of these waited, it would be found.
+  EXPECT_EQ(Find("a"), std::nullopt);
+  disk_.ReleaseSyncs();
+  writer.join();
+  EXPECT_EQ(Find("a")->sequence, 2);
+}
+
+TEST_F(SqliteStoreTest, AnotherWriterMakesItUnavailableForAsLong) {
+  Open();
+  SaveOne(MakeSubmission(1, "a"));
+  Shell shell(path_);
+  shell.Run("BEGIN IMMEDIATE");
+  EXPECT_EQ(Save({MakeSubmission(2, "b")}).code(),
+            absl::StatusCode::kUnavailable);
+  EXPECT_EQ(store_->Check().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(Find("a")->sequence, 1);
+  shell.Run("COMMIT");
+  EXPECT_TRUE(store_->Check().ok());
+  EXPECT_EQ(SaveOne(MakeSubmission(2, "b")).result, Result::kStored);
+}
+
+TEST_F(SqliteStoreTest, AReaderOutsideHoldsNobodyUp) {
+  Open();
+  SaveOne(MakeSubmission(1, "a"));
+  Shell shell(path_);
+  EXPECT_EQ(shell.Run("BEGIN; SELECT count(*) FROM submissions"),
+            (Shell::Rows{{"1"}}));
+  EXPECT_EQ(SaveOne(MakeSubmission(2, "b")).result, Result::kStored);
+  EXPECT_EQ(shell.Run("SELECT count(*) FROM submissions; COMMIT;"
+                      "SELECT count(*) FROM submissions"),
+            (Shell::Rows{{"1"}, {"2"}}));
+}
+
+TEST_F(SqliteStoreTest, AnExceptionFromOutsideRollsTheBatchBack) {
+  same_content_ = [](auto, auto, auto) -> bool {
+    throw std::runtime_error("poison");
+  };
+  Open();
+  SaveOne(MakeSubmission(1, "a", "first"));
+  EXPECT_THROW(Save({MakeSubmission(2, "b"), MakeSubmission(3, "a", "second")})
+                   .IgnoreError(),
+               std::runtime_error);
+  EXPECT_EQ(Find("b"), std::nullopt);
+  EXPECT_EQ(SaveOne(MakeSubmission(2, "b")).result, Result::kStored);
+}
+
+TEST_F(SqliteStoreTest, ErrorsTellNothingOfTheSubmission) {
+  Open();
+  SaveOne(MakeSubmission(1, "canary-first"));
+  Submission s = MakeSubmission(1, "canary-id", "canary-content");
+  s.study_id = "canary-study";
+  s.subject = "canary-subject";
+  s.answers_json = "canary-answers";
+  const absl::Status status = Save({s});
+  EXPECT_FALSE(status.ok());
+  EXPECT_THAT(std::string(status.message()), Not(HasSubstr("canary")));
+}
+
+// Several threads, and none.
+
+TEST_F(SqliteStoreTest, ManyThreadsWithTheSameIdsStoreEachOnce) {
+  Open();
+  constexpr int kThreads = 4;
+  constexpr int kIds = 200;
+  constexpr int kBatch = 8;
+  std::atomic<std::int64_t> sequence{0};
+  std::atomic<int> stored{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&] {
+      for (int first = 0; first < kIds; first += kBatch) {
+        std::vector<Submission> batch;
+        std::vector<std::string> ids;
+        for (int i = first; i < first + kBatch; ++i) {
+          ids.push_back(absl::StrCat("id-", i));
+          batch.push_back(MakeSubmission(++sequence, ids.back(), ids.back()));
+        }
+        std::vector<Saved> saved(batch.size());
+        const absl::Status status =
+            store_->SaveBatch(batch, absl::MakeSpan(saved));
+        ASSERT_TRUE(status.ok()) << status;
+        const auto receipts = store_->FindReceipts("study", ids);
+        ASSERT_TRUE(receipts.ok()) << receipts.status();
+        for (std::size_t i = 0; i < saved.size(); ++i) {
+          ASSERT_NE(saved[i].result, Result::kConflict);
+          stored += saved[i].result == Result::kStored ? 1 : 0;
+          ASSERT_TRUE(receipts->at(i).has_value());
+          ASSERT_EQ(receipts->at(i)->sequence, saved[i].sequence);
+        }
+        EXPECT_TRUE(store_->Check().ok());
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(stored, kIds);
+  EXPECT_EQ(Sql("SELECT count(*), count(DISTINCT submission_id)"
+                " FROM submissions"),
+            (Shell::Rows{{"200", "200"}}));
+}
+
+// Stores one submission after the other, and writes each sequence to `acks`
+// once it is acknowledged, until it is killed.
+[[noreturn]] void StoreUntilKilled(const std::string& path, int acks) {
+  const auto store = SqliteStore::Open({.path = path}, nullptr);
+  if (!store.ok()) _exit(1);
+  for (std::int64_t sequence = 1;; ++sequence) {
+    const std::string id = absl::StrCat("id-", sequence);
+    Saved saved;
+    if (!(*store)
+             ->SaveBatch({MakeSubmission(sequence, id, id)},
+                         absl::MakeSpan(&saved, 1))
+             .ok()) {
+      _exit(1);
+    }
+    if (write(acks, &sequence, sizeof(sequence)) != sizeof(sequence)) _exit(1);
+  }
+}
+
+TEST_F(SqliteStoreTest, WhatWasAcknowledgedSurvivesAKill) {
+  int pipe_ends[2];
+  ASSERT_EQ(pipe(pipe_ends), 0);
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) StoreUntilKilled(path_, pipe_ends[1]);
+  close(pipe_ends[1]);
+  std::int64_t acknowledged = 0;
+  while (read(pipe_ends[0], &acknowledged, sizeof(acknowledged)) ==
+         sizeof(acknowledged)) {
+    if (acknowledged == 100) kill(child, SIGKILL);
+  }
+  close(pipe_ends[0]);
+  waitpid(child, nullptr, 0);
+  ASSERT_GE(acknowledged, 100);
+
+  Open();
+  EXPECT_GE(*store_->LastSequence(), acknowledged);
+  for (std::int64_t sequence = 1; sequence <= acknowledged; ++sequence) {
+    const std::string id = absl::StrCat("id-", sequence);
+    const std::optional<StoredReceipt> receipt = Find(id);
+    ASSERT_TRUE(receipt.has_value()) << sequence;
+    EXPECT_EQ(receipt->sequence, sequence);
+    EXPECT_EQ(receipt->content_sha256, FakeDigest(id));
+  }
+  EXPECT_EQ(Sql("SELECT count(*) FROM submissions"
+                " WHERE CAST(content AS TEXT) <> submission_id"),
+            (Shell::Rows{{"0"}}));
+}
+
+// The view for people who read answers with SQL.
+
+TEST_F(SqliteStoreTest, AnswersAreOneRowEach) {
+  Open();
+  Submission s = MakeSubmission(1, "id-1");
+  s.site_id = "site-1";
+  s.subject = "Patient/7";
+  s.questionnaire = "http://example.org/q|1.0";
+  s.status = "completed";
+  s.authored = "2024-03-01T20:15:30+01:00";
+  s.answers_json = R"([
+      {"link_id": "1", "type": "integer", "value": 7},
+      {"link_id": "2.1", "type": "coding", "value": "LA6560-2",
+       "display": "Confused", "system": "http://loinc.org"}])";
+  // One without answers has no rows.
+  ASSERT_TRUE(Save({s, MakeSubmission(2, "id-2")}).ok());
+  const std::string common =
+      "sequence, study_id, site_id, submission_id, subject, questionnaire,"
+      " status, authored, received_at";
+  EXPECT_EQ(Sql(absl::StrCat("SELECT DISTINCT ", common, " FROM answers")),
+            (Shell::Rows{{"1", "study", "site-1", "id-1", "Patient/7",
+                          "http://example.org/q|1.0", "completed",
+                          "2024-03-01T20:15:30+01:00",
+                          "2023-11-14T22:13:20.001000Z"}}));
+  EXPECT_EQ(Sql("SELECT position, link_id, type, value, unit, system, display"
+                " FROM answers ORDER BY sequence, position"),
+            (Shell::Rows{{"0", "1", "integer", "7", "NULL", "NULL", "NULL"},
+                         {"1", "2.1", "coding", "LA6560-2", "NULL",
+                          "http://loinc.org", "Confused"}}));
+}
+
+TEST_F(SqliteStoreTest, AnswersKeepTheirValues) {
+  Open();
+  Submission s = MakeSubmission(1, "a");
+  s.answers_json = R"([
+      {"link_id": "1", "type": "boolean", "value": true},
+      {"link_id": "1", "type": "boolean", "value": false},
+      {"link_id": "1", "type": "integer", "value": -2147483648},
+      {"link_id": "1", "type": "decimal", "value": "37.50"},
+      {"link_id": "1", "type": "quantity", "value": "1e3", "unit": "mg"},
+      {"link_id": "1", "type": "string", "value": "it's \"so\"\n\u00e9\u0001"},
+      {"link_id": "1", "type": "string", "value": ""},
+      {"link_id": "1", "type": "string", "value": "{\"a\": [1]}"},
+      {"link_id": "1", "type": "reference"}])";
+  ASSERT_TRUE(Save({s}).ok());
+  EXPECT_EQ(
+      Sql("SELECT value, typeof(value), unit FROM answers ORDER BY position"),
+      (Shell::Rows{{"true", "text", "NULL"},
+                   {"false", "text", "NULL"},
+                   {"-2147483648", "integer", "NULL"},
+                   {"37.50", "text", "NULL"},
+                   {"1e3", "text", "mg"},
+                   {"it's \"so\"\né\x01", "text", "NULL"},
+                   {"", "text", "NULL"},
+                   {"{\"a\": [1]}", "text", "NULL"},
+                   {"NULL", "null", "NULL"}}));
+}
+
+}  // namespace
+}  // namespace sluice
