@@ -35,6 +35,7 @@ inline constexpr std::size_t kRefusalReasons = 4;
 std::string_view RefusalReasonName(RefusalReason reason);
 
 struct Arrival {
+  // When it came; for one of many tasks of a call, when the call came.
   TimePoint now;
   TimePoint deadline = kForever;  // the caller's own
   std::size_t bytes = 0;

@@ -1,0 +1,216 @@
+// The heart: queue, waiting room and work in progress of one pool as one
+// deterministic state machine.
+//
+// It has no thread, clock, lock or I/O. Events go in with the time; what must
+// now happen comes out. The shell around it (worker_pool.h) brings the lock and
+// the threads, and carries out what comes out once it has let go of the lock.
+//
+//              Arrive                Take             Done
+//   outside ───────────► queued ───────────► in work ──────► outside
+//      │                   ▲  │ Leave, Close
+//      │ no room: policy   │  └──────────────────────────────► outside
+//      ▼                   │ room
+//   waiting ───────────────┘
+//      │ Leave, Expire, Close
+//      └─────────────────────────────────────────────────────► outside
+//
+// Promises, after every event:
+//  - what is queued is at most `capacity`, what is held (queued or in work) at
+//    most `capacity_bytes`, what waits at most `waiting_max` and
+//    `waiting_max_bytes`. A task larger than such a number of bytes enters
+//    alone, and after a Resize to less nothing enters until it holds again;
+//  - nobody waits while there is room for the first who does, and the first to
+//    come is the first to enter, whatever its method's policy;
+//  - the counters balance, per method (MethodCounters::Balanced).
+
+#ifndef SLUICE_POOL_GATE_H_
+#define SLUICE_POOL_GATE_H_
+
+#include <array>
+#include <atomic>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <span>
+#include <vector>
+
+#include "policies/admission_policy.h"
+#include "pool/drain_rate.h"
+#include "pool/task.h"
+#include "pool/task_list.h"
+
+namespace sluice {
+
+struct GateLimits {
+  std::size_t capacity = 4096;
+  std::size_t capacity_bytes = std::size_t{256} << 20;
+  std::size_t waiting_max = 10000;
+  std::size_t waiting_max_bytes = std::size_t{256} << 20;
+};
+
+// The answer to an arrival.
+struct Admission {
+  enum class Kind { kAdmitted, kParked, kRefused, kDropped };
+
+  Kind kind = Kind::kAdmitted;
+  std::int64_t sequence = 0;  // of kAdmitted
+  RefusalReason reason{};     // of kRefused
+  Duration retry_delay{};     // of kRefused: when room is expected
+};
+
+// A parked task that is now queued.
+struct LetIn {
+  AdmissionListener* listener;
+  std::int64_t sequence;
+};
+
+// A task that the Gate has let go of unworked.
+struct Ended {
+  Task* task;
+  Ending ending;
+  Duration retry_delay;  // when room is expected
+};
+
+// What an event has made happen, to be carried out without the lock.
+struct GateEvents {
+  std::vector<LetIn> admitted;
+  std::vector<Ended> ended;
+
+  bool empty() const { return admitted.empty() && ended.empty(); }
+  void clear() {
+    admitted.clear();
+    ended.clear();
+  }
+};
+
+// Totals since the start, and where the rest is now.
+struct MethodCounters {
+  std::uint64_t received = 0;
+  std::uint64_t admitted = 0;
+  std::array<std::uint64_t, kRefusalReasons> rejected{};
+  std::uint64_t dropped = 0;
+  std::uint64_t abandoned_cancelled = 0;  // both before admission
+  std::uint64_t abandoned_deadline = 0;
+  std::uint64_t invalid = 0;
+  std::array<std::uint64_t, kOutcomes> completed{};
+  std::size_t waiting = 0;
+  std::size_t queued = 0;
+  std::size_t in_work = 0;
+
+  // received = admitted + rejected + dropped + abandoned + invalid + waiting
+  // and admitted = completed + queued + in work.
+  bool Balanced() const;
+
+  bool operator==(const MethodCounters&) const = default;
+};
+
+class Gate {
+ public:
+  // `methods` is how many counters there are. `sequence` numbers admissions,
+  // from its value + 1; it may be shared by several Gates and must outlive
+  // them.
+  Gate(const GateLimits& limits, std::size_t methods,
+       std::atomic<std::int64_t>* sequence);
+
+  // Lets the task in, or does with it what the policy says. After kRefused and
+  // kDropped the task is its owner's again.
+  Admission Arrive(Task* task, const AdmissionPolicy& policy, TimePoint now);
+
+  // What Arrive would answer, and counted as its answer, if that is a refusal
+  // or a drop; nothing otherwise. With it a full pool is answered before the
+  // request is looked into.
+  std::optional<Admission> TurnAway(const Arrival& arrival, std::size_t method,
+                                    const AdmissionPolicy& policy);
+
+  // An arrival whose content is not fit to be let in.
+  void CountInvalid(std::size_t method);
+
+  // Moves up to `max` tasks from the queue into work, first come first, and
+  // appends them to `batch`.
+  void Take(std::size_t max, TimePoint now, std::vector<Task*>* batch,
+            GateEvents* events);
+
+  // Lets go of worked tasks, each with its outcome.
+  void Done(std::span<Task* const> batch, TimePoint now, GateEvents* events);
+
+  // The caller of `task` has gone. True: it waited or was queued, and is its
+  // owner's again. False: it is in work, or queued and promised, or the Gate
+  // does not have it.
+  bool Leave(Task* task, TimePoint now, GateEvents* events);
+
+  // Ends the waits that are over by `now`.
+  void Expire(TimePoint now, GateEvents* events);
+  // When Expire is due next; kForever where nothing is.
+  TimePoint next_expiry() const;
+
+  // New limits; smaller ones take nothing away that is inside.
+  void Resize(const GateLimits& limits, TimePoint now, GateEvents* events);
+
+  // From now on refuses every arrival, and ends all that wait. What is still
+  // queued at `until` is ended by Expire.
+  void Close(TimePoint until, GateEvents* events);
+
+  // Whether an arrival of one byte would enter the queue at once.
+  bool open() const;
+  // Nothing waits, is queued, or is in work.
+  bool idle() const;
+  std::size_t depth() const { return queue_.size(); }
+  std::size_t in_work() const { return in_work_; }
+  PoolView view() const;
+  const MethodCounters& counters(std::size_t method) const {
+    return counters_[method];
+  }
+
+  // For reports: the tasks in the queue, first come first.
+  std::vector<const Task*> queued() const;
+  // Those that wait, first come first.
+  std::vector<const Task*> waiting() const;
+
+ private:
+  // The end of a wait; the earlier arrival goes first where they are equal.
+  struct Expiry {
+    TimePoint at;
+    std::uint64_t arrival;
+    Task* task;
+    auto operator<=>(const Expiry&) const = default;
+  };
+
+  bool HasRoom(std::size_t bytes) const;
+  bool HasWaitingRoom(std::size_t bytes) const;
+  // What becomes of an arrival; `park_until` is set where it is kParked.
+  Admission Decide(const Arrival& arrival, const AdmissionPolicy& policy,
+                   TimePoint* park_until) const;
+  Admission Refusal(RefusalReason reason) const;
+  // When there is room for one more, by what is ahead and the measured rate.
+  Duration ExpectedRoom() const;
+  void CountTurnedAway(const Admission& admission, MethodCounters* counters);
+  void Enqueue(Task* task, TimePoint now);
+  void Dequeue(Task* task);
+  void Release(const Task& task);
+  void Park(Task* task, TimePoint until);
+  void Unpark(Task* task);
+  void LetWaitingIn(TimePoint now, GateEvents* events);
+  void EndWait(Task* task, Ending ending, GateEvents* events);
+  void EndQueue(GateEvents* events);
+
+  std::atomic<std::int64_t>* const sequence_;
+  GateLimits limits_;
+  TaskList queue_;
+  TaskList waiting_;
+  // Of those of the waiting whose wait has an end.
+  std::set<Expiry> expiries_;
+  std::uint64_t arrivals_ = 0;
+  std::size_t held_bytes_ = 0;
+  std::size_t waiting_bytes_ = 0;
+  std::size_t in_work_ = 0;
+  bool closed_ = false;
+  TimePoint closed_until_ = kForever;
+  DrainRate drain_rate_;
+  std::vector<MethodCounters> counters_;
+};
+
+}  // namespace sluice
+
+#endif  // SLUICE_POOL_GATE_H_

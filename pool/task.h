@@ -1,0 +1,92 @@
+// One arrival on its way through a pool.
+
+#ifndef SLUICE_POOL_TASK_H_
+#define SLUICE_POOL_TASK_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "policies/admission_policy.h"
+
+namespace sluice {
+
+// How admitted work ended.
+enum class Outcome : std::uint8_t {
+  kStored,
+  kDuplicate,
+  kConflict,
+  kAnswered,     // a question, not a submission
+  kFailed,       // it threw
+  kUnavailable,  // the store did not take it
+  kAbandoned,    // its caller had gone before it was begun
+  kLeft,         // the drain's time ran out before it was begun
+};
+inline constexpr std::size_t kOutcomes = 8;
+
+// Why a task that was parked or queued will not be worked.
+enum class Ending : std::uint8_t {
+  kWaitOver,  // parked for as long as the policy lets it
+  kDeadline,  // parked until its caller's deadline
+  kDraining,  // parked or queued when the drain ended it
+};
+
+// Is told that a parked arrival has entered the queue, and its sequence. The
+// task itself can't be told: by then a worker may have finished with it.
+class AdmissionListener {
+ public:
+  virtual ~AdmissionListener() = default;
+  virtual void OnAdmitted(std::int64_t sequence) = 0;
+};
+
+// Belongs to whoever made it, who keeps it alive from Arrive until it is handed
+// back: by a refusal, by Leave, by OnEnded or by OnDone. Not thread-safe: it
+// belongs to one party at a time.
+class Task {
+ public:
+  Task() = default;
+  Task(const Task&) = delete;
+  Task& operator=(const Task&) = delete;
+  virtual ~Task() = default;
+
+  // The pool lets go of the task, which was not begun. Room is expected after
+  // `retry_delay`.
+  virtual void OnEnded(Ending ending, Duration retry_delay) = 0;
+  // The pool lets go of the task, which was worked and counted.
+  virtual void OnDone() = 0;
+
+  // Set by the owner before Arrive.
+  std::size_t method = 0;  // index of the counters that it belongs to
+  std::size_t bytes = 0;
+  TimePoint deadline = kForever;
+  // Since when the caller waits, if that is before Arrive: policies measure
+  // waits from then, so that a call with many tasks waits no longer than one.
+  TimePoint waits_since = kForever;
+  // Its caller is answered at admission: once queued it does not leave.
+  bool promised = false;
+  // Told if the task is parked and enters later; may be null. Must outlive the
+  // wait, and may not be called at all where the wait ends otherwise.
+  AdmissionListener* listener = nullptr;
+
+  // Set by the Gate at admission.
+  std::int64_t sequence = 0;
+  TimePoint admitted_at{};
+
+  // Set by who works the task.
+  Outcome outcome = Outcome::kFailed;
+
+ private:
+  friend class Gate;
+  friend class TaskList;
+
+  enum class Place : std::uint8_t { kOutside, kWaiting, kQueued, kInWork };
+
+  Place place_ = Place::kOutside;
+  TimePoint parked_until_ = kForever;
+  std::uint64_t arrival_ = 0;  // order in the Gate
+  Task* previous_ = nullptr;
+  Task* next_ = nullptr;
+};
+
+}  // namespace sluice
+
+#endif  // SLUICE_POOL_TASK_H_

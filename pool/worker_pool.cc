@@ -1,0 +1,170 @@
+#include "pool/worker_pool.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace sluice {
+
+WorkerPool::WorkerPool(WorkerPoolOptions options, Processor* processor,
+                       Clock* clock, std::atomic<std::int64_t>* sequence)
+    : options_(std::move(options)),
+      processor_(processor),
+      clock_(clock),
+      gate_(options_.limits, options_.methods, sequence) {
+  threads_.reserve(options_.workers + 1);
+  for (std::size_t i = 0; i < options_.workers; ++i) {
+    threads_.emplace_back([this] { Work(); });
+  }
+  threads_.emplace_back([this] { KeepTime(); });
+}
+
+WorkerPool::~WorkerPool() { Join(); }
+
+Admission WorkerPool::Arrive(Task* task, const AdmissionPolicy& policy) {
+  absl::MutexLock lock(&mutex_);
+  const Admission admission = gate_.Arrive(task, policy, clock_->Now());
+  Wake();
+  return admission;
+}
+
+std::optional<Admission> WorkerPool::TurnAway(Arrival arrival,
+                                              std::size_t method,
+                                              const AdmissionPolicy& policy) {
+  if (!full_.load(std::memory_order_relaxed)) return std::nullopt;
+  absl::MutexLock lock(&mutex_);
+  arrival.now = clock_->Now();
+  return gate_.TurnAway(arrival, method, policy);
+}
+
+bool WorkerPool::Leave(Task* task) {
+  GateEvents events;
+  bool left = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    left = gate_.Leave(task, clock_->Now(), &events);
+    Wake();
+  }
+  Deliver(&events);
+  return left;
+}
+
+void WorkerPool::CountInvalid(std::size_t method) {
+  absl::MutexLock lock(&mutex_);
+  gate_.CountInvalid(method);
+}
+
+void WorkerPool::Close(TimePoint until) {
+  GateEvents events;
+  {
+    absl::MutexLock lock(&mutex_);
+    gate_.Close(until, &events);
+    Wake();
+  }
+  Deliver(&events);
+}
+
+bool WorkerPool::AwaitIdle(TimePoint deadline) {
+  absl::MutexLock lock(&mutex_);
+  while (!gate_.idle() && clock_->Now() < deadline) {
+    clock_->Wait(&became_idle_, &mutex_, deadline);
+  }
+  return gate_.idle();
+}
+
+void WorkerPool::Join() {
+  {
+    absl::MutexLock lock(&mutex_);
+    joining_ = true;
+    work_arrived_.SignalAll();
+    timer_changed_.SignalAll();
+  }
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+}
+
+PoolSnapshot WorkerPool::Snapshot() const {
+  absl::MutexLock lock(&mutex_);
+  PoolSnapshot snapshot = {.view = gate_.view(),
+                           .in_work = gate_.in_work(),
+                           .workers_busy = in_work_.size(),
+                           .workers_idle = options_.workers - in_work_.size(),
+                           .counters = {}};
+  snapshot.counters.reserve(options_.methods);
+  for (std::size_t method = 0; method < options_.methods; ++method) {
+    snapshot.counters.push_back(gate_.counters(method));
+  }
+  return snapshot;
+}
+
+void WorkerPool::Work() {
+  std::vector<Task*> batch;
+  batch.reserve(options_.batch_max);
+  GateEvents events;
+  for (;;) {
+    {
+      absl::MutexLock lock(&mutex_);
+      while (gate_.depth() == 0 && !joining_) {
+        ++sleeping_workers_;
+        work_arrived_.Wait(&mutex_);
+        --sleeping_workers_;
+      }
+      if (joining_) return;
+      gate_.Take(options_.batch_max, clock_->Now(), &batch, &events);
+      in_work_.push_back(&batch);
+      Wake();
+    }
+    Deliver(&events);
+
+    try {
+      processor_->Process(batch);
+    } catch (...) {
+      for (Task* task : batch) task->outcome = Outcome::kFailed;
+    }
+
+    {
+      absl::MutexLock lock(&mutex_);
+      gate_.Done(batch, clock_->Now(), &events);
+      in_work_.erase(std::ranges::find(in_work_, &batch));
+      Wake();
+    }
+    Deliver(&events);
+    for (Task* task : batch) task->OnDone();
+    batch.clear();
+  }
+}
+
+void WorkerPool::KeepTime() {
+  GateEvents events;
+  absl::MutexLock lock(&mutex_);
+  while (!joining_) {
+    timer_due_ = gate_.next_expiry();
+    if (clock_->Now() < timer_due_) {
+      clock_->Wait(&timer_changed_, &mutex_, timer_due_);
+      continue;
+    }
+    gate_.Expire(clock_->Now(), &events);
+    Wake();
+    mutex_.Unlock();
+    Deliver(&events);
+    mutex_.Lock();
+  }
+}
+
+void WorkerPool::Deliver(GateEvents* events) {
+  for (const LetIn& let_in : events->admitted) {
+    let_in.listener->OnAdmitted(let_in.sequence);
+  }
+  for (const Ended& ended : events->ended) {
+    ended.task->OnEnded(ended.ending, ended.retry_delay);
+  }
+  events->clear();
+}
+
+void WorkerPool::Wake() {
+  full_.store(!gate_.open(), std::memory_order_relaxed);
+  if (gate_.depth() > 0 && sleeping_workers_ > 0) work_arrived_.Signal();
+  if (gate_.next_expiry() < timer_due_) timer_changed_.Signal();
+  if (gate_.idle()) became_idle_.SignalAll();
+}
+
+}  // namespace sluice

@@ -1,0 +1,100 @@
+// A processor that stores nothing, and stands still when told to.
+
+#ifndef SLUICE_TESTS_FAKES_FAKE_PROCESSOR_H_
+#define SLUICE_TESTS_FAKES_FAKE_PROCESSOR_H_
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "absl/synchronization/mutex.h"
+#include "pool/task.h"
+#include "pool/worker_pool.h"
+#include "tests/fakes/patience.h"
+
+namespace sluice {
+
+// Thread-safe.
+class FakeProcessor final : public Processor {
+ public:
+  // From now on no batch ends, until it is released.
+  void Hold() {
+    absl::MutexLock lock(&mutex_);
+    held_ = true;
+  }
+  // Lets go those that are held, and holds those that come.
+  void ReleaseHeld() {
+    absl::MutexLock lock(&mutex_);
+    ++releases_;
+  }
+  // Lets go all.
+  void Release() {
+    absl::MutexLock lock(&mutex_);
+    held_ = false;
+  }
+
+  void Process(std::span<Task* const> batch) override {
+    Begin(batch);
+    for (Task* task : batch) task->outcome = Outcome::kStored;
+    if (then) then(batch);
+  }
+
+  // Blocks until exactly `count` batches are held. False: that took longer
+  // than any working program needs.
+  bool AwaitHeld(std::size_t count) {
+    const auto reached = [this, count]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+      return in_work_ == count;
+    };
+    absl::MutexLock lock(&mutex_);
+    return mutex_.AwaitWithTimeout(absl::Condition(&reached), kPatience);
+  }
+
+  // Of each batch, in the order in which they were begun.
+  std::vector<std::size_t> batch_sizes() {
+    absl::MutexLock lock(&mutex_);
+    return batch_sizes_;
+  }
+  // Of each task, in the order in which they were begun.
+  std::vector<std::int64_t> sequences() {
+    absl::MutexLock lock(&mutex_);
+    return sequences_;
+  }
+  // How many batches were in work at once, at most.
+  std::size_t in_work_max() {
+    absl::MutexLock lock(&mutex_);
+    return in_work_max_;
+  }
+
+  // Called last thing in Process, for what the test wants to happen there; may
+  // be empty. Set before the pool is made.
+  std::function<void(std::span<Task* const>)> then;
+
+ private:
+  void Begin(std::span<Task* const> batch) {
+    absl::MutexLock lock(&mutex_);
+    const int releases_before = releases_;
+    const auto released = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+      return !held_ || releases_ > releases_before;
+    };
+    batch_sizes_.push_back(batch.size());
+    for (const Task* task : batch) sequences_.push_back(task->sequence);
+    in_work_max_ = std::max(in_work_max_, ++in_work_);
+    mutex_.Await(absl::Condition(&released));
+    --in_work_;
+  }
+
+  absl::Mutex mutex_;
+  bool held_ ABSL_GUARDED_BY(mutex_) = false;
+  int releases_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::size_t in_work_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::size_t in_work_max_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<std::size_t> batch_sizes_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::int64_t> sequences_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace sluice
+
+#endif  // SLUICE_TESTS_FAKES_FAKE_PROCESSOR_H_

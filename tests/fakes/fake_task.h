@@ -1,0 +1,109 @@
+// A task that remembers what it was told.
+
+#ifndef SLUICE_TESTS_FAKES_FAKE_TASK_H_
+#define SLUICE_TESTS_FAKES_FAKE_TASK_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+
+#include "absl/synchronization/mutex.h"
+#include "pool/task.h"
+#include "tests/fakes/patience.h"
+
+namespace sluice {
+
+// Its own listener. What it tells is thread-safe.
+class FakeTask final : public Task, public AdmissionListener {
+ public:
+  struct Traits {
+    std::size_t bytes = 1;
+    TimePoint deadline = kForever;
+    std::size_t method = 0;
+    bool promised = false;
+  };
+
+  FakeTask() : FakeTask(Traits()) {}
+  explicit FakeTask(const Traits& traits) {
+    bytes = traits.bytes;
+    deadline = traits.deadline;
+    method = traits.method;
+    promised = traits.promised;
+    listener = this;
+  }
+
+  void OnAdmitted(std::int64_t admitted_as) override {
+    if (when_told) when_told();
+    absl::MutexLock lock(&mutex_);
+    ++notices_;
+    admitted_as_ = admitted_as;
+  }
+
+  void OnEnded(Ending ending, Duration) override {
+    if (when_told) when_told();
+    absl::MutexLock lock(&mutex_);
+    ++times_handed_back_;
+    ending_ = ending;
+  }
+
+  void OnDone() override {
+    if (when_told) when_told();
+    absl::MutexLock lock(&mutex_);
+    ++times_handed_back_;
+    done_ = outcome;
+  }
+
+  // How often it was told that it entered, and as what the last time.
+  int notices() const {
+    absl::MutexLock lock(&mutex_);
+    return notices_;
+  }
+  std::int64_t admitted_as() const {
+    absl::MutexLock lock(&mutex_);
+    return admitted_as_;
+  }
+  // How often OnEnded or OnDone was called.
+  int times_handed_back() const {
+    absl::MutexLock lock(&mutex_);
+    return times_handed_back_;
+  }
+  // Of the last OnEnded.
+  std::optional<Ending> ending() const {
+    absl::MutexLock lock(&mutex_);
+    return ending_;
+  }
+  // The outcome at the last OnDone.
+  std::optional<Outcome> done() const {
+    absl::MutexLock lock(&mutex_);
+    return done_;
+  }
+
+  // Blocks until it was told that it entered, or was handed back. False: that
+  // took longer than any working program needs.
+  bool AwaitNotice() const { return AwaitMoreThanZero(&notices_); }
+  bool AwaitHandedBack() const {
+    return AwaitMoreThanZero(&times_handed_back_);
+  }
+
+  // Called first thing whenever the task is told something; may be empty.
+  std::function<void()> when_told;
+
+ private:
+  bool AwaitMoreThanZero(const int* count) const {
+    const auto counted = [count] { return *count > 0; };
+    absl::MutexLock lock(&mutex_);
+    return mutex_.AwaitWithTimeout(absl::Condition(&counted), kPatience);
+  }
+
+  mutable absl::Mutex mutex_;
+  int notices_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::int64_t admitted_as_ ABSL_GUARDED_BY(mutex_) = 0;
+  int times_handed_back_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::optional<Ending> ending_ ABSL_GUARDED_BY(mutex_);
+  std::optional<Outcome> done_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace sluice
+
+#endif  // SLUICE_TESTS_FAKES_FAKE_TASK_H_

@@ -1,0 +1,684 @@
+// The Gate against a model that is too simple to be wrong, under random
+// schedules. SLUICE_GATE_STEPS says how many steps to take; SLUICE_GATE_SEED
+// with which schedule to begin.
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <deque>
+#include <optional>
+#include <ostream>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "policies/block.h"
+#include "policies/drop.h"
+#include "policies/fail_fast.h"
+#include "policies/timed_wait.h"
+#include "pool/gate.h"
+#include "tests/fakes/fake_task.h"
+
+namespace sluice {
+
+// How a counter set is printed where two differ.
+void PrintTo(const MethodCounters& counters, std::ostream* out) {
+  *out << "received " << counters.received << " admitted " << counters.admitted
+       << " rejected " << testing::PrintToString(counters.rejected)
+       << " dropped " << counters.dropped << " cancelled "
+       << counters.abandoned_cancelled << " deadline "
+       << counters.abandoned_deadline << " invalid " << counters.invalid
+       << " completed " << testing::PrintToString(counters.completed)
+       << " waiting " << counters.waiting << " queued " << counters.queued
+       << " in work " << counters.in_work;
+}
+
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::size_t kMethods = 3;
+constexpr std::size_t kTasks = 40;
+// A schedule is over after so many steps, or so many after its Close.
+constexpr std::size_t kStepsMax = 1000;
+constexpr std::size_t kStepsClosedMax = 50;
+
+// The policies by their rules, and the real ones.
+enum class Rule { kBlock, kTimedWait, kFailFast, kDrop };
+
+constexpr Duration kMaxWait = milliseconds(5);
+
+const AdmissionPolicy& PolicyOf(Rule rule) {
+  static const BlockPolicy block;
+  static const TimedWaitPolicy timed_wait(kMaxWait);
+  static const FailFastPolicy fail_fast;
+  static const DropPolicy drop;
+  switch (rule) {
+    case Rule::kBlock:
+      return block;
+    case Rule::kTimedWait:
+      return timed_wait;
+    case Rule::kFailFast:
+      return fail_fast;
+    case Rule::kDrop:
+      return drop;
+  }
+  std::abort();
+}
+
+// A task by its number, with what the model needs to know of it.
+struct Entry {
+  std::size_t id;
+  std::size_t bytes;
+  std::size_t method;
+  bool promised;
+  TimePoint deadline;
+  TimePoint wait_until = kForever;
+};
+
+struct ModelEnded {
+  std::size_t id;
+  Ending ending;
+  bool operator==(const ModelEnded&) const = default;
+};
+
+void PrintTo(const ModelEnded& ended, std::ostream* out) {
+  *out << ended.id << " ending " << static_cast<int>(ended.ending);
+}
+
+// What gate.h promises, with three lists and nothing else: sums are added up
+// whenever they are needed, and what ends first is searched for.
+class Model {
+ public:
+  explicit Model(const GateLimits& initial) : limits(initial) {}
+
+  // Of the answer only kind and reason.
+  Admission Arrive(Entry entry, Rule rule, TimePoint now) {
+    MethodCounters& c = counters[entry.method];
+    c.received++;
+    if (closed) return Refuse(&c, RefusalReason::kDraining);
+    if (waiting.empty() && QueueTakes(entry.bytes)) {
+      Admit(entry);
+      return {.kind = Admission::Kind::kAdmitted};
+    }
+    if (rule == Rule::kFailFast) return Refuse(&c, RefusalReason::kQueueFull);
+    if (rule == Rule::kDrop) {
+      c.dropped++;
+      return {.kind = Admission::Kind::kDropped};
+    }
+    const bool waiting_room_takes =
+        waiting.size() + 1 <= limits.waiting_max &&
+        (waiting.empty() ||
+         Sum(waiting) + entry.bytes <= limits.waiting_max_bytes);
+    if (!waiting_room_takes) return Refuse(&c, RefusalReason::kWaitingRoomFull);
+    entry.wait_until = entry.deadline;
+    if (rule == Rule::kTimedWait && now + kMaxWait < entry.deadline) {
+      entry.wait_until = now + kMaxWait;
+    }
+    c.waiting++;
+    waiting.push_back(entry);
+    return {.kind = Admission::Kind::kParked};
+  }
+
+  // Whether Arrive would turn it away, and if so how.
+  std::optional<Admission> TurnAway(const Entry& entry, Rule rule,
+                                    TimePoint now) {
+    Model after = *this;
+    const Admission answer = after.Arrive(entry, rule, now);
+    if (answer.kind == Admission::Kind::kAdmitted ||
+        answer.kind == Admission::Kind::kParked) {
+      return std::nullopt;
+    }
+    *this = after;
+    return answer;
+  }
+
+  std::vector<std::size_t> Take(std::size_t max) {
+    std::vector<std::size_t> taken;
+    while (taken.size() < max && queue.size() > 0) {
+      taken.push_back(queue[0].id);
+      counters[queue[0].method].queued--;
+      counters[queue[0].method].in_work++;
+      in_work.push_back(queue[0]);
+      queue.erase(queue.begin());
+    }
+    Settle();
+    return taken;
+  }
+
+  void Done(const std::vector<std::size_t>& ids,
+            const std::vector<Outcome>& outcomes) {
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      const Entry entry = Remove(&in_work, ids[i]);
+      counters[entry.method].in_work--;
+      counters[entry.method].completed[static_cast<std::size_t>(outcomes[i])]++;
+    }
+    Settle();
+  }
+
+  bool Leave(std::size_t id, TimePoint now) {
+    if (Has(waiting, id)) {
+      const Entry entry = Remove(&waiting, id);
+      MethodCounters& c = counters[entry.method];
+      c.waiting--;
+      if (entry.deadline <= now) {
+        c.abandoned_deadline++;
+      } else {
+        c.abandoned_cancelled++;
+      }
+      Settle();
+      return true;
+    }
+    if (Has(queue, id) && !Find(queue, id)->promised) {
+      CompleteUnworked(Remove(&queue, id), Outcome::kAbandoned);
+      Settle();
+      return true;
+    }
+    return false;
+  }
+
+  void Expire(TimePoint now) {
+    for (;;) {
+      // The first of those that end first.
+      auto first = waiting.begin();
+      for (auto it = waiting.begin(); it != waiting.end(); ++it) {
+        if (it->wait_until < first->wait_until) first = it;
+      }
+      if (first == waiting.end() || first->wait_until > now) break;
+      EndWait(first->id, first->wait_until == first->deadline
+                             ? Ending::kDeadline
+                             : Ending::kWaitOver);
+    }
+    if (closed && now >= closed_until) {
+      while (queue.size() > 0) {
+        const Entry entry = Remove(&queue, queue[0].id);
+        CompleteUnworked(entry, Outcome::kLeft);
+        ended.push_back({entry.id, Ending::kDraining});
+      }
+    }
+    Settle();
+  }
+
+  void Resize(const GateLimits& new_limits) {
+    limits = new_limits;
+    Settle();
+  }
+
+  void Close(TimePoint until) {
+    closed = true;
+    closed_until = until;
+    while (waiting.size() > 0) EndWait(waiting[0].id, Ending::kDraining);
+  }
+
+  TimePoint NextExpiry() const {
+    TimePoint next = kForever;
+    for (const Entry& entry : waiting) next = std::min(next, entry.wait_until);
+    if (closed && queue.size() > 0) next = std::min(next, closed_until);
+    return next;
+  }
+
+  bool QueueTakes(std::size_t bytes) const {
+    if (queue.size() + 1 > limits.capacity) return false;
+    if (queue.size() + in_work.size() == 0) return true;
+    return HeldBytes() + bytes <= limits.capacity_bytes;
+  }
+
+  std::size_t HeldBytes() const { return Sum(queue) + Sum(in_work); }
+
+  static bool Has(const std::vector<Entry>& list, std::size_t id) {
+    return Find(list, id) != list.end();
+  }
+
+  GateLimits limits;
+  std::vector<Entry> queue;
+  std::vector<Entry> waiting;
+  std::vector<Entry> in_work;
+  bool closed = false;
+  TimePoint closed_until{};
+  std::array<MethodCounters, kMethods> counters{};
+  // What has happened since this was last cleared.
+  std::vector<std::size_t> let_in;
+  std::vector<ModelEnded> ended;
+
+ private:
+  static std::size_t Sum(const std::vector<Entry>& list) {
+    std::size_t sum = 0;
+    for (const Entry& entry : list) sum += entry.bytes;
+    return sum;
+  }
+
+  static std::vector<Entry>::const_iterator Find(const std::vector<Entry>& list,
+                                                 std::size_t id) {
+    return std::ranges::find(list, id, &Entry::id);
+  }
+
+  static Entry Remove(std::vector<Entry>* list, std::size_t id) {
+    const auto it = std::ranges::find(*list, id, &Entry::id);
+    const Entry entry = *it;
+    list->erase(it);
+    return entry;
+  }
+
+  static Admission Refuse(MethodCounters* c, RefusalReason reason) {
+    c->rejected[static_cast<std::size_t>(reason)]++;
+    return {.kind = Admission::Kind::kRefused, .reason = reason};
+  }
+
+  void Admit(const Entry& entry) {
+    counters[entry.method].admitted++;
+    counters[entry.method].queued++;
+    queue.push_back(entry);
+  }
+
+  void Settle() {
+    while (waiting.size() > 0 && QueueTakes(waiting[0].bytes)) {
+      const Entry entry = Remove(&waiting, waiting[0].id);
+      counters[entry.method].waiting--;
+      Admit(entry);
+      let_in.push_back(entry.id);
+    }
+  }
+
+  void EndWait(std::size_t id, Ending ending) {
+    const Entry entry = Remove(&waiting, id);
+    MethodCounters& c = counters[entry.method];
+    c.waiting--;
+    if (ending == Ending::kDeadline) c.abandoned_deadline++;
+    if (ending == Ending::kWaitOver) Refuse(&c, RefusalReason::kWaitOver);
+    if (ending == Ending::kDraining) Refuse(&c, RefusalReason::kDraining);
+    ended.push_back({id, ending});
+  }
+
+  void CompleteUnworked(const Entry& entry, Outcome outcome) {
+    counters[entry.method].queued--;
+    counters[entry.method].completed[static_cast<std::size_t>(outcome)]++;
+  }
+};
+
+// Does the same to a Gate and to the model, and compares them.
+class Schedule {
+ public:
+  explicit Schedule(std::uint64_t seed)
+      : random_(seed),
+        model_(RandomLimits()),
+        gate_(model_.limits, kMethods, &sequence_),
+        tasks_(kTasks) {
+    for (std::size_t id = 0; id < kTasks; ++id) outside_.push_back(id);
+  }
+
+  bool over() const {
+    return steps_ == kStepsMax || steps_closed_ == kStepsClosedMax;
+  }
+
+  // One random step.
+  void Step() {
+    ++steps_;
+    if (model_.closed) ++steps_closed_;
+    now_ += milliseconds(Below(3));
+    const std::size_t dice = Below(1000);
+    if (dice < 400) {
+      Arrive();
+    } else if (dice < 440) {
+      TurnAway();
+    } else if (dice < 450) {
+      Invalid();
+    } else if (dice < 620) {
+      Take(1 + Below(4));
+    } else if (dice < 780) {
+      Done();
+    } else if (dice < 870) {
+      Leave();
+    } else if (dice < 980) {
+      Expire();
+    } else if (dice < 997) {
+      Resize();
+    } else {
+      Close();
+    }
+    Compare();
+  }
+
+  // Works what is left and compares what has become of everything.
+  void End() {
+    while (!gate_.idle() && !testing::Test::HasFailure()) {
+      now_ += milliseconds(1);
+      Expire();
+      Take(kTasks);
+      Done();
+      Compare();
+    }
+    EXPECT_EQ(outside_.size(), kTasks);
+    EXPECT_EQ(gate_.view().held_bytes, 0u);
+  }
+
+  const MethodCounters& counters(std::size_t method) const {
+    return gate_.counters(method);
+  }
+
+ private:
+  std::size_t Below(std::size_t bound) { return random_() % bound; }
+
+  GateLimits RandomLimits() {
+    return {.capacity = 1 + Below(6),
+            .capacity_bytes = Below(40),
+            .waiting_max = Below(10),
+            .waiting_max_bytes = Below(60)};
+  }
+
+  Entry RandomEntry(std::size_t id) {
+    return {
+        .id = id,
+        .bytes = Below(20) == 0 ? 100 : Below(15),
+        .method = Below(kMethods),
+        .promised = Below(4) == 0,
+        // Often at the very moment at which a timed wait ends.
+        .deadline = Below(3) == 0 ? kForever : now_ + milliseconds(Below(10))};
+  }
+
+  void Arrive() {
+    if (outside_.empty()) return;
+    const std::size_t id = outside_.front();
+    const Entry entry = RandomEntry(id);
+    FakeTask& task = tasks_[id];
+    task.bytes = entry.bytes;
+    task.method = entry.method;
+    task.promised = entry.promised;
+    task.deadline = entry.deadline;
+    const Rule rule = static_cast<Rule>(Below(4));
+
+    const Admission admission = gate_.Arrive(&task, PolicyOf(rule), now_);
+    CompareAnswers(admission, model_.Arrive(entry, rule, now_));
+    if (admission.kind == Admission::Kind::kAdmitted) {
+      EXPECT_EQ(admission.sequence, task.sequence);
+      admitted_.push_back(id);
+    }
+    if (admission.kind == Admission::Kind::kAdmitted ||
+        admission.kind == Admission::Kind::kParked) {
+      outside_.pop_front();
+    }
+  }
+
+  void TurnAway() {
+    const Entry entry = RandomEntry(kTasks);
+    const Rule rule = static_cast<Rule>(Below(4));
+    const std::optional<Admission> admission = gate_.TurnAway(
+        {.now = now_, .deadline = entry.deadline, .bytes = entry.bytes},
+        entry.method, PolicyOf(rule));
+    const std::optional<Admission> expected =
+        model_.TurnAway(entry, rule, now_);
+    ASSERT_EQ(admission.has_value(), expected.has_value());
+    if (admission.has_value()) CompareAnswers(*admission, *expected);
+  }
+
+  void Invalid() {
+    const std::size_t method = Below(kMethods);
+    gate_.CountInvalid(method);
+    model_.counters[method].received++;
+    model_.counters[method].invalid++;
+  }
+
+  void Take(std::size_t max) {
+    std::vector<Task*> batch;
+    gate_.Take(max, now_, &batch, &events_);
+    EXPECT_EQ(Ids(batch), model_.Take(max));
+  }
+
+  // Some of those in work, in any order.
+  void Done() {
+    std::vector<std::size_t> ids;
+    for (const Entry& entry : model_.in_work) ids.push_back(entry.id);
+    for (std::size_t i = ids.size(); i > 1; --i) {
+      std::swap(ids[i - 1], ids[Below(i)]);
+    }
+    ids.resize(ids.empty() ? 0 : 1 + Below(ids.size()));
+    std::vector<Task*> batch;
+    std::vector<Outcome> outcomes;
+    for (const std::size_t id : ids) {
+      outcomes.push_back(static_cast<Outcome>(Below(kOutcomes)));
+      tasks_[id].outcome = outcomes.back();
+      batch.push_back(&tasks_[id]);
+      outside_.push_back(id);
+    }
+    gate_.Done(batch, now_, &events_);
+    model_.Done(ids, outcomes);
+  }
+
+  // Any task, wherever it is.
+  void Leave() {
+    const std::size_t id = Below(kTasks);
+    const bool left = gate_.Leave(&tasks_[id], now_, &events_);
+    ASSERT_EQ(left, model_.Leave(id, now_));
+    if (left) outside_.push_back(id);
+  }
+
+  void Expire() {
+    gate_.Expire(now_, &events_);
+    model_.Expire(now_);
+  }
+
+  void Resize() {
+    const GateLimits limits = RandomLimits();
+    gate_.Resize(limits, now_, &events_);
+    model_.Resize(limits);
+  }
+
+  void Close() {
+    const TimePoint until =
+        Below(4) == 0 ? kForever : now_ + milliseconds(Below(30));
+    gate_.Close(until, &events_);
+    model_.Close(until);
+  }
+
+  void CompareAnswers(const Admission& answer, const Admission& expected) {
+    EXPECT_EQ(answer.kind, expected.kind);
+    EXPECT_EQ(answer.reason, expected.reason);
+    if (answer.kind == Admission::Kind::kRefused) {
+      CheckRetryDelay(answer.retry_delay);
+    }
+  }
+
+  void CheckRetryDelay(Duration delay) {
+    EXPECT_GE(delay, milliseconds(50));
+    EXPECT_LE(delay, std::chrono::seconds(32));
+    if (model_.closed) {
+      EXPECT_EQ(delay, std::chrono::seconds(1));
+    }
+  }
+
+  void Compare() {
+    const bool somebody_entered = !model_.let_in.empty() || !admitted_.empty();
+    CompareEvents();
+    CompareContent();
+    CheckPromises(somebody_entered);
+  }
+
+  void CompareEvents() {
+    std::vector<std::size_t> let_in;
+    for (const LetIn& event : events_.admitted) {
+      const auto* task = static_cast<FakeTask*>(event.listener);
+      EXPECT_EQ(event.sequence, task->sequence);
+      let_in.push_back(IdOf(task));
+    }
+    EXPECT_EQ(let_in, model_.let_in);
+    admitted_.insert(admitted_.end(), let_in.begin(), let_in.end());
+
+    std::vector<ModelEnded> ended;
+    for (const Ended& event : events_.ended) {
+      ended.push_back({IdOf(event.task), event.ending});
+      outside_.push_back(ended.back().id);
+      CheckRetryDelay(event.retry_delay);
+    }
+    EXPECT_EQ(ended, model_.ended);
+
+    // Those that entered since the last step have the next sequences.
+    EXPECT_EQ(sequence_,
+              last_sequence_ + static_cast<std::int64_t>(admitted_.size()));
+    for (const std::size_t id : admitted_) {
+      EXPECT_EQ(tasks_[id].sequence, ++last_sequence_);
+    }
+
+    events_.clear();
+    admitted_.clear();
+    model_.let_in.clear();
+    model_.ended.clear();
+  }
+
+  void CompareContent() {
+    EXPECT_EQ(Ids(gate_.queued()), Ids(model_.queue));
+    EXPECT_EQ(Ids(gate_.waiting()), Ids(model_.waiting));
+    const PoolView view = gate_.view();
+    EXPECT_EQ(view.depth, model_.queue.size());
+    EXPECT_EQ(view.waiting, model_.waiting.size());
+    EXPECT_EQ(view.held_bytes, model_.HeldBytes());
+    EXPECT_EQ(view.capacity, model_.limits.capacity);
+    EXPECT_EQ(view.capacity_bytes, model_.limits.capacity_bytes);
+    EXPECT_EQ(view.waiting_max, model_.limits.waiting_max);
+    EXPECT_EQ(gate_.in_work(), model_.in_work.size());
+    EXPECT_EQ(gate_.next_expiry(), model_.NextExpiry());
+    EXPECT_EQ(gate_.idle(), model_.queue.empty() && model_.waiting.empty() &&
+                                model_.in_work.empty());
+    EXPECT_EQ(gate_.open(),
+              !model_.closed && model_.waiting.empty() && model_.QueueTakes(1));
+    for (std::size_t method = 0; method < kMethods; ++method) {
+      EXPECT_EQ(gate_.counters(method), model_.counters[method]);
+    }
+  }
+
+  // What holds whatever the model says. A bound need hold only when somebody
+  // has come under it: a Resize takes nothing away.
+  void CheckPromises(bool somebody_entered) {
+    for (std::size_t method = 0; method < kMethods; ++method) {
+      EXPECT_TRUE(gate_.counters(method).Balanced());
+    }
+    const PoolView view = gate_.view();
+    const std::size_t held = view.depth + gate_.in_work();
+    if (somebody_entered) {
+      EXPECT_LE(view.depth, view.capacity);
+      EXPECT_TRUE(view.held_bytes <= view.capacity_bytes || held == 1);
+    }
+    const std::vector<const Task*> waiting = gate_.waiting();
+    if (!waiting.empty()) {
+      EXPECT_TRUE(view.depth >= view.capacity ||
+                  view.held_bytes + waiting[0]->bytes > view.capacity_bytes)
+          << "somebody waits while there is room";
+      EXPECT_GT(held, 0u) << "somebody waits for nobody";
+    }
+    if (waiting.size() > waited_) {
+      std::size_t bytes = 0;
+      for (const Task* task : waiting) bytes += task->bytes;
+      EXPECT_LE(view.waiting, view.waiting_max);
+      EXPECT_TRUE(bytes <= model_.limits.waiting_max_bytes ||
+                  view.waiting == 1);
+    }
+    waited_ = waiting.size();
+  }
+
+  std::size_t IdOf(const Task* task) const {
+    for (std::size_t id = 0; id < kTasks; ++id) {
+      if (&tasks_[id] == task) return id;
+    }
+    return kTasks;
+  }
+
+  template <typename Tasks>
+  std::vector<std::size_t> Ids(const Tasks& tasks) const {
+    std::vector<std::size_t> ids;
+    for (const Task* task : tasks) ids.push_back(IdOf(task));
+    return ids;
+  }
+
+  static std::vector<std::size_t> Ids(const std::vector<Entry>& entries) {
+    std::vector<std::size_t> ids;
+    for (const Entry& entry : entries) ids.push_back(entry.id);
+    return ids;
+  }
+
+  std::mt19937_64 random_;
+  TimePoint now_{std::chrono::hours(1)};
+  std::atomic<std::int64_t> sequence_{0};
+  Model model_;
+  Gate gate_;
+  std::vector<FakeTask> tasks_;
+  std::deque<std::size_t> outside_;
+  GateEvents events_;
+  std::vector<std::size_t> admitted_;  // since the last comparison
+  std::int64_t last_sequence_ = 0;
+  std::size_t waited_ = 0;  // at the last comparison
+  std::size_t steps_ = 0;
+  std::size_t steps_closed_ = 0;
+};
+
+std::uint64_t FromEnvironment(const char* name, std::uint64_t otherwise) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? otherwise : std::strtoull(value, nullptr, 10);
+}
+
+// What became of the arrivals of all schedules, so that a test that reaches
+// less than everything is noticed.
+class Reached {
+ public:
+  void Add(const MethodCounters& counters) {
+    for (std::size_t i = 0; i < kRefusalReasons; ++i) {
+      rejected_[i] += counters.rejected[i];
+    }
+    for (std::size_t i = 0; i < kOutcomes; ++i) {
+      completed_[i] += counters.completed[i];
+    }
+    dropped_ += counters.dropped;
+    cancelled_ += counters.abandoned_cancelled;
+    deadline_ += counters.abandoned_deadline;
+    invalid_ += counters.invalid;
+  }
+
+  void ExpectEverything() const {
+    using testing::Each;
+    using testing::Gt;
+    EXPECT_THAT(rejected_, Each(Gt(100u)));
+    EXPECT_THAT(completed_, Each(Gt(100u)));
+    EXPECT_GT(dropped_, 100u);
+    EXPECT_GT(cancelled_, 100u);
+    EXPECT_GT(deadline_, 100u);
+    EXPECT_GT(invalid_, 100u);
+  }
+
+ private:
+  std::array<std::uint64_t, kRefusalReasons> rejected_{};
+  std::array<std::uint64_t, kOutcomes> completed_{};
+  std::uint64_t dropped_ = 0;
+  std::uint64_t cancelled_ = 0;
+  std::uint64_t deadline_ = 0;
+  std::uint64_t invalid_ = 0;
+};
+
+TEST(GateModel, AgreesUnderRandomSchedules) {
+  const std::uint64_t first_seed = FromEnvironment("SLUICE_GATE_SEED", 1);
+  const std::uint64_t steps = FromEnvironment("SLUICE_GATE_STEPS", 300'000);
+  std::uint64_t taken = 0;
+  Reached reached;
+  for (std::uint64_t seed = first_seed; taken < steps; ++seed) {
+    const std::string replay =
+        "to replay: SLUICE_GATE_STEPS=1 SLUICE_GATE_SEED=" +
+        std::to_string(seed) + " pool_test --gtest_filter=GateModel.*";
+    Schedule schedule(seed);
+    while (!schedule.over()) {
+      schedule.Step();
+      ++taken;
+      ASSERT_FALSE(HasFailure()) << replay;
+    }
+    schedule.End();
+    ASSERT_FALSE(HasFailure()) << replay;
+    for (std::size_t method = 0; method < kMethods; ++method) {
+      reached.Add(schedule.counters(method));
+    }
+  }
+  if (taken >= 200'000) reached.ExpectEverything();
+}
+
+}  // namespace
+}  // namespace sluice

@@ -1,0 +1,900 @@
+#include "pool/gate.h"
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "policies/block.h"
+#include "policies/drop.h"
+#include "policies/fail_fast.h"
+#include "policies/timed_wait.h"
+#include "tests/fakes/fake_task.h"
+
+namespace sluice {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr std::size_t kUnlimited = std::numeric_limits<std::size_t>::max();
+constexpr std::size_t kMethods = 3;
+
+const BlockPolicy kBlock;
+const FailFastPolicy kFailFast;
+const DropPolicy kDrop;
+const TimedWaitPolicy kWait10(milliseconds(10));
+const TimedWaitPolicy kWait20(milliseconds(20));
+
+constexpr TimePoint At(int ms) {
+  return TimePoint(seconds(1000) + milliseconds(ms));
+}
+
+// Room for so many; nothing else is limited.
+constexpr GateLimits Places(std::size_t capacity,
+                            std::size_t waiting_max = kUnlimited) {
+  return {.capacity = capacity,
+          .capacity_bytes = kUnlimited,
+          .waiting_max = waiting_max,
+          .waiting_max_bytes = kUnlimited};
+}
+
+// Room for so many bytes; nothing else is limited.
+constexpr GateLimits Bytes(std::size_t capacity_bytes,
+                           std::size_t waiting_max_bytes = kUnlimited) {
+  return {.capacity = kUnlimited,
+          .capacity_bytes = capacity_bytes,
+          .waiting_max = kUnlimited,
+          .waiting_max_bytes = waiting_max_bytes};
+}
+
+std::string ToString(const Admission& admission) {
+  switch (admission.kind) {
+    case Admission::Kind::kAdmitted:
+      return "admitted";
+    case Admission::Kind::kParked:
+      return "parked";
+    case Admission::Kind::kDropped:
+      return "dropped";
+    case Admission::Kind::kRefused:
+      return "refused: " + std::string(RefusalReasonName(admission.reason));
+  }
+  return "?";
+}
+
+std::string ToString(Ending ending) {
+  switch (ending) {
+    case Ending::kWaitOver:
+      return "wait over";
+    case Ending::kDeadline:
+      return "deadline";
+    case Ending::kDraining:
+      return "draining";
+  }
+  return "?";
+}
+
+// A gate and tasks that are called by letters, so that a test reads as a story:
+// "abc" are three tasks in this order.
+class GateTest : public testing::Test {
+ protected:
+  void Open(const GateLimits& limits) {
+    gate_ = std::make_unique<Gate>(limits, kMethods, &sequence_);
+  }
+
+  std::string Arrive(char name, const AdmissionPolicy& policy,
+                     const FakeTask::Traits& traits = {}) {
+    tasks_[name] = std::make_unique<FakeTask>(traits);
+    last_ = gate_->Arrive(Named(name), policy, now_);
+    return ToString(last_);
+  }
+
+  // Lets each of them arrive, under the same policy.
+  void ArriveAll(std::string_view names, const AdmissionPolicy& policy,
+                 const FakeTask::Traits& traits = {}) {
+    for (const char name : names) Arrive(name, policy, traits);
+  }
+
+  std::string Take(std::size_t max = kUnlimited) {
+    std::vector<Task*> batch;
+    gate_->Take(max, now_, &batch, &events_);
+    std::string names;
+    for (const Task* task : batch) names += NameOf(task);
+    return names;
+  }
+
+  void Done(std::string_view names, Outcome outcome = Outcome::kStored) {
+    std::vector<Task*> batch;
+    for (const char name : names) {
+      batch.push_back(Named(name));
+      batch.back()->outcome = outcome;
+    }
+    gate_->Done(batch, now_, &events_);
+  }
+
+  bool Leave(char name) { return gate_->Leave(Named(name), now_, &events_); }
+  void Expire() { gate_->Expire(now_, &events_); }
+  void Resize(const GateLimits& limits) {
+    gate_->Resize(limits, now_, &events_);
+  }
+  void Close(TimePoint until) { gate_->Close(until, &events_); }
+
+  std::string Queued() const { return NamesOf(gate_->queued()); }
+  std::string Waiting() const { return NamesOf(gate_->waiting()); }
+
+  // Who was told to have entered since this was last asked.
+  std::string LetIn() {
+    std::string names;
+    for (const sluice::LetIn& let_in : events_.admitted) {
+      const FakeTask* task = static_cast<FakeTask*>(let_in.listener);
+      EXPECT_EQ(let_in.sequence, task->sequence);
+      names += NameOf(task);
+    }
+    events_.admitted.clear();
+    return names;
+  }
+
+  // Who was ended since this was last asked, e.g. "a: wait over".
+  std::vector<std::string> Ended() {
+    std::vector<std::string> lines;
+    for (const sluice::Ended& ended : events_.ended) {
+      lines.push_back(NameOf(ended.task) + (": " + ToString(ended.ending)));
+    }
+    events_.ended.clear();
+    return lines;
+  }
+
+  const MethodCounters& Counters(std::size_t method = 0) const {
+    return gate_->counters(method);
+  }
+  std::uint64_t Rejected(RefusalReason reason, std::size_t method = 0) const {
+    return Counters(method).rejected[static_cast<std::size_t>(reason)];
+  }
+  std::uint64_t Completed(Outcome outcome, std::size_t method = 0) const {
+    return Counters(method).completed[static_cast<std::size_t>(outcome)];
+  }
+
+  FakeTask* Named(char name) const { return tasks_.at(name).get(); }
+
+  void TearDown() override {
+    for (std::size_t method = 0; method < kMethods; ++method) {
+      EXPECT_TRUE(Counters(method).Balanced()) << "method " << method;
+    }
+    EXPECT_EQ(LetIn(), "") << "not asked for";
+    EXPECT_EQ(Ended(), std::vector<std::string>{}) << "not asked for";
+  }
+
+  TimePoint now_ = At(0);
+  std::atomic<std::int64_t> sequence_{0};
+  std::unique_ptr<Gate> gate_;
+  Admission last_;
+
+ private:
+  char NameOf(const Task* task) const {
+    for (const auto& [name, owned] : tasks_) {
+      if (owned.get() == task) return name;
+    }
+    return '?';
+  }
+
+  std::string NamesOf(const std::vector<const Task*>& tasks) const {
+    std::string names;
+    for (const Task* task : tasks) names += NameOf(task);
+    return names;
+  }
+
+  std::map<char, std::unique_ptr<FakeTask>> tasks_;
+  GateEvents events_;
+};
+
+using Lines = std::vector<std::string>;
+
+// Admission
+
+TEST_F(GateTest, AdmitsUpToItsCapacity) {
+  Open(Places(2));
+  EXPECT_EQ(Arrive('a', kFailFast), "admitted");
+  EXPECT_EQ(Arrive('b', kFailFast), "admitted");
+  EXPECT_EQ(Arrive('c', kFailFast), "refused: QUEUE_FULL");
+  EXPECT_EQ(Queued(), "ab");
+}
+
+TEST_F(GateTest, APlaceIsFreeOnceItsTaskIsTaken) {
+  Open(Places(1));
+  Arrive('a', kFailFast);
+  EXPECT_EQ(Take(), "a");
+  EXPECT_EQ(Arrive('b', kFailFast), "admitted");
+}
+
+TEST_F(GateTest, AdmitsUpToItsBytes) {
+  Open(Bytes(100));
+  EXPECT_EQ(Arrive('a', kFailFast, {.bytes = 60}), "admitted");
+  EXPECT_EQ(Arrive('b', kFailFast, {.bytes = 41}), "refused: QUEUE_FULL");
+  EXPECT_EQ(Arrive('c', kFailFast, {.bytes = 40}), "admitted");
+  EXPECT_EQ(Arrive('d', kFailFast, {.bytes = 1}), "refused: QUEUE_FULL");
+  EXPECT_EQ(gate_->view().held_bytes, 100u);
+}
+
+TEST_F(GateTest, BytesAreHeldUntilTheWorkIsDone) {
+  Open(Bytes(100));
+  Arrive('a', kFailFast, {.bytes = 100});
+  EXPECT_EQ(Take(), "a");
+  EXPECT_EQ(Arrive('b', kFailFast), "refused: QUEUE_FULL");
+  Done("a");
+  EXPECT_EQ(gate_->view().held_bytes, 0u);
+  EXPECT_EQ(Arrive('c', kFailFast), "admitted");
+}
+
+TEST_F(GateTest, AnOversizedTaskEntersAlone) {
+  Open(Bytes(100));
+  EXPECT_EQ(Arrive('a', kFailFast, {.bytes = 1000}), "admitted");
+  EXPECT_EQ(Arrive('b', kFailFast, {.bytes = 0}), "refused: QUEUE_FULL");
+}
+
+TEST_F(GateTest, AnOversizedTaskWaitsUntilNothingIsHeld) {
+  Open(Bytes(100));
+  ArriveAll("ab", kFailFast, {.bytes = 0});
+  EXPECT_EQ(Arrive('c', kBlock, {.bytes = 101}), "parked");
+  EXPECT_EQ(Take(), "ab");
+  Done("a");
+  EXPECT_EQ(LetIn(), "");
+  Done("b");
+  EXPECT_EQ(LetIn(), "c");
+}
+
+TEST_F(GateTest, AnAbsurdSizeDoesNotOverflowTheCount) {
+  Open(Bytes(100, 100));
+  Arrive('a', kBlock, {.bytes = 50});
+  EXPECT_EQ(Arrive('b', kBlock, {.bytes = 60}), "parked");
+  EXPECT_EQ(Arrive('c', kBlock, {.bytes = kUnlimited}),
+            "refused: WAITING_ROOM_FULL");
+  EXPECT_EQ(Take(), "a");
+  EXPECT_TRUE(Leave('b'));
+  EXPECT_EQ(Arrive('d', kFailFast, {.bytes = kUnlimited - 10}),
+            "refused: QUEUE_FULL");
+}
+
+TEST_F(GateTest, AFullQueueDoesWhatThePolicySays) {
+  Open(Places(1));
+  Arrive('a', kBlock);
+  EXPECT_EQ(Arrive('b', kFailFast), "refused: QUEUE_FULL");
+  EXPECT_EQ(Arrive('c', kDrop), "dropped");
+  EXPECT_EQ(Arrive('d', kWait10), "parked");
+  EXPECT_EQ(Arrive('e', kBlock), "parked");
+  EXPECT_EQ(Queued(), "a");
+  EXPECT_EQ(Waiting(), "de");
+  EXPECT_EQ(Counters().received, 5u);
+  EXPECT_EQ(Counters().admitted, 1u);
+  EXPECT_EQ(Counters().dropped, 1u);
+  EXPECT_EQ(Counters().waiting, 2u);
+  EXPECT_EQ(Rejected(RefusalReason::kQueueFull), 1u);
+}
+
+TEST_F(GateTest, SequencesRiseInTheOrderOfAdmission) {
+  Open(Places(2));
+  Arrive('a', kBlock);
+  EXPECT_EQ(last_.sequence, 1);
+  Arrive('b', kBlock);
+  EXPECT_EQ(last_.sequence, 2);
+  ArriveAll("cd", kBlock);
+  EXPECT_EQ(last_.sequence, 0);
+  EXPECT_EQ(Named('c')->sequence, 0);
+  EXPECT_EQ(Take(), "ab");
+  EXPECT_EQ(LetIn(), "cd");
+  EXPECT_EQ(Named('c')->sequence, 3);
+  EXPECT_EQ(Named('d')->sequence, 4);
+}
+
+TEST_F(GateTest, SequencesGoOnFromTheSharedCounter) {
+  sequence_ = 41;
+  Open(Places(2));
+  Arrive('a', kBlock);
+  EXPECT_EQ(last_.sequence, 42);
+  sequence_ = 99;  // another gate has admitted some
+  Arrive('b', kBlock);
+  EXPECT_EQ(last_.sequence, 100);
+}
+
+TEST_F(GateTest, ATaskThatComesAgainHasNoSequenceWhileItWaits) {
+  Open(Places(1));
+  Arrive('a', kBlock);
+  EXPECT_EQ(Take(), "a");
+  Done("a");
+  Arrive('b', kBlock);
+  EXPECT_EQ(gate_->Arrive(Named('a'), kBlock, now_).kind,
+            Admission::Kind::kParked);
+  EXPECT_EQ(Named('a')->sequence, 0);
+}
+
+TEST_F(GateTest, AdmissionIsDatedWhenItHappens) {
+  Open(Places(1));
+  ArriveAll("ab", kBlock);
+  EXPECT_EQ(Named('a')->admitted_at, At(0));
+  now_ = At(7);
+  EXPECT_EQ(Take(), "a");
+  EXPECT_EQ(LetIn(), "b");
+  EXPECT_EQ(Named('b')->admitted_at, At(7));
+}
+
+// Waiting
+
+TEST_F(GateTest, TheFirstToComeIsTheFirstToEnterWhateverItsPolicy) {
+  Open(Places(1));
+  Arrive('a', kBlock);
+  Arrive('b', kWait20, {.method = 1});
+  Arrive('c', kBlock, {.method = 2});
+  Arrive('d', kWait10);
+  Arrive('e', kBlock, {.deadline = At(1)});
+  std::string order;
+  for (int i = 0; i < 5; ++i) order += Take();
+  EXPECT_EQ(order, "abcde");
+  EXPECT_EQ(LetIn(), "bcde");
+}
+
+TEST_F(GateTest, NobodyOvertakesThoseWhoWait) {
+  Open(Bytes(100));
+  Arrive('a', kBlock, {.bytes = 60});
+  EXPECT_EQ(Arrive('b', kBlock, {.bytes = 50}), "parked");
+  EXPECT_EQ(Arrive('c', kBlock, {.bytes = 1}), "parked");
+  EXPECT_EQ(Arrive('d', kFailFast, {.bytes = 1}), "refused: QUEUE_FULL");
+  EXPECT_EQ(Arrive('e', kDrop, {.bytes = 1}), "dropped");
+  EXPECT_FALSE(gate_->open());
+}
+
+TEST_F(GateTest, TakingLetsInAsManyAsThereIsRoomFor) {
+  Open(Places(2));
+  ArriveAll("abcde", kBlock);
+  EXPECT_EQ(Take(1), "a");
+  EXPECT_EQ(LetIn(), "c");
+  EXPECT_EQ(Take(9), "bc");
+  EXPECT_EQ(LetIn(), "de");
+  EXPECT_EQ(Queued(), "de");
+  EXPECT_EQ(Waiting(), "");
+}
+
+TEST_F(GateTest, WorkThatIsDoneLetsInByBytes) {
+  Open(Bytes(100));
+  Arrive('a', kBlock, {.bytes = 100});
+  ArriveAll("bc", kBlock, {.bytes = 50});
+  Arrive('d', kBlock, {.bytes = 1});
+  EXPECT_EQ(Take(), "a");
+  EXPECT_EQ(LetIn(), "") << "its bytes are still held";
+  Done("a");
+  EXPECT_EQ(LetIn(), "bc");
+}
+
+TEST_F(GateTest, LeavingTheQueueLetsIn) {
+  Open(Places(2));
+  ArriveAll("abc", kBlock);
+  EXPECT_TRUE(Leave('a'));
+  EXPECT_EQ(LetIn(), "c");
+  EXPECT_EQ(Queued(), "bc");
+}
+
+TEST_F(GateTest, LeavingTheWaitingRoomLetsInWhoFitsBehind) {
+  Open(Bytes(100));
+  Arrive('a', kBlock, {.bytes = 60});
+  Arrive('b', kBlock, {.bytes = 50});
+  Arrive('c', kBlock, {.bytes = 40});
+  EXPECT_TRUE(Leave('b'));
+  EXPECT_EQ(LetIn(), "c");
+}
+
+TEST_F(GateTest, AnExpiryLetsInWhoFitsBehind) {
+  Open(Bytes(100));
+  Arrive('a', kBlock, {.bytes = 60});
+  Arrive('b', kWait10, {.bytes = 50});
+  Arrive('c', kBlock, {.bytes = 40});
+  now_ = At(10);
+  Expire();
+  EXPECT_EQ(Ended(), Lines{"b: wait over"});
+  EXPECT_EQ(LetIn(), "c");
+}
+
+TEST_F(GateTest, TasksWithoutAListenerEnterUnannounced) {
+  Open(Places(1));
+  Arrive('a', kBlock);
+  FakeTask silent;
+  silent.listener = nullptr;
+  EXPECT_EQ(gate_->Arrive(&silent, kBlock, now_).kind,
+            Admission::Kind::kParked);
+  EXPECT_EQ(Take(), "a");
+  EXPECT_EQ(LetIn(), "");
+  EXPECT_EQ(silent.sequence, 2);
+  GateEvents events;
+  EXPECT_TRUE(gate_->Leave(&silent, now_, &events));
+}
+
+TEST_F(GateTest, TheWaitingRoomIsBoundedByCount) {
+  Open(Places(1, 2));
+  ArriveAll("abc", kBlock);
+  EXPECT_EQ(Arrive('d', kBlock), "refused: WAITING_ROOM_FULL");
+  EXPECT_EQ(Arrive('e', kFailFast), "refused: QUEUE_FULL");
+  EXPECT_EQ(Rejected(RefusalReason::kWaitingRoomFull), 1u);
+  EXPECT_TRUE(Leave('b'));
+  EXPECT_EQ(Arrive('f', kBlock), "parked");
+  EXPECT_EQ(Waiting(), "cf");
+}
+
+TEST_F(GateTest, TheWaitingRoomIsBoundedByBytes) {
+  GateLimits limits = Places(1);
+  limits.waiting_max_bytes = 100;
+  Open(limits);
+  Arrive('a', kBlock);
+  EXPECT_EQ(Arrive('b', kBlock, {.bytes = 60}), "parked");
+  EXPECT_EQ(Arrive('c', kBlock, {.bytes = 41}), "refused: WAITING_ROOM_FULL");
+  EXPECT_EQ(Arrive('d', kBlock, {.bytes = 40}), "parked");
+  EXPECT_TRUE(Leave('b'));
+  EXPECT_EQ(Arrive('e', kBlock, {.bytes = 60}), "parked");
+  EXPECT_EQ(Arrive('f', kBlock, {.bytes = 1}), "refused: WAITING_ROOM_FULL");
+}
+
+TEST_F(GateTest, AnOversizedTaskWaitsAlone) {
+  GateLimits limits = Places(1);
+  limits.waiting_max_bytes = 100;
+  Open(limits);
+  Arrive('a', kBlock);
+  EXPECT_EQ(Arrive('b', kBlock, {.bytes = 1000}), "parked");
+  EXPECT_EQ(Arrive('c', kBlock, {.bytes = 0}), "refused: WAITING_ROOM_FULL");
+}
+
+TEST_F(GateTest, AWaitingRoomOfNoneRefuses) {
+  Open(Places(1, 0));
+  Arrive('a', kBlock);
+  EXPECT_EQ(Arrive('b', kBlock), "refused: WAITING_ROOM_FULL");
+}
+
+TEST_F(GateTest, BothBoundsOfTheWaitingRoomAreGivenBackByAdmission) {
+  GateLimits limits = Places(1, 1);
+  limits.waiting_max_bytes = 10;
+  Open(limits);
+  ArriveAll("ab", kBlock, {.bytes = 10});
+  EXPECT_EQ(Take(), "a");
+  EXPECT_EQ(LetIn(), "b");
+  EXPECT_EQ(Arrive('c', kBlock, {.bytes = 10}), "parked");
+}
+
+// Expiry
+
+TEST_F(GateTest, AWaitEndsWhenThePolicySays) {
+  Open(Places(1));
+  Arrive('a', kBlock);
+  Arrive('b', kWait10, {.deadline = At(11)});
+  EXPECT_EQ(gate_->next_expiry(), At(10));
+  now_ = At(10) - Duration(1);
+  Expire();
+  EXPECT_EQ(Ended(), Lines{});
+  now_ = At(10);
+  Expire();
+  EXPECT_EQ(Ended(), Lines{"b: wait over"});
+  EXPECT_EQ(Rejected(RefusalReason::kWaitOver), 1u);
+  EXPECT_EQ(Counters().abandoned_deadline, 0u);
+  EXPECT_EQ(gate_->next_expiry(), kForever);
+}
+
+TEST_F(GateTest, AWaitEndsWithTheCallersDeadline) {
+  Open(Places(1));
+  Arrive('a', kBlock);
+  Arrive('b', kWait10, {.deadline = At(9)});
+  Arrive('c', kBlock, {.deadline = At(8)});
+  EXPECT_EQ(gate_->next_expiry(), At(8));
+  now_ = At(9);
+  Expire();
+  EXPECT_EQ(Ended(), (Lines{"c: deadline", "b: deadline"}));
+  EXPECT_EQ(Counters().abandoned_deadline, 2u);
+  EXPECT_EQ(Rejected(RefusalReason::kWaitOver), 0u);
+}
+
+TEST_F(GateTest, ADeadlineAtTheSameMomentAsTheWaitsEndIsADeadline) {
+  Open(Places(1));
+  Arrive('a', kBlock);
+  Arrive('b', kWait10, {.deadline = At(10)});
+  now_ = At(10);
+  Expire();
+  EXPECT_EQ(Ended(), Lines{"b: deadline"});
+}
+
+TEST_F(GateTest, WaitsEndInTheOrderOfTheirEndsAndThenOfArrival) {
+  Open(Places(1));
+  Arrive('a', kBlock);
+  Arrive('b', kWait20);
+  Arrive('c', kWait10);
+  Arrive('d', kBlock);
+  Arrive('e', kWait10);
+  Arrive('f', kBlock, {.deadline = At(5)});
+  Arrive('g', kWait10);
+  now_ = At(20);
+  Expire();
+  EXPECT_EQ(Ended(), (Lines{"f: deadline", "c: wait over", "e: wait over",
+                            "g: wait over", "b: wait over"}));
+  EXPECT_EQ(Waiting(), "d");
+}
+
+TEST_F(GateTest, OneThatEnteredDoesNotExpire) {
+  Open(Places(1));
+  Arrive('a', kBlock);
+  Arrive('b', kWait10);
+  EXPECT_EQ(Take(), "a");
+  EXPECT_EQ(LetIn(), "b");
+  EXPECT_EQ(gate_->next_expiry(), kForever);
+  now_ = At(10);
+  Expire();
+  EXPECT_EQ(Queued(), "b");
+}
+
+TEST_F(GateTest, OneThatLeftDoesNotExpire) {
+  Open(Places(1));
+  Arrive('a', kBlock);
+  Arrive('b', kWait10);
+  EXPECT_TRUE(Leave('b'));
+  EXPECT_EQ(gate_->next_expiry(), kForever);
+  now_ = At(10);
+  Expire();
+}
+
+TEST_F(GateTest, OneThatComesAfterItsDeadlineWaitsForNothing) {
+  Open(Places(1));
+  Arrive('a', kBlock);
+  EXPECT_EQ(Arrive('b', kBlock, {.deadline = At(-1)}), "parked");
+  EXPECT_EQ(gate_->next_expiry(), At(-1));
+  Expire();
+  EXPECT_EQ(Ended(), Lines{"b: deadline"});
+}
+
+TEST_F(GateTest, WithoutADeadlineBlockWaitsForEver) {
+  Open(Places(1));
+  ArriveAll("ab", kBlock);
+  EXPECT_EQ(gate_->next_expiry(), kForever);
+  now_ = TimePoint::max() - Duration(1);
+  Expire();
+  EXPECT_EQ(Waiting(), "b");
+}
+
+// Leave
+
+TEST_F(GateTest, ACallerLeavesTheWaitingRoom) {
+  Open(Places(1));
+  ArriveAll("abc", kBlock);
+  EXPECT_TRUE(Leave('b'));
+  EXPECT_EQ(Waiting(), "c");
+  EXPECT_EQ(Counters().abandoned_cancelled, 1u);
+  EXPECT_FALSE(Leave('b')) << "it is outside";
+}
+
+TEST_F(GateTest, ACallerThatLeavesAtItsDeadlineIsCountedAsThat) {
+  Open(Places(1));
+  Arrive('a', kBlock);
+  ArriveAll("bc", kBlock, {.deadline = At(10)});
+  now_ = At(10) - Duration(1);
+  EXPECT_TRUE(Leave('b'));
+  now_ = At(10);
+  EXPECT_TRUE(Leave('c'));
+  EXPECT_EQ(Counters().abandoned_cancelled, 1u);
+  EXPECT_EQ(Counters().abandoned_deadline, 1u);
+}
+
+TEST_F(GateTest, ACallerLeavesTheMiddleOfTheQueue) {
+  Open(Bytes(30));
+  ArriveAll("abc", kBlock, {.bytes = 10});
+  EXPECT_TRUE(Leave('b'));
+  EXPECT_EQ(Queued(), "ac");
+  EXPECT_EQ(gate_->view().held_bytes, 20u);
+  EXPECT_EQ(Completed(Outcome::kAbandoned), 1u);
+  EXPECT_EQ(Counters().abandoned_cancelled, 0u) << "that is before admission";
+}
+
+TEST_F(GateTest, APromisedTaskLeavesTheWaitingRoomButNotTheQueue) {
+  Open(Places(1));
+  ArriveAll("abc", kBlock, {.promised = true});
+  EXPECT_FALSE(Leave('a'));
+  EXPECT_TRUE(Leave('b'));
+  EXPECT_EQ(Queued(), "a");
+  EXPECT_EQ(Waiting(), "c");
+}
+
+TEST_F(GateTest, WorkIsNotLeft) {
+  Open(Places(1));
+  Arrive('a', kBlock);
+  EXPECT_EQ(Take(), "a");
+  EXPECT_FALSE(Leave('a'));
+  EXPECT_EQ(gate_->in_work(), 1u);
+  Done("a");
+  EXPECT_FALSE(Leave('a')) << "it is outside";
+}
+
+TEST_F(GateTest, OneThatWasTurnedAwayIsNotThereToLeave) {
+  Open(Places(1));
+  Arrive('a', kBlock);
+  ArriveAll("bc", kFailFast);
+  EXPECT_FALSE(Leave('b'));
+}
+
+// Work
+
+TEST_F(GateTest, TakesFirstComeFirstUpToMax) {
+  Open(Places(5));
+  ArriveAll("abcde", kBlock);
+  EXPECT_EQ(Take(2), "ab");
+  EXPECT_EQ(Take(2), "cd");
+  EXPECT_EQ(Take(2), "e");
+  EXPECT_EQ(Take(2), "");
+  EXPECT_EQ(gate_->in_work(), 5u);
+}
+
+TEST_F(GateTest, OutcomesAreCountedPerMethod) {
+  Open(Places(4));
+  ArriveAll("ab", kBlock, {.method = 1});
+  Arrive('c', kBlock, {.method = 2});
+  EXPECT_EQ(Take(), "abc");
+  EXPECT_EQ(Counters(1).in_work, 2u);
+  Done("a", Outcome::kStored);
+  Done("b", Outcome::kConflict);
+  EXPECT_EQ(Completed(Outcome::kStored, 1), 1u);
+  EXPECT_EQ(Completed(Outcome::kConflict, 1), 1u);
+  EXPECT_EQ(Counters(2).in_work, 1u);
+  EXPECT_EQ(Completed(Outcome::kStored, 2), 0u);
+}
+
+TEST_F(GateTest, IsIdleWhenNothingWaitsIsQueuedOrInWork) {
+  Open(Places(1));
+  EXPECT_TRUE(gate_->idle());
+  Arrive('a', kBlock);
+  EXPECT_FALSE(gate_->idle());
+  EXPECT_EQ(Take(), "a");
+  EXPECT_FALSE(gate_->idle());
+  Done("a");
+  EXPECT_TRUE(gate_->idle());
+}
+
+// Turning away before the request is looked into
+
+TEST_F(GateTest, TurnAwayAnswersAndCountsAsArriveWould) {
+  Open(Places(1, 1));
+  const Arrival arrival = {.now = now_, .bytes = 1};
+  EXPECT_EQ(gate_->TurnAway(arrival, 1, kFailFast), std::nullopt);
+  Arrive('a', kBlock);
+  EXPECT_EQ(gate_->TurnAway(arrival, 1, kBlock), std::nullopt);
+  EXPECT_EQ(Counters(1).received, 0u) << "Arrive will count these";
+
+  EXPECT_EQ(ToString(*gate_->TurnAway(arrival, 1, kFailFast)),
+            "refused: QUEUE_FULL");
+  EXPECT_EQ(ToString(*gate_->TurnAway(arrival, 1, kDrop)), "dropped");
+  Arrive('b', kBlock);
+  EXPECT_EQ(ToString(*gate_->TurnAway(arrival, 1, kBlock)),
+            "refused: WAITING_ROOM_FULL");
+  Close(kForever);
+  EXPECT_EQ(Ended(), Lines{"b: draining"});
+  EXPECT_EQ(ToString(*gate_->TurnAway(arrival, 1, kDrop)), "refused: DRAINING");
+
+  EXPECT_EQ(Counters(1).received, 4u);
+  EXPECT_EQ(Counters(1).dropped, 1u);
+  EXPECT_EQ(Rejected(RefusalReason::kQueueFull, 1), 1u);
+  EXPECT_EQ(Rejected(RefusalReason::kWaitingRoomFull, 1), 1u);
+  EXPECT_EQ(Rejected(RefusalReason::kDraining, 1), 1u);
+}
+
+TEST_F(GateTest, TurnAwayLooksAtTheBytes) {
+  Open(Bytes(100));
+  Arrive('a', kBlock, {.bytes = 60});
+  EXPECT_EQ(gate_->TurnAway({.now = now_, .bytes = 40}, 0, kFailFast),
+            std::nullopt);
+  EXPECT_NE(gate_->TurnAway({.now = now_, .bytes = 41}, 0, kFailFast),
+            std::nullopt);
+}
+
+TEST_F(GateTest, InvalidArrivalsAreCountedAndNotLetIn) {
+  Open(Places(1));
+  gate_->CountInvalid(2);
+  EXPECT_EQ(Counters(2).received, 1u);
+  EXPECT_EQ(Counters(2).invalid, 1u);
+  EXPECT_TRUE(gate_->idle());
+}
+
+TEST_F(GateTest, IsOpenWhileAnArrivalWouldEnter) {
+  Open(Places(1));
+  EXPECT_TRUE(gate_->open());
+  Arrive('a', kBlock);
+  EXPECT_FALSE(gate_->open());
+  EXPECT_EQ(Take(), "a");
+  EXPECT_TRUE(gate_->open());
+  Close(kForever);
+  EXPECT_FALSE(gate_->open());
+}
+
+// Close
+
+TEST_F(GateTest, CloseEndsTheWaitingAndRefusesArrivals) {
+  Open(Places(1));
+  Arrive('a', kBlock);
+  Arrive('b', kWait10);
+  Arrive('c', kBlock, {.deadline = At(5)});
+  Close(At(100));
+  EXPECT_EQ(Ended(), (Lines{"b: draining", "c: draining"}));
+  EXPECT_EQ(Rejected(RefusalReason::kDraining), 2u);
+  EXPECT_EQ(Arrive('d', kBlock), "refused: DRAINING");
+  EXPECT_EQ(Arrive('e', kFailFast), "refused: DRAINING");
+  EXPECT_EQ(Arrive('f', kDrop), "refused: DRAINING");
+  EXPECT_EQ(last_.retry_delay, seconds(1));
+}
+
+TEST_F(GateTest, CloseRefusesAlsoWhileThereIsRoom) {
+  Open(Places(1));
+  Close(At(100));
+  EXPECT_EQ(Arrive('a', kBlock), "refused: DRAINING");
+}
+
+TEST_F(GateTest, WhatWasQueuedAtCloseIsStillWorked) {
+  Open(Places(2));
+  ArriveAll("ab", kBlock);
+  Close(At(100));
+  now_ = At(99);
+  Expire();
+  EXPECT_EQ(Take(1), "a");
+  Done("a");
+  EXPECT_EQ(Take(1), "b");
+  EXPECT_EQ(gate_->next_expiry(), kForever) << "nothing is left to end";
+  now_ = At(100);
+  Expire();
+  Done("b");
+  EXPECT_EQ(Completed(Outcome::kStored), 2u);
+}
+
+TEST_F(GateTest, WhatIsStillQueuedWhenTheDrainIsOverIsEnded) {
+  Open(Places(3));
+  ArriveAll("ab", kBlock);
+  Arrive('c', kBlock, {.promised = true});
+  EXPECT_EQ(Take(1), "a");
+  Close(At(100));
+  EXPECT_EQ(gate_->next_expiry(), At(100));
+  now_ = At(100);
+  Expire();
+  EXPECT_EQ(Ended(), (Lines{"b: draining", "c: draining"}));
+  EXPECT_EQ(Completed(Outcome::kLeft), 2u);
+  EXPECT_EQ(gate_->next_expiry(), kForever);
+  EXPECT_FALSE(gate_->idle()) << "what is in work goes on";
+  Done("a");
+  EXPECT_TRUE(gate_->idle());
+  EXPECT_EQ(gate_->view().held_bytes, 0u);
+}
+
+TEST_F(GateTest, AnOpenGateEndsNothingThatIsQueued) {
+  Open(Places(1));
+  Arrive('a', kBlock, {.deadline = At(1)});
+  now_ = At(1000000);
+  Expire();
+  EXPECT_EQ(Queued(), "a");
+}
+
+// Resize
+
+TEST_F(GateTest, MorePlacesLetIn) {
+  Open(Places(1));
+  ArriveAll("abcd", kBlock);
+  Resize(Places(3));
+  EXPECT_EQ(LetIn(), "bc");
+  EXPECT_EQ(Queued(), "abc");
+}
+
+TEST_F(GateTest, MoreBytesLetIn) {
+  Open(Bytes(10));
+  ArriveAll("abc", kBlock, {.bytes = 10});
+  Resize(Bytes(20));
+  EXPECT_EQ(LetIn(), "b");
+}
+
+TEST_F(GateTest, FewerPlacesTakeNothingAwayAndLetNobodyInUntilTheyHold) {
+  Open(Places(3));
+  ArriveAll("abcd", kBlock);
+  Resize(Places(1));
+  EXPECT_EQ(Queued(), "abc");
+  EXPECT_EQ(gate_->view().capacity, 1u);
+  EXPECT_EQ(Take(2), "ab");
+  EXPECT_EQ(LetIn(), "");
+  EXPECT_EQ(Take(1), "c");
+  EXPECT_EQ(LetIn(), "d");
+}
+
+TEST_F(GateTest, FewerBytesLetNobodyInUntilTheyHold) {
+  Open(Bytes(100));
+  ArriveAll("ab", kBlock, {.bytes = 50});
+  Arrive('c', kBlock, {.bytes = 1});
+  Resize(Bytes(50));
+  EXPECT_EQ(Take(), "ab");
+  Done("a");
+  EXPECT_EQ(LetIn(), "") << "50 of 50 bytes are held";
+  Done("b");
+  EXPECT_EQ(LetIn(), "c");
+}
+
+TEST_F(GateTest, ASmallerWaitingRoomKeepsWhoIsInIt) {
+  Open(Places(1, 3));
+  ArriveAll("abcd", kBlock);
+  Resize(Places(1, 1));
+  EXPECT_EQ(Waiting(), "bcd");
+  EXPECT_EQ(Arrive('e', kBlock), "refused: WAITING_ROOM_FULL");
+}
+
+// When to come again
+
+class GateRetryDelayTest : public GateTest {
+ protected:
+  // Lets one task in and works it in `ms`, over and over: 1000 / `ms` a second.
+  void WorkOneByOne(int ms, int times) {
+    for (int i = 0; i < times; ++i) {
+      Arrive('w', kBlock);
+      Take();
+      now_ += milliseconds(ms);
+      Done("w");
+    }
+  }
+
+  // What one that fails fast is told.
+  milliseconds DelayOfRefusal() {
+    EXPECT_EQ(Arrive('z', kFailFast), "refused: QUEUE_FULL");
+    return std::chrono::round<milliseconds>(last_.retry_delay);
+  }
+};
+
+TEST_F(GateRetryDelayTest, IsOneSecondWhileNoWorkWasDone) {
+  Open(Places(1));
+  Arrive('a', kBlock);
+  EXPECT_EQ(DelayOfRefusal(), seconds(1));
+}
+
+TEST_F(GateRetryDelayTest, IsWhatIsAheadByTheRate) {
+  Open(Places(3));
+  WorkOneByOne(100, 20);
+  EXPECT_NEAR(gate_->view().drained_per_second, 10, 0.01);
+  ArriveAll("abc", kBlock);
+  EXPECT_EQ(DelayOfRefusal(), milliseconds(400)) << "3 are queued";
+  ArriveAll("de", kBlock);
+  EXPECT_EQ(DelayOfRefusal(), milliseconds(600)) << "and 2 wait";
+}
+
+TEST_F(GateRetryDelayTest, DoesNotCountTimeInWhichThereWasNothingToDo) {
+  Open(Places(1));
+  WorkOneByOne(100, 20);
+  now_ += std::chrono::hours(1);
+  Arrive('a', kBlock);
+  EXPECT_EQ(DelayOfRefusal(), milliseconds(200));
+}
+
+TEST_F(GateRetryDelayTest, IsAtLeastFiftyMilliseconds) {
+  Open(Places(1));
+  WorkOneByOne(1, 100);
+  Arrive('a', kBlock);
+  EXPECT_EQ(DelayOfRefusal(), milliseconds(50));
+}
+
+TEST_F(GateRetryDelayTest, IsAtMostThirtyTwoSeconds) {
+  Open(Places(100));
+  WorkOneByOne(1000, 10);
+  for (int i = 0; i < 100; ++i) {
+    Arrive(static_cast<char>('A' + i - 64), kBlock);
+  }
+  EXPECT_EQ(DelayOfRefusal(), seconds(32));
+}
+
+TEST_F(GateRetryDelayTest, IsToldToThoseWhoseWaitIsOver) {
+  Open(Places(1));
+  WorkOneByOne(100, 20);
+  Arrive('a', kBlock);
+  Arrive('b', kWait10);
+  now_ += milliseconds(10);
+  GateEvents events;
+  gate_->Expire(now_, &events);
+  ASSERT_EQ(events.ended.size(), 1u);
+  EXPECT_EQ(std::chrono::round<milliseconds>(events.ended[0].retry_delay),
+            milliseconds(200));
+}
+
+}  // namespace
+}  // namespace sluice

@@ -1,0 +1,637 @@
+#include "pool/worker_pool.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <random>
+#include <span>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "policies/block.h"
+#include "policies/drop.h"
+#include "policies/fail_fast.h"
+#include "policies/timed_wait.h"
+#include "tests/fakes/fake_clock.h"
+#include "tests/fakes/fake_processor.h"
+#include "tests/fakes/fake_task.h"
+
+namespace sluice {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using testing::Each;
+using testing::ElementsAre;
+using testing::Le;
+
+using Kind = Admission::Kind;
+
+const BlockPolicy kBlock;
+const FailFastPolicy kFailFast;
+const DropPolicy kDrop;
+const TimedWaitPolicy kWait250(milliseconds(250));
+
+// Tasks outlive the pool, and the pool is joined before the processor goes.
+class WorkerPoolTest : public testing::Test {
+ protected:
+  void Start(WorkerPoolOptions options) {
+    pool_ = std::make_unique<WorkerPool>(std::move(options), &processor_,
+                                         &clock_, &sequence_);
+  }
+
+  FakeTask* NewTask(const FakeTask::Traits& traits = {}) {
+    return &tasks_.emplace_back(traits);
+  }
+
+  // A new task that has arrived as expected.
+  FakeTask* Arrived(Kind expected, const AdmissionPolicy& policy = kBlock,
+                    const FakeTask::Traits& traits = {}) {
+    FakeTask* task = NewTask(traits);
+    EXPECT_EQ(pool_->Arrive(task, policy).kind, expected);
+    return task;
+  }
+
+  // Holds the processor with one batch of one task in each worker.
+  void Occupy(std::size_t workers) {
+    processor_.Hold();
+    for (std::size_t i = 1; i <= workers; ++i) {
+      Arrived(Kind::kAdmitted);
+      ASSERT_TRUE(processor_.AwaitHeld(i));
+    }
+  }
+
+  // Needs the pool's lock.
+  void CallThePool() { EXPECT_TRUE(pool_->Snapshot().counters[0].Balanced()); }
+
+  void TearDown() override {
+    processor_.Release();
+    if (pool_ == nullptr) return;
+    pool_->Join();
+    for (const MethodCounters& counters : pool_->Snapshot().counters) {
+      EXPECT_TRUE(counters.Balanced());
+    }
+  }
+
+  std::deque<FakeTask> tasks_;
+  FakeClock clock_;
+  FakeProcessor processor_;
+  std::atomic<std::int64_t> sequence_{0};
+  std::unique_ptr<WorkerPool> pool_;
+};
+
+std::uint64_t Completed(const MethodCounters& counters, Outcome outcome) {
+  return counters.completed[static_cast<std::size_t>(outcome)];
+}
+
+TEST_F(WorkerPoolTest, WorksWhatArrives) {
+  Start({});
+  FakeTask* task = Arrived(Kind::kAdmitted);
+  ASSERT_TRUE(task->AwaitHandedBack());
+  EXPECT_EQ(task->done(), Outcome::kStored);
+  EXPECT_EQ(task->times_handed_back(), 1);
+  EXPECT_EQ(task->notices(), 0) << "it never waited";
+}
+
+TEST_F(WorkerPoolTest, AWorkerTakesAllThatWaitsUpToTheLimit) {
+  Start({.workers = 1, .batch_max = 4});
+  Occupy(1);
+  for (int i = 0; i < 6; ++i) Arrived(Kind::kAdmitted);
+  processor_.Release();
+  for (FakeTask& task : tasks_) ASSERT_TRUE(task.AwaitHandedBack());
+  EXPECT_THAT(processor_.batch_sizes(), ElementsAre(1, 4, 2));
+  EXPECT_THAT(processor_.sequences(), ElementsAre(1, 2, 3, 4, 5, 6, 7));
+}
+
+TEST_F(WorkerPoolTest, WorkersWorkAtTheSameTimeAndNeverMoreThanThereAre) {
+  Start({.workers = 3, .batch_max = 1});
+  Occupy(3);
+  for (int i = 0; i < 30; ++i) Arrived(Kind::kAdmitted);
+  PoolSnapshot snapshot = pool_->Snapshot();
+  EXPECT_EQ(snapshot.workers_busy, 3u);
+  EXPECT_EQ(snapshot.workers_idle, 0u);
+  EXPECT_EQ(snapshot.in_work, 3u);
+  EXPECT_EQ(snapshot.view.depth, 30u);
+  processor_.Release();
+  for (FakeTask& task : tasks_) ASSERT_TRUE(task.AwaitHandedBack());
+  EXPECT_EQ(processor_.in_work_max(), 3u);
+  EXPECT_EQ(pool_->Snapshot().workers_idle, 3u);
+}
+
+TEST_F(WorkerPoolTest, TenThousandParkedAllEnterInOrderAndAreWorked) {
+  constexpr std::size_t kCapacity = 16;
+  constexpr std::size_t kParked = 10'000;
+  Start({.limits = {.capacity = kCapacity, .waiting_max = kParked},
+         .workers = 4,
+         .batch_max = 8});
+  Occupy(4);
+  for (std::size_t i = 0; i < kCapacity; ++i) Arrived(Kind::kAdmitted);
+  std::vector<FakeTask*> parked;
+  for (std::size_t i = 0; i < kParked; ++i) {
+    parked.push_back(Arrived(Kind::kParked));
+  }
+  EXPECT_EQ(pool_->Arrive(NewTask(), kBlock).reason,
+            RefusalReason::kWaitingRoomFull);
+  tasks_.pop_back();
+
+  processor_.Release();
+  for (FakeTask& task : tasks_) ASSERT_TRUE(task.AwaitHandedBack());
+  for (std::size_t i = 0; i < kParked; ++i) {
+    ASSERT_TRUE(parked[i]->AwaitNotice());
+    ASSERT_EQ(parked[i]->admitted_as(),
+              static_cast<std::int64_t>(4 + kCapacity + 1 + i));
+  }
+  EXPECT_LE(processor_.in_work_max(), 4u);
+  EXPECT_THAT(processor_.batch_sizes(), Each(Le(8u)));
+
+  pool_->Join();
+  for (const FakeTask& task : tasks_) {
+    ASSERT_EQ(task.times_handed_back(), 1);
+    ASSERT_LE(task.notices(), 1);
+    ASSERT_EQ(task.done(), Outcome::kStored);
+  }
+  EXPECT_EQ(Completed(pool_->Snapshot().counters[0], Outcome::kStored),
+            tasks_.size());
+}
+
+TEST_F(WorkerPoolTest, ParkedTasksAreEndedWhenTheirTimeHasCome) {
+  Start({.limits = {.capacity = 1, .waiting_max = 3}});
+  Occupy(1);
+  Arrived(Kind::kAdmitted);
+  FakeTask* patient = Arrived(Kind::kParked, kBlock);
+  FakeTask* timed = Arrived(Kind::kParked, kWait250);
+  FakeTask* hurried = Arrived(Kind::kParked, kBlock,
+                              {.deadline = clock_.Now() + milliseconds(100)});
+
+  clock_.Advance(milliseconds(100));
+  ASSERT_TRUE(hurried->AwaitHandedBack());
+  EXPECT_EQ(hurried->ending(), Ending::kDeadline);
+  EXPECT_EQ(timed->times_handed_back(), 0);
+  FakeTask* next = Arrived(Kind::kParked, kWait250);
+
+  clock_.Advance(milliseconds(150));
+  ASSERT_TRUE(timed->AwaitHandedBack());
+  EXPECT_EQ(timed->ending(), Ending::kWaitOver);
+  EXPECT_EQ(next->times_handed_back(), 0);
+  EXPECT_EQ(patient->times_handed_back(), 0);
+  EXPECT_EQ(pool_->Snapshot().view.waiting, 2u);
+
+  processor_.Release();
+  ASSERT_TRUE(patient->AwaitHandedBack());
+  EXPECT_EQ(patient->done(), Outcome::kStored);
+  EXPECT_EQ(timed->notices(), 0);
+}
+
+TEST_F(WorkerPoolTest, AnEarlierEndIsNotMissedWhileALaterIsAwaited) {
+  Start({.limits = {.capacity = 1}});
+  Occupy(1);
+  Arrived(Kind::kAdmitted);
+  FakeTask* late =
+      Arrived(Kind::kParked, kBlock, {.deadline = clock_.Now() + seconds(9)});
+  ASSERT_TRUE(clock_.AwaitWaiters(1));
+  FakeTask* early =
+      Arrived(Kind::kParked, kBlock, {.deadline = clock_.Now() + seconds(1)});
+  clock_.Advance(seconds(1));
+  ASSERT_TRUE(early->AwaitHandedBack());
+  EXPECT_EQ(late->times_handed_back(), 0);
+}
+
+TEST_F(WorkerPoolTest, CallersLeaveTheWaitingRoomAndTheQueueButNotWork) {
+  Start({.limits = {.capacity = 1}});
+  Occupy(1);
+  FakeTask* in_work = &tasks_.back();
+  FakeTask* queued = Arrived(Kind::kAdmitted);
+  FakeTask* waiting = Arrived(Kind::kParked);
+
+  EXPECT_FALSE(pool_->Leave(in_work));
+  EXPECT_TRUE(pool_->Leave(waiting));
+  EXPECT_TRUE(pool_->Leave(queued));
+  EXPECT_FALSE(pool_->Leave(queued));
+
+  processor_.Release();
+  ASSERT_TRUE(in_work->AwaitHandedBack());
+  pool_->Join();
+  EXPECT_EQ(in_work->done(), Outcome::kStored);
+  EXPECT_EQ(queued->times_handed_back(), 0);
+  EXPECT_EQ(waiting->times_handed_back(), 0);
+  EXPECT_EQ(waiting->notices(), 0);
+  const MethodCounters counters = pool_->Snapshot().counters[0];
+  EXPECT_EQ(counters.abandoned_cancelled, 1u);
+  EXPECT_EQ(Completed(counters, Outcome::kAbandoned), 1u);
+}
+
+TEST_F(WorkerPoolTest, WhoLeavesLetsInTheNextWhoIsTold) {
+  Start({.limits = {.capacity = 1}});
+  Occupy(1);
+  FakeTask* queued = Arrived(Kind::kAdmitted);
+  FakeTask* waiting = Arrived(Kind::kParked);
+  EXPECT_TRUE(pool_->Leave(queued));
+  EXPECT_EQ(waiting->notices(), 1) << "told before Leave returns";
+  EXPECT_EQ(waiting->admitted_as(), 3);
+}
+
+// Nobody is told anything under the pool's lock, so that all of these may call
+// the pool.
+
+TEST_F(WorkerPoolTest, WhoIsLetInByATakeMayCallThePool) {
+  Start({.limits = {.capacity = 1}});
+  Occupy(1);
+  Arrived(Kind::kAdmitted);
+  FakeTask* waiting = NewTask();
+  FakeTask* another = NewTask();
+  waiting->when_told = [&] {
+    if (waiting->notices() == 0) pool_->Arrive(another, kBlock);
+  };
+  ASSERT_EQ(pool_->Arrive(waiting, kBlock).kind, Kind::kParked);
+  processor_.Release();
+  ASSERT_TRUE(waiting->AwaitNotice());
+  EXPECT_TRUE(waiting->AwaitHandedBack());
+  EXPECT_TRUE(another->AwaitHandedBack());
+}
+
+TEST_F(WorkerPoolTest, WhoIsLetInByALeaveMayCallThePool) {
+  Start({.limits = {.capacity = 1}});
+  Occupy(1);
+  FakeTask* queued = Arrived(Kind::kAdmitted);
+  FakeTask* waiting = Arrived(Kind::kParked);
+  waiting->when_told = [&] { CallThePool(); };
+  EXPECT_TRUE(pool_->Leave(queued));
+  EXPECT_EQ(waiting->notices(), 1);
+}
+
+TEST_F(WorkerPoolTest, WhoIsLetInByDoneWorkMayCallThePool) {
+  Start({.limits = {.capacity_bytes = 1}});
+  Occupy(1);
+  FakeTask* in_work = &tasks_.back();
+  FakeTask* waiting = Arrived(Kind::kParked);
+  waiting->when_told = [&] { CallThePool(); };
+  // And is told at once, even if who is done takes long over it.
+  in_work->when_told = [&] { EXPECT_TRUE(waiting->AwaitNotice()); };
+  processor_.Release();
+  EXPECT_TRUE(in_work->AwaitHandedBack());
+}
+
+TEST_F(WorkerPoolTest, WhoIsEndedOrLetInByTheTimerMayCallThePool) {
+  Start({.limits = {.capacity_bytes = 2}});
+  Occupy(1);
+  FakeTask* large = Arrived(Kind::kParked, kWait250, {.bytes = 2});
+  FakeTask* small = Arrived(Kind::kParked, kBlock, {.bytes = 1});
+  large->when_told = [&] { CallThePool(); };
+  small->when_told = [&] { CallThePool(); };
+  clock_.Advance(milliseconds(250));
+  EXPECT_TRUE(large->AwaitHandedBack());
+  EXPECT_TRUE(small->AwaitNotice());
+}
+
+TEST_F(WorkerPoolTest, WhoIsEndedByCloseMayCallThePool) {
+  Start({.limits = {.capacity = 1}});
+  Occupy(1);
+  Arrived(Kind::kAdmitted);
+  FakeTask* waiting = Arrived(Kind::kParked);
+  waiting->when_told = [&] { CallThePool(); };
+  pool_->Close(kForever);
+  EXPECT_EQ(waiting->times_handed_back(), 1);
+}
+
+TEST_F(WorkerPoolTest, WhoIsDoneMayCallThePool) {
+  Start({});
+  FakeTask* task = NewTask();
+  task->when_told = [&] { CallThePool(); };
+  pool_->Arrive(task, kBlock);
+  EXPECT_TRUE(task->AwaitHandedBack());
+}
+
+TEST_F(WorkerPoolTest, NoWorkerSleepsWhileThereIsWork) {
+  Start({.limits = {.capacity_bytes = 3}, .workers = 3, .batch_max = 1});
+  processor_.Hold();
+  Arrived(Kind::kAdmitted, kBlock, {.bytes = 3});
+  ASSERT_TRUE(processor_.AwaitHeld(1));
+  for (int i = 0; i < 3; ++i) Arrived(Kind::kParked, kBlock, {.bytes = 1});
+  processor_.ReleaseHeld();
+  EXPECT_TRUE(processor_.AwaitHeld(3)) << "each wakes the next";
+}
+
+TEST_F(WorkerPoolTest, ALeaveThatLetsSomebodyInWakesAWorker) {
+  Start({.limits = {.capacity_bytes = 2}, .workers = 2});
+  Occupy(1);
+  FakeTask* large = Arrived(Kind::kParked, kBlock, {.bytes = 2});
+  Arrived(Kind::kParked, kBlock, {.bytes = 1});
+  EXPECT_TRUE(pool_->Leave(large));
+  EXPECT_TRUE(processor_.AwaitHeld(2));
+}
+
+TEST_F(WorkerPoolTest, AnExpiryThatLetsSomebodyInWakesAWorker) {
+  Start({.limits = {.capacity_bytes = 2}, .workers = 2});
+  Occupy(1);
+  Arrived(Kind::kParked, kWait250, {.bytes = 2});
+  Arrived(Kind::kParked, kBlock, {.bytes = 1});
+  clock_.Advance(milliseconds(250));
+  EXPECT_TRUE(processor_.AwaitHeld(2));
+}
+
+TEST_F(WorkerPoolTest, WhatThrowsFailsItsBatchAndTheWorkerLives) {
+  processor_.then = [](std::span<Task* const> batch) {
+    if (batch[0]->bytes == 100) throw std::runtime_error("poison");
+    if (batch[0]->bytes == 200) throw 42;
+  };
+  Start({.workers = 1, .batch_max = 2});
+  Occupy(1);
+  Arrived(Kind::kAdmitted, kBlock, {.bytes = 100});
+  Arrived(Kind::kAdmitted, kBlock, {.bytes = 1});
+  Arrived(Kind::kAdmitted, kBlock, {.bytes = 200});
+  Arrived(Kind::kAdmitted, kBlock, {.bytes = 1});
+  Arrived(Kind::kAdmitted, kBlock, {.bytes = 1});
+  processor_.Release();
+  std::vector<std::optional<Outcome>> outcomes;
+  for (FakeTask& task : tasks_) {
+    ASSERT_TRUE(task.AwaitHandedBack());
+    outcomes.push_back(task.done());
+  }
+  EXPECT_THAT(outcomes, ElementsAre(Outcome::kStored, Outcome::kFailed,
+                                    Outcome::kFailed, Outcome::kFailed,
+                                    Outcome::kFailed, Outcome::kStored));
+  EXPECT_EQ(pool_->Snapshot().workers_idle, 1u);
+}
+
+TEST_F(WorkerPoolTest, TurnsAwayWhileItIsFullOrClosed) {
+  Start({.limits = {.capacity = 1}, .methods = 2});
+  const Arrival arrival = {.now = {}, .bytes = 1};
+  EXPECT_EQ(pool_->TurnAway(arrival, 1, kFailFast), std::nullopt);
+  Occupy(1);
+  Arrived(Kind::kAdmitted);
+  EXPECT_EQ(pool_->TurnAway(arrival, 1, kBlock), std::nullopt);
+  EXPECT_EQ(pool_->TurnAway(arrival, 1, kDrop)->kind, Kind::kDropped);
+  EXPECT_EQ(pool_->TurnAway(arrival, 1, kFailFast)->reason,
+            RefusalReason::kQueueFull);
+  pool_->Close(kForever);
+  EXPECT_EQ(pool_->TurnAway(arrival, 1, kDrop)->reason,
+            RefusalReason::kDraining);
+  pool_->CountInvalid(1);
+  const MethodCounters counters = pool_->Snapshot().counters[1];
+  EXPECT_EQ(counters.received, 4u);
+  EXPECT_EQ(counters.invalid, 1u);
+}
+
+TEST_F(WorkerPoolTest, VisitsWhatIsInWork) {
+  Start({.workers = 2, .batch_max = 1});
+  Occupy(2);
+  Arrived(Kind::kAdmitted);
+  std::vector<std::int64_t> sequences;
+  pool_->VisitInWork(
+      [&](const Task& task) { sequences.push_back(task.sequence); });
+  EXPECT_THAT(sequences, testing::UnorderedElementsAre(1, 2));
+  processor_.Release();
+  for (FakeTask& task : tasks_) ASSERT_TRUE(task.AwaitHandedBack());
+  pool_->VisitInWork([&](const Task&) { ADD_FAILURE() << "nothing is"; });
+}
+
+// Closing
+
+TEST_F(WorkerPoolTest, ADrainWorksWhatIsQueuedAndEndsWhatWaits) {
+  Start({.limits = {.capacity = 2}, .batch_max = 1});
+  Occupy(1);
+  FakeTask* in_work = &tasks_.back();
+  FakeTask* queued = Arrived(Kind::kAdmitted);
+  Arrived(Kind::kAdmitted);
+  FakeTask* waiting = Arrived(Kind::kParked);
+
+  pool_->Close(clock_.Now() + seconds(10));
+  EXPECT_EQ(waiting->ending(), Ending::kDraining) << "before Close returns";
+  EXPECT_EQ(pool_->Arrive(NewTask(), kBlock).reason, RefusalReason::kDraining);
+
+  EXPECT_FALSE(pool_->AwaitIdle(clock_.Now())) << "it is held";
+  processor_.Release();
+  EXPECT_TRUE(pool_->AwaitIdle(clock_.Now() + seconds(10)));
+  pool_->Join();
+  EXPECT_EQ(in_work->done(), Outcome::kStored);
+  EXPECT_EQ(queued->done(), Outcome::kStored);
+}
+
+TEST_F(WorkerPoolTest, ADrainEndsWhatIsStillQueuedWhenItsTimeIsOver) {
+  Start({.limits = {.capacity = 2}, .batch_max = 1});
+  Occupy(1);
+  FakeTask* in_work = &tasks_.back();
+  FakeTask* queued = Arrived(Kind::kAdmitted);
+  FakeTask* promised = Arrived(Kind::kAdmitted, kBlock, {.promised = true});
+  const TimePoint until = clock_.Now() + seconds(10);
+  pool_->Close(until);
+
+  clock_.Advance(seconds(10));
+  ASSERT_TRUE(queued->AwaitHandedBack());
+  ASSERT_TRUE(promised->AwaitHandedBack());
+  EXPECT_EQ(queued->ending(), Ending::kDraining);
+  EXPECT_EQ(promised->ending(), Ending::kDraining);
+  EXPECT_FALSE(pool_->AwaitIdle(until)) << "one is in work";
+  EXPECT_EQ(in_work->times_handed_back(), 0);
+
+  processor_.Release();
+  EXPECT_TRUE(pool_->AwaitIdle(kForever));
+  EXPECT_EQ(Completed(pool_->Snapshot().counters[0], Outcome::kLeft), 2u);
+}
+
+TEST_F(WorkerPoolTest, AwaitIdleGivesUpAtItsDeadline) {
+  Start({});
+  Occupy(1);
+  std::atomic<bool> idle = true;
+  const TimePoint deadline = clock_.Now() + seconds(5);
+  std::thread waiter([&] { idle = pool_->AwaitIdle(deadline); });
+  ASSERT_TRUE(clock_.AwaitWaiters(2)) << "the pool's timer, and the waiter";
+  clock_.Advance(seconds(5));
+  waiter.join();
+  EXPECT_FALSE(idle);
+}
+
+TEST_F(WorkerPoolTest, AwaitIdleIsWokenByTheEndOfTheLastWork) {
+  Start({});
+  Occupy(1);
+  std::atomic<bool> idle = false;
+  std::thread waiter([&] { idle = pool_->AwaitIdle(kForever); });
+  ASSERT_TRUE(clock_.AwaitWaiters(2));
+  processor_.Release();
+  waiter.join();
+  EXPECT_TRUE(idle);
+}
+
+TEST_F(WorkerPoolTest, JoinLeavesWhatIsQueuedUnworked) {
+  Start({.workers = 1, .batch_max = 1});
+  Occupy(1);
+  FakeTask* in_work = &tasks_.back();
+  FakeTask* queued = Arrived(Kind::kAdmitted);
+  ASSERT_TRUE(clock_.AwaitWaiters(1)) << "the timer";
+  std::thread joiner([&] { pool_->Join(); });
+  ASSERT_TRUE(clock_.AwaitWaiters(0)) << "the timer is gone: Join has begun";
+  processor_.Release();
+  joiner.join();
+  EXPECT_EQ(in_work->done(), Outcome::kStored);
+  EXPECT_EQ(queued->times_handed_back(), 0);
+  EXPECT_EQ(pool_->Snapshot().view.depth, 1u);
+  pool_->Join();  // again is no harm
+}
+
+TEST_F(WorkerPoolTest, IsJoinedByItsDestructor) {
+  Start({.workers = 4});
+  ASSERT_TRUE(Arrived(Kind::kAdmitted)->AwaitHandedBack());
+  pool_.reset();
+}
+
+// Many threads at once
+
+// Callers that arrive, leave and wait as they please, and remember what they
+// were told.
+class Caller {
+ public:
+  Caller(WorkerPool* pool, FakeClock* clock, std::uint64_t seed)
+      : pool_(pool), clock_(clock), random_(seed) {}
+
+  void Call(std::size_t times) {
+    for (std::size_t i = 0; i < times; ++i) {
+      Arrive();
+      if (Below(3) == 0) Leave();
+      if (Below(20) == 0) clock_->Advance(milliseconds(100));
+      // So that workers keep up, and all that can happen does.
+      if (Below(40) == 0) std::this_thread::yield();
+    }
+  }
+
+  // How often the caller got its task back, or was turned away.
+  void ExpectEachAnsweredOnce() const {
+    for (const Called& called : calls_) {
+      EXPECT_EQ(called.task.times_handed_back() + called.refused + called.left,
+                1);
+      EXPECT_LE(called.task.notices(), 1);
+      if (called.task.notices() == 1) {
+        EXPECT_EQ(called.task.admitted_as(), called.task.sequence);
+      }
+    }
+  }
+
+  std::uint64_t CountDone() const {
+    return static_cast<std::uint64_t>(std::ranges::count_if(
+        calls_,
+        [](const Called& called) { return called.task.done().has_value(); }));
+  }
+
+ private:
+  struct Called {
+    explicit Called(const FakeTask::Traits& traits) : task(traits) {}
+    FakeTask task;
+    int refused = 0;
+    int left = 0;
+  };
+
+  std::size_t Below(std::size_t bound) { return random_() % bound; }
+
+  void Arrive() {
+    const AdmissionPolicy* policies[] = {&kBlock, &kBlock, &kWait250,
+                                         &kFailFast, &kDrop};
+    Called& called = calls_.emplace_back(FakeTask::Traits{
+        .bytes = Below(10),
+        .deadline =
+            Below(2) == 0 ? kForever : clock_->Now() + milliseconds(Below(500)),
+        .method = Below(2),
+        .promised = Below(4) == 0});
+    const Admission admission =
+        pool_->Arrive(&called.task, *policies[Below(5)]);
+    called.refused =
+        admission.kind == Kind::kRefused || admission.kind == Kind::kDropped;
+  }
+
+  // One of the latest, wherever it is by now.
+  void Leave() {
+    Called& called = calls_[calls_.size() - 1 - Below(calls_.size()) % 50];
+    if (called.left == 0) called.left = pool_->Leave(&called.task);
+  }
+
+  WorkerPool* const pool_;
+  FakeClock* const clock_;
+  std::mt19937_64 random_;
+  std::deque<Called> calls_;
+};
+
+TEST_F(WorkerPoolTest, UnderHammeringEachIsAnsweredOnceAndTheBalanceHolds) {
+  constexpr std::size_t kCallers = 4;
+  constexpr std::size_t kTimes = 10'000;
+  Start({.limits = {.capacity = 8,
+                    .capacity_bytes = 200,
+                    .waiting_max = 50,
+                    .waiting_max_bytes = 1000},
+         .workers = 4,
+         .batch_max = 8,
+         .methods = 2});
+  std::deque<Caller> callers;
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < kCallers; ++i) {
+    Caller* caller = &callers.emplace_back(pool_.get(), &clock_, i);
+    threads.emplace_back([caller] { caller->Call(kTimes); });
+  }
+  std::atomic<bool> over = false;
+  std::thread observer([&] {
+    while (!over) {
+      const PoolSnapshot snapshot = pool_->Snapshot();
+      for (const MethodCounters& counters : snapshot.counters) {
+        EXPECT_TRUE(counters.Balanced());
+      }
+      EXPECT_LE(snapshot.view.depth, 8u);
+      EXPECT_LE(snapshot.view.waiting, 50u);
+      EXPECT_LE(snapshot.view.held_bytes, 200u);
+      EXPECT_LE(snapshot.workers_busy, 4u);
+      std::this_thread::yield();
+    }
+  });
+  for (std::thread& thread : threads) thread.join();
+
+  pool_->Close(kForever);
+  EXPECT_TRUE(pool_->AwaitIdle(kForever));
+  over = true;
+  observer.join();
+  pool_->Join();
+
+  std::uint64_t done = 0;
+  for (const Caller& caller : callers) {
+    caller.ExpectEachAnsweredOnce();
+    done += caller.CountDone();
+  }
+  std::uint64_t received = 0;
+  std::uint64_t stored = 0;
+  std::uint64_t admitted = 0;
+  for (const MethodCounters& counters : pool_->Snapshot().counters) {
+    received += counters.received;
+    admitted += counters.admitted;
+    stored += Completed(counters, Outcome::kStored);
+  }
+  EXPECT_EQ(received, kCallers * kTimes);
+  EXPECT_EQ(stored, done);
+  EXPECT_EQ(admitted, static_cast<std::uint64_t>(sequence_));
+  EXPECT_GT(stored, 0u);
+}
+
+TEST_F(WorkerPoolTest, AClosingPoolAnswersAllWhoStillCome) {
+  for (int round = 0; round < 50; ++round) {
+    Start({.limits = {.capacity = 4, .waiting_max = 20},
+           .workers = 2,
+           .methods = 2});
+    std::deque<Caller> callers;
+    std::vector<std::thread> threads;
+    for (std::size_t i = 0; i < 2; ++i) {
+      Caller* caller = &callers.emplace_back(pool_.get(), &clock_, i);
+      threads.emplace_back([caller] { caller->Call(200); });
+    }
+    pool_->Close(clock_.Now());
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_TRUE(pool_->AwaitIdle(kForever));
+    pool_->Join();
+    for (const Caller& caller : callers) caller.ExpectEachAnsweredOnce();
+    pool_.reset();
+  }
+}
+
+}  // namespace
+}  // namespace sluice
