@@ -1,0 +1,251 @@
+#include "server/answer.h"
+
+#include <utility>
+
+#include "absl/random/random.h"
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/any.pb.h"
+#include "google/protobuf/duration.pb.h"
+#include "google/protobuf/timestamp.pb.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+
+namespace sluice {
+namespace {
+
+constexpr char kPushbackTrailer[] = "grpc-retry-pushback-ms";
+constexpr char kErrorDomain[] = "sluice";
+constexpr char kStoreUnavailable[] = "STORE_UNAVAILABLE";
+// A store that failed is given this long before the next try.
+constexpr absl::Duration kStoreRetryDelay = absl::Seconds(1);
+
+absl::Duration Jittered(absl::Duration delay) {
+  thread_local absl::BitGen random;
+  return delay * absl::Uniform(random, 0.8, 1.2);
+}
+
+void SetDuration(absl::Duration from, google::protobuf::Duration* to) {
+  const std::int64_t milliseconds = absl::ToInt64Milliseconds(from);
+  to->set_seconds(milliseconds / 1000);
+  to->set_nanos(static_cast<std::int32_t>(milliseconds % 1000 * 1'000'000));
+}
+
+void SetTime(absl::Time from, google::protobuf::Timestamp* to) {
+  const std::int64_t microseconds = absl::ToUnixMicros(from);
+  to->set_seconds(microseconds / 1'000'000);
+  to->set_nanos(static_cast<std::int32_t>(microseconds % 1'000'000 * 1000));
+}
+
+grpc::Status WithDetails(
+    grpc::StatusCode code, std::string message,
+    std::initializer_list<const google::protobuf::Message*> details) {
+  google::rpc::Status status;
+  status.set_code(code);
+  status.set_message(message);
+  for (const auto* detail : details) status.add_details()->PackFrom(*detail);
+  return grpc::Status(code, std::move(message), status.SerializeAsString());
+}
+
+// A status after which the caller should try again.
+grpc::Status TryLater(grpc::StatusCode code, std::string_view reason,
+                      std::string message, absl::Duration delay,
+                      grpc::ServerContext* context) {
+  google::rpc::ErrorInfo info;
+  info.set_reason(std::string(reason));
+  info.set_domain(kErrorDomain);
+  google::rpc::RetryInfo retry;
+  SetDuration(delay, retry.mutable_retry_delay());
+  context->AddTrailingMetadata(kPushbackTrailer,
+                               absl::StrCat(absl::ToInt64Milliseconds(delay)));
+  return WithDetails(code, std::move(message), {&info, &retry});
+}
+
+std::string_view Explain(RefusalReason reason) {
+  switch (reason) {
+    case RefusalReason::kQueueFull:
+      return "the queue is full";
+    case RefusalReason::kWaitOver:
+      return "the queue stayed full for as long as the method waits";
+    case RefusalReason::kWaitingRoomFull:
+      return "the queue is full, and so is its waiting room";
+    case RefusalReason::kDraining:
+      return "the server is shutting down";
+  }
+  return "";
+}
+
+std::string Describe(const Violation& violation) {
+  return violation.field.empty()
+             ? violation.description
+             : absl::StrCat(violation.field, ": ", violation.description);
+}
+
+grpc::Status InvalidStatus(const Violation& violation) {
+  google::rpc::BadRequest bad_request;
+  auto* field = bad_request.add_field_violations();
+  field->set_field(violation.field);
+  field->set_description(violation.description);
+  return WithDetails(grpc::StatusCode::INVALID_ARGUMENT, Describe(violation),
+                     {&bad_request});
+}
+
+grpc::Status RefusedStatus(const Answer& answer, grpc::ServerContext* context) {
+  const grpc::StatusCode code = answer.reason == RefusalReason::kDraining
+                                    ? grpc::StatusCode::UNAVAILABLE
+                                    : grpc::StatusCode::RESOURCE_EXHAUSTED;
+  return TryLater(code, RefusalReasonName(answer.reason),
+                  std::string(Explain(answer.reason)), answer.retry_delay,
+                  context);
+}
+
+std::string FailedMessage(const Answer& answer) {
+  return absl::StrCat("internal error ", answer.error_id);
+}
+
+v1::Receipt::Disposition ToDisposition(Answer::Kind kind) {
+  switch (kind) {
+    case Answer::Kind::kStored:
+      return v1::Receipt::STORED;
+    case Answer::Kind::kQueued:
+      return v1::Receipt::QUEUED;
+    case Answer::Kind::kDuplicate:
+      return v1::Receipt::DUPLICATE;
+    case Answer::Kind::kDropped:
+      return v1::Receipt::DROPPED;
+    case Answer::Kind::kConflict:
+      return v1::Receipt::CONFLICT;
+    case Answer::Kind::kInvalid:
+      return v1::Receipt::INVALID;
+    case Answer::Kind::kRefused:
+    case Answer::Kind::kUnavailable:
+    case Answer::Kind::kDeadline:
+    case Answer::Kind::kCancelled:
+    case Answer::Kind::kFailed:
+      return v1::Receipt::REFUSED;
+  }
+  return v1::Receipt::DISPOSITION_UNSPECIFIED;
+}
+
+void AddIssue(std::string_view field, std::string_view description,
+              v1::Receipt* receipt) {
+  v1::Issue* issue = receipt->add_issue();
+  issue->set_field(std::string(field));
+  issue->set_description(std::string(description));
+}
+
+}  // namespace
+
+Answer Answer::Invalid(Violation violation) {
+  Answer answer = Of(Kind::kInvalid);
+  answer.violation = std::move(violation);
+  return answer;
+}
+
+Answer Answer::Refused(RefusalReason reason, Duration retry_delay) {
+  Answer answer = Of(Kind::kRefused);
+  answer.reason = reason;
+  answer.retry_delay = Jittered(absl::FromChrono(retry_delay));
+  return answer;
+}
+
+Answer Answer::TurnedAway(const Admission& admission) {
+  return admission.kind == Admission::Kind::kDropped
+             ? Of(Kind::kDropped)
+             : Refused(admission.reason, admission.retry_delay);
+}
+
+Answer Answer::Ended(Ending ending, Duration retry_delay) {
+  switch (ending) {
+    case Ending::kWaitOver:
+      return Refused(RefusalReason::kWaitOver, retry_delay);
+    case Ending::kDeadline:
+      return Of(Kind::kDeadline);
+    case Ending::kDraining:
+      return Refused(RefusalReason::kDraining, retry_delay);
+  }
+  return Of(Kind::kFailed);
+}
+
+Answer Answer::Unavailable() {
+  Answer answer = Of(Kind::kUnavailable);
+  answer.retry_delay = Jittered(kStoreRetryDelay);
+  return answer;
+}
+
+Answer Answer::Failed(std::string error_id) {
+  Answer answer = Of(Kind::kFailed);
+  answer.error_id = std::move(error_id);
+  return answer;
+}
+
+bool Answer::ok() const {
+  return kind == Kind::kStored || kind == Kind::kQueued ||
+         kind == Kind::kDuplicate || kind == Kind::kDropped;
+}
+
+grpc::Status ToStatus(const Answer& answer, grpc::ServerContext* context) {
+  switch (answer.kind) {
+    case Answer::Kind::kStored:
+    case Answer::Kind::kQueued:
+    case Answer::Kind::kDuplicate:
+    case Answer::Kind::kDropped:
+      return grpc::Status::OK;
+    case Answer::Kind::kConflict:
+      return grpc::Status(grpc::StatusCode::ALREADY_EXISTS,
+                          "submission_id: known with another content");
+    case Answer::Kind::kInvalid:
+      return InvalidStatus(answer.violation);
+    case Answer::Kind::kRefused:
+      return RefusedStatus(answer, context);
+    case Answer::Kind::kUnavailable:
+      return TryLater(grpc::StatusCode::UNAVAILABLE, kStoreUnavailable,
+                      "the store cannot be reached", answer.retry_delay,
+                      context);
+    case Answer::Kind::kDeadline:
+      return grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED,
+                          "the deadline passed while waiting for room");
+    case Answer::Kind::kCancelled:
+      return grpc::Status(grpc::StatusCode::CANCELLED, "the caller has gone");
+    case Answer::Kind::kFailed:
+      return grpc::Status(grpc::StatusCode::INTERNAL, FailedMessage(answer));
+  }
+  return grpc::Status(grpc::StatusCode::INTERNAL, "no answer");
+}
+
+v1::Receipt ToReceipt(const Answer& answer, std::string_view submission_id) {
+  v1::Receipt receipt;
+  receipt.set_submission_id(std::string(submission_id));
+  receipt.set_disposition(ToDisposition(answer.kind));
+  switch (answer.kind) {
+    case Answer::Kind::kStored:
+    case Answer::Kind::kQueued:
+    case Answer::Kind::kDuplicate:
+      receipt.set_sequence(answer.sequence);
+      SetTime(answer.received_at, receipt.mutable_received_at());
+      receipt.set_content_sha256(answer.content_sha256.data(),
+                                 answer.content_sha256.size());
+      break;
+    case Answer::Kind::kInvalid:
+      AddIssue(answer.violation.field, answer.violation.description, &receipt);
+      break;
+    case Answer::Kind::kRefused:
+      AddIssue("", Explain(answer.reason), &receipt);
+      SetDuration(answer.retry_delay, receipt.mutable_retry_delay());
+      break;
+    case Answer::Kind::kUnavailable:
+      AddIssue("", "the store cannot be reached", &receipt);
+      SetDuration(answer.retry_delay, receipt.mutable_retry_delay());
+      break;
+    case Answer::Kind::kFailed:
+      AddIssue("", FailedMessage(answer), &receipt);
+      break;
+    case Answer::Kind::kDropped:
+    case Answer::Kind::kConflict:
+    case Answer::Kind::kDeadline:
+    case Answer::Kind::kCancelled:
+      break;
+  }
+  return receipt;
+}
+
+}  // namespace sluice

@@ -1,0 +1,95 @@
+// What callers are told: the one place that turns what became of a submission
+// into a gRPC status or a receipt.
+//
+//   what happened                      status               in a stream or bulk
+//   ---------------------------------  -------------------  -------------------
+//   stored, duplicate, queued,         OK, a receipt        its receipt
+//   dropped
+//   same id, other content             ALREADY_EXISTS       CONFLICT
+//   malformed, missing id, too large   INVALID_ARGUMENT     INVALID, the issues
+//   queue full, wait over, waiting     RESOURCE_EXHAUSTED   REFUSED,
+//   retry_delay room full draining, store unavailable        UNAVAILABLE
+//   REFUSED, retry_delay caller's deadline while parked     DEADLINE_EXCEEDED
+//   REFUSED caller gone                        CANCELLED            REFUSED the
+//   task threw                     INTERNAL, error id   REFUSED, error id
+//
+// RESOURCE_EXHAUSTED and UNAVAILABLE carry google.rpc.ErrorInfo and RetryInfo,
+// and the trailer grpc-retry-pushback-ms that gRPC's own retries obey (gRFC
+// A6). Clients that follow OTLP take a RESOURCE_EXHAUSTED without RetryInfo as
+// final.
+
+#ifndef SLUICE_SERVER_ANSWER_H_
+#define SLUICE_SERVER_ANSWER_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "absl/time/time.h"
+#include "forms/wire_check.h"
+#include "grpcpp/server_context.h"
+#include "grpcpp/support/status.h"
+#include "policies/admission_policy.h"
+#include "pool/gate.h"
+#include "pool/task.h"
+#include "sluice/v1/ingestion.pb.h"
+#include "stores/store.h"
+
+namespace sluice {
+
+struct Answer {
+  enum class Kind {
+    kStored,
+    kQueued,
+    kDuplicate,
+    kDropped,
+    kConflict,
+    kInvalid,
+    kRefused,
+    kUnavailable,  // the store
+    kDeadline,
+    kCancelled,
+    kFailed,
+  };
+
+  static Answer Of(Kind kind) {
+    Answer answer;
+    answer.kind = kind;
+    return answer;
+  }
+  static Answer Invalid(Violation violation);
+  static Answer Refused(RefusalReason reason, Duration retry_delay);
+  // Of kRefused or kDropped.
+  static Answer TurnedAway(const Admission& admission);
+  // Of a task that the pool has ended.
+  static Answer Ended(Ending ending, Duration retry_delay);
+  static Answer Unavailable();
+  static Answer Failed(std::string error_id);
+
+  // Whether the unary status is OK.
+  bool ok() const;
+
+  Kind kind = Kind::kFailed;
+  // Of what was kept, or is about to be:
+  std::int64_t sequence = 0;
+  absl::Time received_at = absl::UnixEpoch();
+  Sha256Digest content_sha256{};
+  // Of kInvalid.
+  Violation violation;
+  // Of kRefused.
+  RefusalReason reason{};
+  // Of kRefused and kUnavailable. Each is told a time of its own, 0.8 to 1.2 of
+  // when room is expected, so that a herd does not come back as one.
+  absl::Duration retry_delay;
+  // Of kFailed: finds the log line.
+  std::string error_id;
+};
+
+// The status for a unary caller; adds the pushback trailer to `context`.
+grpc::Status ToStatus(const Answer& answer, grpc::ServerContext* context);
+
+v1::Receipt ToReceipt(const Answer& answer, std::string_view submission_id);
+
+}  // namespace sluice
+
+#endif  // SLUICE_SERVER_ANSWER_H_

@@ -1,0 +1,132 @@
+#include "server/bulk_call.h"
+
+#include <chrono>
+#include <utility>
+
+#include "pool/worker_pool.h"
+
+namespace sluice {
+namespace {
+
+void Count(v1::Receipt::Disposition disposition, v1::Counts* counts) {
+  switch (disposition) {
+    case v1::Receipt::STORED:
+      return counts->set_stored(counts->stored() + 1);
+    case v1::Receipt::QUEUED:
+      return counts->set_queued(counts->queued() + 1);
+    case v1::Receipt::DUPLICATE:
+      return counts->set_duplicate(counts->duplicate() + 1);
+    case v1::Receipt::QUARANTINED:
+      return counts->set_quarantined(counts->quarantined() + 1);
+    case v1::Receipt::DROPPED:
+      return counts->set_dropped(counts->dropped() + 1);
+    case v1::Receipt::REFUSED:
+      return counts->set_refused(counts->refused() + 1);
+    case v1::Receipt::CONFLICT:
+      return counts->set_conflict(counts->conflict() + 1);
+    case v1::Receipt::INVALID:
+      return counts->set_invalid(counts->invalid() + 1);
+    default:
+      return;
+  }
+}
+
+}  // namespace
+
+void BulkCall::Await(const MethodContext& method, const BulkIntake& intake,
+                     RawService* service, CompletionLoop* loop) {
+  auto* call = new BulkCall(method, service, loop);
+  call->intake_ = &intake;
+  call->UnaryCall::Await(
+      method.method == Method::kImportPatients
+          ? RequestFunction(&RawService::RequestImportPatients)
+          : RequestFunction(&RawService::RequestRecordEvents));
+}
+
+void BulkCall::AwaitAnother() { Await(method_, *intake_, service_, loop_); }
+
+void BulkCall::OnRequest() {
+  if (RefusedUnread()) return;
+  if (auto violation = ReadRequest(&sending_)) {
+    return FinishInvalid(*std::move(violation));
+  }
+  came_at_ = std::chrono::steady_clock::now();
+  deadline_ = DeadlineOf(context_);
+  content_ = TakeRequest();
+  if (auto violation = intake_->Read(content_, &entries_)) {
+    return FinishInvalid(*std::move(violation));
+  }
+  results_.resize(entries_.entries.size());
+  Offer();
+}
+
+void BulkCall::Offer() {
+  while (next_ < results_.size() && !CallerGone()) {
+    // Once an entry is parked, the call is no more this thread's.
+    if (OfferOne(next_++)) return;
+  }
+  Settle();
+}
+
+bool BulkCall::OfferOne(std::size_t entry) {
+  auto task = std::make_shared<SubmissionTask>(method_, this, entry,
+                                               SubmissionTask::Parking::kTold);
+  auto violation =
+      intake_->ReadEntry(entries_, entry, sending_, &task->submission);
+  Result& result = results_[entry];
+  result.id = task->submission.submission_id;
+  if (violation.has_value()) {
+    method_.pool->CountInvalid(Index(method_.method));
+    result.answer = Answer::Invalid(*std::move(violation));
+    return false;
+  }
+  task->bytes = entries_.entries[entry].size();
+  task->deadline = deadline_;
+  task->waits_since = came_at_;
+  // One is this function's: the call stays until it has looked a last time.
+  due_.fetch_add(2, std::memory_order_relaxed);
+  {
+    absl::MutexLock lock(&mutex_);
+    offered_ = task;
+  }
+  const bool parked = task->Arrive();
+  // A cancellation that came before Arrive has not found the task.
+  if (parked && CallerGone() && task->Leave()) Settle();
+  Settle();
+  return parked;
+}
+
+void BulkCall::OnUnparked() { Offer(); }
+
+void BulkCall::OnAnswer(std::size_t entry, const Answer& answer) {
+  results_[entry].answer = answer;
+  Settle();
+}
+
+void BulkCall::Settle() {
+  if (due_.fetch_sub(1, std::memory_order_acq_rel) == 1) FinishWithReceipts();
+}
+
+void BulkCall::OnCancelled() {
+  cancelled_.store(true, std::memory_order_relaxed);
+  std::shared_ptr<SubmissionTask> offered;
+  {
+    absl::MutexLock lock(&mutex_);
+    offered = offered_;
+  }
+  if (offered != nullptr && offered->Leave()) Settle();
+}
+
+void BulkCall::FinishWithReceipts() {
+  if (CallerGone()) return FinishWithError(CallerLeft());
+  // Both responses are of the same form.
+  v1::ImportPatientsResponse response;
+  for (const Result& result : results_) {
+    *response.add_receipts() = ToReceipt(result.answer, result.id);
+    Count(response.receipts().rbegin()->disposition(),
+          response.mutable_counts());
+  }
+  FinishWith(response);
+}
+
+}  // namespace sluice

@@ -1,0 +1,236 @@
+#include "server/config.h"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/container/btree_set.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "server/config_methods.h"
+#include "server/config_reader.h"
+#include "server/yaml_tree.h"
+
+namespace sluice {
+namespace {
+
+constexpr std::size_t kKiB = std::size_t{1} << 10;
+constexpr std::size_t kMiB = std::size_t{1} << 20;
+constexpr std::size_t kTiB = std::size_t{1} << 40;
+
+// docs/operations.md lists these bounds.
+constexpr Bounds kCompletionQueues = {0, 64};
+constexpr Bounds kMessageBytes = {kKiB, 512 * kMiB};
+constexpr Bounds kNesting = {8, 100};
+constexpr Bounds kConnections = {1, 1'000'000};
+constexpr Bounds kCallsPerConnection = {1, 1'000'000};
+constexpr Bounds kHeldBytes = {kKiB, kTiB};
+constexpr Bounds kQueueCapacity = {1, 10'000'000};
+constexpr Bounds kWaitingMax = {0, 10'000'000};
+constexpr Bounds kWorkers = {1, 1024};
+constexpr Bounds kBatchMax = {1, 10'000};
+constexpr std::size_t kPoolsMax = 64;
+constexpr std::size_t kPoolNameBytesMax = 64;
+constexpr absl::Duration kDrainTimeoutMax = absl::Hours(24);
+
+// --- The server as a whole ---
+
+void ReadAddresses(ConfigSection& root, Config* config) {
+  root.ReadAddress("listen", &config->listen);
+  if (!root.ReadAddress("metrics", &config->metrics)) return;
+  if (config->metrics.starts_with('[')) {
+    root.Error("metrics",
+               "must be an IPv4 address or a host name: the HTTP "
+               "endpoint does not speak IPv6");
+  } else if (config->metrics == config->listen &&
+             !config->metrics.ends_with(":0")) {
+    root.Error("metrics", "must not be the same as listen");
+  }
+}
+
+// What arrives must fit, or it would wait for ever.
+void RequireRoomForAMessage(ConfigSection& section, const std::string& key,
+                            std::size_t bytes, const LimitsConfig& limits) {
+  if (bytes >= limits.message_bytes) return;
+  section.Error(key, absl::StrCat("is ", FormatBytes(bytes),
+                                  ", but must be at least "
+                                  "limits.message_bytes (",
+                                  FormatBytes(limits.message_bytes),
+                                  "), or the largest request could never "
+                                  "enter"));
+}
+
+void ReadLimits(ConfigSection limits, LimitsConfig* config) {
+  std::size_t nesting = static_cast<std::size_t>(config->nesting);
+  limits.ReadBytes("message_bytes", kMessageBytes, &config->message_bytes);
+  limits.ReadCount("nesting", kNesting, &nesting);
+  limits.ReadCount("connections", kConnections, &config->connections);
+  limits.ReadCount("calls_per_connection", kCallsPerConnection,
+                   &config->calls_per_connection);
+  limits.ReadBytes("transport_bytes", kHeldBytes, &config->transport_bytes);
+  limits.RejectUnknownKeys();
+  config->nesting = static_cast<int>(nesting);
+
+  RequireRoomForAMessage(limits, "transport_bytes", config->transport_bytes,
+                         *config);
+}
+
+void ReadDrain(ConfigSection drain, Config* config) {
+  drain.ReadDuration("timeout", kDrainTimeoutMax, &config->drain_timeout);
+  drain.RejectUnknownKeys();
+}
+
+// --- The store ---
+
+void ReadStore(ConfigSection store, StoreConfig* config) {
+  if (!store.present()) return;
+  config->options.clear();
+  store.ReadBool("allow_loss", &config->allow_loss);
+  if (!store.ReadText("kind", &config->kind)) {
+    if (!store.Has("kind")) store.Error("kind", "is missing");
+    return;
+  }
+  const StoreKind* kind = FindStoreKind(config->kind);
+  if (kind == nullptr) {
+    std::vector<std::string> known;
+    for (const StoreKind& k : StoreKinds()) known.emplace_back(k.name);
+    store.Error("kind", UnknownName("kind of store", config->kind, known));
+    return;
+  }
+  absl::btree_set<std::string> unread;
+  for (const std::string& key : store.Keys()) {
+    if (key == "kind" || key == "allow_loss") continue;
+    if (!store.ReadText(key, &config->options[key])) unread.insert(key);
+  }
+  for (const StoreOptionError& error : kind->check(config->options)) {
+    if (unread.contains(error.key)) continue;  // said already
+    store.Error(error.key.empty() ? "kind" : error.key, error.message);
+  }
+  if (kind->loses && !config->allow_loss) {
+    store.Error("kind", absl::StrCat(config->kind,
+                                     " keeps nothing: all submissions would "
+                                     "be lost; use another kind, or accept "
+                                     "the loss with allow_loss: true"));
+  }
+}
+
+// --- Pools ---
+
+// Names become values of the metrics' label `pool`.
+bool IsPoolName(const std::string& name) {
+  return !name.empty() && name.size() <= kPoolNameBytesMax &&
+         std::ranges::all_of(name, [](unsigned char c) {
+           return absl::ascii_isalnum(c) || c == '_' || c == '-';
+         });
+}
+
+void ReadQueue(ConfigSection queue, const LimitsConfig& limits,
+               PoolConfig* pool) {
+  std::string kind = "memory";
+  if (queue.ReadText("kind", &kind) && kind != "memory") {
+    queue.Error("kind", UnknownName("kind of queue", kind, {"memory"}));
+    return;  // its other keys may be right for that kind
+  }
+  queue.ReadCount("capacity", kQueueCapacity, &pool->queue_capacity);
+  queue.ReadBytes("capacity_bytes", kHeldBytes, &pool->queue_capacity_bytes);
+  queue.RejectUnknownKeys();
+  RequireRoomForAMessage(queue, "capacity_bytes", pool->queue_capacity_bytes,
+                         limits);
+}
+
+void ReadWaiting(ConfigSection waiting, const LimitsConfig& limits,
+                 PoolConfig* pool) {
+  waiting.ReadCount("max", kWaitingMax, &pool->waiting_max);
+  waiting.ReadBytes("max_bytes", kHeldBytes, &pool->waiting_max_bytes);
+  waiting.RejectUnknownKeys();
+  if (pool->waiting_max > 0) {
+    RequireRoomForAMessage(waiting, "max_bytes", pool->waiting_max_bytes,
+                           limits);
+  }
+}
+
+void ReadWorkers(ConfigSection workers, PoolConfig* pool) {
+  std::size_t min = pool->workers;
+  std::size_t max = pool->workers;
+  const bool has_min = workers.ReadCount("min", kWorkers, &min);
+  const bool has_max = workers.ReadCount("max", kWorkers, &max);
+  workers.RejectUnknownKeys();
+  if (workers.present()) {
+    for (const char* key : {"min", "max"}) {
+      if (!workers.Has(key)) workers.Error(key, "is missing");
+    }
+  }
+  if (has_min && has_max && min != max) {
+    workers.Error("max",
+                  "workers that follow the load are not supported: min "
+                  "and max must be equal");
+  }
+  pool->workers = max;
+}
+
+void ReadPool(ConfigSection section, const LimitsConfig& limits,
+              PoolConfig* pool) {
+  ReadQueue(section.Section("queue"), limits, pool);
+  ReadWaiting(section.Section("waiting"), limits, pool);
+  ReadWorkers(section.Section("workers"), pool);
+  ConfigSection batch = section.Section("batch");
+  batch.ReadCount("max", kBatchMax, &pool->batch_max);
+  batch.RejectUnknownKeys();
+  section.RejectUnknownKeys();
+}
+
+void ReadPools(ConfigSection& root, Config* config) {
+  ConfigSection pools = root.Section("pools");
+  const std::vector<std::string> names = pools.Keys();
+  if (names.empty() && (pools.present() || !root.Has("pools"))) {
+    root.Error("pools", "must have at least one pool, e.g. {clinical: {}}");
+  }
+  if (names.size() > kPoolsMax) {
+    root.Error("pools", absl::StrCat("must have at most ", kPoolsMax));
+    return;
+  }
+  for (const std::string& name : names) {
+    if (!IsPoolName(name)) {
+      pools.Error(name, absl::StrCat("a pool's name has letters, digits, _ and "
+                                     "-, at most ",
+                                     kPoolNameBytesMax));
+      continue;
+    }
+    PoolConfig& pool = config->pools[name];
+    if (name == kReceiptsPool) pool = DefaultReceiptsPool(config->limits);
+    ReadPool(pools.Section(name), config->limits, &pool);
+  }
+}
+
+}  // namespace
+
+PoolConfig DefaultReceiptsPool(const LimitsConfig& limits) {
+  PoolConfig pool = {.queue_capacity = 1024, .workers = 1, .batch_max = 16};
+  pool.queue_capacity_bytes =
+      std::max(pool.queue_capacity_bytes, limits.message_bytes);
+  pool.waiting_max_bytes =
+      std::max(pool.waiting_max_bytes, limits.message_bytes);
+  return pool;
+}
+
+Config ParseConfig(std::string_view yaml, ConfigErrors* errors) {
+  errors->clear();
+  Config config;
+  if (const std::optional<YamlNode> document = ParseYaml(yaml, errors)) {
+    ConfigSection root(*document, errors);
+    ReadAddresses(root, &config);
+    root.ReadCount("completion_queues", kCompletionQueues,
+                   &config.completion_queues);
+    ReadLimits(root.Section("limits"), &config.limits);
+    ReadStore(root.Section("store"), &config.store);
+    ReadPools(root, &config);
+    ReadMethods(root, &config);
+    ReadDrain(root.Section("drain"), &config);
+    root.RejectUnknownKeys();
+  }
+  std::ranges::stable_sort(*errors, {}, &ConfigError::line);
+  return config;
+}
+
+}  // namespace sluice

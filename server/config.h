@@ -1,0 +1,108 @@
+// The configuration file: what it may say, its defaults, and what is wrong with
+// one. docs/operations.md explains each key to operators.
+
+#ifndef SLUICE_SERVER_CONFIG_H_
+#define SLUICE_SERVER_CONFIG_H_
+
+#include <array>
+#include <cstddef>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "absl/time/time.h"
+#include "server/config_error.h"
+#include "server/method.h"
+#include "stores/registry.h"
+
+namespace sluice {
+
+struct StoreConfig {
+  std::string kind = "sqlite";
+  StoreOptions options = {{"path", "data/sluice.db"}};
+  bool allow_loss = false;
+
+  friend bool operator==(const StoreConfig&, const StoreConfig&) = default;
+};
+
+struct PoolConfig {
+  // Submissions in the queue, and the bytes of those in the queue or in work.
+  std::size_t queue_capacity = 4096;
+  std::size_t queue_capacity_bytes = std::size_t{256} << 20;
+  // Arrivals parked until there is room, and their bytes.
+  std::size_t waiting_max = 10000;
+  std::size_t waiting_max_bytes = std::size_t{256} << 20;
+  std::size_t workers = 2;
+  // A worker takes at most this many at once, and stores them together.
+  std::size_t batch_max = 256;
+
+  friend bool operator==(const PoolConfig&, const PoolConfig&) = default;
+};
+
+// When a caller is answered.
+enum class Ack {
+  kStored,  // once the store has it
+  kQueued,  // once the queue has it
+};
+
+struct MethodConfig {
+  std::string pool;
+  std::string on_full = "fail_fast";               // a policy's name
+  absl::Duration max_wait = absl::ZeroDuration();  // of timed_wait
+  Ack ack = Ack::kStored;
+  bool allow_loss = false;
+
+  friend bool operator==(const MethodConfig&, const MethodConfig&) = default;
+};
+
+struct LimitsConfig {
+  // A larger request is answered INVALID_ARGUMENT.
+  std::size_t message_bytes = std::size_t{16} << 20;
+  // Messages inside messages, the request being 1.
+  int nesting = 64;
+  // Connections beyond this many are closed as they come.
+  std::size_t connections = 10000;
+  // Calls that one connection may have in flight (HTTP/2
+  // SETTINGS_MAX_CONCURRENT_STREAMS).
+  std::size_t calls_per_connection = 1000;
+  // What gRPC may hold of requests that are still arriving.
+  std::size_t transport_bytes = std::size_t{512} << 20;
+
+  friend bool operator==(const LimitsConfig&, const LimitsConfig&) = default;
+};
+
+struct Config {
+  std::string listen = "127.0.0.1:50051";
+  std::string metrics = "127.0.0.1:9464";
+  // Completion queues, with a thread each; 0: one for every two processors.
+  std::size_t completion_queues = 0;
+  StoreConfig store;
+  std::map<std::string, PoolConfig> pools;
+  std::array<MethodConfig, kMethods> methods;
+  LimitsConfig limits;
+  absl::Duration drain_timeout = absl::Seconds(30);
+
+  const MethodConfig& method(Method m) const { return methods[Index(m)]; }
+
+  friend bool operator==(const Config&, const Config&) = default;
+};
+
+// The pool that answers GetReceipts unless the configuration gives it another:
+// its questions never queue behind submissions.
+inline constexpr std::string_view kReceiptsPool = "receipts";
+
+// What that pool is where the configuration does not say.
+PoolConfig DefaultReceiptsPool(const LimitsConfig& limits);
+
+// Reads the YAML text, which may be any bytes. Either `errors` is empty
+// afterwards and the result is valid, or `errors` has all that is wrong, by
+// line, and the result is of no use.
+Config ParseConfig(std::string_view yaml, ConfigErrors* errors);
+
+// The whole effective configuration, every default spelled out, as YAML that
+// ParseConfig reads back to an equal one.
+std::string ConfigToYaml(const Config& config);
+
+}  // namespace sluice
+
+#endif  // SLUICE_SERVER_CONFIG_H_

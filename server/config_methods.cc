@@ -1,0 +1,250 @@
+#include "server/config_methods.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_set.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "policies/registry.h"
+
+namespace sluice {
+namespace {
+
+constexpr char kDefault[] = "default";
+constexpr absl::Duration kMaxWaitMax = absl::Hours(24);
+
+std::string FullName(Method method) {
+  return std::string(FullMethodName(method));
+}
+
+// An entry of `methods`, and the methods that it is for: the one that it names
+// or, of `default`, those that are not named.
+struct Entry {
+  ConfigSection section;
+  MethodConfig config;
+  std::vector<Method> methods;
+};
+
+void RejectUnknownMethods(ConfigSection& section) {
+  std::vector<std::string> known = {kDefault};
+  for (const Method method : kAllMethods) known.push_back(FullName(method));
+  for (const std::string& name : section.Keys()) {
+    if (std::ranges::find(known, name) == known.end()) {
+      section.Error(name, UnknownName("method", name, known));
+    }
+  }
+}
+
+// Reads on_full and max_wait over what `config` has inherited. What is wrong
+// with an inherited value was said where it stands.
+void ReadPolicy(ConfigSection& section, MethodConfig* config) {
+  std::string on_full = config->on_full;
+  section.ReadText("on_full", &on_full);
+  const PolicyKind* policy = FindPolicyKind(on_full);
+  if (policy != nullptr && on_full != config->on_full) {
+    config->on_full = on_full;
+    config->max_wait = absl::ZeroDuration();  // it was another policy's
+  }
+  section.ReadDuration("max_wait", kMaxWaitMax, &config->max_wait);
+
+  if (policy == nullptr) {
+    std::vector<std::string> known;
+    for (const PolicyKind& kind : PolicyKinds()) known.emplace_back(kind.name);
+    section.Error("on_full", UnknownName("policy", on_full, known));
+  } else if (policy->takes_max_wait && section.Has("on_full") &&
+             !section.Has("max_wait") &&
+             config->max_wait == absl::ZeroDuration()) {
+    section.Error("max_wait", absl::StrCat("is missing: ", on_full,
+                                           " waits at most this long, e.g. "
+                                           "250ms"));
+  } else if (!policy->takes_max_wait && section.Has("max_wait")) {
+    section.Error("max_wait", absl::StrCat("is of no use: on_full is ", on_full,
+                                           ", which has no such limit"));
+  }
+}
+
+void ReadAck(ConfigSection& section, Ack* ack) {
+  std::string text;
+  if (!section.ReadText("ack", &text)) return;
+  if (text == "stored") {
+    *ack = Ack::kStored;
+  } else if (text == "queued") {
+    *ack = Ack::kQueued;
+  } else {
+    section.Error("ack", UnknownName("moment", text, {"stored", "queued"}));
+  }
+}
+
+void ReadEntry(Entry& entry) {
+  entry.section.ReadText("pool", &entry.config.pool);
+  ReadPolicy(entry.section, &entry.config);
+  ReadAck(entry.section, &entry.config.ack);
+  entry.section.ReadBool("allow_loss", &entry.config.allow_loss);
+  entry.section.RejectUnknownKeys();
+}
+
+// The entries for all methods that take submissions, `default` first.
+std::vector<Entry> ReadSubmissionEntries(ConfigSection& methods) {
+  std::vector<Entry> entries = {
+      {.section = methods.Section(kDefault), .config = {}, .methods = {}}};
+  ReadEntry(entries.front());
+  for (const Method method : kAllMethods) {
+    if (method == Method::kGetReceipts) continue;
+    if (!methods.Has(FullName(method))) {
+      entries.front().methods.push_back(method);
+      continue;
+    }
+    Entry entry = {.section = methods.Section(FullName(method)),
+                   .config = entries.front().config,
+                   .methods = {method}};
+    entry.config.allow_loss = false;  // speaks for its own entry only
+    ReadEntry(entry);
+    entries.push_back(std::move(entry));
+  }
+  return entries;
+}
+
+// GetReceipts asks and brings nothing: there is nothing to acknowledge, to lose
+// or to take from `default`.
+Entry ReadReceiptsEntry(ConfigSection& methods) {
+  Entry entry = {.section = methods.Section(FullName(Method::kGetReceipts)),
+                 .config = {.pool = std::string(kReceiptsPool)},
+                 .methods = {Method::kGetReceipts}};
+  entry.section.ReadText("pool", &entry.config.pool);
+  ReadPolicy(entry.section, &entry.config);
+  entry.section.RejectUnknownKeys();
+  if (FindPolicyKind(entry.config.on_full)->loses) {
+    entry.section.Error("on_full",
+                        absl::StrCat(entry.config.on_full,
+                                     " is not for a question: it would be "
+                                     "answered without an answer"));
+  }
+  return entry;
+}
+
+// --- Loss ---
+
+// What an entry would lose without having the right to.
+void RejectLoss(Entry& entry) {
+  if (entry.config.allow_loss) return;
+  std::vector<std::string> losers;
+  for (const Method method : entry.methods) {
+    if (!MayLose(method)) losers.push_back(FullName(method));
+  }
+  if (losers.empty()) return;
+
+  const auto reject = [&](const std::string& key, const std::string& why,
+                          const std::string& instead) {
+    entry.section.Error(
+        key, absl::StrCat(why, " of ", absl::StrJoin(losers, ", "), "; use ",
+                          instead, ", or accept the loss with allow_loss: true",
+                          entry.section.Has(key) ? "" : " (from default)"));
+  };
+  if (FindPolicyKind(entry.config.on_full)->loses) {
+    reject("on_full",
+           absl::StrCat(entry.config.on_full,
+                        " keeps nothing of what finds the queue full: it would "
+                        "lose submissions"),
+           "another policy");
+  }
+  if (entry.config.ack == Ack::kQueued) {
+    reject("ack",
+           "queued acknowledges what is only in a memory queue: a crash would "
+           "lose acknowledged submissions",
+           "ack: stored");
+  }
+}
+
+// --- Pools ---
+
+std::vector<std::string> PoolNames(const Config& config) {
+  std::vector<std::string> names;
+  for (const auto& [name, pool] : config.pools) names.push_back(name);
+  return names;
+}
+
+void RequireKnownPool(Entry& entry, const std::vector<std::string>& known) {
+  const std::string& pool = entry.config.pool;
+  if (entry.section.Has("pool") && !pool.empty() &&
+      std::ranges::find(known, pool) == known.end()) {
+    entry.section.Error("pool", UnknownName("pool", pool, known));
+  }
+}
+
+// The receipts pool needs no mention in the file.
+void BindReceiptsPool(Entry& receipts, Config* config) {
+  if (receipts.config.pool == kReceiptsPool) {
+    config->pools.try_emplace(receipts.config.pool,
+                              DefaultReceiptsPool(config->limits));
+  }
+  RequireKnownPool(receipts, PoolNames(*config));
+}
+
+// An entry without a pool gets the only one that there is for submissions.
+void BindSubmissionPool(Entry& entry, const Entry& receipts,
+                        const Config& config) {
+  const std::string& questions = receipts.config.pool;
+  if (entry.section.Has("pool") && entry.config.pool == questions) {
+    entry.section.Error(
+        "pool",
+        absl::StrCat(questions, " answers ", FullName(Method::kGetReceipts),
+                     ", whose questions must not wait behind "
+                     "submissions: the two need different pools"));
+    return;
+  }
+  std::vector<std::string> names = PoolNames(config);
+  std::erase(names, questions);
+  RequireKnownPool(entry, names);
+  if (!entry.config.pool.empty() || entry.methods.empty()) return;
+  if (names.size() == 1) {
+    entry.config.pool = names.front();
+  } else if (names.empty()) {
+    entry.section.Error("pool", "is missing: no pool takes submissions");
+  } else {
+    entry.section.Error("pool", absl::StrCat("is missing: which of ",
+                                             absl::StrJoin(names, ", "), "?"));
+  }
+}
+
+void RejectUnusedPools(ConfigSection& root, const std::vector<Entry>& entries,
+                       const Entry& receipts, const Config& config) {
+  absl::btree_set<std::string> used = {receipts.config.pool};
+  for (const Entry& entry : entries) {
+    if (!entry.methods.empty()) used.insert(entry.config.pool);
+  }
+  ConfigSection pools = root.Section("pools");
+  for (const std::string& name : PoolNames(config)) {
+    if (!used.contains(name)) pools.Error(name, "no method uses this pool");
+  }
+}
+
+void BindPools(ConfigSection& root, std::vector<Entry>& entries,
+               Entry& receipts, Config* config) {
+  if (config->pools.empty()) return;  // an error already, which says enough
+  BindReceiptsPool(receipts, config);
+  for (Entry& entry : entries) BindSubmissionPool(entry, receipts, *config);
+  RejectUnusedPools(root, entries, receipts, *config);
+}
+
+}  // namespace
+
+void ReadMethods(ConfigSection& root, Config* config) {
+  ConfigSection methods = root.Section("methods");
+  RejectUnknownMethods(methods);
+  std::vector<Entry> entries = ReadSubmissionEntries(methods);
+  Entry receipts = ReadReceiptsEntry(methods);
+  BindPools(root, entries, receipts, config);
+  for (Entry& entry : entries) RejectLoss(entry);
+
+  entries.push_back(std::move(receipts));
+  for (const Entry& entry : entries) {
+    for (const Method method : entry.methods) {
+      config->methods[Index(method)] = entry.config;
+    }
+  }
+}
+
+}  // namespace sluice

@@ -1,0 +1,108 @@
+#include <cstddef>
+#include <string>
+
+#include "absl/time/time.h"
+#include "server/config.h"
+#include "server/config_reader.h"
+#include "yaml-cpp/emitter.h"
+#include "yaml-cpp/emittermanip.h"
+
+namespace sluice {
+namespace {
+
+template <typename Value>
+void Put(YAML::Emitter& out, const std::string& key, const Value& value) {
+  out << YAML::Key << key << YAML::Value << value;
+}
+
+void OpenMap(YAML::Emitter& out, const std::string& key) {
+  out << YAML::Key << key << YAML::Value << YAML::BeginMap;
+}
+
+// On one line: {max: 256}.
+void OpenFlowMap(YAML::Emitter& out, const std::string& key) {
+  out << YAML::Key << key << YAML::Value << YAML::Flow << YAML::BeginMap;
+}
+
+void CloseMap(YAML::Emitter& out) { out << YAML::EndMap; }
+
+void PutLimits(YAML::Emitter& out, const LimitsConfig& limits) {
+  OpenMap(out, "limits");
+  Put(out, "message_bytes", FormatBytes(limits.message_bytes));
+  Put(out, "nesting", limits.nesting);
+  Put(out, "connections", limits.connections);
+  Put(out, "calls_per_connection", limits.calls_per_connection);
+  Put(out, "transport_bytes", FormatBytes(limits.transport_bytes));
+  CloseMap(out);
+}
+
+void PutStore(YAML::Emitter& out, const StoreConfig& store) {
+  OpenMap(out, "store");
+  Put(out, "kind", store.kind);
+  for (const auto& [key, value] : store.options) Put(out, key, value);
+  Put(out, "allow_loss", store.allow_loss);
+  CloseMap(out);
+}
+
+void PutPool(YAML::Emitter& out, const std::string& name,
+             const PoolConfig& pool) {
+  OpenMap(out, name);
+  OpenFlowMap(out, "queue");
+  Put(out, "kind", "memory");
+  Put(out, "capacity", pool.queue_capacity);
+  Put(out, "capacity_bytes", FormatBytes(pool.queue_capacity_bytes));
+  CloseMap(out);
+  OpenFlowMap(out, "waiting");
+  Put(out, "max", pool.waiting_max);
+  Put(out, "max_bytes", FormatBytes(pool.waiting_max_bytes));
+  CloseMap(out);
+  OpenFlowMap(out, "workers");
+  Put(out, "min", pool.workers);
+  Put(out, "max", pool.workers);
+  CloseMap(out);
+  OpenFlowMap(out, "batch");
+  Put(out, "max", pool.batch_max);
+  CloseMap(out);
+  CloseMap(out);
+}
+
+void PutMethod(YAML::Emitter& out, Method method, const MethodConfig& config) {
+  OpenFlowMap(out, std::string(FullMethodName(method)));
+  Put(out, "pool", config.pool);
+  Put(out, "on_full", config.on_full);
+  if (config.max_wait > absl::ZeroDuration()) {
+    Put(out, "max_wait", absl::FormatDuration(config.max_wait));
+  }
+  if (method != Method::kGetReceipts) {
+    Put(out, "ack", config.ack == Ack::kStored ? "stored" : "queued");
+    Put(out, "allow_loss", config.allow_loss);
+  }
+  CloseMap(out);
+}
+
+}  // namespace
+
+std::string ConfigToYaml(const Config& config) {
+  YAML::Emitter out;
+  out << YAML::BeginMap;
+  Put(out, "listen", config.listen);
+  Put(out, "metrics", config.metrics);
+  Put(out, "completion_queues", config.completion_queues);
+  PutLimits(out, config.limits);
+  PutStore(out, config.store);
+  OpenMap(out, "pools");
+  for (const auto& [name, pool] : config.pools) PutPool(out, name, pool);
+  CloseMap(out);
+  OpenMap(out, "methods");
+  for (const Method method : kAllMethods) {
+    PutMethod(out, method, config.method(method));
+  }
+  CloseMap(out);
+  OpenFlowMap(out, "drain");
+  Put(out, "timeout", absl::FormatDuration(config.drain_timeout));
+  CloseMap(out);
+  out << YAML::EndMap << YAML::Newline;
+  return out.c_str();
+}
+
+}  // namespace sluice

@@ -1,0 +1,343 @@
+#include "server/ingestion_server.h"
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "grpc/grpc.h"
+#include "grpc/health/v1/health.pb.h"
+#include "grpcpp/alarm.h"
+#include "grpcpp/ext/proto_server_reflection_plugin.h"
+#include "grpcpp/grpcpp.h"
+#include "grpcpp/health_check_service_interface.h"
+#include "grpcpp/resource_quota.h"
+#include "policies/registry.h"
+#include "prometheus/gauge.h"
+#include "server/build_info.h"
+#include "server/bulk_call.h"
+#include "server/process_metrics.h"
+#include "server/submit_call.h"
+
+namespace sluice {
+namespace {
+
+// Calls that wait for a request at the same time, on each queue. More of them
+// cost memory and cache, fewer let requests wait inside gRPC.
+constexpr int kAwaitedSubmits = 32;
+constexpr int kAwaitedOthers = 8;
+
+// gRPC itself ends a call with a larger message. It is well above
+// limits.message_bytes, so that the caller of a merely too large one is told
+// which limit it broke.
+constexpr std::size_t kTransportMessageBytes = std::size_t{128} << 20;
+
+// Threads for the health and reflection services, which gRPC serves itself.
+constexpr int kServiceThreads = 8;
+
+// A connection that has not said what it wants by then is closed.
+constexpr absl::Duration kHandshakeTimeout = absl::Seconds(20);
+// Of the drain's time, what is kept for work that has begun.
+constexpr absl::Duration kLastBatchTime = absl::Seconds(1);
+
+std::size_t LoopCount(const Config& config) {
+  if (config.completion_queues > 0) return config.completion_queues;
+  return std::clamp<std::size_t>(std::thread::hardware_concurrency() / 2, 1, 8);
+}
+
+int Milliseconds(absl::Duration duration) {
+  return static_cast<int>(absl::ToInt64Milliseconds(duration));
+}
+
+void SetLimits(const Config& config, grpc::ServerBuilder* builder) {
+  const LimitsConfig& limits = config.limits;
+  builder->SetMaxReceiveMessageSize(static_cast<int>(
+      std::max(kTransportMessageBytes, 2 * limits.message_bytes)));
+  grpc::ResourceQuota quota("sluice");
+  quota.Resize(limits.transport_bytes);
+  quota.SetMaxThreads(kServiceThreads);
+  builder->SetResourceQuota(quota);
+  builder->AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
+                              static_cast<int>(limits.calls_per_connection));
+  builder->AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
+                              Milliseconds(kHandshakeTimeout));
+  // gRPC would unpack a small message into a large one without a bound.
+  builder->SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
+  builder->SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
+  builder->SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
+  builder->SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
+  builder->SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 1);
+}
+
+// gRPC's health service has no descriptor of its own, and without one clients
+// that work by reflection take it for missing.
+void ServeHealthAndReflection() {
+  google::protobuf::LinkMessageReflection<
+      grpc::health::v1::HealthCheckRequest>();
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+}
+
+Duration ToMonotonic(absl::Duration duration) {
+  return std::chrono::duration_cast<Duration>(
+      absl::ToChronoNanoseconds(duration));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<IngestionServer>> IngestionServer::Start(
+    Options options) {
+  std::unique_ptr<IngestionServer> server(
+      new IngestionServer(std::move(options)));
+  absl::Status status = server->Listen();
+  if (status.ok()) status = server->StartPools();
+  if (status.ok()) status = server->StartMetrics();
+  if (status.ok()) status = server->StartServing();
+  if (!status.ok()) return status;
+  return server;
+}
+
+IngestionServer::IngestionServer(Options options)
+    : config_(std::move(options.config)),
+      clock_(SystemClock()),
+      store_(std::move(options.store)),
+      step_(std::move(options.step)),
+      registry_(std::make_shared<prometheus::Registry>()),
+      submit_intake_(config_.limits),
+      import_intake_(Method::kImportPatients, config_.limits),
+      events_intake_(Method::kRecordEvents, config_.limits),
+      lookup_intake_(config_.limits) {}
+
+IngestionServer::~IngestionServer() {
+  if (!drained_) DrainWithin(absl::ZeroDuration());
+}
+
+absl::Status IngestionServer::Listen() {
+  auto acceptor =
+      ConnectionAcceptor::Listen(config_.listen, config_.limits.connections);
+  if (!acceptor.ok()) {
+    return absl::UnavailableError(
+        absl::StrCat("listen: ", acceptor.status().message()));
+  }
+  acceptor_ = *std::move(acceptor);
+  return absl::OkStatus();
+}
+
+absl::Status IngestionServer::StartPools() {
+  const absl::StatusOr<std::int64_t> last = store_->LastSequence();
+  if (!last.ok()) return last.status();
+  sequence_ = *last;
+
+  const std::string& lookup_pool = config_.method(Method::kGetReceipts).pool;
+  for (const auto& [name, pool] : config_.pools) {
+    if (name == lookup_pool) {
+      processors_.push_back(std::make_unique<LookupProcessor>(store_.get()));
+    } else {
+      stage_metrics_.push_back(
+          std::make_unique<StageMetrics>(name, registry_.get()));
+      processors_.push_back(std::make_unique<SubmissionProcessor>(
+          store_.get(), step_, clock_, stage_metrics_.back().get()));
+    }
+    pools_[name] = std::make_unique<WorkerPool>(
+        WorkerPoolOptions{
+            .name = name,
+            .limits = {.capacity = pool.queue_capacity,
+                       .capacity_bytes = pool.queue_capacity_bytes,
+                       .waiting_max = pool.waiting_max,
+                       .waiting_max_bytes = pool.waiting_max_bytes},
+            .workers = pool.workers,
+            .batch_max = pool.batch_max,
+            .methods = kMethods},
+        processors_.back().get(), clock_, &sequence_);
+  }
+  for (const Method method : kAllMethods) {
+    const MethodConfig& config = config_.method(method);
+    const PolicyKind* policy = FindPolicyKind(config.on_full);
+    rpc_metrics_.push_back(
+        std::make_unique<RpcMetrics>(method, registry_.get()));
+    methods_[Index(method)] = {
+        .method = method,
+        .config = config,
+        .limits = config_.limits,
+        .policy = policy->make({.max_wait = ToMonotonic(config.max_wait)}),
+        .refuses_unread = !policy->loses,
+        .pool = pools_.at(config.pool).get(),
+        .rpc_metrics = rpc_metrics_.back().get(),
+        .leftovers = &leftovers_};
+  }
+  return absl::OkStatus();
+}
+
+absl::Status IngestionServer::StartMetrics() {
+  prometheus::BuildGauge()
+      .Name("sluice_build_info")
+      .Help("What this server was built from; always 1.")
+      .Register(*registry_)
+      .Add({{"version", kVersion}, {"grpc_version", grpc::Version()}})
+      .Set(1);
+  std::vector<const WorkerPool*> pools;
+  for (const auto& [name, pool] : pools_) pools.push_back(pool.get());
+  std::vector<CountedMethod> counted;
+  for (const MethodContext& method : methods_) {
+    counted.push_back({method.method, method.config.on_full, method.pool});
+  }
+  pool_metrics_ =
+      std::make_shared<PoolMetrics>(std::move(pools), std::move(counted));
+  auto http =
+      HttpEndpoint::Start({.address = config_.metrics,
+                           .metrics = {registry_, pool_metrics_, acceptor_,
+                                       std::make_shared<ProcessMetrics>()},
+                           .readiness = [this] { return Ready(); }});
+  if (!http.ok()) return http.status();
+  http_ = *std::move(http);
+  return absl::OkStatus();
+}
+
+absl::Status IngestionServer::StartServing() {
+  ServeHealthAndReflection();
+  grpc::ServerBuilder builder;
+  const std::shared_ptr<grpc::experimental::ExternalConnectionAcceptor>
+      connections = builder.experimental().AddExternalConnectionAcceptor(
+          grpc::ServerBuilder::experimental_type::ExternalConnectionType::
+              FROM_FD,
+          grpc::InsecureServerCredentials());
+  builder.RegisterService(&service_);
+  SetLimits(config_, &builder);
+  const std::size_t loops = LoopCount(config_);
+  for (std::size_t i = 0; i < loops; ++i) {
+    loops_.push_back(
+        std::make_unique<CompletionLoop>(builder.AddCompletionQueue()));
+    streams_.push_back(std::make_unique<LoopStreams>());
+  }
+  server_ = builder.BuildAndStart();
+  if (server_ == nullptr) {
+    loops_.clear();
+    return absl::InternalError("gRPC does not start");
+  }
+  for (std::size_t i = 0; i < loops; ++i) {
+    AwaitCalls(i);
+    loops_[i]->Start();
+  }
+  acceptor_->Start([connections](int fd) {
+    grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters
+        connection;
+    connection.fd = fd;
+    connections->HandleNewConnection(&connection);
+  });
+  return absl::OkStatus();
+}
+
+void IngestionServer::AwaitCalls(std::size_t index) {
+  CompletionLoop* loop = loops_[index].get();
+  const auto method = [this](Method m) -> const MethodContext& {
+    return methods_[Index(m)];
+  };
+  for (int i = 0; i < kAwaitedSubmits; ++i) {
+    SubmitCall::Await(method(Method::kSubmit), submit_intake_, &service_, loop);
+  }
+  for (int i = 0; i < kAwaitedOthers; ++i) {
+    StreamCall::Await(method(Method::kSubmitStream), submit_intake_, &service_,
+                      loop, &streams_[index]->set);
+    BulkCall::Await(method(Method::kImportPatients), import_intake_, &service_,
+                    loop);
+    BulkCall::Await(method(Method::kRecordEvents), events_intake_, &service_,
+                    loop);
+    LookupCall::Await(method(Method::kGetReceipts), lookup_intake_, &service_,
+                      loop);
+  }
+}
+
+int IngestionServer::metrics_port() const { return http_->port(); }
+
+absl::Status IngestionServer::Ready() const {
+  if (draining_) return absl::UnavailableError("draining");
+  return store_->Check();
+}
+
+DrainReport IngestionServer::Drain() {
+  return DrainWithin(config_.drain_timeout);
+}
+
+DrainReport IngestionServer::DrainWithin(absl::Duration timeout) {
+  drained_ = true;
+  const absl::Time begun = absl::Now();
+  const TimePoint deadline = clock_->Now() + ToMonotonic(timeout);
+  const TimePoint queue_deadline =
+      deadline - ToMonotonic(std::min(kLastBatchTime, timeout / 10));
+
+  draining_ = true;
+  if (server_ != nullptr) server_->GetHealthCheckService()->Shutdown();
+
+  // New work is refused and parked calls are ended, while work goes on until
+  // its queue is empty or its time is over.
+  for (const auto& [name, pool] : pools_) pool->Close(queue_deadline);
+  EndStreams();
+  bool stuck = false;
+  for (const auto& [name, pool] : pools_) {
+    stuck |= !pool->AwaitIdle(deadline);
+  }
+  if (stuck) return Report(begun, /*stuck=*/true);
+
+  // Every call is answered by now; a client that does not take its answer is
+  // not waited for.
+  if (acceptor_ != nullptr) acceptor_->Stop();
+  if (server_ != nullptr) {
+    server_->Shutdown(std::chrono::system_clock::now() +
+                      std::chrono::seconds(1));
+  }
+  for (const auto& [name, pool] : pools_) pool->Join();
+  for (const auto& loop : loops_) loop->Join();
+
+  const DrainReport report = Report(begun, /*stuck=*/false);
+  store_.reset();
+  http_.reset();
+  return report;
+}
+
+void IngestionServer::EndStreams() {
+  for (std::size_t i = 0; i < loops_.size(); ++i) {
+    LoopStreams* streams = streams_[i].get();
+    streams->end.Set(loops_[i]->queue(), std::chrono::system_clock::now(),
+                     ToQueue(streams));
+  }
+}
+
+void IngestionServer::LoopStreams::OnEvent(bool) {
+  set.draining = true;
+  for (StreamCall* stream : set.streams) stream->Drain();
+}
+
+DrainReport IngestionServer::Report(absl::Time begun, bool stuck) const {
+  DrainReport report;
+  report.took = absl::Now() - begun;
+  report.stuck = stuck;
+  report.left = leftovers_.All();
+  if (pools_.empty()) return report;  // it never came to start them
+  const auto snapshots = Snapshots();
+  for (const MethodContext& method : methods_) {
+    report.methods.push_back(
+        {method.method,
+         snapshots.at(method.config.pool).counters[Index(method.method)]});
+  }
+  for (const auto& metrics : rpc_metrics_) {
+    report.calls_left += metrics->in_flight();
+  }
+  if (!stuck) return report;
+  for (const auto& [name, pool] : pools_) {
+    if (name == config_.method(Method::kGetReceipts).pool) continue;
+    pool->VisitInWork([&](const Task& task) {
+      report.left.push_back(
+          static_cast<const SubmissionTask&>(task).identity());
+    });
+  }
+  return report;
+}
+
+std::map<std::string, PoolSnapshot> IngestionServer::Snapshots() const {
+  std::map<std::string, PoolSnapshot> snapshots;
+  for (const auto& [name, pool] : pools_) snapshots[name] = pool->Snapshot();
+  return snapshots;
+}
+
+}  // namespace sluice

@@ -1,0 +1,124 @@
+// The whole server: store, pools, calls, completion queues, metrics.
+
+#ifndef SLUICE_SERVER_INGESTION_SERVER_H_
+#define SLUICE_SERVER_INGESTION_SERVER_H_
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "grpcpp/alarm.h"
+#include "grpcpp/server.h"
+#include "pool/clock.h"
+#include "pool/worker_pool.h"
+#include "prometheus/registry.h"
+#include "server/completion_loop.h"
+#include "server/config.h"
+#include "server/connection_acceptor.h"
+#include "server/drain_report.h"
+#include "server/http_endpoint.h"
+#include "server/intake.h"
+#include "server/leftovers.h"
+#include "server/lookup_call.h"
+#include "server/method_context.h"
+#include "server/pool_metrics.h"
+#include "server/raw_service.h"
+#include "server/stage_metrics.h"
+#include "server/stream_call.h"
+#include "server/submission_processor.h"
+#include "stores/store.h"
+
+namespace sluice {
+
+class IngestionServer {
+ public:
+  struct Options {
+    Config config;
+    std::unique_ptr<Store> store;
+    // Run on each submission before it is stored; may be empty.
+    ProcessingStep step;
+  };
+
+  // Serves from the time that this returns. An error names the configuration's
+  // key where one is to blame.
+  static absl::StatusOr<std::unique_ptr<IngestionServer>> Start(
+      Options options);
+
+  // Drains with no time left, where Drain was not called.
+  ~IngestionServer();
+
+  // Where it listens, also if the configuration leaves the port open.
+  int port() const { return acceptor_->port(); }
+  int metrics_port() const;
+
+  // Ends the server in order; see the function, which reads from top to bottom.
+  // Takes at most the configuration's drain.timeout and a second. If workers
+  // hang, report.stuck is set, the server cannot be destroyed any more, and the
+  // process should end.
+  DrainReport Drain();
+
+  // Each pool at one moment, by name.
+  std::map<std::string, PoolSnapshot> Snapshots() const;
+
+ private:
+  explicit IngestionServer(Options options);
+
+  absl::Status Listen();
+  absl::Status StartPools();
+  absl::Status StartMetrics();
+  absl::Status StartServing();
+  void AwaitCalls(std::size_t loop);
+  DrainReport DrainWithin(absl::Duration timeout);
+  void EndStreams();
+  DrainReport Report(absl::Time begun, bool stuck) const;
+  absl::Status Ready() const;
+
+  const Config config_;
+  Clock* const clock_;
+  std::unique_ptr<Store> store_;
+  const ProcessingStep step_;
+
+  const std::shared_ptr<prometheus::Registry> registry_;
+  Leftovers leftovers_;
+  std::atomic<std::int64_t> sequence_{0};
+  std::atomic<bool> draining_{false};
+
+  std::vector<std::unique_ptr<StageMetrics>> stage_metrics_;
+  std::vector<std::unique_ptr<Processor>> processors_;
+  std::map<std::string, std::unique_ptr<WorkerPool>> pools_;
+  std::vector<std::unique_ptr<RpcMetrics>> rpc_metrics_;
+  std::array<MethodContext, kMethods> methods_;
+
+  const SubmitIntake submit_intake_;
+  const BulkIntake import_intake_;
+  const BulkIntake events_intake_;
+  const LookupIntake lookup_intake_;
+
+  // The streams of a loop, and the event that ends them at the drain.
+  struct LoopStreams final : public Tag {
+    void OnEvent(bool ok) override;
+
+    StreamSet set;
+    grpc::Alarm end;
+  };
+
+  RawService service_;
+  std::vector<std::unique_ptr<LoopStreams>> streams_;
+  std::vector<std::unique_ptr<CompletionLoop>> loops_;
+  std::shared_ptr<ConnectionAcceptor> acceptor_;
+  std::unique_ptr<grpc::Server> server_;
+  std::shared_ptr<PoolMetrics> pool_metrics_;
+  std::unique_ptr<HttpEndpoint> http_;
+  bool drained_ = false;
+};
+
+}  // namespace sluice
+
+#endif  // SLUICE_SERVER_INGESTION_SERVER_H_

@@ -1,0 +1,103 @@
+// Takes requests in: checks their structure while they are raw bytes, and turns
+// them into submissions. Bad input ends here.
+
+#ifndef SLUICE_SERVER_INTAKE_H_
+#define SLUICE_SERVER_INTAKE_H_
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "forms/wire_check.h"
+#include "grpcpp/server_context.h"
+#include "grpcpp/support/byte_buffer.h"
+#include "server/config.h"
+#include "server/method.h"
+#include "stores/store.h"
+
+namespace sluice {
+
+// Every id is at most this long.
+inline constexpr std::size_t kMaxIdBytes = 128;
+// The most records, events or ids in one request.
+inline constexpr std::size_t kMaxEntries = 10000;
+
+// What is true of one sending, whatever it contains.
+struct Sending {
+  absl::Time received_at;
+  std::optional<absl::Time> sent_at;  // metadata sluice-sent-at
+};
+
+// A violation where the metadata is malformed.
+std::optional<Violation> ReadSending(const grpc::ServerContext& context,
+                                     Sending* sending);
+
+// The bytes in one piece. Empty where a slice cannot be read.
+std::string Flatten(const grpc::ByteBuffer& buffer);
+
+// Thread-safe. Each reads one method's requests; a violation says what is wrong
+// with the first thing that is.
+class SubmitIntake {
+ public:
+  explicit SubmitIntake(const LimitsConfig& limits);
+
+  std::optional<Violation> Read(std::string content, const Sending& sending,
+                                Submission* submission) const;
+
+ private:
+  const WireChecker checker_;
+};
+
+// ImportPatients and RecordEvents: many entries in one request.
+class BulkIntake {
+ public:
+  // `method` is one of the two.
+  BulkIntake(Method method, const LimitsConfig& limits);
+
+  struct Request {
+    std::string_view study_id;
+    std::string_view site_id;
+    std::vector<std::string_view> entries;
+  };
+
+  // The views of `request` are into `content`. Entries are not looked into.
+  std::optional<Violation> Read(std::string_view content,
+                                Request* request) const;
+  // The entry at `index`. `submission` has its id, if it can be told, also
+  // where there is a violation.
+  std::optional<Violation> ReadEntry(const Request& request, std::size_t index,
+                                     const Sending& sending,
+                                     Submission* submission) const;
+
+ private:
+  const SubmissionKind kind_;
+  const std::string entries_name_;
+  const WireChecker request_checker_;
+  const WireChecker entry_checker_;
+};
+
+class LookupIntake {
+ public:
+  explicit LookupIntake(const LimitsConfig& limits);
+
+  struct Request {
+    std::string study_id;
+    std::vector<std::string> submission_ids;
+  };
+
+  std::optional<Violation> Read(std::string_view content,
+                                Request* request) const;
+
+ private:
+  const WireChecker checker_;
+};
+
+// The violation of limits.message_bytes.
+Violation TooLarge(std::size_t bytes, const LimitsConfig& limits);
+
+}  // namespace sluice
+
+#endif  // SLUICE_SERVER_INTAKE_H_

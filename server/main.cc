@@ -1,0 +1,168 @@
+// sluice: the ingestion server.
+
+#include <getopt.h>
+#include <signal.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "server/build_info.h"
+#include "server/config.h"
+#include "server/decode.h"
+#include "server/ingestion_server.h"
+#include "spdlog/sinks/stdout_color_sinks.h"
+#include "spdlog/spdlog.h"
+#include "stores/registry.h"
+
+namespace sluice {
+namespace {
+
+enum ExitCode {
+  kDrainedClean = 0,
+  kFailed = 1,
+  kBadUsageOrConfig = 2,
+  kDrainTimeRanOut = 3,
+};
+
+constexpr char kUsage[] =
+    "usage: sluice --config FILE [--check]\n"
+    "  --config FILE  what to serve, and how\n"
+    "  --check        print the whole effective configuration, or every error\n"
+    "                 in it, and exit\n"
+    "  --version      print the version and exit\n";
+
+struct Flags {
+  std::string config_path;
+  bool check = false;
+};
+
+// Prints and exits where there is nothing more to do.
+Flags ParseFlags(int argc, char** argv) {
+  static const option kOptions[] = {{"config", required_argument, nullptr, 'c'},
+                                    {"check", no_argument, nullptr, 'k'},
+                                    {"version", no_argument, nullptr, 'v'},
+                                    {"help", no_argument, nullptr, 'h'},
+                                    {nullptr, 0, nullptr, 0}};
+  Flags flags;
+  for (int c = 0;
+       (c = getopt_long(argc, argv, "c:h", kOptions, nullptr)) != -1;) {
+    switch (c) {
+      case 'c':
+        flags.config_path = optarg;
+        break;
+      case 'k':
+        flags.check = true;
+        break;
+      case 'v':
+        std::cout << "sluice " << kVersion << "\n";
+        std::exit(kDrainedClean);
+      case 'h':
+        std::cout << kUsage;
+        std::exit(kDrainedClean);
+      default:
+        std::cerr << kUsage;
+        std::exit(kBadUsageOrConfig);
+    }
+  }
+  if (flags.config_path.empty() || optind < argc) {
+    std::cerr << kUsage;
+    std::exit(kBadUsageOrConfig);
+  }
+  return flags;
+}
+
+// Nothing where it is not valid; what is wrong is printed then.
+std::optional<Config> LoadConfig(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (!file) {
+    std::cerr << path << ": cannot be read\n";
+    return std::nullopt;
+  }
+  std::vector<ConfigError> errors;
+  Config config = ParseConfig(text.str(), &errors);
+  for (const ConfigError& error : errors) {
+    std::cerr << error.ToString(path) << "\n";
+  }
+  if (!errors.empty()) return std::nullopt;
+  return config;
+}
+
+absl::StatusOr<std::unique_ptr<IngestionServer>> StartServer(Config config) {
+  auto store = FindStoreKind(config.store.kind)
+                   ->open(config.store.options, SameContentOfKind);
+  if (!store.ok()) return store.status();
+  return IngestionServer::Start(
+      {.config = std::move(config), .store = *std::move(store), .step = {}});
+}
+
+// Blocked in every thread, so that they come to the one that waits for them.
+sigset_t BlockStopSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+// From now on a stop signal ends the process at once.
+void UnblockStopSignals(const sigset_t& signals) {
+  signal(SIGTERM, SIG_DFL);
+  signal(SIGINT, SIG_DFL);
+  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+}
+
+void Log(const DrainReport& report) {
+  for (const std::string& line : report.ToLines()) {
+    spdlog::info("drain: {}", line);
+  }
+}
+
+int Run(const Flags& flags) {
+  std::optional<Config> config = LoadConfig(flags.config_path);
+  if (!config.has_value()) return kBadUsageOrConfig;
+  if (flags.check) {
+    std::cout << ConfigToYaml(*config);
+    return kDrainedClean;
+  }
+
+  const sigset_t stop_signals = BlockStopSignals();
+  auto server = StartServer(*std::move(config));
+  if (!server.ok()) {
+    spdlog::error("cannot start: {}", std::string(server.status().message()));
+    return kFailed;
+  }
+  spdlog::info("serving: port={} metrics_port={}", (*server)->port(),
+               (*server)->metrics_port());
+
+  int received = 0;
+  sigwait(&stop_signals, &received);
+  spdlog::info("draining: signal={}", strsignal(received));
+  UnblockStopSignals(stop_signals);
+  const DrainReport report = (*server)->Drain();
+  Log(report);
+  if (report.clean()) return kDrainedClean;
+  // A worker that hangs would keep the process from ending in order.
+  if (report.stuck) std::_Exit(kDrainTimeRanOut);
+  return report.left.empty() ? kFailed : kDrainTimeRanOut;
+}
+
+}  // namespace
+}  // namespace sluice
+
+int main(int argc, char** argv) {
+  spdlog::set_default_logger(spdlog::stderr_color_mt("sluice"));
+  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
+  return sluice::Run(sluice::ParseFlags(argc, argv));
+}

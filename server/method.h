@@ -1,0 +1,47 @@
+// The RPCs of sluice.v1.Ingestion, as an index for everything that is kept per
+// method.
+
+#ifndef SLUICE_SERVER_METHOD_H_
+#define SLUICE_SERVER_METHOD_H_
+
+#include <array>
+#include <cstddef>
+#include <optional>
+#include <string_view>
+
+namespace sluice {
+
+enum class Method : std::size_t {
+  kSubmit,
+  kSubmitStream,
+  kImportPatients,
+  kRecordEvents,
+  kGetReceipts,
+};
+inline constexpr std::size_t kMethods = 5;
+
+inline constexpr std::array<Method, kMethods> kAllMethods = {
+    Method::kSubmit, Method::kSubmitStream, Method::kImportPatients,
+    Method::kRecordEvents, Method::kGetReceipts};
+
+constexpr std::size_t Index(Method method) {
+  return static_cast<std::size_t>(method);
+}
+
+inline constexpr std::string_view kServiceName = "sluice.v1.Ingestion";
+
+// E.g. "Submit".
+std::string_view MethodName(Method method);
+
+// E.g. "sluice.v1.Ingestion/Submit", as the configuration names it.
+std::string_view FullMethodName(Method method);
+
+// The method of such a full name.
+std::optional<Method> FindMethod(std::string_view full_name);
+
+// Whether the proto says of it that it may lose what it took (option may_lose).
+bool MayLose(Method method);
+
+}  // namespace sluice
+
+#endif  // SLUICE_SERVER_METHOD_H_

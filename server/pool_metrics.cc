@@ -1,0 +1,183 @@
+#include "server/pool_metrics.h"
+
+#include <cstddef>
+#include <map>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+
+namespace sluice {
+namespace {
+
+using Labels = std::vector<std::pair<std::string, std::string>>;
+
+// A family that grows by a metric at a time.
+class Family {
+ public:
+  Family(prometheus::MetricType type, std::string name, std::string help) {
+    family_.type = type;
+    family_.name = std::move(name);
+    family_.help = std::move(help);
+  }
+
+  template <typename Value>
+  void Add(const Labels& labels, Value value) {
+    prometheus::ClientMetric metric;
+    for (const auto& [name, text] : labels) {
+      prometheus::ClientMetric::Label label;
+      label.name = name;
+      label.value = text;
+      metric.label.push_back(std::move(label));
+    }
+    if (family_.type == prometheus::MetricType::Counter) {
+      metric.counter.value = static_cast<double>(value);
+    } else {
+      metric.gauge.value = static_cast<double>(value);
+    }
+    family_.metric.push_back(std::move(metric));
+  }
+
+  prometheus::MetricFamily Take() { return std::move(family_); }
+
+ private:
+  prometheus::MetricFamily family_;
+};
+
+Family Counter(std::string name, std::string help) {
+  return {prometheus::MetricType::Counter, std::move(name), std::move(help)};
+}
+
+Family Gauge(std::string name, std::string help) {
+  return {prometheus::MetricType::Gauge, std::move(name), std::move(help)};
+}
+
+struct PoolFamilies {
+  Family depth = Gauge("sluice_queue_depth", "Submissions in the queue.");
+  Family capacity =
+      Gauge("sluice_queue_capacity", "The most submissions in the queue.");
+  Family bytes = Gauge("sluice_queue_bytes",
+                       "Bytes of the submissions in the queue or in work.");
+  Family capacity_bytes =
+      Gauge("sluice_queue_capacity_bytes",
+            "The most bytes of submissions in the queue or in work.");
+  Family waiting =
+      Gauge("sluice_waiting", "Arrivals parked until there is room.");
+  Family in_work = Gauge("sluice_in_work", "Submissions that workers have.");
+  Family workers = Gauge("sluice_workers", "Worker threads by state.");
+
+  void Add(const std::string& pool, const PoolSnapshot& snapshot) {
+    const Labels labels = {{"pool", pool}};
+    depth.Add(labels, snapshot.view.depth);
+    capacity.Add(labels, snapshot.view.capacity);
+    bytes.Add(labels, snapshot.view.held_bytes);
+    capacity_bytes.Add(labels, snapshot.view.capacity_bytes);
+    waiting.Add(labels, snapshot.view.waiting);
+    in_work.Add(labels, snapshot.in_work);
+    workers.Add({{"pool", pool}, {"state", "busy"}}, snapshot.workers_busy);
+    workers.Add({{"pool", pool}, {"state", "idle"}}, snapshot.workers_idle);
+  }
+
+  std::vector<prometheus::MetricFamily> Take() {
+    return {depth.Take(),          capacity.Take(), bytes.Take(),
+            capacity_bytes.Take(), waiting.Take(),  in_work.Take(),
+            workers.Take()};
+  }
+};
+
+struct MethodFamilies {
+  Family received =
+      Counter("sluice_received_total", "Submissions that arrived.");
+  Family admitted =
+      Counter("sluice_admitted_total", "Submissions let into the queue.");
+  Family rejections = Counter("sluice_rejections_total",
+                              "Submissions refused, by policy and reason.");
+  Family dropped = Counter("sluice_dropped_total",
+                           "Submissions answered DROPPED and not kept.");
+  Family abandoned =
+      Counter("sluice_abandoned_total",
+              "Submissions whose caller left before they were admitted.");
+  Family invalid = Counter("sluice_invalid_total",
+                           "Submissions that are not fit to be let in.");
+  Family completed = Counter("sluice_completed_total",
+                             "Admitted submissions that ended, by outcome.");
+
+  void Add(const CountedMethod& method, const MethodCounters& counters) {
+    const std::string name(MethodName(method.method));
+    const Labels labels = {{"method", name}};
+    received.Add(labels, counters.received);
+    admitted.Add(labels, counters.admitted);
+    dropped.Add(labels, counters.dropped);
+    invalid.Add(labels, counters.invalid);
+    abandoned.Add({{"method", name}, {"reason", "cancelled"}},
+                  counters.abandoned_cancelled);
+    abandoned.Add({{"method", name}, {"reason", "deadline"}},
+                  counters.abandoned_deadline);
+    for (std::size_t i = 0; i < kRefusalReasons; ++i) {
+      const auto reason = RefusalReasonName(static_cast<RefusalReason>(i));
+      rejections.Add({{"method", name},
+                      {"policy", method.policy},
+                      {"reason", absl::AsciiStrToLower(std::string(reason))}},
+                     counters.rejected[i]);
+    }
+    for (std::size_t i = 0; i < kOutcomes; ++i) {
+      const auto outcome = OutcomeName(static_cast<Outcome>(i));
+      completed.Add({{"method", name}, {"outcome", std::string(outcome)}},
+                    counters.completed[i]);
+    }
+  }
+
+  std::vector<prometheus::MetricFamily> Take() {
+    return {received.Take(), admitted.Take(),  rejections.Take(),
+            dropped.Take(),  abandoned.Take(), invalid.Take(),
+            completed.Take()};
+  }
+};
+
+}  // namespace
+
+std::string_view OutcomeName(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kStored:
+      return "stored";
+    case Outcome::kDuplicate:
+      return "duplicate";
+    case Outcome::kConflict:
+      return "conflict";
+    case Outcome::kAnswered:
+      return "answered";
+    case Outcome::kFailed:
+      return "failed";
+    case Outcome::kUnavailable:
+      return "unavailable";
+    case Outcome::kAbandoned:
+      return "abandoned";
+    case Outcome::kLeft:
+      return "left";
+  }
+  return "";
+}
+
+PoolMetrics::PoolMetrics(std::vector<const WorkerPool*> pools,
+                         std::vector<CountedMethod> methods)
+    : pools_(std::move(pools)), methods_(std::move(methods)) {}
+
+std::vector<prometheus::MetricFamily> PoolMetrics::Collect() const {
+  std::map<const WorkerPool*, PoolSnapshot> snapshots;
+  PoolFamilies by_pool;
+  for (const WorkerPool* pool : pools_) {
+    by_pool.Add(pool->name(),
+                snapshots.emplace(pool, pool->Snapshot()).first->second);
+  }
+  MethodFamilies by_method;
+  for (const CountedMethod& method : methods_) {
+    by_method.Add(method,
+                  snapshots.at(method.pool).counters[Index(method.method)]);
+  }
+  std::vector<prometheus::MetricFamily> families = by_pool.Take();
+  for (prometheus::MetricFamily& family : by_method.Take()) {
+    families.push_back(std::move(family));
+  }
+  return families;
+}
+
+}  // namespace sluice

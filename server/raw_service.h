@@ -1,0 +1,24 @@
+// The service with every request and response as raw bytes.
+
+#ifndef SLUICE_SERVER_RAW_SERVICE_H_
+#define SLUICE_SERVER_RAW_SERVICE_H_
+
+#include "google/protobuf/message_lite.h"
+#include "grpcpp/support/byte_buffer.h"
+#include "sluice/v1/ingestion.grpc.pb.h"
+
+namespace sluice {
+
+using RawService = v1::Ingestion::WithRawMethod_Submit<
+    v1::Ingestion::WithRawMethod_SubmitStream<
+        v1::Ingestion::WithRawMethod_ImportPatients<
+            v1::Ingestion::WithRawMethod_RecordEvents<
+                v1::Ingestion::WithRawMethod_GetReceipts<
+                    v1::Ingestion::Service>>>>>;
+
+// The message as gRPC sends it.
+grpc::ByteBuffer ToByteBuffer(const google::protobuf::MessageLite& message);
+
+}  // namespace sluice
+
+#endif  // SLUICE_SERVER_RAW_SERVICE_H_

@@ -1,0 +1,48 @@
+#include "server/submit_call.h"
+
+#include <utility>
+
+namespace sluice {
+
+void SubmitCall::Await(const MethodContext& method, const SubmitIntake& intake,
+                       RawService* service, CompletionLoop* loop) {
+  auto* call = new SubmitCall(method, service, loop);
+  call->intake_ = &intake;
+  call->UnaryCall::Await(&RawService::RequestSubmit);
+}
+
+void SubmitCall::AwaitAnother() { Await(method_, *intake_, service_, loop_); }
+
+void SubmitCall::OnRequest() {
+  if (RefusedUnread()) return;
+  auto task = std::make_shared<SubmissionTask>(
+      method_, this, 0, SubmissionTask::Parking::kSilent);
+  Sending sending;
+  if (auto violation = ReadRequest(&sending)) {
+    return FinishInvalid(*std::move(violation));
+  }
+  task->bytes = request_.Length();
+  task->deadline = DeadlineOf(context_);
+  if (auto violation =
+          intake_->Read(TakeRequest(), sending, &task->submission)) {
+    return FinishInvalid(*std::move(violation));
+  }
+  submission_id_ = task->submission.submission_id;
+  task_ = task;
+  task->Arrive();
+}
+
+void SubmitCall::OnAnswer(std::size_t, const Answer& answer) {
+  if (answer.ok()) {
+    FinishWith(ToReceipt(answer, submission_id_));
+  } else {
+    FinishWithError(answer);
+  }
+}
+
+void SubmitCall::OnCancelled() {
+  cancelled_.store(true, std::memory_order_relaxed);
+  if (task_ != nullptr && task_->Leave()) FinishWithError(CallerLeft());
+}
+
+}  // namespace sluice

@@ -1,0 +1,43 @@
+// Submit: one questionnaire response.
+
+#ifndef SLUICE_SERVER_SUBMIT_CALL_H_
+#define SLUICE_SERVER_SUBMIT_CALL_H_
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "server/intake.h"
+#include "server/submission_task.h"
+#include "server/unary_call.h"
+
+namespace sluice {
+
+class SubmitCall final : public UnaryCall, public SubmissionOwner {
+ public:
+  // Waits for a call. `method`, `intake`, `service` and `loop` must outlive the
+  // server's shutdown.
+  static void Await(const MethodContext& method, const SubmitIntake& intake,
+                    RawService* service, CompletionLoop* loop);
+
+  bool CallerGone() const override {
+    return cancelled_.load(std::memory_order_relaxed);
+  }
+  void OnAnswer(std::size_t entry, const Answer& answer) override;
+
+ private:
+  using UnaryCall::UnaryCall;
+
+  void OnRequest() override;
+  void AwaitAnother() override;
+  void OnCancelled() override;
+
+  const SubmitIntake* intake_ = nullptr;
+  std::string submission_id_;
+  std::shared_ptr<SubmissionTask> task_;
+  std::atomic<bool> cancelled_{false};
+};
+
+}  // namespace sluice
+
+#endif  // SLUICE_SERVER_SUBMIT_CALL_H_

@@ -1,0 +1,110 @@
+#include "server/unary_call.h"
+
+#include <chrono>
+#include <utility>
+
+#include "pool/worker_pool.h"
+#include "server/intake.h"
+
+namespace sluice {
+
+UnaryCall::UnaryCall(const MethodContext& method, RawService* service,
+                     CompletionLoop* loop)
+    : method_(method),
+      service_(service),
+      loop_(loop),
+      responder_(&context_),
+      request_tag_(this),
+      done_tag_(this),
+      finish_tag_(this) {}
+
+void UnaryCall::Await(RequestFunction request) {
+  context_.AsyncNotifyWhenDone(ToQueue(&done_tag_));
+  (service_->*request)(&context_, &request_, &responder_, loop_->queue(),
+                       loop_->queue(), ToQueue(&request_tag_));
+}
+
+void UnaryCall::OnRequestTag(bool ok) {
+  if (!ok) {
+    // The server shuts down; "done" never comes for a call that did not start.
+    delete this;
+    return;
+  }
+  AwaitAnother();
+  started_at_ = absl::Now();
+  method_.rpc_metrics->Started();
+  OnRequest();
+}
+
+void UnaryCall::OnDoneTag(bool) {
+  done_home_ = true;
+  if (!finish_home_ && context_.IsCancelled()) OnCancelled();
+  FreeIfHome();
+}
+
+void UnaryCall::OnFinishTag(bool) {
+  finish_home_ = true;
+  FreeIfHome();
+}
+
+void UnaryCall::FreeIfHome() {
+  if (!done_home_ || !finish_home_) return;
+  method_.rpc_metrics->Handled(code_, absl::Now() - started_at_);
+  delete this;
+}
+
+void UnaryCall::FinishWith(const google::protobuf::MessageLite& response) {
+  responder_.Finish(ToByteBuffer(response), grpc::Status::OK,
+                    ToQueue(&finish_tag_));
+}
+
+void UnaryCall::FinishWithError(const Answer& answer) {
+  const grpc::Status status = ToStatus(answer, &context_);
+  code_ = status.error_code();
+  responder_.FinishWithError(status, ToQueue(&finish_tag_));
+}
+
+bool UnaryCall::RefusedUnread() {
+  if (!method_.refuses_unread) return false;
+  const Arrival arrival = {
+      .now = {}, .deadline = DeadlineOf(context_), .bytes = request_.Length()};
+  const auto admission =
+      method_.pool->TurnAway(arrival, Index(method_.method), *method_.policy);
+  if (!admission.has_value()) return false;
+  FinishWithError(Answer::TurnedAway(*admission));
+  return true;
+}
+
+std::optional<Violation> UnaryCall::ReadRequest(Sending* sending) const {
+  if (request_.Length() > method_.limits.message_bytes) {
+    return TooLarge(request_.Length(), method_.limits);
+  }
+  return ReadSending(context_, sending);
+}
+
+std::string UnaryCall::TakeRequest() {
+  std::string content = Flatten(request_);
+  request_.Clear();
+  return content;
+}
+
+Answer UnaryCall::CallerLeft() const {
+  const bool in_time = std::chrono::steady_clock::now() < DeadlineOf(context_);
+  return Answer::Of(in_time ? Answer::Kind::kCancelled
+                            : Answer::Kind::kDeadline);
+}
+
+void UnaryCall::FinishInvalid(Violation violation) {
+  method_.pool->CountInvalid(Index(method_.method));
+  FinishWithError(Answer::Invalid(std::move(violation)));
+}
+
+TimePoint DeadlineOf(const grpc::ServerContext& context) {
+  const auto deadline = context.deadline();
+  if (deadline == std::chrono::system_clock::time_point::max()) return kForever;
+  const auto left = deadline - std::chrono::system_clock::now();
+  return std::chrono::steady_clock::now() +
+         std::chrono::duration_cast<Duration>(left);
+}
+
+}  // namespace sluice

@@ -1,0 +1,100 @@
+// One unary call, from before it arrives until its last operation is home.
+
+#ifndef SLUICE_SERVER_UNARY_CALL_H_
+#define SLUICE_SERVER_UNARY_CALL_H_
+
+#include <optional>
+#include <string>
+
+#include "absl/time/time.h"
+#include "google/protobuf/message_lite.h"
+#include "grpcpp/server_context.h"
+#include "grpcpp/support/async_unary_call.h"
+#include "grpcpp/support/byte_buffer.h"
+#include "policies/admission_policy.h"
+#include "server/answer.h"
+#include "server/completion_loop.h"
+#include "server/intake.h"
+#include "server/method_context.h"
+#include "server/raw_service.h"
+
+namespace sluice {
+
+// Owns itself. Of its three operations (the request, "done", the finish) the
+// last two come home on the queue's thread; the second of them frees the call.
+// So nothing on that thread can find the call gone, and another thread may use
+// it until it calls one of the Finish functions, which must be its last touch.
+class UnaryCall {
+ public:
+  UnaryCall(const UnaryCall&) = delete;
+  UnaryCall& operator=(const UnaryCall&) = delete;
+
+ protected:
+  using Responder = grpc::ServerAsyncResponseWriter<grpc::ByteBuffer>;
+  using RequestFunction = void (RawService::*)(grpc::ServerContext*,
+                                               grpc::ByteBuffer*, Responder*,
+                                               grpc::CompletionQueue*,
+                                               grpc::ServerCompletionQueue*,
+                                               void*);
+
+  UnaryCall(const MethodContext& method, RawService* service,
+            CompletionLoop* loop);
+  virtual ~UnaryCall() = default;
+
+  // Asks gRPC for the next call.
+  void Await(RequestFunction request);
+
+  // A call has come; `request_` has its bytes. On the queue's thread, as the
+  // next two.
+  virtual void OnRequest() = 0;
+  // To put another call of its kind in its place, before anything else.
+  virtual void AwaitAnother() = 0;
+  // The caller has gone, or its deadline has passed. Finish is still due.
+  virtual void OnCancelled() = 0;
+
+  // The one answer.
+  void FinishWith(const google::protobuf::MessageLite& response);
+  // For an answer that is not ok.
+  void FinishWithError(const Answer& answer);
+
+  // Answers, and returns true, if the pool refuses the call before it is read.
+  bool RefusedUnread();
+  // What is wrong with the request before its content is looked at.
+  std::optional<Violation> ReadRequest(Sending* sending) const;
+  // Its content; the request is empty afterwards.
+  std::string TakeRequest();
+  // The answer to a caller that has gone, or whose deadline has passed.
+  Answer CallerLeft() const;
+  // Answers that the request is not fit to be let in.
+  void FinishInvalid(Violation violation);
+
+  const MethodContext& method_;
+  RawService* const service_;
+  CompletionLoop* const loop_;
+  grpc::ServerContext context_;
+  grpc::ByteBuffer request_;
+
+ private:
+  void OnRequestTag(bool ok);
+  void OnDoneTag(bool ok);
+  void OnFinishTag(bool ok);
+  void FreeIfHome();
+
+  Responder responder_;
+  MemberTag<UnaryCall, &UnaryCall::OnRequestTag> request_tag_;
+  MemberTag<UnaryCall, &UnaryCall::OnDoneTag> done_tag_;
+  MemberTag<UnaryCall, &UnaryCall::OnFinishTag> finish_tag_;
+  absl::Time started_at_;
+  // Written before the finish begins, read when it is home.
+  grpc::StatusCode code_ = grpc::StatusCode::OK;
+  // Of the queue's thread.
+  bool done_home_ = false;
+  bool finish_home_ = false;
+};
+
+// A caller's deadline on the monotonic clock; kForever where there is none.
+TimePoint DeadlineOf(const grpc::ServerContext& context);
+
+}  // namespace sluice
+
+#endif  // SLUICE_SERVER_UNARY_CALL_H_

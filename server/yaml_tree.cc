@@ -1,0 +1,234 @@
+#include "server/yaml_tree.h"
+
+#include <sstream>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "yaml-cpp/eventhandler.h"
+#include "yaml-cpp/exceptions.h"
+#include "yaml-cpp/mark.h"
+#include "yaml-cpp/parser.h"
+
+namespace sluice {
+namespace {
+
+// The length of the UTF-8 sequence at the start of `text`, which is not empty;
+// 0 where there is none (RFC 3629, section 4).
+std::size_t Utf8Length(std::string_view text) {
+  const auto byte = [&](std::size_t i) -> unsigned {
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0;
+  };
+  const unsigned lead = byte(0);
+  if (lead < 0x80) return 1;
+  if (lead < 0xC2 || lead > 0xF4) return 0;
+  // Overlong forms, surrogates and what lies beyond U+10FFFF show in the second
+  // byte.
+  const unsigned low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
+  const unsigned high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
+  if (byte(1) < low || byte(1) > high) return 0;
+  const std::size_t length = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+  for (std::size_t i = 2; i < length; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return 0;
+  }
+  return length;
+}
+
+// The YAML parser takes some control characters for the end of the file, and
+// lets any other byte pass.
+bool CheckEncoding(std::string_view text, ConfigErrors* errors) {
+  int line = 1;
+  while (!text.empty()) {
+    const char c = text.front();
+    const std::size_t length = Utf8Length(text);
+    if (length == 0) {
+      errors->push_back({.line = line, .message = "is not UTF-8"});
+      return false;
+    }
+    if (absl::ascii_iscntrl(static_cast<unsigned char>(c)) && c != '\n' &&
+        c != '\r' && c != '\t') {
+      errors->push_back({.line = line, .message = "has a control character"});
+      return false;
+    }
+    if (c == '\n') ++line;
+    text.remove_prefix(length);
+  }
+  return true;
+}
+
+int Line(const YAML::Mark& mark) { return mark.is_null() ? 0 : mark.line + 1; }
+
+// Builds the tree out of the parser's events. After the first error it looks at
+// no more of them.
+class TreeBuilder final : public YAML::EventHandler {
+ public:
+  explicit TreeBuilder(ConfigErrors* errors) : errors_(*errors) {}
+
+  bool failed() const { return failed_; }
+  YamlNode TakeRoot() { return std::move(root_); }
+
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    if (++documents_ > 1) Fail(mark, "must be one YAML document, not several");
+  }
+  void OnDocumentEnd() override {}
+
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    if (!Accept(mark, "?", anchor) || in_sequences_ > 0) return;
+    if (KeyIsNext()) return Fail(mark, "a key is missing");
+    Place(YamlNode::Kind::kNull);
+  }
+
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
+    if (!failed_) Fail(mark, "aliases (*name) are not supported");
+  }
+
+  void OnScalar(const YAML::Mark& mark, const std::string& tag,
+                YAML::anchor_t anchor, const std::string& value) override {
+    if (!Accept(mark, tag, anchor) || in_sequences_ > 0) return;
+    if (KeyIsNext()) {
+      open_.back()->entries.push_back({.key = value, .line = Line(mark)});
+      key_is_read_ = true;
+    } else {
+      Place(YamlNode::Kind::kScalar)->scalar = value;
+    }
+  }
+
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag,
+                       YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
+    Open(YamlNode::Kind::kSequence, mark, tag, anchor);
+  }
+  void OnSequenceEnd() override { Close(); }
+
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag,
+                  YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
+    Open(YamlNode::Kind::kMap, mark, tag, anchor);
+  }
+  void OnMapEnd() override { Close(); }
+
+ private:
+  bool Accept(const YAML::Mark& mark, const std::string& tag,
+              YAML::anchor_t anchor) {
+    if (failed_) return false;
+    if (anchor != 0) {
+      Fail(mark, "anchors (&name) are not supported");
+    } else if (tag != "?" && tag != "!") {  // a plain and a quoted scalar
+      Fail(mark, "tags (!name) are not supported");
+    } else if (++nodes_ > kYamlNodesMax) {
+      Fail(mark, absl::StrCat("has more than ", kYamlNodesMax, " values"));
+    }
+    return !failed_;
+  }
+
+  void Open(YamlNode::Kind kind, const YAML::Mark& mark, const std::string& tag,
+            YAML::anchor_t anchor) {
+    if (!Accept(mark, tag, anchor)) return;
+    if (KeyIsNext()) return Fail(mark, "a key must be a name");
+    if (open_.size() + in_sequences_ >= kYamlDepthMax) {
+      return Fail(mark, absl::StrCat("is nested deeper than ", kYamlDepthMax));
+    }
+    if (in_sequences_ == 0) {
+      YamlNode* const node = Place(kind);
+      if (kind == YamlNode::Kind::kMap) return open_.push_back(node);
+    }
+    ++in_sequences_;
+  }
+
+  void Close() {
+    if (failed_) return;
+    if (in_sequences_ > 0) {
+      --in_sequences_;
+    } else {
+      open_.pop_back();
+    }
+  }
+
+  bool KeyIsNext() const {
+    return in_sequences_ == 0 && !open_.empty() && !key_is_read_;
+  }
+
+  // Puts the next value where it belongs.
+  YamlNode* Place(YamlNode::Kind kind) {
+    YamlNode* const node =
+        open_.empty() ? &root_ : &open_.back()->entries.back().value;
+    node->kind = kind;
+    key_is_read_ = false;
+    return node;
+  }
+
+  void Fail(const YAML::Mark& mark, std::string message) {
+    errors_.push_back({.line = Line(mark), .message = std::move(message)});
+    failed_ = true;
+  }
+
+  ConfigErrors& errors_;
+  YamlNode root_;
+  std::vector<YamlNode*> open_;   // the maps around the next event
+  bool key_is_read_ = false;      // in the innermost of them
+  std::size_t in_sequences_ = 0;  // sequences, and all that is open in them
+  std::size_t nodes_ = 0;
+  int documents_ = 0;
+  bool failed_ = false;
+};
+
+void RejectDuplicateKeys(const std::string& path, YamlNode* node,
+                         ConfigErrors* errors) {
+  absl::flat_hash_map<std::string, int> line_of;
+  std::erase_if(node->entries, [&](const YamlEntry& entry) {
+    const auto [first, is_first] = line_of.try_emplace(entry.key, entry.line);
+    if (!is_first) {
+      errors->push_back({.line = entry.line,
+                         .key = KeyPath(path, entry.key),
+                         .message = absl::StrCat("is there already, in line ",
+                                                 first->second)});
+    }
+    return !is_first;
+  });
+  for (YamlEntry& entry : node->entries) {
+    RejectDuplicateKeys(KeyPath(path, entry.key), &entry.value, errors);
+  }
+}
+
+}  // namespace
+
+std::string KeyPath(const std::string& parent, const std::string& key) {
+  constexpr std::size_t kKeyBytesMax = 64;
+  const std::string name = absl::CHexEscape(key.substr(0, kKeyBytesMax));
+  return parent.empty() ? name : absl::StrCat(parent, ".", name);
+}
+
+std::optional<YamlNode> ParseYaml(std::string_view text, ConfigErrors* errors) {
+  if (text.size() > kYamlBytesMax) {
+    errors->push_back(
+        {.message = absl::StrCat("is larger than ", kYamlBytesMax, " bytes")});
+    return std::nullopt;
+  }
+  if (!CheckEncoding(text, errors)) return std::nullopt;
+
+  TreeBuilder builder(errors);
+  try {
+    std::istringstream stream{std::string(text)};
+    YAML::Parser parser(stream);
+    while (!builder.failed() && parser.HandleNextDocument(builder)) {
+    }
+  } catch (const YAML::Exception& e) {
+    if (builder.failed()) return std::nullopt;
+    errors->push_back({.line = Line(e.mark),
+                       .message = absl::StrCat("is not YAML: ", e.msg)});
+    return std::nullopt;
+  }
+  if (builder.failed()) return std::nullopt;
+
+  YamlNode root = builder.TakeRoot();
+  if (root.kind == YamlNode::Kind::kNull) root.kind = YamlNode::Kind::kMap;
+  if (root.kind != YamlNode::Kind::kMap) {
+    errors->push_back({.message = "must be a map (key: value)"});
+    return std::nullopt;
+  }
+  RejectDuplicateKeys("", &root, errors);
+  return root;
+}
+
+}  // namespace sluice
