@@ -1,0 +1,179 @@
+// The programs as users run them: output, exit codes, bad usage.
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/fakes/fake_ingestion.h"
+#include "tests/fakes/raw_server.h"
+#include "tests/tools/run_tool.h"
+
+namespace sluice {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr char kResponse[] = R"({
+  "resourceType": "QuestionnaireResponse", "status": "completed",
+  "item": [{"linkId": "1", "answer": [{"valueBoolean": true}]}]})";
+
+TEST(SluiceLoad, ReportsAsTextAndAsJson) {
+  FakeIngestion server;
+  const ToolRun text = RunTool(SLUICE_LOAD, {server.target(), "--requests=20"});
+  EXPECT_EQ(text.exit_code, 0) << text.err;
+  EXPECT_EQ(text.err, "");
+  EXPECT_THAT(text.out, HasSubstr("STORED 20"));
+
+  const ToolRun json = RunTool(
+      SLUICE_LOAD, {"--target", server.target(), "--rate=2000", "--arrivals",
+                    "poisson", "--requests=20", "--method=events", "--json"});
+  EXPECT_EQ(json.exit_code, 0) << json.err;
+  const auto report = nlohmann::json::parse(json.out);
+  EXPECT_EQ(report["calls"], 20);
+  EXPECT_EQ(report["rpc"], "RecordEvents");
+}
+
+TEST(SluiceLoad, RefusalsAreNoFailureOfTheTool) {
+  FakeIngestion server;
+  for (int i = 0; i < 5; ++i) server.RefuseNext({.pushback = "100"});
+  const ToolRun run = RunTool(SLUICE_LOAD, {server.target(), "--requests=5"});
+  EXPECT_EQ(run.exit_code, 0);
+  EXPECT_THAT(run.out, HasSubstr("RESOURCE_EXHAUSTED 5"));
+  EXPECT_THAT(run.out, HasSubstr("QUEUE_FULL 5"));
+  EXPECT_THAT(run.out, HasSubstr("retry after 100 to 100 ms"));
+  EXPECT_THAT(run.out, HasSubstr("the queue is full"));
+}
+
+TEST(SluiceLoad, FailsWhereNobodyAnswers) {
+  const RawServer server("no HTTP/2 here", RawServer::Then::kClose);
+  const ToolRun run = RunTool(SLUICE_LOAD, {server.target()});
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.err, HasSubstr("cannot connect to 127.0.0.1:"));
+}
+
+TEST(SluiceLoad, BadUsageIsTold) {
+  for (const std::vector<std::string>& arguments :
+       std::vector<std::vector<std::string>>{
+           {"--no_such_flag"},
+           {"--connections=0"},
+           {"--connections=many"},
+           {"--rate=10", "--outstanding=3"},
+           {"--arrivals=poisson"},
+           {"--rate=10", "--arrivals=never"},
+           {"--method=Submit"},
+           {"--method=stream", "--deadline=1s"},
+           {"--ids=v5"},
+           {"--size=-1"},
+           {"--duration=10"},
+           {"--duration"},
+           {"one:1", "two:2"},
+           {"no_port"}}) {
+    const ToolRun run = RunTool(SLUICE_LOAD, arguments);
+    EXPECT_EQ(run.exit_code, 2) << arguments.front();
+    EXPECT_THAT(run.err, testing::StartsWith("sluice-load: "));
+    EXPECT_EQ(run.out, "");
+  }
+}
+
+TEST(SluiceLoad, Helps) {
+  const ToolRun run = RunTool(SLUICE_LOAD, {"--help"});
+  EXPECT_EQ(run.exit_code, 0);
+  EXPECT_THAT(run.out, HasSubstr("usage: sluice-load"));
+  EXPECT_THAT(run.out, HasSubstr("--max_in_flight"));
+}
+
+TEST(Sluicectl, SubmitsFilesAndAsksForTheirReceipts) {
+  FakeIngestion server;
+  const std::string file = WriteTempFile("a.json", kResponse);
+  const ToolRun submit = RunTool(
+      SLUICECTL,
+      {"submit", "--target", server.target(), "--study=S", "--json", file});
+  EXPECT_EQ(submit.exit_code, 0) << submit.err;
+  const auto line = nlohmann::json::parse(submit.out);
+  EXPECT_EQ(line["disposition"], "STORED");
+
+  const std::string id = line["submission_id"];
+  const ToolRun receipts = RunTool(
+      SLUICECTL, {"receipts", id, "--target", server.target(), "--study=S"});
+  EXPECT_EQ(receipts.exit_code, 0) << receipts.err;
+  EXPECT_THAT(receipts.out, HasSubstr(absl::StrCat(id, "  STORED")));
+
+  const ToolRun unknown = RunTool(
+      SLUICECTL,
+      {"receipts", id, "never", "--target", server.target(), "--study=S"});
+  EXPECT_EQ(unknown.exit_code, 1);
+  EXPECT_THAT(unknown.out, HasSubstr("UNKNOWN"));
+}
+
+TEST(Sluicectl, ABadFileHoldsBackNoneOfTheOthers) {
+  FakeIngestion server;
+  const std::string good = WriteTempFile("good.json", kResponse);
+  const std::string bad = WriteTempFile("bad.json", "{");
+  const ToolRun run =
+      RunTool(SLUICECTL, {"submit", "--target", server.target(), "--study=S",
+                          bad, "/no/such.json", good});
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_EQ(server.submissions().size(), 1U);
+  const std::vector<std::string> lines = absl::StrSplit(run.out, '\n');
+  ASSERT_EQ(lines.size(), 5U);
+  EXPECT_THAT(lines[1], HasSubstr("NOT_SENT"));
+  EXPECT_THAT(lines[3], HasSubstr("STORED"));
+  EXPECT_THAT(run.err, HasSubstr(absl::StrCat("error: ", bad, ": ")));
+  EXPECT_THAT(run.err, HasSubstr("error: /no/such.json: "));
+}
+
+TEST(Sluicectl, WhatIsNotTakenIsAFailure) {
+  FakeIngestion server;
+  server.AnswerWith(v1::Receipt::DROPPED);
+  const ToolRun run =
+      RunTool(SLUICECTL, {"submit", "--target", server.target(), "--study=S",
+                          WriteTempFile("a.json", kResponse)});
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.out, HasSubstr("DROPPED"));
+}
+
+TEST(Sluicectl, RetriesAreBounded) {
+  FakeIngestion server;
+  for (int i = 0; i < 3; ++i) server.RefuseNext({.pushback = "1"});
+  const std::string file = WriteTempFile("a.json", kResponse);
+  const ToolRun run = RunTool(SLUICECTL, {"submit", "--target", server.target(),
+                                          "--study=S", "--retries=2", file});
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.err, HasSubstr("RESOURCE_EXHAUSTED: the queue is full "
+                                 "(reason QUEUE_FULL)"));
+  EXPECT_EQ(server.submissions().size(), 3U);
+}
+
+TEST(Sluicectl, BadUsageIsTold) {
+  for (const std::vector<std::string>& arguments :
+       std::vector<std::vector<std::string>>{
+           {},
+           {"send"},
+           {"submit"},
+           {"submit", "--study=S"},
+           {"submit", "file.json"},
+           {"receipts", "--study=S"},
+           {"submit", "--study=S", "--retries=-1", "file.json"},
+           {"submit", "--study=S", "--timeout=0s", "file.json"},
+           {"submit", "--study=S", "--retries=x", "file.json"},
+           {"submit", "--no_such_flag", "file.json"}}) {
+    const ToolRun run = RunTool(SLUICECTL, arguments);
+    EXPECT_EQ(run.exit_code, 2) << testing::PrintToString(arguments);
+    EXPECT_THAT(run.err, testing::StartsWith("sluicectl: "));
+    EXPECT_EQ(run.out, "");
+  }
+}
+
+TEST(Sluicectl, Helps) {
+  const ToolRun run = RunTool(SLUICECTL, {"--help"});
+  EXPECT_EQ(run.exit_code, 0);
+  EXPECT_THAT(run.out, HasSubstr("sluicectl receipts"));
+  EXPECT_THAT(run.out, HasSubstr("--retries"));
+}
+
+}  // namespace
+}  // namespace sluice

@@ -1,0 +1,106 @@
+#include "tools/ctl/call.h"
+
+#include <algorithm>
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+
+namespace sluice {
+namespace {
+
+// The first detail of a type; false where there is none.
+template <typename Detail>
+bool FindDetail(const grpc::Status& status, Detail& detail) {
+  google::rpc::Status details;
+  if (!details.ParseFromString(status.error_details())) return false;
+  return std::ranges::any_of(details.details(), [&detail](const auto& any) {
+    return any.template Is<Detail>() && any.UnpackTo(&detail);
+  });
+}
+
+absl::Duration ToDuration(const google::protobuf::Duration& duration) {
+  return absl::Seconds(duration.seconds()) +
+         absl::Nanoseconds(duration.nanos());
+}
+
+std::optional<absl::Duration> Within(absl::Duration delay) {
+  if (delay < absl::ZeroDuration() || delay > kRetryDelayMax) {
+    return std::nullopt;
+  }
+  return delay;
+}
+
+}  // namespace
+
+std::optional<absl::Duration> RetryDelay(const grpc::Status& status,
+                                         const grpc::ClientContext& context) {
+  const auto& trailers = context.GetServerTrailingMetadata();
+  if (const auto pushback = trailers.find("grpc-retry-pushback-ms");
+      pushback != trailers.end()) {
+    const absl::string_view value(pushback->second.data(),
+                                  pushback->second.size());
+    std::int64_t ms = 0;
+    // What is no number means "do not retry".
+    if (!absl::SimpleAtoi(value, &ms)) return std::nullopt;
+    return Within(absl::Milliseconds(ms));
+  }
+  google::rpc::RetryInfo info;
+  if (!FindDetail(status, info)) return std::nullopt;
+  return Within(ToDuration(info.retry_delay()));
+}
+
+grpc::Status Call(
+    const CallOptions& options,
+    absl::FunctionRef<grpc::Status(grpc::ClientContext&)> attempt) {
+  for (int retries_left = options.retries;; --retries_left) {
+    const absl::Time now = absl::Now();
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(now + options.timeout));
+    context.AddMetadata(
+        "sluice-sent-at",
+        absl::FormatTime(absl::RFC3339_full, now, absl::UTCTimeZone()));
+    const grpc::Status status = attempt(context);
+    if (status.ok() || retries_left <= 0) return status;
+    const auto delay = RetryDelay(status, context);
+    if (!delay) return status;
+    options.sleep(*delay);
+  }
+}
+
+CallError DescribeError(const grpc::Status& status) {
+  CallError error;
+  // Both libraries take their codes from the same list.
+  error.code = absl::StatusCodeToString(
+      static_cast<absl::StatusCode>(status.error_code()));
+  error.message = Printable(status.error_message());
+  google::rpc::ErrorInfo info;
+  if (FindDetail(status, info)) error.reason = Printable(info.reason());
+  google::rpc::BadRequest bad_request;
+  if (FindDetail(status, bad_request)) {
+    for (const auto& violation : bad_request.field_violations()) {
+      error.field_violations.push_back(
+          {Printable(violation.field()), Printable(violation.description())});
+    }
+  }
+  return error;
+}
+
+std::string ErrorText(const CallError& error) {
+  std::string text = absl::StrCat(error.code, ": ", error.message);
+  if (!error.reason.empty()) {
+    absl::StrAppend(&text, " (reason ", error.reason, ")");
+  }
+  return text;
+}
+
+std::string Printable(const std::string& text) {
+  return absl::Utf8SafeCHexEscape(text);
+}
+
+}  // namespace sluice

@@ -1,0 +1,67 @@
+// One unary call as sluicectl makes it: with a deadline, the time of sending,
+// and as many retries as the server asks for and the user allows.
+
+#ifndef SLUICE_TOOLS_CTL_CALL_H_
+#define SLUICE_TOOLS_CTL_CALL_H_
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "grpcpp/client_context.h"
+#include "grpcpp/support/status.h"
+
+namespace sluice {
+
+struct CallOptions {
+  absl::Duration timeout = absl::Seconds(30);  // of each attempt
+  int retries = 5;                             // after the first attempt
+  // How to wait between attempts.
+  std::function<void(absl::Duration)> sleep = absl::SleepFor;
+};
+
+// What went wrong, for people and programs. Texts of the server are escaped,
+// so that they are safe to print.
+struct CallError {
+  struct FieldViolation {
+    std::string field;
+    std::string description;
+  };
+
+  std::string code;  // e.g. "RESOURCE_EXHAUSTED"
+  std::string message;
+  std::string reason;  // of ErrorInfo; empty where there is none
+  std::vector<FieldViolation> field_violations;  // of BadRequest
+};
+
+// How long the server asks to wait before another attempt, by
+// grpc-retry-pushback-ms or RetryInfo. Nothing where it says no, says nothing,
+// or asks for more than kRetryDelayMax.
+inline constexpr absl::Duration kRetryDelayMax = absl::Minutes(1);
+std::optional<absl::Duration> RetryDelay(const grpc::Status& status,
+                                         const grpc::ClientContext& context);
+
+// Calls `attempt`, each time with a new context, until it succeeds, until the
+// server asks for no retry, or until the retries are used up. Returns the last
+// status.
+grpc::Status Call(
+    const CallOptions& options,
+    absl::FunctionRef<grpc::Status(grpc::ClientContext&)> attempt);
+
+// Of a status that is not OK.
+CallError DescribeError(const grpc::Status& status);
+
+// E.g. "INVALID_ARGUMENT: no study_id (reason ...)"; field violations are left
+// out.
+std::string ErrorText(const CallError& error);
+
+// Text of others, made safe for a terminal.
+std::string Printable(const std::string& text);
+
+}  // namespace sluice
+
+#endif  // SLUICE_TOOLS_CTL_CALL_H_

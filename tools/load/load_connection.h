@@ -1,0 +1,79 @@
+// A connection that carries calls, and comes back after it was lost.
+
+#ifndef SLUICE_TOOLS_LOAD_LOAD_CONNECTION_H_
+#define SLUICE_TOOLS_LOAD_LOAD_CONNECTION_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "absl/status/status.h"
+#include "tools/load/call_set.h"
+#include "tools/load/h2_connection.h"
+#include "tools/load/load_options.h"
+#include "tools/load/tally.h"
+#include "tools/load/workload.h"
+
+namespace sluice {
+
+// Registers itself with epoll, level-triggered, its own address as the data.
+// Not thread-safe.
+class LoadConnection {
+ public:
+  // All but `epoll_fd`, which stays the caller's, outlive this.
+  LoadConnection(const LoadOptions& options, const H2Target& target,
+                 Workload& workload, Tally& tally, int epoll_fd);
+
+  // Begins to connect.
+  void Connect(LoadClock::time_point now);
+
+  // Whether calls can be sent.
+  bool ready() const { return h2_ != nullptr && h2_->ready(); }
+  // The loss that has not been repaired yet; OK where there is none.
+  const absl::Status& loss() const { return loss_; }
+  // When to Connect again; nothing where there is no need.
+  std::optional<LoadClock::time_point> reconnect_at() const;
+
+  std::size_t in_flight() const { return calls_ ? calls_->in_flight() : 0; }
+  bool idle() const { return calls_ == nullptr || calls_->idle(); }
+
+  // False where nothing was sent: the connection is not ready.
+  bool Send(LoadClock::time_point intended_start, LoadClock::time_point now);
+  // Gives up the calls whose deadline has passed, and writes that.
+  void Expire(LoadClock::time_point now);
+  void NoMoreSends();
+
+  // Takes in what has come, ends calls.
+  void Read();
+  // Hands what was sent to the socket.
+  void Write();
+
+  std::int64_t bytes_sent() const;
+  std::int64_t bytes_received() const;
+
+ private:
+  void Lose(const absl::Status& why);
+  void Watch(bool writable);
+
+  const LoadOptions& options_;
+  const H2Target& target_;
+  Workload& workload_;
+  Tally& tally_;
+  const int epoll_fd_;
+
+  // The calls refer to the connection, and must be the first to go.
+  std::unique_ptr<H2Connection> h2_;
+  std::unique_ptr<CallSet> calls_;
+  bool watches_writable_ = false;
+
+  absl::Status loss_;
+  LoadClock::duration retry_delay_;
+  LoadClock::time_point retry_at_;
+  std::int64_t bytes_sent_before_ = 0;  // by connections that were lost
+  std::int64_t bytes_received_before_ = 0;
+};
+
+}  // namespace sluice
+
+#endif  // SLUICE_TOOLS_LOAD_LOAD_CONNECTION_H_
