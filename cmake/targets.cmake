@@ -14,6 +14,9 @@ if(SLUICE_SANITIZE)
                       -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${SLUICE_SANITIZE})
 endif()
+if(SLUICE_SANITIZE MATCHES thread)
+  include(${CMAKE_CURRENT_LIST_DIR}/tsan.cmake)
+endif()
 
 # sluice_library(name DEPENDS targets...): a static library of the folder's
 # sources. A new file needs no line here.
@@ -36,7 +39,11 @@ function(sluice_tests name)
   add_executable(${name} ${sources})
   target_link_libraries(${name} PRIVATE ${ARG_DEPENDS} sluice_options
                                         GTest::gmock GTest::gtest_main)
+  set(properties TIMEOUT 300)
+  if(SLUICE_TSAN_OPTIONS)
+    list(APPEND properties ENVIRONMENT TSAN_OPTIONS=${SLUICE_TSAN_OPTIONS})
+  endif()
   include(GoogleTest)
   gtest_discover_tests(${name} TEST_PREFIX ${name}/ DISCOVERY_MODE PRE_TEST
-                       PROPERTIES TIMEOUT 300)
+                       PROPERTIES ${properties})
 endfunction()

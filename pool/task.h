@@ -63,11 +63,13 @@ class Task {
   TimePoint waits_since = kForever;
   // Its caller is answered at admission: once queued it does not leave.
   bool promised = false;
-  // Told if the task is parked and enters later; may be null. Must outlive the
-  // wait, and may not be called at all where the wait ends otherwise.
+  // Told, once, if the task is parked and enters later; may be null. May be
+  // told before Arrive has returned, and after the task was handed back. Must
+  // live until it was told, or the task handed back with a sequence of 0: then
+  // it will not be.
   AdmissionListener* listener = nullptr;
 
-  // Set by the Gate at admission.
+  // Set by the Gate at admission. Of one that was parked: 0 until then.
   std::int64_t sequence = 0;
   TimePoint admitted_at{};
 

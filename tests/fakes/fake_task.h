@@ -22,6 +22,7 @@ class FakeTask final : public Task, public AdmissionListener {
     TimePoint deadline = kForever;
     std::size_t method = 0;
     bool promised = false;
+    TimePoint waits_since = kForever;
   };
 
   FakeTask() : FakeTask(Traits()) {}
@@ -30,6 +31,7 @@ class FakeTask final : public Task, public AdmissionListener {
     deadline = traits.deadline;
     method = traits.method;
     promised = traits.promised;
+    waits_since = traits.waits_since;
     listener = this;
   }
 

@@ -79,6 +79,7 @@ struct Entry {
   std::size_t method;
   bool promised;
   TimePoint deadline;
+  TimePoint waits_since;
   TimePoint wait_until = kForever;
 };
 
@@ -118,8 +119,9 @@ class Model {
          Sum(waiting) + entry.bytes <= limits.waiting_max_bytes);
     if (!waiting_room_takes) return Refuse(&c, RefusalReason::kWaitingRoomFull);
     entry.wait_until = entry.deadline;
-    if (rule == Rule::kTimedWait && now + kMaxWait < entry.deadline) {
-      entry.wait_until = now + kMaxWait;
+    if (rule == Rule::kTimedWait) {
+      const TimePoint since = std::min(now, entry.waits_since);
+      entry.wait_until = std::min(entry.deadline, since + kMaxWait);
     }
     c.waiting++;
     waiting.push_back(entry);
@@ -378,7 +380,9 @@ class Schedule {
         .method = Below(kMethods),
         .promised = Below(4) == 0,
         // Often at the very moment at which a timed wait ends.
-        .deadline = Below(3) == 0 ? kForever : now_ + milliseconds(Below(10))};
+        .deadline = Below(3) == 0 ? kForever : now_ + milliseconds(Below(10)),
+        .waits_since =
+            Below(2) == 0 ? kForever : now_ - milliseconds(Below(8))};
   }
 
   void Arrive() {
@@ -390,6 +394,7 @@ class Schedule {
     task.method = entry.method;
     task.promised = entry.promised;
     task.deadline = entry.deadline;
+    task.waits_since = entry.waits_since;
     const Rule rule = static_cast<Rule>(Below(4));
 
     const Admission admission = gate_.Arrive(&task, PolicyOf(rule), now_);

@@ -480,6 +480,20 @@ TEST_F(GateTest, AWaitEndsWhenThePolicySays) {
   EXPECT_EQ(gate_->next_expiry(), kForever);
 }
 
+TEST_F(GateTest, AWaitThatBeganBeforeTheArrivalEndsTheEarlier) {
+  Open(Places(1));
+  Arrive('a', kBlock);
+  Arrive('b', kWait10, {.waits_since = At(-4)});
+  EXPECT_EQ(gate_->next_expiry(), At(6));
+  Arrive('c', kWait10, {.waits_since = At(-12)});
+  Arrive('d', kBlock, {.waits_since = At(-12)});
+  Expire();
+  EXPECT_EQ(Ended(), Lines{"c: wait over"});
+  now_ = At(6);
+  Expire();
+  EXPECT_EQ(Ended(), Lines{"b: wait over"});
+}
+
 TEST_F(GateTest, AWaitEndsWithTheCallersDeadline) {
   Open(Places(1));
   Arrive('a', kBlock);
