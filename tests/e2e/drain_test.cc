@@ -1,0 +1,396 @@
+// How the server ends: nothing that was acknowledged is lost, and everybody is
+// told.
+
+#include <signal.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <fstream>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "gmock/gmock.h"
+#include "grpc/health/v1/health.pb.h"
+#include "grpcpp/grpcpp.h"
+#include "grpcpp/impl/codegen/client_unary_call.h"
+#include "gtest/gtest.h"
+#include "tests/fakes/async_caller.h"
+#include "tests/fakes/call_status.h"
+#include "tests/fakes/full_server.h"
+#include "tests/fakes/program.h"
+#include "tests/fakes/sqlite_server.h"
+#include "tests/fakes/test_server.h"
+
+namespace sluice {
+namespace {
+
+using testing::ContainsRegex;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsSupersetOf;
+using testing::SizeIs;
+using testing::UnorderedElementsAre;
+using v1::Receipt;
+
+constexpr auto kUnavailable = grpc::StatusCode::UNAVAILABLE;
+
+// Submits as fast as it can, each with an id of its own, until it is told that
+// the server goes away; keeps the ids that were acknowledged.
+class Load {
+ public:
+  Load(std::shared_ptr<grpc::Channel> channel, int threads)
+      : stub_(v1::Ingestion::NewStub(std::move(channel))) {
+    for (int i = 0; i < threads; ++i) {
+      threads_.emplace_back([this, i] { Run(i); });
+    }
+  }
+  ~Load() { Join(); }
+
+  std::size_t acknowledged_count() const {
+    absl::MutexLock lock(&mutex_);
+    return acknowledged_.size();
+  }
+  // Waits until every caller was told to stop.
+  std::vector<std::string> Join() {
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
+    absl::MutexLock lock(&mutex_);
+    return acknowledged_;
+  }
+
+ private:
+  void Run(int thread) {
+    for (int i = 0;; ++i) {
+      const std::string id = absl::StrCat(thread, ".", i);
+      grpc::ClientContext context;
+      Receipt receipt;
+      const grpc::Status status =
+          stub_->Submit(&context, MakeSubmit(id), &receipt);
+      if (status.error_code() == kUnavailable) return;
+      if (!status.ok()) continue;
+      absl::MutexLock lock(&mutex_);
+      acknowledged_.push_back(id);
+    }
+  }
+
+  const std::unique_ptr<v1::Ingestion::Stub> stub_;
+  mutable absl::Mutex mutex_;
+  std::vector<std::string> acknowledged_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::thread> threads_;
+};
+
+std::string HealthOf(const TestServer& server) {
+  grpc::ClientContext context;
+  grpc::health::v1::HealthCheckRequest request;
+  grpc::health::v1::HealthCheckResponse response;
+  const auto channel = server.NewChannel();
+  const grpc::internal::RpcMethod check("/grpc.health.v1.Health/Check",
+                                        grpc::internal::RpcMethod::NORMAL_RPC);
+  const grpc::Status status =
+      grpc::internal::BlockingUnaryCall<grpc::health::v1::HealthCheckRequest,
+                                        grpc::health::v1::HealthCheckResponse>(
+          channel.get(), check, &context, request, &response);
+  if (!status.ok()) return status.error_message();
+  return grpc::health::v1::HealthCheckResponse::ServingStatus_Name(
+      response.status());
+}
+
+TEST(Drain, KeepsEveryAcknowledgedSubmission) {
+  for (const Ack ack : {Ack::kStored, Ack::kQueued}) {
+    Config config = SmallConfig("block", 8);
+    config.pools["clinical"].workers = 2;
+    config.methods[Index(Method::kSubmit)].ack = ack;
+    TestServer server(config);
+    Load load(server.NewChannel(), 16);
+    AwaitThat("there is load",
+              [&] { return load.acknowledged_count() >= 200; });
+    // It begins with a full queue.
+    server.store().Hold();
+    server.AwaitQueued(8);
+    std::thread release([&] {
+      AwaitThat("the drain has begun",
+                [&] { return server.Get("/readyz") == "draining\n"; });
+      server.store().Release();
+    });
+    EXPECT_TRUE(server.Drain().clean());
+    release.join();
+    EXPECT_THAT(StoredIds(server.store()), IsSupersetOf(load.Join()));
+  }
+}
+
+TEST(Drain, TellsAllThatTheServerGoesAwayAndFinishesWhatIsQueued) {
+  FullServer full(SmallConfig("block", 2));
+  EXPECT_EQ(HealthOf(full.server()), "SERVING");
+  EXPECT_EQ(full.server().Get("/readyz"), "ok\n");
+  const AsyncSubmit& parked = full.Park(MakeSubmit("parked"));
+
+  std::thread drain([&] { full.server().Drain(); });
+  full.caller().Await(parked);
+  ExpectTryLater(parked.status, parked.context, kUnavailable, "DRAINING");
+  const AsyncSubmit& new_one = full.caller().SubmitAndWait(MakeSubmit("new"));
+  ExpectTryLater(new_one.status, new_one.context, kUnavailable, "DRAINING");
+  EXPECT_EQ(HealthOf(full.server()), "NOT_SERVING");
+  EXPECT_EQ(full.server().Get("/readyz"), "draining\n");
+  EXPECT_EQ(full.server().Get("/healthz"), "ok\n");
+
+  full.store().Release();
+  drain.join();
+  EXPECT_THAT(StoredIds(full.store()),
+              ElementsAre("in work", "queued 1", "queued 2"));
+}
+
+TEST(Drain, WithoutWorkIsClean) {
+  TestServer server(SmallConfig("block", 2));
+  const DrainReport report = server.Drain();
+  EXPECT_TRUE(report.clean());
+  EXPECT_LT(report.took, absl::Seconds(5));
+}
+
+TEST(Drain, IsNotHeldUpByIdleConnections) {
+  TestServer server(SmallConfig("block", 2));
+  std::vector<std::unique_ptr<AsyncCaller>> callers;
+  for (int i = 0; i < 20; ++i) {
+    callers.push_back(std::make_unique<AsyncCaller>(server.NewChannel()));
+    callers.back()->SubmitAndWait(MakeSubmit(absl::StrCat(i)));
+  }
+  EXPECT_LT(server.Drain().took, absl::Seconds(5));
+}
+
+std::vector<std::string> LeftIds(const DrainReport& report) {
+  std::vector<std::string> ids;
+  for (const Leftover& one : report.left) ids.push_back(one.submission_id);
+  return ids;
+}
+
+TEST(Drain, NamesWhatWasStillQueuedWhenItsTimeRanOut) {
+  for (const Ack ack : {Ack::kStored, Ack::kQueued}) {
+    Config config = SmallConfig("fail_fast", 3);
+    config.drain_timeout = absl::Seconds(4);
+    config.methods[Index(Method::kSubmit)].ack = ack;
+    FullServer full(config);
+    std::thread release([&] {
+      AwaitThat("the queue was given up", [&] {
+        const MethodCounters counters = full.server().counters(Method::kSubmit);
+        return counters.completed[static_cast<std::size_t>(Outcome::kLeft)] ==
+               3;
+      });
+      full.store().Release();
+    });
+    const DrainReport report = full.server().Drain();
+    release.join();
+    EXPECT_FALSE(report.clean());
+    EXPECT_THAT(LeftIds(report),
+                UnorderedElementsAre("queued 1", "queued 2", "queued 3"));
+    EXPECT_THAT(StoredIds(full.store()), ElementsAre("in work"));
+    for (std::size_t i = 1; i <= 3; ++i) {
+      const AsyncSubmit& call = full.caller().Await(full.queued(i));
+      if (ack == Ack::kQueued) {
+        EXPECT_EQ(call.receipt.disposition(), Receipt::QUEUED);
+      } else {
+        ExpectTryLater(call.status, call.context, kUnavailable, "DRAINING");
+      }
+    }
+  }
+}
+
+// The program itself, on free ports.
+class Sluice {
+ public:
+  // `rest` is the configuration but its addresses.
+  explicit Sluice(std::string_view rest)
+      : program_(SLUICE_BINARY,
+                 {"--config", Write(folder_ / "config.yaml", rest)}) {}
+
+  Program& program() { return program_; }
+
+  int port() {
+    program_.AwaitErr("serving: port=");
+    const std::string err = program_.err();
+    const std::string before = "serving: port=";
+    const std::size_t at = err.find(before);
+    int port = 0;
+    if (at == std::string::npos ||
+        !absl::SimpleAtoi(
+            err.substr(at + before.size(),
+                       err.find(' ', at + before.size()) - at - before.size()),
+            &port)) {
+      ADD_FAILURE() << err;
+    }
+    return port;
+  }
+  std::shared_ptr<grpc::Channel> Connect() {
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    return grpc::CreateCustomChannel(absl::StrCat("127.0.0.1:", port()),
+                                     grpc::InsecureChannelCredentials(),
+                                     arguments);
+  }
+  std::string path(std::string_view name) const { return folder_ / name; }
+
+ private:
+  static std::string Write(const std::string& path, std::string_view rest) {
+    std::ofstream(path) << "listen: 127.0.0.1:0\nmetrics: 127.0.0.1:0\n"
+                        << rest;
+    return path;
+  }
+
+  const TempFolder folder_;
+  Program program_;
+};
+
+// One worker that takes one submission at a time, and each takes `delay`.
+std::string SlowConfig(std::string_view delay, std::string_view timeout) {
+  return absl::StrCat(
+      "store: {kind: discard, delay: ", std::string(delay),
+      ", allow_loss: true}\n"
+      "pools: {clinical: {queue: {kind: memory, capacity: 1000}, workers: "
+      "{min: 1, max: 1}, batch: {max: 1}}}\n"
+      "methods: {default: {pool: clinical, on_full: fail_fast, ack: queued, "
+      "allow_loss: true}}\n"
+      "drain: {timeout: ",
+      std::string(timeout), "}\n");
+}
+
+TEST(Program, EndsWithZeroOnSigtermAndSigint) {
+  for (const int signal : {SIGTERM, SIGINT}) {
+    Sluice sluice(SlowConfig("1ms", "30s"));
+    AsyncCaller caller(sluice.Connect());
+    EXPECT_TRUE(caller.SubmitAndWait(MakeSubmit("1")).status.ok());
+    sluice.program().Signal(signal);
+    EXPECT_EQ(sluice.program().Wait().exit_code, 0);
+    EXPECT_THAT(sluice.program().err(),
+                HasSubstr("received=1 admitted=1 completed=1"));
+    EXPECT_THAT(sluice.program().err(), HasSubstr("balanced=yes"));
+  }
+}
+
+TEST(Program, LosesNothingOnSigtermUnderLoad) {
+  const TempFolder folder;
+  const std::string database = folder / "sluice.db";
+  Sluice sluice(absl::StrCat(
+      "store: {kind: sqlite, path: ", database,
+      "}\n"
+      "pools: {clinical: {queue: {kind: memory, capacity: 64}, workers: {min: "
+      "2, max: 2}}}\n"
+      "methods: {default: {pool: clinical, on_full: block, ack: queued, "
+      "allow_loss: true}}\n"));
+  Load load(sluice.Connect(), 16);
+  AwaitThat("there is load", [&] { return load.acknowledged_count() >= 500; });
+  sluice.program().Signal(SIGTERM);
+  EXPECT_EQ(sluice.program().Wait().exit_code, 0) << sluice.program().err();
+  std::vector<std::string> stored;
+  for (const auto& row :
+       Shell(database).Run("SELECT submission_id FROM submissions")) {
+    stored.push_back(row[0]);
+  }
+  std::vector<std::string> acknowledged = load.Join();
+  std::ranges::sort(stored);
+  std::ranges::sort(acknowledged);
+  EXPECT_TRUE(std::ranges::includes(stored, acknowledged))
+      << stored.size() << " stored, " << acknowledged.size() << " acknowledged";
+}
+
+TEST(Program, NamesWhatItLeavesWhenTheDrainsTimeRunsOut) {
+  Sluice sluice(SlowConfig("20ms", "1s"));
+  AsyncCaller caller(sluice.Connect());
+  for (int i = 0; i < 200; ++i) {
+    caller.SubmitAndWait(MakeSubmit(absl::StrCat("number-", i)));
+  }
+  sluice.program().Signal(SIGTERM);
+  EXPECT_EQ(sluice.program().Wait().exit_code, 3);
+  const std::string err = sluice.program().err();
+  EXPECT_THAT(err, HasSubstr("left: method=Submit study_id=study "
+                             "submission_id=number-199\n"));
+  EXPECT_THAT(err, testing::Not(HasSubstr("submission_id=number-0\n")));
+}
+
+TEST(Program, EndsThoughAWorkerHangs) {
+  Sluice sluice(SlowConfig("1m", "200ms"));
+  AsyncCaller caller(sluice.Connect());
+  for (const char* id : {"hangs", "behind-it"}) {
+    EXPECT_TRUE(caller.SubmitAndWait(MakeSubmit(id)).status.ok());
+  }
+  sluice.program().Signal(SIGTERM);
+  EXPECT_EQ(sluice.program().Wait().exit_code, 3);
+  const std::string err = sluice.program().err();
+  EXPECT_THAT(err, HasSubstr("stuck=yes"));
+  EXPECT_THAT(err, HasSubstr("submission_id=hangs\n"));
+  EXPECT_THAT(err, HasSubstr("submission_id=behind-it\n"));
+}
+
+TEST(Program, EndsAtOnceOnASecondSigterm) {
+  Sluice sluice(SlowConfig("1m", "50s"));
+  AsyncCaller caller(sluice.Connect());
+  EXPECT_TRUE(caller.SubmitAndWait(MakeSubmit("hangs")).status.ok());
+  sluice.program().Signal(SIGTERM);
+  sluice.program().AwaitErr("draining: ");
+  const absl::Time second = absl::Now();
+  sluice.program().Signal(SIGTERM);
+  EXPECT_EQ(sluice.program().Wait().signal, SIGTERM);
+  EXPECT_LT(absl::Now() - second, absl::Seconds(20));
+}
+
+TEST(Program, EndsWithTwoAndNamesKeyAndLineOfWhatIsWrong) {
+  Sluice sluice(
+      "pools: {clinical: {}}\ncolour: blue\nmethods: {default: "
+      "{pool: clinic}}\n");
+  EXPECT_EQ(sluice.program().Wait().exit_code, 2);
+  const std::string err = sluice.program().err();
+  EXPECT_THAT(err, HasSubstr(sluice.path("config.yaml") + ":4: colour: "));
+  EXPECT_THAT(err, HasSubstr(":5: methods.default.pool: "));
+  EXPECT_EQ(sluice.program().out(), "");
+}
+
+TEST(Program, EndsWithTwoWhereTheConfigurationCouldLoseData) {
+  Sluice sluice(
+      "store: {kind: discard}\n"
+      "pools: {clinical: {}}\n"
+      "methods: {default: {pool: clinical, on_full: drop}}\n");
+  EXPECT_EQ(sluice.program().Wait().exit_code, 2);
+  EXPECT_THAT(sluice.program().err(), HasSubstr("allow_loss"));
+}
+
+TEST(Program, EndsWithTwoOnBadUsage) {
+  for (const auto& arguments : std::vector<std::vector<std::string>>{
+           {}, {"--colour"}, {"--config", "/nowhere/config.yaml"}}) {
+    Program program(SLUICE_BINARY, arguments);
+    EXPECT_EQ(program.Wait().exit_code, 2);
+    EXPECT_NE(program.err(), "");
+  }
+}
+
+TEST(Program, ChecksAConfigurationWithoutServingIt) {
+  const TempFolder folder;
+  std::ofstream(folder / "config.yaml")
+      << "store: {kind: sqlite, path: " << (folder / "sluice.db")
+      << "}\npools: {clinical: {}}\nmethods: {default: {pool: clinical}}\n";
+  Program program(SLUICE_BINARY,
+                  {"--config", folder / "config.yaml", "--check"});
+  EXPECT_EQ(program.Wait().exit_code, 0) << program.err();
+  EXPECT_THAT(program.out(), HasSubstr("listen: 127.0.0.1:50051"));
+  EXPECT_THAT(program.out(), HasSubstr("sluice.v1.Ingestion/Submit"));
+  EXPECT_FALSE(std::filesystem::exists(folder / "sluice.db"));
+}
+
+TEST(Program, EndsWithOneWhereItsPortIsTaken) {
+  TestServer server(SmallConfig("block", 4));
+  const TempFolder folder;
+  std::ofstream(folder / "config.yaml")
+      << "listen: " << server.address() << "\nmetrics: 127.0.0.1:0\n"
+      << SlowConfig("1ms", "1s");
+  Program program(SLUICE_BINARY, {"--config", folder / "config.yaml"});
+  EXPECT_EQ(program.Wait().exit_code, 1);
+  EXPECT_THAT(program.err(), HasSubstr("listen: "));
+}
+
+}  // namespace
+}  // namespace sluice

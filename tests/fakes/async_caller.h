@@ -1,0 +1,63 @@
+// Many unary calls at once from one test thread.
+
+#ifndef SLUICE_TESTS_FAKES_ASYNC_CALLER_H_
+#define SLUICE_TESTS_FAKES_ASYNC_CALLER_H_
+
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <thread>
+
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "grpcpp/grpcpp.h"
+#include "sluice/v1/ingestion.grpc.pb.h"
+
+namespace sluice {
+
+// A Submit that has been sent.
+struct AsyncSubmit {
+  grpc::ClientContext context;
+  v1::Receipt receipt;
+  grpc::Status status;
+  std::size_t ended_as = 0;  // 1 for the first call that ended, and so on
+  std::unique_ptr<grpc::ClientAsyncResponseReader<v1::Receipt>> reader;
+  bool ended = false;
+};
+
+class AsyncCaller {
+ public:
+  explicit AsyncCaller(std::shared_ptr<grpc::Channel> channel);
+  // Waits for all calls, and cancels those that do not end.
+  ~AsyncCaller();
+
+  // Sends; the call is this object's.
+  AsyncSubmit& Submit(const v1::SubmitRequest& request,
+                      std::optional<absl::Duration> deadline = std::nullopt);
+
+  // Waits, at most kPatience, until so many calls have ended; how many have.
+  std::size_t AwaitEnded(std::size_t count);
+  bool Ended(const AsyncSubmit& call) const;
+  // Waits, at most kPatience, until this call has ended; a failure of the test
+  // otherwise. Returns the call.
+  const AsyncSubmit& Await(const AsyncSubmit& call) const;
+  // Sends, and waits for the end.
+  const AsyncSubmit& SubmitAndWait(const v1::SubmitRequest& request);
+
+ private:
+  void Run();
+
+  const std::unique_ptr<v1::Ingestion::Stub> stub_;
+  grpc::CompletionQueue queue_;
+  std::deque<AsyncSubmit> calls_;  // of the test's thread
+
+  mutable absl::Mutex mutex_;
+  std::size_t ended_ ABSL_GUARDED_BY(mutex_) = 0;
+
+  std::thread thread_;
+};
+
+}  // namespace sluice
+
+#endif  // SLUICE_TESTS_FAKES_ASYNC_CALLER_H_

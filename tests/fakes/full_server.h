@@ -1,0 +1,46 @@
+// A server whose store is held and whose queue is full.
+
+#ifndef SLUICE_TESTS_FAKES_FULL_SERVER_H_
+#define SLUICE_TESTS_FAKES_FULL_SERVER_H_
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "server/config.h"
+#include "tests/fakes/async_caller.h"
+#include "tests/fakes/test_server.h"
+
+namespace sluice {
+
+class FullServer {
+ public:
+  // Submits "in work" and, for each place of the queue, "queued 1" and so on.
+  // The pool must have one worker that takes one submission at a time.
+  explicit FullServer(const Config& config);
+  // Releases the store.
+  ~FullServer();
+
+  TestServer& server() { return server_; }
+  GatedStore& store() { return server_.store(); }
+  // Of the filling; for the test's calls too.
+  AsyncCaller& caller() { return caller_; }
+
+  // The i-th of those that fill the queue, from 1.
+  AsyncSubmit& queued(std::size_t i) { return *queued_[i - 1]; }
+
+  // Submits, and waits until it is parked.
+  AsyncSubmit& Park(const v1::SubmitRequest& request);
+
+ private:
+  TestServer server_;
+  AsyncCaller caller_;
+  std::vector<AsyncSubmit*> queued_;
+};
+
+// The ids of what is stored, in the order of storing.
+std::vector<std::string> StoredIds(const GatedStore& store);
+
+}  // namespace sluice
+
+#endif  // SLUICE_TESTS_FAKES_FULL_SERVER_H_

@@ -1,0 +1,104 @@
+#include "tests/fakes/gated_store.h"
+
+#include "gtest/gtest.h"
+#include "tests/fakes/patience.h"
+
+namespace sluice {
+
+void GatedStore::Hold() {
+  absl::MutexLock lock(&mutex_);
+  held_ = true;
+}
+
+void GatedStore::Release() {
+  absl::MutexLock lock(&mutex_);
+  held_ = false;
+}
+
+void GatedStore::FailWith(absl::Status status) {
+  absl::MutexLock lock(&mutex_);
+  failure_ = std::move(status);
+}
+
+void GatedStore::AwaitInFlight(std::size_t count) {
+  absl::MutexLock lock(&mutex_);
+  const auto reached = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return in_flight_ == count;
+  };
+  EXPECT_TRUE(mutex_.AwaitWithTimeout(absl::Condition(&reached), kPatience))
+      << in_flight_ << " operations are in the store, not " << count;
+}
+
+std::size_t GatedStore::peak_in_flight() const {
+  absl::MutexLock lock(&mutex_);
+  return peak_in_flight_;
+}
+
+std::vector<Submission> GatedStore::stored() const {
+  absl::MutexLock lock(&mutex_);
+  return stored_;
+}
+
+std::vector<std::size_t> GatedStore::batches() const {
+  absl::MutexLock lock(&mutex_);
+  return batches_;
+}
+
+absl::Status GatedStore::SaveBatch(absl::Span<const Submission> batch,
+                                   absl::Span<Saved> saved) {
+  absl::MutexLock lock(&mutex_);
+  batches_.push_back(batch.size());
+  ++in_flight_;
+  peak_in_flight_ = std::max(peak_in_flight_, in_flight_);
+  const auto open = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return !held_;
+  };
+  mutex_.Await(absl::Condition(&open));
+  --in_flight_;
+  if (!failure_.ok()) return failure_;
+  for (std::size_t i = 0; i < batch.size(); ++i) saved[i] = Save(batch[i]);
+  return absl::OkStatus();
+}
+
+Saved GatedStore::Save(const Submission& submission) {
+  const auto [entry, is_new] = by_id_.emplace(
+      Key(submission.study_id, submission.submission_id), stored_.size());
+  if (is_new) stored_.push_back(submission);
+  const Submission& first = stored_[entry->second];
+  Saved saved = {.result = Saved::Result::kStored,
+                 .sequence = first.sequence,
+                 .received_at = first.received_at,
+                 .content_sha256 = first.content_sha256};
+  if (!is_new) {
+    saved.result = first.content == submission.content
+                       ? Saved::Result::kDuplicate
+                       : Saved::Result::kConflict;
+  }
+  return saved;
+}
+
+absl::StatusOr<std::vector<std::optional<StoredReceipt>>>
+GatedStore::FindReceipts(std::string_view study_id,
+                         absl::Span<const std::string> submission_ids) {
+  absl::MutexLock lock(&mutex_);
+  std::vector<std::optional<StoredReceipt>> receipts;
+  for (const std::string& id : submission_ids) {
+    const auto found = by_id_.find(Key(study_id, id));
+    if (found == by_id_.end()) {
+      receipts.emplace_back();
+      continue;
+    }
+    const Submission& submission = stored_[found->second];
+    receipts.push_back(StoredReceipt{submission.sequence,
+                                     submission.received_at,
+                                     submission.content_sha256});
+  }
+  return receipts;
+}
+
+absl::Status GatedStore::Check() {
+  absl::MutexLock lock(&mutex_);
+  return failure_;
+}
+
+}  // namespace sluice
