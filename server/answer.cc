@@ -37,18 +37,18 @@ void SetTime(absl::Time from, google::protobuf::Timestamp* to) {
 }
 
 grpc::Status WithDetails(
-    grpc::StatusCode code, std::string message,
+    grpc::StatusCode code, const std::string& message,
     std::initializer_list<const google::protobuf::Message*> details) {
   google::rpc::Status status;
   status.set_code(code);
   status.set_message(message);
   for (const auto* detail : details) status.add_details()->PackFrom(*detail);
-  return grpc::Status(code, std::move(message), status.SerializeAsString());
+  return grpc::Status(code, message, status.SerializeAsString());
 }
 
 // A status after which the caller should try again.
 grpc::Status TryLater(grpc::StatusCode code, std::string_view reason,
-                      std::string message, absl::Duration delay,
+                      const std::string& message, absl::Duration delay,
                       grpc::ServerContext* context) {
   google::rpc::ErrorInfo info;
   info.set_reason(std::string(reason));
@@ -57,7 +57,7 @@ grpc::Status TryLater(grpc::StatusCode code, std::string_view reason,
   SetDuration(delay, retry.mutable_retry_delay());
   context->AddTrailingMetadata(kPushbackTrailer,
                                absl::StrCat(absl::ToInt64Milliseconds(delay)));
-  return WithDetails(code, std::move(message), {&info, &retry});
+  return WithDetails(code, message, {&info, &retry});
 }
 
 std::string_view Explain(RefusalReason reason) {

@@ -1,17 +1,18 @@
 // What callers are told: the one place that turns what became of a submission
 // into a gRPC status or a receipt.
 //
-//   what happened                      status               in a stream or bulk
-//   ---------------------------------  -------------------  -------------------
-//   stored, duplicate, queued,         OK, a receipt        its receipt
-//   dropped
-//   same id, other content             ALREADY_EXISTS       CONFLICT
-//   malformed, missing id, too large   INVALID_ARGUMENT     INVALID, the issues
-//   queue full, wait over, waiting     RESOURCE_EXHAUSTED   REFUSED,
-//   retry_delay room full draining, store unavailable        UNAVAILABLE
-//   REFUSED, retry_delay caller's deadline while parked     DEADLINE_EXCEEDED
-//   REFUSED caller gone                        CANCELLED            REFUSED the
-//   task threw                     INTERNAL, error id   REFUSED, error id
+//   what happened                     status              in a stream or bulk
+//   --------------------------------  ------------------  --------------------
+//   stored, duplicate, queued,        OK, a receipt       its receipt
+//     dropped
+//   same id, other content            ALREADY_EXISTS      CONFLICT
+//   malformed, missing id, too large  INVALID_ARGUMENT    INVALID, the issues
+//   queue or waiting room full,       RESOURCE_EXHAUSTED  REFUSED, retry_delay
+//     wait over
+//   draining, store unavailable       UNAVAILABLE         REFUSED, retry_delay
+//   caller's deadline while parked    DEADLINE_EXCEEDED   REFUSED
+//   caller gone                       CANCELLED           REFUSED
+//   the task threw                    INTERNAL, error id  REFUSED, error id
 //
 // RESOURCE_EXHAUSTED and UNAVAILABLE carry google.rpc.ErrorInfo and RetryInfo,
 // and the trailer grpc-retry-pushback-ms that gRPC's own retries obey (gRFC

@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -98,7 +99,7 @@ void ConnectionAcceptor::Start(TakeConnection take) {
 void ConnectionAcceptor::Stop() {
   if (stopping_.HasBeenNotified()) return;
   stopping_.Notify();
-  // Ends accept4, and resets those that wait to be accepted.
+  // Ends poll, and resets those that wait to be accepted.
   for (const int listener : sockets_.fds()) shutdown(listener, SHUT_RDWR);
   for (std::thread& thread : threads_) thread.join();
 }
@@ -106,6 +107,9 @@ void ConnectionAcceptor::Stop() {
 void ConnectionAcceptor::AcceptFrom(int listener) {
   bool failing = false;
   while (!stopping_.HasBeenNotified()) {
+    // An accept that waits itself would take its descriptor beforehand.
+    pollfd arrival = {.fd = listener, .events = POLLIN, .revents = 0};
+    poll(&arrival, 1, /*timeout=*/-1);
     const int fd =
         accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
@@ -134,7 +138,8 @@ bool ConnectionAcceptor::LetIn(int fd) {
     ForgetClosed();
     next_look_ = absl::Now() + kLookInterval;
   }
-  // A new descriptor is the lowest that is free: all below are in use.
+  // A new descriptor is the lowest that is free, so that it tells how many are
+  // in use.
   if (open_.size() >= connections_max_ || fd >= fd_max_) {
     ++refused_;
     return false;

@@ -215,6 +215,8 @@ absl::Status IngestionServer::StartServing() {
     loops_.clear();
     return absl::InternalError("gRPC does not start");
   }
+  server_->GetHealthCheckService()->SetServingStatus(std::string(kServiceName),
+                                                     true);
   for (std::size_t i = 0; i < loops; ++i) {
     AwaitCalls(i);
     loops_[i]->Start();

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "forms/answers.h"
+#include "forms/utf8.h"
 #include "grpcpp/support/slice.h"
 #include "sluice/v1/ingestion.pb.h"
 
@@ -53,6 +54,11 @@ std::string_view EntryId(SubmissionKind kind, std::string_view entry) {
   return FindLengthDelimited(entry, v1::PatientRecord::kPatientIdFieldNumber);
 }
 
+// What to call a malformed submission by: its id, where it is one.
+std::string IdIfAny(std::string_view id) {
+  return id.size() <= kMaxIdBytes && IsValidUtf8(id) ? std::string(id) : "";
+}
+
 }  // namespace
 
 std::optional<Violation> ReadSending(const grpc::ServerContext& context,
@@ -87,7 +93,11 @@ std::optional<Violation> SubmitIntake::Read(std::string content,
   using Request = v1::SubmitRequest;
   submission->content = std::move(content);
   const std::string_view bytes = submission->content;
-  if (auto violation = checker_.Check(bytes)) return violation;
+  if (auto violation = checker_.Check(bytes)) {
+    submission->submission_id =
+        IdIfAny(FindLengthDelimited(bytes, Request::kSubmissionIdFieldNumber));
+    return violation;
+  }
   submission->kind = SubmissionKind::kQuestionnaireResponse;
   submission->submission_id =
       FindLengthDelimited(bytes, Request::kSubmissionIdFieldNumber);
@@ -145,11 +155,12 @@ std::optional<Violation> BulkIntake::ReadEntry(const Request& request,
     return absl::StrCat(entries_name_, "[", index, "]",
                         field.empty() ? "" : ".", field);
   };
+  const std::string_view id = EntryId(kind_, entry);
   if (auto violation = entry_checker_.Check(entry)) {
+    submission->submission_id = IdIfAny(id);
     violation->field = path(violation->field);
     return violation;
   }
-  const std::string_view id = EntryId(kind_, entry);
   const std::string id_field =
       kind_ == SubmissionKind::kAppEvent ? "event_id" : "record_id";
   if (auto violation = RequireId(path(id_field), id)) return violation;

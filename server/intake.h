@@ -44,6 +44,8 @@ class SubmitIntake {
  public:
   explicit SubmitIntake(const LimitsConfig& limits);
 
+  // `submission` has its id, if it can be told, also where there is a
+  // violation.
   std::optional<Violation> Read(std::string content, const Sending& sending,
                                 Submission* submission) const;
 

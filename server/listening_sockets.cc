@@ -8,9 +8,10 @@
 #include <cerrno>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <system_error>
-#include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
 namespace sluice {
@@ -23,14 +24,16 @@ struct HostAndPort {
   std::string port;
 };
 
-HostAndPort Split(const std::string& address) {
+std::optional<HostAndPort> Split(const std::string& address) {
   const std::size_t colon = address.rfind(':');
-  if (colon == std::string::npos) return {address, ""};
-  std::string host = address.substr(0, colon);
-  if (host.size() >= 2 && host.front() == '[' && host.back() == ']') {
-    host = host.substr(1, host.size() - 2);
+  if (colon == std::string::npos) return std::nullopt;
+  HostAndPort split = {address.substr(0, colon), address.substr(colon + 1)};
+  std::uint32_t port = 0;
+  if (!absl::SimpleAtoi(split.port, &port) || port > 65535) return std::nullopt;
+  if (split.host.starts_with('[') && split.host.ends_with(']')) {
+    split.host = split.host.substr(1, split.host.size() - 2);
   }
-  return {std::move(host), address.substr(colon + 1)};
+  return split;
 }
 
 absl::Status CannotListen(const std::string& address,
@@ -84,13 +87,14 @@ int OpenOne(const addrinfo& address) {
 
 absl::StatusOr<ListeningSockets> ListeningSockets::Open(
     const std::string& address) {
-  const auto [host, port] = Split(address);
+  const auto parts = Split(address);
+  if (!parts.has_value()) return CannotListen(address, "is not host:port");
   addrinfo hints{};
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
-  if (const int error =
-          getaddrinfo(host.c_str(), port.c_str(), &hints, &found)) {
+  if (const int error = getaddrinfo(parts->host.c_str(), parts->port.c_str(),
+                                    &hints, &found)) {
     return CannotListen(address, gai_strerror(error));
   }
   const Addresses addresses(found, &freeaddrinfo);

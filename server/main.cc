@@ -9,7 +9,6 @@
 #include <iostream>
 #include <memory>
 #include <optional>
-#include <sstream>
 #include <string>
 #include <thread>
 #include <utility>
@@ -19,6 +18,7 @@
 #include "server/config.h"
 #include "server/decode.h"
 #include "server/ingestion_server.h"
+#include "server/yaml_tree.h"
 #include "spdlog/sinks/stdout_color_sinks.h"
 #include "spdlog/spdlog.h"
 #include "stores/registry.h"
@@ -83,14 +83,16 @@ Flags ParseFlags(int argc, char** argv) {
 // Nothing where it is not valid; what is wrong is printed then.
 std::optional<Config> LoadConfig(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  if (!file) {
+  // A byte more than is allowed is enough to be told so.
+  std::string text(kYamlBytesMax + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (!file.is_open() || file.bad()) {
     std::cerr << path << ": cannot be read\n";
     return std::nullopt;
   }
+  text.resize(static_cast<std::size_t>(file.gcount()));
   std::vector<ConfigError> errors;
-  Config config = ParseConfig(text.str(), &errors);
+  Config config = ParseConfig(text, &errors);
   for (const ConfigError& error : errors) {
     std::cerr << error.ToString(path) << "\n";
   }

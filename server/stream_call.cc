@@ -98,13 +98,13 @@ void StreamCall::OnMessage() {
     absl::MutexLock lock(&mutex_);
     unanswered_.emplace(entry, task->submission.submission_id);
   }
-  if (!violation.has_value()) return Offer(std::move(task), entry);
+  if (!violation.has_value()) return Offer(task, entry);
   method_.pool->CountInvalid(Index(method_.method));
   OnAnswer(entry, Answer::Invalid(*std::move(violation)));
   OnUnparked();
 }
 
-void StreamCall::Offer(std::shared_ptr<SubmissionTask> task,
+void StreamCall::Offer(const std::shared_ptr<SubmissionTask>& task,
                        std::size_t entry) {
   {
     absl::MutexLock lock(&mutex_);
@@ -171,7 +171,7 @@ void StreamCall::Update(Change change) {
     change();
     next = Decide();
   }
-  Begin(std::move(next));
+  Begin(next);
 }
 
 StreamCall::Next StreamCall::Decide() {
@@ -207,7 +207,7 @@ grpc::Status StreamCall::FinalStatus() {
       &context_);
 }
 
-void StreamCall::Begin(Next next) {
+void StreamCall::Begin(const Next& next) {
   if (next.read) stream_.Read(&message_, ToQueue(&read_tag_));
   if (next.write) stream_.Write(next.message, ToQueue(&write_tag_));
   if (next.finish) stream_.Finish(next.status, ToQueue(&finish_tag_));

@@ -82,7 +82,7 @@ class StreamCall final : public SubmissionOwner {
   // A message has been read.
   void OnMessage();
   // Offers it to the pool.
-  void Offer(std::shared_ptr<SubmissionTask> task, std::size_t entry);
+  void Offer(const std::shared_ptr<SubmissionTask>& task, std::size_t entry);
   // Takes back what may be parked or queued of a caller that has gone.
   void Leave();
 
@@ -91,7 +91,7 @@ class StreamCall final : public SubmissionOwner {
   // Changes the state by `change` and begins what follows from it.
   template <typename Change>
   void Update(Change change);
-  void Begin(Next next);
+  void Begin(const Next& next);
   void FreeIfHome();
 
   const MethodContext& method_;

@@ -112,8 +112,9 @@ std::vector<StoreOptionError> Check(const StoreOptions& options) {
   return reader.TakeErrors();
 }
 
-absl::StatusOr<std::unique_ptr<Store>> OpenDiscard(const StoreOptions& options,
-                                                   SameContent) {
+absl::StatusOr<std::unique_ptr<Store>> OpenDiscard(
+    const StoreOptions& options,
+    SameContent /*unused*/) {  // NOLINT(performance-unnecessary-value-param)
   OptionReader reader(options);
   return std::make_unique<DiscardStore>(ReadDiscard(reader));
 }

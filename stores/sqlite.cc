@@ -137,8 +137,9 @@ auto SqliteConnection::Query(std::string_view sql, Read read)
   SqliteRun query(*statement);
   const absl::StatusOr<bool> row = query.Step();
   if (!row.ok()) return row.status();
-  if (!*row)
+  if (!*row) {
     return absl::InternalError("a query that must have a row has none");
+  }
   return read(query);
 }
 

@@ -79,7 +79,7 @@ TEST(Config, TheShippedFileIsRight) {
   EXPECT_EQ(config.drain_timeout, absl::Seconds(30));
 
   const PoolConfig& clinical = config.pools.at("clinical");
-  EXPECT_EQ(clinical.queue_capacity, 4096u);
+  EXPECT_EQ(clinical.queue_capacity, 20000u);
   EXPECT_EQ(clinical.queue_capacity_bytes, std::size_t{256} << 20);
   EXPECT_EQ(clinical.waiting_max, 10000u);
   EXPECT_EQ(clinical.waiting_max_bytes, std::size_t{256} << 20);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cstddef>
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <utility>
@@ -191,11 +192,11 @@ TEST(ConnectionAcceptor, GoesOnOnceThereAreDescriptorsAgain) {
   for (int fd = 0; (fd = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0;) {
     fillers.push_back(fd);
   }
-  // One is free: the client has it, and the acceptor finds none.
+  // One is free, which the client takes.
   close(fillers.back());
   fillers.pop_back();
-  const TcpConnection late(acceptor->port());
-  EXPECT_TRUE(late.connected());
+  const TcpConnection second(acceptor->port());
+  EXPECT_TRUE(second.connected());
   for (const int fd : fillers) close(fd);
   connections.Await(2);
   acceptor->Stop();

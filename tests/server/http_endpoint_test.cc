@@ -1,10 +1,5 @@
 #include "server/http_endpoint.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <string>
 #include <thread>
@@ -17,6 +12,7 @@
 #include "gtest/gtest.h"
 #include "prometheus/counter.h"
 #include "prometheus/registry.h"
+#include "tests/fakes/tcp_connection.h"
 
 namespace sluice {
 namespace {
@@ -26,44 +22,6 @@ using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
-
-// A TCP connection to a port of this machine; fails the test where there is
-// none.
-class Connection {
- public:
-  explicit Connection(int port, const char* host = "127.0.0.1")
-      : fd_(socket(AF_INET, SOCK_STREAM, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<std::uint16_t>(port));
-    inet_pton(AF_INET, host, &address.sin_addr);
-    connected_ = connect(fd_, reinterpret_cast<const sockaddr*>(&address),
-                         sizeof(address)) == 0;
-  }
-  ~Connection() { close(fd_); }
-  Connection(const Connection&) = delete;
-  Connection& operator=(const Connection&) = delete;
-
-  bool connected() const { return connected_; }
-
-  void Send(const std::string& text) const {
-    send(fd_, text.data(), text.size(), MSG_NOSIGNAL);
-  }
-
-  // All that comes until the other side closes.
-  std::string ReadToEnd() const {
-    std::string text;
-    char buffer[4096];
-    for (ssize_t n = 0; (n = recv(fd_, buffer, sizeof(buffer), 0)) > 0;) {
-      text.append(buffer, static_cast<std::size_t>(n));
-    }
-    return text;
-  }
-
- private:
-  int fd_;
-  bool connected_ = false;
-};
 
 class HttpEndpointTest : public testing::Test {
  protected:
@@ -91,7 +49,7 @@ class HttpEndpointTest : public testing::Test {
 
   // The whole answer to one request.
   std::string Ask(const std::string& method, const std::string& path) const {
-    const Connection connection(endpoint_->port());
+    const TcpConnection connection(endpoint_->port());
     EXPECT_TRUE(connection.connected());
     connection.Send(absl::StrCat(method, " ", path,
                                  " HTTP/1.1\r\nHost: localhost\r\n\r\n"));
@@ -180,7 +138,7 @@ TEST_F(HttpEndpointTest, OtherMethodsAreNotAllowed) {
 TEST_F(HttpEndpointTest, ABodyIsNotWaitedFor) {
   endpoint_ = Start("127.0.0.1:0", absl::Hours(1)).value();
   for (const char* method : {"GET", "POST"}) {
-    const Connection connection(endpoint_->port());
+    const TcpConnection connection(endpoint_->port());
     connection.Send(absl::StrCat(method,
                                  " /healthz HTTP/1.1\r\nHost: localhost\r\n"
                                  "Content-Length: 9999999999\r\n\r\n"));
@@ -195,7 +153,7 @@ TEST_F(HttpEndpointTest, NonsenseIsRefused) {
         std::string("GET / HTTP/9.9\r\n\r\n"),
         std::string("TRACE /metrics HTTP/1.1\r\n\r\n"),
         "GET /" + std::string(100000, 'a') + " HTTP/1.1\r\n\r\n"}) {
-    const Connection connection(endpoint_->port());
+    const TcpConnection connection(endpoint_->port());
     connection.Send(text);
     EXPECT_THAT(connection.ReadToEnd(), Not(HasSubstr("HTTP/1.1 200")));
   }
@@ -218,9 +176,9 @@ TEST_F(HttpEndpointTest, AnswersManyAtOnce) {
 
 TEST_F(HttpEndpointTest, SilentClientsAreSentAwayAndOthersAnsweredAfterThem) {
   endpoint_ = Start("127.0.0.1:0", absl::Milliseconds(200)).value();
-  std::vector<std::unique_ptr<Connection>> silent;
+  std::vector<std::unique_ptr<TcpConnection>> silent;
   for (int i = 0; i < 20; ++i) {
-    silent.push_back(std::make_unique<Connection>(endpoint_->port()));
+    silent.push_back(std::make_unique<TcpConnection>(endpoint_->port()));
     ASSERT_TRUE(silent.back()->connected());
     if (i % 2 == 0) silent.back()->Send("GET /metrics HT");
   }
@@ -232,7 +190,7 @@ TEST_F(HttpEndpointTest, SilentClientsAreSentAwayAndOthersAnsweredAfterThem) {
 
 TEST_F(HttpEndpointTest, StopsWhileASilentClientIsConnected) {
   endpoint_ = Start("127.0.0.1:0", absl::Hours(1)).value();
-  const Connection silent(endpoint_->port());
+  const TcpConnection silent(endpoint_->port());
   ASSERT_TRUE(silent.connected());
   // First come, first served: a thread has the silent one by then.
   EXPECT_THAT(Ask("GET", "/healthz"), StartsWith("HTTP/1.1 200 "));
@@ -261,14 +219,14 @@ TEST_F(HttpEndpointTest, AnAddressThatIsNoneIsAnError) {
 }
 
 TEST_F(HttpEndpointTest, ListensOnTheGivenHostAlone) {
-  EXPECT_TRUE(Connection(endpoint_->port(), "127.0.0.1").connected());
-  EXPECT_FALSE(Connection(endpoint_->port(), "127.0.0.2").connected());
+  EXPECT_TRUE(TcpConnection(endpoint_->port(), "127.0.0.1").connected());
+  EXPECT_FALSE(TcpConnection(endpoint_->port(), "127.0.0.2").connected());
 }
 
 TEST_F(HttpEndpointTest, TakesAHostName) {
   const auto endpoint = Start("localhost:0");
   ASSERT_TRUE(endpoint.ok()) << endpoint.status();
-  EXPECT_TRUE(Connection((*endpoint)->port()).connected());
+  EXPECT_TRUE(TcpConnection((*endpoint)->port()).connected());
 }
 
 TEST_F(HttpEndpointTest, ThePortIsFreeAfterwards) {

@@ -110,6 +110,22 @@ TEST(SubmitIntake, NamesWhereTheStructureBreaks) {
             "submission_id");
 }
 
+TEST(SubmitIntake, OfAMalformedSubmissionTellsTheIdIfItCan) {
+  const SubmitIntake intake{LimitsConfig()};
+  const std::string cut_off = "\x22\x05x";
+  for (const auto& [id_field, id] :
+       std::vector<std::pair<std::string, std::string>>{
+           {"\x0A\x02id", "id"},
+           {"", ""},
+           {"\x0A\x02\xC3\x28", ""},
+           {"\x0A\x81\x01" + kTooLongId, ""}}) {
+    Submission submission;
+    EXPECT_NE(FieldOf(intake.Read(id_field + cut_off, kSending, &submission)),
+              "");
+    EXPECT_EQ(submission.submission_id, id);
+  }
+}
+
 TEST(SubmitIntake, LimitsTheNesting) {
   LimitsConfig limits;
   limits.nesting = 8;
