@@ -40,7 +40,10 @@ foreach(symbol
         _ZN,15BlockingCounter4WaitEv
         _ZN,7Barrier5BlockEv)
   string(REPLACE "," "${absl_namespace}" symbol ${symbol})
-  target_link_options(sluice_tsan INTERFACE LINKER:--wrap=${symbol})
+  # gRPC's libraries, which come later on the command line, refer to the
+  # wrappers as well, also in a program that does not itself.
+  target_link_options(sluice_tsan INTERFACE LINKER:--wrap=${symbol}
+                                            LINKER:--undefined=__wrap_${symbol})
 endforeach()
 target_link_libraries(sluice_options INTERFACE sluice_tsan)
 
