@@ -2,18 +2,12 @@
 
 #include <utility>
 
+#include "absl/base/config.h"
+
 // gRPC's packages are not instrumented, so ThreadSanitizer is told that what
 // came before an operation comes before its tag's return.
-#if defined(__SANITIZE_THREAD__)
-#define SLUICE_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define SLUICE_TSAN 1
-#endif
-#endif
-#ifdef SLUICE_TSAN
-extern "C" void __tsan_acquire(void* address);
-extern "C" void __tsan_release(void* address);
+#ifdef ABSL_HAVE_THREAD_SANITIZER
+#include <sanitizer/tsan_interface.h>
 #else
 static void __tsan_acquire(void*) {}
 static void __tsan_release(void*) {}

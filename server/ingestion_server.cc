@@ -38,6 +38,10 @@ constexpr int kServiceThreads = 8;
 
 // A connection that has not said what it wants by then is closed.
 constexpr absl::Duration kHandshakeTimeout = absl::Seconds(20);
+// A peer that says nothing for the first is asked whether it is there, and
+// taken for gone after the second.
+constexpr absl::Duration kKeepaliveTime = absl::Seconds(60);
+constexpr absl::Duration kKeepaliveTimeout = absl::Seconds(20);
 // Of the drain's time, what is kept for work that has begun.
 constexpr absl::Duration kLastBatchTime = absl::Seconds(1);
 
@@ -62,6 +66,10 @@ void SetLimits(const Config& config, grpc::ServerBuilder* builder) {
                               static_cast<int>(limits.calls_per_connection));
   builder->AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
                               Milliseconds(kHandshakeTimeout));
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS,
+                              Milliseconds(kKeepaliveTime));
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
+                              Milliseconds(kKeepaliveTimeout));
   // gRPC would unpack a small message into a large one without a bound.
   builder->SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
   builder->SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "grpc/support/log.h"
 #include "server/build_info.h"
 #include "server/config.h"
 #include "server/decode.h"
@@ -125,6 +126,13 @@ void UnblockStopSignals(const sigset_t& signals) {
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
 }
 
+// What gRPC says stays out of the log, since it quotes what clients send; where
+// it said it does not.
+void LogOfGrpc(gpr_log_func_args* args) {
+  spdlog::warn("grpc: severity={} at={}:{}",
+               gpr_log_severity_string(args->severity), args->file, args->line);
+}
+
 void Log(const DrainReport& report) {
   for (const std::string& line : report.ToLines()) {
     spdlog::info("drain: {}", line);
@@ -166,5 +174,6 @@ int Run(const Flags& flags) {
 int main(int argc, char** argv) {
   spdlog::set_default_logger(spdlog::stderr_color_mt("sluice"));
   spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
+  gpr_set_log_function(sluice::LogOfGrpc);
   return sluice::Run(sluice::ParseFlags(argc, argv));
 }

@@ -180,7 +180,7 @@ StreamCall::Next StreamCall::Decide() {
   if (CallerGone()) outbox_.clear();
   if (!writing_ && !outbox_.empty()) {
     next.write = writing_ = true;
-    next.message = std::move(outbox_.front());
+    next.message = outbox_.front();
     outbox_.pop_front();
   }
   const bool over = half_closed_ || draining_ || malformed_ || CallerGone();
