@@ -1,9 +1,23 @@
 #include "pool/worker_pool.h"
 
+#include <pthread.h>
+#include <sched.h>
+
 #include <algorithm>
 #include <utility>
 
 namespace sluice {
+namespace {
+
+// Tells the scheduler that this thread is for throughput: waking it does not
+// interrupt a completion loop on the same core, which so gathers larger
+// batches. Where it is not allowed, nothing is lost but speed.
+void PreferThroughput() {
+  const sched_param no_priority{};
+  pthread_setschedparam(pthread_self(), SCHED_BATCH, &no_priority);
+}
+
+}  // namespace
 
 WorkerPool::WorkerPool(WorkerPoolOptions options, Processor* processor,
                        Clock* clock, std::atomic<std::int64_t>* sequence)
@@ -97,6 +111,7 @@ PoolSnapshot WorkerPool::Snapshot() const {
 }
 
 void WorkerPool::Work() {
+  PreferThroughput();
   std::vector<Task*> batch;
   batch.reserve(options_.batch_max);
   GateEvents events;
