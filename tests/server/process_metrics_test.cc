@@ -73,14 +73,15 @@ TEST(ProcessMetrics, CountsOpenFiles) {
 }
 
 TEST(ProcessMetrics, CountsThreads) {
-  // With the first thread ThreadSanitizer starts one of its own.
-  std::thread([] {}).join();
-  const double before = Value("process_threads");
   absl::Notification done;
-  std::thread thread([&] { done.WaitForNotification(); });
+  // With the first thread ThreadSanitizer starts one of its own.
+  std::thread first([&] { done.WaitForNotification(); });
+  const double before = Value("process_threads");
+  std::thread second([&] { done.WaitForNotification(); });
   EXPECT_EQ(Value("process_threads"), before + 1);
   done.Notify();
-  thread.join();
+  first.join();
+  second.join();
 }
 
 TEST(ProcessMetrics, CpuTimeGrowsWithWork) {
