@@ -520,8 +520,10 @@ TEST(ACallThatCancels, IsForgottenWhileParkedByTheTenThousand) {
   server.AwaitWaiting(kCalls - 2);
   for (AsyncSubmit* call : calls) call->context.TryCancel();
   ASSERT_EQ(caller.AwaitEnded(kCalls), kCalls);
+  // A caller knows of its own cancel before the server does. Some took the
+  // place of one that had left the queue, and leave it as well.
   server.AwaitWaiting(0);
-  // Some took the place of one that had left the queue, and left it as well.
+  server.AwaitQueued(0);
   const MethodCounters counters = server.counters(Method::kSubmit);
   EXPECT_EQ(
       counters.abandoned_cancelled +
