@@ -7,6 +7,7 @@
 
 #include "absl/random/random.h"
 #include "absl/status/status.h"
+#include "absl/strings/numbers.h"
 
 namespace sluice {
 namespace {
@@ -73,6 +74,14 @@ DiscardStore::FindReceipts(std::string_view,
 
 absl::StatusOr<std::int64_t> DiscardStore::LastSequence() { return 0; }
 
+absl::StatusOr<StorePage> DiscardStore::Read(std::int64_t /*after*/,
+                                             std::size_t /*max*/,
+                                             std::size_t /*max_bytes*/) {
+  StorePage page;
+  page.last = true;
+  return page;
+}
+
 absl::Status DiscardStore::Check() { return absl::OkStatus(); }
 
 int DiscardStore::in_flight() const {
@@ -93,6 +102,60 @@ void DiscardStore::Begin() {
 void DiscardStore::End() {
   absl::MutexLock lock(&mutex_);
   --in_flight_;
+}
+
+// --- Configuration ---
+
+namespace {
+
+std::optional<Jitter> ParseJitter(std::string_view name) {
+  if (name == "constant") return Jitter::kConstant;
+  if (name == "exponential") return Jitter::kExponential;
+  if (name == "pareto") return Jitter::kPareto;
+  return std::nullopt;
+}
+
+DiscardStoreOptions ReadDiscard(StoreOptionReader& reader) {
+  DiscardStoreOptions options;
+  if (const std::string* delay = reader.Find("delay")) {
+    // A longer one would only look like a server that hangs.
+    constexpr absl::Duration kMax = absl::Minutes(1);
+    if (!absl::ParseDuration(*delay, &options.delay) ||
+        options.delay < absl::ZeroDuration() || options.delay > kMax) {
+      reader.Error("delay", "must be a duration from 0 to 1m, such as 5ms");
+    }
+  }
+  if (const std::string* name = reader.Find("jitter")) {
+    const std::optional<Jitter> jitter = ParseJitter(*name);
+    if (!jitter) {
+      reader.Error("jitter", "must be constant, exponential or pareto");
+    }
+    options.jitter = jitter.value_or(options.jitter);
+  }
+  if (const std::string* rate = reader.Find("fail_rate")) {
+    // Written so that NaN fails too.
+    if (!absl::SimpleAtod(*rate, &options.fail_rate) ||
+        !(options.fail_rate >= 0 && options.fail_rate <= 1)) {
+      reader.Error("fail_rate", "must be a number from 0.0 to 1.0");
+    }
+  }
+  return options;
+}
+
+absl::StatusOr<std::unique_ptr<Store>> OpenDiscard(
+    const StoreOptions& options,
+    SameContent /*unused*/) {  // NOLINT(performance-unnecessary-value-param)
+  StoreOptionReader reader(options);
+  return std::make_unique<DiscardStore>(ReadDiscard(reader));
+}
+
+}  // namespace
+
+StoreKind DiscardStoreKind() {
+  return {.name = "discard",
+          .loses = true,
+          .check = CheckStoreOptions<ReadDiscard>,
+          .open = OpenDiscard};
 }
 
 }  // namespace sluice

@@ -15,6 +15,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "stores/store.h"
+#include "stores/store_kind.h"
 
 namespace sluice {
 
@@ -56,6 +57,9 @@ class DiscardStore final : public Store {
       std::string_view study_id,
       absl::Span<const std::string> submission_ids) override;
   absl::StatusOr<std::int64_t> LastSequence() override;
+  // An empty page, the last.
+  absl::StatusOr<StorePage> Read(std::int64_t after, std::size_t max,
+                                 std::size_t max_bytes) override;
   absl::Status Check() override;
 
   // Operations begun and not ended, now and at most so far.
@@ -73,6 +77,9 @@ class DiscardStore final : public Store {
   int in_flight_ ABSL_GUARDED_BY(mutex_) = 0;
   int peak_in_flight_ ABSL_GUARDED_BY(mutex_) = 0;
 };
+
+// `kind: discard` of the configuration.
+StoreKind DiscardStoreKind();
 
 }  // namespace sluice
 

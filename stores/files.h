@@ -4,11 +4,15 @@
 #define SLUICE_STORES_FILES_H_
 
 #include <filesystem>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
 namespace sluice {
+
+// Whether `path` can be the path of a file, not of a directory.
+bool NamesAFile(const std::string& path);
 
 // Creates `directory` and those above it, as far as they are missing, so that
 // they survive a power cut. UNAVAILABLE where that fails.

@@ -79,6 +79,29 @@ struct StoredReceipt {
   Sha256Digest content_sha256{};
 };
 
+// A sequence that no stored submission has, and why: the store saw it, and kept
+// the first under its id.
+struct Gap {
+  std::int64_t sequence = 0;
+  bool conflict = false;  // otherwise a duplicate
+
+  bool operator==(const Gap&) const = default;
+};
+
+// A part of what is stored, in the order of the sequence.
+struct StorePage {
+  std::vector<Submission> submissions;
+  // Those between the sequence asked for and the last of the submissions; of
+  // the last page, all that come after.
+  std::vector<Gap> gaps;
+  // There is no submission after these.
+  bool last = false;
+};
+
+// Whether an error is of the store (away, full, busy, damaged), so that a later
+// try of the same may succeed. Any other is of what was to be stored.
+bool IsTransient(const absl::Status& status);
+
 // Whether two contents under one id mean the same although their bytes differ
 // (another client library may order fields differently). A store may call it
 // with a lock held: it must not call the store.
@@ -92,9 +115,12 @@ class Store {
 
   // Stores the batch in one transaction. OK: each submission is durable, or is
   // a duplicate or a conflict of one that is; `saved` (as long as the batch, in
-  // its order) says which. A conflict is audited. An error (UNAVAILABLE where a
-  // later try may succeed): nothing of the batch was stored, `saved` is of no
-  // use, and the store takes batches as before.
+  // its order) says which. A conflict is audited, and the sequences of
+  // duplicates and conflicts are kept as gaps. An error (see IsTransient):
+  // nothing of the batch was stored, as far as the store can tell, `saved` is
+  // of no use, and the store takes batches as before. A batch that was stored
+  // all the same is recognised when it comes again: the same submissions with
+  // the same sequences are kStored or kDuplicate, and no gaps.
   // Submissions of one batch may have the same id.
   virtual absl::Status SaveBatch(absl::Span<const Submission> batch,
                                  absl::Span<Saved> saved) = 0;
@@ -105,8 +131,15 @@ class Store {
   FindReceipts(std::string_view study_id,
                absl::Span<const std::string> submission_ids) = 0;
 
-  // The highest sequence in the store; 0 where there is none.
+  // The highest sequence that this server has used in the store, gaps included;
+  // 0 where there is none. Sequences continue after it.
   virtual absl::StatusOr<std::int64_t> LastSequence() = 0;
+
+  // What is stored after the sequence `after`, at most `max` submissions and,
+  // but for the first of them, `max_bytes` of content. It does not wait for a
+  // SaveBatch in progress. UNIMPLEMENTED where the store cannot be read.
+  virtual absl::StatusOr<StorePage> Read(std::int64_t after, std::size_t max,
+                                         std::size_t max_bytes);
 
   // Whether it could take a batch now, as /readyz asks. It does not wait for a
   // SaveBatch in progress.

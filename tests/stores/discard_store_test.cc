@@ -94,6 +94,10 @@ TEST(DiscardStore, KeepsNothing) {
   EXPECT_EQ(receipts->size(), 2u);
   EXPECT_THAT(*receipts, Each(Eq(std::nullopt)));
   EXPECT_EQ(*store.LastSequence(), 0);
+  const auto page = store.Read(0, 10, 1000);
+  ASSERT_TRUE(page.ok());
+  EXPECT_TRUE(page->last);
+  EXPECT_TRUE(page->submissions.empty());
   EXPECT_TRUE(store.Check().ok());
 }
 

@@ -1,0 +1,27 @@
+#include "stores/store.h"
+
+namespace sluice {
+
+bool IsTransient(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kOk:
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kNotFound:
+    case absl::StatusCode::kAlreadyExists:
+    case absl::StatusCode::kFailedPrecondition:
+    case absl::StatusCode::kOutOfRange:
+    case absl::StatusCode::kInternal:
+    case absl::StatusCode::kUnknown:
+      return false;
+    default:
+      return true;
+  }
+}
+
+absl::StatusOr<StorePage> Store::Read(std::int64_t /*after*/,
+                                      std::size_t /*max*/,
+                                      std::size_t /*max_bytes*/) {
+  return absl::UnimplementedError("this kind of store cannot be read");
+}
+
+}  // namespace sluice
