@@ -1,6 +1,8 @@
 #include "stores/sqlite.h"
 
 #include <cstddef>
+#include <cstring>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 
@@ -26,6 +28,37 @@ absl::StatusCode StatusCodeOf(int code) {
   }
 }
 
+// Null where there is none.
+sqlite3_file* FileOf(sqlite3* db, int which) {
+  sqlite3_file* file = nullptr;
+  sqlite3_file_control(db, "main", which, &file);
+  return file == nullptr || file->pMethods == nullptr ? nullptr : file;
+}
+
+// Where the last commit ends in the write-ahead log of an open database, by the
+// index of the log. https://www.sqlite.org/walformat.html, "The WAL-Index File
+// Format"; numbers are in the byte order of the machine.
+std::optional<sqlite3_int64> CommittedLogBytes(sqlite3_file* database) {
+  constexpr int kIndexRegionBytes = 32768;
+  constexpr std::size_t kPageSizeAt = 14;
+  constexpr std::size_t kFramesAt = 16;
+  constexpr sqlite3_int64 kLogHeaderBytes = 32;
+  constexpr sqlite3_int64 kFrameHeaderBytes = 24;
+  if (database == nullptr || database->pMethods->iVersion < 2) return {};
+  void volatile* index = nullptr;
+  const int code = database->pMethods->xShmMap(database, 0, kIndexRegionBytes,
+                                               /*bExtend=*/0, &index);
+  if (code != SQLITE_OK || index == nullptr) return std::nullopt;
+  // The write lock is held: nobody changes it.
+  const char* header = static_cast<const char*>(const_cast<void*>(index));
+  std::uint16_t page_size = 0;
+  std::uint32_t frames = 0;
+  std::memcpy(&page_size, header + kPageSizeAt, sizeof(page_size));
+  std::memcpy(&frames, header + kFramesAt, sizeof(frames));
+  const sqlite3_int64 page_bytes = page_size == 1 ? 65536 : page_size;
+  return kLogHeaderBytes + frames * (kFrameHeaderBytes + page_bytes);
+}
+
 }  // namespace
 
 absl::Status SqliteError(int code, const char* doing) {
@@ -37,6 +70,11 @@ absl::Status SqliteError(int code, const char* doing) {
 SqliteRun::~SqliteRun() {
   sqlite3_reset(statement_);
   sqlite3_clear_bindings(statement_);
+}
+
+SqliteRun& SqliteRun::Null() {
+  Bound(sqlite3_bind_null(statement_, ++parameter_));
+  return *this;
 }
 
 SqliteRun& SqliteRun::Integer(std::int64_t value) {
@@ -53,9 +91,7 @@ SqliteRun& SqliteRun::Text(std::string_view value) {
 }
 
 SqliteRun& SqliteRun::TextOrNull(std::string_view value) {
-  if (!value.empty()) return Text(value);
-  Bound(sqlite3_bind_null(statement_, ++parameter_));
-  return *this;
+  return value.empty() ? Null() : Text(value);
 }
 
 SqliteRun& SqliteRun::Blob(std::string_view value) {
@@ -77,6 +113,10 @@ absl::StatusOr<bool> SqliteRun::Step() {
   if (code == SQLITE_ROW) return true;
   if (code == SQLITE_DONE) return false;
   return SqliteError(code, "cannot run a statement");
+}
+
+bool SqliteRun::IsNullAt(int column) const {
+  return sqlite3_column_type(statement_, column) == SQLITE_NULL;
 }
 
 std::int64_t SqliteRun::IntegerAt(int column) const {
@@ -153,6 +193,26 @@ absl::StatusOr<std::string> SqliteConnection::QueryText(std::string_view sql) {
                [](const SqliteRun& row) { return std::string(row.TextAt(0)); });
 }
 
+void SqliteConnection::CutLog() {
+  const absl::StatusOr<std::string> mode = QueryText("PRAGMA journal_mode");
+  if (!mode.ok() || *mode != "wal") return;
+  // Without the write lock, the end of the log might move. Whoever has it
+  // writes over what is to be cut.
+  SqliteTransaction alone(*this);
+  if (!alone.Begin(SqliteTransaction::Mode::kWrite).ok()) return;
+  const std::optional<sqlite3_int64> committed =
+      CommittedLogBytes(FileOf(handle_.get(), SQLITE_FCNTL_FILE_POINTER));
+  sqlite3_file* log = FileOf(handle_.get(), SQLITE_FCNTL_JOURNAL_POINTER);
+  sqlite3_int64 size = 0;
+  if (!committed || log == nullptr ||
+      log->pMethods->xFileSize(log, &size) != SQLITE_OK || size <= *committed) {
+    return;
+  }
+  // Where this fails too, the next commit writes over it.
+  log->pMethods->xTruncate(log, *committed);
+  log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
+}
+
 SqliteTransaction::~SqliteTransaction() {
   // Some errors have ended it already.
   if (connection_.in_transaction()) {
@@ -171,6 +231,7 @@ absl::Status SqliteTransaction::Commit() {
   if (!committed.ok() && connection_.in_transaction()) {
     connection_.Execute("ROLLBACK").IgnoreError();
   }
+  if (!committed.ok()) connection_.CutLog();
   return committed;
 }
 

@@ -52,6 +52,7 @@ class SqliteRun {
 
   // Gives the next parameter its value. Text and blobs are not copied: they
   // must stay until the run has ended. Step reports what went wrong here.
+  SqliteRun& Null();
   SqliteRun& Integer(std::int64_t value);
   SqliteRun& Text(std::string_view value);
   SqliteRun& TextOrNull(std::string_view value);  // NULL where it is empty
@@ -61,6 +62,7 @@ class SqliteRun {
   absl::StatusOr<bool> Step();
 
   // Columns of the row, from 0. Views are valid until the next Step.
+  bool IsNullAt(int column) const;
   std::int64_t IntegerAt(int column) const;
   std::string_view TextAt(int column) const;
   std::string_view BlobAt(int column) const;
@@ -100,6 +102,11 @@ class SqliteConnection {
     return sqlite3_get_autocommit(handle_.get()) == 0;
   }
 
+  // Cuts off what follows the last commit in the write-ahead log. After a
+  // commit whose sync failed, all of that commit lies there: whoever opens the
+  // file after a crash would take it for good. Nothing to do without a log.
+  void CutLog();
+
  private:
   struct Closer {
     void operator()(sqlite3* db) const { sqlite3_close_v2(db); }
@@ -131,7 +138,9 @@ class SqliteTransaction {
 
   absl::Status Begin(Mode mode);
 
-  // After an error nothing is committed, and the transaction has ended.
+  // After an error nothing is committed, and the transaction has ended. A crash
+  // of the process does not bring it back; a power cut may, as long as no sync
+  // has succeeded since.
   absl::Status Commit();
 
  private:

@@ -1,7 +1,7 @@
 #include "stores/sqlite_schema.h"
 
 #include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
+#include "stores/sqlite_file.h"
 
 namespace sluice {
 namespace {
@@ -42,7 +42,8 @@ CREATE TABLE submissions (
 
 -- Refused: another content under an id that was known.
 CREATE TABLE conflicts (
-  conflict INTEGER PRIMARY KEY,
+  -- Order of arrival; of the refused, which is in gaps as well.
+  sequence INTEGER PRIMARY KEY,
   -- The submission that has the id.
   first_sequence INTEGER NOT NULL REFERENCES submissions (sequence),
   kind TEXT NOT NULL,
@@ -52,6 +53,13 @@ CREATE TABLE conflicts (
   sent_at TEXT,
   content_sha256 BLOB NOT NULL CHECK (length(content_sha256) = 32),
   content_bytes INTEGER NOT NULL
+) STRICT;
+
+-- Sequences that no submission has, for those who read on from the last one.
+CREATE TABLE gaps (
+  sequence INTEGER PRIMARY KEY,
+  -- duplicate or conflict, of a submission that came before
+  reason TEXT NOT NULL
 ) STRICT;
 
 -- One answer per row. Order by sequence, position to read them as filled in.
@@ -82,77 +90,15 @@ SELECT
 FROM submissions AS s, json_each(s.answers) AS a;
 )sql";
 
-// Before anything in the file is changed.
-absl::Status CheckOwner(std::int64_t application_id, std::int64_t version) {
-  if (application_id != kSqliteApplicationId) {
-    return absl::FailedPreconditionError(
-        "the database belongs to another application");
-  }
-  if (version > kSqliteSchemaVersion) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "the database has schema version ", version,
-        ", written by a newer version of this program, which knows versions up "
-        "to ",
-        kSqliteSchemaVersion));
-  }
-  return absl::OkStatus();
-}
-
-// Whether it has no content yet.
-absl::StatusOr<bool> IsNew(SqliteConnection& db) {
-  const auto objects = db.QueryInteger("SELECT count(*) FROM sqlite_schema");
-  if (!objects.ok()) return objects.status();
-  const auto application_id = db.QueryInteger("PRAGMA application_id");
-  if (!application_id.ok()) return application_id.status();
-  const auto version = db.QueryInteger("PRAGMA user_version");
-  if (!version.ok()) return version.status();
-  if (*objects == 0 && *application_id == 0 && *version == 0) return true;
-  if (absl::Status s = CheckOwner(*application_id, *version); !s.ok()) return s;
-  return false;
-}
-
-// A commit is on disk when it returns.
-absl::Status MakeDurable(SqliteConnection& db) {
-  // A page holds several submissions. The log would keep for ever the size that
-  // a long reader makes it grow to.
-  const absl::Status status = db.Execute(
-      "PRAGMA page_size = 8192;"
-      "PRAGMA synchronous = FULL;"
-      "PRAGMA foreign_keys = ON;"
-      "PRAGMA journal_size_limit = 67108864");
-  if (!status.ok()) return status;
-  const auto mode = db.QueryText("PRAGMA journal_mode = WAL");
-  if (!mode.ok()) return mode.status();
-  if (*mode == "wal") return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      "the file system does not support SQLite's write-ahead log");
-}
-
-absl::Status CreateSchema(SqliteConnection& db) {
-  SqliteTransaction transaction(db);
-  absl::Status status = transaction.Begin(SqliteTransaction::Mode::kWrite);
-  if (status.ok()) status = db.Execute(kSchema);
-  if (status.ok()) {
-    status = db.Execute(
-        absl::StrCat("PRAGMA application_id = ", kSqliteApplicationId,
-                     "; PRAGMA user_version = ", kSqliteSchemaVersion)
-            .c_str());
-  }
-  return status.ok() ? transaction.Commit() : status;
-}
-
 }  // namespace
 
 absl::StatusOr<SqliteConnection> OpenSqliteForWriting(
     const std::string& path, absl::Duration busy_timeout) {
   absl::StatusOr<SqliteConnection> db =
-      SqliteConnection::Open(path, busy_timeout);
+      OpenSqliteFile(path, busy_timeout,
+                     {kSqliteApplicationId, kSqliteSchemaVersion, kSchema});
   if (!db.ok()) return db.status();
-  const absl::StatusOr<bool> is_new = IsNew(*db);
-  if (!is_new.ok()) return is_new.status();
-
-  absl::Status status = MakeDurable(*db);
-  if (status.ok() && *is_new) status = CreateSchema(*db);
+  const absl::Status status = db->Execute("PRAGMA foreign_keys = ON");
   if (!status.ok()) return status;
   return db;
 }

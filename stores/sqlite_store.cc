@@ -1,13 +1,15 @@
 #include "stores/sqlite_store.h"
 
-#include <algorithm>
 #include <cstddef>
-#include <filesystem>
+#include <limits>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "stores/files.h"
+#include "stores/sqlite_file.h"
 #include "stores/sqlite_schema.h"
+#include "stores/sqlite_values.h"
 
 namespace sluice {
 namespace {
@@ -25,24 +27,25 @@ constexpr std::string_view kFindReceipt =
 constexpr std::string_view kReadContent =
     "SELECT content FROM submissions WHERE sequence = ?";
 constexpr std::string_view kAudit =
-    "INSERT INTO conflicts (first_sequence, kind, study_id, submission_id,"
-    " received_at, sent_at, content_sha256, content_bytes)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+    "INSERT INTO conflicts (sequence, first_sequence, kind, study_id,"
+    " submission_id, received_at, sent_at, content_sha256, content_bytes)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
+constexpr std::string_view kInsertGap =
+    "INSERT INTO gaps (sequence, reason) VALUES (?, ?) ON CONFLICT DO NOTHING";
+constexpr std::string_view kRead =
+    "SELECT sequence, received_at, content_sha256, kind, study_id,"
+    " submission_id, site_id, subject, questionnaire, status, authored,"
+    " authored_at, sent_at, supersedes_submission_id, reason_for_change,"
+    " answers, length(content), content FROM submissions WHERE sequence > ?"
+    " ORDER BY sequence";
+constexpr std::string_view kReadGaps =
+    "SELECT sequence, reason FROM gaps WHERE sequence > ? AND sequence < ?"
+    " ORDER BY sequence";
+constexpr std::string_view kConflict = "conflict";
+constexpr std::string_view kDuplicate = "duplicate";
 
-// /readyz is not to wait long.
-constexpr absl::Duration kProbeBusyTimeout = absl::Milliseconds(100);
-
-std::string_view KindName(SubmissionKind kind) {
-  switch (kind) {
-    case SubmissionKind::kQuestionnaireResponse:
-      return "questionnaire_response";
-    case SubmissionKind::kPatientRecord:
-      return "patient_record";
-    case SubmissionKind::kAppEvent:
-      return "app_event";
-  }
-  return "";
-}
+// What one commit takes at most, where one batch is not more already.
+constexpr std::size_t kGroupSubmissions = 1024;
 
 absl::Time ToMicroseconds(absl::Time time) {
   return absl::FromUnixMicros(absl::ToUnixMicros(time));
@@ -62,53 +65,80 @@ std::string TimeText(const std::optional<absl::Time>& time) {
   return TimeText(*time);
 }
 
-std::string_view AsText(const Sha256Digest& digest) {
-  return {reinterpret_cast<const char*>(digest.data()), digest.size()};
+absl::Status Malformed(std::int64_t sequence, const char* what) {
+  return absl::DataLossError(
+      absl::StrCat("submission ", sequence, " has a malformed ", what));
 }
 
-// The first three columns of kFindReceipt.
+// The first three columns of kFindReceipt and kRead.
 absl::StatusOr<StoredReceipt> ReadReceipt(const SqliteRun& row) {
   StoredReceipt receipt;
   receipt.sequence = row.IntegerAt(0);
   const std::string received_at(row.TextAt(1));
-  const std::string_view sha256 = row.BlobAt(2);
+  const std::optional<Sha256Digest> sha256 = ParseDigest(row.BlobAt(2));
   if (!absl::ParseTime(absl::RFC3339_full, received_at, &receipt.received_at,
                        nullptr) ||
-      sha256.size() != receipt.content_sha256.size()) {
-    return absl::DataLossError(absl::StrCat("submission ", receipt.sequence,
-                                            " has a malformed time or hash"));
+      !sha256) {
+    return Malformed(receipt.sequence, "time or hash");
   }
-  std::ranges::copy(sha256, receipt.content_sha256.begin());
+  receipt.content_sha256 = *sha256;
   return receipt;
 }
 
-absl::Status Annotate(const absl::Status& status, const std::string& path) {
-  return absl::Status(status.code(),
-                      absl::StrCat(path, ": ", status.message()));
+// Whether it is an instant, or NULL.
+bool ReadTime(const SqliteRun& row, int column,
+              std::optional<absl::Time>& time) {
+  if (row.IsNullAt(column)) return true;
+  return absl::ParseTime(absl::RFC3339_full, std::string(row.TextAt(column)),
+                         &time.emplace(), nullptr);
+}
+
+// A row of kRead.
+absl::StatusOr<Submission> ReadSubmission(const SqliteRun& row) {
+  const absl::StatusOr<StoredReceipt> receipt = ReadReceipt(row);
+  if (!receipt.ok()) return receipt.status();
+  const std::optional<SubmissionKind> kind = ParseKind(row.TextAt(3));
+  if (!kind) return Malformed(receipt->sequence, "kind");
+  Submission submission;
+  submission.kind = *kind;
+  submission.sequence = receipt->sequence;
+  submission.received_at = receipt->received_at;
+  submission.content_sha256 = receipt->content_sha256;
+  submission.study_id = row.TextAt(4);
+  submission.submission_id = row.TextAt(5);
+  submission.site_id = row.TextAt(6);
+  submission.subject = row.TextAt(7);
+  submission.questionnaire = row.TextAt(8);
+  submission.status = row.TextAt(9);
+  submission.authored = row.TextAt(10);
+  submission.supersedes_submission_id = row.TextAt(13);
+  submission.reason_for_change = row.TextAt(14);
+  submission.answers_json = row.TextAt(15);
+  submission.content = row.BlobAt(17);
+  if (!ReadTime(row, 11, submission.authored_at) ||
+      !ReadTime(row, 12, submission.sent_at)) {
+    return Malformed(receipt->sequence, "time");
+  }
+  return submission;
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(
     const SqliteStoreOptions& options, SameContent same_content) {
-  // SQLite would take a relative path such as `file:x?mode=memory` for a URI.
+  absl::StatusOr<ClaimedFile> file = ClaimSqliteFile(options.path);
+  if (!file.ok()) return file.status();
   SqliteStoreOptions resolved = options;
-  std::error_code error;
-  const auto path = std::filesystem::absolute(options.path, error);
-  if (error) return absl::UnavailableError("cannot tell the working directory");
-  resolved.path = path.string();
-
-  const absl::Status directory = CreateDirectories(path.parent_path());
-  if (!directory.ok()) return directory;
-  absl::StatusOr<FileLock> lock = FileLock::Acquire(resolved.path + ".lock");
-  if (!lock.ok()) return Annotate(lock.status(), options.path);
+  resolved.path = file->path;
   absl::StatusOr<Writer> writer = OpenWriter(resolved);
-  if (!writer.ok()) return Annotate(writer.status(), options.path);
+  if (!writer.ok()) return NamingFile(writer.status(), options.path);
   absl::StatusOr<Reader> reader = OpenReader(resolved);
-  if (!reader.ok()) return Annotate(reader.status(), options.path);
-  return std::unique_ptr<SqliteStore>(
-      new SqliteStore(*std::move(lock), resolved, std::move(same_content),
-                      *std::move(writer), *std::move(reader)));
+  if (!reader.ok()) return NamingFile(reader.status(), options.path);
+  absl::StatusOr<PageReader> page_reader = OpenPageReader(resolved);
+  if (!page_reader.ok()) return NamingFile(page_reader.status(), options.path);
+  return std::unique_ptr<SqliteStore>(new SqliteStore(
+      std::move(file->lock), resolved, std::move(same_content),
+      *std::move(writer), *std::move(reader), *std::move(page_reader)));
 }
 
 absl::StatusOr<SqliteStore::Writer> SqliteStore::OpenWriter(
@@ -123,8 +153,11 @@ absl::StatusOr<SqliteStore::Writer> SqliteStore::OpenWriter(
   if (!read_content.ok()) return read_content.status();
   auto audit = db->Prepare(kAudit);
   if (!audit.ok()) return audit.status();
-  return Writer{*std::move(db), *std::move(insert), *std::move(find_first),
-                *std::move(read_content), *std::move(audit)};
+  auto insert_gap = db->Prepare(kInsertGap);
+  if (!insert_gap.ok()) return insert_gap.status();
+  return Writer{*std::move(db),         *std::move(insert),
+                *std::move(find_first), *std::move(read_content),
+                *std::move(audit),      *std::move(insert_gap)};
 }
 
 absl::StatusOr<SqliteStore::Reader> SqliteStore::OpenReader(
@@ -136,34 +169,119 @@ absl::StatusOr<SqliteStore::Reader> SqliteStore::OpenReader(
   return Reader{*std::move(db), *std::move(find_receipt)};
 }
 
+absl::StatusOr<SqliteStore::PageReader> SqliteStore::OpenPageReader(
+    const SqliteStoreOptions& options) {
+  auto db = OpenSqliteForReading(options.path, options.busy_timeout);
+  if (!db.ok()) return db.status();
+  auto read = db->Prepare(kRead);
+  if (!read.ok()) return read.status();
+  auto read_gaps = db->Prepare(kReadGaps);
+  if (!read_gaps.ok()) return read_gaps.status();
+  return PageReader{*std::move(db), *std::move(read), *std::move(read_gaps)};
+}
+
 SqliteStore::SqliteStore(FileLock lock, const SqliteStoreOptions& options,
-                         SameContent same_content, Writer writer, Reader reader)
+                         SameContent same_content, Writer writer, Reader reader,
+                         PageReader page_reader)
     : lock_(std::move(lock)),
       busy_timeout_(options.busy_timeout),
       same_content_(std::move(same_content)),
       writer_(std::move(writer)),
-      reader_(std::move(reader)) {}
+      reader_(std::move(reader)),
+      page_reader_(std::move(page_reader)) {}
 
 absl::Status SqliteStore::SaveBatch(absl::Span<const Submission> batch,
                                     absl::Span<Saved> saved) {
   if (batch.empty()) return absl::OkStatus();
-  absl::MutexLock lock(&write_mutex_);
-  const absl::Status status = SaveInOneTransaction(batch, saved);
-  set_last_save(status);
-  return status;
+  PendingBatch mine{.batch = batch, .saved = saved};
+  WaitForTurn(mine);
+  if (!mine.done) {
+    absl::MutexLock lock(&write_mutex_);
+    const Group group = FirstInQueue();
+    SaveGroup(group);
+    Finish(group);
+  }
+  if (mine.thrown != nullptr) std::rethrow_exception(mine.thrown);
+  return mine.status;
 }
 
-absl::Status SqliteStore::SaveInOneTransaction(
-    absl::Span<const Submission> batch, absl::Span<Saved> saved) {
+void SqliteStore::WaitForTurn(PendingBatch& mine) {
+  absl::MutexLock lock(&queue_mutex_);
+  queue_.push_back(&mine);
+  const auto is_my_turn = [&] {
+    queue_mutex_.AssertReaderHeld();
+    return mine.done || queue_.front() == &mine;
+  };
+  queue_mutex_.Await(absl::Condition(&is_my_turn));
+}
+
+SqliteStore::Group SqliteStore::FirstInQueue() const {
+  absl::MutexLock lock(&queue_mutex_);
+  Group group;
+  std::size_t submissions = 0;
+  for (PendingBatch* pending : queue_) {
+    submissions += pending->batch.size();
+    if (submissions > kGroupSubmissions && !group.empty()) break;
+    group.push_back(pending);
+  }
+  return group;
+}
+
+void SqliteStore::Finish(const Group& group) {
+  absl::MutexLock lock(&queue_mutex_);
+  for (PendingBatch* pending : group) pending->done = true;
+  queue_.erase(queue_.begin(),
+               queue_.begin() + static_cast<std::ptrdiff_t>(group.size()));
+}
+
+std::size_t SqliteStore::batches_in_progress() const {
+  absl::MutexLock lock(&queue_mutex_);
+  return queue_.size();
+}
+
+// A batch that is to blame is left out, and the others are saved anew: rarer
+// and cheaper than a savepoint for each.
+void SqliteStore::SaveGroup(Group group) {
+  while (!group.empty()) {
+    PendingBatch* failed = nullptr;
+    const absl::Status status = SaveInOneTransaction(group, failed);
+    if (failed == nullptr || IsTransient(status)) {
+      for (PendingBatch* pending : group) pending->status = status;
+      set_last_save(status);
+      return;
+    }
+    failed->status = status;
+    std::erase(group, failed);
+  }
+}
+
+absl::Status SqliteStore::SaveInOneTransaction(const Group& group,
+                                               PendingBatch*& failed) {
   SqliteTransaction transaction(writer_.db);
   const absl::Status begun = transaction.Begin(SqliteTransaction::Mode::kWrite);
   if (!begun.ok()) return begun;
-  for (std::size_t i = 0; i < batch.size(); ++i) {
-    absl::StatusOr<Saved> one = Save(batch[i]);
-    if (!one.ok()) return one.status();
-    saved[i] = *one;
+  for (PendingBatch* pending : group) {
+    const absl::Status status = SaveEach(*pending);
+    if (status.ok()) continue;
+    failed = pending;
+    return status;
   }
   return transaction.Commit();
+}
+
+absl::Status SqliteStore::SaveEach(PendingBatch& pending) {
+  // The thread that commits must not be ended by what another's batch throws.
+  try {
+    for (std::size_t i = 0; i < pending.batch.size(); ++i) {
+      absl::StatusOr<Saved> one = Save(pending.batch[i]);
+      if (!one.ok()) return one.status();
+      pending.saved[i] = *one;
+    }
+  } catch (...) {
+    pending.thrown = std::current_exception();
+    return absl::InternalError("comparing contents threw");
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Saved> SqliteStore::Save(const Submission& submission) {
@@ -195,7 +313,7 @@ absl::StatusOr<bool> SqliteStore::Insert(const Submission& submission) {
       .Text(received_at)
       .TextOrNull(submission.supersedes_submission_id)
       .TextOrNull(submission.reason_for_change)
-      .Blob(AsText(submission.content_sha256))
+      .Blob(DigestBlob(submission.content_sha256))
       .Text(submission.answers_json)
       .Blob(submission.content);
   const absl::StatusOr<bool> ran = insert.Step();
@@ -221,10 +339,8 @@ absl::StatusOr<Saved> SqliteStore::CompareWithFirst(
     same = MeansTheSame(submission, first->sequence);
     if (!same.ok()) return same.status();
   }
-  if (!*same) {
-    const absl::Status audited = Audit(submission, first->sequence);
-    if (!audited.ok()) return audited;
-  }
+  const absl::Status kept = KeepGap(submission, first->sequence, !*same);
+  if (!kept.ok()) return kept;
   return Saved{
       .result = *same ? Saved::Result::kDuplicate : Saved::Result::kConflict,
       .sequence = first->sequence,
@@ -241,18 +357,34 @@ absl::StatusOr<bool> SqliteStore::MeansTheSame(const Submission& submission,
   return same_content_(submission.kind, read.BlobAt(0), submission.content);
 }
 
+absl::Status SqliteStore::KeepGap(const Submission& submission,
+                                  std::int64_t first_sequence, bool conflict) {
+  if (conflict) {
+    const absl::Status audited = Audit(submission, first_sequence);
+    if (!audited.ok()) return audited;
+  }
+  // Itself, come again.
+  if (submission.sequence == first_sequence) return absl::OkStatus();
+  return SqliteRun(writer_.insert_gap)
+      .Integer(submission.sequence)
+      .Text(conflict ? kConflict : kDuplicate)
+      .Step()
+      .status();
+}
+
 absl::Status SqliteStore::Audit(const Submission& refused,
                                 std::int64_t first_sequence) {
   const std::string received_at = TimeText(refused.received_at);
   const std::string sent_at = TimeText(refused.sent_at);
   SqliteRun audit(writer_.audit);
-  audit.Integer(first_sequence)
+  audit.Integer(refused.sequence)
+      .Integer(first_sequence)
       .Text(KindName(refused.kind))
       .Text(refused.study_id)
       .Text(refused.submission_id)
       .Text(received_at)
       .TextOrNull(sent_at)
-      .Blob(AsText(refused.content_sha256))
+      .Blob(DigestBlob(refused.content_sha256))
       .Integer(static_cast<std::int64_t>(refused.content.size()));
   return audit.Step().status();
 }
@@ -285,32 +417,68 @@ SqliteStore::FindReceipts(std::string_view study_id,
 absl::StatusOr<std::int64_t> SqliteStore::LastSequence() {
   absl::MutexLock lock(&read_mutex_);
   return reader_.db.QueryInteger(
-      "SELECT ifnull(max(sequence), 0) FROM submissions");
+      "SELECT max(ifnull((SELECT max(sequence) FROM submissions), 0),"
+      " ifnull((SELECT max(sequence) FROM gaps), 0))");
+}
+
+absl::StatusOr<StorePage> SqliteStore::Read(std::int64_t after, std::size_t max,
+                                            std::size_t max_bytes) {
+  StorePage page;
+  absl::MutexLock lock(&page_mutex_);
+  SqliteTransaction transaction(page_reader_.db);
+  absl::Status status = transaction.Begin(SqliteTransaction::Mode::kRead);
+  if (status.ok()) status = ReadSubmissions(after, max, max_bytes, page);
+  if (status.ok()) status = ReadGaps(after, page);
+  if (!status.ok()) return status;
+  return page;
+}
+
+absl::Status SqliteStore::ReadSubmissions(std::int64_t after, std::size_t max,
+                                          std::size_t max_bytes,
+                                          StorePage& page) {
+  SqliteRun read(page_reader_.read);
+  read.Integer(after);
+  std::size_t bytes = 0;
+  while (true) {
+    const absl::StatusOr<bool> row = read.Step();
+    if (!row.ok()) return row.status();
+    page.last = !*row;
+    if (page.last || page.submissions.size() == max) return absl::OkStatus();
+    bytes += static_cast<std::size_t>(read.IntegerAt(16));
+    if (bytes > max_bytes && !page.submissions.empty()) return absl::OkStatus();
+    absl::StatusOr<Submission> submission = ReadSubmission(read);
+    if (!submission.ok()) return submission.status();
+    page.submissions.push_back(*std::move(submission));
+  }
+}
+
+absl::Status SqliteStore::ReadGaps(std::int64_t after, StorePage& page) {
+  std::int64_t end = after;
+  if (page.last) {
+    end = std::numeric_limits<std::int64_t>::max();
+  } else if (!page.submissions.empty()) {
+    end = page.submissions.back().sequence;
+  }
+  SqliteRun read(page_reader_.read_gaps);
+  read.Integer(after).Integer(end);
+  while (true) {
+    const absl::StatusOr<bool> row = read.Step();
+    if (!row.ok() || !*row) return row.status();
+    page.gaps.push_back({.sequence = read.IntegerAt(0),
+                         .conflict = read.TextAt(1) == kConflict});
+  }
 }
 
 absl::Status SqliteStore::Check() {
   // A batch in progress is not waited for: the one before it tells.
   if (!write_mutex_.TryLock()) return last_save();
-  writer_.db.SetBusyTimeout(kProbeBusyTimeout);
-  const absl::Status status = ProbeWriting();
-  writer_.db.SetBusyTimeout(busy_timeout_);
+  // After a failed batch it takes pages on disk to know.
+  const bool writing = !last_save().ok();
+  const absl::Status status =
+      ProbeSqliteFile(writer_.db, writing, busy_timeout_);
+  if (writing) set_last_save(status);
   write_mutex_.Unlock();
   return status;
-}
-
-absl::Status SqliteStore::ProbeWriting() {
-  SqliteTransaction transaction(writer_.db);
-  const absl::Status begun = transaction.Begin(SqliteTransaction::Mode::kWrite);
-  if (!begun.ok() || last_save().ok()) return begun;
-
-  // The last batch failed, so it takes pages on disk to know. Those that it
-  // leaves free are used by the next batch.
-  absl::Status written = writer_.db.Execute(
-      "CREATE TABLE write_probe AS SELECT zeroblob(65536);"
-      "DROP TABLE write_probe");
-  if (written.ok()) written = transaction.Commit();
-  set_last_save(written);
-  return written;
 }
 
 absl::Status SqliteStore::last_save() const {
@@ -321,6 +489,40 @@ absl::Status SqliteStore::last_save() const {
 void SqliteStore::set_last_save(const absl::Status& status) {
   absl::MutexLock lock(&state_mutex_);
   last_save_ = status;
+}
+
+// --- Configuration ---
+
+namespace {
+
+SqliteStoreOptions ReadSqlite(StoreOptionReader& reader) {
+  SqliteStoreOptions options;
+  const std::string* path = reader.Find("path");
+  if (path == nullptr || path->empty()) {
+    reader.Error("path", "required: the file of the database");
+  } else if (*path == ":memory:") {
+    reader.Error("path", "must be a file: memory would lose what it took");
+  } else if (!NamesAFile(*path)) {
+    reader.Error("path", "must be the path of a file");
+  } else {
+    options.path = *path;
+  }
+  return options;
+}
+
+absl::StatusOr<std::unique_ptr<Store>> OpenSqlite(const StoreOptions& options,
+                                                  SameContent same_content) {
+  StoreOptionReader reader(options);
+  return SqliteStore::Open(ReadSqlite(reader), std::move(same_content));
+}
+
+}  // namespace
+
+StoreKind SqliteStoreKind() {
+  return {.name = "sqlite",
+          .loses = false,
+          .check = CheckStoreOptions<ReadSqlite>,
+          .open = OpenSqlite};
 }
 
 }  // namespace sluice

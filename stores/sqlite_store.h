@@ -4,7 +4,10 @@
 #ifndef SLUICE_STORES_SQLITE_STORE_H_
 #define SLUICE_STORES_SQLITE_STORE_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <deque>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,6 +20,7 @@
 #include "stores/files.h"
 #include "stores/sqlite.h"
 #include "stores/store.h"
+#include "stores/store_kind.h"
 
 namespace sluice {
 
@@ -38,35 +42,74 @@ class SqliteStore final : public Store {
   static absl::StatusOr<std::unique_ptr<SqliteStore>> Open(
       const SqliteStoreOptions& options, SameContent same_content);
 
+  // Batches that come while another is being committed share the next commit:
+  // one transaction, one sync. A batch that cannot be stored for a reason of
+  // its own fails alone.
   absl::Status SaveBatch(absl::Span<const Submission> batch,
                          absl::Span<Saved> saved) override;
   absl::StatusOr<std::vector<std::optional<StoredReceipt>>> FindReceipts(
       std::string_view study_id,
       absl::Span<const std::string> submission_ids) override;
   absl::StatusOr<std::int64_t> LastSequence() override;
+  // It does not hold up FindReceipts either.
+  absl::StatusOr<StorePage> Read(std::int64_t after, std::size_t max,
+                                 std::size_t max_bytes) override;
   absl::Status Check() override;
 
+  // Batches that are in SaveBatch now, waiting or being committed.
+  std::size_t batches_in_progress() const;
+
  private:
+  // A batch in the queue, on the stack of the thread that saves it.
+  struct PendingBatch {
+    absl::Span<const Submission> batch;
+    absl::Span<Saved> saved;
+    bool done = false;  // guarded by queue_mutex_
+    // Results, for the batch's own thread once it is done.
+    absl::Status status = absl::OkStatus();
+    std::exception_ptr thrown = nullptr;
+  };
+  using Group = std::vector<PendingBatch*>;
+
   struct Writer {
     SqliteConnection db;
     SqliteStatement insert;
     SqliteStatement find_first;
     SqliteStatement read_content;
     SqliteStatement audit;
+    SqliteStatement insert_gap;
   };
   struct Reader {
     SqliteConnection db;
     SqliteStatement find_receipt;
   };
+  struct PageReader {
+    SqliteConnection db;
+    SqliteStatement read;
+    SqliteStatement read_gaps;
+  };
 
   static absl::StatusOr<Writer> OpenWriter(const SqliteStoreOptions& options);
   static absl::StatusOr<Reader> OpenReader(const SqliteStoreOptions& options);
+  static absl::StatusOr<PageReader> OpenPageReader(
+      const SqliteStoreOptions& options);
 
   SqliteStore(FileLock lock, const SqliteStoreOptions& options,
-              SameContent same_content, Writer writer, Reader reader);
+              SameContent same_content, Writer writer, Reader reader,
+              PageReader page_reader);
 
-  absl::Status SaveInOneTransaction(absl::Span<const Submission> batch,
-                                    absl::Span<Saved> saved)
+  // The batch is done, or is first in the queue and to commit for others.
+  void WaitForTurn(PendingBatch& mine) ABSL_LOCKS_EXCLUDED(queue_mutex_);
+  // Batches from the front of the queue, as many as share a commit.
+  Group FirstInQueue() const ABSL_LOCKS_EXCLUDED(queue_mutex_);
+  void Finish(const Group& group) ABSL_LOCKS_EXCLUDED(queue_mutex_);
+
+  // Gives each batch its status.
+  void SaveGroup(Group group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
+  // Where one batch is to blame for an error, `failed` is it.
+  absl::Status SaveInOneTransaction(const Group& group, PendingBatch*& failed)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
+  absl::Status SaveEach(PendingBatch& pending)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   absl::StatusOr<Saved> Save(const Submission& submission)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
@@ -78,9 +121,18 @@ class SqliteStore final : public Store {
   absl::StatusOr<bool> MeansTheSame(const Submission& submission,
                                     std::int64_t first_sequence)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
+  absl::Status KeepGap(const Submission& submission,
+                       std::int64_t first_sequence, bool conflict)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   absl::Status Audit(const Submission& refused, std::int64_t first_sequence)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
-  absl::Status ProbeWriting() ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
+
+  absl::Status ReadSubmissions(std::int64_t after, std::size_t max,
+                               std::size_t max_bytes, StorePage& page)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(page_mutex_);
+  // Those that belong to the submissions of the page.
+  absl::Status ReadGaps(std::int64_t after, StorePage& page)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(page_mutex_);
 
   absl::Status last_save() const;
   void set_last_save(const absl::Status& status);
@@ -90,16 +142,27 @@ class SqliteStore final : public Store {
   const absl::Duration busy_timeout_;
   const SameContent same_content_;
 
+  // Held for a moment only.
+  mutable absl::Mutex queue_mutex_;
+  // The first one's thread commits; the others wait for it.
+  std::deque<PendingBatch*> queue_ ABSL_GUARDED_BY(queue_mutex_);
+
   absl::Mutex write_mutex_;
   Writer writer_ ABSL_GUARDED_BY(write_mutex_);
 
   absl::Mutex read_mutex_;
   Reader reader_ ABSL_GUARDED_BY(read_mutex_);
 
+  absl::Mutex page_mutex_;
+  PageReader page_reader_ ABSL_GUARDED_BY(page_mutex_);
+
   // Held for a moment only.
   mutable absl::Mutex state_mutex_;
   absl::Status last_save_ ABSL_GUARDED_BY(state_mutex_);
 };
+
+// `kind: sqlite` of the configuration.
+StoreKind SqliteStoreKind();
 
 }  // namespace sluice
 

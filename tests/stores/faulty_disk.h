@@ -1,5 +1,6 @@
 // A disk whose faults a test chooses: SQLite's own file layer, but for writes
 // and syncs, which can be made to fail or to take as long as the test wants.
+// Syncs cost nothing: no test cuts the power.
 // https://www.sqlite.org/vfs.html
 
 #ifndef SLUICE_TESTS_STORES_FAULTY_DISK_H_
@@ -7,9 +8,18 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
+#include <cstddef>
+#include <filesystem>
+#include <fstream>
 #include <list>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 
@@ -57,6 +67,28 @@ class FaultyDisk {
             +[](int* held) { return *held > 0; }, &held_syncs_),
         kLimit);
   }
+  // Keeps account of what is synced; to be called before files are opened.
+  void TrackSyncs() {
+    absl::MutexLock lock(&mutex_);
+    tracks_ = true;
+  }
+  // Writes to `copy` what a power cut now would leave of the database at `path`
+  // and its log: what was synced, and of what was written since that for which
+  // `survives` says so. What a failed sync was for is lost, as it is where a
+  // kernel takes pages for written all the same.
+  void WritePowerCut(const std::string& path, const std::string& copy,
+                     absl::FunctionRef<bool()> survives) const {
+    absl::MutexLock lock(&mutex_);
+    const std::string opened = std::filesystem::canonical(path).string();
+    for (const char* suffix : {"", "-wal"}) {
+      const Image& image = images_.at(opened + suffix);
+      std::string bytes = image.synced;
+      for (const Change& change : image.unsynced) {
+        if (survives()) Apply(change, bytes);
+      }
+      std::ofstream(copy + suffix, std::ios::binary) << bytes;
+    }
+  }
   // Syncs of write-ahead logs so far.
   int log_syncs() const {
     absl::MutexLock lock(&mutex_);
@@ -67,12 +99,32 @@ class FaultyDisk {
   // So that a test that would hang fails instead.
   static constexpr absl::Duration kLimit = absl::Seconds(20);
 
+  // A write, or a truncation to `offset`.
+  struct Change {
+    std::size_t offset;
+    std::optional<std::string> data;
+  };
+  struct Image {
+    std::string synced;
+    std::vector<Change> unsynced;
+  };
+
   // What a file does, with a way back to what it did before.
   struct Methods : sqlite3_io_methods {
     const sqlite3_io_methods* original;
     FaultyDisk* disk;
     bool is_log;
+    Image* image;
   };
+
+  static void Apply(const Change& change, std::string& bytes) {
+    if (!change.data) {
+      bytes.resize(change.offset);
+      return;
+    }
+    bytes.resize(std::max(bytes.size(), change.offset + change.data->size()));
+    bytes.replace(change.offset, change.data->size(), *change.data);
+  }
 
   static const Methods& Of(const sqlite3_file* file) {
     return *static_cast<const Methods*>(file->pMethods);
@@ -90,8 +142,10 @@ class FaultyDisk {
     methods.disk = disk;
     methods.is_log = (flags & SQLITE_OPEN_WAL) != 0;
     methods.xWrite = Write;
+    methods.xTruncate = Truncate;
     methods.xSync = Sync;
     absl::MutexLock lock(&disk->mutex_);
+    methods.image = &disk->images_[name == nullptr ? "" : name];
     file->pMethods = &disk->methods_.emplace_back(methods);
     return SQLITE_OK;
   }
@@ -102,25 +156,49 @@ class FaultyDisk {
     {
       absl::MutexLock lock(&methods.disk->mutex_);
       if (methods.disk->full_) return SQLITE_FULL;
+      if (methods.disk->tracks_) {
+        methods.image->unsynced.push_back(
+            {static_cast<std::size_t>(offset),
+             std::string(static_cast<const char*>(data),
+                         static_cast<std::size_t>(size))});
+      }
     }
     return methods.original->xWrite(file, data, size, offset);
   }
 
-  static int Sync(sqlite3_file* file, int flags) {
+  static int Truncate(sqlite3_file* file, sqlite3_int64 size) {
+    const Methods& methods = Of(file);
+    {
+      absl::MutexLock lock(&methods.disk->mutex_);
+      if (methods.disk->tracks_) {
+        methods.image->unsynced.push_back(
+            {static_cast<std::size_t>(size), std::nullopt});
+      }
+    }
+    return methods.original->xTruncate(file, size);
+  }
+
+  static int Sync(sqlite3_file* file, int /*flags*/) {
     const Methods& methods = Of(file);
     FaultyDisk& disk = *methods.disk;
     {
       absl::MutexLock lock(&disk.mutex_);
-      if (disk.syncs_fail_) return SQLITE_IOERR_FSYNC;
+      Image& image = *methods.image;
+      if (disk.syncs_fail_) {
+        image.unsynced.clear();
+        return SQLITE_IOERR_FSYNC;
+      }
       ++disk.held_syncs_;
       disk.mutex_.AwaitWithTimeout(
           absl::Condition(
               +[](bool* hold) { return !*hold; }, &disk.hold_syncs_),
           kLimit);
       --disk.held_syncs_;
+      for (const Change& change : image.unsynced) Apply(change, image.synced);
+      image.unsynced.clear();
       if (methods.is_log) ++disk.log_syncs_;
     }
-    return methods.original->xSync(file, flags);
+    return SQLITE_OK;
   }
 
   sqlite3_vfs* const original_;
@@ -128,6 +206,8 @@ class FaultyDisk {
 
   mutable absl::Mutex mutex_;
   std::list<Methods> methods_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, Image> images_ ABSL_GUARDED_BY(mutex_);
+  bool tracks_ ABSL_GUARDED_BY(mutex_) = false;
   bool full_ ABSL_GUARDED_BY(mutex_) = false;
   bool syncs_fail_ ABSL_GUARDED_BY(mutex_) = false;
   bool hold_syncs_ ABSL_GUARDED_BY(mutex_) = false;

@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstddef>
+#include <deque>
 #include <fstream>
 #include <memory>
 #include <optional>
@@ -14,8 +16,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/fakes/patience.h"
 #include "tests/stores/faulty_disk.h"
 #include "tests/stores/store_fixture.h"
 
@@ -278,13 +282,13 @@ TEST_F(SqliteStoreTest, EveryConflictIsAudited) {
   second.sent_at = absl::FromUnixMillis(1709320531250);
   SaveOne(second);
   SaveOne(MakeSubmission(3, "a", "third one"));
-  EXPECT_EQ(Sql("SELECT first_sequence, kind, study_id, submission_id,"
-                " received_at, sent_at, content_bytes FROM conflicts"
-                " ORDER BY conflict"),
-            (Shell::Rows{{"1", "questionnaire_response", "study", "a",
+  EXPECT_EQ(Sql("SELECT sequence, first_sequence, kind, study_id,"
+                " submission_id, received_at, sent_at, content_bytes"
+                " FROM conflicts ORDER BY sequence"),
+            (Shell::Rows{{"2", "1", "questionnaire_response", "study", "a",
                           "2023-11-14T22:13:20.002000Z",
                           "2024-03-01T19:15:31.250000Z", "6"},
-                         {"1", "questionnaire_response", "study", "a",
+                         {"3", "1", "questionnaire_response", "study", "a",
                           "2023-11-14T22:13:20.003000Z", "NULL", "9"}}));
   EXPECT_EQ(Sql("SELECT count(*) FROM conflicts JOIN submissions"
                 " USING (content_sha256)"),
@@ -333,7 +337,7 @@ TEST_F(SqliteStoreTest, AnotherKindIsAConflictEvenWithTheSameBytes) {
   ASSERT_TRUE(Save({event, record, response}).ok());
   EXPECT_THAT(Results(), ElementsAre(Result::kStored, Result::kConflict,
                                      Result::kConflict));
-  EXPECT_EQ(Sql("SELECT kind FROM conflicts ORDER BY conflict"),
+  EXPECT_EQ(Sql("SELECT kind FROM conflicts ORDER BY sequence"),
             (Shell::Rows{{"patient_record"}, {"questionnaire_response"}}));
 }
 
@@ -377,6 +381,124 @@ TEST_F(SqliteStoreTest, ASequenceIsNeverGivenTwice) {
 TEST_F(SqliteStoreTest, AnEmptyBatchIsNothingToDo) {
   Open();
   EXPECT_TRUE(Save({}).ok());
+}
+
+// What is read on.
+
+TEST_F(SqliteStoreTest, WhatIsReadIsWhatWasSaved) {
+  Open();
+  Submission full = MakeSubmission(2, "full", std::string("\0\xff", 2));
+  full.kind = SubmissionKind::kPatientRecord;
+  full.site_id = "site-1";
+  full.subject = "Patient/7";
+  full.questionnaire = "http://example.org/q|1.0";
+  full.status = "amended";
+  full.authored = "2024-03-01T20:15:30+01:00";
+  full.authored_at = absl::FromUnixSeconds(1709320530);
+  full.sent_at = absl::FromUnixMillis(1709320531250);
+  full.received_at = absl::FromUnixMicros(1709320532000001);
+  full.supersedes_submission_id = "id-0";
+  full.reason_for_change = "typing error";
+  full.answers_json = R"([{"link_id":"1"}])";
+  const Submission bare = MakeSubmission(3, "bare", "");
+  ASSERT_TRUE(Save({full, bare}).ok());
+
+  const auto page = store_->Read(0, 10, 1000);
+  ASSERT_TRUE(page.ok()) << page.status();
+  EXPECT_TRUE(page->last);
+  ASSERT_EQ(page->submissions.size(), 2u);
+  for (const Submission& saved : {full, bare}) {
+    const Submission& read = page->submissions[saved.sequence == 2 ? 0 : 1];
+    EXPECT_EQ(read.kind, saved.kind);
+    EXPECT_EQ(read.sequence, saved.sequence);
+    EXPECT_EQ(read.study_id, saved.study_id);
+    EXPECT_EQ(read.submission_id, saved.submission_id);
+    EXPECT_EQ(read.site_id, saved.site_id);
+    EXPECT_EQ(read.content, saved.content);
+    EXPECT_EQ(read.content_sha256, saved.content_sha256);
+    EXPECT_EQ(read.received_at, saved.received_at);
+    EXPECT_EQ(read.sent_at, saved.sent_at);
+    EXPECT_EQ(read.subject, saved.subject);
+    EXPECT_EQ(read.questionnaire, saved.questionnaire);
+    EXPECT_EQ(read.status, saved.status);
+    EXPECT_EQ(read.authored, saved.authored);
+    EXPECT_EQ(read.authored_at, saved.authored_at);
+    EXPECT_EQ(read.supersedes_submission_id, saved.supersedes_submission_id);
+    EXPECT_EQ(read.reason_for_change, saved.reason_for_change);
+    EXPECT_EQ(read.answers_json, saved.answers_json);
+  }
+}
+
+TEST_F(SqliteStoreTest, PagesEndAtTheirLimits) {
+  Open();
+  for (std::int64_t sequence = 1; sequence <= 5; ++sequence) {
+    SaveOne(MakeSubmission(sequence, absl::StrCat("id-", sequence), "0123"));
+  }
+  const auto read = [&](std::int64_t after, std::size_t max,
+                        std::size_t max_bytes) {
+    const auto page = store_->Read(after, max, max_bytes);
+    EXPECT_TRUE(page.ok()) << page.status();
+    std::string text;
+    for (const Submission& s : page->submissions) {
+      absl::StrAppend(&text, s.sequence, " ");
+    }
+    return text + (page->last ? "last" : "");
+  };
+  EXPECT_EQ(read(0, 2, 1000), "1 2 ");
+  EXPECT_EQ(read(2, 3, 1000), "3 4 5 last");
+  EXPECT_EQ(read(0, 10, 11), "1 2 ");
+  EXPECT_EQ(read(0, 10, 12), "1 2 3 ");
+  EXPECT_EQ(read(3, 10, 0), "4 ");
+  EXPECT_EQ(read(5, 10, 1000), "last");
+}
+
+TEST_F(SqliteStoreTest, GapsTellWhereASequenceWent) {
+  Open();
+  ASSERT_TRUE(Save({MakeSubmission(1, "a", "first"),
+                    MakeSubmission(2, "a", "first"), MakeSubmission(3, "b"),
+                    MakeSubmission(4, "a", "other"), MakeSubmission(6, "b"),
+                    MakeSubmission(7, "c"), MakeSubmission(8, "c")})
+                  .ok());
+  const Gap second{.sequence = 2, .conflict = false};
+  const Gap fourth{.sequence = 4, .conflict = true};
+  const Gap sixth{.sequence = 6, .conflict = false};
+  const Gap eighth{.sequence = 8, .conflict = false};
+  EXPECT_THAT(store_->Read(0, 10, 1000)->gaps,
+              ElementsAre(second, fourth, sixth, eighth));
+  EXPECT_THAT(store_->Read(0, 1, 1000)->gaps, ElementsAre());
+  EXPECT_THAT(store_->Read(0, 2, 1000)->gaps, ElementsAre(second));
+  EXPECT_THAT(store_->Read(1, 1, 1000)->gaps, ElementsAre(second));
+  EXPECT_THAT(store_->Read(3, 1, 1000)->gaps,
+              ElementsAre(fourth, sixth, eighth));
+  EXPECT_THAT(store_->Read(7, 1, 1000)->gaps, ElementsAre(eighth));
+}
+
+TEST_F(SqliteStoreTest, WhatComesAgainWithItsSequenceIsNoFurtherGap) {
+  Open();
+  const std::vector<Submission> batch = {MakeSubmission(1, "a", "first"),
+                                         MakeSubmission(2, "a", "other"),
+                                         MakeSubmission(3, "a", "first")};
+  for (int round = 0; round < 2; ++round) ASSERT_TRUE(Save(batch).ok());
+  EXPECT_EQ(Sql("SELECT sequence, reason FROM gaps ORDER BY sequence"),
+            (Shell::Rows{{"2", "conflict"}, {"3", "duplicate"}}));
+  EXPECT_EQ(Sql("SELECT sequence FROM conflicts"), (Shell::Rows{{"2"}}));
+}
+
+TEST_F(SqliteStoreTest, AGapIsASequenceThatWasUsed) {
+  Open();
+  SaveOne(MakeSubmission(1, "a"));
+  SaveOne(MakeSubmission(9, "a"));
+  Reopen();
+  EXPECT_EQ(*store_->LastSequence(), 9);
+}
+
+TEST_F(SqliteStoreTest, ADamagedRowEndsTheReading) {
+  Open();
+  SaveOne(MakeSubmission(1, "a"));
+  Sql("UPDATE submissions SET kind = 'other'");
+  EXPECT_EQ(store_->Read(0, 1, 1).status().code(), absl::StatusCode::kDataLoss);
+  Sql("UPDATE submissions SET kind = 'app_event', sent_at = 'yesterday'");
+  EXPECT_EQ(store_->Read(0, 1, 1).status().code(), absl::StatusCode::kDataLoss);
 }
 
 // Opening.
@@ -539,12 +661,174 @@ TEST_F(SqliteStoreFaultTest, ReceiptsAndCheckDoNotWaitForABatchInProgress) {
   ASSERT_TRUE(disk_.WaitForHeldSync());
   EXPECT_EQ(Find("before")->sequence, 1);
   EXPECT_EQ(*store_->LastSequence(), 1);
+  EXPECT_EQ(store_->Read(0, 10, 1000)->submissions.size(), 1u);
   EXPECT_TRUE(store_->Check().ok());
   // Not durable yet: had any of these waited, it would be found.
   EXPECT_EQ(Find("a"), std::nullopt);
   disk_.ReleaseSyncs();
   writer.join();
   EXPECT_EQ(Find("a")->sequence, 2);
+}
+
+// Batches that share a commit.
+
+class SqliteStoreGroupTest : public SqliteStoreFaultTest {
+ protected:
+  ~SqliteStoreGroupTest() override {
+    for (std::thread& thread : threads_) thread.join();
+  }
+
+  // Opens the store and begins a commit that ends with Release; what is saved
+  // meanwhile waits behind it.
+  void OpenAndHold() {
+    Open();
+    SaveOne(MakeSubmission(1, "before"));
+    disk_.HoldSyncs();
+    SaveInBackground({MakeSubmission(2, "held")});
+    ASSERT_TRUE(disk_.WaitForHeldSync());
+    syncs_ = disk_.log_syncs();
+  }
+
+  // Returns once the batch is in the queue.
+  void SaveInBackground(std::vector<Submission> batch) {
+    SaveCall& save = saves_.emplace_back();
+    save.batch = std::move(batch);
+    save.saved.resize(save.batch.size());
+    threads_.emplace_back([this, &save] {
+      try {
+        save.status = store_->SaveBatch(save.batch, absl::MakeSpan(save.saved));
+      } catch (const std::runtime_error&) {
+        save.threw = true;
+      }
+    });
+    const absl::Time limit = absl::Now() + kPatience;
+    while (store_->batches_in_progress() < saves_.size()) {
+      ASSERT_LT(absl::Now(), limit);
+      std::this_thread::yield();
+    }
+  }
+
+  // Lets the commits go on, and waits for all that is being saved.
+  void Release() {
+    disk_.ReleaseSyncs();
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
+    EXPECT_EQ(store_->batches_in_progress(), 0u);
+  }
+  // Of the commits since OpenAndHold.
+  int Syncs() const { return disk_.log_syncs() - syncs_; }
+
+  struct SaveCall {
+    std::vector<Submission> batch;
+    std::vector<Saved> saved;
+    absl::Status status;
+    bool threw = false;
+  };
+  std::deque<SaveCall> saves_;  // the first is the one that is held
+
+ private:
+  std::vector<std::thread> threads_;
+  int syncs_ = 0;
+};
+
+TEST_F(SqliteStoreGroupTest, BatchesThatWaitShareACommit) {
+  OpenAndHold();
+  for (std::int64_t i = 0; i < 5; ++i) {
+    SaveInBackground({MakeSubmission(10 + i, absl::StrCat("a-", i)),
+                      MakeSubmission(20 + i, absl::StrCat("b-", i))});
+  }
+  Release();
+  EXPECT_EQ(Syncs(), 2);
+  for (const SaveCall& save : saves_) {
+    EXPECT_TRUE(save.status.ok()) << save.status;
+    for (std::size_t i = 0; i < save.batch.size(); ++i) {
+      EXPECT_EQ(save.saved[i].result, Result::kStored);
+      EXPECT_EQ(save.saved[i].sequence, save.batch[i].sequence);
+    }
+  }
+  EXPECT_EQ(Sql("SELECT count(*) FROM submissions"), (Shell::Rows{{"12"}}));
+}
+
+TEST_F(SqliteStoreGroupTest, ACommitTakesALimitedNumber) {
+  OpenAndHold();
+  for (std::int64_t batch = 0; batch < 3; ++batch) {
+    std::vector<Submission> submissions;
+    for (std::int64_t i = 0; i < 500; ++i) {
+      const std::int64_t sequence = 100 + batch * 500 + i;
+      submissions.push_back(MakeSubmission(sequence, absl::StrCat(sequence)));
+    }
+    SaveInBackground(std::move(submissions));
+  }
+  Release();
+  EXPECT_EQ(Syncs(), 3);
+  EXPECT_EQ(Sql("SELECT count(*) FROM submissions"), (Shell::Rows{{"1502"}}));
+}
+
+TEST_F(SqliteStoreGroupTest, ABatchThatCannotBeStoredFailsAlone) {
+  OpenAndHold();
+  SaveInBackground({MakeSubmission(3, "a")});
+  // The sequence belongs to another; "c" is its own only if "c" of this batch
+  // is rolled back.
+  SaveInBackground({MakeSubmission(4, "c"), MakeSubmission(1, "b")});
+  SaveInBackground({MakeSubmission(5, "c")});
+  Release();
+  EXPECT_TRUE(saves_[1].status.ok()) << saves_[1].status;
+  EXPECT_EQ(saves_[2].status.code(), absl::StatusCode::kInternal);
+  EXPECT_TRUE(saves_[3].status.ok()) << saves_[3].status;
+  EXPECT_EQ(saves_[3].saved[0].result, Result::kStored);
+  EXPECT_EQ(Sql("SELECT sequence FROM submissions ORDER BY sequence"),
+            (Shell::Rows{{"1"}, {"2"}, {"3"}, {"5"}}));
+  EXPECT_EQ(Sql("SELECT count(*) FROM gaps"), (Shell::Rows{{"0"}}));
+  EXPECT_EQ(Syncs(), 2);
+  EXPECT_TRUE(store_->Check().ok());
+}
+
+TEST_F(SqliteStoreGroupTest, AnExceptionGoesToTheBatchThatItIsOf) {
+  same_content_ = [](auto, auto, auto) -> bool {
+    throw std::runtime_error("poison");
+  };
+  OpenAndHold();
+  SaveInBackground({MakeSubmission(3, "a")});
+  SaveInBackground({MakeSubmission(4, "before", "another")});
+  SaveInBackground({MakeSubmission(5, "b")});
+  Release();
+  EXPECT_TRUE(saves_[1].status.ok() && !saves_[1].threw);
+  EXPECT_TRUE(saves_[2].threw);
+  EXPECT_TRUE(saves_[3].status.ok() && !saves_[3].threw);
+  EXPECT_EQ(Sql("SELECT sequence FROM submissions ORDER BY sequence"),
+            (Shell::Rows{{"1"}, {"2"}, {"3"}, {"5"}}));
+}
+
+TEST_F(SqliteStoreGroupTest, AFailedCommitFailsAllThatShareIt) {
+  OpenAndHold();
+  SaveInBackground({MakeSubmission(3, "a")});
+  SaveInBackground({MakeSubmission(4, "b")});
+  // Not the one that is held already.
+  disk_.SetSyncsFail(true);
+  Release();
+  EXPECT_TRUE(saves_[0].status.ok()) << saves_[0].status;
+  EXPECT_EQ(saves_[1].status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(saves_[2].status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(store_->Check().code(), absl::StatusCode::kUnavailable);
+  disk_.SetSyncsFail(false);
+  EXPECT_EQ(Sql("SELECT sequence FROM submissions ORDER BY sequence"),
+            (Shell::Rows{{"1"}, {"2"}}));
+  EXPECT_EQ(SaveOne(MakeSubmission(3, "a")).result, Result::kStored);
+}
+
+TEST_F(SqliteStoreGroupTest, TheSameIdInBatchesOfOneCommitIsStoredOnce) {
+  OpenAndHold();
+  for (std::int64_t sequence = 3; sequence <= 6; ++sequence) {
+    SaveInBackground({MakeSubmission(sequence, "same")});
+  }
+  Release();
+  EXPECT_EQ(saves_[1].saved[0].result, Result::kStored);
+  for (std::size_t i = 2; i <= 4; ++i) {
+    EXPECT_EQ(saves_[i].saved[0].result, Result::kDuplicate);
+    EXPECT_EQ(saves_[i].saved[0].sequence, 3);
+  }
+  EXPECT_EQ(Sql("SELECT sequence FROM gaps ORDER BY sequence"),
+            (Shell::Rows{{"4"}, {"5"}, {"6"}}));
 }
 
 TEST_F(SqliteStoreTest, AnotherWriterMakesItUnavailableForAsLong) {

@@ -35,6 +35,7 @@ class TempFolder {
   std::string operator/(std::string_view name) const {
     return (path_ / name).string();
   }
+  const std::filesystem::path& path() const { return path_; }
 
  private:
   std::filesystem::path path_;

@@ -1,0 +1,129 @@
+#include "stores/sqlite_file.h"
+
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace sluice {
+namespace {
+
+// /readyz is not to wait long.
+constexpr absl::Duration kProbeBusyTimeout = absl::Milliseconds(100);
+
+// Before anything in the file is changed.
+absl::Status CheckOwner(std::int64_t application_id, std::int64_t version,
+                        const SqliteFileKind& kind) {
+  if (application_id != kind.application_id) {
+    return absl::FailedPreconditionError(
+        "the database belongs to another application");
+  }
+  if (version > kind.version) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the database has schema version ", version,
+        ", written by a newer version of this program, which knows versions up "
+        "to ",
+        kind.version));
+  }
+  return absl::OkStatus();
+}
+
+// Whether it has no content yet.
+absl::StatusOr<bool> IsNew(SqliteConnection& db, const SqliteFileKind& kind) {
+  const auto objects = db.QueryInteger("SELECT count(*) FROM sqlite_schema");
+  if (!objects.ok()) return objects.status();
+  const auto application_id = db.QueryInteger("PRAGMA application_id");
+  if (!application_id.ok()) return application_id.status();
+  const auto version = db.QueryInteger("PRAGMA user_version");
+  if (!version.ok()) return version.status();
+  if (*objects == 0 && *application_id == 0 && *version == 0) return true;
+  const absl::Status owner = CheckOwner(*application_id, *version, kind);
+  if (!owner.ok()) return owner;
+  return false;
+}
+
+// A commit is on disk when it returns.
+absl::Status MakeDurable(SqliteConnection& db) {
+  // A page holds several submissions. The log would keep for ever the size that
+  // a long reader makes it grow to.
+  const absl::Status status = db.Execute(
+      "PRAGMA page_size = 8192;"
+      "PRAGMA synchronous = FULL;"
+      "PRAGMA journal_size_limit = 67108864");
+  if (!status.ok()) return status;
+  const auto mode = db.QueryText("PRAGMA journal_mode = WAL");
+  if (!mode.ok()) return mode.status();
+  if (*mode == "wal") return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      "the file system does not support SQLite's write-ahead log");
+}
+
+absl::Status CreateSchema(SqliteConnection& db, const SqliteFileKind& kind) {
+  SqliteTransaction transaction(db);
+  absl::Status status = transaction.Begin(SqliteTransaction::Mode::kWrite);
+  if (status.ok()) status = db.Execute(kind.schema);
+  if (status.ok()) {
+    status =
+        db.Execute(absl::StrCat("PRAGMA application_id = ", kind.application_id,
+                                "; PRAGMA user_version = ", kind.version)
+                       .c_str());
+  }
+  return status.ok() ? transaction.Commit() : status;
+}
+
+absl::Status Probe(SqliteConnection& db, bool writing) {
+  SqliteTransaction transaction(db);
+  const absl::Status begun = transaction.Begin(SqliteTransaction::Mode::kWrite);
+  if (!begun.ok() || !writing) return begun;
+  // Pages that are free afterwards, for what is written next.
+  const absl::Status written = db.Execute(
+      "CREATE TABLE write_probe AS SELECT zeroblob(65536);"
+      "DROP TABLE write_probe");
+  return written.ok() ? transaction.Commit() : written;
+}
+
+}  // namespace
+
+absl::StatusOr<ClaimedFile> ClaimSqliteFile(const std::string& path) {
+  // SQLite would take a relative path such as `file:x?mode=memory` for a URI.
+  std::error_code error;
+  const auto absolute = std::filesystem::absolute(path, error);
+  if (error) return absl::UnavailableError("cannot tell the working directory");
+  const absl::Status directory = CreateDirectories(absolute.parent_path());
+  if (!directory.ok()) return directory;
+  absl::StatusOr<FileLock> lock =
+      FileLock::Acquire(absolute.string() + ".lock");
+  if (!lock.ok()) return NamingFile(lock.status(), path);
+  return ClaimedFile{absolute.string(), *std::move(lock)};
+}
+
+absl::StatusOr<SqliteConnection> OpenSqliteFile(const std::string& path,
+                                                absl::Duration busy_timeout,
+                                                const SqliteFileKind& kind) {
+  absl::StatusOr<SqliteConnection> db =
+      SqliteConnection::Open(path, busy_timeout);
+  if (!db.ok()) return db.status();
+  const absl::StatusOr<bool> is_new = IsNew(*db, kind);
+  if (!is_new.ok()) return is_new.status();
+
+  absl::Status status = MakeDurable(*db);
+  if (status.ok() && *is_new) status = CreateSchema(*db, kind);
+  if (!status.ok()) return status;
+  return db;
+}
+
+absl::Status ProbeSqliteFile(SqliteConnection& db, bool writing,
+                             absl::Duration busy_timeout) {
+  db.SetBusyTimeout(kProbeBusyTimeout);
+  const absl::Status status = Probe(db, writing);
+  db.SetBusyTimeout(busy_timeout);
+  return status;
+}
+
+absl::Status NamingFile(const absl::Status& status, const std::string& path) {
+  return absl::Status(status.code(),
+                      absl::StrCat(path, ": ", status.message()));
+}
+
+}  // namespace sluice
