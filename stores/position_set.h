@@ -1,0 +1,38 @@
+// Positions that follow each other closely, kept as ranges.
+
+#ifndef SLUICE_STORES_POSITION_SET_H_
+#define SLUICE_STORES_POSITION_SET_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <vector>
+
+namespace sluice {
+
+struct PositionRange {
+  std::int64_t first = 0;
+  std::int64_t last = 0;  // included
+
+  bool operator==(const PositionRange&) const = default;
+};
+
+// Not thread-safe. Memory and time depend on the number of ranges, not of
+// positions.
+class PositionSet {
+ public:
+  void Add(std::int64_t position);
+  // Of the range, what is there.
+  void Remove(PositionRange range);
+
+  // At most `max` ranges, the lowest first, none of them adjacent.
+  std::vector<PositionRange> First(std::size_t max) const;
+  bool empty() const { return last_of_.empty(); }
+
+ private:
+  std::map<std::int64_t, std::int64_t> last_of_;  // by the first of the range
+};
+
+}  // namespace sluice
+
+#endif  // SLUICE_STORES_POSITION_SET_H_
