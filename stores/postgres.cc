@@ -1,0 +1,410 @@
+#include "stores/postgres.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <iterator>
+#include <type_traits>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/time/clock.h"
+
+namespace sluice {
+namespace {
+
+// Instants are microseconds from here.
+const absl::Time kPostgresEpoch = absl::FromUnixSeconds(946'684'800);
+
+constexpr int kBinary = 1;
+
+struct SqlStateMeaning {
+  std::string_view prefix;
+  absl::StatusCode code;
+  const char* words;
+};
+
+// The first that fits.
+// https://www.postgresql.org/docs/15/errcodes-appendix.html Statements are ours
+// and do not change: one that is not allowed or not understood is not the fault
+// of what was to be stored.
+constexpr SqlStateMeaning kMeanings[] = {
+    {"08", absl::StatusCode::kUnavailable, "the connection failed"},
+    {"22", absl::StatusCode::kInvalidArgument, "a value cannot be stored"},
+    {"23", absl::StatusCode::kInternal, "a constraint is violated"},
+    {"25006", absl::StatusCode::kUnavailable, "the database is read-only"},
+    {"25", absl::StatusCode::kUnavailable, "the transaction was ended"},
+    {"28", absl::StatusCode::kUnavailable, "the role is not accepted"},
+    {"3D", absl::StatusCode::kUnavailable, "the database does not exist"},
+    {"3F", absl::StatusCode::kUnavailable, "the schema does not exist"},
+    {"40P01", absl::StatusCode::kAborted, "deadlock"},
+    {"40", absl::StatusCode::kAborted, "the transaction was rolled back"},
+    {"42501", absl::StatusCode::kUnavailable, "the role lacks a privilege"},
+    {"42", absl::StatusCode::kUnavailable, "the tables are not as expected"},
+    {"53100", absl::StatusCode::kUnavailable, "the disk is full"},
+    {"53300", absl::StatusCode::kUnavailable, "too many connections"},
+    {"53", absl::StatusCode::kUnavailable, "the server lacks resources"},
+    {"54", absl::StatusCode::kInvalidArgument, "a value is too large"},
+    {"55", absl::StatusCode::kUnavailable, "something is locked or in use"},
+    {"57014", absl::StatusCode::kUnavailable, "it took too long"},
+    {"57", absl::StatusCode::kUnavailable, "the server is shutting down"},
+    {"58", absl::StatusCode::kUnavailable, "the server's system failed"},
+    {"XX001", absl::StatusCode::kDataLoss, "the database is damaged"},
+    {"XX002", absl::StatusCode::kDataLoss, "an index is damaged"},
+    {"", absl::StatusCode::kInternal, "unexpected error"},
+};
+
+struct ConninfoFreer {
+  void operator()(PQconninfoOption* options) const { PQconninfoFree(options); }
+};
+
+template <typename Integer>
+void AppendBigEndian(Integer value, std::string& out) {
+  const auto bits = static_cast<std::make_unsigned_t<Integer>>(value);
+  for (int shift = 8 * (sizeof(Integer) - 1); shift >= 0; shift -= 8) {
+    out += static_cast<char>((bits >> shift) & 0xff);
+  }
+}
+
+// Of two's complement, in as many bytes as there are.
+std::int64_t ReadBigEndian(std::string_view bytes) {
+  if (bytes.empty() || bytes.size() > sizeof(std::int64_t)) return 0;
+  std::uint64_t bits = (bytes.front() & 0x80) != 0 ? ~std::uint64_t{0} : 0;
+  for (const char byte : bytes) {
+    bits = (bits << 8) | static_cast<unsigned char>(byte);
+  }
+  return static_cast<std::int64_t>(bits);
+}
+
+// Of a connection that there never was, so there is no value in it yet.
+std::string ConnectErrorText(const PGconn* connection) {
+  std::string text = PQerrorMessage(connection);
+  absl::StripTrailingAsciiWhitespace(&text);
+  return absl::StrReplaceAll(text, {{"\n\t", " "}, {"\n", "; "}});
+}
+
+// Parameters as the library takes them.
+class Pointers {
+ public:
+  explicit Pointers(absl::Span<const std::string> parameters)
+      : formats_(parameters.size(), kBinary) {
+    for (const std::string& parameter : parameters) {
+      values_.push_back(parameter.data());
+      lengths_.push_back(static_cast<int>(parameter.size()));
+    }
+  }
+
+  int count() const { return static_cast<int>(values_.size()); }
+  const char* const* values() const { return values_.data(); }
+  const int* lengths() const { return lengths_.data(); }
+  const int* formats() const { return formats_.data(); }
+
+ private:
+  std::vector<const char*> values_;
+  std::vector<int> lengths_;
+  std::vector<int> formats_;
+};
+
+// Without this the library prints what the server says, values included.
+void TakeNotice(void* ended, const PGresult* notice) {
+  const char* severity =
+      PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+  if (severity == nullptr) return;
+  if (std::string_view(severity) == "FATAL" ||
+      std::string_view(severity) == "PANIC") {
+    *static_cast<bool*>(ended) = true;
+  }
+}
+
+}  // namespace
+
+absl::Status CheckPostgresUrl(const std::string& url) {
+  constexpr char kExample[] =
+      "postgresql://sluice@db.example.org/epro?sslmode=verify-full";
+  const std::unique_ptr<PQconninfoOption, ConninfoFreer> options(
+      url.empty() || url.find('\0') != std::string::npos
+          ? nullptr
+          : PQconninfoParse(url.c_str(), nullptr));
+  if (options == nullptr) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "must be the URL of a PostgreSQL database, such as ", kExample));
+  }
+  for (const PQconninfoOption* o = options.get(); o->keyword != nullptr; ++o) {
+    const std::string keyword = o->keyword;
+    if (o->val == nullptr) continue;
+    if (keyword == "password" || keyword == "sslpassword") {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "must not contain a ", keyword,
+          ", since configurations are printed; use a password file (passfile "
+          "or PGPASSFILE) or the environment variable PGPASSWORD"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PostgresError(std::string_view sqlstate, const char* doing) {
+  const auto* meaning = std::ranges::find_if(
+      kMeanings,
+      [&](const SqlStateMeaning& m) { return sqlstate.starts_with(m.prefix); });
+  return absl::Status(meaning->code,
+                      absl::StrCat(doing, ": ", meaning->words, " (SQLSTATE ",
+                                   std::string(sqlstate), ")"));
+}
+
+std::string PostgresBigint(std::int64_t value) {
+  std::string bytes;
+  AppendBigEndian(value, bytes);
+  return bytes;
+}
+
+PostgresArray::PostgresArray(Type type, std::size_t size) {
+  AppendBigEndian<std::int32_t>(1, bytes_);  // dimensions
+  AppendBigEndian<std::int32_t>(1, bytes_);  // may have NULLs
+  AppendBigEndian(static_cast<std::uint32_t>(type), bytes_);
+  AppendBigEndian(static_cast<std::int32_t>(size), bytes_);
+  AppendBigEndian<std::int32_t>(1, bytes_);  // the first index
+}
+
+PostgresArray& PostgresArray::Integer(std::int64_t value) {
+  AppendBigEndian<std::int32_t>(sizeof(value), bytes_);
+  AppendBigEndian(value, bytes_);
+  return *this;
+}
+
+PostgresArray& PostgresArray::Bytes(std::string_view value) {
+  AppendBigEndian(static_cast<std::int32_t>(value.size()), bytes_);
+  bytes_ += value;
+  return *this;
+}
+
+PostgresArray& PostgresArray::BytesOrNull(std::string_view value) {
+  return value.empty() ? Null() : Bytes(value);
+}
+
+PostgresArray& PostgresArray::Json(std::string_view value) {
+  constexpr char kVersion = 1;
+  AppendBigEndian(static_cast<std::int32_t>(value.size() + 1), bytes_);
+  bytes_ += kVersion;
+  bytes_ += value;
+  return *this;
+}
+
+PostgresArray& PostgresArray::Time(absl::Time value) {
+  return Integer(absl::ToUnixMicros(value) -
+                 absl::ToUnixMicros(kPostgresEpoch));
+}
+
+PostgresArray& PostgresArray::Null() {
+  AppendBigEndian<std::int32_t>(-1, bytes_);
+  return *this;
+}
+
+bool PostgresResult::IsNull(int row, int column) const {
+  return PQgetisnull(handle_.get(), row, column) != 0;
+}
+
+bool PostgresResult::BoolAt(int row, int column) const {
+  return IntegerAt(row, column) != 0;
+}
+
+std::int64_t PostgresResult::IntegerAt(int row, int column) const {
+  return ReadBigEndian(BytesAt(row, column));
+}
+
+std::string_view PostgresResult::BytesAt(int row, int column) const {
+  return {PQgetvalue(handle_.get(), row, column),
+          static_cast<std::size_t>(PQgetlength(handle_.get(), row, column))};
+}
+
+absl::Time PostgresResult::TimeAt(int row, int column) const {
+  return kPostgresEpoch + absl::Microseconds(IntegerAt(row, column));
+}
+
+PostgresConnection::PostgresConnection(PGconn* connection,
+                                       absl::Duration timeout)
+    : ended_(std::make_unique<bool>(false)),
+      handle_(connection),
+      timeout_(timeout) {}
+
+absl::StatusOr<PostgresConnection> PostgresConnection::Open(
+    const std::string& url, absl::Duration timeout) {
+  // What is named before the URL can be overridden by it, what is after cannot.
+  // A peer that has vanished is found within a minute.
+  constexpr const char* kKeywords[] = {"connect_timeout",
+                                       "keepalives_idle",
+                                       "keepalives_interval",
+                                       "keepalives_count",
+                                       "tcp_user_timeout",
+                                       "target_session_attrs",
+                                       "dbname",
+                                       "client_encoding",
+                                       "fallback_application_name",
+                                       nullptr};
+  const char* const values[] = {"5",      "30",         "10",        "3",
+                                "30000",  "read-write", url.c_str(), "UTF8",
+                                "sluice", nullptr};
+  static_assert(std::size(kKeywords) == std::size(values));
+  PostgresConnection connection(
+      PQconnectdbParams(kKeywords, values, /*expand_dbname=*/1), timeout);
+  PGconn* const handle = connection.handle_.get();
+  if (PQstatus(handle) != CONNECTION_OK) {
+    return absl::UnavailableError(absl::StrCat(
+        "cannot connect to PostgreSQL: ",
+        handle == nullptr ? "out of memory" : ConnectErrorText(handle)));
+  }
+  PQsetNoticeReceiver(handle, TakeNotice, connection.ended_.get());
+  if (PQsetnonblocking(handle, 1) != 0) return connection.Lost();
+  return connection;
+}
+
+bool PostgresConnection::Alive() {
+  PGconn* const handle = handle_.get();
+  pollfd socket = {.fd = PQsocket(handle), .events = POLLIN, .revents = 0};
+  if (socket.fd < 0 || poll(&socket, 1, 0) < 0) return false;
+  if (socket.revents != 0) {
+    if (PQconsumeInput(handle) == 0) return false;
+    PQisBusy(handle);  // reads what has come: the server may have taken leave
+  }
+  return PQstatus(handle) == CONNECTION_OK && !*ended_;
+}
+
+absl::Status PostgresConnection::Lost() const {
+  return absl::UnavailableError("the connection to PostgreSQL was lost");
+}
+
+absl::Status PostgresConnection::Await(absl::Time deadline) {
+  PGconn* const handle = handle_.get();
+  const int flushed = PQflush(handle);
+  if (flushed < 0) return Lost();
+
+  // Reading while there is something to write: else each side could wait for
+  // the other to read.
+  pollfd socket = {.fd = PQsocket(handle), .events = POLLIN, .revents = 0};
+  if (flushed > 0) socket.events |= POLLOUT;
+  const absl::Duration left =
+      std::max(deadline - absl::Now(), absl::ZeroDuration());
+  const int ready = poll(&socket, 1,
+                         static_cast<int>(absl::ToInt64Milliseconds(
+                             absl::Ceil(left, absl::Milliseconds(1)))));
+  if (ready == 0) {
+    return absl::UnavailableError("PostgreSQL did not answer in time");
+  }
+  if (ready < 0) return errno == EINTR ? absl::OkStatus() : Lost();
+  const bool readable = (socket.revents & ~POLLOUT) != 0;
+  return readable && PQconsumeInput(handle) == 0 ? Lost() : absl::OkStatus();
+}
+
+absl::StatusOr<PostgresResult> PostgresConnection::NextResult(
+    absl::Time deadline) {
+  while (PQisBusy(handle_.get()) != 0) {
+    const absl::Status waited = Await(deadline);
+    if (!waited.ok()) return waited;
+  }
+  return PostgresResult(PQgetResult(handle_.get()));
+}
+
+absl::Status PostgresConnection::StatusOf(const PGresult* result) const {
+  switch (PQresultStatus(result)) {
+    case PGRES_EMPTY_QUERY:
+    case PGRES_COMMAND_OK:
+    case PGRES_TUPLES_OK:
+    case PGRES_PIPELINE_SYNC:
+      return absl::OkStatus();
+    default:
+      break;
+  }
+  const char* sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+  // Without one it is the library's error, and that is about the connection.
+  if (sqlstate == nullptr) return Lost();
+  return PostgresError(sqlstate, "PostgreSQL cannot run a statement");
+}
+
+absl::Status PostgresConnection::Execute(const std::string& sql) {
+  const absl::Time deadline = absl::Now() + timeout_;
+  if (PQsendQuery(handle_.get(), sql.c_str()) == 0) return Lost();
+  absl::Status status;
+  while (true) {
+    const absl::StatusOr<PostgresResult> next = NextResult(deadline);
+    if (!next.ok()) return next.status();
+    if (next->empty()) return status;
+    status.Update(StatusOf(next->get()));
+  }
+}
+
+void PostgresConnection::Queued(bool sent) {
+  ++queued_;
+  send_failed_ = send_failed_ || !sent;
+}
+
+bool PostgresConnection::EnterPipeline() {
+  return PQenterPipelineMode(handle_.get()) != 0;
+}
+
+void PostgresConnection::SendPrepare(const char* name, const char* sql) {
+  Queued(EnterPipeline() &&
+         PQsendPrepare(handle_.get(), name, sql, 0, nullptr) != 0);
+}
+
+void PostgresConnection::Send(const char* name,
+                              absl::Span<const std::string> parameters) {
+  const Pointers p(parameters);
+  Queued(EnterPipeline() &&
+         PQsendQueryPrepared(handle_.get(), name, p.count(), p.values(),
+                             p.lengths(), p.formats(), kBinary) != 0);
+}
+
+void PostgresConnection::SendQuery(const char* sql,
+                                   absl::Span<const std::string> parameters) {
+  const Pointers p(parameters);
+  Queued(EnterPipeline() &&
+         PQsendQueryParams(handle_.get(), sql, p.count(), nullptr, p.values(),
+                           p.lengths(), p.formats(), kBinary) != 0);
+}
+
+absl::StatusOr<std::vector<PostgresResult>> PostgresConnection::Receive() {
+  const std::size_t count = std::exchange(queued_, 0);
+  if (send_failed_ || PQpipelineSync(handle_.get()) == 0) return Lost();
+  const absl::Time deadline = absl::Now() + timeout_;
+  std::vector<PostgresResult> results;
+  absl::Status status;
+  for (std::size_t i = 0; i < count; ++i) {
+    absl::StatusOr<PostgresResult> result = NextResult(deadline);
+    if (!result.ok()) return result.status();
+    status.Update(StatusOf(result->get()));
+    results.push_back(*std::move(result));
+    const absl::StatusOr<PostgresResult> end = NextResult(deadline);
+    if (!end.ok()) return end.status();
+    if (!end->empty()) return Lost();
+  }
+  const absl::StatusOr<PostgresResult> sync = NextResult(deadline);
+  if (!sync.ok()) return sync.status();
+  if (!status.ok()) return status;
+  if (PQresultStatus(sync->get()) != PGRES_PIPELINE_SYNC ||
+      PQexitPipelineMode(handle_.get()) == 0) {
+    return Lost();
+  }
+  return results;
+}
+
+absl::StatusOr<PostgresResult> PostgresConnection::ReceiveOne() {
+  absl::StatusOr<std::vector<PostgresResult>> results = Receive();
+  if (!results.ok()) return results.status();
+  return std::move(results->front());
+}
+
+absl::StatusOr<PostgresResult> PostgresConnection::Run(
+    const char* name, absl::Span<const std::string> parameters) {
+  Send(name, parameters);
+  return ReceiveOne();
+}
+
+absl::StatusOr<PostgresResult> PostgresConnection::Query(
+    const char* sql, absl::Span<const std::string> parameters) {
+  SendQuery(sql, parameters);
+  return ReceiveOne();
+}
+
+}  // namespace sluice

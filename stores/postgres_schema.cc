@@ -1,0 +1,240 @@
+#include "stores/postgres_schema.h"
+
+#include <iterator>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+
+namespace sluice {
+namespace {
+
+constexpr int kServerVersionMin = 150000;
+
+// Ids are compared as bytes ("C"): quicker, and an index does not depend on the
+// system's locale. Comments are kept in the database: \d+ shows them.
+constexpr char kVersion1[] = R"sql(
+CREATE TABLE sluice_schema (version bigint NOT NULL);
+INSERT INTO sluice_schema VALUES (0);
+COMMENT ON TABLE sluice_schema IS 'The version of these tables, one row.';
+
+CREATE TABLE submissions (
+  sequence bigint PRIMARY KEY,
+  kind text NOT NULL,
+  study_id text NOT NULL COLLATE "C",
+  submission_id text NOT NULL COLLATE "C",
+  site_id text,
+  subject text,
+  questionnaire text,
+  status text,
+  authored text,
+  authored_at timestamptz,
+  sent_at timestamptz,
+  received_at timestamptz NOT NULL,
+  supersedes_submission_id text,
+  reason_for_change text,
+  content_sha256 bytea NOT NULL CHECK (octet_length(content_sha256) = 32),
+  answers jsonb NOT NULL,
+  content bytea NOT NULL,
+  -- The id first: ids that grow with time then enter this index at one place,
+  -- its end, however many studies there are.
+  UNIQUE (submission_id, study_id)
+);
+COMMENT ON COLUMN submissions.sequence IS
+  'Order of arrival at a server: its number times 2^40, and a count.';
+COMMENT ON COLUMN submissions.kind IS
+  'questionnaire_response, patient_record or app_event';
+COMMENT ON COLUMN submissions.subject IS
+  'FHIR reference, or the patient''s id';
+COMMENT ON COLUMN submissions.questionnaire IS 'canonical url|version';
+COMMENT ON COLUMN submissions.status IS 'FHIR code, e.g. completed';
+COMMENT ON COLUMN submissions.authored IS
+  'As sent, with the device''s offset; authored_at is the instant of it.';
+COMMENT ON COLUMN submissions.answers IS
+  'An object per answer, in the order of the form. See the view answers.';
+COMMENT ON COLUMN submissions.content IS
+  'The original bytes (protobuf). In the other columns U+FFFD stands for '
+  'U+0000, which they cannot hold.';
+
+CREATE TABLE conflicts (
+  conflict bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  first_sequence bigint NOT NULL REFERENCES submissions (sequence),
+  kind text NOT NULL,
+  study_id text NOT NULL COLLATE "C",
+  submission_id text NOT NULL COLLATE "C",
+  received_at timestamptz NOT NULL,
+  sent_at timestamptz,
+  content_sha256 bytea NOT NULL CHECK (octet_length(content_sha256) = 32),
+  content_bytes bigint NOT NULL
+);
+COMMENT ON TABLE conflicts IS
+  'Refused: another content under an id that was known.';
+COMMENT ON COLUMN conflicts.first_sequence IS
+  'The submission that has the id.';
+
+CREATE TABLE gaps (
+  sequence bigint PRIMARY KEY,
+  reason text NOT NULL CHECK (reason IN ('duplicate', 'conflict'))
+);
+COMMENT ON TABLE gaps IS
+  'Sequences that no submission has: the id was known when it came.';
+
+CREATE VIEW answers AS
+SELECT
+  s.sequence,
+  s.study_id,
+  s.site_id,
+  s.submission_id,
+  s.subject,
+  s.questionnaire,
+  s.status,
+  (a.ordinality - 1)::integer AS position,
+  a.value ->> 'link_id' AS link_id,
+  a.value ->> 'type' AS type,
+  a.value ->> 'value' AS value,
+  a.value ->> 'unit' AS unit,
+  a.value ->> 'system' AS system,
+  a.value ->> 'display' AS display,
+  s.authored,
+  s.received_at
+FROM submissions AS s
+CROSS JOIN LATERAL jsonb_array_elements(s.answers) WITH ORDINALITY AS a;
+COMMENT ON VIEW answers IS
+  'One answer per row. Order by sequence, position to read them as filled in. '
+  'Values are text as sent: decimals keep their digits.';
+)sql";
+
+// From each version to the next.
+constexpr const char* kMigrations[] = {kVersion1};
+static_assert(std::size(kMigrations) == kPostgresSchemaVersion);
+
+// Plans must not depend on how full a table was when they were made, and a
+// session must not outlive a client that has vanished by long.
+constexpr char kSettings[] = R"sql(
+SET default_transaction_isolation = 'read committed';
+SET statement_timeout = $timeout;
+SET idle_in_transaction_session_timeout = $timeout;
+SET idle_session_timeout = 0;
+SET tcp_keepalives_idle = 30;
+SET tcp_keepalives_interval = 10;
+SET tcp_keepalives_count = 3;
+SET enable_seqscan = off;
+SET jit = off;
+SELECT set_config('synchronous_commit', 'on', false)
+  WHERE current_setting('synchronous_commit') <> 'remote_apply';
+)sql";
+
+absl::Status CheckServer(PostgresConnection& db) {
+  if (db.server_version() < kServerVersionMin) {
+    return absl::FailedPreconditionError(
+        "PostgreSQL must be of version 15 or later");
+  }
+  const auto settings = db.Query(
+      "SELECT current_setting('server_encoding') = 'UTF8',"
+      " current_setting('fsync') = 'on'");
+  if (!settings.ok()) return settings.status();
+  if (!settings->BoolAt(0, 0)) {
+    return absl::FailedPreconditionError(
+        "the database's encoding must be UTF8");
+  }
+  if (!settings->BoolAt(0, 1)) {
+    return absl::FailedPreconditionError(
+        "PostgreSQL runs with fsync off: a commit would not be on disk");
+  }
+  return absl::OkStatus();
+}
+
+// 0 where there is none yet.
+absl::StatusOr<std::int64_t> ReadVersion(PostgresConnection& db) {
+  const auto there =
+      db.Query("SELECT to_regclass('sluice_schema') IS NOT NULL");
+  if (!there.ok()) return there.status();
+  if (!there->BoolAt(0, 0)) return 0;
+  const auto version = db.Query("SELECT max(version) FROM sluice_schema");
+  if (!version.ok()) return version.status();
+  if (version->IsNull(0, 0) || version->IntegerAt(0, 0) < 1) {
+    return absl::FailedPreconditionError(
+        "the table sluice_schema has no version in it");
+  }
+  return version->IntegerAt(0, 0);
+}
+
+// Before anything is created.
+absl::Status CheckRoom(PostgresConnection& db) {
+  const auto room = db.Query(
+      "SELECT current_schema() IS NOT NULL, to_regclass('submissions') IS NULL"
+      " AND to_regclass('conflicts') IS NULL AND to_regclass('gaps') IS NULL"
+      " AND to_regclass('answers') IS NULL");
+  if (!room.ok()) return room.status();
+  if (!room->BoolAt(0, 0)) {
+    return absl::FailedPreconditionError("no schema of the search_path exists");
+  }
+  if (!room->BoolAt(0, 1)) {
+    return absl::FailedPreconditionError(
+        "there are tables of another application in the search_path");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Migrate(PostgresConnection& db, std::int64_t version) {
+  for (; version < kPostgresSchemaVersion; ++version) {
+    const absl::Status migrated = db.Execute(
+        absl::StrCat(kMigrations[version],
+                     "UPDATE sluice_schema SET version = ", version + 1));
+    if (migrated.ok()) continue;
+    return absl::Status(
+        migrated.code(),
+        absl::StrCat("cannot create the tables: ", migrated.message()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CreateInTransaction(PostgresConnection& db) {
+  const absl::StatusOr<std::int64_t> version = ReadVersion(db);
+  if (!version.ok()) return version.status();
+  if (*version > kPostgresSchemaVersion) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the database has schema version ", *version,
+        ", written by a newer version of this program, which knows versions up "
+        "to ",
+        kPostgresSchemaVersion));
+  }
+  if (*version == 0) {
+    const absl::Status room = CheckRoom(db);
+    if (!room.ok()) return room;
+  }
+  return Migrate(db, *version);
+}
+
+}  // namespace
+
+absl::StatusOr<PostgresConnection> OpenPostgresSession(const std::string& url,
+                                                       absl::Duration timeout) {
+  // The server is to end a statement before we stop waiting for it.
+  absl::StatusOr<PostgresConnection> db =
+      PostgresConnection::Open(url, timeout * 1.25);
+  if (!db.ok()) return db.status();
+  absl::Status status = CheckServer(*db);
+  if (status.ok()) {
+    status = db->Execute(absl::StrReplaceAll(
+        kSettings,
+        {{"$timeout", absl::StrCat(absl::ToInt64Milliseconds(timeout))}}));
+  }
+  if (!status.ok()) return status;
+  return db;
+}
+
+absl::Status CreatePostgresSchema(PostgresConnection& db) {
+  absl::Status status = db.Execute(
+      absl::StrCat("BEGIN; SELECT pg_advisory_xact_lock(", kPostgresLockClass,
+                   ", ", kPostgresSchemaLock, ")"));
+  if (status.ok()) status = CreateInTransaction(db);
+  if (!status.ok()) {
+    db.Execute("ROLLBACK").IgnoreError();
+    return status;
+  }
+  return db.Execute("COMMIT");
+}
+
+}  // namespace sluice

@@ -1,0 +1,103 @@
+// A store in a PostgreSQL database, which several servers may share. What it
+// looks like is in postgres_schema.cc.
+
+#ifndef SLUICE_STORES_POSTGRES_STORE_H_
+#define SLUICE_STORES_POSTGRES_STORE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "stores/postgres.h"
+#include "stores/store.h"
+#include "stores/store_kind.h"
+
+namespace sluice {
+
+struct PostgresStoreOptions {
+  static constexpr std::int64_t kServerMax = 1023;
+
+  std::string url;  // as CheckPostgresUrl has it
+  // Of the servers that share the database each has a number of its own, from
+  // 0 to kServerMax. Its sequences are those from number * 2^40 on.
+  std::int64_t server = 0;
+  // How long a statement may take.
+  absl::Duration timeout = absl::Seconds(30);
+};
+
+// Holds a session for each SaveBatch in progress, kept for the next, one for
+// reading, and one that holds the server's number, as an advisory lock.
+class PostgresStore final : public Store {
+ public:
+  // Creates the tables where they are missing. FAILED_PRECONDITION where
+  // another server has the number, or the database cannot be used as it is;
+  // UNAVAILABLE where it cannot be reached.
+  static absl::StatusOr<std::unique_ptr<PostgresStore>> Open(
+      const PostgresStoreOptions& options, SameContent same_content);
+
+  // INVALID_ARGUMENT where an id of the batch has U+0000. UNAVAILABLE also
+  // where the server's number was lost with its session, and is not to be had.
+  absl::Status SaveBatch(absl::Span<const Submission> batch,
+                         absl::Span<Saved> saved) override;
+  absl::StatusOr<std::vector<std::optional<StoredReceipt>>> FindReceipts(
+      std::string_view study_id,
+      absl::Span<const std::string> submission_ids) override;
+  absl::StatusOr<std::int64_t> LastSequence() override;
+  absl::StatusOr<StorePage> Read(std::int64_t after, std::size_t max,
+                                 std::size_t max_bytes) override;
+  absl::Status Check() override;
+
+ private:
+  PostgresStore(const PostgresStoreOptions& options, SameContent same_content);
+
+  absl::Status Start();
+  // Takes the number's lock again where its session was lost.
+  absl::Status HoldNumber();
+  absl::Status TakeNumber() ABSL_EXCLUSIVE_LOCKS_REQUIRED(number_mutex_);
+
+  absl::Status SaveOnAWriter(absl::Span<const Submission> batch,
+                             absl::Span<Saved> saved);
+  // One that nobody uses, or a new one.
+  absl::StatusOr<PostgresConnection> TakeWriter();
+  void GiveBack(PostgresConnection writer);
+  void CloseIdleWriters();
+
+  // Calls `read` with the session for reading; closes it after an error.
+  absl::Status WithReader(
+      absl::FunctionRef<absl::Status(PostgresConnection& db)> read);
+
+  bool last_save_failed() const;
+  void set_last_save_failed(bool failed);
+
+  // Constant after construction.
+  const PostgresStoreOptions options_;
+  const SameContent same_content_;
+
+  absl::Mutex number_mutex_;
+  std::optional<PostgresConnection> number_ ABSL_GUARDED_BY(number_mutex_);
+
+  absl::Mutex read_mutex_;
+  std::optional<PostgresConnection> reader_ ABSL_GUARDED_BY(read_mutex_);
+
+  // Held for a moment only.
+  mutable absl::Mutex state_mutex_;
+  std::vector<PostgresConnection> idle_writers_ ABSL_GUARDED_BY(state_mutex_);
+  bool last_save_failed_ ABSL_GUARDED_BY(state_mutex_) = false;
+};
+
+// `kind: postgres` of the configuration.
+StoreKind PostgresStoreKind();
+
+}  // namespace sluice
+
+#endif  // SLUICE_STORES_POSTGRES_STORE_H_

@@ -1,0 +1,131 @@
+// A whole server whose store is PostgreSQL.
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "grpcpp/grpcpp.h"
+#include "gtest/gtest.h"
+#include "server/decode.h"
+#include "stores/registry.h"
+#include "tests/fakes/postgres_server.h"
+#include "tests/fakes/test_server.h"
+
+namespace sluice {
+namespace {
+
+using v1::Receipt;
+
+std::unique_ptr<Store> OpenStore(const std::string& url) {
+  auto store = FindStoreKind("postgres")
+                   ->open({{"url", url}, {"server", "3"}}, SameContentOfKind);
+  EXPECT_TRUE(store.ok()) << store.status();
+  return *std::move(store);
+}
+
+grpc::Status Submit(TestServer& server, const std::string& id,
+                    Receipt* receipt) {
+  grpc::ClientContext context;
+  return server.stub().Submit(&context, MakeSubmit(id), receipt);
+}
+
+TEST(PostgresServerTest, WhatIsStoredCanBeReadInSqlAlsoAfterARestartOfIt) {
+  PostgresServer& postgres = PostgresServer::Shared();
+  const std::string url = postgres.NewSchema();
+  TestServer server(SmallConfig("block", 16), OpenStore(url));
+
+  Receipt receipt;
+  ASSERT_TRUE(Submit(server, "first", &receipt).ok());
+  EXPECT_EQ(receipt.disposition(), Receipt::STORED);
+  EXPECT_EQ(receipt.sequence(), (std::int64_t{3} << 40) + 1);
+  EXPECT_EQ(PostgresShell(url).Run(
+                "SELECT submission_id, link_id, value FROM answers"),
+            (Shell::Rows{{"first", "44250-9", "LA6569-3"}}));
+  EXPECT_EQ(server.Get("/readyz"), "ok\n");
+
+  postgres.Stop();
+  EXPECT_EQ(Submit(server, "second", &receipt).error_code(),
+            grpc::StatusCode::UNAVAILABLE);
+  EXPECT_NE(server.Get("/readyz"), "ok\n");
+  postgres.Start();
+  AwaitThat("it is ready again",
+            [&] { return server.Get("/readyz") == "ok\n"; });
+  ASSERT_TRUE(Submit(server, "second", &receipt).ok());
+  EXPECT_EQ(receipt.disposition(), Receipt::STORED);
+  ASSERT_TRUE(Submit(server, "first", &receipt).ok());
+  EXPECT_EQ(receipt.disposition(), Receipt::DUPLICATE);
+  EXPECT_EQ(PostgresShell(url).Get("SELECT count(*) FROM submissions"), "2");
+}
+
+v1::ImportPatientsRequest MakeImport(int records) {
+  v1::ImportPatientsRequest request;
+  request.set_study_id("study");
+  for (int i = 0; i < records; ++i) {
+    v1::PatientRecord* record = request.add_records();
+    record->set_record_id(absl::StrCat("record ", i));
+    record->set_patient_id(absl::StrCat("Patient/", i));
+    record->set_data(absl::StrCat("baseline of ", i));
+  }
+  return request;
+}
+
+int GetCount(PostgresShell& shell, const std::string& sql) {
+  int count = -1;
+  EXPECT_TRUE(absl::SimpleAtoi(shell.Get(sql), &count));
+  return count;
+}
+
+TEST(PostgresServerTest, AnImportKeepsNoMoreSessionsBusyThanThereAreWorkers) {
+  constexpr int kRecords = 2000;
+  constexpr int kWorkers = 4;
+  // What do something, or hold a transaction open.
+  const std::string busy =
+      "SELECT count(*) FROM pg_stat_activity"
+      " WHERE application_name = 'sluice' AND state <> 'idle'";
+  const std::string url = PostgresServer::Shared().NewSchema();
+  Config config = SmallConfig("block", 64);
+  config.pools["clinical"].workers = kWorkers;
+  config.pools["clinical"].batch_max = 16;
+  TestServer server(config, OpenStore(url));
+
+  PostgresShell holder(url);
+  holder.Run("BEGIN; LOCK TABLE submissions");
+  v1::ImportPatientsResponse response;
+  grpc::Status status;
+  std::atomic<bool> ended{false};
+  std::thread import([&] {
+    grpc::ClientContext context;
+    status =
+        server.stub().ImportPatients(&context, MakeImport(kRecords), &response);
+    ended = true;
+  });
+  // As busy as it can be: all workers at it, the queue full, more waiting.
+  PostgresShell shell(url);
+  AwaitThat("all workers wait for PostgreSQL",
+            [&] { return GetCount(shell, busy) == kWorkers; });
+  server.AwaitQueued(64);
+  server.AwaitWaiting(1);
+  int most = GetCount(shell, busy);
+  holder.Run("ROLLBACK");
+  while (!ended) most = std::max(most, GetCount(shell, busy));
+  import.join();
+
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(response.counts().stored(), kRecords);
+  EXPECT_EQ(most, kWorkers);
+  EXPECT_EQ(GetCount(shell, "SELECT count(*) FROM submissions"), kRecords);
+  // One for each worker, one to read, one that holds the server's number.
+  EXPECT_LE(GetCount(shell,
+                     "SELECT count(*) FROM pg_stat_activity"
+                     " WHERE application_name = 'sluice'"),
+            kWorkers + 2);
+}
+
+}  // namespace
+}  // namespace sluice

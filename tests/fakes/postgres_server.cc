@@ -1,0 +1,111 @@
+#include "tests/fakes/postgres_server.h"
+
+#include <fcntl.h>
+#include <libpq-fe.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "tests/fakes/program.h"
+
+namespace sluice {
+namespace {
+
+namespace fs = std::filesystem;
+
+void ExpectOk(const absl::Status& status) {
+  ASSERT_TRUE(status.ok()) << status;
+}
+
+void CopyFolder(const std::string& from, const std::string& to) {
+  Program copy("cp", {"--archive", "--reflink=auto", from, to});
+  ASSERT_EQ(copy.Wait().exit_code, 0) << copy.err();
+}
+
+void MakeTemplate(const std::string& to) {
+  const TempFolder folder;
+  ExpectOk(LocalPostgres::MakeCluster(folder.path()));
+  const std::string partial = to + ".partial";
+  fs::remove_all(partial);
+  CopyFolder(folder / "data", partial);
+  fs::rename(partial, to);
+}
+
+// A new cluster, made once for all programs of a build: initdb takes long.
+std::string TemplateFolder() {
+  const std::string path =
+      absl::StrCat(SLUICE_POSTGRES_TEMPLATE, "_", geteuid());
+  const int lock =
+      open((path + ".lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+  flock(lock, LOCK_EX);
+  if (!fs::exists(path)) MakeTemplate(path);
+  close(lock);
+  return path;
+}
+
+}  // namespace
+
+PostgresServer::PostgresServer() : server_(folder_.path()) {
+  CopyFolder(TemplateFolder(), folder_ / "data");
+  Start();
+}
+
+PostgresServer& PostgresServer::Shared() {
+  static PostgresServer server;
+  return server;
+}
+
+std::string PostgresServer::Url(const std::string& database) const {
+  return server_.Url(database);
+}
+
+std::string PostgresServer::NewSchema() {
+  const std::string name = absl::StrCat("test", ++schemas_);
+  PostgresShell(Url("postgres")).Run("CREATE SCHEMA " + name);
+  return absl::StrCat(Url("postgres"), "&options=-csearch_path%3D", name);
+}
+
+void PostgresServer::Start() { ExpectOk(server_.Start()); }
+
+void PostgresServer::Stop() { ExpectOk(server_.Stop()); }
+
+void PostgresServer::Kill() { ExpectOk(server_.Kill()); }
+
+PostgresShell::PostgresShell(const std::string& url)
+    : connection_(PQconnectdb(url.c_str())) {
+  EXPECT_EQ(PQstatus(connection_), CONNECTION_OK)
+      << PQerrorMessage(connection_);
+  PQsetNoticeProcessor(
+      connection_, [](void*, const char*) {}, nullptr);
+}
+
+PostgresShell::~PostgresShell() { PQfinish(connection_); }
+
+Shell::Rows PostgresShell::Run(const std::string& sql) {
+  PGresult* result = PQexec(connection_, sql.c_str());
+  const ExecStatusType status = PQresultStatus(result);
+  EXPECT_TRUE(status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK)
+      << PQresultErrorMessage(result);
+  Shell::Rows rows;
+  for (int row = 0; row < PQntuples(result); ++row) {
+    auto& columns = rows.emplace_back();
+    for (int column = 0; column < PQnfields(result); ++column) {
+      columns.emplace_back(PQgetisnull(result, row, column) != 0
+                               ? "NULL"
+                               : PQgetvalue(result, row, column));
+    }
+  }
+  PQclear(result);
+  return rows;
+}
+
+std::string PostgresShell::Get(const std::string& sql) {
+  const Shell::Rows rows = Run(sql);
+  EXPECT_EQ(rows.size(), 1u) << sql;
+  return rows.empty() ? "" : rows[0].at(0);
+}
+
+}  // namespace sluice

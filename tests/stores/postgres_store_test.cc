@@ -1,0 +1,973 @@
+#include "stores/postgres_store.h"
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/fakes/patience.h"
+#include "tests/fakes/postgres_server.h"
+#include "tests/stores/store_fixture.h"
+
+namespace sluice {
+namespace {
+
+using ::testing::Each;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using Result = Saved::Result;
+
+// Sessions of the store's that do something, or hold a transaction open.
+constexpr char kBusy[] =
+    "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'sluice'"
+    " AND datname = current_database() AND state <> 'idle'";
+constexpr char kSessions[] =
+    "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'sluice'"
+    " AND datname = current_database()";
+
+class PostgresStoreTest : public testing::Test {
+ protected:
+  absl::StatusOr<std::unique_ptr<PostgresStore>> TryOpen(
+      std::int64_t number = 0) {
+    return PostgresStore::Open(
+        {.url = url_, .server = number, .timeout = timeout_},
+        [this](SubmissionKind kind, std::string_view a, std::string_view b) {
+          return same_content_ && same_content_(kind, a, b);
+        });
+  }
+
+  void Open() {
+    auto store = TryOpen();
+    ASSERT_TRUE(store.ok()) << store.status();
+    store_ = *std::move(store);
+  }
+
+  void Reopen() {
+    store_.reset();
+    Open();
+  }
+
+  absl::Status Save(const std::vector<Submission>& batch) {
+    saved_.assign(batch.size(), Saved());
+    return store_->SaveBatch(batch, absl::MakeSpan(saved_));
+  }
+
+  Saved SaveOne(const Submission& submission) {
+    const absl::Status status = Save({submission});
+    EXPECT_TRUE(status.ok()) << status;
+    return saved_[0];
+  }
+
+  std::vector<Result> Results() const {
+    std::vector<Result> results;
+    for (const Saved& saved : saved_) results.push_back(saved.result);
+    return results;
+  }
+
+  std::optional<StoredReceipt> Find(const std::string& id) {
+    const auto receipts = store_->FindReceipts("study", {id});
+    EXPECT_TRUE(receipts.ok()) << receipts.status();
+    return receipts.ok() ? receipts->at(0) : std::nullopt;
+  }
+
+  // A submission in the test's background.
+  std::thread SaveBehind(Submission submission, absl::Status* status) {
+    return std::thread([this, status, s = std::move(submission)] {
+      Saved saved;
+      *status = store_->SaveBatch({s}, absl::MakeSpan(&saved, 1));
+    });
+  }
+
+  Shell::Rows Sql(const std::string& sql) {
+    return PostgresShell(url_).Run("SET timezone = 'UTC'; " + sql);
+  }
+  std::string Get(const std::string& sql) {
+    return PostgresShell(url_).Get(sql);
+  }
+
+  PostgresServer& server_ = PostgresServer::Shared();
+  std::string url_ = server_.NewSchema();
+  absl::Duration timeout_ = absl::Minutes(1);
+  SameContent same_content_;
+  std::unique_ptr<PostgresStore> store_;
+  std::vector<Saved> saved_;
+};
+
+// What is stored.
+
+TEST_F(PostgresStoreTest, EveryFieldCanBeReadWithSqlAndBack) {
+  Open();
+  Submission s = MakeSubmission(42, "id-1");
+  s.kind = SubmissionKind::kPatientRecord;
+  s.site_id = "site-1";
+  s.subject = "Patient/7";
+  s.questionnaire = "http://example.org/q|1.0";
+  s.status = "amended";
+  s.authored = "2024-03-01T20:15:30+01:00";
+  s.authored_at = absl::FromUnixSeconds(1709320530);
+  s.sent_at = absl::FromUnixMillis(1709320531250);
+  s.received_at = absl::FromUnixMicros(1709320532000001);
+  s.supersedes_submission_id = "id-0";
+  s.reason_for_change = "typing error";
+  s.answers_json = R"([{"link_id": "1"}])";
+  SaveOne(s);
+  EXPECT_EQ(
+      Sql("SELECT sequence, kind, study_id, submission_id, site_id, subject,"
+          " questionnaire, status, authored, authored_at, sent_at, received_at,"
+          " supersedes_submission_id, reason_for_change, answers"
+          " FROM submissions"),
+      (Shell::Rows{{"42", "patient_record", "study", "id-1", "site-1",
+                    "Patient/7", "http://example.org/q|1.0", "amended",
+                    "2024-03-01T20:15:30+01:00", "2024-03-01 19:15:30+00",
+                    "2024-03-01 19:15:31.25+00",
+                    "2024-03-01 19:15:32.000001+00", "id-0", "typing error",
+                    R"([{"link_id": "1"}])"}}));
+  const auto page = store_->Read(0, 10, 1000);
+  ASSERT_TRUE(page.ok()) << page.status();
+  ASSERT_EQ(page->submissions.size(), 1u);
+  const Submission& read = page->submissions[0];
+  EXPECT_EQ(read.kind, s.kind);
+  EXPECT_EQ(read.sequence, 42);
+  EXPECT_EQ(read.study_id, s.study_id);
+  EXPECT_EQ(read.submission_id, s.submission_id);
+  EXPECT_EQ(read.site_id, s.site_id);
+  EXPECT_EQ(read.content, s.content);
+  EXPECT_EQ(read.content_sha256, s.content_sha256);
+  EXPECT_EQ(read.received_at, s.received_at);
+  EXPECT_EQ(read.sent_at, s.sent_at);
+  EXPECT_EQ(read.subject, s.subject);
+  EXPECT_EQ(read.questionnaire, s.questionnaire);
+  EXPECT_EQ(read.status, s.status);
+  EXPECT_EQ(read.authored, s.authored);
+  EXPECT_EQ(read.authored_at, s.authored_at);
+  EXPECT_EQ(read.supersedes_submission_id, s.supersedes_submission_id);
+  EXPECT_EQ(read.reason_for_change, s.reason_for_change);
+  EXPECT_EQ(read.answers_json, s.answers_json);
+}
+
+TEST_F(PostgresStoreTest, WhatIsNotThereIsNull) {
+  Open();
+  SaveOne(MakeSubmission(1, "a"));
+  EXPECT_EQ(Sql("SELECT site_id, subject, questionnaire, status, authored,"
+                " authored_at, sent_at, supersedes_submission_id,"
+                " reason_for_change FROM submissions"),
+            (Shell::Rows{std::vector<std::string>(9, "NULL")}));
+}
+
+TEST_F(PostgresStoreTest, AnInstantThatSqlCannotReadIsNull) {
+  Open();
+  Submission s = MakeSubmission(1, "a");
+  s.sent_at = absl::InfiniteFuture();
+  s.authored_at = absl::FromCivil(absl::CivilYear(12345), absl::UTCTimeZone());
+  Submission early = MakeSubmission(2, "b");
+  early.sent_at = absl::InfinitePast();
+  early.authored_at = absl::FromCivil(absl::CivilYear(33), absl::UTCTimeZone());
+  ASSERT_TRUE(Save({s, early}).ok());
+  EXPECT_EQ(
+      Sql("SELECT sent_at, authored_at FROM submissions ORDER BY sequence"),
+      (Shell::Rows{{"NULL", "NULL"}, {"NULL", "0033-01-01 00:00:00+00"}}));
+}
+
+TEST_F(PostgresStoreTest, ABatchOfOddContentIsKeptByteForByte) {
+  Open();
+  std::string every_byte;
+  for (int byte = 0; byte < 256; ++byte) every_byte += static_cast<char>(byte);
+  const std::string odd[] = {"",
+                             std::string("\0", 1),
+                             std::string("a\0b\0", 4),
+                             "'; DROP TABLE submissions; --",
+                             "\"{},NULL\\x00\\",
+                             "é€𝄞",
+                             "\xff\xfe",
+                             every_byte,
+                             std::string(100'000, 'x')};
+  std::vector<Submission> batch;
+  std::vector<std::string> ids;
+  for (std::size_t i = 0; i < 256; ++i) {
+    ids.push_back(absl::StrCat("'\"\\{}é€𝄞 ", i));
+    batch.push_back(MakeSubmission(static_cast<std::int64_t>(i + 1), ids.back(),
+                                   odd[i % std::size(odd)]));
+  }
+  ASSERT_TRUE(Save(batch).ok());
+  EXPECT_THAT(Results(), Each(Result::kStored));
+  const auto page = store_->Read(0, 1000, 1 << 30);
+  ASSERT_TRUE(page.ok()) << page.status();
+  ASSERT_EQ(page->submissions.size(), 256u);
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    EXPECT_EQ(page->submissions[i].sequence, batch[i].sequence);
+    EXPECT_EQ(page->submissions[i].submission_id, ids[i]);
+    EXPECT_EQ(page->submissions[i].content, batch[i].content);
+  }
+  const auto receipts = store_->FindReceipts("study", ids);
+  ASSERT_TRUE(receipts.ok()) << receipts.status();
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    ASSERT_TRUE(receipts->at(i).has_value()) << i;
+    EXPECT_EQ(receipts->at(i)->sequence, batch[i].sequence);
+  }
+}
+
+TEST_F(PostgresStoreTest, ABatchThatIsLargerThanAStatementIsStored) {
+  Open();
+  std::vector<Submission> batch;
+  for (int i = 1; i <= 3; ++i) {
+    batch.push_back(
+        MakeSubmission(i, absl::StrCat(i), std::string(9 << 20, 'x')));
+  }
+  batch.push_back(MakeSubmission(4, "1", "other"));
+  ASSERT_TRUE(Save(batch).ok());
+  EXPECT_THAT(Results(), ElementsAre(Result::kStored, Result::kStored,
+                                     Result::kStored, Result::kConflict));
+  EXPECT_EQ(Get("SELECT sum(length(content)) FROM submissions"),
+            absl::StrCat(3 * (9 << 20)));
+}
+
+TEST_F(PostgresStoreTest, AnIdWithNulCannotBeStored) {
+  Open();
+  const std::string nul("a\0b", 3);
+  for (std::string Submission::*id :
+       {&Submission::study_id, &Submission::submission_id,
+        &Submission::site_id}) {
+    Submission s = MakeSubmission(2, "bad");
+    s.*id = nul;
+    const absl::Status status = Save({MakeSubmission(1, "good"), s});
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(status.message()), HasSubstr("U+0000"));
+  }
+  EXPECT_EQ(Find("good"), std::nullopt);
+  EXPECT_EQ(Find(nul), std::nullopt);
+  EXPECT_EQ(store_->FindReceipts(nul, {"good"})->at(0), std::nullopt);
+}
+
+TEST_F(PostgresStoreTest, DerivedColumnsHaveAReplacementForNul) {
+  Open();
+  Submission s = MakeSubmission(1, "a", std::string("x\0y", 3));
+  s.subject = std::string("Patient/\0", 9);
+  s.reason_for_change = std::string("\0", 1);
+  s.answers_json =
+      R"([{"link_id": "1", "type": "string", "value": "a\u0000\\u0000\"b"}])";
+  SaveOne(s);
+  EXPECT_EQ(Sql("SELECT subject, reason_for_change, encode(content, 'hex')"
+                " FROM submissions"),
+            (Shell::Rows{{"Patient/\xef\xbf\xbd", "\xef\xbf\xbd", "780079"}}));
+  EXPECT_EQ(Get("SELECT value FROM answers"), "a\xef\xbf\xbd\\u0000\"b");
+}
+
+TEST_F(PostgresStoreTest, AnIdThatIsNotUtf8IsRefusedWithoutBeingQuoted) {
+  Open();
+  const absl::Status status = Save({MakeSubmission(1, "canary\xff")});
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+  EXPECT_THAT(std::string(status.message()), Not(HasSubstr("canary")));
+  EXPECT_EQ(SaveOne(MakeSubmission(1, "b")).result, Result::kStored);
+}
+
+// Receipts.
+
+TEST_F(PostgresStoreTest, ReceiptsComeInTheOrderOfTheIds) {
+  Open();
+  ASSERT_TRUE(Save({MakeSubmission(1, "a"), MakeSubmission(2, "b")}).ok());
+  const auto receipts = store_->FindReceipts("study", {"b", "?", "a", "b"});
+  ASSERT_TRUE(receipts.ok());
+  ASSERT_EQ(receipts->size(), 4u);
+  EXPECT_EQ(receipts->at(0)->sequence, 2);
+  EXPECT_EQ(receipts->at(1), std::nullopt);
+  EXPECT_EQ(receipts->at(2)->sequence, 1);
+  EXPECT_EQ(receipts->at(3)->sequence, 2);
+  EXPECT_EQ(store_->FindReceipts("other study", {"a"})->at(0), std::nullopt);
+  EXPECT_TRUE(store_->FindReceipts("study", {})->empty());
+}
+
+TEST_F(PostgresStoreTest, EveryReceiptOfASubmissionTellsTheSame) {
+  Open();
+  Submission s = MakeSubmission(5, "a");
+  s.received_at = absl::FromUnixNanos(1709320532000001999);
+  const Saved stored = SaveOne(s);
+  EXPECT_EQ(stored.result, Result::kStored);
+  EXPECT_EQ(stored.sequence, 5);
+  EXPECT_EQ(stored.received_at, absl::FromUnixMicros(1709320532000001));
+  EXPECT_EQ(stored.content_sha256, s.content_sha256);
+  const std::optional<StoredReceipt> found = Find("a");
+  EXPECT_EQ(found->sequence, stored.sequence);
+  EXPECT_EQ(found->received_at, stored.received_at);
+  EXPECT_EQ(found->content_sha256, stored.content_sha256);
+}
+
+// The same id again.
+
+TEST_F(PostgresStoreTest, TheSameAgainIsADuplicateWithTheFirstReceipt) {
+  Open();
+  const Saved first = SaveOne(MakeSubmission(1, "a", "same"));
+  for (int sequence = 8; sequence < 10; ++sequence) {
+    const Saved again = SaveOne(MakeSubmission(sequence, "a", "same"));
+    EXPECT_EQ(again.result, Result::kDuplicate);
+    EXPECT_EQ(again.sequence, 1);
+    EXPECT_EQ(again.received_at, first.received_at);
+    EXPECT_EQ(again.content_sha256, first.content_sha256);
+    Reopen();
+  }
+  EXPECT_EQ(Get("SELECT count(*) FROM submissions"), "1");
+  EXPECT_EQ(Get("SELECT count(*) FROM conflicts"), "0");
+  EXPECT_EQ(Sql("SELECT * FROM gaps ORDER BY sequence"),
+            (Shell::Rows{{"8", "duplicate"}, {"9", "duplicate"}}));
+}
+
+TEST_F(PostgresStoreTest, AnIdIsKnownWithinItsStudy) {
+  Open();
+  Submission other = MakeSubmission(2, "a", "other");
+  other.study_id = "other study";
+  ASSERT_TRUE(Save({MakeSubmission(1, "a", "first"), other}).ok());
+  EXPECT_THAT(Results(), ElementsAre(Result::kStored, Result::kStored));
+}
+
+TEST_F(PostgresStoreTest, AnotherContentIsAConflictThatIsAuditedAndAGap) {
+  Open();
+  const Submission first = MakeSubmission(1, "a", "first");
+  const Saved stored = SaveOne(first);
+  Submission second = MakeSubmission(2, "a", "second");
+  second.sent_at = absl::FromUnixMillis(1709320531250);
+  const Saved conflict = SaveOne(second);
+  EXPECT_EQ(conflict.result, Result::kConflict);
+  EXPECT_EQ(conflict.sequence, 1);
+  EXPECT_EQ(conflict.received_at, stored.received_at);
+  EXPECT_EQ(conflict.content_sha256, first.content_sha256);
+  SaveOne(MakeSubmission(3, "a", "third one"));
+  EXPECT_EQ(Sql("SELECT sequence, convert_from(content, 'UTF8')"
+                " FROM submissions"),
+            (Shell::Rows{{"1", "first"}}));
+  EXPECT_EQ(Sql("SELECT first_sequence, kind, study_id, submission_id,"
+                " received_at, sent_at, content_bytes FROM conflicts"
+                " ORDER BY conflict"),
+            (Shell::Rows{{"1", "questionnaire_response", "study", "a",
+                          "2023-11-14 22:13:20.002+00",
+                          "2024-03-01 19:15:31.25+00", "6"},
+                         {"1", "questionnaire_response", "study", "a",
+                          "2023-11-14 22:13:20.003+00", "NULL", "9"}}));
+  EXPECT_EQ(Get("SELECT count(*) FROM conflicts JOIN submissions"
+                " USING (content_sha256)"),
+            "0");
+  EXPECT_EQ(Sql("SELECT * FROM gaps ORDER BY sequence"),
+            (Shell::Rows{{"2", "conflict"}, {"3", "conflict"}}));
+}
+
+TEST_F(PostgresStoreTest, OtherBytesThatMeanTheSameAreADuplicate) {
+  std::vector<std::string> asked;
+  same_content_ = [&](SubmissionKind kind, std::string_view a,
+                      std::string_view b) {
+    EXPECT_EQ(kind, SubmissionKind::kAppEvent);
+    asked = {std::string(a), std::string(b)};
+    return true;
+  };
+  Open();
+  Submission first = MakeSubmission(1, "a", "x=1 y=2");
+  Submission second = MakeSubmission(2, "a", "y=2 x=1");
+  first.kind = second.kind = SubmissionKind::kAppEvent;
+  SaveOne(first);
+  const Saved again = SaveOne(second);
+  EXPECT_THAT(asked, ElementsAre("x=1 y=2", "y=2 x=1"));
+  EXPECT_EQ(again.result, Result::kDuplicate);
+  EXPECT_EQ(again.sequence, 1);
+  EXPECT_EQ(again.content_sha256, first.content_sha256);
+  EXPECT_EQ(Get("SELECT count(*) FROM conflicts"), "0");
+}
+
+TEST_F(PostgresStoreTest, MeaningIsAskedForOnlyWhereHashesDiffer) {
+  same_content_ = [](auto, auto, auto) {
+    ADD_FAILURE() << "asked";
+    return false;
+  };
+  Open();
+  ASSERT_TRUE(Save({MakeSubmission(1, "a"), MakeSubmission(2, "a")}).ok());
+  EXPECT_THAT(Results(), ElementsAre(Result::kStored, Result::kDuplicate));
+}
+
+TEST_F(PostgresStoreTest, AnotherKindIsAConflictEvenWithTheSameBytes) {
+  same_content_ = [](auto, auto, auto) { return true; };
+  Open();
+  Submission event = MakeSubmission(1, "a", "same");
+  event.kind = SubmissionKind::kAppEvent;
+  Submission record = MakeSubmission(2, "a", "same");
+  record.kind = SubmissionKind::kPatientRecord;
+  Submission response = MakeSubmission(3, "a", "other");
+  ASSERT_TRUE(Save({event, record, response}).ok());
+  EXPECT_THAT(Results(), ElementsAre(Result::kStored, Result::kConflict,
+                                     Result::kConflict));
+  EXPECT_EQ(Sql("SELECT kind FROM conflicts ORDER BY conflict"),
+            (Shell::Rows{{"patient_record"}, {"questionnaire_response"}}));
+}
+
+TEST_F(PostgresStoreTest, RepeatsInsideABatchAreRecognised) {
+  Open();
+  ASSERT_TRUE(
+      Save({MakeSubmission(1, "b", "first"), MakeSubmission(2, "c", "c"),
+            MakeSubmission(3, "b", "first"), MakeSubmission(4, "b", "other"),
+            MakeSubmission(5, "c", "c"), MakeSubmission(6, "a", "a")})
+          .ok());
+  EXPECT_THAT(Results(), ElementsAre(Result::kStored, Result::kStored,
+                                     Result::kDuplicate, Result::kConflict,
+                                     Result::kDuplicate, Result::kStored));
+  EXPECT_EQ(saved_[2].sequence, 1);
+  EXPECT_EQ(saved_[3].sequence, 1);
+  EXPECT_EQ(saved_[4].sequence, 2);
+  EXPECT_EQ(Sql("SELECT sequence FROM submissions ORDER BY sequence"),
+            (Shell::Rows{{"1"}, {"2"}, {"6"}}));
+  EXPECT_EQ(
+      Sql("SELECT * FROM gaps ORDER BY sequence"),
+      (Shell::Rows{{"3", "duplicate"}, {"4", "conflict"}, {"5", "duplicate"}}));
+}
+
+TEST_F(PostgresStoreTest, ABatchThatComesAgainLeavesNothingNew) {
+  Open();
+  SaveOne(MakeSubmission(1, "a"));
+  const std::vector<Submission> batch = {MakeSubmission(2, "b"),
+                                         MakeSubmission(3, "a"),
+                                         MakeSubmission(4, "a", "other")};
+  for (int round = 0; round < 2; ++round) {
+    ASSERT_TRUE(Save(batch).ok());
+    EXPECT_THAT(Results(), ElementsAre(Result::kStored, Result::kDuplicate,
+                                       Result::kConflict));
+    EXPECT_EQ(saved_[0].sequence, 2);
+    EXPECT_EQ(saved_[0].received_at, batch[0].received_at);
+    EXPECT_EQ(Sql("SELECT sequence FROM gaps ORDER BY sequence"),
+              (Shell::Rows{{"3"}, {"4"}}));
+    EXPECT_EQ(Get("SELECT count(*) FROM conflicts"), "1");
+  }
+}
+
+TEST_F(PostgresStoreTest, ASequenceIsNeverGivenTwice) {
+  Open();
+  SaveOne(MakeSubmission(1, "canary-first"));
+  Submission s = MakeSubmission(1, "canary-id", "canary-content");
+  s.subject = "canary-subject";
+  for (const auto& batch :
+       {std::vector{MakeSubmission(2, "b"), s},
+        std::vector{MakeSubmission(2, "b"), MakeSubmission(2, "canary-c")}}) {
+    const absl::Status status = Save(batch);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
+    EXPECT_THAT(std::string(status.message()), Not(HasSubstr("canary")));
+    EXPECT_EQ(Find("b"), std::nullopt);
+    EXPECT_EQ(Find("canary-id"), std::nullopt);
+  }
+  EXPECT_EQ(SaveOne(MakeSubmission(2, "b")).result, Result::kStored);
+}
+
+TEST_F(PostgresStoreTest, AnExceptionFromOutsideRollsTheBatchBack) {
+  same_content_ = [](auto, auto, auto) -> bool {
+    throw std::runtime_error("poison");
+  };
+  Open();
+  SaveOne(MakeSubmission(1, "a", "first"));
+  EXPECT_THROW(Save({MakeSubmission(2, "b"), MakeSubmission(3, "a", "second")})
+                   .IgnoreError(),
+               std::runtime_error);
+  EXPECT_EQ(Find("b"), std::nullopt);
+  EXPECT_EQ(SaveOne(MakeSubmission(2, "b")).result, Result::kStored);
+}
+
+TEST_F(PostgresStoreTest, AnEmptyBatchIsNothingToDo) {
+  Open();
+  EXPECT_TRUE(Save({}).ok());
+}
+
+// Reading for export.
+
+TEST_F(PostgresStoreTest, ReadsPagesInSequenceWithTheirGaps) {
+  Open();
+  std::vector<Submission> batch = {
+      MakeSubmission(1, "a", "12345"), MakeSubmission(2, "a", "12345"),
+      MakeSubmission(3, "b", "12345"), MakeSubmission(4, "a", "other"),
+      MakeSubmission(5, "c", "12345"), MakeSubmission(6, "c", "12345")};
+  ASSERT_TRUE(Save(batch).ok());
+  const auto read = [&](std::int64_t after, std::size_t max,
+                        std::size_t max_bytes) {
+    const auto page = store_->Read(after, max, max_bytes);
+    EXPECT_TRUE(page.ok()) << page.status();
+    std::string text;
+    for (const auto& s : page->submissions) absl::StrAppend(&text, s.sequence);
+    for (const Gap& gap : page->gaps) {
+      absl::StrAppend(&text, gap.conflict ? " !" : " ", gap.sequence);
+    }
+    return text + (page->last ? "." : "");
+  };
+  EXPECT_EQ(read(0, 10, 100), "135 2 !4 6.");
+  EXPECT_EQ(read(0, 3, 100), "135 2 !4 6.");
+  EXPECT_EQ(read(0, 2, 100), "13 2");
+  EXPECT_EQ(read(1, 1, 100), "3 2");
+  EXPECT_EQ(read(3, 1, 100), "5 !4 6.");
+  EXPECT_EQ(read(0, 10, 14), "13 2");
+  EXPECT_EQ(read(0, 10, 10), "13 2");
+  EXPECT_EQ(read(0, 10, 1), "1");
+  EXPECT_EQ(read(5, 10, 100), " 6.");
+  EXPECT_EQ(read(6, 10, 100), ".");
+}
+
+// Several servers.
+
+TEST_F(PostgresStoreTest, EachServerNumbersInItsOwnRange) {
+  Open();
+  EXPECT_EQ(*store_->LastSequence(), 0);
+  auto other = TryOpen(1023);
+  ASSERT_TRUE(other.ok()) << other.status();
+  const std::int64_t first = std::int64_t{1023} << 40;
+  EXPECT_EQ(*(*other)->LastSequence(), first);
+
+  SaveOne(MakeSubmission(7, "a"));
+  Saved saved;
+  ASSERT_TRUE((*other)
+                  ->SaveBatch({MakeSubmission(first + 1, "b")},
+                              absl::MakeSpan(&saved, 1))
+                  .ok());
+  ASSERT_TRUE((*other)
+                  ->SaveBatch({MakeSubmission(first + 2, "a")},
+                              absl::MakeSpan(&saved, 1))
+                  .ok());
+  EXPECT_EQ(saved.result, Result::kDuplicate);
+  EXPECT_EQ(saved.sequence, 7);
+  EXPECT_EQ(*store_->LastSequence(), 7);
+  EXPECT_EQ(*(*other)->LastSequence(), first + 2) << "gaps are used too";
+  Reopen();
+  EXPECT_EQ(*store_->LastSequence(), 7);
+  EXPECT_EQ(Find("b")->sequence, first + 1);
+}
+
+TEST_F(PostgresStoreTest, ASecondServerWithTheSameNumberIsRefused) {
+  Open();
+  const absl::Status second = TryOpen().status();
+  EXPECT_EQ(second.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(second.message()), HasSubstr("server"));
+  EXPECT_TRUE(TryOpen(1).ok());
+  store_.reset();
+  EXPECT_TRUE(TryOpen().ok());
+}
+
+// Ends the session that holds the number, and takes it, if told to, before
+// anyone else.
+constexpr char kEndNumberSession[] =
+    "SELECT pg_terminate_backend(pid, 60000) FROM pg_locks"
+    " WHERE locktype = 'advisory' AND classid = 1399616873 AND granted"
+    " AND pid <> pg_backend_pid()";
+
+TEST_F(PostgresStoreTest, NothingIsSavedWithoutTheNumber) {
+  Open();
+  SaveOne(MakeSubmission(1, "a"));
+  std::thread waiting;
+  PostgresShell thief(url_);
+  // In the queue for the lock before it is let go of.
+  thief.Run("SET lock_timeout = 0");
+  PostgresShell shell(url_);
+  waiting =
+      std::thread([&] { thief.Run("SELECT pg_advisory_lock(1399616873, 0)"); });
+  AwaitThat("another waits for the number", [&] {
+    return shell.Get(
+               "SELECT count(*) FROM pg_locks WHERE NOT granted"
+               " AND locktype = 'advisory'") == "1";
+  });
+  shell.Run(kEndNumberSession);
+  waiting.join();
+  EXPECT_EQ(Save({MakeSubmission(2, "b")}).code(),
+            absl::StatusCode::kUnavailable);
+  EXPECT_EQ(store_->Check().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(Find("b"), std::nullopt);
+  thief.Run("SELECT pg_advisory_unlock(1399616873, 0)");
+  EXPECT_EQ(SaveOne(MakeSubmission(2, "b")).result, Result::kStored);
+  EXPECT_TRUE(store_->Check().ok());
+}
+
+TEST_F(PostgresStoreTest, TheNumberIsTakenAgainBeforeTheNextBatch) {
+  Open();
+  SaveOne(MakeSubmission(1, "a"));
+  Sql(kEndNumberSession);
+  EXPECT_EQ(SaveOne(MakeSubmission(2, "b")).result, Result::kStored);
+  EXPECT_EQ(TryOpen().status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
+// The schema.
+
+TEST_F(PostgresStoreTest, ServersThatStartAtTheSameMomentCreateItOnce) {
+  constexpr int kServers = 6;
+  std::vector<std::unique_ptr<PostgresStore>> stores(kServers);
+  std::vector<std::thread> threads;
+  absl::Notification go;
+  for (int i = 0; i < kServers; ++i) {
+    threads.emplace_back([&, i] {
+      go.WaitForNotification();
+      auto store = TryOpen(i);
+      ASSERT_TRUE(store.ok()) << store.status();
+      stores[static_cast<std::size_t>(i)] = *std::move(store);
+    });
+  }
+  go.Notify();
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(Sql("SELECT version FROM sluice_schema"), (Shell::Rows{{"1"}}));
+}
+
+TEST_F(PostgresStoreTest, ANewerSchemaIsRefusedAndLeftAsItIs) {
+  Open();
+  store_.reset();
+  Sql("UPDATE sluice_schema SET version = 7; DROP VIEW answers");
+  const absl::Status status = TryOpen().status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("schema version 7"));
+  EXPECT_EQ(Get("SELECT to_regclass('answers') IS NULL"), "t");
+  EXPECT_EQ(Get("SELECT version FROM sluice_schema"), "7");
+}
+
+TEST_F(PostgresStoreTest, TablesOfAnotherApplicationAreLeftAlone) {
+  Sql("CREATE TABLE gaps (teeth integer)");
+  const absl::Status status = TryOpen().status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
+  EXPECT_EQ(
+      Get("SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()"),
+      "1");
+}
+
+TEST_F(PostgresStoreTest, TheSchemaIsTheFirstOfTheSearchPath) {
+  Sql("CREATE SCHEMA study_a");
+  url_ += "&options=-csearch_path%3Dstudy_a";
+  Open();
+  SaveOne(MakeSubmission(1, "a"));
+  EXPECT_EQ(Get("SELECT count(*) FROM study_a.submissions"), "1");
+}
+
+TEST_F(PostgresStoreTest, ADatabaseThatIsNotOfUtf8IsRefused) {
+  PostgresShell(url_).Run(
+      "CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0");
+  url_ = server_.Url("latin");
+  EXPECT_EQ(TryOpen().status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(PostgresStoreTest, CommitsAreOnDiskWhateverTheDefault) {
+  url_ += "%20-csynchronous_commit%3Doff";
+  EXPECT_EQ(Get("SHOW synchronous_commit"), "off");
+  Open();
+  // The trigger sees the setting of the session that saves.
+  Sql("CREATE TABLE seen (setting text);"
+      "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+      " INSERT INTO seen VALUES (current_setting('synchronous_commit'));"
+      " RETURN NEW; END $$;"
+      "CREATE TRIGGER note BEFORE INSERT ON submissions"
+      " FOR EACH ROW EXECUTE FUNCTION note()");
+  SaveOne(MakeSubmission(1, "a"));
+  EXPECT_EQ(Get("SELECT setting FROM seen"), "on");
+}
+
+// While the server is away, and after it.
+
+TEST_F(PostgresStoreTest, WithoutAServerItDoesNotOpen) {
+  server_.Stop();
+  const absl::Status status = TryOpen().status();
+  server_.Start();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+}
+
+TEST_F(PostgresStoreTest, TheFirstCallAfterARestartWorks) {
+  Open();
+  SaveOne(MakeSubmission(1, "a"));
+  EXPECT_EQ(Find("a")->sequence, 1);
+  server_.Stop();
+  EXPECT_EQ(Save({MakeSubmission(2, "b")}).code(),
+            absl::StatusCode::kUnavailable);
+  EXPECT_EQ(store_->FindReceipts("study", {"a"}).status().code(),
+            absl::StatusCode::kUnavailable);
+  EXPECT_EQ(store_->Check().code(), absl::StatusCode::kUnavailable);
+  server_.Start();
+  EXPECT_EQ(SaveOne(MakeSubmission(2, "b")).result, Result::kStored);
+  EXPECT_EQ(Find("a")->sequence, 1);
+  EXPECT_TRUE(store_->Check().ok());
+
+  server_.Kill();
+  server_.Start();
+  EXPECT_EQ(Find("b")->sequence, 2);
+  EXPECT_EQ(SaveOne(MakeSubmission(3, "c")).result, Result::kStored);
+}
+
+TEST_F(PostgresStoreTest, ABatchThatIsKilledInBetweenIsNotThere) {
+  Open();
+  absl::Status status;
+  PostgresShell shell(url_);
+  shell.Run("BEGIN; LOCK TABLE submissions");
+  std::thread saving = SaveBehind(MakeSubmission(1, "a"), &status);
+  PostgresShell watcher(url_);
+  AwaitThat("the batch waits", [&] { return watcher.Get(kBusy) == "1"; });
+  server_.Kill();
+  saving.join();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+  server_.Start();
+  EXPECT_EQ(Find("a"), std::nullopt);
+  EXPECT_EQ(SaveOne(MakeSubmission(1, "a")).result, Result::kStored);
+}
+
+TEST_F(PostgresStoreTest, ACommitThatNobodyHeardOfIsFoundByTheRetry) {
+  Open();
+  const Submission s = MakeSubmission(5, "a");
+  SaveOne(MakeSubmission(1, "first"));
+  // A commit is then on disk, but waits to be told so by a standby.
+  PostgresShell shell(url_);
+  shell.Run("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+  shell.Run("SELECT pg_reload_conf()");
+  AwaitThat("it is so", [&] {
+    return shell.Get("SHOW synchronous_standby_names") == "nobody";
+  });
+  absl::Status status;
+  std::thread saving = SaveBehind(s, &status);
+  AwaitThat("the commit waits", [&] {
+    return shell.Get(
+               "SELECT count(*) FROM pg_stat_activity"
+               " WHERE wait_event = 'SyncRep'") == "1";
+  });
+  shell.Run("ALTER SYSTEM RESET synchronous_standby_names");
+  server_.Kill();
+  saving.join();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+  server_.Start();
+  const Saved again = SaveOne(s);
+  EXPECT_EQ(again.result, Result::kStored);
+  EXPECT_EQ(again.sequence, 5);
+  EXPECT_EQ(again.received_at, s.received_at);
+  // Sent anew by its caller, it has another sequence.
+  EXPECT_EQ(SaveOne(MakeSubmission(6, "a")).result, Result::kDuplicate);
+  EXPECT_EQ(Sql("SELECT sequence FROM gaps"), (Shell::Rows{{"6"}}));
+}
+
+TEST_F(PostgresStoreTest, ACommitThatIsNotReplicatedIsNeverCalledStored) {
+  timeout_ = absl::Milliseconds(200);
+  Open();
+  SaveOne(MakeSubmission(1, "first"));
+  PostgresShell shell(url_);
+  shell.Run("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+  shell.Run("SELECT pg_reload_conf()");
+  AwaitThat("it is so", [&] {
+    return shell.Get("SHOW synchronous_standby_names") == "nobody";
+  });
+  // PostgreSQL's commits follow the setting a moment later.
+  std::int64_t sequence = 1;
+  AwaitThat("a commit waits for the standby", [&] {
+    ++sequence;
+    return Save({MakeSubmission(sequence, absl::StrCat(sequence))}).code() ==
+           absl::StatusCode::kUnavailable;
+  });
+  shell.Run("ALTER SYSTEM RESET synchronous_standby_names");
+  shell.Run("SELECT pg_reload_conf()");
+}
+
+TEST_F(PostgresStoreTest, AServerThatHangsIsUnavailable) {
+  timeout_ = absl::Milliseconds(100);
+  Open();
+  SaveOne(MakeSubmission(1, "a"));
+  PostgresShell shell(url_);
+  shell.Run("BEGIN; LOCK TABLE submissions");
+  EXPECT_EQ(Save({MakeSubmission(2, "b")}).code(),
+            absl::StatusCode::kUnavailable);
+  shell.Run("ROLLBACK");
+  EXPECT_EQ(SaveOne(MakeSubmission(2, "b")).result, Result::kStored);
+}
+
+TEST_F(PostgresStoreTest, AfterAFailureItIsReadyOnceItCanWrite) {
+  Open();
+  Sql("ALTER TABLE submissions RENAME TO renamed");
+  EXPECT_EQ(Save({MakeSubmission(1, "a")}).code(),
+            absl::StatusCode::kUnavailable);
+  EXPECT_TRUE(store_->Check().ok());
+  Sql("ALTER TABLE renamed RENAME TO submissions");
+  EXPECT_EQ(SaveOne(MakeSubmission(1, "a")).result, Result::kStored);
+}
+
+// Several threads.
+
+TEST_F(PostgresStoreTest, ReadingDoesNotWaitForABatch) {
+  Open();
+  SaveOne(MakeSubmission(1, "a"));
+  PostgresShell shell(url_);
+  shell.Run(
+      "BEGIN; INSERT INTO submissions SELECT 100, kind, study_id, 'b',"
+      " NULL, NULL, NULL, NULL, NULL, NULL, NULL, received_at, NULL,"
+      " NULL, content_sha256, '[]', '' FROM submissions");
+  absl::Status status = absl::UnknownError("not yet");
+  std::thread saving = SaveBehind(MakeSubmission(2, "b"), &status);
+  AwaitThat("the batch waits", [&] {
+    return Get("SELECT count(*) FROM pg_stat_activity WHERE"
+               " application_name = 'sluice' AND wait_event_type = 'Lock'") ==
+           "1";
+  });
+  EXPECT_EQ(Find("a")->sequence, 1);
+  EXPECT_EQ(Find("b"), std::nullopt);
+  EXPECT_EQ(*store_->LastSequence(), 1);
+  EXPECT_EQ(store_->Read(0, 10, 10)->submissions.size(), 1u);
+  EXPECT_TRUE(store_->Check().ok());
+  shell.Run("ROLLBACK");
+  saving.join();
+  EXPECT_TRUE(status.ok()) << status;
+}
+
+TEST_F(PostgresStoreTest, SessionsAreAsManyAsCallersAtTheSameTime) {
+  Open();
+  constexpr int kThreads = 4;
+  EXPECT_EQ(Get(kSessions), "1");
+  for (int i = 1; i <= 10; ++i) SaveOne(MakeSubmission(i, absl::StrCat(i)));
+  EXPECT_EQ(Get(kSessions), "2") << "the number's and the writer's";
+  for (int round = 1; round <= 3; ++round) {
+    PostgresShell shell(url_);
+    shell.Run("BEGIN; LOCK TABLE submissions");
+    std::vector<absl::Status> statuses(kThreads);
+    std::vector<std::thread> threads;
+    for (int t = 0; t < kThreads; ++t) {
+      const int sequence = 100 * round + t;
+      threads.push_back(
+          SaveBehind(MakeSubmission(sequence, absl::StrCat(sequence)),
+                     &statuses[static_cast<std::size_t>(t)]));
+    }
+    AwaitThat("all wait", [&] { return Get(kBusy) == "4"; });
+    EXPECT_EQ(Get(kSessions), "5");
+    shell.Run("ROLLBACK");
+    for (std::thread& thread : threads) thread.join();
+    for (const absl::Status& status : statuses) EXPECT_TRUE(status.ok());
+  }
+  Find("1");
+  EXPECT_TRUE(store_->Check().ok());
+  EXPECT_EQ(Get(kSessions), "6") << "and the one for reading";
+}
+
+TEST_F(PostgresStoreTest, BatchesWithTheSameIdsWaitForEachOtherInOneOrder) {
+  Open();
+  auto other = TryOpen(1);
+  ASSERT_TRUE(other.ok()) << other.status();
+  SaveOne(MakeSubmission(1, "first"));
+  // Both come to a stop in their middle.
+  PostgresShell shell(url_);
+  shell.Run(
+      "BEGIN; INSERT INTO submissions SELECT 100, kind, study_id, 'b',"
+      " NULL, NULL, NULL, NULL, NULL, NULL, NULL, received_at, NULL,"
+      " NULL, content_sha256, '[]', '' FROM submissions");
+  std::vector<absl::Status> statuses(2);
+  std::vector<std::thread> threads;
+  threads.emplace_back([&] {
+    std::vector<Saved> saved(3);
+    statuses[0] =
+        store_->SaveBatch({MakeSubmission(2, "a"), MakeSubmission(3, "b"),
+                           MakeSubmission(4, "c")},
+                          absl::MakeSpan(saved));
+  });
+  threads.emplace_back([&] {
+    std::vector<Saved> saved(3);
+    const std::int64_t first = std::int64_t{1} << 40;
+    statuses[1] = (*other)->SaveBatch(
+        {MakeSubmission(first + 1, "c"), MakeSubmission(first + 2, "b"),
+         MakeSubmission(first + 3, "a")},
+        absl::MakeSpan(saved));
+  });
+  PostgresShell watcher(url_);
+  AwaitThat("both wait", [&] {
+    return watcher.Get(
+               "SELECT count(*) FROM pg_stat_activity WHERE"
+               " application_name = 'sluice'"
+               " AND wait_event_type = 'Lock'") == "2";
+  });
+  shell.Run("ROLLBACK");
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_TRUE(statuses[0].ok()) << statuses[0];
+  EXPECT_TRUE(statuses[1].ok()) << statuses[1];
+}
+
+// Batches of the same ids, each thread's in an order of its own.
+void StoreTheSameIds(PostgresStore& store, std::atomic<std::int64_t>& sequence,
+                     bool backwards, std::atomic<int>& stored) {
+  constexpr int kIds = 200;
+  constexpr int kBatch = 20;
+  for (int first = 0; first < kIds; first += kBatch) {
+    std::vector<Submission> batch;
+    std::vector<std::string> ids;
+    for (int i = first; i < first + kBatch; ++i) {
+      ids.push_back(absl::StrCat("id-", i));
+      batch.push_back(MakeSubmission(++sequence, ids.back(), ids.back()));
+    }
+    if (backwards) {
+      std::ranges::reverse(ids);
+      std::ranges::reverse(batch);
+    }
+    std::vector<Saved> saved(batch.size());
+    const absl::Status status = store.SaveBatch(batch, absl::MakeSpan(saved));
+    ASSERT_TRUE(status.ok()) << status;
+    const auto receipts = store.FindReceipts("study", ids);
+    ASSERT_TRUE(receipts.ok()) << receipts.status();
+    for (std::size_t i = 0; i < saved.size(); ++i) {
+      ASSERT_NE(saved[i].result, Result::kConflict);
+      stored += saved[i].result == Result::kStored ? 1 : 0;
+      ASSERT_TRUE(receipts->at(i).has_value());
+      ASSERT_EQ(receipts->at(i)->sequence, saved[i].sequence);
+    }
+  }
+}
+
+TEST_F(PostgresStoreTest, ThreadsOfTwoServersWithTheSameIdsStoreEachOnce) {
+  Open();
+  auto other = TryOpen(1);
+  ASSERT_TRUE(other.ok()) << other.status();
+  std::atomic<std::int64_t> sequences[] = {0, std::int64_t{1} << 40};
+  std::atomic<int> stored{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 6; ++t) {
+    threads.emplace_back([&, t] {
+      StoreTheSameIds(t % 2 == 0 ? *store_ : **other, sequences[t % 2],
+                      t % 3 == 0, stored);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(stored, 200);
+  EXPECT_EQ(Sql("SELECT count(*), count(DISTINCT submission_id)"
+                " FROM submissions"),
+            (Shell::Rows{{"200", "200"}}));
+  EXPECT_EQ(Get("SELECT count(*) FROM gaps"), "1000");
+}
+
+// The view for people who read answers with SQL.
+
+TEST_F(PostgresStoreTest, AnswersAreOneRowEach) {
+  Open();
+  Submission s = MakeSubmission(1, "id-1");
+  s.site_id = "site-1";
+  s.subject = "Patient/7";
+  s.questionnaire = "http://example.org/q|1.0";
+  s.status = "completed";
+  s.authored = "2024-03-01T20:15:30+01:00";
+  s.answers_json = R"([
+      {"link_id": "1", "type": "integer", "value": 7},
+      {"link_id": "2.1", "type": "coding", "value": "LA6560-2",
+       "display": "Confused", "system": "http://loinc.org"},
+      {"link_id": "3", "type": "boolean", "value": true},
+      {"link_id": "4", "type": "decimal", "value": "37.50"},
+      {"link_id": "5", "type": "quantity", "value": "1e3", "unit": "mg"},
+      {"link_id": "6", "type": "string", "value": "it's \"so\"\n\u00e9"},
+      {"link_id": "7", "type": "string", "value": ""},
+      {"link_id": "8", "type": "reference"}])";
+  // One without answers has no rows.
+  ASSERT_TRUE(Save({s, MakeSubmission(2, "id-2")}).ok());
+  EXPECT_EQ(Sql("SELECT DISTINCT sequence, study_id, site_id, submission_id,"
+                " subject, questionnaire, status, authored, received_at"
+                " FROM answers"),
+            (Shell::Rows{{"1", "study", "site-1", "id-1", "Patient/7",
+                          "http://example.org/q|1.0", "completed",
+                          "2024-03-01T20:15:30+01:00",
+                          "2023-11-14 22:13:20.001+00"}}));
+  EXPECT_EQ(Sql("SELECT position, link_id, type, value, unit, system, display"
+                " FROM answers ORDER BY sequence, position"),
+            (Shell::Rows{
+                {"0", "1", "integer", "7", "NULL", "NULL", "NULL"},
+                {"1", "2.1", "coding", "LA6560-2", "NULL", "http://loinc.org",
+                 "Confused"},
+                {"2", "3", "boolean", "true", "NULL", "NULL", "NULL"},
+                {"3", "4", "decimal", "37.50", "NULL", "NULL", "NULL"},
+                {"4", "5", "quantity", "1e3", "mg", "NULL", "NULL"},
+                {"5", "6", "string", "it's \"so\"\né", "NULL", "NULL", "NULL"},
+                {"6", "7", "string", "", "NULL", "NULL", "NULL"},
+                {"7", "8", "reference", "NULL", "NULL", "NULL", "NULL"}}));
+}
+
+}  // namespace
+}  // namespace sluice

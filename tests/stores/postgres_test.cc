@@ -1,0 +1,176 @@
+#include "stores/postgres.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/fakes/postgres_server.h"
+
+namespace sluice {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+PostgresConnection Connect(absl::Duration timeout = absl::Minutes(1)) {
+  auto db = PostgresConnection::Open(PostgresServer::Shared().Url("postgres"),
+                                     timeout);
+  EXPECT_TRUE(db.ok()) << db.status();
+  return *std::move(db);
+}
+
+TEST(PostgresUrl, IsAUriOrKeysAndValues) {
+  for (const char* good :
+       {"postgresql://", "postgres://sluice@db.example.org:5433/epro",
+        "postgresql://a,b/epro?sslmode=verify-full&sslrootcert=/etc/ca.pem",
+        "host=/run/postgresql dbname=epro passfile=/etc/sluice/pgpass"}) {
+    EXPECT_TRUE(CheckPostgresUrl(good).ok()) << good;
+  }
+}
+
+TEST(PostgresUrl, AnErrorDoesNotRepeatIt) {
+  for (const std::string& bad :
+       {std::string("secret"), std::string("mysql://secret"),
+        std::string("postgresql://secret%zz/"),
+        std::string("postgresql://host/?secret=1"),
+        std::string("host=secret unquoted"), std::string("host=secret\0", 12),
+        std::string()}) {
+    const absl::Status status = CheckPostgresUrl(bad);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << bad;
+    EXPECT_THAT(std::string(status.message()), Not(HasSubstr("secret")));
+  }
+}
+
+TEST(PostgresUrl, MustNotHaveAPassword) {
+  for (const char* bad :
+       {"postgresql://user:secret@host/", "host=h password=secret",
+        "postgresql://host/?password=secret",
+        "postgresql://host/?sslpassword=secret"}) {
+    const absl::Status status = CheckPostgresUrl(bad);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << bad;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("PGPASSFILE"));
+    EXPECT_THAT(std::string(status.message()), Not(HasSubstr("secret")));
+  }
+}
+
+TEST(PostgresError, TellsWhatPasses) {
+  using Code = absl::StatusCode;
+  const std::pair<const char*, Code> states[] = {
+      {"08006", Code::kUnavailable},     {"25006", Code::kUnavailable},
+      {"40001", Code::kAborted},         {"40P01", Code::kAborted},
+      {"42501", Code::kUnavailable},     {"42P01", Code::kUnavailable},
+      {"53100", Code::kUnavailable},     {"53300", Code::kUnavailable},
+      {"55P03", Code::kUnavailable},     {"57014", Code::kUnavailable},
+      {"57P01", Code::kUnavailable},     {"58030", Code::kUnavailable},
+      {"22021", Code::kInvalidArgument}, {"54000", Code::kInvalidArgument},
+      {"XX001", Code::kDataLoss},        {"23514", Code::kInternal},
+      {"XX000", Code::kInternal},        {"?", Code::kInternal}};
+  for (const auto& [state, code] : states) {
+    const absl::Status status = PostgresError(state, "doing");
+    EXPECT_EQ(status.code(), code) << state;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(state));
+  }
+}
+
+TEST(PostgresConnection, CarriesValuesBothWays) {
+  PostgresConnection db = Connect();
+  using Type = PostgresArray::Type;
+  const absl::Time time = absl::FromUnixMicros(-1'234'567'890'123'456);
+  PostgresArray integers(Type::kBigint, 3);
+  integers.Integer(-2).Integer(INT64_MAX).Null();
+  PostgresArray texts(Type::kText, 3);
+  texts.Bytes("").BytesOrNull("").Bytes("\"é,{}\\\n");
+  PostgresArray bytes(Type::kBytea, 3);
+  bytes.Bytes("").Bytes(std::string_view("\0\xff", 2)).Null();
+  PostgresArray times(Type::kTimestamptz, 3);
+  times.Time(time).Null().Time(absl::UnixEpoch());
+  PostgresArray objects(Type::kJsonb, 3);
+  objects.Json("{}").Json(R"({"a": "\""})").Null();
+  const auto rows = db.Query(
+      "SELECT *, $6::bigint FROM unnest($1::bigint[], $2::text[], $3::bytea[],"
+      " $4::timestamptz[], $5::jsonb[]) AS t (i, t, b, w, j)",
+      {std::move(integers).Take(), std::move(texts).Take(),
+       std::move(bytes).Take(), std::move(times).Take(),
+       std::move(objects).Take(), PostgresBigint(-7)});
+  ASSERT_TRUE(rows.ok()) << rows.status();
+  ASSERT_EQ(rows->rows(), 3);
+  EXPECT_EQ(rows->IntegerAt(0, 0), -2);
+  EXPECT_EQ(rows->IntegerAt(1, 0), INT64_MAX);
+  EXPECT_TRUE(rows->IsNull(2, 0));
+  EXPECT_FALSE(rows->IsNull(0, 1));
+  EXPECT_EQ(rows->BytesAt(0, 1), "");
+  EXPECT_TRUE(rows->IsNull(1, 1));
+  EXPECT_EQ(rows->BytesAt(2, 1), "\"é,{}\\\n");
+  EXPECT_FALSE(rows->IsNull(0, 2));
+  EXPECT_EQ(rows->BytesAt(1, 2), std::string_view("\0\xff", 2));
+  EXPECT_EQ(rows->TimeAt(0, 3), time);
+  EXPECT_EQ(rows->TimeAt(2, 3), absl::UnixEpoch());
+  EXPECT_EQ(rows->BytesAt(1, 4), "\x01{\"a\": \"\\\"\"}");
+  EXPECT_EQ(rows->IntegerAt(0, 5), -7);
+}
+
+TEST(PostgresConnection, AnEmptyArrayHasNoRows) {
+  PostgresConnection db = Connect();
+  PostgresArray none(PostgresArray::Type::kText, 0);
+  const auto rows =
+      db.Query("SELECT * FROM unnest($1::text[])", {std::move(none).Take()});
+  ASSERT_TRUE(rows.ok()) << rows.status();
+  EXPECT_EQ(rows->rows(), 0);
+}
+
+TEST(PostgresConnection, SkipsWhatComesAfterAnError) {
+  PostgresConnection db = Connect();
+  db.SendQuery("SELECT 1");
+  db.SendQuery("SELECT 1 / 0, 'canary'");
+  db.SendQuery("SELECT pg_advisory_lock(1)");
+  const absl::Status status = db.Receive().status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("22012"));
+  EXPECT_EQ(PostgresShell(PostgresServer::Shared().Url("postgres"))
+                .Get("SELECT count(*) FROM pg_locks"
+                     " WHERE locktype = 'advisory'"),
+            "0");
+}
+
+TEST(PostgresConnection, SendsAndReceivesAtTheSameTime) {
+  // More than sockets hold, in both directions.
+  PostgresConnection db = Connect();
+  const std::string large(4 << 20, 'x');
+  for (int i = 0; i < 4; ++i) {
+    db.SendQuery("SELECT $1::text", {large});
+  }
+  const auto results = db.Receive();
+  ASSERT_TRUE(results.ok()) << results.status();
+  for (const PostgresResult& result : *results) {
+    EXPECT_EQ(result.BytesAt(0, 0).size(), large.size());
+  }
+}
+
+TEST(PostgresConnection, DoesNotWaitForAServerThatHangs) {
+  PostgresConnection db = Connect(absl::Milliseconds(20));
+  const absl::Status status = db.Query("SELECT pg_sleep(600)").status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+}
+
+TEST(PostgresConnection, KnowsThatTheServerHasEndedIt) {
+  PostgresConnection db = Connect();
+  const auto pid = db.Query("SELECT pg_backend_pid()");
+  ASSERT_TRUE(pid.ok());
+  EXPECT_TRUE(db.Alive());
+  PostgresShell(PostgresServer::Shared().Url("postgres"))
+      .Run(absl::StrCat("SELECT pg_terminate_backend(", pid->IntegerAt(0, 0),
+                        ", 60000)"));
+  EXPECT_FALSE(db.Alive());
+  EXPECT_EQ(db.Query("SELECT 1").status().code(),
+            absl::StatusCode::kUnavailable);
+}
+
+TEST(PostgresConnection, WhereThereIsNoServerItIsUnavailable) {
+  const auto db = PostgresConnection::Open("host=/nonexistent dbname=epro",
+                                           absl::Minutes(1));
+  EXPECT_EQ(db.status().code(), absl::StatusCode::kUnavailable);
+}
+
+}  // namespace
+}  // namespace sluice
