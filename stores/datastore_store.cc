@@ -1,0 +1,365 @@
+#include "stores/datastore_store.h"
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+#include <limits>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/clock.h"
+#include "grpcpp/create_channel.h"
+#include "grpcpp/security/credentials.h"
+#include "grpcpp/support/channel_arguments.h"
+#include "stores/datastore_batch.h"
+#include "stores/datastore_messages.h"
+#include "stores/files.h"
+
+namespace sluice {
+namespace {
+
+// gRPC tries again by itself, and obeys pushback. Check is not tried again: it
+// asks for now.
+constexpr char kServiceConfig[] = R"({"methodConfig": [{
+  "name": [{"service": "sluice.v1.Datastore", "method": "SaveBatch"},
+           {"service": "sluice.v1.Datastore", "method": "FindReceipts"},
+           {"service": "sluice.v1.Datastore", "method": "LastSequence"},
+           {"service": "sluice.v1.Datastore", "method": "Read"}],
+  "retryPolicy": {
+    "maxAttempts": 4,
+    "initialBackoff": "0.1s", "maxBackoff": "1s", "backoffMultiplier": 2,
+    "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED", "ABORTED"]
+  }}]})";
+
+// Above the largest submission that Sluice can be configured to take (512 MiB),
+// with what was read out of it: Read sends one whole, however large.
+constexpr int kMessageBytesMax = 1 << 30;
+
+// How long after a broken connection, or a vain attempt, the next one is made.
+constexpr absl::Duration kReconnectFirst = absl::Milliseconds(100);
+constexpr absl::Duration kReconnectMax = absl::Seconds(1);
+// An attempt to connect that takes longer is given up.
+constexpr absl::Duration kConnectTimeout = absl::Seconds(5);
+
+// During a call, a peer that says nothing for the first is asked whether it is
+// there, and taken for gone after the second; so is one that does not confirm
+// what was sent. More often would be too often for gRPC servers as they are
+// set by default.
+constexpr absl::Duration kKeepaliveTime = absl::Seconds(30);
+constexpr absl::Duration kKeepaliveTimeout = absl::Seconds(5);
+
+// /readyz is not to wait long.
+constexpr absl::Duration kCheckTimeout = absl::Seconds(1);
+
+int Milliseconds(absl::Duration duration) {
+  return static_cast<int>(absl::ToInt64Milliseconds(duration));
+}
+
+grpc::ChannelArguments ChannelArguments() {
+  grpc::ChannelArguments arguments;
+  arguments.SetServiceConfigJSON(kServiceConfig);
+  arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
+  // A request above it would not be sent again.
+  arguments.SetInt(GRPC_ARG_PER_RPC_RETRY_BUFFER_SIZE, kMessageBytesMax);
+  arguments.SetMaxReceiveMessageSize(kMessageBytesMax);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS,
+                   Milliseconds(kReconnectFirst));
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS,
+                   Milliseconds(kReconnectMax));
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS,
+                   Milliseconds(kConnectTimeout));
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, Milliseconds(kKeepaliveTime));
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
+                   Milliseconds(kKeepaliveTimeout));
+  // Patient data goes where the configuration says, whatever the environment.
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  return arguments;
+}
+
+absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> Credentials(
+    const std::string& root_certs_path) {
+  if (root_certs_path.empty()) return grpc::InsecureChannelCredentials();
+  std::ifstream file(root_certs_path, std::ios::binary);
+  grpc::SslCredentialsOptions options;
+  options.pem_root_certs.assign(std::istreambuf_iterator<char>(file), {});
+  // gRPC would take its own roots for none.
+  if (file.bad() || options.pem_root_certs.empty()) {
+    return absl::UnavailableError(
+        absl::StrCat(root_certs_path, ": no certificates can be read"));
+  }
+  return grpc::SslCredentials(options);
+}
+
+// Both libraries take their codes from the same list.
+absl::Status ToStatus(absl::string_view name, const grpc::Status& status) {
+  if (status.ok()) return absl::OkStatus();
+  return absl::Status(static_cast<absl::StatusCode>(status.error_code()),
+                      absl::StrCat("the datastore's ", name, " failed"));
+}
+
+// What is wrong with the datastore is not wrong with what was to be stored.
+absl::Status AsOfTheBatch(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kUnauthenticated:
+    case absl::StatusCode::kPermissionDenied:
+    case absl::StatusCode::kUnimplemented:
+      return absl::UnavailableError(absl::StrCat(
+          status.message(), ": ", absl::StatusCodeToString(status.code())));
+    default:
+      return status;
+  }
+}
+
+absl::Status Malformed(absl::string_view name, absl::string_view what) {
+  return absl::UnavailableError(absl::StrCat("the datastore's answer to ", name,
+                                             " is malformed: ", what));
+}
+
+std::int64_t Clamp(std::size_t value) {
+  constexpr std::size_t kMax = std::numeric_limits<std::int64_t>::max();
+  return static_cast<std::int64_t>(std::min(value, kMax));
+}
+
+// Empty where the page is in order.
+absl::string_view WhatIsWrong(const StorePage& page, std::int64_t after,
+                              std::size_t max) {
+  if (page.submissions.size() > max) return "more submissions than asked for";
+  if (page.submissions.empty() && !page.last)
+    return "nothing, but not the last";
+  std::int64_t before = after;
+  for (const Submission& submission : page.submissions) {
+    if (submission.sequence <= before) return "submissions are not in order";
+    before = submission.sequence;
+  }
+  before = after;
+  for (const Gap& gap : page.gaps) {
+    if (gap.sequence <= before) return "gaps are not in order";
+    before = gap.sequence;
+  }
+  return "";
+}
+
+}  // namespace
+
+bool CallPlaces::TakeBy(absl::Time deadline) {
+  absl::MutexLock lock(&mutex_);
+  const auto free = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return free_ > 0;
+  };
+  if (!mutex_.AwaitWithDeadline(absl::Condition(&free), deadline)) return false;
+  --free_;
+  return true;
+}
+
+void CallPlaces::Return() {
+  absl::MutexLock lock(&mutex_);
+  ++free_;
+}
+
+absl::StatusOr<std::unique_ptr<DatastoreStore>> DatastoreStore::Open(
+    const DatastoreStoreOptions& options, SameContent same_content) {
+  const auto credentials = Credentials(options.tls_root_certs);
+  if (!credentials.ok()) return credentials.status();
+  return std::unique_ptr<DatastoreStore>(
+      new DatastoreStore(options,
+                         v1::Datastore::NewStub(grpc::CreateCustomChannel(
+                             options.target, *credentials, ChannelArguments())),
+                         std::move(same_content)));
+}
+
+DatastoreStore::DatastoreStore(const DatastoreStoreOptions& options,
+                               std::unique_ptr<v1::Datastore::Stub> stub,
+                               SameContent same_content)
+    : timeout_(options.timeout),
+      same_content_(std::move(same_content)),
+      stub_(std::move(stub)),
+      saves_(options.max_in_flight),
+      lookups_(options.max_in_flight) {}
+
+template <typename Method, typename Request, typename Response>
+absl::Status DatastoreStore::Call(absl::string_view name, Method method,
+                                  CallPlaces* places, absl::Duration timeout,
+                                  const Request& request, Response* response) {
+  const absl::Time deadline = absl::Now() + timeout;
+  if (places != nullptr && !places->TakeBy(deadline)) {
+    return absl::DeadlineExceededError(
+        absl::StrCat("no place was free for the datastore's ", name));
+  }
+  const absl::Cleanup return_place = [places] {
+    if (places != nullptr) places->Return();
+  };
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(deadline));
+  return ToStatus(name, (stub_.get()->*method)(&context, request, response));
+}
+
+absl::Status DatastoreStore::SaveBatch(absl::Span<const Submission> batch,
+                                       absl::Span<Saved> saved) {
+  DatastoreBatch remaining(batch, saved, same_content_);
+  while (!remaining.done()) {
+    v1::SaveBatchResponse response;
+    absl::Status status =
+        Call("SaveBatch", &v1::Datastore::Stub::SaveBatch, &saves_, timeout_,
+             remaining.NextRequest(kRequestBytesMax), &response);
+    if (!status.ok()) return AsOfTheBatch(status);
+    status = remaining.Take(response);
+    if (!status.ok()) return Malformed("SaveBatch", status.message());
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<std::optional<StoredReceipt>>>
+DatastoreStore::FindReceipts(std::string_view study_id,
+                             absl::Span<const std::string> submission_ids) {
+  std::vector<std::optional<StoredReceipt>> receipts;
+  if (submission_ids.empty()) return receipts;
+  v1::FindReceiptsRequest request;
+  request.set_study_id(std::string(study_id));
+  for (const std::string& id : submission_ids) request.add_submission_ids(id);
+  v1::FindReceiptsResponse response;
+  const absl::Status status =
+      Call("FindReceipts", &v1::Datastore::Stub::FindReceipts, &lookups_,
+           timeout_, request, &response);
+  if (!status.ok()) return status;
+  if (static_cast<std::size_t>(response.found_size()) !=
+      submission_ids.size()) {
+    return Malformed("FindReceipts", "there are not as many results as ids");
+  }
+  receipts.reserve(submission_ids.size());
+  for (const auto& found : response.found()) {
+    receipts.emplace_back();
+    if (!found.has_receipt()) continue;
+    const absl::StatusOr<StoredReceipt> receipt = FromMessage(found.receipt());
+    if (!receipt.ok()) {
+      return Malformed("FindReceipts", receipt.status().message());
+    }
+    receipts.back() = *receipt;
+  }
+  return receipts;
+}
+
+absl::StatusOr<std::int64_t> DatastoreStore::LastSequence() {
+  v1::LastSequenceResponse response;
+  const absl::Status status =
+      Call("LastSequence", &v1::Datastore::Stub::LastSequence, &lookups_,
+           timeout_, v1::LastSequenceRequest(), &response);
+  if (!status.ok()) return status;
+  if (response.sequence() < 0) {
+    return Malformed("LastSequence", "sequence is negative");
+  }
+  return response.sequence();
+}
+
+absl::StatusOr<StorePage> DatastoreStore::Read(std::int64_t after,
+                                               std::size_t max,
+                                               std::size_t max_bytes) {
+  v1::ReadRequest request;
+  request.set_after(after);
+  request.set_max_submissions(Clamp(max));
+  request.set_max_bytes(Clamp(max_bytes));
+  v1::ReadResponse response;
+  const absl::Status status = Call("Read", &v1::Datastore::Stub::Read,
+                                   &lookups_, timeout_, request, &response);
+  if (!status.ok()) return status;
+  StorePage page;
+  page.last = response.last();
+  for (v1::Submission& message : *response.mutable_submissions()) {
+    absl::StatusOr<Submission> submission = FromMessage(std::move(message));
+    if (!submission.ok()) {
+      return Malformed("Read", submission.status().message());
+    }
+    page.submissions.push_back(*std::move(submission));
+  }
+  for (const auto& gap : response.gaps()) {
+    page.gaps.push_back(
+        {.sequence = gap.sequence(), .conflict = gap.conflict()});
+  }
+  const absl::string_view wrong = WhatIsWrong(page, after, max);
+  if (!wrong.empty()) return Malformed("Read", wrong);
+  return page;
+}
+
+absl::Status DatastoreStore::Check() {
+  v1::CheckResponse response;
+  return Call("Check", &v1::Datastore::Stub::Check, nullptr,
+              std::min(timeout_, kCheckTimeout), v1::CheckRequest(), &response);
+}
+
+// --- Configuration ---
+
+namespace {
+
+bool NamesAPort(absl::string_view text) {
+  int port = 0;
+  return text.find_first_not_of("0123456789") == absl::string_view::npos &&
+         absl::SimpleAtoi(text, &port) && port >= 1 && port <= 65535;
+}
+
+// host:port, with the host in brackets where it is an IPv6 address.
+bool NamesAService(absl::string_view target) {
+  const std::size_t colon = target.rfind(':');
+  if (colon == absl::string_view::npos) return false;
+  const absl::string_view host = target.substr(0, colon);
+  const bool in_brackets =
+      host.size() > 2 && host.front() == '[' && host.back() == ']';
+  return !host.empty() && NamesAPort(target.substr(colon + 1)) &&
+         std::ranges::all_of(host, [in_brackets](unsigned char c) {
+           return absl::ascii_isalnum(c) || c == '.' || c == '-' || c == '_' ||
+                  (in_brackets && (c == ':' || c == '[' || c == ']'));
+         });
+}
+
+DatastoreStoreOptions ReadDatastore(StoreOptionReader& reader) {
+  DatastoreStoreOptions options;
+  const std::string* target = reader.Find("target");
+  if (target == nullptr) {
+    reader.Error("target", "required: the service's host:port");
+  } else if (!NamesAService(*target)) {
+    reader.Error("target", "must be host:port");
+  } else {
+    options.target = *target;
+  }
+  if (const std::string* timeout = reader.Find("timeout")) {
+    if (!absl::ParseDuration(*timeout, &options.timeout) ||
+        options.timeout < absl::Milliseconds(10) ||
+        options.timeout > absl::Minutes(1)) {
+      reader.Error("timeout", "must be a duration from 10ms to 1m, such as 5s");
+    }
+  }
+  if (const std::string* max = reader.Find("max_in_flight")) {
+    if (!absl::SimpleAtoi(*max, &options.max_in_flight) ||
+        options.max_in_flight < 1 || options.max_in_flight > 1024) {
+      reader.Error("max_in_flight", "must be a count from 1 to 1024");
+    }
+  }
+  if (const std::string* certs = reader.Find("tls_root_certs")) {
+    if (!NamesAFile(*certs)) {
+      reader.Error("tls_root_certs", "must be the path of a file");
+    }
+    options.tls_root_certs = *certs;
+  }
+  return options;
+}
+
+absl::StatusOr<std::unique_ptr<Store>> OpenDatastore(
+    const StoreOptions& options, SameContent same_content) {
+  StoreOptionReader reader(options);
+  return DatastoreStore::Open(ReadDatastore(reader), std::move(same_content));
+}
+
+}  // namespace
+
+StoreKind DatastoreStoreKind() {
+  return {.name = "datastore",
+          .loses = false,
+          .check = CheckStoreOptions<ReadDatastore>,
+          .open = OpenDatastore};
+}
+
+}  // namespace sluice

@@ -1,0 +1,127 @@
+// A Datastore in memory that does as the test says. It knows nothing of what
+// contents mean: where bytes differ it asks (DIFFERS).
+
+#ifndef SLUICE_TESTS_FAKES_FAKE_DATASTORE_H_
+#define SLUICE_TESTS_FAKES_FAKE_DATASTORE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
+#include "absl/synchronization/mutex.h"
+#include "grpcpp/grpcpp.h"
+#include "sluice/v1/datastore.grpc.pb.h"
+
+namespace sluice {
+
+// Thread-safe; serves on a port of its own from construction on, with gRPC's
+// default limits.
+class FakeDatastore final : private v1::Datastore::Service {
+ public:
+  // How a call ends; with OK it is done as it should be.
+  struct Ending {
+    grpc::StatusCode code = grpc::StatusCode::UNAVAILABLE;
+    // Of grpc-retry-pushback-ms; nothing: left out.
+    std::optional<std::string> pushback = {};
+  };
+
+  explicit FakeDatastore(std::shared_ptr<grpc::ServerCredentials> credentials =
+                             grpc::InsecureServerCredentials());
+  // Releases what is held.
+  ~FakeDatastore() override;
+
+  // "127.0.0.1:" and the port.
+  std::string target() const;
+
+  // Goes away at once: calls end, connections close. Start serves again on the
+  // same port; what was stored stays.
+  void Stop();
+  void Start();
+
+  // The next calls, of any method, end so, one after the other.
+  void AnswerNext(const Ending& ending);
+  // From now on each call of SaveBatch waits for Release before it stores.
+  void Hold();
+  void Release();
+  // Waits until so many wait; false: that took longer than a working program
+  // needs.
+  bool AwaitHeld(int count) const;
+
+  // Changes the members below, also between calls.
+  void Change(absl::FunctionRef<void(FakeDatastore&)> change) {
+    absl::MutexLock lock(&mutex_);
+    change(*this);
+  }
+
+  // What is to be changed in every answer of that type before it is sent.
+  std::function<void(v1::SaveBatchResponse*)> spoil_saved;
+  std::function<void(v1::FindReceiptsResponse*)> spoil_found;
+  std::function<void(v1::LastSequenceResponse*)> spoil_last;
+  std::function<void(v1::ReadResponse*)> spoil_read;
+  // Only the first that differs in a response has the first's content.
+  bool leaves_contents_out = false;
+
+  // Calls of SaveBatch so far, refused ones included, and at most at a time.
+  int saves() const;
+  int peak_in_flight() const;
+  // Submissions in each call of SaveBatch that was not refused.
+  std::vector<int> batches() const;
+  std::vector<v1::Submission> stored() const;
+  std::map<std::int64_t, bool> gaps() const;  // by sequence: conflict
+
+ private:
+  using Key = std::pair<std::string, std::string>;
+
+  grpc::Status SaveBatch(grpc::ServerContext* context,
+                         const v1::SaveBatchRequest* request,
+                         v1::SaveBatchResponse* response) override;
+  grpc::Status FindReceipts(grpc::ServerContext* context,
+                            const v1::FindReceiptsRequest* request,
+                            v1::FindReceiptsResponse* response) override;
+  grpc::Status LastSequence(grpc::ServerContext* context,
+                            const v1::LastSequenceRequest* request,
+                            v1::LastSequenceResponse* response) override;
+  grpc::Status Read(grpc::ServerContext* context,
+                    const v1::ReadRequest* request,
+                    v1::ReadResponse* response) override;
+  grpc::Status Check(grpc::ServerContext* context,
+                     const v1::CheckRequest* request,
+                     v1::CheckResponse* response) override;
+
+  std::optional<grpc::Status> Refuse(grpc::ServerContext* context)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  v1::SaveBatchResponse::Saved Save(const v1::Submission& submission,
+                                    v1::SaveBatchRequest::Verdict verdict)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void WaitWhileHeld() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const std::shared_ptr<grpc::ServerCredentials> credentials_;
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+
+  mutable absl::Mutex mutex_;
+  std::deque<Ending> endings_ ABSL_GUARDED_BY(mutex_);
+  bool hold_ ABSL_GUARDED_BY(mutex_) = false;
+  int held_ ABSL_GUARDED_BY(mutex_) = 0;
+  int saves_ ABSL_GUARDED_BY(mutex_) = 0;
+  int in_flight_ ABSL_GUARDED_BY(mutex_) = 0;
+  int peak_in_flight_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<int> batches_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::int64_t, v1::Submission> stored_ ABSL_GUARDED_BY(mutex_);
+  std::map<Key, std::int64_t> by_id_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::int64_t, bool> gaps_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace sluice
+
+#endif  // SLUICE_TESTS_FAKES_FAKE_DATASTORE_H_

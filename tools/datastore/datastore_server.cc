@@ -1,0 +1,50 @@
+#include "tools/datastore/datastore_server.h"
+
+#include <chrono>
+
+#include "absl/strings/str_cat.h"
+#include "grpcpp/resource_quota.h"
+#include "grpcpp/server_builder.h"
+
+namespace sluice {
+namespace {
+
+// Above what Sluice can be configured to take (512 MiB), with what it reads out
+// of it.
+constexpr int kMessageBytesMax = 1 << 30;
+// One for each call in flight, and some for gRPC.
+constexpr int kThreadsMax = 1100;
+// Keepalives that come more often count as an attack.
+constexpr int kPingIntervalMsMin = 10'000;
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<DatastoreServer>> DatastoreServer::Start(
+    const std::string& listen, v1::Datastore::Service* service,
+    const std::shared_ptr<grpc::ServerCredentials>& credentials) {
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort(listen, credentials, &port);
+  // Two on one port would each get some of the calls.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddChannelArgument(
+      GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+      kPingIntervalMsMin);
+  builder.SetMaxReceiveMessageSize(kMessageBytesMax);
+  grpc::ResourceQuota quota("datastore");
+  quota.SetMaxThreads(kThreadsMax);
+  builder.SetResourceQuota(quota);
+  builder.RegisterService(service);
+  std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  if (server == nullptr || port == 0) {
+    return absl::UnavailableError(absl::StrCat("cannot listen on ", listen));
+  }
+  return std::unique_ptr<DatastoreServer>(
+      new DatastoreServer(std::move(server), port));
+}
+
+DatastoreServer::~DatastoreServer() {
+  server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
+}
+
+}  // namespace sluice

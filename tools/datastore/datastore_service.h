@@ -1,0 +1,86 @@
+// sluice.v1.Datastore in front of any store.
+
+#ifndef SLUICE_TOOLS_DATASTORE_DATASTORE_SERVICE_H_
+#define SLUICE_TOOLS_DATASTORE_DATASTORE_SERVICE_H_
+
+#include <cstdint>
+#include <functional>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "sluice/v1/datastore.grpc.pb.h"
+#include "stores/store.h"
+
+namespace sluice {
+
+struct DatastoreServiceOptions {
+  // What each SaveBatch takes beside what the store takes.
+  absl::Duration delay = absl::ZeroDuration();
+  // The share of SaveBatch calls, from 0 to 1, that then fails with
+  // UNAVAILABLE and stores nothing.
+  double fail_rate = 0;
+
+  // For tests; called from all threads. Uniform in [0, 1), by default random.
+  std::function<double()> uniform = nullptr;
+  // By default the calling thread sleeps.
+  std::function<void(absl::Duration)> sleep = nullptr;
+};
+
+// Counts of SaveBatch calls.
+struct DatastoreCounts {
+  std::int64_t batches = 0;      // that were stored
+  std::int64_t submissions = 0;  // in them
+  std::int64_t failed = 0;       // calls that were not
+  int in_flight = 0;
+  int peak_in_flight = 0;
+};
+
+// Thread-safe.
+class DatastoreService final : public v1::Datastore::Service {
+ public:
+  // `store` must outlive it. The store compares what differs in bytes itself.
+  DatastoreService(Store* store, DatastoreServiceOptions options);
+
+  DatastoreCounts counts() const;
+
+  grpc::Status SaveBatch(grpc::ServerContext* context,
+                         const v1::SaveBatchRequest* request,
+                         v1::SaveBatchResponse* response) override;
+  grpc::Status FindReceipts(grpc::ServerContext* context,
+                            const v1::FindReceiptsRequest* request,
+                            v1::FindReceiptsResponse* response) override;
+  grpc::Status LastSequence(grpc::ServerContext* context,
+                            const v1::LastSequenceRequest* request,
+                            v1::LastSequenceResponse* response) override;
+  grpc::Status Read(grpc::ServerContext* context,
+                    const v1::ReadRequest* request,
+                    v1::ReadResponse* response) override;
+  grpc::Status Check(grpc::ServerContext* context,
+                     const v1::CheckRequest* request,
+                     v1::CheckResponse* response) override;
+
+ private:
+  absl::Status Save(const grpc::ServerContext& context,
+                    const v1::SaveBatchRequest& request,
+                    v1::SaveBatchResponse* response);
+  void Begin();
+  void End(const absl::Status& status, int submissions);
+
+  // Constant after construction.
+  const DatastoreServiceOptions options_;
+
+  // With synchronisation of its own.
+  Store* const store_;
+
+  mutable absl::Mutex mutex_;
+  DatastoreCounts counts_ ABSL_GUARDED_BY(mutex_);
+
+  // Shared by each SaveBatch while it stores, so that LastSequence can wait for
+  // those that have begun.
+  absl::Mutex storing_;
+};
+
+}  // namespace sluice
+
+#endif  // SLUICE_TOOLS_DATASTORE_DATASTORE_SERVICE_H_
