@@ -24,12 +24,13 @@ inline constexpr TimePoint kForever = TimePoint::max();
 // Why an arrival was not let in. Callers read it in ErrorInfo.reason, operators
 // in the label `reason`.
 enum class RefusalReason {
-  kQueueFull,        // the policy does not wait
-  kWaitOver,         // it waited as long as the policy lets it
-  kWaitingRoomFull,  // it would have waited, but too many do already
-  kDraining,         // the server is shutting down
+  kQueueFull,         // the policy does not wait
+  kWaitOver,          // it waited as long as the policy lets it
+  kWaitingRoomFull,   // it would have waited, but too many do already
+  kDraining,          // the server is shutting down
+  kStoreUnavailable,  // its result could not be waited for: the store fails
 };
-inline constexpr std::size_t kRefusalReasons = 4;
+inline constexpr std::size_t kRefusalReasons = 5;
 
 // In upper snake case, e.g. "QUEUE_FULL".
 std::string_view RefusalReasonName(RefusalReason reason);
@@ -39,6 +40,9 @@ struct Arrival {
   TimePoint now;
   TimePoint deadline = kForever;  // the caller's own
   std::size_t bytes = 0;
+  std::size_t bytes_behind = 0;  // that its call keeps beside it while it waits
+  // Its caller is answered before it is worked.
+  bool promised = false;
 };
 
 // The pool as an arrival finds it.

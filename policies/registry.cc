@@ -41,6 +41,8 @@ std::string_view RefusalReasonName(RefusalReason reason) {
       return "WAITING_ROOM_FULL";
     case RefusalReason::kDraining:
       return "DRAINING";
+    case RefusalReason::kStoreUnavailable:
+      return "STORE_UNAVAILABLE";
   }
   return "";
 }

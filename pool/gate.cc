@@ -31,20 +31,23 @@ bool MethodCounters::Balanced() const {
 }
 
 Gate::Gate(const GateLimits& limits, std::size_t methods,
-           std::atomic<std::int64_t>* sequence)
-    : sequence_(sequence), limits_(limits), counters_(methods) {}
+           std::atomic<std::int64_t>* sequence, std::uint32_t seed)
+    : sequence_(sequence), limits_(limits), random_(seed), counters_(methods) {}
 
 Admission Gate::Arrive(Task* task, const AdmissionPolicy& policy,
                        TimePoint now) {
   MethodCounters& counters = counters_[task->method];
   ++counters.received;
   TimePoint park_until = kForever;
-  Admission admission =
-      Decide({std::min(now, task->waits_since), task->deadline, task->bytes},
-             policy, &park_until);
+  Admission admission = Decide({.now = std::min(now, task->waits_since),
+                                .deadline = task->deadline,
+                                .bytes = task->bytes,
+                                .bytes_behind = task->bytes_behind,
+                                .promised = task->promised},
+                               policy, &park_until);
   switch (admission.kind) {
     case Admission::Kind::kAdmitted:
-      Enqueue(task, now);
+      Admit(task, now);
       admission.sequence = task->sequence;
       break;
     case Admission::Kind::kParked:
@@ -77,31 +80,116 @@ void Gate::CountInvalid(std::size_t method) {
   ++counters_[method].invalid;
 }
 
-void Gate::Take(std::size_t max, TimePoint now, std::vector<Task*>* batch,
-                GateEvents* events) {
-  for (std::size_t i = 0; i < max && !queue_.empty(); ++i) {
-    Task* task = queue_.front();
-    Dequeue(task);
-    task->place_ = Task::Place::kInWork;
-    ++counters_[task->method].in_work;
-    ++in_work_;
-    batch->push_back(task);
+void Gate::CountShared(std::size_t method, Outcome outcome) {
+  MethodCounters& counters = counters_[method];
+  ++counters.received;
+  ++counters.admitted;
+  ++counters.completed[static_cast<std::size_t>(outcome)];
+}
+
+void Gate::CountShared(std::size_t method, const Admission& turned_away) {
+  ++counters_[method].received;
+  CountTurnedAway(turned_away, &counters_[method]);
+}
+
+void Gate::CountSharedLeft(std::size_t method) {
+  ++counters_[method].received;
+  ++counters_[method].abandoned_cancelled;
+}
+
+void Gate::Restore(Task* task, TimePoint now) {
+  ++counters_[task->method].received;
+  CountAdmitted(task, now);
+  task->place_ = Task::Place::kQueued;
+  queue_.PushBack(task);
+}
+
+void Gate::Committed(std::span<Task* const> tasks) {
+  for (Task* task : tasks) {
+    committing_.Remove(task);
+    task->place_ = Task::Place::kQueued;
+    queue_.PushBack(task);
+  }
+}
+
+void Gate::CommitFailed(std::span<Task* const> tasks, TimePoint now,
+                        GateEvents* events) {
+  for (Task* task : tasks) {
+    committing_.Remove(task);
+    LeaveQueue(task, Outcome::kUnavailable);
   }
   LetWaitingIn(now, events);
 }
 
-void Gate::Done(std::span<Task* const> batch, TimePoint now,
+void Gate::Take(std::size_t max, TimePoint now, std::vector<Task*>* batch,
                 GateEvents* events) {
+  if (!ready()) return;
+  const std::size_t size_max = batch->size() + (circuit_.open() ? 1 : max);
+  order_.BeginBatch();
+  while (batch->size() < size_max && !queue_.empty()) {
+    Task* task = queue_.front();
+    queue_.Remove(task);
+    if (!order_.Claim(task)) continue;
+    task->place_ = Task::Place::kInWork;
+    --counters_[task->method].queued;
+    --queued_;
+    ++counters_[task->method].in_work;
+    ++in_work_;
+    batch->push_back(task);
+  }
+  probing_ = circuit_.failing() && !batch->empty();
+  LetWaitingIn(now, events);
+}
+
+void Gate::Done(std::span<Task* const> batch, StoreState store, TimePoint now,
+                GateEvents* events) {
+  TaskList again;
+  Complete(batch, now, &again);
+  TaskList free;
+  for (const Task* task : batch) order_.Release(*task, &free);
+  queue_.Prepend(&free);
+  queue_.Prepend(&again);
+  Learn(store, now, events);
+  LetWaitingIn(now, events);
+}
+
+void Gate::Complete(std::span<Task* const> batch, TimePoint now,
+                    TaskList* again) {
+  std::size_t completed = 0;
   for (Task* task : batch) {
     MethodCounters& counters = counters_[task->method];
     --counters.in_work;
-    ++counters.completed[static_cast<std::size_t>(task->outcome)];
     --in_work_;
+    if (task->again) {
+      task->again = false;
+      task->place_ = Task::Place::kQueued;
+      ++counters.queued;
+      ++queued_;
+      ++retries_;
+      again->PushBack(task);
+      continue;
+    }
+    ++counters.completed[static_cast<std::size_t>(task->outcome)];
     Release(*task);
     task->place_ = Task::Place::kOutside;
+    ++completed;
   }
-  drain_rate_.Record(batch.size(), now);
-  LetWaitingIn(now, events);
+  drain_rate_.Record(completed, now);
+}
+
+void Gate::Learn(StoreState store, TimePoint now, GateEvents* events) {
+  probing_ = false;
+  if (store == StoreState::kUntouched) return;
+  if (store == StoreState::kUp) {
+    circuit_.Succeed();
+    paused_ = false;
+    return;
+  }
+  // Batches that were in work beside one that failed tell nothing new.
+  if (paused_) return;
+  paused_ = true;
+  circuit_.Fail(now, std::uniform_real_distribution<>()(random_));
+  if (circuit_.open()) EndUnpromised(events);
 }
 
 bool Gate::Leave(Task* task, TimePoint now, GateEvents* events) {
@@ -114,10 +202,10 @@ bool Gate::Leave(Task* task, TimePoint now, GateEvents* events) {
       break;
     case Task::Place::kQueued:
       if (task->promised) return false;
-      Dequeue(task);
-      Release(*task);
-      ++counters.completed[static_cast<std::size_t>(Outcome::kAbandoned)];
+      queue_.Remove(task);
+      LeaveQueue(task, Outcome::kAbandoned);
       break;
+    case Task::Place::kCommitting:
     case Task::Place::kInWork:
     case Task::Place::kOutside:
       return false;
@@ -136,13 +224,16 @@ void Gate::Expire(TimePoint now, GateEvents* events) {
                                                   : Ending::kWaitOver,
             events);
   }
+  if (paused_ && now >= circuit_.retry_at()) paused_ = false;
   if (now >= closed_until_) EndQueue(events);
   LetWaitingIn(now, events);
 }
 
 TimePoint Gate::next_expiry() const {
-  const TimePoint first = expiries_.empty() ? kForever : expiries_.begin()->at;
-  return queue_.empty() ? first : std::min(first, closed_until_);
+  TimePoint next = expiries_.empty() ? kForever : expiries_.begin()->at;
+  if (paused_) next = std::min(next, circuit_.retry_at());
+  if (queued_ > committing_.size()) next = std::min(next, closed_until_);
+  return next;
 }
 
 void Gate::Resize(const GateLimits& limits, TimePoint now, GateEvents* events) {
@@ -158,14 +249,18 @@ void Gate::Close(TimePoint until, GateEvents* events) {
   }
 }
 
-bool Gate::open() const { return !closed_ && waiting_.empty() && HasRoom(1); }
+bool Gate::open() const {
+  return !closed_ && !ResultsUnavailable() && waiting_.empty() && HasRoom(1);
+}
+
+bool Gate::ready() const { return !queue_.empty() && !paused_ && !probing_; }
 
 bool Gate::idle() const {
-  return waiting_.empty() && queue_.empty() && in_work_ == 0;
+  return waiting_.empty() && queued_ == 0 && in_work_ == 0;
 }
 
 PoolView Gate::view() const {
-  return {.depth = queue_.size(),
+  return {.depth = queued_,
           .capacity = limits_.capacity,
           .held_bytes = held_bytes_,
           .capacity_bytes = limits_.capacity_bytes,
@@ -174,13 +269,21 @@ PoolView Gate::view() const {
           .drained_per_second = drain_rate_.per_second()};
 }
 
-std::vector<const Task*> Gate::queued() const { return queue_.Content(); }
+std::vector<const Task*> Gate::queued() const {
+  std::vector<const Task*> tasks = order_.Aside();
+  queue_.ForEach([&](const Task* task) { tasks.push_back(task); });
+  return tasks;
+}
+
+std::vector<const Task*> Gate::committing() const {
+  return committing_.Content();
+}
 
 std::vector<const Task*> Gate::waiting() const { return waiting_.Content(); }
 
 bool Gate::HasRoom(std::size_t bytes) const {
-  const bool holds_nothing = queue_.empty() && in_work_ == 0;
-  return queue_.size() < limits_.capacity &&
+  const bool holds_nothing = queued_ == 0 && in_work_ == 0;
+  return queued_ < limits_.capacity &&
          (holds_nothing || Fits(bytes, held_bytes_, limits_.capacity_bytes));
 }
 
@@ -193,6 +296,9 @@ bool Gate::HasWaitingRoom(std::size_t bytes) const {
 Admission Gate::Decide(const Arrival& arrival, const AdmissionPolicy& policy,
                        TimePoint* park_until) const {
   if (closed_) return Refusal(RefusalReason::kDraining);
+  if (ResultsUnavailable() && !arrival.promised) {
+    return Refusal(RefusalReason::kStoreUnavailable);
+  }
   // Behind those who wait there is no room, even if this one would fit.
   if (waiting_.empty() && HasRoom(arrival.bytes)) {
     return {.kind = Admission::Kind::kAdmitted};
@@ -206,7 +312,7 @@ Admission Gate::Decide(const Arrival& arrival, const AdmissionPolicy& policy,
     case Verdict::Kind::kDrop:
       return {.kind = Admission::Kind::kDropped};
   }
-  if (!HasWaitingRoom(arrival.bytes)) {
+  if (!HasWaitingRoom(arrival.bytes + arrival.bytes_behind)) {
     return Refusal(RefusalReason::kWaitingRoomFull);
   }
   *park_until = std::min(verdict.until, arrival.deadline);
@@ -220,9 +326,10 @@ Admission Gate::Refusal(RefusalReason reason) const {
 }
 
 Duration Gate::ExpectedRoom() const {
+  if (!closed_ && circuit_.open()) return circuit_.delay();
   const double rate = drain_rate_.per_second();
   if (closed_ || rate <= 0) return kRetryDelayUnknown;
-  const double ahead = static_cast<double>(queue_.size() + waiting_.size() + 1);
+  const double ahead = static_cast<double>(queued_ + waiting_.size() + 1);
   const double max_seconds =
       std::chrono::duration<double>(kRetryDelayMax).count();
   const std::chrono::duration<double> expected(
@@ -240,20 +347,34 @@ void Gate::CountTurnedAway(const Admission& admission,
   }
 }
 
-void Gate::Enqueue(Task* task, TimePoint now) {
-  if (queue_.empty() && in_work_ == 0) drain_rate_.Begin(now);
-  task->place_ = Task::Place::kQueued;
+void Gate::Admit(Task* task, TimePoint now) {
   task->sequence = 1 + sequence_->fetch_add(1, std::memory_order_relaxed);
+  CountAdmitted(task, now);
+  if (task->needs_commit) {
+    task->place_ = Task::Place::kCommitting;
+    committing_.PushBack(task);
+  } else {
+    task->place_ = Task::Place::kQueued;
+    queue_.PushBack(task);
+  }
+}
+
+void Gate::CountAdmitted(Task* task, TimePoint now) {
+  if (queued_ == 0 && in_work_ == 0) drain_rate_.Begin(now);
   task->admitted_at = now;
-  queue_.PushBack(task);
   held_bytes_ += task->bytes;
+  ++queued_;
   ++counters_[task->method].admitted;
   ++counters_[task->method].queued;
 }
 
-void Gate::Dequeue(Task* task) {
-  queue_.Remove(task);
+// Of a task that is in no list any more.
+void Gate::LeaveQueue(Task* task, Outcome outcome) {
+  task->place_ = Task::Place::kOutside;
+  --queued_;
   --counters_[task->method].queued;
+  ++counters_[task->method].completed[static_cast<std::size_t>(outcome)];
+  Release(*task);
 }
 
 void Gate::Release(const Task& task) { held_bytes_ -= task.bytes; }
@@ -264,14 +385,14 @@ void Gate::Park(Task* task, TimePoint until) {
   task->parked_until_ = until;
   task->arrival_ = arrivals_++;
   waiting_.PushBack(task);
-  waiting_bytes_ += task->bytes;
+  waiting_bytes_ += WaitingBytes(*task);
   ++counters_[task->method].waiting;
   if (until != kForever) expiries_.insert({until, task->arrival_, task});
 }
 
 void Gate::Unpark(Task* task) {
   waiting_.Remove(task);
-  waiting_bytes_ -= task->bytes;
+  waiting_bytes_ -= WaitingBytes(*task);
   --counters_[task->method].waiting;
   expiries_.erase({task->parked_until_, task->arrival_, task});
 }
@@ -280,7 +401,7 @@ void Gate::LetWaitingIn(TimePoint now, GateEvents* events) {
   while (!waiting_.empty() && HasRoom(waiting_.front()->bytes)) {
     Task* task = waiting_.front();
     Unpark(task);
-    Enqueue(task, now);
+    Admit(task, now);
     if (task->listener != nullptr) {
       events->admitted.push_back({task->listener, task->sequence});
     }
@@ -301,20 +422,39 @@ void Gate::EndWait(Task* task, Ending ending, GateEvents* events) {
     case Ending::kDraining:
       ++counters.rejected[static_cast<std::size_t>(RefusalReason::kDraining)];
       break;
+    case Ending::kStoreUnavailable:
+      ++counters.rejected[static_cast<std::size_t>(
+          RefusalReason::kStoreUnavailable)];
+      break;
   }
   events->ended.push_back({task, ending, ExpectedRoom()});
 }
 
+void Gate::EndQueued(Task* task, Outcome outcome, Ending ending,
+                     GateEvents* events) {
+  queue_.Remove(task);
+  LeaveQueue(task, outcome);
+  events->ended.push_back({task, ending, ExpectedRoom()});
+}
+
 void Gate::EndQueue(GateEvents* events) {
+  TaskList aside;
+  order_.ReleaseAll(&aside);
+  queue_.Prepend(&aside);
   while (!queue_.empty()) {
-    Task* task = queue_.front();
-    Dequeue(task);
-    Release(*task);
-    task->place_ = Task::Place::kOutside;
-    ++counters_[task->method]
-          .completed[static_cast<std::size_t>(Outcome::kLeft)];
-    events->ended.push_back({task, Ending::kDraining, ExpectedRoom()});
+    EndQueued(queue_.front(), Outcome::kLeft, Ending::kDraining, events);
   }
+}
+
+void Gate::EndUnpromised(GateEvents* events) {
+  waiting_.ForEach([&](Task* task) {
+    if (task->promised) return;
+    EndWait(task, Ending::kStoreUnavailable, events);
+  });
+  queue_.ForEach([&](Task* task) {
+    if (task->promised) return;
+    EndQueued(task, Outcome::kUnavailable, Ending::kStoreUnavailable, events);
+  });
 }
 
 }  // namespace sluice

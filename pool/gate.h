@@ -7,12 +7,17 @@
 //
 //              Arrive                Take             Done
 //   outside ───────────► queued ───────────► in work ──────► outside
-//      │                   ▲  │ Leave, Close
-//      │ no room: policy   │  └──────────────────────────────► outside
+//      │                 ▲ ▲  │ ◄─────────────── again
+//      │       Committed │ │  │ Leave, Close, circuit
+//      │       committing  │  └──────────────────────────────► outside
+//      │ no room: policy   │
 //      ▼                   │ room
 //   waiting ───────────────┘
-//      │ Leave, Expire, Close
+//      │ Leave, Expire, Close, circuit
 //      └─────────────────────────────────────────────────────► outside
+//
+// A task that needs a commit goes through `committing` on its way into the
+// queue, and counts as queued from its admission on.
 //
 // Promises, after every event:
 //  - what is queued is at most `capacity`, what is held (queued or in work) at
@@ -21,6 +26,10 @@
 //    alone, and after a Resize to less nothing enters until it holds again;
 //  - nobody waits while there is room for the first who does, and the first to
 //    come is the first to enter, whatever its method's policy;
+//  - tasks of one key are worked in the order of their admission, and never in
+//    two batches at once;
+//  - while the circuit is open, nobody waits for a result: only promised tasks
+//    stay, and of these one at a time is tried;
 //  - the counters balance, per method (MethodCounters::Balanced).
 
 #ifndef SLUICE_POOL_GATE_H_
@@ -32,12 +41,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <random>
 #include <set>
 #include <span>
 #include <vector>
 
 #include "policies/admission_policy.h"
+#include "pool/circuit.h"
 #include "pool/drain_rate.h"
+#include "pool/key_order.h"
 #include "pool/task.h"
 #include "pool/task_list.h"
 
@@ -106,13 +118,20 @@ struct MethodCounters {
   bool operator==(const MethodCounters&) const = default;
 };
 
+// What a batch has shown of the store behind the pool.
+enum class StoreState {
+  kUntouched,
+  kUp,
+  kDown,
+};
+
 class Gate {
  public:
   // `methods` is how many counters there are. `sequence` numbers admissions,
   // from its value + 1; it may be shared by several Gates and must outlive
-  // them.
+  // them. `seed` is for the jitter of retries.
   Gate(const GateLimits& limits, std::size_t methods,
-       std::atomic<std::int64_t>* sequence);
+       std::atomic<std::int64_t>* sequence, std::uint32_t seed = 1);
 
   // Lets the task in, or does with it what the policy says. After kRefused and
   // kDropped the task is its owner's again.
@@ -127,20 +146,40 @@ class Gate {
   // An arrival whose content is not fit to be let in.
   void CountInvalid(std::size_t method);
 
+  // Arrivals that shared what became of another: worked with an outcome, turned
+  // away, or gone before that.
+  void CountShared(std::size_t method, Outcome outcome);
+  void CountShared(std::size_t method, const Admission& turned_away);
+  void CountSharedLeft(std::size_t method);
+
+  // A task from before a restart, with the sequence that it had: queued at
+  // once, whatever the limits.
+  void Restore(Task* task, TimePoint now);
+
+  // Admitted tasks, in the order of their sequence, that are durable now.
+  void Committed(std::span<Task* const> tasks);
+  // Those that could not be made durable, which are their owner's again.
+  void CommitFailed(std::span<Task* const> tasks, TimePoint now,
+                    GateEvents* events);
+
   // Moves up to `max` tasks from the queue into work, first come first, and
-  // appends them to `batch`.
+  // appends them to `batch`. Tasks whose key another batch has stand aside.
   void Take(std::size_t max, TimePoint now, std::vector<Task*>* batch,
             GateEvents* events);
 
-  // Lets go of worked tasks, each with its outcome.
-  void Done(std::span<Task* const> batch, TimePoint now, GateEvents* events);
+  // Takes back a whole batch as Take gave it. Lets go of its tasks, each with
+  // its outcome, but for those that are to be worked again: they are queued
+  // before all others.
+  void Done(std::span<Task* const> batch, StoreState store, TimePoint now,
+            GateEvents* events);
 
   // The caller of `task` has gone. True: it waited or was queued, and is its
   // owner's again. False: it is in work, or queued and promised, or the Gate
   // does not have it.
   bool Leave(Task* task, TimePoint now, GateEvents* events);
 
-  // Ends the waits that are over by `now`.
+  // Ends the waits that are over by `now`, and the pause after a failure of the
+  // store.
   void Expire(TimePoint now, GateEvents* events);
   // When Expire is due next; kForever where nothing is.
   TimePoint next_expiry() const;
@@ -154,17 +193,25 @@ class Gate {
 
   // Whether an arrival of one byte would enter the queue at once.
   bool open() const;
+  // Whether Take would look at the queue.
+  bool ready() const;
   // Nothing waits, is queued, or is in work.
   bool idle() const;
-  std::size_t depth() const { return queue_.size(); }
+  std::size_t depth() const { return queued_; }
   std::size_t in_work() const { return in_work_; }
+  const Circuit& circuit() const { return circuit_; }
+  // How often a task was to be worked again.
+  std::uint64_t retries() const { return retries_; }
   PoolView view() const;
   const MethodCounters& counters(std::size_t method) const {
     return counters_[method];
   }
 
-  // For reports: the tasks in the queue, first come first.
+  // For reports: the tasks in the queue, those that stand aside before those
+  // that Take looks at, in the order in which it does.
   std::vector<const Task*> queued() const;
+  // Admitted, and not committed yet.
+  std::vector<const Task*> committing() const;
   // Those that wait, first come first.
   std::vector<const Task*> waiting() const;
 
@@ -179,25 +226,43 @@ class Gate {
 
   bool HasRoom(std::size_t bytes) const;
   bool HasWaitingRoom(std::size_t bytes) const;
+  static std::size_t WaitingBytes(const Task& task) {
+    return task.bytes + task.bytes_behind;
+  }
   // What becomes of an arrival; `park_until` is set where it is kParked.
   Admission Decide(const Arrival& arrival, const AdmissionPolicy& policy,
                    TimePoint* park_until) const;
   Admission Refusal(RefusalReason reason) const;
   // When there is room for one more, by what is ahead and the measured rate.
   Duration ExpectedRoom() const;
+  // Whether arrivals that wait for a result are of no use at this time.
+  bool ResultsUnavailable() const { return paused_ && circuit_.open(); }
   void CountTurnedAway(const Admission& admission, MethodCounters* counters);
-  void Enqueue(Task* task, TimePoint now);
-  void Dequeue(Task* task);
+  void Admit(Task* task, TimePoint now);
+  void CountAdmitted(Task* task, TimePoint now);
+  void LeaveQueue(Task* task, Outcome outcome);
   void Release(const Task& task);
   void Park(Task* task, TimePoint until);
   void Unpark(Task* task);
   void LetWaitingIn(TimePoint now, GateEvents* events);
   void EndWait(Task* task, Ending ending, GateEvents* events);
+  void EndQueued(Task* task, Outcome outcome, Ending ending,
+                 GateEvents* events);
   void EndQueue(GateEvents* events);
+  // The results of a batch's tasks; those that are worked again go to `again`.
+  void Complete(std::span<Task* const> batch, TimePoint now, TaskList* again);
+  void Learn(StoreState store, TimePoint now, GateEvents* events);
+  // The circuit has opened: ends all that wait for a result.
+  void EndUnpromised(GateEvents* events);
 
   std::atomic<std::int64_t>* const sequence_;
   GateLimits limits_;
+  // Those that Take looks at.
   TaskList queue_;
+  KeyOrder order_;
+  TaskList committing_;
+  // Those in the queue, that stand aside, and that are committing.
+  std::size_t queued_ = 0;
   TaskList waiting_;
   // Of those of the waiting whose wait has an end.
   std::set<Expiry> expiries_;
@@ -205,9 +270,17 @@ class Gate {
   std::size_t held_bytes_ = 0;
   std::size_t waiting_bytes_ = 0;
   std::size_t in_work_ = 0;
+  std::uint64_t retries_ = 0;
   bool closed_ = false;
   TimePoint closed_until_ = kForever;
   DrainRate drain_rate_;
+
+  Circuit circuit_;
+  std::minstd_rand random_;
+  // Nothing is taken until the circuit's next try is due.
+  bool paused_ = false;
+  // While the circuit fails, one batch at a time is tried.
+  bool probing_ = false;
   std::vector<MethodCounters> counters_;
 };
 

@@ -18,16 +18,18 @@ enum class Outcome : std::uint8_t {
   kAnswered,     // a question, not a submission
   kFailed,       // it threw
   kUnavailable,  // the store did not take it
+  kQuarantined,  // acknowledged, and set apart since it cannot be stored
   kAbandoned,    // its caller had gone before it was begun
   kLeft,         // the drain's time ran out before it was begun
 };
-inline constexpr std::size_t kOutcomes = 8;
+inline constexpr std::size_t kOutcomes = 9;
 
 // Why a task that was parked or queued will not be worked.
 enum class Ending : std::uint8_t {
-  kWaitOver,  // parked for as long as the policy lets it
-  kDeadline,  // parked until its caller's deadline
-  kDraining,  // parked or queued when the drain ended it
+  kWaitOver,          // parked for as long as the policy lets it
+  kDeadline,          // parked until its caller's deadline
+  kDraining,          // parked or queued when the drain ended it
+  kStoreUnavailable,  // parked or queued when the circuit opened
 };
 
 // Is told that a parked arrival has entered the queue, and its sequence. The
@@ -57,12 +59,20 @@ class Task {
   // Set by the owner before Arrive.
   std::size_t method = 0;  // index of the counters that it belongs to
   std::size_t bytes = 0;
+  // What its call keeps beside it while it is parked, such as tasks that wait
+  // behind it: counts in the waiting room.
+  std::size_t bytes_behind = 0;
   TimePoint deadline = kForever;
   // Since when the caller waits, if that is before Arrive: policies measure
   // waits from then, so that a call with many tasks waits no longer than one.
   TimePoint waits_since = kForever;
-  // Its caller is answered at admission: once queued it does not leave.
+  // Its caller is answered before it is worked: once queued it does not leave.
   bool promised = false;
+  // Once admitted, it is kept from workers until Committed.
+  bool needs_commit = false;
+  // Of a promised task: those with the same key, other than 0, are worked in
+  // the order of their admission.
+  std::uint64_t order_key = 0;
   // Told, once, if the task is parked and enters later; may be null. May be
   // told before Arrive has returned, and after the task was handed back. Must
   // live until it was told, or the task handed back with a sequence of 0: then
@@ -73,14 +83,22 @@ class Task {
   std::int64_t sequence = 0;
   TimePoint admitted_at{};
 
-  // Set by who works the task.
+  // Set by who works the task: how it ended, or that it did not and is to be
+  // worked again.
   Outcome outcome = Outcome::kFailed;
+  bool again = false;
 
  private:
   friend class Gate;
   friend class TaskList;
 
-  enum class Place : std::uint8_t { kOutside, kWaiting, kQueued, kInWork };
+  enum class Place : std::uint8_t {
+    kOutside,
+    kWaiting,
+    kCommitting,
+    kQueued,
+    kInWork,
+  };
 
   Place place_ = Place::kOutside;
   TimePoint parked_until_ = kForever;

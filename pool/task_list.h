@@ -5,6 +5,7 @@
 #define SLUICE_POOL_TASK_LIST_H_
 
 #include <cstddef>
+#include <utility>
 #include <vector>
 
 #include "pool/task.h"
@@ -21,10 +22,16 @@ class TaskList {
   std::vector<const Task*> Content() const {
     std::vector<const Task*> tasks;
     tasks.reserve(size_);
-    for (const Task* task = front_; task != nullptr; task = task->next_) {
-      tasks.push_back(task);
-    }
+    ForEach([&](const Task* task) { tasks.push_back(task); });
     return tasks;
+  }
+  // The same; `visit` may remove the task that it is given.
+  template <typename Visit>
+  void ForEach(Visit visit) const {
+    for (Task *task = front_, *next; task != nullptr; task = next) {
+      next = task->next_;
+      visit(task);
+    }
   }
 
   void PushBack(Task* task) {
@@ -33,6 +40,22 @@ class TaskList {
     (back_ != nullptr ? back_->next_ : front_) = task;
     back_ = task;
     ++size_;
+  }
+
+  // Takes over all of `other`, in their order, behind those that are here.
+  void Append(TaskList* other) {
+    if (other->empty()) return;
+    other->front_->previous_ = back_;
+    (back_ != nullptr ? back_->next_ : front_) = other->front_;
+    back_ = other->back_;
+    size_ += other->size_;
+    *other = TaskList();
+  }
+
+  // The same, in front of those that are here.
+  void Prepend(TaskList* other) {
+    other->Append(this);
+    *this = std::exchange(*other, TaskList());
   }
 
   // `task` must be in this list.

@@ -4,6 +4,8 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <iterator>
+#include <random>
 #include <utility>
 
 namespace sluice {
@@ -24,7 +26,8 @@ WorkerPool::WorkerPool(WorkerPoolOptions options, Processor* processor,
     : options_(std::move(options)),
       processor_(processor),
       clock_(clock),
-      gate_(options_.limits, options_.methods, sequence) {
+      gate_(options_.limits, options_.methods, sequence,
+            std::random_device()()) {
   threads_.reserve(options_.workers + 1);
   for (std::size_t i = 0; i < options_.workers; ++i) {
     threads_.emplace_back([this] { Work(); });
@@ -67,6 +70,43 @@ void WorkerPool::CountInvalid(std::size_t method) {
   gate_.CountInvalid(method);
 }
 
+void WorkerPool::CountShared(std::size_t method, Outcome outcome) {
+  absl::MutexLock lock(&mutex_);
+  gate_.CountShared(method, outcome);
+}
+
+void WorkerPool::CountShared(std::size_t method, const Admission& turned_away) {
+  absl::MutexLock lock(&mutex_);
+  gate_.CountShared(method, turned_away);
+}
+
+void WorkerPool::CountSharedLeft(std::size_t method) {
+  absl::MutexLock lock(&mutex_);
+  gate_.CountSharedLeft(method);
+}
+
+void WorkerPool::Restore(Task* task) {
+  absl::MutexLock lock(&mutex_);
+  gate_.Restore(task, clock_->Now());
+  Wake();
+}
+
+void WorkerPool::Committed(std::span<Task* const> tasks) {
+  absl::MutexLock lock(&mutex_);
+  gate_.Committed(tasks);
+  Wake();
+}
+
+void WorkerPool::CommitFailed(std::span<Task* const> tasks) {
+  GateEvents events;
+  {
+    absl::MutexLock lock(&mutex_);
+    gate_.CommitFailed(tasks, clock_->Now(), &events);
+    Wake();
+  }
+  Deliver(&events);
+}
+
 void WorkerPool::Close(TimePoint until) {
   GateEvents events;
   {
@@ -102,6 +142,8 @@ PoolSnapshot WorkerPool::Snapshot() const {
                            .in_work = gate_.in_work(),
                            .workers_busy = in_work_.size(),
                            .workers_idle = options_.workers - in_work_.size(),
+                           .circuit_open = gate_.circuit().open(),
+                           .retries = gate_.retries(),
                            .counters = {}};
   snapshot.counters.reserve(options_.methods);
   for (std::size_t method = 0; method < options_.methods; ++method) {
@@ -110,41 +152,70 @@ PoolSnapshot WorkerPool::Snapshot() const {
   return snapshot;
 }
 
+std::vector<std::int64_t> WorkerPool::Sequences() const {
+  std::vector<std::int64_t> sequences;
+  const auto add = [&](const Task* task) {
+    sequences.push_back(task->sequence);
+  };
+  absl::MutexLock lock(&mutex_);
+  std::ranges::for_each(gate_.queued(), add);
+  std::ranges::for_each(gate_.committing(), add);
+  for (const std::vector<Task*>* batch : in_work_) {
+    std::ranges::for_each(*batch, add);
+  }
+  return sequences;
+}
+
 void WorkerPool::Work() {
   PreferThroughput();
   std::vector<Task*> batch;
+  std::vector<Task*> finished;
   batch.reserve(options_.batch_max);
+  finished.reserve(options_.batch_max);
   GateEvents events;
   for (;;) {
     {
       absl::MutexLock lock(&mutex_);
-      while (gate_.depth() == 0 && !joining_) {
+      while (!gate_.ready() && !joining_) {
         ++sleeping_workers_;
         work_arrived_.Wait(&mutex_);
         --sleeping_workers_;
       }
       if (joining_) return;
       gate_.Take(options_.batch_max, clock_->Now(), &batch, &events);
-      in_work_.push_back(&batch);
+      if (!batch.empty()) in_work_.push_back(&batch);
       Wake();
     }
     Deliver(&events);
+    if (batch.empty()) continue;  // all stand aside for another batch
 
-    try {
-      processor_->Process(batch);
-    } catch (...) {
-      for (Task* task : batch) task->outcome = Outcome::kFailed;
-    }
+    const StoreState store = Process(batch);
+    // Those that are worked again are not this thread's any more after Done.
+    finished.clear();
+    std::ranges::copy_if(batch, std::back_inserter(finished),
+                         [](const Task* task) { return !task->again; });
 
     {
       absl::MutexLock lock(&mutex_);
-      gate_.Done(batch, clock_->Now(), &events);
+      gate_.Done(batch, store, clock_->Now(), &events);
       in_work_.erase(std::ranges::find(in_work_, &batch));
       Wake();
     }
     Deliver(&events);
-    for (Task* task : batch) task->OnDone();
+    for (Task* task : finished) task->OnDone();
     batch.clear();
+  }
+}
+
+StoreState WorkerPool::Process(std::span<Task* const> batch) {
+  try {
+    return processor_->Process(batch);
+  } catch (...) {
+    for (Task* task : batch) {
+      task->outcome = Outcome::kFailed;
+      task->again = false;
+    }
+    return StoreState::kUntouched;
   }
 }
 
@@ -177,7 +248,7 @@ void WorkerPool::Deliver(GateEvents* events) {
 
 void WorkerPool::Wake() {
   full_.store(!gate_.open(), std::memory_order_relaxed);
-  if (gate_.depth() > 0 && sleeping_workers_ > 0) work_arrived_.Signal();
+  if (gate_.ready() && sleeping_workers_ > 0) work_arrived_.Signal();
   if (gate_.next_expiry() < timer_due_) timer_changed_.Signal();
   if (gate_.idle()) became_idle_.SignalAll();
 }

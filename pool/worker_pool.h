@@ -26,10 +26,11 @@ class Processor {
  public:
   virtual ~Processor() = default;
 
-  // Works the batch and sets the outcome of each task; called by several
-  // workers at the same time. What it throws fails the whole batch and nothing
+  // Works the batch and sets the outcome of each task, or `again` for one that
+  // is promised; called by several workers at the same time. Tells what it has
+  // learned of the store. What it throws fails the whole batch and nothing
   // else: what can be blamed on one task it should catch itself.
-  virtual void Process(std::span<Task* const> batch) = 0;
+  virtual StoreState Process(std::span<Task* const> batch) = 0;
 };
 
 struct WorkerPoolOptions {
@@ -46,6 +47,8 @@ struct PoolSnapshot {
   std::size_t in_work = 0;
   std::size_t workers_busy = 0;
   std::size_t workers_idle = 0;
+  bool circuit_open = false;
+  std::uint64_t retries = 0;
   std::vector<MethodCounters> counters;
 };
 
@@ -74,6 +77,12 @@ class WorkerPool {
                                     const AdmissionPolicy& policy);
   bool Leave(Task* task);
   void CountInvalid(std::size_t method);
+  void CountShared(std::size_t method, Outcome outcome);
+  void CountShared(std::size_t method, const Admission& turned_away);
+  void CountSharedLeft(std::size_t method);
+  void Restore(Task* task);
+  void Committed(std::span<Task* const> tasks);
+  void CommitFailed(std::span<Task* const> tasks);
   void Close(TimePoint until);
 
   // Waits until nothing waits, is queued or in work, at most until `deadline`.
@@ -90,6 +99,9 @@ class WorkerPool {
     }
   }
 
+  // The sequences of all that is admitted and not done.
+  std::vector<std::int64_t> Sequences() const;
+
   // Ends workers and timer; queued tasks are not worked any more. Waits for
   // batches in work.
   void Join();
@@ -98,6 +110,7 @@ class WorkerPool {
 
  private:
   void Work();
+  StoreState Process(std::span<Task* const> batch);
   void KeepTime();
   // Hands back and tells what an event has made happen, and clears it.
   static void Deliver(GateEvents* events);
@@ -108,7 +121,7 @@ class WorkerPool {
   Processor* const processor_;
   Clock* const clock_;
 
-  // Whether an arrival would find no room; read without the lock as a hint.
+  // Whether an arrival would not enter; read without the lock as a hint.
   std::atomic<bool> full_{false};
 
   mutable absl::Mutex mutex_;

@@ -4,6 +4,7 @@
 #define SLUICE_TESTS_FAKES_FAKE_PROCESSOR_H_
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -36,10 +37,11 @@ class FakeProcessor final : public Processor {
     held_ = false;
   }
 
-  void Process(std::span<Task* const> batch) override {
+  StoreState Process(std::span<Task* const> batch) override {
     Begin(batch);
     for (Task* task : batch) task->outcome = Outcome::kStored;
     if (then) then(batch);
+    return store;
   }
 
   // Blocks until exactly `count` batches are held. False: that took longer
@@ -71,6 +73,8 @@ class FakeProcessor final : public Processor {
   // Called last thing in Process, for what the test wants to happen there; may
   // be empty. Set before the pool is made.
   std::function<void(std::span<Task* const>)> then;
+  // What it tells of the store.
+  std::atomic<StoreState> store{StoreState::kUp};
 
  private:
   void Begin(std::span<Task* const> batch) {

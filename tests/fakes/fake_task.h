@@ -23,6 +23,8 @@ class FakeTask final : public Task, public AdmissionListener {
     std::size_t method = 0;
     bool promised = false;
     TimePoint waits_since = kForever;
+    bool needs_commit = false;
+    std::uint64_t order_key = 0;
   };
 
   FakeTask() : FakeTask(Traits()) {}
@@ -32,6 +34,8 @@ class FakeTask final : public Task, public AdmissionListener {
     method = traits.method;
     promised = traits.promised;
     waits_since = traits.waits_since;
+    needs_commit = traits.needs_commit;
+    order_key = traits.order_key;
     listener = this;
   }
 

@@ -76,12 +76,17 @@ const AdmissionPolicy& PolicyOf(Rule rule) {
 struct Entry {
   std::size_t id;
   std::size_t bytes;
+  std::size_t bytes_behind;
   std::size_t method;
   bool promised;
+  bool needs_commit;
+  std::uint64_t order_key;
   TimePoint deadline;
   TimePoint waits_since;
   TimePoint wait_until = kForever;
 };
+
+using Ids = std::vector<std::size_t>;
 
 struct ModelEnded {
   std::size_t id;
@@ -93,8 +98,10 @@ void PrintTo(const ModelEnded& ended, std::ostream* out) {
   *out << ended.id << " ending " << static_cast<int>(ended.ending);
 }
 
-// What gate.h promises, with three lists and nothing else: sums are added up
-// whenever they are needed, and what ends first is searched for.
+// What gate.h promises, with a few lists and nothing else: sums are added up
+// whenever they are needed, and what ends first is searched for. Of the order
+// in which tasks of different keys are taken it leaves the choice to the Gate,
+// and judges it.
 class Model {
  public:
   explicit Model(const GateLimits& initial) : limits(initial) {}
@@ -104,6 +111,9 @@ class Model {
     MethodCounters& c = counters[entry.method];
     c.received++;
     if (closed) return Refuse(&c, RefusalReason::kDraining);
+    if (paused && open() && !entry.promised) {
+      return Refuse(&c, RefusalReason::kStoreUnavailable);
+    }
     if (waiting.empty() && QueueTakes(entry.bytes)) {
       Admit(entry);
       return {.kind = Admission::Kind::kAdmitted};
@@ -115,8 +125,8 @@ class Model {
     }
     const bool waiting_room_takes =
         waiting.size() + 1 <= limits.waiting_max &&
-        (waiting.empty() ||
-         Sum(waiting) + entry.bytes <= limits.waiting_max_bytes);
+        (waiting.empty() || SumWaiting() + entry.bytes + entry.bytes_behind <=
+                                limits.waiting_max_bytes);
     if (!waiting_room_takes) return Refuse(&c, RefusalReason::kWaitingRoomFull);
     entry.wait_until = entry.deadline;
     if (rule == Rule::kTimedWait) {
@@ -141,25 +151,105 @@ class Model {
     return answer;
   }
 
-  std::vector<std::size_t> Take(std::size_t max) {
-    std::vector<std::size_t> taken;
-    while (taken.size() < max && queue.size() > 0) {
-      taken.push_back(queue[0].id);
-      counters[queue[0].method].queued--;
-      counters[queue[0].method].in_work++;
-      in_work.push_back(queue[0]);
-      queue.erase(queue.begin());
+  // What is wrong with taking these in this order; empty where nothing is.
+  std::string WhyNotTake(const Ids& ids, std::size_t max) const {
+    if (ids.empty() && (paused || probing)) return "";
+    if (paused) return "the store is given a rest";
+    if (probing) return "another batch is the probe";
+    if (open()) max = std::min<std::size_t>(max, 1);
+    if (ids.size() > max) return "too many";
+    std::vector<Entry> left = queue;
+    std::vector<std::uint64_t> keys;
+    for (const std::size_t id : ids) {
+      if (!Has(left, id)) return "one that is not queued";
+      const Entry entry = Remove(&left, id);
+      if (KeyInWork(entry.order_key)) return "its key is in work";
+      keys.push_back(entry.order_key);
     }
-    Settle();
-    return taken;
+    // Of a key, and of those without one, the first that came.
+    for (const std::uint64_t key : keys) {
+      Ids first;
+      for (const Entry& entry : queue) {
+        if (entry.order_key == key) first.push_back(entry.id);
+      }
+      Ids taken;
+      for (std::size_t i = 0; i < ids.size(); ++i) {
+        if (keys[i] == key) taken.push_back(ids[i]);
+      }
+      first.resize(taken.size());
+      if (taken != first) return "not in their order";
+    }
+    if (ids.size() == max) return "";
+    for (const Entry& entry : left) {
+      if (!KeyInWork(entry.order_key)) return "one more could be taken";
+    }
+    return "";
   }
 
-  void Done(const std::vector<std::size_t>& ids,
-            const std::vector<Outcome>& outcomes) {
-    for (std::size_t i = 0; i < ids.size(); ++i) {
-      const Entry entry = Remove(&in_work, ids[i]);
-      counters[entry.method].in_work--;
-      counters[entry.method].completed[static_cast<std::size_t>(outcomes[i])]++;
+  void Take(const Ids& ids) {
+    Batch batch;
+    for (const std::size_t id : ids) {
+      const Entry entry = Remove(&queue, id);
+      counters[entry.method].queued--;
+      counters[entry.method].in_work++;
+      batch.push_back(entry);
+    }
+    if (!ids.empty()) {
+      batches.push_back(batch);
+      if (failures > 0) probing = true;
+    }
+    Settle();
+  }
+
+  // Of a batch, each with its outcome, or none for one that is worked again.
+  void Done(std::size_t number,
+            const std::vector<std::optional<Outcome>>& outcomes,
+            StoreState store, TimePoint retry_at_if_it_fails) {
+    const Batch batch = batches[number];
+    batches.erase(batches.begin() + static_cast<std::ptrdiff_t>(number));
+    Batch again;
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      MethodCounters& c = counters[batch[i].method];
+      c.in_work--;
+      if (outcomes[i].has_value()) {
+        c.completed[static_cast<std::size_t>(*outcomes[i])]++;
+      } else {
+        c.queued++;
+        again.push_back(batch[i]);
+      }
+    }
+    queue.insert(queue.begin(), again.begin(), again.end());
+    probing = false;
+    if (store == StoreState::kUp) {
+      failures = 0;
+      paused = false;
+    } else if (store == StoreState::kDown && !paused) {
+      failures++;
+      paused = true;
+      retry_at = retry_at_if_it_fails;
+      if (open()) EndUnpromised();
+    }
+    Settle();
+  }
+
+  void Restore(const Entry& entry) {
+    MethodCounters& c = counters[entry.method];
+    c.received++;
+    c.admitted++;
+    c.queued++;
+    queue.push_back(entry);
+  }
+
+  void Committed(std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+      queue.push_back(Remove(&committing, committing[0].id));
+    }
+  }
+
+  void CommitFailed(std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+      CompleteUnworked(Remove(&committing, committing[0].id),
+                       Outcome::kUnavailable);
     }
     Settle();
   }
@@ -197,6 +287,7 @@ class Model {
                              ? Ending::kDeadline
                              : Ending::kWaitOver);
     }
+    if (paused && now >= retry_at) paused = false;
     if (closed && now >= closed_until) {
       while (queue.size() > 0) {
         const Entry entry = Remove(&queue, queue[0].id);
@@ -222,25 +313,58 @@ class Model {
     TimePoint next = kForever;
     for (const Entry& entry : waiting) next = std::min(next, entry.wait_until);
     if (closed && queue.size() > 0) next = std::min(next, closed_until);
+    if (paused) next = std::min(next, retry_at);
     return next;
   }
 
   bool QueueTakes(std::size_t bytes) const {
-    if (queue.size() + 1 > limits.capacity) return false;
-    if (queue.size() + in_work.size() == 0) return true;
+    if (Depth() + 1 > limits.capacity) return false;
+    if (Depth() + InWork() == 0) return true;
     return HeldBytes() + bytes <= limits.capacity_bytes;
   }
 
-  std::size_t HeldBytes() const { return Sum(queue) + Sum(in_work); }
+  std::size_t Depth() const { return queue.size() + committing.size(); }
+
+  std::size_t InWork() const {
+    std::size_t count = 0;
+    for (const Batch& batch : batches) count += batch.size();
+    return count;
+  }
+
+  std::size_t HeldBytes() const {
+    std::size_t bytes = Sum(queue) + Sum(committing);
+    for (const Batch& batch : batches) bytes += Sum(batch);
+    return bytes;
+  }
+
+  bool KeyInWork(std::uint64_t key) const {
+    if (key == 0) return false;
+    for (const Batch& batch : batches) {
+      for (const Entry& entry : batch) {
+        if (entry.order_key == key) return true;
+      }
+    }
+    return false;
+  }
+
+  // The circuit.
+  bool open() const { return failures >= 3; }
 
   static bool Has(const std::vector<Entry>& list, std::size_t id) {
     return Find(list, id) != list.end();
   }
 
+  using Batch = std::vector<Entry>;
+
   GateLimits limits;
   std::vector<Entry> queue;
+  std::vector<Entry> committing;
   std::vector<Entry> waiting;
-  std::vector<Entry> in_work;
+  std::vector<Batch> batches;  // in work
+  int failures = 0;
+  bool paused = false;
+  bool probing = false;
+  TimePoint retry_at{};
   bool closed = false;
   TimePoint closed_until{};
   std::array<MethodCounters, kMethods> counters{};
@@ -252,6 +376,12 @@ class Model {
   static std::size_t Sum(const std::vector<Entry>& list) {
     std::size_t sum = 0;
     for (const Entry& entry : list) sum += entry.bytes;
+    return sum;
+  }
+
+  std::size_t SumWaiting() const {
+    std::size_t sum = Sum(waiting);
+    for (const Entry& entry : waiting) sum += entry.bytes_behind;
     return sum;
   }
 
@@ -275,7 +405,18 @@ class Model {
   void Admit(const Entry& entry) {
     counters[entry.method].admitted++;
     counters[entry.method].queued++;
-    queue.push_back(entry);
+    (entry.needs_commit ? committing : queue).push_back(entry);
+  }
+
+  void EndUnpromised() {
+    for (const Entry& entry : std::vector<Entry>(waiting)) {
+      if (!entry.promised) EndWait(entry.id, Ending::kStoreUnavailable);
+    }
+    for (const Entry& entry : std::vector<Entry>(queue)) {
+      if (entry.promised) continue;
+      CompleteUnworked(Remove(&queue, entry.id), Outcome::kUnavailable);
+      ended.push_back({entry.id, Ending::kStoreUnavailable});
+    }
   }
 
   void Settle() {
@@ -294,6 +435,9 @@ class Model {
     if (ending == Ending::kDeadline) c.abandoned_deadline++;
     if (ending == Ending::kWaitOver) Refuse(&c, RefusalReason::kWaitOver);
     if (ending == Ending::kDraining) Refuse(&c, RefusalReason::kDraining);
+    if (ending == Ending::kStoreUnavailable) {
+      Refuse(&c, RefusalReason::kStoreUnavailable);
+    }
     ended.push_back({id, ending});
   }
 
@@ -323,8 +467,11 @@ class Schedule {
     ++steps_;
     if (model_.closed) ++steps_closed_;
     now_ += milliseconds(Below(3));
-    const std::size_t dice = Below(1000);
-    if (dice < 400) {
+    if (model_.paused && Below(20) == 0) now_ = model_.retry_at;
+    const std::size_t dice = Below(1100);
+    if (dice >= 1000) {
+      StepOfRarerKind(dice - 1000);
+    } else if (dice < 400) {
       Arrive();
     } else if (dice < 440) {
       TurnAway();
@@ -350,9 +497,11 @@ class Schedule {
   void End() {
     while (!gate_.idle() && !testing::Test::HasFailure()) {
       now_ += milliseconds(1);
+      if (model_.paused) now_ = model_.retry_at;
       Expire();
+      Commit();
       Take(kTasks);
-      Done();
+      Done(/*store_fails=*/false);
       Compare();
     }
     EXPECT_EQ(outside_.size(), kTasks);
@@ -366,6 +515,16 @@ class Schedule {
  private:
   std::size_t Below(std::size_t bound) { return random_() % bound; }
 
+  void StepOfRarerKind(std::size_t dice) {
+    if (dice < 60) {
+      Commit();
+    } else if (dice < 75) {
+      Restore();
+    } else {
+      Share();
+    }
+  }
+
   GateLimits RandomLimits() {
     return {.capacity = 1 + Below(6),
             .capacity_bytes = Below(40),
@@ -374,27 +533,39 @@ class Schedule {
   }
 
   Entry RandomEntry(std::size_t id) {
+    const bool promised = Below(2) == 0;
     return {
         .id = id,
         .bytes = Below(20) == 0 ? 100 : Below(15),
+        .bytes_behind = Below(4) == 0 ? Below(30) : 0,
         .method = Below(kMethods),
-        .promised = Below(4) == 0,
+        .promised = promised,
+        .needs_commit = promised && Below(2) == 0,
+        .order_key = promised ? Below(4) : 0,
         // Often at the very moment at which a timed wait ends.
         .deadline = Below(3) == 0 ? kForever : now_ + milliseconds(Below(10)),
         .waits_since =
             Below(2) == 0 ? kForever : now_ - milliseconds(Below(8))};
   }
 
+  FakeTask& TaskOf(const Entry& entry) {
+    FakeTask& task = tasks_[entry.id];
+    task.bytes = entry.bytes;
+    task.bytes_behind = entry.bytes_behind;
+    task.method = entry.method;
+    task.promised = entry.promised;
+    task.needs_commit = entry.needs_commit;
+    task.order_key = entry.order_key;
+    task.deadline = entry.deadline;
+    task.waits_since = entry.waits_since;
+    return task;
+  }
+
   void Arrive() {
     if (outside_.empty()) return;
     const std::size_t id = outside_.front();
     const Entry entry = RandomEntry(id);
-    FakeTask& task = tasks_[id];
-    task.bytes = entry.bytes;
-    task.method = entry.method;
-    task.promised = entry.promised;
-    task.deadline = entry.deadline;
-    task.waits_since = entry.waits_since;
+    FakeTask& task = TaskOf(entry);
     const Rule rule = static_cast<Rule>(Below(4));
 
     const Admission admission = gate_.Arrive(&task, PolicyOf(rule), now_);
@@ -412,9 +583,13 @@ class Schedule {
   void TurnAway() {
     const Entry entry = RandomEntry(kTasks);
     const Rule rule = static_cast<Rule>(Below(4));
-    const std::optional<Admission> admission = gate_.TurnAway(
-        {.now = now_, .deadline = entry.deadline, .bytes = entry.bytes},
-        entry.method, PolicyOf(rule));
+    const std::optional<Admission> admission =
+        gate_.TurnAway({.now = now_,
+                        .deadline = entry.deadline,
+                        .bytes = entry.bytes,
+                        .bytes_behind = entry.bytes_behind,
+                        .promised = entry.promised},
+                       entry.method, PolicyOf(rule));
     const std::optional<Admission> expected =
         model_.TurnAway(entry, rule, now_);
     ASSERT_EQ(admission.has_value(), expected.has_value());
@@ -431,27 +606,92 @@ class Schedule {
   void Take(std::size_t max) {
     std::vector<Task*> batch;
     gate_.Take(max, now_, &batch, &events_);
-    EXPECT_EQ(Ids(batch), model_.Take(max));
+    const Ids ids = IdsOf(batch);
+    EXPECT_EQ(model_.WhyNotTake(ids, max), "") << testing::PrintToString(ids);
+    model_.Take(ids);
   }
 
-  // Some of those in work, in any order.
-  void Done() {
-    std::vector<std::size_t> ids;
-    for (const Entry& entry : model_.in_work) ids.push_back(entry.id);
-    for (std::size_t i = ids.size(); i > 1; --i) {
-      std::swap(ids[i - 1], ids[Below(i)]);
-    }
-    ids.resize(ids.empty() ? 0 : 1 + Below(ids.size()));
+  // One of the batches in work.
+  void Done(bool store_fails = true) {
+    if (model_.batches.empty()) return;
+    const std::size_t number = Below(model_.batches.size());
     std::vector<Task*> batch;
-    std::vector<Outcome> outcomes;
-    for (const std::size_t id : ids) {
-      outcomes.push_back(static_cast<Outcome>(Below(kOutcomes)));
-      tasks_[id].outcome = outcomes.back();
-      batch.push_back(&tasks_[id]);
-      outside_.push_back(id);
+    std::vector<std::optional<Outcome>> outcomes;
+    for (const Entry& entry : model_.batches[number]) {
+      FakeTask& task = tasks_[entry.id];
+      task.again = entry.promised && store_fails && Below(3) == 0;
+      task.outcome = static_cast<Outcome>(Below(kOutcomes));
+      batch.push_back(&task);
+      outcomes.emplace_back(task.outcome);
+      if (task.again) outcomes.back().reset();
+      if (!task.again) outside_.push_back(entry.id);
     }
-    gate_.Done(batch, now_, &events_);
-    model_.Done(ids, outcomes);
+    const auto store =
+        store_fails ? static_cast<StoreState>(Below(3)) : StoreState::kUp;
+    gate_.Done(batch, store, now_, &events_);
+    if (store == StoreState::kDown && !model_.paused) CheckBackoff();
+    model_.Done(number, outcomes, store, gate_.circuit().retry_at());
+  }
+
+  // The delay doubles, up to a limit, give or take a fifth.
+  void CheckBackoff() {
+    const double delay = std::min(
+        100.0 * static_cast<double>(1 << std::min(model_.failures, 10)), 15e3);
+    const double ms = std::chrono::duration<double, std::milli>(
+                          gate_.circuit().retry_at() - now_)
+                          .count();
+    EXPECT_GE(ms, 0.8 * delay - 1);
+    EXPECT_LE(ms, 1.2 * delay);
+  }
+
+  // Those that have waited for it longest.
+  void Commit() {
+    if (model_.committing.empty()) return;
+    const std::size_t count = 1 + Below(model_.committing.size());
+    std::vector<Task*> tasks;
+    for (std::size_t i = 0; i < count; ++i) {
+      tasks.push_back(&tasks_[model_.committing[i].id]);
+    }
+    if (Below(5) > 0) {
+      gate_.Committed(tasks);
+      model_.Committed(count);
+      return;
+    }
+    for (const Task* task : tasks) outside_.push_back(IdOf(task));
+    gate_.CommitFailed(tasks, now_, &events_);
+    model_.CommitFailed(count);
+  }
+
+  void Restore() {
+    if (outside_.empty() || model_.closed) return;
+    Entry entry = RandomEntry(outside_.front());
+    entry.promised = true;
+    outside_.pop_front();
+    FakeTask& task = TaskOf(entry);
+    task.sequence = -1;
+    gate_.Restore(&task, now_);
+    model_.Restore(entry);
+    restored_ = true;
+  }
+
+  void Share() {
+    const std::size_t method = Below(kMethods);
+    MethodCounters& c = model_.counters[method];
+    c.received++;
+    if (Below(3) > 0) {
+      const auto outcome = static_cast<Outcome>(Below(kOutcomes));
+      gate_.CountShared(method, outcome);
+      c.admitted++;
+      c.completed[static_cast<std::size_t>(outcome)]++;
+    } else if (Below(2) == 0) {
+      const auto reason = static_cast<RefusalReason>(Below(kRefusalReasons));
+      gate_.CountShared(method,
+                        {.kind = Admission::Kind::kRefused, .reason = reason});
+      c.rejected[static_cast<std::size_t>(reason)]++;
+    } else {
+      gate_.CountSharedLeft(method);
+      c.abandoned_cancelled++;
+    }
   }
 
   // Any task, wherever it is.
@@ -497,7 +737,10 @@ class Schedule {
   }
 
   void Compare() {
-    const bool somebody_entered = !model_.let_in.empty() || !admitted_.empty();
+    // A Restore, and what comes back to be worked again, knows no bounds.
+    const bool somebody_entered =
+        (!model_.let_in.empty() || !admitted_.empty()) && !restored_;
+    restored_ = false;
     CompareEvents();
     CompareContent();
     CheckPromises(somebody_entered);
@@ -519,6 +762,11 @@ class Schedule {
       outside_.push_back(ended.back().id);
       CheckRetryDelay(event.retry_delay);
     }
+    // A drain ends those that stand aside before the others.
+    if (model_.closed) {
+      std::ranges::sort(ended, {}, &ModelEnded::id);
+      std::ranges::sort(model_.ended, {}, &ModelEnded::id);
+    }
     EXPECT_EQ(ended, model_.ended);
 
     // Those that entered since the last step have the next sequences.
@@ -535,23 +783,45 @@ class Schedule {
   }
 
   void CompareContent() {
-    EXPECT_EQ(Ids(gate_.queued()), Ids(model_.queue));
-    EXPECT_EQ(Ids(gate_.waiting()), Ids(model_.waiting));
+    CompareQueues();
+    EXPECT_EQ(IdsOf(gate_.committing()), IdsOf(model_.committing));
+    EXPECT_EQ(IdsOf(gate_.waiting()), IdsOf(model_.waiting));
     const PoolView view = gate_.view();
-    EXPECT_EQ(view.depth, model_.queue.size());
+    EXPECT_EQ(view.depth, model_.Depth());
     EXPECT_EQ(view.waiting, model_.waiting.size());
     EXPECT_EQ(view.held_bytes, model_.HeldBytes());
     EXPECT_EQ(view.capacity, model_.limits.capacity);
     EXPECT_EQ(view.capacity_bytes, model_.limits.capacity_bytes);
     EXPECT_EQ(view.waiting_max, model_.limits.waiting_max);
-    EXPECT_EQ(gate_.in_work(), model_.in_work.size());
+    EXPECT_EQ(gate_.in_work(), model_.InWork());
     EXPECT_EQ(gate_.next_expiry(), model_.NextExpiry());
-    EXPECT_EQ(gate_.idle(), model_.queue.empty() && model_.waiting.empty() &&
-                                model_.in_work.empty());
-    EXPECT_EQ(gate_.open(),
-              !model_.closed && model_.waiting.empty() && model_.QueueTakes(1));
+    EXPECT_EQ(gate_.idle(), model_.Depth() == 0 && model_.waiting.empty() &&
+                                model_.batches.empty());
+    EXPECT_EQ(gate_.open(), !model_.closed &&
+                                !(model_.paused && model_.open()) &&
+                                model_.waiting.empty() && model_.QueueTakes(1));
+    EXPECT_EQ(gate_.circuit().open(), model_.open());
+    // Whoever sleeps until it is ready misses nothing.
+    EXPECT_TRUE(gate_.ready() || model_.WhyNotTake({}, 1).empty());
     for (std::size_t method = 0; method < kMethods; ++method) {
       EXPECT_EQ(gate_.counters(method), model_.counters[method]);
+    }
+  }
+
+  // Those that stand aside are reported first; of a key, and of those without
+  // one, the order is told.
+  void CompareQueues() {
+    const Ids ids = IdsOf(gate_.queued());
+    for (std::uint64_t key = 0; key < 4; ++key) {
+      Ids of_gate;
+      Ids of_model;
+      for (const std::size_t id : ids) {
+        if (tasks_[id].order_key == key) of_gate.push_back(id);
+      }
+      for (const Entry& entry : model_.queue) {
+        if (entry.order_key == key) of_model.push_back(entry.id);
+      }
+      EXPECT_EQ(of_gate, of_model) << "key " << key;
     }
   }
 
@@ -562,7 +832,7 @@ class Schedule {
       EXPECT_TRUE(gate_.counters(method).Balanced());
     }
     const PoolView view = gate_.view();
-    const std::size_t held = view.depth + gate_.in_work();
+    const std::size_t held = view.depth + model_.InWork();
     if (somebody_entered) {
       EXPECT_LE(view.depth, view.capacity);
       EXPECT_TRUE(view.held_bytes <= view.capacity_bytes || held == 1);
@@ -576,7 +846,9 @@ class Schedule {
     }
     if (waiting.size() > waited_) {
       std::size_t bytes = 0;
-      for (const Task* task : waiting) bytes += task->bytes;
+      for (const Task* task : waiting) {
+        bytes += task->bytes + task->bytes_behind;
+      }
       EXPECT_LE(view.waiting, view.waiting_max);
       EXPECT_TRUE(bytes <= model_.limits.waiting_max_bytes ||
                   view.waiting == 1);
@@ -592,14 +864,14 @@ class Schedule {
   }
 
   template <typename Tasks>
-  std::vector<std::size_t> Ids(const Tasks& tasks) const {
-    std::vector<std::size_t> ids;
+  Ids IdsOf(const Tasks& tasks) const {
+    Ids ids;
     for (const Task* task : tasks) ids.push_back(IdOf(task));
     return ids;
   }
 
-  static std::vector<std::size_t> Ids(const std::vector<Entry>& entries) {
-    std::vector<std::size_t> ids;
+  static Ids IdsOf(const std::vector<Entry>& entries) {
+    Ids ids;
     for (const Entry& entry : entries) ids.push_back(entry.id);
     return ids;
   }
@@ -615,6 +887,7 @@ class Schedule {
   std::vector<std::size_t> admitted_;  // since the last comparison
   std::int64_t last_sequence_ = 0;
   std::size_t waited_ = 0;  // at the last comparison
+  bool restored_ = false;   // since then
   std::size_t steps_ = 0;
   std::size_t steps_closed_ = 0;
 };

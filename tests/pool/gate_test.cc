@@ -78,6 +78,8 @@ std::string ToString(Ending ending) {
       return "deadline";
     case Ending::kDraining:
       return "draining";
+    case Ending::kStoreUnavailable:
+      return "store unavailable";
   }
   return "?";
 }
@@ -117,7 +119,30 @@ class GateTest : public testing::Test {
       batch.push_back(Named(name));
       batch.back()->outcome = outcome;
     }
-    gate_->Done(batch, now_, &events_);
+    gate_->Done(batch, StoreState::kUp, now_, &events_);
+  }
+
+  // The batch comes back with the store down: all of it is worked again.
+  void Fail(std::string_view names) {
+    std::vector<Task*> batch;
+    for (const char name : names) {
+      batch.push_back(Named(name));
+      batch.back()->again = batch.back()->promised;
+      batch.back()->outcome = Outcome::kUnavailable;
+    }
+    gate_->Done(batch, StoreState::kDown, now_, &events_);
+  }
+  // As Fail, and then the pause is over.
+  void FailAndPause(std::string_view names) {
+    Fail(names);
+    now_ = gate_->circuit().retry_at();
+    Expire();
+  }
+
+  void Commit(std::string_view names) {
+    std::vector<Task*> tasks;
+    for (const char name : names) tasks.push_back(Named(name));
+    gate_->Committed(tasks);
   }
 
   bool Leave(char name) { return gate_->Leave(Named(name), now_, &events_); }
@@ -837,6 +862,187 @@ TEST_F(GateTest, ASmallerWaitingRoomKeepsWhoIsInIt) {
 }
 
 // When to come again
+
+// Commits
+
+constexpr FakeTask::Traits kCommits = {.promised = true, .needs_commit = true};
+
+TEST_F(GateTest, KeepsWhatIsNotCommittedFromWorkers) {
+  Open(Places(2));
+  Arrive('a', kFailFast, kCommits);
+  EXPECT_EQ(Arrive('b', kFailFast), "admitted");
+  EXPECT_EQ(Arrive('c', kFailFast), "refused: QUEUE_FULL");
+  EXPECT_EQ(Take(), "b");
+  EXPECT_FALSE(gate_->ready());
+  EXPECT_FALSE(gate_->idle());
+  Commit("a");
+  EXPECT_EQ(Take(), "a");
+}
+
+TEST_F(GateTest, WhatCannotBeCommittedGivesItsPlaceBack) {
+  Open(Places(1));
+  Arrive('a', kFailFast, kCommits);
+  Arrive('b', kBlock);
+  std::vector<Task*> failed = {Named('a')};
+  GateEvents events;
+  gate_->CommitFailed(failed, now_, &events);
+  EXPECT_EQ(events.admitted.size(), 1u);
+  EXPECT_EQ(Queued(), "b");
+  EXPECT_EQ(Completed(Outcome::kUnavailable), 1u);
+}
+
+TEST_F(GateTest, WhatIsBeingCommittedDoesNotLeave) {
+  Open(Places(1));
+  Arrive('a', kFailFast, kCommits);
+  EXPECT_FALSE(Leave('a'));
+}
+
+TEST_F(GateTest, ADrainDoesNotEndWhatIsBeingCommitted) {
+  Open(Places(2));
+  Arrive('a', kFailFast, kCommits);
+  Close(now_);
+  EXPECT_EQ(gate_->next_expiry(), kForever);
+  Expire();
+  EXPECT_FALSE(gate_->idle());
+  Commit("a");
+  EXPECT_EQ(gate_->next_expiry(), now_);
+  Expire();
+  EXPECT_EQ(Ended(), Lines{"a: draining"});
+  EXPECT_TRUE(gate_->idle());
+}
+
+TEST_F(GateTest, RestoresWithoutLookingAtItsLimits) {
+  Open(Places(1));
+  Arrive('a', kFailFast);
+  Arrive('b', kDrop);  // makes the task
+  Named('b')->sequence = 17;
+  gate_->Restore(Named('b'), now_);
+  EXPECT_EQ(Take(), "ab");
+  EXPECT_EQ(Named('b')->sequence, 17);
+}
+
+// Order by key
+
+FakeTask::Traits OfKey(std::uint64_t key) {
+  return {.promised = true, .order_key = key};
+}
+
+TEST_F(GateTest, AKeyIsInOneBatchAtATime) {
+  Open(Places(9));
+  Arrive('a', kFailFast, OfKey(1));
+  Arrive('b', kFailFast, OfKey(2));
+  Arrive('c', kFailFast, OfKey(1));
+  Arrive('d', kFailFast);
+  EXPECT_EQ(Take(1), "a");
+  EXPECT_EQ(Take(), "bd");
+  EXPECT_EQ(Take(), "");
+  Done("bd");
+  EXPECT_EQ(Take(), "");
+  Done("a");
+  EXPECT_EQ(Take(), "c");
+}
+
+TEST_F(GateTest, AKeyMayBeInABatchMoreThanOnce) {
+  Open(Places(9));
+  ArriveAll("abc", kFailFast, OfKey(1));
+  EXPECT_EQ(Take(2), "ab");
+  EXPECT_EQ(Take(), "");
+  Done("ab");
+  EXPECT_EQ(Take(), "c");
+}
+
+TEST_F(GateTest, WhatIsWorkedAgainComesBeforeWhatStoodAsideForIt) {
+  Open(Places(9));
+  ArriveAll("abc", kFailFast, OfKey(1));
+  EXPECT_EQ(Take(1), "a");
+  EXPECT_EQ(Take(), "");
+  FailAndPause("a");
+  EXPECT_EQ(Take(), "abc");
+}
+
+// The circuit
+
+TEST_F(GateTest, AFailureOfTheStorePausesThePool) {
+  Open(Places(9));
+  ArriveAll("ab", kFailFast, {.promised = true});
+  EXPECT_EQ(Take(1), "a");
+  Fail("a");
+  EXPECT_FALSE(gate_->ready());
+  EXPECT_EQ(Take(), "");
+  EXPECT_EQ(gate_->next_expiry(), gate_->circuit().retry_at());
+  now_ = gate_->circuit().retry_at();
+  Expire();
+  EXPECT_EQ(Take(), "ab");
+  EXPECT_EQ(gate_->retries(), 1u);
+}
+
+TEST_F(GateTest, WhileTheStoreFailsOneBatchAtATimeIsTried) {
+  Open(Places(9));
+  ArriveAll("abc", kFailFast, {.promised = true});
+  Take(1);
+  FailAndPause("a");
+  EXPECT_EQ(Take(1), "a");
+  EXPECT_EQ(Take(1), "");
+  Done("a");
+  EXPECT_EQ(Take(1), "b");
+  EXPECT_EQ(Take(1), "c");
+}
+
+TEST_F(GateTest, RepeatedFailureOpensTheCircuitForThoseWhoWait) {
+  Open(Places(3));
+  Arrive('a', kFailFast, {.promised = true});
+  Arrive('b', kFailFast);
+  Arrive('c', kFailFast, {.promised = true});
+  Arrive('w', kBlock);
+  Arrive('x', kBlock, {.promised = true});
+  Arrive('y', kBlock);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(Take(1), "a");
+    FailAndPause("a");
+    EXPECT_EQ(Ended(), Lines{});
+    LetIn();
+  }
+  EXPECT_EQ(Take(1), "a");
+  Fail("a");
+  EXPECT_TRUE(gate_->circuit().open());
+  EXPECT_EQ(Ended(), (Lines{"y: store unavailable", "b: store unavailable",
+                            "w: store unavailable"}));
+  EXPECT_EQ(LetIn(), "x");
+  EXPECT_EQ(Queued(), "acx");
+  // Promised ones still come in, others are told.
+  EXPECT_EQ(Arrive('d', kFailFast), "refused: STORE_UNAVAILABLE");
+  EXPECT_EQ(last_.retry_delay, gate_->circuit().delay());
+  // One at a time is tried; a success closes the circuit.
+  now_ = gate_->circuit().retry_at();
+  Expire();
+  EXPECT_EQ(Take(), "a");
+  Done("a");
+  EXPECT_EQ(Arrive('e', kFailFast), "admitted");
+  EXPECT_EQ(Take(), "cxe");
+}
+
+TEST_F(GateTest, BatchesThatFailBesideEachOtherAreOneFailure) {
+  Open(Places(9));
+  ArriveAll("abc", kFailFast, {.promised = true});
+  for (const char* one : {"a", "b", "c"}) EXPECT_EQ(Take(1), one);
+  for (const char* one : {"a", "b", "c"}) Fail(one);
+  EXPECT_FALSE(gate_->circuit().open());
+  EXPECT_EQ(gate_->circuit().retry_at() - now_, gate_->circuit().delay());
+}
+
+// Arrivals that share what became of another
+
+TEST_F(GateTest, CountsWhatIsShared) {
+  Open(Places(1));
+  gate_->CountShared(0, Outcome::kDuplicate);
+  gate_->CountShared(0, {.kind = Admission::Kind::kRefused,
+                         .reason = RefusalReason::kWaitOver});
+  gate_->CountSharedLeft(0);
+  EXPECT_EQ(Counters().received, 3u);
+  EXPECT_EQ(Completed(Outcome::kDuplicate), 1u);
+  EXPECT_EQ(Rejected(RefusalReason::kWaitOver), 1u);
+  EXPECT_EQ(Counters().abandoned_cancelled, 1u);
+}
 
 class GateRetryDelayTest : public GateTest {
  protected:

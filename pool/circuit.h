@@ -1,0 +1,55 @@
+// Whether what stands behind a pool is to be tried again: a circuit breaker
+// (M. Nygard, Release It!, 2007) with exponential backoff and jitter.
+//
+// The first failures only delay the next try, each twice as long as the one
+// before. Repeated ones open the circuit: callers who wait for a result are
+// then told at once that there will be none. A try that succeeds closes it.
+
+#ifndef SLUICE_POOL_CIRCUIT_H_
+#define SLUICE_POOL_CIRCUIT_H_
+
+#include <algorithm>
+#include <chrono>
+
+#include "policies/admission_policy.h"
+
+namespace sluice {
+
+class Circuit {
+ public:
+  static constexpr int kOpensAfter = 3;  // failures without a success
+  static constexpr Duration kDelayMin = std::chrono::milliseconds(100);
+  static constexpr Duration kDelayMax = std::chrono::seconds(15);
+
+  void Succeed() { failures_ = 0; }
+
+  // The next try is due 0.8 to 1.2 times the delay later, by `uniform` in
+  // [0, 1).
+  void Fail(TimePoint now, double uniform) {
+    // Enough to reach the longest delay, and no more to count.
+    constexpr int kDoublingsMax = 10;
+    const int doublings = std::min(failures_, kDoublingsMax);
+    const Duration delay = std::min(kDelayMin * (1 << doublings), kDelayMax);
+    delay_ =
+        std::chrono::duration_cast<Duration>(delay * (0.8 + 0.4 * uniform));
+    retry_at_ = now + delay_;
+    failures_ = std::min(failures_ + 1, kOpensAfter + kDoublingsMax);
+  }
+
+  // The last try failed.
+  bool failing() const { return failures_ > 0; }
+  bool open() const { return failures_ >= kOpensAfter; }
+  // When the next try is due, and how long that was after the failure; of a
+  // circuit that is failing.
+  TimePoint retry_at() const { return retry_at_; }
+  Duration delay() const { return delay_; }
+
+ private:
+  int failures_ = 0;
+  TimePoint retry_at_{};
+  Duration delay_{};
+};
+
+}  // namespace sluice
+
+#endif  // SLUICE_POOL_CIRCUIT_H_
