@@ -5,48 +5,12 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "forms/utf8.h"
+#include "forms/json_text.h"
 
 namespace sluice {
 namespace {
 
 using v1::QuestionnaireResponse;
-
-bool NeedsEscape(char c) {
-  return c == '"' || c == '\\' || static_cast<unsigned char>(c) < 0x20;
-}
-
-// How much of `text` can stand in a JSON string as it is.
-std::size_t PlainPrefix(std::string_view text) {
-  std::size_t size = 0;
-  while (size < text.size() && !NeedsEscape(text[size])) {
-    const std::size_t character = Utf8CharacterSize(text.substr(size));
-    if (character == 0) break;
-    size += character;
-  }
-  return size;
-}
-
-void AppendString(std::string_view text, std::string& out) {
-  out += '"';
-  while (true) {
-    const std::size_t plain = PlainPrefix(text);
-    out += text.substr(0, plain);
-    text.remove_prefix(plain);
-    if (text.empty()) break;
-    const char c = text.front();
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (NeedsEscape(c)) {
-      absl::StrAppend(&out, "\\u", absl::Hex(c, absl::kZeroPad4));
-    } else {
-      out += "\\ufffd";
-    }
-    text.remove_prefix(1);
-  }
-  out += '"';
-}
 
 // Writes one row: the members in the order of the calls, without empty ones.
 class Row {
@@ -65,7 +29,7 @@ class Row {
   void Member(std::string_view name, std::string_view value) {
     if (value.empty()) return;
     Name(name);
-    AppendString(value, out_);
+    AppendJsonString(value, out_);
   }
 
   void Value(std::string_view value) { Member("value", value); }

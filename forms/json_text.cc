@@ -1,0 +1,112 @@
+#include "forms/json_text.h"
+
+#include <algorithm>
+#include <cstddef>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "forms/utf8.h"
+
+namespace sluice {
+namespace {
+
+bool NeedsEscape(char c) {
+  return c == '"' || c == '\\' || static_cast<unsigned char>(c) < 0x20;
+}
+
+// How much of `text` can stand in a JSON string as it is.
+std::size_t PlainPrefix(std::string_view text) {
+  std::size_t size = 0;
+  while (size < text.size() && !NeedsEscape(text[size])) {
+    const std::size_t character = Utf8CharacterSize(text.substr(size));
+    if (character == 0) break;
+    size += character;
+  }
+  return size;
+}
+
+// Removes the digits that `text` begins with; false where there are none.
+bool ConsumeDigits(std::string_view& text) {
+  const auto end = std::ranges::find_if_not(
+      text, [](unsigned char c) { return absl::ascii_isdigit(c); });
+  const auto digits = static_cast<std::size_t>(end - text.begin());
+  text.remove_prefix(digits);
+  return digits > 0;
+}
+
+bool ConsumeOneOf(std::string_view characters, std::string_view& text) {
+  if (text.empty() || characters.find(text.front()) == characters.npos) {
+    return false;
+  }
+  text.remove_prefix(1);
+  return true;
+}
+
+}  // namespace
+
+void AppendJsonString(std::string_view text, std::string& out) {
+  out += '"';
+  while (true) {
+    const std::size_t plain = PlainPrefix(text);
+    out += text.substr(0, plain);
+    text.remove_prefix(plain);
+    if (text.empty()) break;
+    const char c = text.front();
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (NeedsEscape(c)) {
+      absl::StrAppend(&out, "\\u", absl::Hex(c, absl::kZeroPad4));
+    } else {
+      out += "\\ufffd";
+    }
+    text.remove_prefix(1);
+  }
+  out += '"';
+}
+
+bool IsJsonNumber(std::string_view text) {
+  ConsumeOneOf("-", text);
+  if (!ConsumeOneOf("0", text) && !ConsumeDigits(text)) return false;
+  if (ConsumeOneOf(".", text) && !ConsumeDigits(text)) return false;
+  if (ConsumeOneOf("eE", text)) {
+    ConsumeOneOf("+-", text);
+    if (!ConsumeDigits(text)) return false;
+  }
+  return text.empty();
+}
+
+void JsonWriter::Name(std::string_view name) {
+  Separate();
+  AppendJsonString(name, out_);
+  out_ += ':';
+  follows_ = false;
+}
+
+void JsonWriter::String(std::string_view value) {
+  Separate();
+  AppendJsonString(value, out_);
+}
+
+void JsonWriter::Bare(std::string_view value) {
+  Separate();
+  out_ += value;
+}
+
+void JsonWriter::Begin(char bracket) {
+  Separate();
+  out_ += bracket;
+  follows_ = false;
+}
+
+void JsonWriter::End(char bracket) {
+  out_ += bracket;
+  follows_ = true;
+}
+
+void JsonWriter::Separate() {
+  if (follows_) out_ += ',';
+  follows_ = true;
+}
+
+}  // namespace sluice
