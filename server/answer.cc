@@ -70,6 +70,8 @@ std::string_view Explain(RefusalReason reason) {
       return "the queue is full, and so is its waiting room";
     case RefusalReason::kDraining:
       return "the server is shutting down";
+    case RefusalReason::kStoreUnavailable:
+      return "the store cannot be reached";
   }
   return "";
 }
@@ -90,9 +92,10 @@ grpc::Status InvalidStatus(const Violation& violation) {
 }
 
 grpc::Status RefusedStatus(const Answer& answer, grpc::ServerContext* context) {
-  const grpc::StatusCode code = answer.reason == RefusalReason::kDraining
-                                    ? grpc::StatusCode::UNAVAILABLE
-                                    : grpc::StatusCode::RESOURCE_EXHAUSTED;
+  const bool away = answer.reason == RefusalReason::kDraining ||
+                    answer.reason == RefusalReason::kStoreUnavailable;
+  const grpc::StatusCode code = away ? grpc::StatusCode::UNAVAILABLE
+                                     : grpc::StatusCode::RESOURCE_EXHAUSTED;
   return TryLater(code, RefusalReasonName(answer.reason),
                   std::string(Explain(answer.reason)), answer.retry_delay,
                   context);
@@ -110,6 +113,8 @@ v1::Receipt::Disposition ToDisposition(Answer::Kind kind) {
       return v1::Receipt::QUEUED;
     case Answer::Kind::kDuplicate:
       return v1::Receipt::DUPLICATE;
+    case Answer::Kind::kQuarantined:
+      return v1::Receipt::QUARANTINED;
     case Answer::Kind::kDropped:
       return v1::Receipt::DROPPED;
     case Answer::Kind::kConflict:
@@ -162,6 +167,8 @@ Answer Answer::Ended(Ending ending, Duration retry_delay) {
       return Of(Kind::kDeadline);
     case Ending::kDraining:
       return Refused(RefusalReason::kDraining, retry_delay);
+    case Ending::kStoreUnavailable:
+      return Refused(RefusalReason::kStoreUnavailable, retry_delay);
   }
   return Of(Kind::kFailed);
 }
@@ -169,6 +176,20 @@ Answer Answer::Ended(Ending ending, Duration retry_delay) {
 Answer Answer::Unavailable() {
   Answer answer = Of(Kind::kUnavailable);
   answer.retry_delay = Jittered(kStoreRetryDelay);
+  return answer;
+}
+
+Answer Answer::Queued(const StoredReceipt& first) {
+  Answer answer = Duplicate(first);
+  answer.kind = Kind::kQueued;
+  return answer;
+}
+
+Answer Answer::Duplicate(const StoredReceipt& first) {
+  Answer answer = Of(Kind::kDuplicate);
+  answer.sequence = first.sequence;
+  answer.received_at = first.received_at;
+  answer.content_sha256 = first.content_sha256;
   return answer;
 }
 
@@ -180,7 +201,8 @@ Answer Answer::Failed(std::string error_id) {
 
 bool Answer::ok() const {
   return kind == Kind::kStored || kind == Kind::kQueued ||
-         kind == Kind::kDuplicate || kind == Kind::kDropped;
+         kind == Kind::kDuplicate || kind == Kind::kQuarantined ||
+         kind == Kind::kDropped;
 }
 
 grpc::Status ToStatus(const Answer& answer, grpc::ServerContext* context) {
@@ -188,6 +210,7 @@ grpc::Status ToStatus(const Answer& answer, grpc::ServerContext* context) {
     case Answer::Kind::kStored:
     case Answer::Kind::kQueued:
     case Answer::Kind::kDuplicate:
+    case Answer::Kind::kQuarantined:
     case Answer::Kind::kDropped:
       return grpc::Status::OK;
     case Answer::Kind::kConflict:
@@ -220,6 +243,7 @@ v1::Receipt ToReceipt(const Answer& answer, std::string_view submission_id) {
     case Answer::Kind::kStored:
     case Answer::Kind::kQueued:
     case Answer::Kind::kDuplicate:
+    case Answer::Kind::kQuarantined:
       receipt.set_sequence(answer.sequence);
       SetTime(answer.received_at, receipt.mutable_received_at());
       receipt.set_content_sha256(answer.content_sha256.data(),

@@ -4,7 +4,7 @@
 //   what happened                     status              in a stream or bulk
 //   --------------------------------  ------------------  --------------------
 //   stored, duplicate, queued,        OK, a receipt       its receipt
-//     dropped
+//     dropped, quarantined
 //   same id, other content            ALREADY_EXISTS      CONFLICT
 //   malformed, missing id, too large  INVALID_ARGUMENT    INVALID, the issues
 //   queue or waiting room full,       RESOURCE_EXHAUSTED  REFUSED, retry_delay
@@ -45,6 +45,7 @@ struct Answer {
     kDuplicate,
     kDropped,
     kConflict,
+    kQuarantined,
     kInvalid,
     kRefused,
     kUnavailable,  // the store
@@ -65,6 +66,10 @@ struct Answer {
   // Of a task that the pool has ended.
   static Answer Ended(Ending ending, Duration retry_delay);
   static Answer Unavailable();
+  // Of one that is as another, of which this is the receipt: that one is
+  // acknowledged, or stored.
+  static Answer Queued(const StoredReceipt& first);
+  static Answer Duplicate(const StoredReceipt& first);
   static Answer Failed(std::string error_id);
 
   // Whether the unary status is OK.

@@ -1,5 +1,6 @@
 #include "server/bulk_call.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -65,6 +66,9 @@ void BulkCall::Offer() {
     // Once an entry is parked, the call is no more this thread's.
     if (OfferOne(next_++)) return;
   }
+  // The entries have copies of their own.
+  content_ = std::string();
+  entries_ = BulkIntake::Request();
   Settle();
 }
 
@@ -72,15 +76,16 @@ bool BulkCall::OfferOne(std::size_t entry) {
   auto task = std::make_shared<SubmissionTask>(method_, this, entry,
                                                SubmissionTask::Parking::kTold);
   auto violation =
-      intake_->ReadEntry(entries_, entry, sending_, &task->submission);
+      intake_->ReadEntry(entries_, entry, sending_, &task->submission());
   Result& result = results_[entry];
-  result.id = task->submission.submission_id;
+  result.id = task->submission().submission_id;
   if (violation.has_value()) {
     method_.pool->CountInvalid(Index(method_.method));
     result.answer = Answer::Invalid(*std::move(violation));
     return false;
   }
   task->bytes = entries_.entries[entry].size();
+  task->bytes_behind = content_.size() - std::min(content_.size(), task->bytes);
   task->deadline = deadline_;
   task->waits_since = came_at_;
   // One is this function's: the call stays until it has looked a last time.

@@ -11,6 +11,7 @@
 #include "server/config_methods.h"
 #include "server/config_reader.h"
 #include "server/yaml_tree.h"
+#include "stores/files.h"
 
 namespace sluice {
 namespace {
@@ -26,6 +27,7 @@ constexpr Bounds kNesting = {8, 100};
 constexpr Bounds kConnections = {1, 1'000'000};
 constexpr Bounds kCallsPerConnection = {1, 1'000'000};
 constexpr Bounds kHeldBytes = {kKiB, kTiB};
+constexpr Bounds kRecentIds = {0, 10'000'000};
 constexpr Bounds kQueueCapacity = {1, 10'000'000};
 constexpr Bounds kWaitingMax = {0, 10'000'000};
 constexpr Bounds kWorkers = {1, 1024};
@@ -36,16 +38,26 @@ constexpr absl::Duration kDrainTimeoutMax = absl::Hours(24);
 
 // --- The server as a whole ---
 
+// Two servers at one address. Each may take any port that is free.
+bool Clash(const std::string& a, const std::string& b) {
+  return a == b && !a.ends_with(":0");
+}
+
 void ReadAddresses(ConfigSection& root, Config* config) {
   root.ReadAddress("listen", &config->listen);
-  if (!root.ReadAddress("metrics", &config->metrics)) return;
+  root.ReadAddress("metrics", &config->metrics);
+  root.ReadAddress("admin", &config->admin);
   if (config->metrics.starts_with('[')) {
     root.Error("metrics",
                "must be an IPv4 address or a host name: the HTTP "
                "endpoint does not speak IPv6");
-  } else if (config->metrics == config->listen &&
-             !config->metrics.ends_with(":0")) {
+  } else if (Clash(config->metrics, config->listen)) {
     root.Error("metrics", "must not be the same as listen");
+  }
+  if (Clash(config->admin, config->listen)) {
+    root.Error("admin", "must not be the same as listen");
+  } else if (Clash(config->admin, config->metrics)) {
+    root.Error("admin", "must not be the same as metrics");
   }
 }
 
@@ -69,6 +81,7 @@ void ReadLimits(ConfigSection limits, LimitsConfig* config) {
   limits.ReadCount("calls_per_connection", kCallsPerConnection,
                    &config->calls_per_connection);
   limits.ReadBytes("transport_bytes", kHeldBytes, &config->transport_bytes);
+  limits.ReadCount("recent_ids", kRecentIds, &config->recent_ids);
   limits.RejectUnknownKeys();
   config->nesting = static_cast<int>(nesting);
 
@@ -125,13 +138,44 @@ bool IsPoolName(const std::string& name) {
          });
 }
 
+void ReadJournal(ConfigSection& queue, PoolConfig* pool) {
+  std::string path;
+  if (!queue.ReadText("path", &path)) {
+    if (!queue.Has("path")) {
+      queue.Error("path", "is missing: the file of the journal");
+    }
+  } else if (!NamesAFile(path)) {
+    queue.Error("path", "must be the path of a file");
+  } else {
+    pool->journal_path = path;
+  }
+}
+
+// Each file has one owner.
+void RejectSharedFiles(ConfigSection& root, const Config& config) {
+  if (config.pools.empty()) return;  // an error already
+  absl::btree_set<std::string> taken;
+  const auto path = config.store.options.find("path");
+  if (path != config.store.options.end()) taken.insert(path->second);
+  ConfigSection pools = root.Section("pools");
+  for (const auto& [name, pool] : config.pools) {
+    if (pool.journal_path.empty() || taken.insert(pool.journal_path).second) {
+      continue;
+    }
+    pools.Section(name).Section("queue").Error(
+        "path", "is the file of the store or of another pool's journal");
+  }
+}
+
 void ReadQueue(ConfigSection queue, const LimitsConfig& limits,
                PoolConfig* pool) {
   std::string kind = "memory";
-  if (queue.ReadText("kind", &kind) && kind != "memory") {
-    queue.Error("kind", UnknownName("kind of queue", kind, {"memory"}));
+  if (queue.ReadText("kind", &kind) && kind != "memory" && kind != "journal") {
+    queue.Error("kind",
+                UnknownName("kind of queue", kind, {"journal", "memory"}));
     return;  // its other keys may be right for that kind
   }
+  if (kind == "journal") ReadJournal(queue, pool);
   queue.ReadCount("capacity", kQueueCapacity, &pool->queue_capacity);
   queue.ReadBytes("capacity_bytes", kHeldBytes, &pool->queue_capacity_bytes);
   queue.RejectUnknownKeys();
@@ -225,6 +269,7 @@ Config ParseConfig(std::string_view yaml, ConfigErrors* errors) {
     ReadLimits(root.Section("limits"), &config.limits);
     ReadStore(root.Section("store"), &config.store);
     ReadPools(root, &config);
+    RejectSharedFiles(root, config);
     ReadMethods(root, &config);
     ReadDrain(root.Section("drain"), &config);
     root.RejectUnknownKeys();

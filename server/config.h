@@ -26,6 +26,8 @@ struct StoreConfig {
 };
 
 struct PoolConfig {
+  // The file of the journal; empty for a queue in memory.
+  std::string journal_path = {};
   // Submissions in the queue, and the bytes of those in the queue or in work.
   std::size_t queue_capacity = 4096;
   std::size_t queue_capacity_bytes = std::size_t{256} << 20;
@@ -42,7 +44,7 @@ struct PoolConfig {
 // When a caller is answered.
 enum class Ack {
   kStored,  // once the store has it
-  kQueued,  // once the queue has it
+  kQueued,  // once the queue has it; a journal: on disk
 };
 
 struct MethodConfig {
@@ -67,6 +69,9 @@ struct LimitsConfig {
   std::size_t calls_per_connection = 1000;
   // What gRPC may hold of requests that are still arriving.
   std::size_t transport_bytes = std::size_t{512} << 20;
+  // Submissions that are remembered after they ended, so that those that come
+  // again are recognised without the store.
+  std::size_t recent_ids = 100000;
 
   friend bool operator==(const LimitsConfig&, const LimitsConfig&) = default;
 };
@@ -74,6 +79,8 @@ struct LimitsConfig {
 struct Config {
   std::string listen = "127.0.0.1:50051";
   std::string metrics = "127.0.0.1:9464";
+  // Where the admin service is; empty: nowhere.
+  std::string admin;
   // Completion queues, with a thread each; 0: one for every two processors.
   std::size_t completion_queues = 0;
   StoreConfig store;

@@ -128,7 +128,7 @@ Entry ReadReceiptsEntry(ConfigSection& methods) {
 // --- Loss ---
 
 // What an entry would lose without having the right to.
-void RejectLoss(Entry& entry) {
+void RejectLoss(Entry& entry, const Config& config) {
   if (entry.config.allow_loss) return;
   std::vector<std::string> losers;
   for (const Method method : entry.methods) {
@@ -150,11 +150,14 @@ void RejectLoss(Entry& entry) {
                         "lose submissions"),
            "another policy");
   }
-  if (entry.config.ack == Ack::kQueued) {
+  const auto pool = config.pools.find(entry.config.pool);
+  const bool journal =
+      pool != config.pools.end() && !pool->second.journal_path.empty();
+  if (entry.config.ack == Ack::kQueued && !journal) {
     reject("ack",
            "queued acknowledges what is only in a memory queue: a crash would "
            "lose acknowledged submissions",
-           "ack: stored");
+           "a queue of kind journal, ack: stored");
   }
 }
 
@@ -181,6 +184,14 @@ void BindReceiptsPool(Entry& receipts, Config* config) {
                               DefaultReceiptsPool(config->limits));
   }
   RequireKnownPool(receipts, PoolNames(*config));
+  const auto pool = config->pools.find(receipts.config.pool);
+  if (pool != config->pools.end() && !pool->second.journal_path.empty()) {
+    receipts.section.Error("pool",
+                           absl::StrCat(receipts.config.pool,
+                                        " has a journal, and a question is not "
+                                        "kept: use a pool with a queue in "
+                                        "memory"));
+  }
 }
 
 // An entry without a pool gets the only one that there is for submissions.
@@ -237,7 +248,7 @@ void ReadMethods(ConfigSection& root, Config* config) {
   std::vector<Entry> entries = ReadSubmissionEntries(methods);
   Entry receipts = ReadReceiptsEntry(methods);
   BindPools(root, entries, receipts, config);
-  for (Entry& entry : entries) RejectLoss(entry);
+  for (Entry& entry : entries) RejectLoss(entry, *config);
 
   entries.push_back(std::move(receipts));
   for (const Entry& entry : entries) {

@@ -33,6 +33,7 @@ void PutLimits(YAML::Emitter& out, const LimitsConfig& limits) {
   Put(out, "connections", limits.connections);
   Put(out, "calls_per_connection", limits.calls_per_connection);
   Put(out, "transport_bytes", FormatBytes(limits.transport_bytes));
+  Put(out, "recent_ids", limits.recent_ids);
   CloseMap(out);
 }
 
@@ -48,7 +49,8 @@ void PutPool(YAML::Emitter& out, const std::string& name,
              const PoolConfig& pool) {
   OpenMap(out, name);
   OpenFlowMap(out, "queue");
-  Put(out, "kind", "memory");
+  Put(out, "kind", pool.journal_path.empty() ? "memory" : "journal");
+  if (!pool.journal_path.empty()) Put(out, "path", pool.journal_path);
   Put(out, "capacity", pool.queue_capacity);
   Put(out, "capacity_bytes", FormatBytes(pool.queue_capacity_bytes));
   CloseMap(out);
@@ -87,6 +89,8 @@ std::string ConfigToYaml(const Config& config) {
   out << YAML::BeginMap;
   Put(out, "listen", config.listen);
   Put(out, "metrics", config.metrics);
+  // Nowhere has no word of its own.
+  if (!config.admin.empty()) Put(out, "admin", config.admin);
   Put(out, "completion_queues", config.completion_queues);
   PutLimits(out, config.limits);
   PutStore(out, config.store);

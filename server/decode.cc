@@ -63,7 +63,6 @@ const google::protobuf::Descriptor& TypeOf(SubmissionKind kind) {
 }  // namespace
 
 void Decode(Submission* submission) {
-  submission->content_sha256 = Sha256(submission->content);
   switch (submission->kind) {
     case SubmissionKind::kQuestionnaireResponse:
       DecodeResponse(submission);

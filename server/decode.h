@@ -7,7 +7,7 @@
 
 namespace sluice {
 
-// Fills the hash and, by the submission's kind, subject, questionnaire, status,
+// Fills, by the submission's kind, subject, questionnaire, status,
 // times, answers and what it corrects, from `content`, which has passed the
 // structure check. Throws std::invalid_argument where it does not parse.
 void Decode(Submission* submission);

@@ -36,8 +36,8 @@ std::vector<std::string> DrainReport::ToLines() const {
   std::vector<std::string> lines;
   lines.push_back(absl::StrCat(
       "took=", absl::FormatDuration(absl::Trunc(took, absl::Milliseconds(1))),
-      " left=", left.size(), " calls_left=", calls_left,
-      " stuck=", stuck ? "yes" : "no"));
+      " left=", left.size(), " journaled=", journaled,
+      " calls_left=", calls_left, " stuck=", stuck ? "yes" : "no"));
   for (const Line& line : methods) {
     if (line.counters.received > 0) lines.push_back(CountersLine(line));
   }

@@ -23,6 +23,9 @@ struct DrainReport {
   std::vector<Line> methods;
   // What was queued or in work when the time ran out.
   std::vector<Leftover> left;
+  // What was queued or in work then, and is in a journal: it is worked after
+  // the next start.
+  std::size_t journaled = 0;
   // Calls that had not come to their end; 0 unless it is stuck.
   int calls_left = 0;
   // Workers hang in their work, so that the server cannot be taken down.

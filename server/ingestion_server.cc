@@ -17,8 +17,10 @@
 #include "prometheus/gauge.h"
 #include "server/build_info.h"
 #include "server/bulk_call.h"
+#include "server/journal_quarantine.h"
 #include "server/process_metrics.h"
 #include "server/submit_call.h"
+#include "spdlog/spdlog.h"
 
 namespace sluice {
 namespace {
@@ -42,6 +44,7 @@ constexpr absl::Duration kHandshakeTimeout = absl::Seconds(20);
 // taken for gone after the second.
 constexpr absl::Duration kKeepaliveTime = absl::Seconds(60);
 constexpr absl::Duration kKeepaliveTimeout = absl::Seconds(20);
+constexpr absl::Duration kAdminPatience = absl::Seconds(1);
 // Of the drain's time, what is kept for work that has begun.
 constexpr absl::Duration kLastBatchTime = absl::Seconds(1);
 
@@ -94,13 +97,67 @@ Duration ToMonotonic(absl::Duration duration) {
 
 }  // namespace
 
+// What operators see of the server.
+class IngestionServer::Admin final : public AdminBackend {
+ public:
+  explicit Admin(IngestionServer* server) : server_(*server) {
+    for (const auto& [name, pool] : server_.pools_) {
+      if (pool.journal == nullptr) continue;
+      quarantines_.push_back(
+          {name, std::make_unique<JournalQuarantine>(pool.journal.get())});
+    }
+  }
+
+  Store& store() override { return *server_.store_; }
+
+  std::vector<PoolQuarantine> quarantines() override {
+    std::vector<PoolQuarantine> all;
+    for (const auto& [name, quarantine] : quarantines_) {
+      all.push_back({name, quarantine.get()});
+    }
+    return all;
+  }
+
+  absl::Status RetryQuarantined(const std::string& pool,
+                                std::int64_t sequence) override {
+    return server_.RetryQuarantined(&server_.pools_.at(pool), sequence);
+  }
+
+  std::int64_t LastSequence() override { return server_.sequence_; }
+
+  std::vector<std::int64_t> PendingSequences() override {
+    std::vector<std::int64_t> all;
+    const std::string& questions =
+        server_.config_.method(Method::kGetReceipts).pool;
+    for (const auto& [name, pool] : server_.pools_) {
+      if (name == questions) continue;
+      const std::vector<std::int64_t> some = pool.workers->Sequences();
+      all.insert(all.end(), some.begin(), some.end());
+    }
+    return all;
+  }
+
+ private:
+  IngestionServer& server_;
+  std::vector<std::pair<std::string, std::unique_ptr<Quarantine>>> quarantines_;
+};
+
 absl::StatusOr<std::unique_ptr<IngestionServer>> IngestionServer::Start(
     Options options) {
   std::unique_ptr<IngestionServer> server(
       new IngestionServer(std::move(options)));
   absl::Status status = server->Listen();
-  if (status.ok()) status = server->StartPools();
+  if (status.ok()) status = server->OpenJournals();
+  if (status.ok()) status = server->FindLastSequence();
+  if (!status.ok()) {
+    server->pools_.clear();
+    return status;
+  }
+  server->StartPools();
+  server->BindMethods();
+  status = server->Replay();
   if (status.ok()) status = server->StartMetrics();
+  if (status.ok()) status = server->StartAdmin();
   if (status.ok()) status = server->StartServing();
   if (!status.ok()) return status;
   return server;
@@ -108,17 +165,20 @@ absl::StatusOr<std::unique_ptr<IngestionServer>> IngestionServer::Start(
 
 IngestionServer::IngestionServer(Options options)
     : config_(std::move(options.config)),
-      clock_(SystemClock()),
+      clock_(options.clock),
       store_(std::move(options.store)),
       step_(std::move(options.step)),
       registry_(std::make_shared<prometheus::Registry>()),
+      recent_(config_.limits.recent_ids),
       submit_intake_(config_.limits),
       import_intake_(Method::kImportPatients, config_.limits),
       events_intake_(Method::kRecordEvents, config_.limits),
       lookup_intake_(config_.limits) {}
 
 IngestionServer::~IngestionServer() {
-  if (!drained_) DrainWithin(absl::ZeroDuration());
+  if (drained_) return;
+  DrainWithin(absl::ZeroDuration());
+  JoinPools();
 }
 
 absl::Status IngestionServer::Listen() {
@@ -132,36 +192,82 @@ absl::Status IngestionServer::Listen() {
   return absl::OkStatus();
 }
 
-absl::Status IngestionServer::StartPools() {
-  const absl::StatusOr<std::int64_t> last = store_->LastSequence();
+absl::Status IngestionServer::OpenJournals() {
+  for (const auto& [name, config] : config_.pools) {
+    Pool& pool = pools_[name];
+    if (config.journal_path.empty()) continue;
+    auto journal = Journal::Open(config.journal_path);
+    if (!journal.ok()) {
+      return absl::Status(journal.status().code(),
+                          absl::StrCat("pools.", name, ".queue.path: ",
+                                       journal.status().message()));
+    }
+    pool.journal = *std::move(journal);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status IngestionServer::FindLastSequence() {
+  absl::StatusOr<std::int64_t> last = store_->LastSequence();
   if (!last.ok()) return last.status();
   sequence_ = *last;
-
-  const std::string& lookup_pool = config_.method(Method::kGetReceipts).pool;
-  for (const auto& [name, pool] : config_.pools) {
-    if (name == lookup_pool) {
-      processors_.push_back(std::make_unique<LookupProcessor>(store_.get()));
-    } else {
-      stage_metrics_.push_back(
-          std::make_unique<StageMetrics>(name, registry_.get()));
-      processors_.push_back(std::make_unique<SubmissionProcessor>(
-          store_.get(), step_, clock_, stage_metrics_.back().get()));
-    }
-    pools_[name] = std::make_unique<WorkerPool>(
-        WorkerPoolOptions{
-            .name = name,
-            .limits = {.capacity = pool.queue_capacity,
-                       .capacity_bytes = pool.queue_capacity_bytes,
-                       .waiting_max = pool.waiting_max,
-                       .waiting_max_bytes = pool.waiting_max_bytes},
-            .workers = pool.workers,
-            .batch_max = pool.batch_max,
-            .methods = kMethods},
-        processors_.back().get(), clock_, &sequence_);
+  for (const auto& [name, pool] : pools_) {
+    if (pool.journal == nullptr) continue;
+    last = pool.journal->LastSequence();
+    if (!last.ok()) return last.status();
+    sequence_ = std::max(sequence_.load(), *last);
   }
+  return absl::OkStatus();
+}
+
+void IngestionServer::StartPools() {
+  for (const auto& [name, config] : config_.pools) {
+    StartPool(name, config, &pools_.at(name));
+  }
+}
+
+void IngestionServer::StartPool(const std::string& name,
+                                const PoolConfig& config, Pool* pool) {
+  const bool answers_questions =
+      name == config_.method(Method::kGetReceipts).pool;
+  if (answers_questions) {
+    LookupSources sources = {
+        .store = store_.get(), .recent = &recent_, .journals = {}};
+    for (const auto& [other, with_journal] : pools_) {
+      if (with_journal.journal == nullptr) continue;
+      sources.journals.push_back(with_journal.journal.get());
+    }
+    pool->processor = std::make_unique<LookupProcessor>(std::move(sources));
+  } else {
+    pool->stage_metrics = std::make_unique<StageMetrics>(name, registry_.get());
+    pool->processor = std::make_unique<SubmissionProcessor>(
+        store_.get(), step_, clock_, pool->stage_metrics.get());
+  }
+  pool->workers = std::make_unique<WorkerPool>(
+      WorkerPoolOptions{
+          .name = name,
+          .limits = {.capacity = config.queue_capacity,
+                     .capacity_bytes = config.queue_capacity_bytes,
+                     .waiting_max = config.waiting_max,
+                     .waiting_max_bytes = config.waiting_max_bytes},
+          .workers = config.workers,
+          .batch_max = config.batch_max,
+          .methods = kMethods},
+      pool->processor.get(), clock_,
+      answers_questions ? &questions_ : &sequence_);
+  if (pool->journal == nullptr) return;
+  pool->journal_metrics =
+      std::make_unique<JournalMetrics>(name, registry_.get());
+  pool->journal_writer =
+      std::make_unique<JournalWriter>(pool->journal.get(), pool->workers.get(),
+                                      clock_, pool->journal_metrics.get());
+}
+
+void IngestionServer::BindMethods() {
   for (const Method method : kAllMethods) {
     const MethodConfig& config = config_.method(method);
     const PolicyKind* policy = FindPolicyKind(config.on_full);
+    const Pool& pool = pools_.at(config.pool);
     rpc_metrics_.push_back(
         std::make_unique<RpcMetrics>(method, registry_.get()));
     methods_[Index(method)] = {
@@ -170,10 +276,51 @@ absl::Status IngestionServer::StartPools() {
         .limits = config_.limits,
         .policy = policy->make({.max_wait = ToMonotonic(config.max_wait)}),
         .refuses_unread = !policy->loses,
-        .pool = pools_.at(config.pool).get(),
+        .pool = pool.workers.get(),
+        .journal = pool.journal_writer.get(),
+        .recent = &recent_,
         .rpc_metrics = rpc_metrics_.back().get(),
         .leftovers = &leftovers_};
   }
+}
+
+absl::Status IngestionServer::Replay() {
+  for (auto& [name, into] : pools_) {
+    Pool* const pool = &into;
+    if (pool->journal == nullptr) continue;
+    std::size_t replayed = 0;
+    const absl::Status status = pool->journal->Replay([&](JournalEntry entry) {
+      Requeue(pool, std::move(entry));
+      ++replayed;
+    });
+    if (!status.ok()) return status;
+    if (replayed > 0) {
+      spdlog::info("replaying: pool={} entries={}", name, replayed);
+    }
+  }
+  return absl::OkStatus();
+}
+
+void IngestionServer::Requeue(Pool* pool, JournalEntry entry) {
+  const Method method =
+      FindMethod(absl::StrCat(std::string(kServiceName), "/", entry.method))
+          .value_or(Method::kSubmit);  // of a method that is no more
+  std::make_shared<SubmissionTask>(methods_[Index(method)],
+                                   pool->journal_writer.get(), std::move(entry))
+      ->Restore(pool->workers.get());
+  pool->journal_metrics->CountAppended(1);
+}
+
+absl::Status IngestionServer::RetryQuarantined(Pool* pool,
+                                               std::int64_t sequence) {
+  const PoolView view = pool->workers->Snapshot().view;
+  if (view.depth >= view.capacity || view.held_bytes >= view.capacity_bytes) {
+    return absl::ResourceExhaustedError("the queue is full");
+  }
+  auto entry = pool->journal->Release(sequence);
+  pool->journal_metrics->SetQuarantined(pool->journal->quarantined());
+  if (!entry.ok()) return entry.status();
+  Requeue(pool, *std::move(entry));
   return absl::OkStatus();
 }
 
@@ -185,7 +332,7 @@ absl::Status IngestionServer::StartMetrics() {
       .Add({{"version", kVersion}, {"grpc_version", grpc::Version()}})
       .Set(1);
   std::vector<const WorkerPool*> pools;
-  for (const auto& [name, pool] : pools_) pools.push_back(pool.get());
+  for (const auto& [name, pool] : pools_) pools.push_back(pool.workers.get());
   std::vector<CountedMethod> counted;
   for (const MethodContext& method : methods_) {
     counted.push_back({method.method, method.config.on_full, method.pool});
@@ -258,10 +405,34 @@ void IngestionServer::AwaitCalls(std::size_t index) {
   }
 }
 
+absl::Status IngestionServer::StartAdmin() {
+  if (config_.admin.empty()) return absl::OkStatus();
+  admin_backend_ = std::make_unique<Admin>(this);
+  auto admin = AdminServer::Start(config_.admin, admin_backend_.get());
+  if (!admin.ok()) {
+    return absl::Status(admin.status().code(),
+                        absl::StrCat("admin: ", admin.status().message()));
+  }
+  admin_ = *std::move(admin);
+  return absl::OkStatus();
+}
+
 int IngestionServer::metrics_port() const { return http_->port(); }
+
+int IngestionServer::admin_port() const {
+  return admin_ == nullptr ? 0 : admin_->port();
+}
 
 absl::Status IngestionServer::Ready() const {
   if (draining_) return absl::UnavailableError("draining");
+  for (const auto& [name, pool] : pools_) {
+    if (pool.workers->Snapshot().circuit_open) {
+      return absl::UnavailableError("the store fails");
+    }
+    if (pool.journal == nullptr) continue;
+    absl::Status journal = pool.journal->Check();
+    if (!journal.ok()) return journal;
+  }
   return store_->Check();
 }
 
@@ -277,17 +448,20 @@ DrainReport IngestionServer::DrainWithin(absl::Duration timeout) {
       deadline - ToMonotonic(std::min(kLastBatchTime, timeout / 10));
 
   draining_ = true;
+  // An operator's request that hangs in the store is left to hang.
+  const bool admin_hangs =
+      admin_ != nullptr && !admin_->Shutdown(kAdminPatience);
   if (server_ != nullptr) server_->GetHealthCheckService()->Shutdown();
 
   // New work is refused and parked calls are ended, while work goes on until
   // its queue is empty or its time is over.
-  for (const auto& [name, pool] : pools_) pool->Close(queue_deadline);
+  for (const auto& [name, pool] : pools_) pool.workers->Close(queue_deadline);
   EndStreams();
   bool stuck = false;
   for (const auto& [name, pool] : pools_) {
-    stuck |= !pool->AwaitIdle(deadline);
+    stuck |= !pool.workers->AwaitIdle(deadline);
   }
-  if (stuck) return Report(begun, /*stuck=*/true);
+  if (stuck || admin_hangs) return Report(begun, /*stuck=*/true);
 
   // Every call is answered by now; a client that does not take its answer is
   // not waited for.
@@ -296,13 +470,21 @@ DrainReport IngestionServer::DrainWithin(absl::Duration timeout) {
     server_->Shutdown(std::chrono::system_clock::now() +
                       std::chrono::seconds(1));
   }
-  for (const auto& [name, pool] : pools_) pool->Join();
+  JoinPools();
   for (const auto& loop : loops_) loop->Join();
 
   const DrainReport report = Report(begun, /*stuck=*/false);
+  for (auto& [name, pool] : pools_) pool.journal.reset();
   store_.reset();
   http_.reset();
   return report;
+}
+
+void IngestionServer::JoinPools() {
+  for (const auto& [name, pool] : pools_) {
+    pool.workers->Join();
+    if (pool.journal_writer != nullptr) pool.journal_writer->Join();
+  }
 }
 
 void IngestionServer::EndStreams() {
@@ -323,7 +505,8 @@ DrainReport IngestionServer::Report(absl::Time begun, bool stuck) const {
   report.took = absl::Now() - begun;
   report.stuck = stuck;
   report.left = leftovers_.All();
-  if (pools_.empty()) return report;  // it never came to start them
+  report.journaled = leftovers_.journaled();
+  if (rpc_metrics_.empty()) return report;  // it never came to start them
   const auto snapshots = Snapshots();
   for (const MethodContext& method : methods_) {
     report.methods.push_back(
@@ -336,9 +519,13 @@ DrainReport IngestionServer::Report(absl::Time begun, bool stuck) const {
   if (!stuck) return report;
   for (const auto& [name, pool] : pools_) {
     if (name == config_.method(Method::kGetReceipts).pool) continue;
-    pool->VisitInWork([&](const Task& task) {
-      report.left.push_back(
-          static_cast<const SubmissionTask&>(task).identity());
+    pool.workers->VisitInWork([&](const Task& task) {
+      const auto& submission = static_cast<const SubmissionTask&>(task);
+      if (submission.in_journal()) {
+        ++report.journaled;
+      } else {
+        report.left.push_back(submission.identity());
+      }
     });
   }
   return report;
@@ -346,7 +533,9 @@ DrainReport IngestionServer::Report(absl::Time begun, bool stuck) const {
 
 std::map<std::string, PoolSnapshot> IngestionServer::Snapshots() const {
   std::map<std::string, PoolSnapshot> snapshots;
-  for (const auto& [name, pool] : pools_) snapshots[name] = pool->Snapshot();
+  for (const auto& [name, pool] : pools_) {
+    snapshots[name] = pool.workers->Snapshot();
+  }
   return snapshots;
 }
 

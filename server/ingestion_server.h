@@ -19,20 +19,26 @@
 #include "pool/clock.h"
 #include "pool/worker_pool.h"
 #include "prometheus/registry.h"
+#include "server/admin_backend.h"
+#include "server/admin_server.h"
 #include "server/completion_loop.h"
 #include "server/config.h"
 #include "server/connection_acceptor.h"
 #include "server/drain_report.h"
 #include "server/http_endpoint.h"
 #include "server/intake.h"
+#include "server/journal_metrics.h"
+#include "server/journal_writer.h"
 #include "server/leftovers.h"
 #include "server/lookup_call.h"
 #include "server/method_context.h"
 #include "server/pool_metrics.h"
 #include "server/raw_service.h"
+#include "server/recent_ids.h"
 #include "server/stage_metrics.h"
 #include "server/stream_call.h"
 #include "server/submission_processor.h"
+#include "stores/journal.h"
 #include "stores/store.h"
 
 namespace sluice {
@@ -44,6 +50,8 @@ class IngestionServer {
     std::unique_ptr<Store> store;
     // Run on each submission before it is stored; may be empty.
     ProcessingStep step;
+    // For tests; must outlive the server.
+    Clock* clock = SystemClock();
   };
 
   // Serves from the time that this returns. An error names the configuration's
@@ -57,6 +65,7 @@ class IngestionServer {
   // Where it listens, also if the configuration leaves the port open.
   int port() const { return acceptor_->port(); }
   int metrics_port() const;
+  int admin_port() const;  // 0 where the configuration has none
 
   // Ends the server in order; see the function, which reads from top to bottom.
   // Takes at most the configuration's drain.timeout and a second. If workers
@@ -70,12 +79,32 @@ class IngestionServer {
  private:
   explicit IngestionServer(Options options);
 
+  // A pool with what belongs to it, in the order of construction.
+  struct Pool {
+    std::unique_ptr<Journal> journal;  // null where its queue is in memory
+    std::unique_ptr<StageMetrics> stage_metrics;
+    std::unique_ptr<JournalMetrics> journal_metrics;
+    std::unique_ptr<Processor> processor;
+    std::unique_ptr<WorkerPool> workers;
+    std::unique_ptr<JournalWriter> journal_writer;
+  };
+
   absl::Status Listen();
-  absl::Status StartPools();
+  absl::Status OpenJournals();
+  absl::Status FindLastSequence();
+  void StartPools();
+  void StartPool(const std::string& name, const PoolConfig& config, Pool* pool);
+  void BindMethods();
+  // Works again what journals have kept.
+  absl::Status Replay();
+  void Requeue(Pool* pool, JournalEntry entry);
+  absl::Status RetryQuarantined(Pool* pool, std::int64_t sequence);
   absl::Status StartMetrics();
   absl::Status StartServing();
+  absl::Status StartAdmin();
   void AwaitCalls(std::size_t loop);
   DrainReport DrainWithin(absl::Duration timeout);
+  void JoinPools();
   void EndStreams();
   DrainReport Report(absl::Time begun, bool stuck) const;
   absl::Status Ready() const;
@@ -87,12 +116,12 @@ class IngestionServer {
 
   const std::shared_ptr<prometheus::Registry> registry_;
   Leftovers leftovers_;
-  std::atomic<std::int64_t> sequence_{0};
+  std::atomic<std::int64_t> sequence_{0};  // of submissions
+  std::atomic<std::int64_t> questions_{0};
   std::atomic<bool> draining_{false};
 
-  std::vector<std::unique_ptr<StageMetrics>> stage_metrics_;
-  std::vector<std::unique_ptr<Processor>> processors_;
-  std::map<std::string, std::unique_ptr<WorkerPool>> pools_;
+  RecentIds recent_;
+  std::map<std::string, Pool> pools_;
   std::vector<std::unique_ptr<RpcMetrics>> rpc_metrics_;
   std::array<MethodContext, kMethods> methods_;
 
@@ -116,6 +145,9 @@ class IngestionServer {
   std::unique_ptr<grpc::Server> server_;
   std::shared_ptr<PoolMetrics> pool_metrics_;
   std::unique_ptr<HttpEndpoint> http_;
+  class Admin;
+  std::unique_ptr<Admin> admin_backend_;
+  std::unique_ptr<AdminServer> admin_;
   bool drained_ = false;
 };
 

@@ -1,7 +1,9 @@
 #include "server/intake.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "absl/hash/hash.h"
 #include "absl/strings/str_cat.h"
 #include "forms/answers.h"
 #include "forms/utf8.h"
@@ -52,6 +54,25 @@ std::string_view EntryId(SubmissionKind kind, std::string_view entry) {
       FindLengthDelimited(entry, v1::PatientRecord::kRecordIdFieldNumber);
   if (!record_id.empty()) return record_id;
   return FindLengthDelimited(entry, v1::PatientRecord::kPatientIdFieldNumber);
+}
+
+std::string_view SubjectOf(const Submission& submission) {
+  const std::string_view content = submission.content;
+  switch (submission.kind) {
+    case SubmissionKind::kQuestionnaireResponse: {
+      const std::string_view response =
+          FindLengthDelimited(content, v1::SubmitRequest::kResponseFieldNumber);
+      const std::string_view subject = FindLengthDelimited(
+          response, v1::QuestionnaireResponse::kSubjectFieldNumber);
+      return FindLengthDelimited(subject, v1::Reference::kReferenceFieldNumber);
+    }
+    case SubmissionKind::kPatientRecord:
+      return FindLengthDelimited(content,
+                                 v1::PatientRecord::kPatientIdFieldNumber);
+    case SubmissionKind::kAppEvent:
+      return {};
+  }
+  return {};
 }
 
 // What to call a malformed submission by: its id, where it is one.
@@ -197,6 +218,12 @@ std::optional<Violation> LookupIntake::Read(std::string_view content,
     request->submission_ids.emplace_back(ids[i]);
   }
   return std::nullopt;
+}
+
+std::uint64_t OrderKey(const Submission& submission) {
+  const std::string_view subject = SubjectOf(submission);
+  if (subject.empty()) return 0;
+  return std::max<std::uint64_t>(1, absl::HashOf(submission.study_id, subject));
 }
 
 Violation TooLarge(std::size_t bytes, const LimitsConfig& limits) {

@@ -5,6 +5,7 @@
 #define SLUICE_SERVER_INTAKE_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -96,6 +97,10 @@ class LookupIntake {
  private:
   const WireChecker checker_;
 };
+
+// What an acknowledged submission is kept in order by (Task::order_key): its
+// study and subject; 0 where it has none.
+std::uint64_t OrderKey(const Submission& submission);
 
 // The violation of limits.message_bytes.
 Violation TooLarge(std::size_t bytes, const LimitsConfig& limits);

@@ -1,8 +1,9 @@
-// What a drain could not finish, by id.
+// What a drain could not finish: by id, or in a journal.
 
 #ifndef SLUICE_SERVER_LEFTOVERS_H_
 #define SLUICE_SERVER_LEFTOVERS_H_
 
+#include <cstddef>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,6 +27,17 @@ class Leftovers {
     all_.push_back(std::move(leftover));
   }
 
+  // One more that is in a journal, and so is worked after the next start.
+  void AddJournaled() {
+    absl::MutexLock lock(&mutex_);
+    ++journaled_;
+  }
+
+  std::size_t journaled() const {
+    absl::MutexLock lock(&mutex_);
+    return journaled_;
+  }
+
   std::vector<Leftover> All() const {
     absl::MutexLock lock(&mutex_);
     return all_;
@@ -34,6 +46,7 @@ class Leftovers {
  private:
   mutable absl::Mutex mutex_;
   std::vector<Leftover> all_ ABSL_GUARDED_BY(mutex_);
+  std::size_t journaled_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace sluice

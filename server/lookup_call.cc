@@ -8,21 +8,42 @@
 namespace sluice {
 namespace {
 
-Answer ToAnswer(const std::optional<StoredReceipt>& found) {
-  Answer answer = Answer::Of(Answer::Kind::kStored);
-  answer.sequence = found->sequence;
-  answer.received_at = found->received_at;
-  answer.content_sha256 = found->content_sha256;
-  return answer;
+v1::Receipt StoredReceiptOf(v1::Receipt::Disposition disposition,
+                            const StoredReceipt& found, const std::string& id) {
+  v1::Receipt receipt = ToReceipt(Answer::Duplicate(found), id);
+  receipt.set_disposition(disposition);
+  return receipt;
 }
 
-v1::Receipt ToReceipt(const std::optional<StoredReceipt>& found,
-                      const std::string& submission_id) {
-  if (found.has_value()) return ToReceipt(ToAnswer(found), submission_id);
+v1::Receipt QuarantinedReceipt(const Quarantined& found,
+                               const std::string& id) {
+  v1::Receipt receipt =
+      StoredReceiptOf(v1::Receipt::QUARANTINED,
+                      {.sequence = found.submission.sequence,
+                       .received_at = found.submission.received_at,
+                       .content_sha256 = found.submission.content_sha256},
+                      id);
+  receipt.add_issue()->set_description(found.reason);
+  return receipt;
+}
+
+v1::Receipt UnknownReceipt(const std::string& id) {
   v1::Receipt receipt;
-  receipt.set_submission_id(submission_id);
+  receipt.set_submission_id(id);
   receipt.set_disposition(v1::Receipt::UNKNOWN);
   return receipt;
+}
+
+std::optional<StoredReceipt> FindAcknowledged(const RecentIds& recent,
+                                              const std::string& study_id,
+                                              const std::string& id) {
+  for (const auto kind :
+       {SubmissionKind::kQuestionnaireResponse, SubmissionKind::kPatientRecord,
+        SubmissionKind::kAppEvent}) {
+    auto found = recent.FindAcknowledged(SubmissionKey::Of(kind, study_id, id));
+    if (found.has_value()) return found;
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -54,14 +75,50 @@ void LookupCall::OnRequest() {
   }
 }
 
-void LookupCall::Look(Store* store) {
+void LookupCall::Look(const LookupSources& sources) {
   try {
-    found_ = store->FindReceipts(lookup_.study_id, lookup_.submission_ids);
-    outcome = found_.ok() ? Outcome::kAnswered : Outcome::kUnavailable;
+    const absl::Status status = FindReceipts(sources);
+    outcome = status.ok() ? Outcome::kAnswered : Outcome::kUnavailable;
+    if (!status.ok()) {
+      spdlog::warn("store failed: lookup status={}", status.ToString());
+    }
   } catch (...) {
     error_id_ = LogCurrentException();
     outcome = Outcome::kFailed;
   }
+}
+
+// A submission goes from its journal to the store or into quarantine: looked
+// for in that order, it is not missed on its way.
+absl::Status LookupCall::FindReceipts(const LookupSources& sources) {
+  const std::vector<std::string>& ids = lookup_.submission_ids;
+  std::vector<std::optional<StoredReceipt>> acknowledged;
+  acknowledged.reserve(ids.size());
+  for (const std::string& id : ids) {
+    acknowledged.push_back(
+        FindAcknowledged(*sources.recent, lookup_.study_id, id));
+  }
+  const auto stored = sources.store->FindReceipts(lookup_.study_id, ids);
+  if (!stored.ok()) return stored.status();
+  std::vector<std::optional<Quarantined>> quarantined(ids.size());
+  for (Journal* journal : sources.journals) {
+    if (journal->quarantined() == 0) continue;
+    auto found = journal->FindQuarantined(lookup_.study_id, ids);
+    if (!found.ok()) return found.status();
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      if ((*found)[i].has_value()) quarantined[i] = std::move((*found)[i]);
+    }
+  }
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    *response_.add_receipts() =
+        (*stored)[i]
+            ? StoredReceiptOf(v1::Receipt::STORED, *(*stored)[i], ids[i])
+        : quarantined[i] ? QuarantinedReceipt(*quarantined[i], ids[i])
+        : acknowledged[i]
+            ? StoredReceiptOf(v1::Receipt::QUEUED, *acknowledged[i], ids[i])
+            : UnknownReceipt(ids[i]);
+  }
+  return absl::OkStatus();
 }
 
 void LookupCall::OnEnded(Ending ending, Duration retry_delay) {
@@ -72,24 +129,19 @@ void LookupCall::OnDone() {
   if (outcome == Outcome::kFailed) {
     return FinishWithError(Answer::Failed(error_id_));
   }
-  if (!found_.ok()) {
-    spdlog::warn("store failed: lookup status={}", found_.status().ToString());
+  if (outcome == Outcome::kUnavailable) {
     return FinishWithError(Answer::Unavailable());
   }
-  v1::GetReceiptsResponse response;
-  for (std::size_t i = 0; i < found_->size(); ++i) {
-    *response.add_receipts() =
-        ToReceipt((*found_)[i], lookup_.submission_ids[i]);
-  }
-  FinishWith(response);
+  FinishWith(response_);
 }
 
 void LookupCall::OnCancelled() {
   if (method_.pool->Leave(this)) FinishWithError(CallerLeft());
 }
 
-void LookupProcessor::Process(std::span<Task* const> batch) {
-  for (Task* task : batch) static_cast<LookupCall*>(task)->Look(store_);
+StoreState LookupProcessor::Process(std::span<Task* const> batch) {
+  for (Task* task : batch) static_cast<LookupCall*>(task)->Look(sources_);
+  return StoreState::kUntouched;
 }
 
 }  // namespace sluice

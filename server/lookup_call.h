@@ -12,10 +12,19 @@
 #include "pool/task.h"
 #include "pool/worker_pool.h"
 #include "server/intake.h"
+#include "server/recent_ids.h"
 #include "server/unary_call.h"
+#include "stores/journal.h"
 #include "stores/store.h"
 
 namespace sluice {
+
+// Where a submission may be.
+struct LookupSources {
+  Store* store;
+  const RecentIds* recent;
+  std::vector<Journal*> journals;
+};
 
 // The call is its own task: it outlives the task's way through the pool.
 class LookupCall final : public UnaryCall, public Task {
@@ -25,7 +34,7 @@ class LookupCall final : public UnaryCall, public Task {
                     RawService* service, CompletionLoop* loop);
 
   // By a worker.
-  void Look(Store* store);
+  void Look(const LookupSources& sources);
 
   void OnEnded(Ending ending, Duration retry_delay) override;
   void OnDone() override;
@@ -36,23 +45,26 @@ class LookupCall final : public UnaryCall, public Task {
   void OnRequest() override;
   void AwaitAnother() override;
   void OnCancelled() override;
+  // Puts the receipts into the response.
+  absl::Status FindReceipts(const LookupSources& sources);
 
   const LookupIntake* intake_ = nullptr;
   LookupIntake::Request lookup_;
-  absl::StatusOr<std::vector<std::optional<StoredReceipt>>> found_;
+  v1::GetReceiptsResponse response_;
   std::string error_id_;  // where looking threw
 };
 
 class LookupProcessor final : public Processor {
  public:
-  // `store` must outlive the processor.
-  explicit LookupProcessor(Store* store) : store_(store) {}
+  // The sources must outlive the processor.
+  explicit LookupProcessor(LookupSources sources)
+      : sources_(std::move(sources)) {}
 
   // The batch must be of LookupCalls.
-  void Process(std::span<Task* const> batch) override;
+  StoreState Process(std::span<Task* const> batch) override;
 
  private:
-  Store* const store_;
+  const LookupSources sources_;
 };
 
 }  // namespace sluice

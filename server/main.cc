@@ -153,8 +153,9 @@ int Run(const Flags& flags) {
     spdlog::error("cannot start: {}", std::string(server.status().message()));
     return kFailed;
   }
-  spdlog::info("serving: port={} metrics_port={}", (*server)->port(),
-               (*server)->metrics_port());
+  spdlog::info("serving: port={} metrics_port={} admin_port={}",
+               (*server)->port(), (*server)->metrics_port(),
+               (*server)->admin_port());
 
   int received = 0;
   sigwait(&stop_signals, &received);

@@ -13,6 +13,8 @@
 
 namespace sluice {
 
+class JournalWriter;
+class RecentIds;
 class WorkerPool;
 
 // Constant once the server runs; the server owns it and what it points to.
@@ -25,6 +27,8 @@ struct MethodContext {
   // the policy drops: what is dropped is answered entry by entry.
   bool refuses_unread;
   WorkerPool* pool;
+  JournalWriter* journal;  // null where the pool's queue is in memory
+  RecentIds* recent;
   RpcMetrics* rpc_metrics;
   Leftovers* leftovers;
 };

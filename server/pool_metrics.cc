@@ -64,6 +64,11 @@ struct PoolFamilies {
       Gauge("sluice_waiting", "Arrivals parked until there is room.");
   Family in_work = Gauge("sluice_in_work", "Submissions that workers have.");
   Family workers = Gauge("sluice_workers", "Worker threads by state.");
+  Family circuit =
+      Gauge("sluice_store_circuit_open",
+            "1 while the store fails repeatedly and is tried now and then.");
+  Family retries = Counter("sluice_retries_total",
+                           "Times that a submission was to be worked again.");
 
   void Add(const std::string& pool, const PoolSnapshot& snapshot) {
     const Labels labels = {{"pool", pool}};
@@ -75,12 +80,14 @@ struct PoolFamilies {
     in_work.Add(labels, snapshot.in_work);
     workers.Add({{"pool", pool}, {"state", "busy"}}, snapshot.workers_busy);
     workers.Add({{"pool", pool}, {"state", "idle"}}, snapshot.workers_idle);
+    circuit.Add(labels, snapshot.circuit_open ? 1 : 0);
+    retries.Add(labels, snapshot.retries);
   }
 
   std::vector<prometheus::MetricFamily> Take() {
     return {depth.Take(),          capacity.Take(), bytes.Take(),
             capacity_bytes.Take(), waiting.Take(),  in_work.Take(),
-            workers.Take()};
+            workers.Take(),        circuit.Take(),  retries.Take()};
   }
 };
 
@@ -149,6 +156,8 @@ std::string_view OutcomeName(Outcome outcome) {
       return "failed";
     case Outcome::kUnavailable:
       return "unavailable";
+    case Outcome::kQuarantined:
+      return "quarantined";
     case Outcome::kAbandoned:
       return "abandoned";
     case Outcome::kLeft:

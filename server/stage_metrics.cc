@@ -11,9 +11,16 @@ const Buckets kSeconds = {.0001, .00025, .0005, .001, .0025, .005, .01, .025,
                           .05,   .1,     .25,   .5,   1,     2.5,  5,   10};
 const Buckets kSizes = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024};
 
-prometheus::Histogram* Register(const char* name, const char* help,
-                                const std::string& pool, const Buckets& buckets,
-                                prometheus::Registry* registry) {
+double Seconds(Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+}  // namespace
+
+prometheus::Histogram* PoolHistogram(const char* name, const char* help,
+                                     const std::string& pool,
+                                     const Buckets& buckets,
+                                     prometheus::Registry* registry) {
   return &prometheus::BuildHistogram()
               .Name(name)
               .Help(help)
@@ -21,28 +28,26 @@ prometheus::Histogram* Register(const char* name, const char* help,
               .Add({{"pool", pool}}, buckets);
 }
 
-double Seconds(Duration duration) {
-  return std::chrono::duration<double>(duration).count();
-}
-
-}  // namespace
+const Buckets& SecondsBuckets() { return kSeconds; }
+const Buckets& SizeBuckets() { return kSizes; }
 
 StageMetrics::StageMetrics(const std::string& pool,
                            prometheus::Registry* registry)
     : queue_wait_seconds_(
-          Register("sluice_queue_wait_seconds",
-                   "Time from admission until a worker takes it.", pool,
-                   kSeconds, registry)),
-      processing_seconds_(
-          Register("sluice_processing_seconds",
-                   "Time that a worker spends on a batch before it is stored.",
-                   pool, kSeconds, registry)),
-      store_commit_seconds_(Register("sluice_store_commit_seconds",
-                                     "Time that the store takes for a batch.",
-                                     pool, kSeconds, registry)),
-      store_batch_size_(Register("sluice_store_batch_size",
-                                 "Submissions in a batch given to the store.",
-                                 pool, kSizes, registry)) {}
+          PoolHistogram("sluice_queue_wait_seconds",
+                        "Time from admission until a worker takes it.", pool,
+                        kSeconds, registry)),
+      processing_seconds_(PoolHistogram(
+          "sluice_processing_seconds",
+          "Time that a worker spends on a batch before it is stored.", pool,
+          kSeconds, registry)),
+      store_commit_seconds_(PoolHistogram(
+          "sluice_store_commit_seconds",
+          "Time that the store takes for a batch.", pool, kSeconds, registry)),
+      store_batch_size_(
+          PoolHistogram("sluice_store_batch_size",
+                        "Submissions in a batch given to the store.", pool,
+                        kSizes, registry)) {}
 
 void StageMetrics::ObserveQueueWait(Duration wait) {
   queue_wait_seconds_->Observe(Seconds(wait));

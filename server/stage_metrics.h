@@ -12,6 +12,14 @@
 
 namespace sluice {
 
+// A histogram with the label `pool`; the registry owns it.
+prometheus::Histogram* PoolHistogram(
+    const char* name, const char* help, const std::string& pool,
+    const prometheus::Histogram::BucketBoundaries& buckets,
+    prometheus::Registry* registry);
+const prometheus::Histogram::BucketBoundaries& SecondsBuckets();
+const prometheus::Histogram::BucketBoundaries& SizeBuckets();
+
 // Thread-safe; one for each pool. The registry owns the metrics and must
 // outlive this.
 class StageMetrics {

@@ -91,12 +91,12 @@ void StreamCall::OnMessage() {
   if (task->bytes > method_.limits.message_bytes) {
     violation = TooLarge(task->bytes, method_.limits);
   } else {
-    violation = intake_.Read(Flatten(message_), sending_, &task->submission);
+    violation = intake_.Read(Flatten(message_), sending_, &task->submission());
   }
   message_.Clear();
   {
     absl::MutexLock lock(&mutex_);
-    unanswered_.emplace(entry, task->submission.submission_id);
+    unanswered_.emplace(entry, task->submission().submission_id);
   }
   if (!violation.has_value()) return Offer(task, entry);
   method_.pool->CountInvalid(Index(method_.method));

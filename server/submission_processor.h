@@ -1,5 +1,5 @@
-// What workers do with submissions: decode, hash, and put the batch in the
-// store, each behind a wall, so that one that throws takes nothing with it.
+// What workers do with submissions: decode, and put the batch in the store,
+// each behind a wall, so that one that throws takes nothing with it.
 
 #ifndef SLUICE_SERVER_SUBMISSION_PROCESSOR_H_
 #define SLUICE_SERVER_SUBMISSION_PROCESSOR_H_
@@ -20,21 +20,38 @@ namespace sluice {
 // throw: the submission then fails alone.
 using ProcessingStep = std::function<void(const Submission&)>;
 
+// What cannot be stored is tried a few times, alone. Then whoever waits for it
+// is told; one that was acknowledged is set apart in its journal's quarantine.
+// While the store is away, what was acknowledged is to be worked again.
+//
 // Thread-safe.
 class SubmissionProcessor final : public Processor {
  public:
+  // Tries of one that throws, or that the store refuses.
+  static constexpr int kTriesMax = 3;
+  // Tries of one for which the store fails as if it were away, while it says
+  // that it is there.
+  static constexpr int kLoneTriesMax = 8;
+
   // `store`, `clock` and `metrics` must outlive the processor; `step` may be
   // empty.
   SubmissionProcessor(Store* store, ProcessingStep step, Clock* clock,
                       StageMetrics* metrics);
 
   // The batch must be of SubmissionTasks.
-  void Process(std::span<Task* const> batch) override;
+  StoreState Process(std::span<Task* const> batch) override;
 
  private:
-  // Whether the task is to be stored; its outcome is set where it is not.
+  using Tasks = std::span<SubmissionTask* const>;
+
+  // Whether the task is to be stored; what becomes of it is set where it is
+  // not.
   bool Prepare(SubmissionTask* task) const;
-  void Save(std::span<SubmissionTask* const> tasks);
+  StoreState Save(Tasks tasks);
+  // Gives the batch to the store and takes the submissions back.
+  absl::Status TrySave(Tasks tasks, std::vector<Saved>* saved);
+  StoreState SaveOneByOne(Tasks tasks);
+  StoreState SetAway(Tasks tasks, const absl::Status& status);
 
   Store* const store_;
   const ProcessingStep step_;

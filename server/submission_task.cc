@@ -1,60 +1,202 @@
 #include "server/submission_task.h"
 
+#include <chrono>
 #include <utility>
+#include <vector>
 
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
 #include "forms/content.h"
 #include "pool/worker_pool.h"
+#include "server/intake.h"
+#include "server/journal_writer.h"
+#include "spdlog/spdlog.h"
 
 namespace sluice {
+namespace {
+
+// One that followed another whose own caller gave up is asked to come again.
+constexpr Duration kComeAgain = std::chrono::milliseconds(50);
+
+StoredReceipt ReceiptOf(const Answer& answer) {
+  return {.sequence = answer.sequence,
+          .received_at = answer.received_at,
+          .content_sha256 = answer.content_sha256};
+}
+
+// The id of a record may be the patient's: it is known by its hash instead.
+Leftover IdentityOf(Method method, const Submission& submission) {
+  std::string id = submission.submission_id;
+  if (submission.kind == SubmissionKind::kPatientRecord) {
+    const absl::string_view hash(
+        reinterpret_cast<const char*>(submission.content_sha256.data()),
+        submission.content_sha256.size());
+    id = absl::StrCat("sha256:", absl::BytesToHexString(hash));
+  }
+  return {method, submission.study_id, std::move(id)};
+}
+
+// What one is told that shared the fate of another.
+Answer ForFollower(const Answer& leader) {
+  switch (leader.kind) {
+    case Answer::Kind::kStored:
+    case Answer::Kind::kDuplicate:
+      return Answer::Duplicate(ReceiptOf(leader));
+    case Answer::Kind::kRefused:
+      return Answer::Refused(leader.reason,
+                             absl::ToChronoNanoseconds(leader.retry_delay));
+    case Answer::Kind::kUnavailable:
+      return Answer::Unavailable();
+    case Answer::Kind::kDeadline:
+    case Answer::Kind::kCancelled:
+      return Answer::Refused(RefusalReason::kWaitOver, kComeAgain);
+    default:
+      return leader;
+  }
+}
+
+}  // namespace
 
 SubmissionTask::SubmissionTask(const MethodContext& method_context,
                                SubmissionOwner* owner, std::size_t entry,
                                Parking parking)
-    : method_(method_context), owner_(owner), entry_(entry), parking_(parking) {
+    : method_(method_context),
+      owner_(owner),
+      owners_entry_(entry),
+      parking_(parking),
+      journal_(method_context.config.ack == Ack::kQueued
+                   ? method_context.journal
+                   : nullptr) {
   method = Index(method_context.method);
   promised = method_context.config.ack == Ack::kQueued;
+  needs_commit = journal_ != nullptr;
+}
+
+SubmissionTask::SubmissionTask(const MethodContext& method_context,
+                               JournalWriter* journal,
+                               JournalEntry from_journal)
+    : method_(method_context),
+      owner_(nullptr),
+      owners_entry_(0),
+      parking_(Parking::kSilent),
+      entry_(std::move(from_journal)),
+      journal_(journal) {
+  method = Index(method_context.method);
+  promised = true;
+  sequence = submission().sequence;
+  bytes = submission().content.size();
+  order_key = OrderKey(submission());
+  identity_ = IdentityOf(method_.method, submission());
+  key_ = SubmissionKey::Of(submission());
+}
+
+void SubmissionTask::Restore(WorkerPool* pool) {
+  in_pool_ = shared_from_this();
+  method_.recent->Restore(key_, in_pool_,
+                          {.sequence = sequence,
+                           .received_at = submission().received_at,
+                           .content_sha256 = submission().content_sha256});
+  pool->Restore(this);
 }
 
 bool SubmissionTask::Arrive() {
-  identity_ = {method_.method, submission.study_id, submission.submission_id};
+  identity_ = IdentityOf(method_.method, submission());
+  key_ = SubmissionKey::Of(submission());
+  submission().content_sha256 = Sha256(submission().content);
+  identity_ = IdentityOf(method_.method, submission());
   if (promised) {
-    submission.content_sha256 = Sha256(submission.content);
+    order_key = OrderKey(submission());
     queued_ = Answer::Of(Answer::Kind::kQueued);
-    queued_.received_at = submission.received_at;
-    queued_.content_sha256 = submission.content_sha256;
+    queued_.received_at = submission().received_at;
+    queued_.content_sha256 = submission().content_sha256;
   }
+  arrived_.store(true, std::memory_order_release);
+  return LeadsOrIsAlone() && Offer();
+}
+
+bool SubmissionTask::LeadsOrIsAlone() {
+  StoredReceipt known;
+  switch (method_.recent->Arrive(
+      key_, shared_from_this(), submission().content_sha256,
+      /*durably=*/!promised || in_journal(), &known)) {
+    case RecentIds::Arrival::kFirst:
+    case RecentIds::Arrival::kOther:
+      return true;
+    case RecentIds::Arrival::kJoined:
+      return false;
+    case RecentIds::Arrival::kTooMany:
+      method_.pool->CountShared(method,
+                                {.kind = Admission::Kind::kRefused,
+                                 .reason = RefusalReason::kWaitingRoomFull});
+      owner_->OnAnswer(
+          owners_entry_,
+          Answer::Refused(RefusalReason::kWaitingRoomFull, kComeAgain));
+      return false;
+    case RecentIds::Arrival::kQueued:
+      // Not yet DUPLICATE: the store may know of one that came still earlier.
+      method_.pool->CountShared(method, Outcome::kDuplicate);
+      owner_->OnAnswer(owners_entry_, Answer::Queued(known));
+      return false;
+    case RecentIds::Arrival::kKnown:
+      method_.pool->CountShared(method, Outcome::kDuplicate);
+      owner_->OnAnswer(owners_entry_, Answer::Duplicate(known));
+      return false;
+  }
+  return true;
+}
+
+bool SubmissionTask::Offer() {
   if (promised || parking_ == Parking::kTold) {
     listener = this;
     notice_ = shared_from_this();
   }
   in_pool_ = shared_from_this();
+  const auto self = in_pool_;
   const Admission admission = method_.pool->Arrive(this, *method_.policy);
   switch (admission.kind) {
     case Admission::Kind::kParked:
       return true;
     case Admission::Kind::kAdmitted:
       notice_.reset();
-      if (promised) AnswerQueued(admission.sequence);
+      if (journal_ != nullptr) {
+        journal_->Add(self);
+      } else if (promised) {
+        queued_.sequence = admission.sequence;
+        AnswerQueued();
+      }
       return false;
     case Admission::Kind::kRefused:
     case Admission::Kind::kDropped:
       notice_.reset();
       in_pool_.reset();
-      owner_->OnAnswer(entry_, Answer::TurnedAway(admission));
+      End(/*owner_waits=*/true, Answer::TurnedAway(admission), std::nullopt);
       return false;
   }
   return false;
 }
 
 bool SubmissionTask::Leave() {
+  if (!arrived_.load(std::memory_order_acquire)) return false;
+  switch (method_.recent->Leave(key_, this)) {
+    case RecentIds::Leaving::kFollowed:
+      method_.pool->CountSharedLeft(method);
+      return true;
+    case RecentIds::Leaving::kLeads:
+      return false;
+    case RecentIds::Leaving::kAlone:
+      break;
+  }
   if (!method_.pool->Leave(this)) return false;
   const auto self = std::move(in_pool_);
   StopWaiting();
+  End(/*owner_waits=*/false, Answer::Of(Answer::Kind::kCancelled),
+      std::nullopt);
   return true;
 }
 
 bool SubmissionTask::PassOver() const {
-  return !promised && owner_->CallerGone();
+  return !promised && owner_->CallerGone() &&
+         method_.recent->Leave(key_, this) != RecentIds::Leaving::kLeads;
 }
 
 void SubmissionTask::SetSaved(const Saved& saved) {
@@ -92,29 +234,119 @@ void SubmissionTask::SetPassedOver() {
   answer_ = Answer::Of(Answer::Kind::kCancelled);
 }
 
+void SubmissionTask::SetQuarantined() {
+  outcome = Outcome::kQuarantined;
+  answer_ = Answer::Of(Answer::Kind::kQuarantined);
+  answer_.sequence = sequence;
+  answer_.received_at = submission().received_at;
+  answer_.content_sha256 = submission().content_sha256;
+}
+
+bool SubmissionTask::Quarantine(const std::string& reason, int tries) {
+  if (journal_ == nullptr) return false;
+  const absl::Status status =
+      journal_->Quarantine(entry_.position, reason, tries);
+  if (!status.ok()) {
+    spdlog::warn("journal failed: quarantine status={}", status.ToString());
+    return false;
+  }
+  spdlog::warn("quarantined: sequence={} reason={}", sequence, reason);
+  SetQuarantined();
+  return true;
+}
+
+JournalEntry* SubmissionTask::ToJournal() {
+  submission().sequence = sequence;
+  entry_.method = std::string(MethodName(method_.method));
+  return &entry_;
+}
+
+void SubmissionTask::OnCommitted() {
+  queued_.sequence = sequence;
+  AnswerQueued();
+}
+
+void SubmissionTask::OnCommitFailed() {
+  const auto self = std::move(in_pool_);
+  End(/*owner_waits=*/true, Answer::Unavailable(), std::nullopt);
+}
+
+void SubmissionTask::OnShared(const Answer& answer) {
+  const Answer shared = ForFollower(answer);
+  CountShared(shared);
+  owner_->OnAnswer(owners_entry_, shared);
+}
+
+void SubmissionTask::CountShared(const Answer& answer) {
+  WorkerPool* pool = method_.pool;
+  switch (answer.kind) {
+    case Answer::Kind::kRefused:
+      return pool->CountShared(
+          method, {.kind = Admission::Kind::kRefused, .reason = answer.reason});
+    case Answer::Kind::kDropped:
+      return pool->CountShared(method, {.kind = Admission::Kind::kDropped});
+    case Answer::Kind::kQueued:
+    case Answer::Kind::kDuplicate:
+      return pool->CountShared(method, Outcome::kDuplicate);
+    case Answer::Kind::kConflict:
+      return pool->CountShared(method, Outcome::kConflict);
+    case Answer::Kind::kUnavailable:
+      return pool->CountShared(method, Outcome::kUnavailable);
+    default:
+      return pool->CountShared(method, Outcome::kFailed);
+  }
+}
+
 void SubmissionTask::OnAdmitted(std::int64_t admitted_as) {
   const auto self = std::move(notice_);
+  if (journal_ != nullptr) {
+    journal_->Add(self);
+  } else if (promised) {
+    queued_.sequence = admitted_as;
+    AnswerQueued();
+  }
+  // What the owner offers next comes behind this one.
   if (parking_ == Parking::kTold) owner_->OnUnparked();
-  if (promised) AnswerQueued(admitted_as);
 }
 
 void SubmissionTask::OnEnded(Ending ending, Duration retry_delay) {
   const auto self = std::move(in_pool_);
   const bool was_admitted = sequence != 0;
   StopWaiting();
-  if (was_admitted) method_.leftovers->Add(identity_);
-  if (was_admitted && promised) return;
-  owner_->OnAnswer(entry_, Answer::Ended(ending, retry_delay));
+  if (was_admitted && ending == Ending::kDraining) {
+    if (in_journal()) {
+      method_.leftovers->AddJournaled();
+    } else {
+      method_.leftovers->Add(identity_);
+    }
+  }
+  End(/*owner_waits=*/!(was_admitted && promised),
+      Answer::Ended(ending, retry_delay), std::nullopt);
 }
 
 void SubmissionTask::OnDone() {
   const auto self = std::move(in_pool_);
-  if (!promised) owner_->OnAnswer(entry_, answer_);
+  const bool stored =
+      outcome == Outcome::kStored || outcome == Outcome::kDuplicate;
+  // What failed stays in the journal for another start.
+  if (in_journal() && stored) journal_->MarkDone(entry_.position);
+  std::optional<StoredReceipt> kept;
+  if (stored || outcome == Outcome::kQuarantined) kept = ReceiptOf(answer_);
+  End(/*owner_waits=*/!promised, answer_, kept);
 }
 
-void SubmissionTask::AnswerQueued(std::int64_t admitted_as) {
-  queued_.sequence = admitted_as;
-  owner_->OnAnswer(entry_, queued_);
+void SubmissionTask::AnswerQueued() {
+  const auto followers = method_.recent->Acknowledge(
+      key_, this, ReceiptOf(queued_), /*durable=*/in_journal());
+  owner_->OnAnswer(owners_entry_, queued_);
+  for (const auto& follower : followers) follower->OnShared(queued_);
+}
+
+void SubmissionTask::End(bool owner_waits, const Answer& answer,
+                         const std::optional<StoredReceipt>& stored) {
+  const auto followers = method_.recent->End(key_, this, stored);
+  if (owner_waits) owner_->OnAnswer(owners_entry_, answer);
+  for (const auto& follower : followers) follower->OnShared(answer);
 }
 
 // For a task that left the waiting room other than into the queue: no notice

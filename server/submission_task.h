@@ -3,15 +3,19 @@
 #ifndef SLUICE_SERVER_SUBMISSION_TASK_H_
 #define SLUICE_SERVER_SUBMISSION_TASK_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "pool/task.h"
 #include "server/answer.h"
 #include "server/leftovers.h"
 #include "server/method_context.h"
+#include "server/recent_ids.h"
+#include "stores/journal.h"
 #include "stores/store.h"
 
 namespace sluice {
@@ -31,8 +35,12 @@ class SubmissionOwner {
   virtual void OnAnswer(std::size_t entry, const Answer& answer) = 0;
 };
 
-// With `ack: queued` the owner is answered at admission and the task goes on
-// alone; otherwise the owner is answered when the store has spoken.
+// With `ack: stored` the owner is answered when the store has spoken. With
+// `ack: queued` it is answered at admission, on a pool with a journal once the
+// journal has it, and the task goes on alone.
+//
+// One that is the same as another on its way is not queued: it follows that
+// one, and whoever ends that one answers it too (RecentIds).
 //
 // Always held by a shared_ptr; the pool counts as one holder.
 class SubmissionTask final
@@ -47,12 +55,23 @@ class SubmissionTask final
   SubmissionTask(const MethodContext& method, SubmissionOwner* owner,
                  std::size_t entry, Parking parking);
 
+  // One that a journal has kept, and that nobody waits for.
+  SubmissionTask(const MethodContext& method, JournalWriter* journal,
+                 JournalEntry from_journal);
+
+  // Of the worker, from Arrive on.
+  Submission& submission() { return entry_.submission; }
+
   // Offers the submission to the method's pool. It may be answered before this
   // returns, also by another thread. True: it is parked. Only once.
   bool Arrive();
 
-  // The caller has gone. True: the task was parked or queued, nothing was
-  // promised, and the owner is not answered for it any more.
+  // Puts one that a journal has kept into its pool.
+  void Restore(WorkerPool* pool);
+
+  // The caller has gone. True: the task was parked or queued or followed
+  // another, nothing was promised, and the owner is not answered for it any
+  // more.
   bool Leave();
 
   // Whether a worker should pass over it: nobody waits for it, and nobody was
@@ -61,30 +80,62 @@ class SubmissionTask final
 
   // For the report of a drain, also while a worker has the submission.
   const Leftover& identity() const { return identity_; }
+  bool in_journal() const { return journal_ != nullptr; }
 
-  // What became of it; one of these, by the worker, before OnDone.
+  // What became of it; one of these, by the worker, before OnDone. SetAgain is
+  // for one that is promised: it is not done.
   void SetSaved(const Saved& saved);
   void SetUnavailable();
   void SetFailed(std::string error_id);
   void SetPassedOver();
+  void SetQuarantined();
+  void SetAgain() { again = true; }
+
+  // Sets apart one that is promised and cannot be stored. False: it is in no
+  // journal, or the journal cannot; then nothing has happened.
+  bool Quarantine(const std::string& reason, int tries);
+
+  // How often the store was away when only this one was to be stored; of the
+  // worker.
+  int lone_tries = 0;
+
+  // By the journal's writer.
+  JournalEntry* ToJournal();
+  void OnCommitted();
+  void OnCommitFailed();
+
+  // By the one that this one follows: `answer` is what that one was told.
+  void OnShared(const Answer& answer);
+  // Before it follows: its content is the other's.
+  void DropContent() { submission().content = std::string(); }
 
   void OnAdmitted(std::int64_t admitted_as) override;
   void OnEnded(Ending ending, Duration retry_delay) override;
   void OnDone() override;
 
-  // Of the worker, from Arrive on.
-  Submission submission;
-
  private:
-  void AnswerQueued(std::int64_t admitted_as);
+  // Whether it is to be offered to the pool; otherwise it follows another, or
+  // is answered.
+  bool LeadsOrIsAlone();
+  bool Offer();
+  void AnswerQueued();
+  // It has ended: tells the owner, unless that has had its answer, and those
+  // that follow.
+  void End(bool owner_waits, const Answer& answer,
+           const std::optional<StoredReceipt>& stored);
   void StopWaiting();
+  void CountShared(const Answer& answer);
 
   const MethodContext& method_;
-  SubmissionOwner* const owner_;
-  const std::size_t entry_;
+  SubmissionOwner* const owner_;  // null for one from a journal
+  const std::size_t owners_entry_;
   const Parking parking_;
-  // Copied from the submission at Arrive, for others than the worker.
+  JournalEntry entry_;
+  JournalWriter* const journal_;  // null unless promised, and in a journal
+  // Set at Arrive; then constant, for others than the worker.
   Leftover identity_;
+  SubmissionKey key_;
+  std::atomic<bool> arrived_{false};
   // Told at admission; of a promised task.
   Answer queued_;
   // Told at the end.

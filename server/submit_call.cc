@@ -24,10 +24,10 @@ void SubmitCall::OnRequest() {
   task->bytes = request_.Length();
   task->deadline = DeadlineOf(context_);
   if (auto violation =
-          intake_->Read(TakeRequest(), sending, &task->submission)) {
+          intake_->Read(TakeRequest(), sending, &task->submission())) {
     return FinishInvalid(*std::move(violation));
   }
-  submission_id_ = task->submission.submission_id;
+  submission_id_ = task->submission().submission_id;
   task_ = task;
   task->Arrive();
 }

@@ -9,15 +9,12 @@
 #include "spdlog/spdlog.h"
 
 namespace sluice {
-namespace {
 
 std::string NewErrorId() {
   thread_local absl::BitGen random;
   return absl::StrCat(
       absl::Hex(absl::Uniform<std::uint64_t>(random), absl::kZeroPad16));
 }
-
-}  // namespace
 
 std::string LogCurrentException() {
   std::string type = "not a std::exception";

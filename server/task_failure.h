@@ -1,4 +1,5 @@
-// What remains of an exception that ended a task.
+// What remains of a failure that ended a task: an id, by which whoever is told
+// it finds the log line.
 
 #ifndef SLUICE_SERVER_TASK_FAILURE_H_
 #define SLUICE_SERVER_TASK_FAILURE_H_
@@ -6,6 +7,8 @@
 #include <string>
 
 namespace sluice {
+
+std::string NewErrorId();
 
 // Logs the exception that is being handled under a new error id, which the
 // caller is told. What the exception says stays out of the log: it may quote

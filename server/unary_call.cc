@@ -66,8 +66,10 @@ void UnaryCall::FinishWithError(const Answer& answer) {
 
 bool UnaryCall::RefusedUnread() {
   if (!method_.refuses_unread) return false;
-  const Arrival arrival = {
-      .now = {}, .deadline = DeadlineOf(context_), .bytes = request_.Length()};
+  const Arrival arrival = {.now = {},
+                           .deadline = DeadlineOf(context_),
+                           .bytes = request_.Length(),
+                           .promised = method_.config.ack == Ack::kQueued};
   const auto admission =
       method_.pool->TurnAway(arrival, Index(method_.method), *method_.policy);
   if (!admission.has_value()) return false;

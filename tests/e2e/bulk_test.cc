@@ -263,12 +263,13 @@ TEST(RecordEvents, AreAnsweredQueuedAndDroppedEachForItself) {
   server.store().Hold();
   grpc::ClientContext first;
   v1::RecordEventsResponse response;
-  ASSERT_TRUE(
-      server.stub().RecordEvents(&first, MakeEvents(1), &response).ok());
+  v1::RecordEventsRequest request = MakeEvents(1);
+  request.mutable_events(0)->set_event_id("in work");
+  ASSERT_TRUE(server.stub().RecordEvents(&first, request, &response).ok());
   server.store().AwaitInFlight(1);
 
   grpc::ClientContext context;
-  v1::RecordEventsRequest request = MakeEvents(8);
+  request = MakeEvents(8);
   request.mutable_events(2)->clear_event_id();
   const grpc::Status status =
       server.stub().RecordEvents(&context, request, &response);
@@ -287,8 +288,9 @@ TEST(RecordEvents, AreAnsweredQueuedAndDroppedEachForItself) {
 
   server.store().Release();
   server.Drain();
-  EXPECT_THAT(StoredIds(server.store()),
-              ElementsAre("event 0", "event 1", "event 3", "event 4"));
+  EXPECT_THAT(
+      StoredIds(server.store()),
+      ElementsAre("in work", "event 0", "event 1", "event 3", "event 4"));
 }
 
 TEST(RecordEvents, AnEmptyListIsAnAnswer) {

@@ -172,7 +172,8 @@ TEST(Metrics, HaveEveryNameAndBalanceWhileWorkIsGoingOn) {
               count)
         << outcome;
   }
-  EXPECT_EQ(scrape.Sum("sluice_store_batch_size_count"), 7);
+  // The duplicate was recognised before it came to the store.
+  EXPECT_EQ(scrape.Sum("sluice_store_batch_size_count"), 6);
 }
 
 TEST(Metrics, CountCallsByStatusCode) {

@@ -20,6 +20,11 @@ void GatedStore::FailWith(absl::Status status) {
   failure_ = std::move(status);
 }
 
+void GatedStore::FailFor(std::string submission_id, absl::Status status) {
+  absl::MutexLock lock(&mutex_);
+  failures_by_id_[std::move(submission_id)] = std::move(status);
+}
+
 void GatedStore::AwaitInFlight(std::size_t count) {
   absl::MutexLock lock(&mutex_);
   const auto reached = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -56,6 +61,10 @@ absl::Status GatedStore::SaveBatch(absl::Span<const Submission> batch,
   mutex_.Await(absl::Condition(&open));
   --in_flight_;
   if (!failure_.ok()) return failure_;
+  for (const Submission& submission : batch) {
+    const auto failure = failures_by_id_.find(submission.submission_id);
+    if (failure != failures_by_id_.end()) return failure->second;
+  }
   for (std::size_t i = 0; i < batch.size(); ++i) saved[i] = Save(batch[i]);
   return absl::OkStatus();
 }

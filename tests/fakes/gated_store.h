@@ -26,6 +26,8 @@ class GatedStore final : public Store {
   void Release();
   // The next SaveBatch calls fail with this until it is OK again.
   void FailWith(absl::Status status);
+  // SaveBatch fails with this where the submission of that id is in the batch.
+  void FailFor(std::string submission_id, absl::Status status);
 
   // Waits, at most kPatience, until `count` operations are in SaveBatch; a
   // failure of the test otherwise.
@@ -53,6 +55,7 @@ class GatedStore final : public Store {
   mutable absl::Mutex mutex_;
   bool held_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, absl::Status> failures_by_id_ ABSL_GUARDED_BY(mutex_);
   std::size_t in_flight_ ABSL_GUARDED_BY(mutex_) = 0;
   std::size_t peak_in_flight_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<std::size_t> batches_ ABSL_GUARDED_BY(mutex_);

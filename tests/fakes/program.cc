@@ -12,7 +12,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "tests/fakes/test_server.h"
+#include "tests/fakes/patience.h"
 
 namespace sluice {
 namespace {

@@ -25,6 +25,7 @@ class Program {
   // Kills it if it still runs.
   ~Program();
 
+  pid_t pid() const { return pid_; }
   void Signal(int signal) const;
 
   // What it has written so far, on stdout and on stderr.

@@ -4,12 +4,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/notification.h"
-#include "absl/time/clock.h"
-#include "absl/time/time.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
-#include "tests/fakes/patience.h"
 #include "tests/fakes/tcp_connection.h"
 
 namespace sluice {
@@ -75,18 +71,10 @@ v1::SubmitRequest MakeSubmit(std::string_view submission_id) {
   return request;
 }
 
-void AwaitThat(std::string_view what, const std::function<bool()>& condition) {
-  const absl::Time until = absl::Now() + kPatience;
-  absl::Notification never;
-  while (!condition()) {
-    ASSERT_LT(absl::Now(), until) << "waited in vain until " << what;
-    never.WaitForNotificationWithTimeout(absl::Milliseconds(1));
-  }
-}
-
-TestServer::TestServer(const Config& config, ProcessingStep step) {
+TestServer::TestServer(const Config& config, ProcessingStep step,
+                       Clock* clock) {
   Start(config, std::make_unique<ForwardingStore>(&gated_store_),
-        std::move(step));
+        std::move(step), clock);
 }
 
 TestServer::TestServer(const Config& config, std::unique_ptr<Store> store,
@@ -95,9 +83,11 @@ TestServer::TestServer(const Config& config, std::unique_ptr<Store> store,
 }
 
 void TestServer::Start(const Config& config, std::unique_ptr<Store> store,
-                       ProcessingStep step) {
-  auto server = IngestionServer::Start(
-      {.config = config, .store = std::move(store), .step = std::move(step)});
+                       ProcessingStep step, Clock* clock) {
+  auto server = IngestionServer::Start({.config = config,
+                                        .store = std::move(store),
+                                        .step = std::move(step),
+                                        .clock = clock});
   if (!server.ok()) {
     ADD_FAILURE() << server.status();
     std::abort();

@@ -5,7 +5,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -16,6 +15,7 @@
 #include "server/ingestion_server.h"
 #include "sluice/v1/ingestion.grpc.pb.h"
 #include "tests/fakes/gated_store.h"
+#include "tests/fakes/patience.h"
 
 namespace sluice {
 
@@ -26,14 +26,11 @@ Config SmallConfig(std::string_view on_full, std::size_t capacity);
 // A request with an answer, unique by `submission_id`.
 v1::SubmitRequest MakeSubmit(std::string_view submission_id);
 
-// Waits, at most kPatience, until `condition` holds; a failure of the test
-// names `what` otherwise.
-void AwaitThat(std::string_view what, const std::function<bool()>& condition);
-
 class TestServer {
  public:
   // With a GatedStore; `step` as in IngestionServer::Options.
-  explicit TestServer(const Config& config, ProcessingStep step = {});
+  explicit TestServer(const Config& config, ProcessingStep step = {},
+                      Clock* clock = SystemClock());
   // With a store of the test's.
   TestServer(const Config& config, std::unique_ptr<Store> store,
              ProcessingStep step = {});
@@ -64,7 +61,7 @@ class TestServer {
 
  private:
   void Start(const Config& config, std::unique_ptr<Store> store,
-             ProcessingStep step);
+             ProcessingStep step, Clock* clock = SystemClock());
 
   GatedStore gated_store_;
   std::unique_ptr<IngestionServer> server_;

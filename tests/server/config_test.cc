@@ -21,6 +21,7 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 // The errors of `yaml`, each as "line: key: message".
@@ -74,12 +75,14 @@ TEST(Config, TheShippedFileIsRight) {
   const Config config = Parse(ShippedYaml());
   EXPECT_EQ(config.listen, "127.0.0.1:50051");
   EXPECT_EQ(config.metrics, "127.0.0.1:9464");
+  EXPECT_EQ(config.admin, "127.0.0.1:50052");
   EXPECT_EQ(config.store.kind, "sqlite");
   EXPECT_EQ(config.store.options, (StoreOptions{{"path", "data/sluice.db"}}));
   EXPECT_EQ(config.drain_timeout, absl::Seconds(30));
 
   const PoolConfig& clinical = config.pools.at("clinical");
-  EXPECT_EQ(clinical.queue_capacity, 20000u);
+  EXPECT_EQ(clinical.journal_path, "data/journal.db");
+  EXPECT_EQ(clinical.queue_capacity, 100000u);
   EXPECT_EQ(clinical.queue_capacity_bytes, std::size_t{256} << 20);
   EXPECT_EQ(clinical.waiting_max, 10000u);
   EXPECT_EQ(clinical.waiting_max_bytes, std::size_t{256} << 20);
@@ -118,6 +121,7 @@ TEST(Config, EveryKeyIsRead) {
   const Config config = Parse(R"(
 listen: "[::1]:0"
 metrics: localhost:9000
+admin: "[::1]:9001"
 completion_queues: 3
 limits:
   message_bytes: 1MiB
@@ -125,10 +129,11 @@ limits:
   connections: 7
   calls_per_connection: 8
   transport_bytes: 2GiB
+  recent_ids: 9
 store: {kind: discard, delay: 5ms, jitter: pareto, fail_rate: 0.5, allow_loss: true}
 pools:
   main:
-    queue: {kind: memory, capacity: 10, capacity_bytes: 1048577}
+    queue: {kind: journal, path: j.db, capacity: 10, capacity_bytes: 1048577}
     waiting: {max: 11, max_bytes: 3MiB}
     workers: {min: 12, max: 12}
     batch: {max: 13}
@@ -136,19 +141,22 @@ drain: {timeout: 1m30s}
 )");
   EXPECT_EQ(config.listen, "[::1]:0");
   EXPECT_EQ(config.metrics, "localhost:9000");
+  EXPECT_EQ(config.admin, "[::1]:9001");
   EXPECT_EQ(config.completion_queues, 3u);
   EXPECT_EQ(config.limits.message_bytes, 1u << 20);
   EXPECT_EQ(config.limits.nesting, 20);
   EXPECT_EQ(config.limits.connections, 7u);
   EXPECT_EQ(config.limits.calls_per_connection, 8u);
   EXPECT_EQ(config.limits.transport_bytes, std::size_t{2} << 30);
+  EXPECT_EQ(config.limits.recent_ids, 9u);
   EXPECT_EQ(config.store.kind, "discard");
   EXPECT_EQ(config.store.options,
             (StoreOptions{
                 {"delay", "5ms"}, {"fail_rate", "0.5"}, {"jitter", "pareto"}}));
   EXPECT_TRUE(config.store.allow_loss);
   EXPECT_EQ(config.pools.at("main"),
-            (PoolConfig{.queue_capacity = 10,
+            (PoolConfig{.journal_path = "j.db",
+                        .queue_capacity = 10,
                         .queue_capacity_bytes = 1048577,
                         .waiting_max = 11,
                         .waiting_max_bytes = std::size_t{3} << 20,
@@ -452,6 +460,25 @@ TEST(ConfigValues, MetricsHasAnAddressOfItsOwn) {
   EXPECT_THAT(Errors(OnePool("listen: a:1\nmetrics: a:1\n")),
               ElementsAre("5: metrics: must not be the same as listen"));
   EXPECT_THAT(Errors(OnePool("listen: a:0\nmetrics: a:0\n")), IsEmpty());
+  // Also where it is the default that is the same.
+  EXPECT_THAT(Errors(OnePool("listen: 127.0.0.1:9464\n")),
+              ElementsAre(HasSubstr("metrics: must not be the same")));
+}
+
+TEST(ConfigValues, AdminIsOffUnlessItHasAnAddress) {
+  EXPECT_EQ(Parse(OnePool("")).admin, "");
+  EXPECT_THAT(ConfigToYaml(Parse(OnePool(""))), Not(HasSubstr("admin")));
+  EXPECT_THAT(Errors(OnePool("admin: nowhere\n")),
+              ElementsAre(StartsWith("4: admin: must be host:port")));
+}
+
+TEST(ConfigValues, AdminHasAnAddressOfItsOwn) {
+  EXPECT_THAT(Errors(OnePool("listen: a:1\nadmin: a:1\n")),
+              ElementsAre("5: admin: must not be the same as listen"));
+  EXPECT_THAT(Errors(OnePool("admin: 127.0.0.1:9464\n")),
+              ElementsAre("4: admin: must not be the same as metrics"));
+  EXPECT_THAT(Errors(OnePool("listen: a:0\nmetrics: a:0\nadmin: a:0\n")),
+              IsEmpty());
 }
 
 // --- Store ---
@@ -498,9 +525,9 @@ TEST(ConfigPools, ThereMustBeOne) {
 }
 
 TEST(ConfigPools, QueueKindsAreNamed) {
-  EXPECT_THAT(Errors("pools: {main: {queue: {kind: journal, path: j.db}}}"),
+  EXPECT_THAT(Errors("pools: {main: {queue: {kind: disk, path: j.db}}}"),
               ElementsAre("1: pools.main.queue.kind: unknown kind of queue "
-                          "\"journal\", known: memory"));
+                          "\"disk\", known: journal, memory"));
 }
 
 TEST(ConfigPools, WorkersAreFixedInNumber) {
@@ -661,6 +688,39 @@ TEST(ConfigMethods, AckIsStoredOrQueued) {
   EXPECT_THAT(Errors(WithMethod(kSubmit, "{ack: later}")),
               ElementsAre(HasSubstr("ack: unknown moment \"later\", known: "
                                     "stored, queued")));
+}
+
+// --- Journals ---
+
+TEST(ConfigJournal, NeedsAFileOfItsOwn) {
+  const auto with = [](const std::string& queues) {
+    return Errors(
+        "store: {kind: sqlite, path: s.db}\n"
+        "pools:\n" +
+        queues +
+        "methods: {default: {pool: a}, sluice.v1.Ingestion/Submit: {pool: "
+        "b}}\n");
+  };
+  EXPECT_THAT(with("  a: {queue: {kind: journal, path: a.db}}\n"
+                   "  b: {queue: {kind: journal, path: b.db}}\n"),
+              IsEmpty());
+  EXPECT_THAT(with("  a: {queue: {kind: journal}}\n  b: {}\n"),
+              ElementsAre(StartsWith("3: pools.a.queue.path: is missing")));
+  EXPECT_THAT(with("  a: {queue: {kind: journal, path: /}}\n  b: {}\n"),
+              ElementsAre(StartsWith("3: pools.a.queue.path: must be the")));
+  EXPECT_THAT(with("  a: {queue: {path: a.db}}\n  b: {}\n"),
+              ElementsAre(StartsWith("3: pools.a.queue.path: unknown key")));
+  EXPECT_THAT(with("  a: {queue: {kind: journal, path: j.db}}\n"
+                   "  b: {queue: {kind: journal, path: j.db}}\n"),
+              ElementsAre(StartsWith("4: pools.b.queue.path: is the file")));
+  EXPECT_THAT(with("  a: {queue: {kind: journal, path: s.db}}\n  b: {}\n"),
+              ElementsAre(StartsWith("3: pools.a.queue.path: is the file")));
+}
+
+TEST(ConfigJournal, MakesAckQueuedSafe) {
+  EXPECT_THAT(Errors("pools: {main: {queue: {kind: journal, path: j.db}}}\n"
+                     "methods: {default: {ack: queued}}\n"),
+              IsEmpty());
 }
 
 // --- Loss ---
@@ -833,6 +893,7 @@ std::string RandomYaml(std::mt19937& random) {
   std::string yaml = absl::StrCat(
       "listen: 127.0.0.1:", draw(1, 30000),
       "\nmetrics: localhost:", draw(30001, 65535),
+      draw(0, 1) == 0 ? "" : "\nadmin: 127.0.0.1:40000",
       "\ncompletion_queues: ", draw(0, 64),
       "\nlimits: {message_bytes: ", draw(1024, 1 << 20),
       ", nesting: ", draw(8, 100), ", connections: ", draw(1, 1000000),

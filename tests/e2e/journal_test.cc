@@ -1,0 +1,503 @@
+// What was acknowledged before the store had it: it is kept, worked again while
+// the store is away, set apart where it cannot be stored, and never lost.
+
+#include "stores/journal.h"
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "google/rpc/error_details.pb.h"
+#include "grpcpp/grpcpp.h"
+#include "gtest/gtest.h"
+#include "server/decode.h"
+#include "sluice/v1/admin.grpc.pb.h"
+#include "stores/sqlite_store.h"
+#include "tests/fakes/async_caller.h"
+#include "tests/fakes/call_status.h"
+#include "tests/fakes/fake_clock.h"
+#include "tests/fakes/test_server.h"
+#include "tests/stores/faulty_disk.h"
+#include "tests/stores/store_fixture.h"
+
+namespace sluice {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+using v1::Receipt;
+
+Config JournalConfig(const TempFolder& folder) {
+  Config config = SmallConfig("fail_fast", 20'000);
+  config.admin = "127.0.0.1:0";
+  config.pools["clinical"].journal_path = folder / "journal.db";
+  config.pools["clinical"].batch_max = 64;
+  for (const Method method : kAllMethods) {
+    if (method == Method::kGetReceipts) continue;
+    config.methods[Index(method)].ack = Ack::kQueued;
+  }
+  return config;
+}
+
+v1::SubmitRequest Of(const std::string& subject, const std::string& id) {
+  v1::SubmitRequest request = MakeSubmit(id);
+  request.mutable_response()->mutable_subject()->set_reference(subject);
+  return request;
+}
+
+Receipt Submit(TestServer& server, const v1::SubmitRequest& request) {
+  grpc::ClientContext context;
+  Receipt receipt;
+  const grpc::Status status = server.stub().Submit(&context, request, &receipt);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  return receipt;
+}
+
+Receipt Lookup(TestServer& server, const std::string& id) {
+  grpc::ClientContext context;
+  v1::GetReceiptsRequest request;
+  request.set_study_id("study");
+  request.add_submission_ids(id);
+  v1::GetReceiptsResponse response;
+  const grpc::Status status =
+      server.stub().GetReceipts(&context, request, &response);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  return response.receipts_size() == 1 ? response.receipts(0) : Receipt();
+}
+
+void AwaitStored(TestServer& server, std::size_t count) {
+  AwaitThat(absl::StrCat(count, " are stored"),
+            [&] { return server.store().stored().size() == count; });
+}
+
+TEST(Journal, AnswersWhileTheStoreHangs) {
+  const TempFolder folder;
+  TestServer server(JournalConfig(folder));
+  server.store().Hold();
+  const Receipt receipt = Submit(server, MakeSubmit("1"));
+  EXPECT_EQ(receipt.disposition(), Receipt::QUEUED);
+  EXPECT_EQ(receipt.sequence(), 1);
+
+  Receipt found = Lookup(server, "1");
+  EXPECT_EQ(found.disposition(), Receipt::QUEUED);
+  EXPECT_EQ(found.sequence(), 1);
+  EXPECT_EQ(found.content_sha256(), receipt.content_sha256());
+
+  server.store().Release();
+  AwaitStored(server, 1);
+  AwaitThat("its receipt says so", [&] {
+    return Lookup(server, "1").disposition() == Receipt::STORED;
+  });
+}
+
+TEST(Journal, RecognisesWhatItHas) {
+  const TempFolder folder;
+  TestServer server(JournalConfig(folder));
+  server.store().Hold();
+  const Receipt first = Submit(server, MakeSubmit("1"));
+  EXPECT_EQ(first.disposition(), Receipt::QUEUED);
+  EXPECT_EQ(Submit(server, MakeSubmit("1")).SerializeAsString(),
+            first.SerializeAsString());
+  server.store().Release();
+  AwaitThat("it is a duplicate of what is stored", [&] {
+    return Submit(server, MakeSubmit("1")).disposition() == Receipt::DUPLICATE;
+  });
+  EXPECT_EQ(Submit(server, MakeSubmit("1")).sequence(), 1);
+  EXPECT_EQ(server.store().batches(), std::vector<std::size_t>{1});
+}
+
+TEST(Journal, WhatADrainLeavesIsStoredAfterTheNextStart) {
+  const TempFolder folder;
+  Config config = JournalConfig(folder);
+  config.drain_timeout = absl::Milliseconds(50);
+  std::vector<std::string> contents;
+  {
+    TestServer server(config);
+    server.store().FailWith(absl::UnavailableError("away"));
+    for (int i = 0; i < 100; ++i) {
+      const v1::SubmitRequest request = MakeSubmit(absl::StrCat(i));
+      EXPECT_EQ(Submit(server, request).disposition(), Receipt::QUEUED);
+      contents.push_back(request.SerializeAsString());
+    }
+    const DrainReport report = server.Drain();
+    EXPECT_EQ(report.journaled, 100u);
+    EXPECT_THAT(report.left, IsEmpty());
+    EXPECT_TRUE(report.clean());
+  }
+  config.drain_timeout = absl::Seconds(30);
+  TestServer server(config);
+  AwaitStored(server, 100);
+  const std::vector<Submission> stored = server.store().stored();
+  for (std::size_t i = 0; i < stored.size(); ++i) {
+    EXPECT_EQ(stored[i].sequence, static_cast<std::int64_t>(i + 1));
+    EXPECT_EQ(stored[i].content, contents[i]);
+  }
+  // Numbers go on where they were.
+  EXPECT_EQ(Submit(server, MakeSubmit("next")).sequence(), 101);
+  AwaitStored(server, 101);
+}
+
+TEST(Journal, TakesAnImportOfTenThousandAndStoresItThen) {
+  const TempFolder folder;
+  TestServer server(JournalConfig(folder));
+  server.store().Hold();
+  v1::ImportPatientsRequest request;
+  request.set_study_id("study");
+  for (int i = 0; i < 10'000; ++i) {
+    request.add_records()->set_record_id(absl::StrCat(i));
+  }
+  grpc::ClientContext context;
+  v1::ImportPatientsResponse response;
+  ASSERT_TRUE(server.stub().ImportPatients(&context, request, &response).ok());
+  EXPECT_EQ(response.counts().queued(), 10'000);
+  server.store().Release();
+  AwaitStored(server, 10'000);
+}
+
+TEST(Journal, FullOfCountsDoesWhatThePolicySays) {
+  const TempFolder folder;
+  Config config = JournalConfig(folder);
+  config.pools["clinical"].queue_capacity = 4;
+  config.pools["clinical"].batch_max = 1;
+  TestServer server(config);
+  server.store().Hold();
+  Submit(server, MakeSubmit("in work"));
+  server.store().AwaitInFlight(1);
+  for (int i = 0; i < 4; ++i) Submit(server, MakeSubmit(absl::StrCat(i)));
+  grpc::ClientContext context;
+  Receipt receipt;
+  const grpc::Status status =
+      server.stub().Submit(&context, MakeSubmit("one more"), &receipt);
+  ExpectTryLater(status, context, grpc::StatusCode::RESOURCE_EXHAUSTED,
+                 "QUEUE_FULL");
+  server.store().Release();
+}
+
+// --- A store that is away ---
+
+TEST(StoreThatIsAway, IsNothingToCallersOfQueued) {
+  const TempFolder folder;
+  TestServer server(JournalConfig(folder));
+  server.store().FailWith(absl::UnavailableError("away"));
+  for (int i = 0; i < 50; ++i) {
+    EXPECT_EQ(Submit(server, MakeSubmit(absl::StrCat(i))).disposition(),
+              Receipt::QUEUED);
+  }
+  AwaitThat("the circuit opens", [&] {
+    return server.server().Snapshots().at("clinical").circuit_open;
+  });
+  EXPECT_THAT(server.Get("/metrics"),
+              HasSubstr("sluice_store_circuit_open{pool=\"clinical\"} 1\n"));
+  EXPECT_THAT(server.Get("/readyz"), HasSubstr("store"));
+  EXPECT_EQ(Submit(server, MakeSubmit("while it is open")).disposition(),
+            Receipt::QUEUED);
+  server.store().FailWith(absl::OkStatus());
+  AwaitStored(server, 51);
+  AwaitThat("the circuit closes", [&] {
+    return !server.server().Snapshots().at("clinical").circuit_open;
+  });
+}
+
+TEST(StoreThatIsAway, TellsCallersOfStoredAtOnce) {
+  const TempFolder folder;
+  Config config = JournalConfig(folder);
+  config.methods[Index(Method::kSubmit)].ack = Ack::kStored;
+  TestServer server(config);
+  server.store().FailWith(absl::UnavailableError("away"));
+  const auto submit = [&](const std::string& id) {
+    grpc::ClientContext context;
+    Receipt receipt;
+    const grpc::Status status =
+        server.stub().Submit(&context, MakeSubmit(id), &receipt);
+    ExpectTryLater(status, context, grpc::StatusCode::UNAVAILABLE,
+                   "STORE_UNAVAILABLE");
+  };
+  for (int i = 0; !server.server().Snapshots().at("clinical").circuit_open;
+       ++i) {
+    ASSERT_LT(i, 10'000);
+    submit(absl::StrCat(i));
+  }
+  // The store is not asked while the circuit is open.
+  const std::size_t batches = server.store().batches().size();
+  for (int i = 0; i < 10; ++i) submit(absl::StrCat("refused ", i));
+  EXPECT_LE(server.store().batches().size(), batches + 1);
+  server.store().FailWith(absl::OkStatus());
+}
+
+TEST(StoreThatIsAway, GetsTheSubmissionsOfASubjectInTheirOrder) {
+  const TempFolder folder;
+  Config config = JournalConfig(folder);
+  config.pools["clinical"].workers = 4;
+  config.pools["clinical"].batch_max = 3;
+  TestServer server(config);
+  server.store().FailWith(absl::UnavailableError("away"));
+  constexpr int kSubjects = 5;
+  for (int i = 0; i < 100; ++i) {
+    Submit(server,
+           Of(absl::StrCat("Patient/", i % kSubjects), absl::StrCat(i)));
+    if (i == 60) server.store().FailWith(absl::OkStatus());
+  }
+  AwaitStored(server, 100);
+  std::map<std::string, std::int64_t> last;
+  for (const Submission& submission : server.store().stored()) {
+    EXPECT_GT(submission.sequence, last[submission.subject])
+        << submission.subject;
+    last[submission.subject] = submission.sequence;
+  }
+  EXPECT_THAT(last, SizeIs(kSubjects));
+}
+
+// --- What cannot be stored ---
+
+class Poison : public testing::Test {
+ protected:
+  std::unique_ptr<v1::Admin::Stub> Admin(TestServer& server) {
+    return v1::Admin::NewStub(grpc::CreateChannel(
+        absl::StrCat("127.0.0.1:", server.server().admin_port()),
+        grpc::InsecureChannelCredentials()));
+  }
+
+  void AwaitQuarantined(TestServer& server, const std::string& id) {
+    AwaitThat(id + " is in quarantine", [&] {
+      return Lookup(server, id).disposition() == Receipt::QUARANTINED;
+    });
+  }
+
+  const TempFolder folder_;
+};
+
+TEST_F(Poison, ThatThrowsGoesIntoQuarantineAlone) {
+  std::atomic<bool> throws{true};
+  TestServer server(JournalConfig(folder_), [&](const Submission& submission) {
+    if (throws && submission.submission_id == "poison") {
+      throw std::runtime_error(submission.content);
+    }
+  });
+  server.store().Hold();
+  Submit(server, MakeSubmit("first"));
+  server.store().AwaitInFlight(1);
+  for (const char* id : {"before", "poison", "after"}) {
+    EXPECT_EQ(Submit(server, MakeSubmit(id)).disposition(), Receipt::QUEUED);
+  }
+  server.store().Release();
+  AwaitQuarantined(server, "poison");
+  AwaitStored(server, 3);
+  EXPECT_THAT(Lookup(server, "poison").issue(0).description(),
+              HasSubstr("it throws"));
+  EXPECT_THAT(server.Get("/metrics"),
+              HasSubstr("sluice_quarantined{pool=\"clinical\"} 1\n"));
+
+  // Mended, it is stored after all.
+  throws = false;
+  grpc::ClientContext context;
+  v1::RetryQuarantinedRequest request;
+  request.set_pool("clinical");
+  request.add_sequences(3);
+  v1::RetryQuarantinedResponse response;
+  ASSERT_TRUE(
+      Admin(server)->RetryQuarantined(&context, request, &response).ok());
+  AwaitStored(server, 4);
+  EXPECT_EQ(server.store().stored()[3].sequence, 3);
+  AwaitThat("its receipt says so", [&] {
+    return Lookup(server, "poison").disposition() == Receipt::STORED;
+  });
+  EXPECT_THAT(server.Get("/metrics"),
+              HasSubstr("sluice_quarantined{pool=\"clinical\"} 0\n"));
+}
+
+TEST_F(Poison, ThatTheStoreRefusesGoesIntoQuarantineAlone) {
+  TestServer server(JournalConfig(folder_));
+  server.store().FailFor("poison", absl::InvalidArgumentError("no"));
+  server.store().Hold();
+  Submit(server, MakeSubmit("first"));
+  server.store().AwaitInFlight(1);
+  for (const char* id : {"before", "poison", "after"}) {
+    EXPECT_EQ(Submit(server, MakeSubmit(id)).disposition(), Receipt::QUEUED);
+  }
+  server.store().Release();
+  AwaitQuarantined(server, "poison");
+  AwaitStored(server, 3);
+  EXPECT_THAT(Lookup(server, "poison").issue(0).description(),
+              HasSubstr("the store refuses it"));
+}
+
+TEST_F(Poison, ForWhichTheStoreFailsAsIfItWereAwayGoesIntoQuarantine) {
+  FakeClock clock;
+  TestServer server(JournalConfig(folder_), {}, &clock);
+  server.store().FailFor("poison", absl::UnavailableError("looks away"));
+  Submit(server, MakeSubmit("poison"));
+  Submit(server, MakeSubmit("after"));
+  AwaitThat("it is in quarantine", [&] {
+    clock.Advance(std::chrono::seconds(20));  // beyond any pause
+    return Lookup(server, "poison").disposition() == Receipt::QUARANTINED;
+  });
+  AwaitThat("the other is stored", [&] {
+    clock.Advance(std::chrono::seconds(20));
+    return server.store().stored().size() == 1;
+  });
+}
+
+TEST_F(Poison, ThatConflictsWithWhatIsStoredGoesIntoQuarantine) {
+  TestServer server(JournalConfig(folder_));
+  EXPECT_EQ(Submit(server, Of("Patient/1", "1")).disposition(),
+            Receipt::QUEUED);
+  AwaitStored(server, 1);
+  EXPECT_EQ(Submit(server, Of("Patient/2", "1")).disposition(),
+            Receipt::QUEUED);
+  const auto admin = Admin(server);
+  v1::ListQuarantineResponse response;
+  AwaitThat("it is in quarantine", [&] {
+    grpc::ClientContext context;
+    response.Clear();
+    return admin->ListQuarantine(&context, {}, &response).ok() &&
+           response.entries_size() == 1;
+  });
+  EXPECT_THAT(response.entries(0).reason(), HasSubstr("another content"));
+  EXPECT_EQ(server.store().stored()[0].subject, "Patient/1");
+}
+
+TEST_F(Poison, StaysInQuarantineOverARestart) {
+  {
+    TestServer server(JournalConfig(folder_));
+    server.store().FailFor("poison", absl::InvalidArgumentError("no"));
+    Submit(server, MakeSubmit("poison"));
+    AwaitQuarantined(server, "poison");
+  }
+  TestServer server(JournalConfig(folder_));
+  EXPECT_EQ(Lookup(server, "poison").disposition(), Receipt::QUARANTINED);
+  // Its number is not given again.
+  EXPECT_EQ(Submit(server, MakeSubmit("next")).sequence(), 2);
+}
+
+// --- A journal that cannot be written ---
+
+TEST(JournalOnAFullDisk, AcknowledgesNothingAndRecovers) {
+  FaultyDisk disk;
+  const TempFolder folder;
+  TestServer server(JournalConfig(folder));
+  Submit(server, MakeSubmit("before"));
+  for (const auto& break_disk :
+       {std::function<void(bool)>([&](bool on) { disk.SetFull(on); }),
+        std::function<void(bool)>([&](bool on) { disk.SetSyncsFail(on); })}) {
+    break_disk(true);
+    grpc::ClientContext context;
+    Receipt receipt;
+    const grpc::Status status =
+        server.stub().Submit(&context, MakeSubmit("refused"), &receipt);
+    ExpectTryLater(status, context, grpc::StatusCode::UNAVAILABLE,
+                   "STORE_UNAVAILABLE");
+    EXPECT_EQ(Lookup(server, "refused").disposition(), Receipt::UNKNOWN);
+    EXPECT_THAT(server.Get("/readyz"), testing::Not(HasSubstr("ok")));
+    break_disk(false);
+    AwaitThat("it is ready", [&] {
+      return server.Get("/readyz").find("ok") != std::string::npos;
+    });
+  }
+  EXPECT_EQ(Submit(server, MakeSubmit("after")).disposition(), Receipt::QUEUED);
+  AwaitStored(server, 2);
+}
+
+TEST(Journal, IsOfOneServerAtATime) {
+  const TempFolder folder;
+  const Config config = JournalConfig(folder);
+  TestServer server(config);
+  const auto second = IngestionServer::Start(
+      {.config = config, .store = std::make_unique<GatedStore>(), .step = {}});
+  ASSERT_FALSE(second.ok());
+  EXPECT_THAT(std::string(second.status().message()),
+              HasSubstr("pools.clinical.queue.path"));
+}
+
+// --- The same at the same moment ---
+
+TEST(TheSameAtTheSameMoment, IsOneSubmissionAtTheStore) {
+  TestServer server(SmallConfig("block", 64));
+  server.store().Hold();
+  AsyncCaller caller(server.NewChannel());
+  std::vector<const AsyncSubmit*> calls;
+  for (int i = 0; i < 64; ++i) calls.push_back(&caller.Submit(MakeSubmit("1")));
+  server.store().AwaitInFlight(1);
+  server.store().Release();
+  int stored = 0;
+  for (const AsyncSubmit* call : calls) {
+    const Receipt& receipt = caller.Await(*call).receipt;
+    EXPECT_EQ(receipt.sequence(), 1);
+    stored += receipt.disposition() == Receipt::STORED;
+  }
+  EXPECT_EQ(stored, 1);
+  EXPECT_THAT(server.store().batches(), ElementsAre(1u));
+}
+
+// The first has come when one is in work; the others follow it.
+class Followers : public testing::Test {
+ protected:
+  Followers() {
+    server_.store().Hold();
+    first_ = &caller_.Submit(MakeSubmit("1"));
+    server_.store().AwaitInFlight(1);
+    parked_ = &caller_.Submit(MakeSubmit("2"));
+    server_.AwaitQueued(1);
+    leader_ = &caller_.Submit(MakeSubmit("3"), absl::Minutes(10));
+    server_.AwaitWaiting(1);
+  }
+
+  AsyncSubmit& Follow() {
+    AsyncSubmit& follower = caller_.Submit(MakeSubmit("3"));
+    AwaitThat("it has come", [&] {
+      return server_.Get("/metrics")
+                     .find(absl::StrCat("sluice_in_flight{method=\"Submit\"} ",
+                                        ++expected_in_flight_, "\n")) !=
+                 std::string::npos ||
+             (--expected_in_flight_, false);
+    });
+    return follower;
+  }
+
+  TestServer server_{SmallConfig("block", 1)};
+  AsyncCaller caller_{server_.NewChannel()};
+  AsyncSubmit* first_ = nullptr;
+  AsyncSubmit* parked_ = nullptr;
+  AsyncSubmit* leader_ = nullptr;
+  int expected_in_flight_ = 3;
+};
+
+TEST_F(Followers, AreStoredThoughTheFirstCallerGoes) {
+  AsyncSubmit& follower = Follow();
+  leader_->context.TryCancel();
+  caller_.Await(*leader_);
+  server_.store().Release();
+  EXPECT_EQ(caller_.Await(follower).receipt.disposition(), Receipt::DUPLICATE);
+  EXPECT_EQ(server_.store().stored().size(), 3u);
+}
+
+TEST_F(Followers, MayGoBeforeTheFirst) {
+  AsyncSubmit& follower = Follow();
+  follower.context.TryCancel();
+  EXPECT_EQ(caller_.Await(follower).status.error_code(),
+            grpc::StatusCode::CANCELLED);
+  AwaitThat("it has gone", [&] {
+    return server_.counters(Method::kSubmit).abandoned_cancelled == 1;
+  });
+  server_.store().Release();
+  EXPECT_EQ(caller_.Await(*leader_).receipt.disposition(), Receipt::STORED);
+}
+
+TEST_F(Followers, TakeNoPlaceInTheWaitingRoom) {
+  for (int i = 0; i < 5; ++i) Follow();
+  EXPECT_EQ(server_.view().waiting, 1u);
+  server_.store().Release();
+  ASSERT_EQ(caller_.AwaitEnded(8), 8u);
+  EXPECT_EQ(server_.store().stored().size(), 3u);
+}
+
+}  // namespace
+}  // namespace sluice
