@@ -8,6 +8,7 @@
 #include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/fakes/fake_admin.h"
 #include "tests/fakes/fake_ingestion.h"
 #include "tests/fakes/raw_server.h"
 #include "tests/tools/run_tool.h"
@@ -148,6 +149,148 @@ TEST(Sluicectl, RetriesAreBounded) {
   EXPECT_EQ(server.submissions().size(), 3U);
 }
 
+TEST(Sluicectl, LooksIntoTheQuarantine) {
+  FakeAdmin server;
+  server.AddQuarantined(QuarantinedResponse(5));
+  const ToolRun list =
+      RunTool(SLUICECTL, {"quarantine", "list", "--admin", server.target()});
+  EXPECT_EQ(list.exit_code, 0) << list.err;
+  EXPECT_THAT(list.out, HasSubstr("SEQUENCE"));
+  EXPECT_THAT(list.out, HasSubstr("the store says no"));
+  const ToolRun json = RunTool(
+      SLUICECTL, {"quarantine", "list", "--json", "--admin", server.target()});
+  EXPECT_EQ(nlohmann::json::parse(json.out)["submission_id"], "id-5");
+
+  for (const std::vector<std::string>& which :
+       std::vector<std::vector<std::string>>{{"5"}, {"--study=S", "id-5"}}) {
+    std::vector<std::string> arguments = {"quarantine", "show", "--admin",
+                                          server.target()};
+    arguments.insert(arguments.end(), which.begin(), which.end());
+    const ToolRun show = RunTool(SLUICECTL, arguments);
+    EXPECT_EQ(show.exit_code, 0) << show.err;
+    EXPECT_THAT(show.out, HasSubstr("submission_id   id-5\n"));
+    EXPECT_THAT(show.out, HasSubstr("\"linkId\": \"pain\""));
+    arguments.emplace_back("--json");
+    const ToolRun shown = RunTool(SLUICECTL, arguments);
+    EXPECT_THAT(shown.out, HasSubstr("\"valueDecimal\":1.10"));
+    EXPECT_EQ(nlohmann::json::parse(shown.out)["fhir"]["id"], "id-5");
+  }
+  const ToolRun missing = RunTool(
+      SLUICECTL, {"quarantine", "show", "6", "--admin", server.target()});
+  EXPECT_EQ(missing.exit_code, 1);
+  EXPECT_THAT(missing.err, HasSubstr("NOT_FOUND"));
+}
+
+TEST(Sluicectl, TakesOutOfTheQuarantine) {
+  FakeAdmin server;
+  server.AddQuarantined(QuarantinedResponse(5));
+  server.AddQuarantined(QuarantinedResponse(6));
+  const ToolRun exported =
+      RunTool(SLUICECTL, {"quarantine", "export", "--admin", server.target()});
+  EXPECT_EQ(exported.exit_code, 0) << exported.err;
+  EXPECT_EQ(exported.err, "");
+  EXPECT_THAT(exported.out, HasSubstr("\"id\":\"id-6\""));
+
+  const ToolRun some = RunTool(
+      SLUICECTL, {"quarantine", "retry", "5", "9", "--admin", server.target()});
+  EXPECT_EQ(some.exit_code, 1);
+  EXPECT_EQ(some.out, "         5  RETRIED\n         9  UNKNOWN\n");
+  server.LeaveInQuarantine("the queue is full");
+  const ToolRun left = RunTool(
+      SLUICECTL, {"quarantine", "retry", "--all", "--admin", server.target()});
+  EXPECT_EQ(left.exit_code, 1);
+  EXPECT_THAT(left.out, HasSubstr("LEFT"));
+  EXPECT_THAT(left.err, HasSubstr("the queue is full"));
+  server.LeaveInQuarantine("");
+  const ToolRun all = RunTool(
+      SLUICECTL,
+      {"quarantine", "retry", "--all", "--json", "--admin", server.target()});
+  EXPECT_EQ(all.exit_code, 0) << all.err;
+  EXPECT_EQ(all.out, "{\"sequence\":6,\"result\":\"RETRIED\"}\n");
+}
+
+TEST(Sluicectl, ExportsToStandardOutput) {
+  FakeAdmin server;
+  server.AddExported(ExportedResponse(1));
+  server.AddGap(2, 3, v1::SequenceGap::DUPLICATE);
+  const ToolRun run =
+      RunTool(SLUICECTL, {"export", "--strict", "--study=S",
+                          "--since=2026-03-01", "--admin", server.target()});
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_EQ(nlohmann::json::parse(run.out)["id"], "id-1");
+  EXPECT_EQ(run.err, "note: numbers that are not stored: DUPLICATE 2\n");
+  EXPECT_EQ(server.exports().at(0).study_id(), "S");
+  EXPECT_EQ(server.exports().at(0).received_since().seconds(), 1'772'323'200);
+}
+
+TEST(Sluicectl, StrictMindsUnaccountedNumbers) {
+  FakeAdmin server;
+  server.AddGap(2, 3, v1::SequenceGap::UNACCOUNTED);
+  const std::vector<std::string> arguments = {"export", "--format=csv",
+                                              "--admin", server.target()};
+  EXPECT_EQ(RunTool(SLUICECTL, arguments).exit_code, 0);
+  std::vector<std::string> strict = arguments;
+  strict.emplace_back("--strict");
+  const ToolRun run = RunTool(SLUICECTL, strict);
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.err, HasSubstr("UNACCOUNTED: 2-3"));
+  EXPECT_THAT(run.out, testing::StartsWith("sequence,study_id,"));
+}
+
+TEST(Sluicectl, AHalfExportNeverLooksWhole) {
+  FakeAdmin server;
+  server.AddExported(ExportedResponse(1));
+  const std::string file = WriteTempFile("export.ndjson", "before\n");
+  const std::vector<std::string> arguments = {"export", "--output", file,
+                                              "--admin", server.target()};
+  server.EndExportsWith({grpc::StatusCode::UNAVAILABLE, "the store is away"});
+  const ToolRun failed = RunTool(SLUICECTL, arguments);
+  EXPECT_EQ(failed.exit_code, 1);
+  EXPECT_EQ(failed.err, "error: UNAVAILABLE: the store is away\n");
+  EXPECT_EQ(ReadTempFile("export.ndjson"), "before\n");
+
+  server.EndExportsWith(grpc::Status::OK);
+  const ToolRun whole = RunTool(SLUICECTL, arguments);
+  EXPECT_EQ(whole.exit_code, 0) << whole.err;
+  EXPECT_EQ(whole.out, "");
+  EXPECT_EQ(nlohmann::json::parse(ReadTempFile("export.ndjson"))["id"], "id-1");
+
+  const ToolRun nowhere = RunTool(
+      SLUICECTL,
+      {"export", "--output", "/no/such/folder/x", "--admin", server.target()});
+  EXPECT_EQ(nowhere.exit_code, 1);
+  EXPECT_THAT(nowhere.err, HasSubstr("error: /no/such/folder/x: "));
+}
+
+TEST(Sluicectl, AFullDiskFailsTheExport) {
+  FakeAdmin server;
+  for (std::int64_t n = 1; n <= 200; ++n) {
+    server.AddExported(ExportedResponse(n));
+  }
+  const ToolRun run =
+      RunTool("/bin/sh", {"-c", absl::StrCat(SLUICECTL, " export --admin ",
+                                             server.target(), " >/dev/full")});
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.err, HasSubstr("No space left on device"));
+}
+
+TEST(Sluicectl, WithoutAnAdminServiceThatIsTold) {
+  std::string target;
+  {
+    const FakeAdmin gone;
+    target = gone.target();
+  }
+  for (const std::vector<std::string>& command :
+       std::vector<std::vector<std::string>>{
+           {"quarantine", "list"}, {"quarantine", "export"}, {"export"}}) {
+    std::vector<std::string> arguments = command;
+    arguments.insert(arguments.end(), {"--admin", target});
+    const ToolRun run = RunTool(SLUICECTL, arguments);
+    EXPECT_EQ(run.exit_code, 1);
+    EXPECT_THAT(run.err, HasSubstr("error: UNAVAILABLE: "));
+  }
+}
+
 TEST(Sluicectl, BadUsageIsTold) {
   for (const std::vector<std::string>& arguments :
        std::vector<std::vector<std::string>>{
@@ -160,7 +303,20 @@ TEST(Sluicectl, BadUsageIsTold) {
            {"submit", "--study=S", "--retries=-1", "file.json"},
            {"submit", "--study=S", "--timeout=0s", "file.json"},
            {"submit", "--study=S", "--retries=x", "file.json"},
-           {"submit", "--no_such_flag", "file.json"}}) {
+           {"submit", "--no_such_flag", "file.json"},
+           {"quarantine"},
+           {"quarantine", "drop"},
+           {"quarantine", "list", "5"},
+           {"quarantine", "show"},
+           {"quarantine", "show", "one"},
+           {"quarantine", "show", "1", "2"},
+           {"quarantine", "retry"},
+           {"quarantine", "retry", "--all", "1"},
+           {"quarantine", "retry", "0"},
+           {"quarantine", "export", "--format=csv"},
+           {"export", "--format=xml"},
+           {"export", "--since=yesterday"},
+           {"export", "file.json"}}) {
     const ToolRun run = RunTool(SLUICECTL, arguments);
     EXPECT_EQ(run.exit_code, 2) << testing::PrintToString(arguments);
     EXPECT_THAT(run.err, testing::StartsWith("sluicectl: "));
@@ -172,6 +328,8 @@ TEST(Sluicectl, Helps) {
   const ToolRun run = RunTool(SLUICECTL, {"--help"});
   EXPECT_EQ(run.exit_code, 0);
   EXPECT_THAT(run.out, HasSubstr("sluicectl receipts"));
+  EXPECT_THAT(run.out, HasSubstr("sluicectl quarantine retry"));
+  EXPECT_THAT(run.out, HasSubstr("--strict"));
   EXPECT_THAT(run.out, HasSubstr("--retries"));
 }
 

@@ -21,9 +21,13 @@ std::filesystem::path TempFolder() {
   return folder;
 }
 
-std::string ReadAndRemove(const std::filesystem::path& path) {
+std::string Read(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
-  std::string content(std::istreambuf_iterator<char>(file), {});
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::string ReadAndRemove(const std::filesystem::path& path) {
+  std::string content = Read(path);
   std::filesystem::remove(path);
   return content;
 }
@@ -65,6 +69,10 @@ std::string WriteTempFile(const std::string& name, const std::string& content) {
   const auto path = TempFolder() / name;
   std::ofstream(path, std::ios::binary) << content;
   return path;
+}
+
+std::string ReadTempFile(const std::string& name) {
+  return Read(TempFolder() / name);
 }
 
 }  // namespace sluice

@@ -20,6 +20,8 @@ ToolRun RunTool(const std::string& program,
 
 // A file of its own folder under the test's temporary one.
 std::string WriteTempFile(const std::string& name, const std::string& content);
+// What is in it now.
+std::string ReadTempFile(const std::string& name);
 
 }  // namespace sluice
 

@@ -1,0 +1,121 @@
+#include "tools/ctl/export_commands.h"
+
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <iostream>
+
+#include "absl/flags/flag.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "tools/ctl/export.h"
+#include "tools/ctl/flags.h"
+#include "tools/ctl/output_file.h"
+#include "tools/ctl/quarantine.h"
+#include "tools/progress_bar.h"
+
+namespace sluice {
+namespace {
+
+absl::Status NoArguments(const std::vector<std::string>& arguments) {
+  if (arguments.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError("no argument is expected");
+}
+
+int Failed(const std::string& what) {
+  std::cerr << "error: " << what << "\n";
+  return EXIT_FAILURE;
+}
+
+int OutputFailed(const absl::Status& status) {
+  return Failed(absl::StrCat(Printable(absl::GetFlag(FLAGS_output)), ": ",
+                             std::string(status.message())));
+}
+
+// Gives the output its name where the export came to its end.
+int Finish(const grpc::Status& status, OutputFile& output) {
+  // Where the output failed, that is why the call ended.
+  if (status.error_code() != grpc::StatusCode::OK &&
+      status.error_code() != grpc::StatusCode::CANCELLED) {
+    return Failed(ErrorText(DescribeError(status)));
+  }
+  const absl::Status committed =
+      status.ok() ? output.Commit() : output.status();
+  if (!committed.ok()) return OutputFailed(committed);
+  return status.ok() ? EXIT_SUCCESS : Failed(ErrorText(DescribeError(status)));
+}
+
+absl::StatusOr<ExportOptions> ReadExportOptions() {
+  ExportOptions options;
+  const auto format = ParseExportFormat(absl::GetFlag(FLAGS_format));
+  if (!format.ok()) return format.status();
+  options.format = *format;
+  options.study_id = absl::GetFlag(FLAGS_study);
+  if (const std::string since = absl::GetFlag(FLAGS_since); !since.empty()) {
+    const auto time = ParseSince(since);
+    if (!time.ok()) return time.status();
+    options.since = *time;
+  }
+  return options;
+}
+
+// On a terminal it would stand between the lines of the export.
+bool ShowsProgress() {
+  return !absl::GetFlag(FLAGS_output).empty() || isatty(STDOUT_FILENO) == 0;
+}
+
+}  // namespace
+
+absl::StatusOr<int> RunExport(const std::vector<std::string>& none) {
+  if (absl::Status s = NoArguments(none); !s.ok()) return s;
+  const auto options = ReadExportOptions();
+  if (!options.ok()) return options.status();
+  auto output = OutputFile::Create(absl::GetFlag(FLAGS_output));
+  if (!output.ok()) return OutputFailed(output.status());
+
+  ProgressBar bar(STDERR_FILENO);
+  const bool shows_progress = ShowsProgress();
+  const auto write = [&](absl::string_view lines) {
+    return output->Write(lines);
+  };
+  const auto progress = [&](double fraction, std::int64_t written) {
+    if (shows_progress) bar.Show(fraction, absl::StrCat(written, " responses"));
+  };
+  const ExportReport report = ExportStored(
+      *ConnectToAdmin(), *options, {.write = write, .progress = progress});
+  bar.Clear();
+  const int code = Finish(report.status, *output);
+  if (code != EXIT_SUCCESS) return code;
+  for (const std::string& line : Describe(report)) std::cerr << line << "\n";
+  const bool strict = absl::GetFlag(FLAGS_strict);
+  const bool whole =
+      report.damaged_count == 0 && (!strict || report.unaccounted_ranges == 0);
+  return whole ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+absl::StatusOr<int> RunQuarantineExport(const std::vector<std::string>& none) {
+  if (absl::Status s = NoArguments(none); !s.ok()) return s;
+  if (absl::GetFlag(FLAGS_format) != "ndjson") {
+    return absl::InvalidArgumentError("--format must be ndjson");
+  }
+  auto output = OutputFile::Create(absl::GetFlag(FLAGS_output));
+  if (!output.ok()) return OutputFailed(output.status());
+  const QuarantineReport report = ExportQuarantine(
+      *ConnectToAdmin(), absl::GetFlag(FLAGS_pool), ReadCallOptions(),
+      [&](absl::string_view line) { return output->Write(line); });
+  const int code = Finish(report.status, *output);
+  if (code != EXIT_SUCCESS) return code;
+  if (report.left_out > 0) {
+    std::cerr << "note: left out, since the format is for questionnaire "
+                 "responses: "
+              << report.left_out << "\n";
+  }
+  if (report.damaged.empty()) return EXIT_SUCCESS;
+  return Failed(absl::StrCat(
+      "not written, since their content cannot be read: ",
+      absl::StrJoin(report.damaged, ", "), " (see quarantine show --json)"));
+}
+
+}  // namespace sluice

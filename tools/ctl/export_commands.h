@@ -1,0 +1,19 @@
+// sluicectl export, sluicectl quarantine export.
+
+#ifndef SLUICE_TOOLS_CTL_EXPORT_COMMANDS_H_
+#define SLUICE_TOOLS_CTL_EXPORT_COMMANDS_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace sluice {
+
+// Each returns the exit code, or INVALID_ARGUMENT on bad usage.
+absl::StatusOr<int> RunExport(const std::vector<std::string>& none);
+absl::StatusOr<int> RunQuarantineExport(const std::vector<std::string>& none);
+
+}  // namespace sluice
+
+#endif  // SLUICE_TOOLS_CTL_EXPORT_COMMANDS_H_

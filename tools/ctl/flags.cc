@@ -1,0 +1,78 @@
+#include "tools/ctl/flags.h"
+
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+
+#include <algorithm>
+
+#include "absl/flags/flag.h"
+
+ABSL_FLAG(std::string, target, "127.0.0.1:50051", "host:port of the server");
+ABSL_FLAG(std::string, admin, "127.0.0.1:50052",
+          "host:port of its admin service");
+ABSL_FLAG(std::string, study, "", "study_id");
+ABSL_FLAG(std::string, site, "", "site_id of what is submitted");
+ABSL_FLAG(bool, json, false, "a JSON object per line instead of a table");
+ABSL_FLAG(int, retries, 5,
+          "how often to try again after a refusal, each time after the delay "
+          "that the server tells");
+ABSL_FLAG(absl::Duration, timeout, absl::Seconds(30),
+          "of each attempt; an export has none");
+ABSL_FLAG(std::string, pool, "", "of this pool's quarantine alone");
+ABSL_FLAG(bool, all, false, "retry all that is in quarantine");
+ABSL_FLAG(std::string, format, "ndjson", "of an export: ndjson or csv");
+ABSL_FLAG(std::string, since, "",
+          "export what was received since then: 2026-03-01 (midnight UTC) or "
+          "2026-03-01T20:15:00+01:00");
+ABSL_FLAG(std::string, output, "", "the file to export to (default: stdout)");
+ABSL_FLAG(bool, strict, false,
+          "an export fails if a number is UNACCOUNTED for");
+
+namespace sluice {
+namespace {
+
+// Of a whole message: the largest content that a server can take, and more.
+constexpr int kAnswerBytesMax = 600 << 20;
+// A server that is gone is missed after both.
+constexpr int kKeepaliveTimeMs = 30'000;
+constexpr int kKeepaliveTimeoutMs = 20'000;
+
+std::shared_ptr<grpc::Channel> NewChannel(const std::string& address,
+                                          grpc::ChannelArguments arguments) {
+  arguments.SetMaxReceiveMessageSize(kAnswerBytesMax);
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(),
+                                   arguments);
+}
+
+}  // namespace
+
+absl::Status CheckFlags() {
+  if (absl::GetFlag(FLAGS_retries) < 0) {
+    return absl::InvalidArgumentError("--retries must not be negative");
+  }
+  if (absl::GetFlag(FLAGS_timeout) <= absl::ZeroDuration()) {
+    return absl::InvalidArgumentError("--timeout must be positive");
+  }
+  return absl::OkStatus();
+}
+
+CallOptions ReadCallOptions() {
+  CallOptions options;
+  options.retries = absl::GetFlag(FLAGS_retries);
+  options.timeout = std::min(absl::GetFlag(FLAGS_timeout), absl::Hours(24));
+  return options;
+}
+
+std::unique_ptr<v1::Ingestion::Stub> ConnectToIngestion() {
+  return v1::Ingestion::NewStub(NewChannel(absl::GetFlag(FLAGS_target), {}));
+}
+
+std::unique_ptr<v1::Admin::Stub> ConnectToAdmin() {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveTimeMs);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
+  return v1::Admin::NewStub(
+      NewChannel(absl::GetFlag(FLAGS_admin), std::move(arguments)));
+}
+
+}  // namespace sluice

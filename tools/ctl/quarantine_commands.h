@@ -1,0 +1,22 @@
+// sluicectl quarantine list, show, retry.
+
+#ifndef SLUICE_TOOLS_CTL_QUARANTINE_COMMANDS_H_
+#define SLUICE_TOOLS_CTL_QUARANTINE_COMMANDS_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace sluice {
+
+// Each returns the exit code, or INVALID_ARGUMENT on bad usage.
+absl::StatusOr<int> RunQuarantineList(const std::vector<std::string>& none);
+// A sequence, or, with --study, a submission_id.
+absl::StatusOr<int> RunQuarantineShow(const std::vector<std::string>& one);
+absl::StatusOr<int> RunQuarantineRetry(
+    const std::vector<std::string>& sequences);
+
+}  // namespace sluice
+
+#endif  // SLUICE_TOOLS_CTL_QUARANTINE_COMMANDS_H_
