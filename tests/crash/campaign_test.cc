@@ -1,0 +1,126 @@
+// The campaign through the programs, in short. A server that keeps its word
+// passes; one that loses what it acknowledged is found out.
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/stores/store_fixture.h"
+#include "tests/tools/run_tool.h"
+
+namespace sluice {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+// Few rounds, each short.
+ToolRun Crash(std::vector<std::string> arguments) {
+  const TempFolder folder;
+  // PostgreSQL runs as another user where this one is root.
+  std::filesystem::permissions(folder.path(), std::filesystem::perms(0711));
+  arguments.insert(arguments.begin(),
+                   {"--rounds=6", "--acks=300", "--dir", folder / "campaign"});
+  return RunTool(SLUICE_CRASH, arguments);
+}
+
+// Until loss is found: a round may happen to lose nothing.
+ToolRun CrashUntilLoss(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), {"--rounds=100", "--check_every=2"});
+  return Crash(std::move(arguments));
+}
+
+TEST(Campaign, FindsEveryAcknowledgementAfterKill9) {
+  const ToolRun run = Crash({"--check_every=3"});
+  EXPECT_EQ(run.exit_code, 0) << run.out << run.err;
+  EXPECT_THAT(run.out, AllOf(HasSubstr("rounds         6 "),
+                             HasSubstr("breaches       0")));
+  for (const char* method :
+       {"Submit ", "SubmitStream", "ImportPatients", "RecordEvents"}) {
+    EXPECT_THAT(run.out, HasSubstr(method));
+  }
+  EXPECT_THAT(run.out, Not(HasSubstr("MISSING")));
+}
+
+TEST(Campaign, FindsEveryAcknowledgementOfAJournalAfterKill9) {
+  const ToolRun run = Crash({"--journal", "--check_every=3"});
+  EXPECT_EQ(run.exit_code, 0) << run.out << run.err;
+  EXPECT_THAT(run.out,
+              AllOf(HasSubstr("rounds         6 "), HasSubstr("QUEUED"),
+                    HasSubstr("breaches       0")));
+}
+
+TEST(Campaign, FindsEveryAcknowledgementAlsoWherePostgresIsKilled) {
+  const ToolRun run = Crash({"--store=postgres", "--store_kills=100",
+                             "--rounds=3", "--check_every=2"});
+  EXPECT_EQ(run.exit_code, 0) << run.out << run.err;
+  EXPECT_THAT(run.out,
+              AllOf(HasSubstr("rounds         3 "), HasSubstr("store killed"),
+                    HasSubstr("breaches       0")));
+}
+
+TEST(Campaign, FindsThatAStoreKeepsNothing) {
+  const ToolRun run = CrashUntilLoss({"--store=discard"});
+  EXPECT_EQ(run.exit_code, 1) << run.out << run.err;
+  EXPECT_THAT(run.out, AllOf(HasSubstr("is MISSING although"),
+                             HasSubstr("was told STORED")));
+}
+
+TEST(Campaign, FindsThatAQueueInMemoryIsLost) {
+  const ToolRun run = CrashUntilLoss({"--memory_queue"});
+  EXPECT_EQ(run.exit_code, 1) << run.out << run.err;
+  // What is lost may also show as a number that was given twice.
+  EXPECT_THAT(run.out, Not(HasSubstr("breaches       0")));
+}
+
+#ifndef SLUICE_NO_PRELOADING
+
+TEST(Campaign, FindsEveryAcknowledgementAfterAPowerCut) {
+  const ToolRun run = Crash({"--power_cut"});
+  EXPECT_EQ(run.exit_code, 0) << run.out << run.err;
+  EXPECT_THAT(run.out, AllOf(HasSubstr("that were not synced"),
+                             HasSubstr("breaches       0")));
+}
+
+TEST(Campaign, FindsThatADiskThatDoesNotSyncLoses) {
+  const ToolRun run = CrashUntilLoss({"--power_cut", "--lying_fsync"});
+  EXPECT_EQ(run.exit_code, 1) << run.out << run.err;
+  EXPECT_THAT(run.out, HasSubstr("was told STORED"));
+}
+
+TEST(Campaign, FindsThatAJournalOnADiskThatDoesNotSyncLoses) {
+  const ToolRun run =
+      CrashUntilLoss({"--journal", "--power_cut", "--lying_fsync"});
+  EXPECT_EQ(run.exit_code, 1) << run.out << run.err;
+  EXPECT_THAT(run.out, HasSubstr("was told QUEUED"));
+}
+
+#endif  // SLUICE_NO_PRELOADING
+
+TEST(Campaign, FindsThatAServerDoesNotStart) {
+  const ToolRun run = Crash({"--server=/bin/false"});
+  EXPECT_EQ(run.exit_code, 1) << run.out << run.err;
+  EXPECT_THAT(run.out, HasSubstr("the server does not start"));
+}
+
+TEST(Campaign, KnowsItsFlags) {
+  EXPECT_EQ(Crash({"--help"}).exit_code, 0);
+  for (const std::vector<std::string>& wrong :
+       std::vector<std::vector<std::string>>{{"--rounds=0"},
+                                             {"--store=paper"},
+                                             {"--lying_fsync"},
+                                             {"--journal", "--memory_queue"},
+                                             {"--store_kills=101"},
+                                             {"--acks=x"},
+                                             {"something"}}) {
+    const ToolRun run = Crash(wrong);
+    EXPECT_EQ(run.exit_code, 2) << wrong.front();
+    EXPECT_THAT(run.err, HasSubstr("see --help")) << wrong.front();
+  }
+}
+
+}  // namespace
+}  // namespace sluice
