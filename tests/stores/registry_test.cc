@@ -5,6 +5,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/stores/store_fixture.h"
 
 namespace sluice {
 namespace {
@@ -53,6 +54,78 @@ TEST(SqliteOptions, EveryUnknownKeyIsReportedBesideOtherErrors) {
   EXPECT_THAT(
       BadKeys("sqlite", {{"Path", "x"}, {"delay", "5ms"}, {"zeal", "1"}}),
       ElementsAre("Path", "delay", "path", "zeal"));
+}
+
+TEST(DatastoreOptions, NeedATarget) {
+  EXPECT_THAT(BadKeys("datastore", {{"target", "127.0.0.1:50061"}}), IsEmpty());
+  EXPECT_THAT(BadKeys("datastore", {{"target", "127.0.0.1:1"},
+                                    {"timeout", "250ms"},
+                                    {"max_in_flight", "1"},
+                                    {"tls_root_certs", "certs/roots.pem"}}),
+              IsEmpty());
+  EXPECT_THAT(BadKeys("datastore", {}), ElementsAre("target"));
+}
+
+TEST(DatastoreOptions, TargetIsHostAndPort) {
+  for (const char* good :
+       {"localhost:1", "db_1.example.org:65535", "[::1]:50061"}) {
+    EXPECT_THAT(BadKeys("datastore", {{"target", good}}), IsEmpty()) << good;
+  }
+  for (const char* bad :
+       {"", ":", "host", "host:", ":50061", "host:0", "host:65536", "host:+1",
+        "host:1 ", "ho st:1", "::1:50061", "[]:1", "dns:///host:1",
+        "unix:/tmp/x", "host:1/x"}) {
+    EXPECT_THAT(BadKeys("datastore", {{"target", bad}}), ElementsAre("target"))
+        << bad;
+  }
+}
+
+TEST(DatastoreOptions, EveryErrorIsReportedAtOnce) {
+  EXPECT_THAT(BadKeys("datastore", {{"target", "x"},
+                                    {"timeout", "5"},
+                                    {"max_in_flight", "0"},
+                                    {"tls_root_certs", ""},
+                                    {"path", "x"}}),
+              ElementsAre("max_in_flight", "path", "target", "timeout",
+                          "tls_root_certs"));
+  for (const char* bad : {"", "-1", "0", "1025", "many", "1.5"}) {
+    EXPECT_THAT(
+        BadKeys("datastore", {{"target", "h:1"}, {"max_in_flight", bad}}),
+        ElementsAre("max_in_flight"))
+        << bad;
+  }
+  for (const char* bad : {"", "5", "9ms", "61s", "inf", "-1s", "soon"}) {
+    EXPECT_THAT(BadKeys("datastore", {{"target", "h:1"}, {"timeout", bad}}),
+                ElementsAre("timeout"))
+        << bad;
+  }
+}
+
+TEST(PostgresOptions, NeedAUrlWithoutAPassword) {
+  const std::string url = "postgresql://sluice@db.example.org/epro";
+  EXPECT_THAT(BadKeys("postgres", {{"url", url}}), IsEmpty());
+  EXPECT_THAT(BadKeys("postgres", {}), ElementsAre("url"));
+  for (const char* bad : {"", "db.example.org", "postgresql://a:secret@b/c"}) {
+    EXPECT_THAT(BadKeys("postgres", {{"url", bad}}), ElementsAre("url")) << bad;
+    for (const auto& error : FindStoreKind("postgres")->check({{"url", bad}})) {
+      EXPECT_EQ(error.message.find("secret"), std::string::npos);
+    }
+  }
+}
+
+TEST(PostgresOptions, ServerIsANumberTo1023) {
+  for (const char* good : {"0", "7", "1023"}) {
+    EXPECT_THAT(
+        BadKeys("postgres", {{"url", "postgresql://"}, {"server", good}}),
+        IsEmpty())
+        << good;
+  }
+  for (const char* bad : {"", "-1", "1024", "1.5", "one"}) {
+    EXPECT_THAT(
+        BadKeys("postgres", {{"url", "postgresql://"}, {"server", bad}}),
+        ElementsAre("server"))
+        << bad;
+  }
 }
 
 TEST(DiscardOptions, AllAreOptional) {
@@ -111,11 +184,17 @@ TEST(StoreRegistry, OpensEachKindByItsOptions) {
   EXPECT_EQ((*discard)->SaveBatch(batch, absl::MakeSpan(saved)).code(),
             absl::StatusCode::kUnavailable);
 
-  const std::string path =
-      testing::TempDir() + "/store_registry_test/sluice.db";
+  const TempFolder folder;
+  const std::string path = folder / "data/sluice.db";
   const auto sqlite = FindStoreKind("sqlite")->open({{"path", path}}, nullptr);
   ASSERT_TRUE(sqlite.ok()) << sqlite.status();
   EXPECT_EQ(*(*sqlite)->LastSequence(), 0);
+
+  // Nobody is there, which shows with the first call.
+  const auto datastore =
+      FindStoreKind("datastore")->open({{"target", "127.0.0.1:1"}}, nullptr);
+  ASSERT_TRUE(datastore.ok()) << datastore.status();
+  EXPECT_TRUE(IsTransient((*datastore)->Check()));
 }
 
 }  // namespace
