@@ -130,8 +130,9 @@ std::int64_t Clamp(std::size_t value) {
 absl::string_view WhatIsWrong(const StorePage& page, std::int64_t after,
                               std::size_t max) {
   if (page.submissions.size() > max) return "more submissions than asked for";
-  if (page.submissions.empty() && !page.last)
+  if (page.submissions.empty() && !page.last) {
     return "nothing, but not the last";
+  }
   std::int64_t before = after;
   for (const Submission& submission : page.submissions) {
     if (submission.sequence <= before) return "submissions are not in order";
