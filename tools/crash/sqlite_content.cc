@@ -93,8 +93,9 @@ class SqliteContent final : public ContentReader {
     return ForEachRow(absl::StrCat(kSelectConflicts, where), key,
                       [&](const SqliteRun& row) {
                         const auto sha256 = ReadDigest(row.BlobAt(2));
-                        if (sha256.ok())
+                        if (sha256.ok()) {
                           findings[ReadKey(row)].conflicts.push_back(*sha256);
+                        }
                         return sha256.status();
                       });
   }

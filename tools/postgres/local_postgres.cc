@@ -91,6 +91,7 @@ absl::StatusOr<pid_t> Spawn(const std::vector<std::string>& command,
   }
   words.insert(words.end(), command.begin(), command.end());
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
 
