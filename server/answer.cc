@@ -15,7 +15,6 @@ namespace {
 
 constexpr char kPushbackTrailer[] = "grpc-retry-pushback-ms";
 constexpr char kErrorDomain[] = "sluice";
-constexpr char kStoreUnavailable[] = "STORE_UNAVAILABLE";
 // A store that failed is given this long before the next try.
 constexpr absl::Duration kStoreRetryDelay = absl::Seconds(1);
 
@@ -113,8 +112,6 @@ v1::Receipt::Disposition ToDisposition(Answer::Kind kind) {
       return v1::Receipt::QUEUED;
     case Answer::Kind::kDuplicate:
       return v1::Receipt::DUPLICATE;
-    case Answer::Kind::kQuarantined:
-      return v1::Receipt::QUARANTINED;
     case Answer::Kind::kDropped:
       return v1::Receipt::DROPPED;
     case Answer::Kind::kConflict:
@@ -122,7 +119,6 @@ v1::Receipt::Disposition ToDisposition(Answer::Kind kind) {
     case Answer::Kind::kInvalid:
       return v1::Receipt::INVALID;
     case Answer::Kind::kRefused:
-    case Answer::Kind::kUnavailable:
     case Answer::Kind::kDeadline:
     case Answer::Kind::kCancelled:
     case Answer::Kind::kFailed:
@@ -174,9 +170,8 @@ Answer Answer::Ended(Ending ending, Duration retry_delay) {
 }
 
 Answer Answer::Unavailable() {
-  Answer answer = Of(Kind::kUnavailable);
-  answer.retry_delay = Jittered(kStoreRetryDelay);
-  return answer;
+  return Refused(RefusalReason::kStoreUnavailable,
+                 absl::ToChronoNanoseconds(kStoreRetryDelay));
 }
 
 Answer Answer::Queued(const StoredReceipt& first) {
@@ -201,8 +196,7 @@ Answer Answer::Failed(std::string error_id) {
 
 bool Answer::ok() const {
   return kind == Kind::kStored || kind == Kind::kQueued ||
-         kind == Kind::kDuplicate || kind == Kind::kQuarantined ||
-         kind == Kind::kDropped;
+         kind == Kind::kDuplicate || kind == Kind::kDropped;
 }
 
 grpc::Status ToStatus(const Answer& answer, grpc::ServerContext* context) {
@@ -210,7 +204,6 @@ grpc::Status ToStatus(const Answer& answer, grpc::ServerContext* context) {
     case Answer::Kind::kStored:
     case Answer::Kind::kQueued:
     case Answer::Kind::kDuplicate:
-    case Answer::Kind::kQuarantined:
     case Answer::Kind::kDropped:
       return grpc::Status::OK;
     case Answer::Kind::kConflict:
@@ -220,10 +213,6 @@ grpc::Status ToStatus(const Answer& answer, grpc::ServerContext* context) {
       return InvalidStatus(answer.violation);
     case Answer::Kind::kRefused:
       return RefusedStatus(answer, context);
-    case Answer::Kind::kUnavailable:
-      return TryLater(grpc::StatusCode::UNAVAILABLE, kStoreUnavailable,
-                      "the store cannot be reached", answer.retry_delay,
-                      context);
     case Answer::Kind::kDeadline:
       return grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED,
                           "the deadline passed while waiting for room");
@@ -243,7 +232,6 @@ v1::Receipt ToReceipt(const Answer& answer, std::string_view submission_id) {
     case Answer::Kind::kStored:
     case Answer::Kind::kQueued:
     case Answer::Kind::kDuplicate:
-    case Answer::Kind::kQuarantined:
       receipt.set_sequence(answer.sequence);
       SetTime(answer.received_at, receipt.mutable_received_at());
       receipt.set_content_sha256(answer.content_sha256.data(),
@@ -254,10 +242,6 @@ v1::Receipt ToReceipt(const Answer& answer, std::string_view submission_id) {
       break;
     case Answer::Kind::kRefused:
       AddIssue("", Explain(answer.reason), &receipt);
-      SetDuration(answer.retry_delay, receipt.mutable_retry_delay());
-      break;
-    case Answer::Kind::kUnavailable:
-      AddIssue("", "the store cannot be reached", &receipt);
       SetDuration(answer.retry_delay, receipt.mutable_retry_delay());
       break;
     case Answer::Kind::kFailed:

@@ -4,7 +4,7 @@
 //   what happened                     status              in a stream or bulk
 //   --------------------------------  ------------------  --------------------
 //   stored, duplicate, queued,        OK, a receipt       its receipt
-//     dropped, quarantined
+//     dropped
 //   same id, other content            ALREADY_EXISTS      CONFLICT
 //   malformed, missing id, too large  INVALID_ARGUMENT    INVALID, the issues
 //   queue or waiting room full,       RESOURCE_EXHAUSTED  REFUSED, retry_delay
@@ -45,10 +45,8 @@ struct Answer {
     kDuplicate,
     kDropped,
     kConflict,
-    kQuarantined,
     kInvalid,
     kRefused,
-    kUnavailable,  // the store
     kDeadline,
     kCancelled,
     kFailed,
@@ -65,6 +63,7 @@ struct Answer {
   static Answer TurnedAway(const Admission& admission);
   // Of a task that the pool has ended.
   static Answer Ended(Ending ending, Duration retry_delay);
+  // The store did not take it.
   static Answer Unavailable();
   // Of one that is as another, of which this is the receipt: that one is
   // acknowledged, or stored.
@@ -84,7 +83,7 @@ struct Answer {
   Violation violation;
   // Of kRefused.
   RefusalReason reason{};
-  // Of kRefused and kUnavailable. Each is told a time of its own, 0.8 to 1.2 of
+  // Of kRefused. Each is told a time of its own, 0.8 to 1.2 of
   // when room is expected, so that a herd does not come back as one.
   absl::Duration retry_delay;
   // Of kFailed: finds the log line.

@@ -45,8 +45,6 @@ Answer ForFollower(const Answer& leader) {
     case Answer::Kind::kRefused:
       return Answer::Refused(leader.reason,
                              absl::ToChronoNanoseconds(leader.retry_delay));
-    case Answer::Kind::kUnavailable:
-      return Answer::Unavailable();
     case Answer::Kind::kDeadline:
     case Answer::Kind::kCancelled:
       return Answer::Refused(RefusalReason::kWaitOver, kComeAgain);
@@ -100,7 +98,6 @@ void SubmissionTask::Restore(WorkerPool* pool) {
 }
 
 bool SubmissionTask::Arrive() {
-  identity_ = IdentityOf(method_.method, submission());
   key_ = SubmissionKey::Of(submission());
   submission().content_sha256 = Sha256(submission().content);
   identity_ = IdentityOf(method_.method, submission());
@@ -234,14 +231,6 @@ void SubmissionTask::SetPassedOver() {
   answer_ = Answer::Of(Answer::Kind::kCancelled);
 }
 
-void SubmissionTask::SetQuarantined() {
-  outcome = Outcome::kQuarantined;
-  answer_ = Answer::Of(Answer::Kind::kQuarantined);
-  answer_.sequence = sequence;
-  answer_.received_at = submission().received_at;
-  answer_.content_sha256 = submission().content_sha256;
-}
-
 bool SubmissionTask::Quarantine(const std::string& reason, int tries) {
   if (journal_ == nullptr) return false;
   const absl::Status status =
@@ -251,7 +240,10 @@ bool SubmissionTask::Quarantine(const std::string& reason, int tries) {
     return false;
   }
   spdlog::warn("quarantined: sequence={} reason={}", sequence, reason);
-  SetQuarantined();
+  outcome = Outcome::kQuarantined;
+  answer_ = Answer::Queued({.sequence = sequence,
+                            .received_at = submission().received_at,
+                            .content_sha256 = submission().content_sha256});
   return true;
 }
 
@@ -290,8 +282,6 @@ void SubmissionTask::CountShared(const Answer& answer) {
       return pool->CountShared(method, Outcome::kDuplicate);
     case Answer::Kind::kConflict:
       return pool->CountShared(method, Outcome::kConflict);
-    case Answer::Kind::kUnavailable:
-      return pool->CountShared(method, Outcome::kUnavailable);
     default:
       return pool->CountShared(method, Outcome::kFailed);
   }

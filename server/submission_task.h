@@ -88,7 +88,6 @@ class SubmissionTask final
   void SetUnavailable();
   void SetFailed(std::string error_id);
   void SetPassedOver();
-  void SetQuarantined();
   void SetAgain() { again = true; }
 
   // Sets apart one that is promised and cannot be stored. False: it is in no

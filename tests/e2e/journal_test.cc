@@ -266,6 +266,19 @@ class Poison : public testing::Test {
         grpc::InsecureChannelCredentials()));
   }
 
+  // In a batch with two others, which are stored.
+  void SubmitAmongOthers(TestServer& server) {
+    server.store().Hold();
+    Submit(server, MakeSubmit("first"));
+    server.store().AwaitInFlight(1);
+    for (const char* id : {"before", "poison", "after"}) {
+      EXPECT_EQ(Submit(server, MakeSubmit(id)).disposition(), Receipt::QUEUED);
+    }
+    server.store().Release();
+    AwaitQuarantined(server, "poison");
+    AwaitStored(server, 3);
+  }
+
   void AwaitQuarantined(TestServer& server, const std::string& id) {
     AwaitThat(id + " is in quarantine", [&] {
       return Lookup(server, id).disposition() == Receipt::QUARANTINED;
@@ -282,15 +295,7 @@ TEST_F(Poison, ThatThrowsGoesIntoQuarantineAlone) {
       throw std::runtime_error(submission.content);
     }
   });
-  server.store().Hold();
-  Submit(server, MakeSubmit("first"));
-  server.store().AwaitInFlight(1);
-  for (const char* id : {"before", "poison", "after"}) {
-    EXPECT_EQ(Submit(server, MakeSubmit(id)).disposition(), Receipt::QUEUED);
-  }
-  server.store().Release();
-  AwaitQuarantined(server, "poison");
-  AwaitStored(server, 3);
+  SubmitAmongOthers(server);
   EXPECT_THAT(Lookup(server, "poison").issue(0).description(),
               HasSubstr("it throws"));
   EXPECT_THAT(server.Get("/metrics"),
@@ -317,15 +322,7 @@ TEST_F(Poison, ThatThrowsGoesIntoQuarantineAlone) {
 TEST_F(Poison, ThatTheStoreRefusesGoesIntoQuarantineAlone) {
   TestServer server(JournalConfig(folder_));
   server.store().FailFor("poison", absl::InvalidArgumentError("no"));
-  server.store().Hold();
-  Submit(server, MakeSubmit("first"));
-  server.store().AwaitInFlight(1);
-  for (const char* id : {"before", "poison", "after"}) {
-    EXPECT_EQ(Submit(server, MakeSubmit(id)).disposition(), Receipt::QUEUED);
-  }
-  server.store().Release();
-  AwaitQuarantined(server, "poison");
-  AwaitStored(server, 3);
+  SubmitAmongOthers(server);
   EXPECT_THAT(Lookup(server, "poison").issue(0).description(),
               HasSubstr("the store refuses it"));
 }

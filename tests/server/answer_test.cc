@@ -210,7 +210,6 @@ TEST(ToReceipt, HasTheDispositionOfTheTable) {
       {Kind::kConflict, Receipt::CONFLICT},
       {Kind::kInvalid, Receipt::INVALID},
       {Kind::kRefused, Receipt::REFUSED},
-      {Kind::kUnavailable, Receipt::REFUSED},
       {Kind::kDeadline, Receipt::REFUSED},
       {Kind::kCancelled, Receipt::REFUSED},
       {Kind::kFailed, Receipt::REFUSED}};
@@ -236,7 +235,7 @@ TEST(ToReceipt, OfWhatWasKeptHasSequenceTimeAndHash) {
 TEST(ToReceipt, OfWhatWasNotKeptHasNoneOfThem) {
   for (const Kind kind :
        {Kind::kDropped, Kind::kConflict, Kind::kInvalid, Kind::kRefused,
-        Kind::kUnavailable, Kind::kDeadline, Kind::kCancelled, Kind::kFailed}) {
+        Kind::kDeadline, Kind::kCancelled, Kind::kFailed}) {
     const Receipt receipt = ToReceipt(Kept(kind), "id");
     EXPECT_EQ(receipt.sequence(), 0);
     EXPECT_FALSE(receipt.has_received_at());
