@@ -6,6 +6,7 @@
 #include "forms/answers.h"
 #include "forms/content.h"
 #include "sluice/v1/ingestion.pb.h"
+#include "stores/content_type.h"
 
 namespace sluice {
 namespace {
@@ -48,18 +49,6 @@ void DecodeEvent(Submission* submission) {
       absl::Nanoseconds(event.occurred_at().nanos());
 }
 
-const google::protobuf::Descriptor& TypeOf(SubmissionKind kind) {
-  switch (kind) {
-    case SubmissionKind::kQuestionnaireResponse:
-      return *v1::SubmitRequest::descriptor();
-    case SubmissionKind::kPatientRecord:
-      return *v1::PatientRecord::descriptor();
-    case SubmissionKind::kAppEvent:
-      return *v1::AppEvent::descriptor();
-  }
-  return *v1::SubmitRequest::descriptor();
-}
-
 }  // namespace
 
 void Decode(Submission* submission) {
@@ -78,7 +67,7 @@ void Decode(Submission* submission) {
 
 bool SameContentOfKind(SubmissionKind kind, std::string_view a,
                        std::string_view b) {
-  return SameMessage(TypeOf(kind), a, b);
+  return SameMessage(ContentType(kind), a, b);
 }
 
 }  // namespace sluice

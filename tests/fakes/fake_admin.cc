@@ -25,7 +25,11 @@ FakeAdmin::FakeAdmin() {
   server_ = builder.BuildAndStart();
 }
 
-FakeAdmin::~FakeAdmin() { server_->Shutdown(std::chrono::system_clock::now()); }
+FakeAdmin::~FakeAdmin() {
+  server_->Shutdown(std::chrono::system_clock::now());
+  // ThreadSanitizer does not see that the server's threads have come home.
+  const absl::MutexLock lock(&mutex_);
+}
 
 std::string FakeAdmin::target() const {
   return absl::StrCat("127.0.0.1:", port_);

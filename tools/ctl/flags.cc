@@ -71,8 +71,7 @@ std::unique_ptr<v1::Admin::Stub> ConnectToAdmin() {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveTimeMs);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
-  return v1::Admin::NewStub(
-      NewChannel(absl::GetFlag(FLAGS_admin), std::move(arguments)));
+  return v1::Admin::NewStub(NewChannel(absl::GetFlag(FLAGS_admin), arguments));
 }
 
 }  // namespace sluice

@@ -6,6 +6,7 @@
 #include <iostream>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "absl/flags/flag.h"
 #include "absl/status/status.h"
@@ -13,7 +14,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "server/decode.h"
+#include "forms/content.h"
+#include "stores/content_type.h"
 #include "stores/discard_store.h"
 #include "stores/sqlite_store.h"
 #include "tools/datastore/datastore_server.h"
@@ -66,12 +68,15 @@ absl::Status CheckFlags(const CommandLine& line) {
   return absl::OkStatus();
 }
 
+bool SameContent(SubmissionKind kind, std::string_view a, std::string_view b) {
+  return SameMessage(ContentType(kind), a, b);
+}
+
 absl::StatusOr<std::unique_ptr<Store>> OpenStore() {
   if (absl::GetFlag(FLAGS_discard)) {
     return std::make_unique<DiscardStore>(DiscardStoreOptions());
   }
-  return SqliteStore::Open({.path = absl::GetFlag(FLAGS_path)},
-                           SameContentOfKind);
+  return SqliteStore::Open({.path = absl::GetFlag(FLAGS_path)}, SameContent);
 }
 
 // Blocked in every thread, so that they come to the one that waits for them.
