@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "config/method.h"
 #include "pool/gate.h"
 #include "server/leftovers.h"
-#include "server/method.h"
 
 namespace sluice {
 

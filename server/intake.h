@@ -12,11 +12,11 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "config/config.h"
+#include "config/method.h"
 #include "forms/wire_check.h"
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/byte_buffer.h"
-#include "server/config.h"
-#include "server/method.h"
 #include "stores/store.h"
 
 namespace sluice {

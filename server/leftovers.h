@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
-#include "server/method.h"
+#include "config/method.h"
 
 namespace sluice {
 

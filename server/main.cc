@@ -14,12 +14,12 @@
 #include <utility>
 #include <vector>
 
+#include "config/config.h"
+#include "config/yaml_tree.h"
 #include "grpc/support/log.h"
 #include "server/build_info.h"
-#include "server/config.h"
 #include "server/decode.h"
 #include "server/ingestion_server.h"
-#include "server/yaml_tree.h"
 #include "spdlog/sinks/stdout_color_sinks.h"
 #include "spdlog/spdlog.h"
 #include "stores/registry.h"

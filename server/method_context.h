@@ -5,10 +5,10 @@
 
 #include <memory>
 
+#include "config/config.h"
+#include "config/method.h"
 #include "policies/admission_policy.h"
-#include "server/config.h"
 #include "server/leftovers.h"
-#include "server/method.h"
 #include "server/rpc_metrics.h"
 
 namespace sluice {

@@ -11,10 +11,10 @@
 #include <string_view>
 #include <vector>
 
+#include "config/method.h"
 #include "pool/worker_pool.h"
 #include "prometheus/collectable.h"
 #include "prometheus/metric_family.h"
-#include "server/method.h"
 
 namespace sluice {
 

@@ -9,12 +9,12 @@
 #include <cstdint>
 
 #include "absl/time/time.h"
+#include "config/method.h"
 #include "grpcpp/support/status_code_enum.h"
 #include "prometheus/counter.h"
 #include "prometheus/gauge.h"
 #include "prometheus/histogram.h"
 #include "prometheus/registry.h"
-#include "server/method.h"
 
 namespace sluice {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "server/config.h"
+#include "config/config.h"
 #include "tests/fakes/async_caller.h"
 #include "tests/fakes/test_server.h"
 

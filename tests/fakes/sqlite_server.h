@@ -7,8 +7,8 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "config/config.h"
 #include "gtest/gtest.h"
-#include "server/config.h"
 #include "server/decode.h"
 #include "stores/sqlite_store.h"
 #include "tests/fakes/test_server.h"

@@ -9,9 +9,9 @@
 #include <string>
 #include <string_view>
 
+#include "config/config.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/support/channel_arguments.h"
-#include "server/config.h"
 #include "server/ingestion_server.h"
 #include "sluice/v1/ingestion.grpc.pb.h"
 #include "tests/fakes/gated_store.h"

@@ -1,4 +1,4 @@
-#include "server/yaml_tree.h"
+#include "config/yaml_tree.h"
 
 #include <sstream>
 #include <utility>

@@ -1,4 +1,4 @@
-#include "server/config.h"
+#include "config/config.h"
 
 #include <algorithm>
 #include <optional>
@@ -8,9 +8,9 @@
 #include "absl/container/btree_set.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "server/config_methods.h"
-#include "server/config_reader.h"
-#include "server/yaml_tree.h"
+#include "config/config_methods.h"
+#include "config/config_reader.h"
+#include "config/yaml_tree.h"
 #include "stores/files.h"
 
 namespace sluice {

@@ -2,8 +2,8 @@
 #include <string>
 
 #include "absl/time/time.h"
-#include "server/config.h"
-#include "server/config_reader.h"
+#include "config/config.h"
+#include "config/config_reader.h"
 #include "yaml-cpp/emitter.h"
 #include "yaml-cpp/emittermanip.h"
 

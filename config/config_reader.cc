@@ -1,4 +1,4 @@
-#include "server/config_reader.h"
+#include "config/config_reader.h"
 
 #include <arpa/inet.h>
 

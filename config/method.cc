@@ -1,4 +1,4 @@
-#include "server/method.h"
+#include "config/method.h"
 
 #include <algorithm>
 #include <string>

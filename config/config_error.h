@@ -1,7 +1,7 @@
 // One thing that is wrong with a configuration file, and where.
 
-#ifndef SLUICE_SERVER_CONFIG_ERROR_H_
-#define SLUICE_SERVER_CONFIG_ERROR_H_
+#ifndef SLUICE_CONFIG_CONFIG_ERROR_H_
+#define SLUICE_CONFIG_CONFIG_ERROR_H_
 
 #include <string>
 #include <vector>
@@ -22,4 +22,4 @@ using ConfigErrors = std::vector<ConfigError>;
 
 }  // namespace sluice
 
-#endif  // SLUICE_SERVER_CONFIG_ERROR_H_
+#endif  // SLUICE_CONFIG_CONFIG_ERROR_H_

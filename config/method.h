@@ -1,8 +1,8 @@
 // The RPCs of sluice.v1.Ingestion, as an index for everything that is kept per
 // method.
 
-#ifndef SLUICE_SERVER_METHOD_H_
-#define SLUICE_SERVER_METHOD_H_
+#ifndef SLUICE_CONFIG_METHOD_H_
+#define SLUICE_CONFIG_METHOD_H_
 
 #include <array>
 #include <cstddef>
@@ -44,4 +44,4 @@ bool MayLose(Method method);
 
 }  // namespace sluice
 
-#endif  // SLUICE_SERVER_METHOD_H_
+#endif  // SLUICE_CONFIG_METHOD_H_

@@ -1,8 +1,8 @@
 // Typed access to the maps of a configuration file. Whatever is wrong becomes
 // an error with its key and line, and reading goes on.
 
-#ifndef SLUICE_SERVER_CONFIG_READER_H_
-#define SLUICE_SERVER_CONFIG_READER_H_
+#ifndef SLUICE_CONFIG_CONFIG_READER_H_
+#define SLUICE_CONFIG_CONFIG_READER_H_
 
 #include <cstddef>
 #include <string>
@@ -10,8 +10,8 @@
 
 #include "absl/container/btree_set.h"
 #include "absl/time/time.h"
-#include "server/config_error.h"
-#include "server/yaml_tree.h"
+#include "config/config_error.h"
+#include "config/yaml_tree.h"
 
 namespace sluice {
 
@@ -87,4 +87,4 @@ class ConfigSection {
 
 }  // namespace sluice
 
-#endif  // SLUICE_SERVER_CONFIG_READER_H_
+#endif  // SLUICE_CONFIG_CONFIG_READER_H_

@@ -2,8 +2,8 @@
 // YAML it takes what a configuration needs, and refuses the rest: maps with
 // plain keys, each once, and scalars.
 
-#ifndef SLUICE_SERVER_YAML_TREE_H_
-#define SLUICE_SERVER_YAML_TREE_H_
+#ifndef SLUICE_CONFIG_YAML_TREE_H_
+#define SLUICE_CONFIG_YAML_TREE_H_
 
 #include <cstddef>
 #include <optional>
@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "server/config_error.h"
+#include "config/config_error.h"
 
 namespace sluice {
 
@@ -49,4 +49,4 @@ std::optional<YamlNode> ParseYaml(std::string_view text, ConfigErrors* errors);
 
 }  // namespace sluice
 
-#endif  // SLUICE_SERVER_YAML_TREE_H_
+#endif  // SLUICE_CONFIG_YAML_TREE_H_

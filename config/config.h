@@ -1,8 +1,8 @@
 // The configuration file: what it may say, its defaults, and what is wrong with
 // one. docs/operations.md explains each key to operators.
 
-#ifndef SLUICE_SERVER_CONFIG_H_
-#define SLUICE_SERVER_CONFIG_H_
+#ifndef SLUICE_CONFIG_CONFIG_H_
+#define SLUICE_CONFIG_CONFIG_H_
 
 #include <array>
 #include <cstddef>
@@ -11,8 +11,8 @@
 #include <string_view>
 
 #include "absl/time/time.h"
-#include "server/config_error.h"
-#include "server/method.h"
+#include "config/config_error.h"
+#include "config/method.h"
 #include "stores/registry.h"
 
 namespace sluice {
@@ -112,4 +112,4 @@ std::string ConfigToYaml(const Config& config);
 
 }  // namespace sluice
 
-#endif  // SLUICE_SERVER_CONFIG_H_
+#endif  // SLUICE_CONFIG_CONFIG_H_

@@ -1,4 +1,4 @@
-#include "server/config_methods.h"
+#include "config/config_methods.h"
 
 #include <algorithm>
 #include <string>

@@ -1,4 +1,4 @@
-#include "server/config_error.h"
+#include "config/config_error.h"
 
 #include "absl/strings/str_cat.h"
 

@@ -1,11 +1,11 @@
 // The map `methods` of the configuration: which pool, policy and moment of
 // acknowledgement each RPC has.
 
-#ifndef SLUICE_SERVER_CONFIG_METHODS_H_
-#define SLUICE_SERVER_CONFIG_METHODS_H_
+#ifndef SLUICE_CONFIG_CONFIG_METHODS_H_
+#define SLUICE_CONFIG_CONFIG_METHODS_H_
 
-#include "server/config.h"
-#include "server/config_reader.h"
+#include "config/config.h"
+#include "config/config_reader.h"
 
 namespace sluice {
 
@@ -16,4 +16,4 @@ void ReadMethods(ConfigSection& root, Config* config);
 
 }  // namespace sluice
 
-#endif  // SLUICE_SERVER_CONFIG_METHODS_H_
+#endif  // SLUICE_CONFIG_CONFIG_METHODS_H_

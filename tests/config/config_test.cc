@@ -1,4 +1,4 @@
-#include "server/config.h"
+#include "config/config.h"
 
 #include <cstddef>
 #include <fstream>
@@ -10,9 +10,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "config/yaml_tree.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "server/yaml_tree.h"
 
 namespace sluice {
 namespace {
