@@ -29,8 +29,9 @@ enum class RefusalReason {
   kWaitingRoomFull,   // it would have waited, but too many do already
   kDraining,          // the server is shutting down
   kStoreUnavailable,  // its result could not be waited for: the store fails
+  kHopeless,          // it would not be done in the time that it has
 };
-inline constexpr std::size_t kRefusalReasons = 5;
+inline constexpr std::size_t kRefusalReasons = 6;
 
 // In upper snake case, e.g. "QUEUE_FULL".
 std::string_view RefusalReasonName(RefusalReason reason);

@@ -43,6 +43,8 @@ std::string_view RefusalReasonName(RefusalReason reason) {
       return "DRAINING";
     case RefusalReason::kStoreUnavailable:
       return "STORE_UNAVAILABLE";
+    case RefusalReason::kHopeless:
+      return "HOPELESS";
   }
   return "";
 }

@@ -13,6 +13,19 @@ constexpr Duration kRetryDelayMax = std::chrono::seconds(32);
 // While nothing is known of the rate, and when the server goes away.
 constexpr Duration kRetryDelayUnknown = std::chrono::seconds(1);
 
+// The share of an arrival's time that a predicted wait may take: predictions
+// err.
+constexpr double kTrust = 0.8;
+// Waiting up to this is as it should be.
+constexpr Duration kTargetWait = std::chrono::milliseconds(20);
+
+// At most kRetryDelayMax.
+Duration ToDuration(double seconds) {
+  const std::chrono::duration<double> most(kRetryDelayMax);
+  return std::chrono::duration_cast<Duration>(
+      std::min(std::chrono::duration<double>(seconds), most));
+}
+
 // Whether `bytes` fit beside those `taken`; written so that nothing overflows.
 bool Fits(std::size_t bytes, std::size_t taken, std::size_t limit) {
   return taken <= limit && bytes <= limit - taken;
@@ -44,7 +57,7 @@ Admission Gate::Arrive(Task* task, const AdmissionPolicy& policy,
                                 .bytes = task->bytes,
                                 .bytes_behind = task->bytes_behind,
                                 .promised = task->promised},
-                               policy, &park_until);
+                               policy, now, &park_until);
   switch (admission.kind) {
     case Admission::Kind::kAdmitted:
       Admit(task, now);
@@ -65,7 +78,7 @@ std::optional<Admission> Gate::TurnAway(const Arrival& arrival,
                                         std::size_t method,
                                         const AdmissionPolicy& policy) {
   TimePoint park_until;
-  const Admission admission = Decide(arrival, policy, &park_until);
+  const Admission admission = Decide(arrival, policy, arrival.now, &park_until);
   if (admission.kind == Admission::Kind::kAdmitted ||
       admission.kind == Admission::Kind::kParked) {
     return std::nullopt;
@@ -123,14 +136,32 @@ void Gate::CommitFailed(std::span<Task* const> tasks, TimePoint now,
 
 void Gate::Take(std::size_t max, TimePoint now, std::vector<Task*>* batch,
                 GateEvents* events) {
-  if (!ready()) return;
-  const std::size_t size_max = batch->size() + (circuit_.open() ? 1 : max);
+  if (ready()) {
+    TakeBatch(batch->size() + (circuit_.open() ? 1 : max), now, batch, events);
+    LetWaitingIn(now, events);
+  }
+  if (backlog() > 0) return;
+  standing_.Emptied();
+  service_rate_.Emptied();
+}
+
+void Gate::TakeBatch(std::size_t size_max, TimePoint now,
+                     std::vector<Task*>* batch, GateEvents* events) {
   order_.BeginBatch();
   while (batch->size() < size_max && !queue_.empty()) {
     Task* task = queue_.front();
     queue_.Remove(task);
+    if (!task->promised) {
+      standing_.Taken(now - task->admitted_at, target_wait(), now);
+      if (TooLate(service_rate_.batch(), task->deadline, now)) {
+        LeaveQueue(task, Outcome::kHopeless);
+        events->ended.push_back({task, Ending::kHopeless, ExpectedRoom()});
+        continue;
+      }
+    }
     if (!order_.Claim(task)) continue;
     task->place_ = Task::Place::kInWork;
+    task->taken_at_ = now;
     --counters_[task->method].queued;
     --queued_;
     ++counters_[task->method].in_work;
@@ -138,11 +169,14 @@ void Gate::Take(std::size_t max, TimePoint now, std::vector<Task*>* batch,
     batch->push_back(task);
   }
   probing_ = circuit_.failing() && !batch->empty();
-  LetWaitingIn(now, events);
 }
 
 void Gate::Done(std::span<Task* const> batch, StoreState store, TimePoint now,
                 GateEvents* events) {
+  if (!batch.empty()) {
+    service_rate_.Done(batch.size(), now - batch.front()->taken_at_,
+                       backlog() > 0, now);
+  }
   TaskList again;
   Complete(batch, now, &again);
   TaskList free;
@@ -250,7 +284,8 @@ void Gate::Close(TimePoint until, GateEvents* events) {
 }
 
 bool Gate::open() const {
-  return !closed_ && !ResultsUnavailable() && waiting_.empty() && HasRoom(1);
+  return !closed_ && !ResultsUnavailable() && waiting_.empty() &&
+         !standing_.stands() && HasRoom(1, /*promised=*/false);
 }
 
 bool Gate::ready() const { return !queue_.empty() && !paused_ && !probing_; }
@@ -281,10 +316,15 @@ std::vector<const Task*> Gate::committing() const {
 
 std::vector<const Task*> Gate::waiting() const { return waiting_.Content(); }
 
-bool Gate::HasRoom(std::size_t bytes) const {
+bool Gate::HasRoom(std::size_t bytes, bool promised) const {
   const bool holds_nothing = queued_ == 0 && in_work_ == 0;
   return queued_ < limits_.capacity &&
-         (holds_nothing || Fits(bytes, held_bytes_, limits_.capacity_bytes));
+         (holds_nothing || Fits(bytes, held_bytes_, limits_.capacity_bytes)) &&
+         (promised || !Stands());
+}
+
+bool Gate::Stands() const {
+  return standing_.stands() && TimeToWork(queued_) >= target_wait();
 }
 
 bool Gate::HasWaitingRoom(std::size_t bytes) const {
@@ -294,32 +334,57 @@ bool Gate::HasWaitingRoom(std::size_t bytes) const {
 }
 
 Admission Gate::Decide(const Arrival& arrival, const AdmissionPolicy& policy,
-                       TimePoint* park_until) const {
-  if (closed_) return Refusal(RefusalReason::kDraining);
+                       TimePoint now, TimePoint* park_until) {
+  if (closed_) return Refuse(RefusalReason::kDraining, now);
   if (ResultsUnavailable() && !arrival.promised) {
-    return Refusal(RefusalReason::kStoreUnavailable);
+    return Refuse(RefusalReason::kStoreUnavailable, now);
+  }
+  const std::size_t ahead = queued_ + waiting_.size();
+  if (!arrival.promised && TooLate(TimeToWork(ahead) + service_rate_.batch(),
+                                   arrival.deadline, now)) {
+    return Refuse(RefusalReason::kHopeless, now);
   }
   // Behind those who wait there is no room, even if this one would fit.
-  if (waiting_.empty() && HasRoom(arrival.bytes)) {
+  if (waiting_.empty() && HasRoom(arrival.bytes, arrival.promised)) {
     return {.kind = Admission::Kind::kAdmitted};
   }
+  standing_.TurnedAway(now);
   const Verdict verdict = policy.OnFull(arrival, view());
   switch (verdict.kind) {
     case Verdict::Kind::kPark:
       break;
     case Verdict::Kind::kRefuse:
-      return Refusal(RefusalReason::kQueueFull);
+      return Refuse(RefusalReason::kQueueFull, now);
     case Verdict::Kind::kDrop:
       return {.kind = Admission::Kind::kDropped};
   }
   if (!HasWaitingRoom(arrival.bytes + arrival.bytes_behind)) {
-    return Refusal(RefusalReason::kWaitingRoomFull);
+    return Refuse(RefusalReason::kWaitingRoomFull, now);
   }
   *park_until = std::min(verdict.until, arrival.deadline);
+  if (TooLate(TimeToWork(waiting_.size() + 1), *park_until, now)) {
+    return Refuse(RefusalReason::kHopeless, now);
+  }
   return {.kind = Admission::Kind::kParked};
 }
 
-Admission Gate::Refusal(RefusalReason reason) const {
+bool Gate::TooLate(Duration predicted, TimePoint until, TimePoint now) {
+  if (until == kForever || predicted == Duration::zero()) return false;
+  return std::chrono::duration<double>(predicted) > (until - now) * kTrust;
+}
+
+Duration Gate::TimeToWork(std::size_t count) const {
+  const double rate = service_rate_.per_second();
+  if (rate <= 0) return Duration::zero();
+  return ToDuration(static_cast<double>(count) / rate);
+}
+
+Duration Gate::target_wait() const {
+  return std::max<Duration>(kTargetWait, 2 * service_rate_.batch());
+}
+
+Admission Gate::Refuse(RefusalReason reason, TimePoint now) {
+  refused_.Add(drain_rate_.per_second(), now);
   return {.kind = Admission::Kind::kRefused,
           .reason = reason,
           .retry_delay = ExpectedRoom()};
@@ -329,13 +394,9 @@ Duration Gate::ExpectedRoom() const {
   if (!closed_ && circuit_.open()) return circuit_.delay();
   const double rate = drain_rate_.per_second();
   if (closed_ || rate <= 0) return kRetryDelayUnknown;
-  const double ahead = static_cast<double>(queued_ + waiting_.size() + 1);
-  const double max_seconds =
-      std::chrono::duration<double>(kRetryDelayMax).count();
-  const std::chrono::duration<double> expected(
-      std::min(ahead / rate, max_seconds));
-  return std::max(std::chrono::duration_cast<Duration>(expected),
-                  kRetryDelayMin);
+  const double ahead = static_cast<double>(queued_ + waiting_.size()) +
+                       std::max(refused_.count(), 1.0);
+  return std::max(ToDuration(ahead / rate), kRetryDelayMin);
 }
 
 void Gate::CountTurnedAway(const Admission& admission,
@@ -398,8 +459,12 @@ void Gate::Unpark(Task* task) {
 }
 
 void Gate::LetWaitingIn(TimePoint now, GateEvents* events) {
-  while (!waiting_.empty() && HasRoom(waiting_.front()->bytes)) {
+  while (!waiting_.empty()) {
     Task* task = waiting_.front();
+    if (!HasRoom(task->bytes, task->promised)) {
+      standing_.TurnedAway(now);
+      return;
+    }
     Unpark(task);
     Admit(task, now);
     if (task->listener != nullptr) {
@@ -425,6 +490,9 @@ void Gate::EndWait(Task* task, Ending ending, GateEvents* events) {
     case Ending::kStoreUnavailable:
       ++counters.rejected[static_cast<std::size_t>(
           RefusalReason::kStoreUnavailable)];
+      break;
+    case Ending::kHopeless:
+      ++counters.rejected[static_cast<std::size_t>(RefusalReason::kHopeless)];
       break;
   }
   events->ended.push_back({task, ending, ExpectedRoom()});

@@ -28,6 +28,10 @@
 //    come is the first to enter, whatever its method's policy;
 //  - tasks of one key are worked in the order of their admission, and never in
 //    two batches at once;
+//  - whoever waits for a result and could not have it in time, by what is ahead
+//    and the rate at which it is worked, is refused at once, and is not begun
+//    where that shows later. Where the queue stands (standing_queue.h), it
+//    counts as full for those who wait for a result;
 //  - while the circuit is open, nobody waits for a result: only promised tasks
 //    stay, and of these one at a time is tried;
 //  - the counters balance, per method (MethodCounters::Balanced).
@@ -50,6 +54,9 @@
 #include "pool/circuit.h"
 #include "pool/drain_rate.h"
 #include "pool/key_order.h"
+#include "pool/returning_callers.h"
+#include "pool/service_rate.h"
+#include "pool/standing_queue.h"
 #include "pool/task.h"
 #include "pool/task_list.h"
 
@@ -224,19 +231,32 @@ class Gate {
     auto operator<=>(const Expiry&) const = default;
   };
 
-  bool HasRoom(std::size_t bytes) const;
+  bool HasRoom(std::size_t bytes, bool promised) const;
+  // Whether one more that waits for a result would only wait longer.
+  bool Stands() const;
   bool HasWaitingRoom(std::size_t bytes) const;
   static std::size_t WaitingBytes(const Task& task) {
     return task.bytes + task.bytes_behind;
   }
   // What becomes of an arrival; `park_until` is set where it is kParked.
   Admission Decide(const Arrival& arrival, const AdmissionPolicy& policy,
-                   TimePoint* park_until) const;
-  Admission Refusal(RefusalReason reason) const;
+                   TimePoint now, TimePoint* park_until);
+  // Whether what takes so long, as predicted, would be over too late.
+  static bool TooLate(Duration predicted, TimePoint until, TimePoint now);
+  // How long `count` tasks take with the workers busy; 0 while nothing is
+  // known.
+  Duration TimeToWork(std::size_t count) const;
+  Duration target_wait() const;
+  Admission Refuse(RefusalReason reason, TimePoint now);
   // When there is room for one more, by what is ahead and the measured rate.
   Duration ExpectedRoom() const;
   // Whether arrivals that wait for a result are of no use at this time.
   bool ResultsUnavailable() const { return paused_ && circuit_.open(); }
+  // What is queued and could be taken, or stands aside.
+  std::size_t backlog() const { return queued_ - committing_.size(); }
+  // Until the batch has `size_max` tasks.
+  void TakeBatch(std::size_t size_max, TimePoint now, std::vector<Task*>* batch,
+                 GateEvents* events);
   void CountTurnedAway(const Admission& admission, MethodCounters* counters);
   void Admit(Task* task, TimePoint now);
   void CountAdmitted(Task* task, TimePoint now);
@@ -274,6 +294,9 @@ class Gate {
   bool closed_ = false;
   TimePoint closed_until_ = kForever;
   DrainRate drain_rate_;
+  ServiceRate service_rate_;
+  StandingQueue standing_;
+  ReturningCallers refused_;
 
   Circuit circuit_;
   std::minstd_rand random_;

@@ -21,8 +21,9 @@ enum class Outcome : std::uint8_t {
   kQuarantined,  // acknowledged, and set apart since it cannot be stored
   kAbandoned,    // its caller had gone before it was begun
   kLeft,         // the drain's time ran out before it was begun
+  kHopeless,     // it could not be done any more before its deadline
 };
-inline constexpr std::size_t kOutcomes = 9;
+inline constexpr std::size_t kOutcomes = 10;
 
 // Why a task that was parked or queued will not be worked.
 enum class Ending : std::uint8_t {
@@ -30,6 +31,7 @@ enum class Ending : std::uint8_t {
   kDeadline,          // parked until its caller's deadline
   kDraining,          // parked or queued when the drain ended it
   kStoreUnavailable,  // parked or queued when the circuit opened
+  kHopeless,          // queued until it could not be done in time any more
 };
 
 // Is told that a parked arrival has entered the queue, and its sequence. The
@@ -102,6 +104,7 @@ class Task {
 
   Place place_ = Place::kOutside;
   TimePoint parked_until_ = kForever;
+  TimePoint taken_at_{};
   std::uint64_t arrival_ = 0;  // order in the Gate
   Task* previous_ = nullptr;
   Task* next_ = nullptr;

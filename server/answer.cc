@@ -71,6 +71,8 @@ std::string_view Explain(RefusalReason reason) {
       return "the server is shutting down";
     case RefusalReason::kStoreUnavailable:
       return "the store cannot be reached";
+    case RefusalReason::kHopeless:
+      return "it would not be done in the time that it has";
   }
   return "";
 }
@@ -165,6 +167,8 @@ Answer Answer::Ended(Ending ending, Duration retry_delay) {
       return Refused(RefusalReason::kDraining, retry_delay);
     case Ending::kStoreUnavailable:
       return Refused(RefusalReason::kStoreUnavailable, retry_delay);
+    case Ending::kHopeless:
+      return Refused(RefusalReason::kHopeless, retry_delay);
   }
   return Of(Kind::kFailed);
 }

@@ -162,6 +162,8 @@ std::string_view OutcomeName(Outcome outcome) {
       return "abandoned";
     case Outcome::kLeft:
       return "left";
+    case Outcome::kHopeless:
+      return "hopeless";
   }
   return "";
 }

@@ -21,7 +21,9 @@ AsyncCaller::~AsyncCaller() {
 
 AsyncSubmit& AsyncCaller::Submit(const v1::SubmitRequest& request,
                                  std::optional<absl::Duration> deadline) {
+  mutex_.Lock();  // so that Run's thread sees the call as it is now
   AsyncSubmit& call = calls_.emplace_back();
+  mutex_.Unlock();
   if (deadline.has_value()) {
     call.context.set_deadline(std::chrono::system_clock::now() +
                               absl::ToChronoMicroseconds(*deadline));

@@ -84,6 +84,7 @@ struct Entry {
   TimePoint deadline;
   TimePoint waits_since;
   TimePoint wait_until = kForever;
+  TimePoint admitted_at{};
 };
 
 using Ids = std::vector<std::size_t>;
@@ -101,7 +102,8 @@ void PrintTo(const ModelEnded& ended, std::ostream* out) {
 // What gate.h promises, with a few lists and nothing else: sums are added up
 // whenever they are needed, and what ends first is searched for. Of the order
 // in which tasks of different keys are taken it leaves the choice to the Gate,
-// and judges it.
+// and judges it. What is learned of the workers' speed is learned by parts of
+// the Gate that have tests of their own.
 class Model {
  public:
   explicit Model(const GateLimits& initial) : limits(initial) {}
@@ -114,10 +116,16 @@ class Model {
     if (paused && open() && !entry.promised) {
       return Refuse(&c, RefusalReason::kStoreUnavailable);
     }
-    if (waiting.empty() && QueueTakes(entry.bytes)) {
-      Admit(entry);
+    const std::size_t ahead = Depth() + waiting.size();
+    if (!entry.promised &&
+        TooLate(TimeFor(ahead) + service.batch(), entry.deadline, now)) {
+      return Refuse(&c, RefusalReason::kHopeless);
+    }
+    if (waiting.empty() && QueueTakes(entry.bytes, entry.promised)) {
+      Admit(entry, now);
       return {.kind = Admission::Kind::kAdmitted};
     }
+    standing.TurnedAway(now);
     if (rule == Rule::kFailFast) return Refuse(&c, RefusalReason::kQueueFull);
     if (rule == Rule::kDrop) {
       c.dropped++;
@@ -133,6 +141,9 @@ class Model {
       const TimePoint since = std::min(now, entry.waits_since);
       entry.wait_until = std::min(entry.deadline, since + kMaxWait);
     }
+    if (TooLate(TimeFor(waiting.size() + 1), entry.wait_until, now)) {
+      return Refuse(&c, RefusalReason::kHopeless);
+    }
     c.waiting++;
     waiting.push_back(entry);
     return {.kind = Admission::Kind::kParked};
@@ -145,24 +156,32 @@ class Model {
     const Admission answer = after.Arrive(entry, rule, now);
     if (answer.kind == Admission::Kind::kAdmitted ||
         answer.kind == Admission::Kind::kParked) {
+      standing = after.standing;
       return std::nullopt;
     }
     *this = after;
     return answer;
   }
 
-  // What is wrong with taking these in this order; empty where nothing is.
-  std::string WhyNotTake(const Ids& ids, std::size_t max) const {
+  // What is wrong with taking these in this order, and ending those; empty
+  // where nothing is.
+  std::string WhyNotTake(const Ids& ids, const Ids& hopeless, std::size_t max,
+                         TimePoint now) const {
     if (ids.empty() && (paused || probing)) return "";
     if (paused) return "the store is given a rest";
     if (probing) return "another batch is the probe";
     if (open()) max = std::min<std::size_t>(max, 1);
     if (ids.size() > max) return "too many";
     std::vector<Entry> left = queue;
+    for (const std::size_t id : hopeless) {
+      if (!Has(left, id)) return "the end of one that is not queued";
+      if (!Hopeless(Remove(&left, id), now)) return "the end of one with hope";
+    }
     std::vector<std::uint64_t> keys;
     for (const std::size_t id : ids) {
       if (!Has(left, id)) return "one that is not queued";
       const Entry entry = Remove(&left, id);
+      if (Hopeless(entry, now)) return "no hope for it";
       if (KeyInWork(entry.order_key)) return "its key is in work";
       keys.push_back(entry.order_key);
     }
@@ -170,7 +189,9 @@ class Model {
     for (const std::uint64_t key : keys) {
       Ids first;
       for (const Entry& entry : queue) {
-        if (entry.order_key == key) first.push_back(entry.id);
+        if (entry.order_key == key && !Hopeless(entry, now)) {
+          first.push_back(entry.id);
+        }
       }
       Ids taken;
       for (std::size_t i = 0; i < ids.size(); ++i) {
@@ -186,28 +207,44 @@ class Model {
     return "";
   }
 
-  void Take(const Ids& ids) {
-    Batch batch;
+  void Take(const Ids& ids, const Ids& hopeless, TimePoint now) {
+    for (const Entry& entry : queue) {
+      if (!entry.promised &&
+          (Contains(ids, entry.id) || Contains(hopeless, entry.id))) {
+        standing.Taken(now - entry.admitted_at, TargetWait(), now);
+      }
+    }
+    for (const std::size_t id : hopeless) {
+      CompleteUnworked(Remove(&queue, id), Outcome::kHopeless);
+      ended.push_back({id, Ending::kHopeless});
+    }
+    Batch batch{.entries = {}, .taken_at = now};
     for (const std::size_t id : ids) {
       const Entry entry = Remove(&queue, id);
       counters[entry.method].queued--;
       counters[entry.method].in_work++;
-      batch.push_back(entry);
+      batch.entries.push_back(entry);
     }
     if (!ids.empty()) {
       batches.push_back(batch);
       if (failures > 0) probing = true;
     }
-    Settle();
+    Settle(now);
+    if (queue.size() == 0) {
+      standing.Emptied();
+      service.Emptied();
+    }
   }
 
   // Of a batch, each with its outcome, or none for one that is worked again.
   void Done(std::size_t number,
             const std::vector<std::optional<Outcome>>& outcomes,
-            StoreState store, TimePoint retry_at_if_it_fails) {
-    const Batch batch = batches[number];
+            StoreState store, TimePoint retry_at_if_it_fails, TimePoint now) {
+    const std::vector<Entry> batch = batches[number].entries;
+    service.Done(batch.size(), now - batches[number].taken_at, queue.size() > 0,
+                 now);
     batches.erase(batches.begin() + static_cast<std::ptrdiff_t>(number));
-    Batch again;
+    std::vector<Entry> again;
     for (std::size_t i = 0; i < batch.size(); ++i) {
       MethodCounters& c = counters[batch[i].method];
       c.in_work--;
@@ -229,10 +266,11 @@ class Model {
       retry_at = retry_at_if_it_fails;
       if (open()) EndUnpromised();
     }
-    Settle();
+    Settle(now);
   }
 
-  void Restore(const Entry& entry) {
+  void Restore(Entry entry, TimePoint now) {
+    entry.admitted_at = now;
     MethodCounters& c = counters[entry.method];
     c.received++;
     c.admitted++;
@@ -246,12 +284,12 @@ class Model {
     }
   }
 
-  void CommitFailed(std::size_t count) {
+  void CommitFailed(std::size_t count, TimePoint now) {
     for (std::size_t i = 0; i < count; ++i) {
       CompleteUnworked(Remove(&committing, committing[0].id),
                        Outcome::kUnavailable);
     }
-    Settle();
+    Settle(now);
   }
 
   bool Leave(std::size_t id, TimePoint now) {
@@ -264,12 +302,12 @@ class Model {
       } else {
         c.abandoned_cancelled++;
       }
-      Settle();
+      Settle(now);
       return true;
     }
     if (Has(queue, id) && !Find(queue, id)->promised) {
       CompleteUnworked(Remove(&queue, id), Outcome::kAbandoned);
-      Settle();
+      Settle(now);
       return true;
     }
     return false;
@@ -295,12 +333,12 @@ class Model {
         ended.push_back({entry.id, Ending::kDraining});
       }
     }
-    Settle();
+    Settle(now);
   }
 
-  void Resize(const GateLimits& new_limits) {
+  void Resize(const GateLimits& new_limits, TimePoint now) {
     limits = new_limits;
-    Settle();
+    Settle(now);
   }
 
   void Close(TimePoint until) {
@@ -317,30 +355,57 @@ class Model {
     return next;
   }
 
-  bool QueueTakes(std::size_t bytes) const {
+  bool QueueTakes(std::size_t bytes, bool promised) const {
     if (Depth() + 1 > limits.capacity) return false;
+    if (!promised && Stands()) return false;
     if (Depth() + InWork() == 0) return true;
     return HeldBytes() + bytes <= limits.capacity_bytes;
+  }
+
+  bool Stands() const {
+    return standing.stands() && TimeFor(Depth()) >= TargetWait();
+  }
+
+  Duration TargetWait() const {
+    return std::max<Duration>(milliseconds(20), 2 * service.batch());
+  }
+
+  // What so many take at the measured rate; nothing where it is not known.
+  Duration TimeFor(std::size_t count) const {
+    if (service.per_second() <= 0) return Duration::zero();
+    const double seconds = static_cast<double>(count) / service.per_second();
+    return std::chrono::duration_cast<Duration>(
+        std::chrono::duration<double>(std::min(seconds, 32.0)));
+  }
+
+  // More than 80 % of the time that there is.
+  static bool TooLate(Duration takes, TimePoint until, TimePoint now) {
+    return until != kForever && takes > Duration::zero() &&
+           std::chrono::duration<double>(takes) > (until - now) * 0.8;
+  }
+
+  bool Hopeless(const Entry& entry, TimePoint now) const {
+    return !entry.promised && TooLate(service.batch(), entry.deadline, now);
   }
 
   std::size_t Depth() const { return queue.size() + committing.size(); }
 
   std::size_t InWork() const {
     std::size_t count = 0;
-    for (const Batch& batch : batches) count += batch.size();
+    for (const Batch& batch : batches) count += batch.entries.size();
     return count;
   }
 
   std::size_t HeldBytes() const {
     std::size_t bytes = Sum(queue) + Sum(committing);
-    for (const Batch& batch : batches) bytes += Sum(batch);
+    for (const Batch& batch : batches) bytes += Sum(batch.entries);
     return bytes;
   }
 
   bool KeyInWork(std::uint64_t key) const {
     if (key == 0) return false;
     for (const Batch& batch : batches) {
-      for (const Entry& entry : batch) {
+      for (const Entry& entry : batch.entries) {
         if (entry.order_key == key) return true;
       }
     }
@@ -354,9 +419,18 @@ class Model {
     return Find(list, id) != list.end();
   }
 
-  using Batch = std::vector<Entry>;
+  static bool Contains(const Ids& ids, std::size_t id) {
+    return std::ranges::find(ids, id) != ids.end();
+  }
+
+  struct Batch {
+    std::vector<Entry> entries;
+    TimePoint taken_at;
+  };
 
   GateLimits limits;
+  ServiceRate service;
+  StandingQueue standing;
   std::vector<Entry> queue;
   std::vector<Entry> committing;
   std::vector<Entry> waiting;
@@ -402,7 +476,8 @@ class Model {
     return {.kind = Admission::Kind::kRefused, .reason = reason};
   }
 
-  void Admit(const Entry& entry) {
+  void Admit(Entry entry, TimePoint now) {
+    entry.admitted_at = now;
     counters[entry.method].admitted++;
     counters[entry.method].queued++;
     (entry.needs_commit ? committing : queue).push_back(entry);
@@ -419,13 +494,15 @@ class Model {
     }
   }
 
-  void Settle() {
-    while (waiting.size() > 0 && QueueTakes(waiting[0].bytes)) {
+  void Settle(TimePoint now) {
+    while (waiting.size() > 0 &&
+           QueueTakes(waiting[0].bytes, waiting[0].promised)) {
       const Entry entry = Remove(&waiting, waiting[0].id);
       counters[entry.method].waiting--;
-      Admit(entry);
+      Admit(entry, now);
       let_in.push_back(entry.id);
     }
+    if (waiting.size() > 0) standing.TurnedAway(now);
   }
 
   void EndWait(std::size_t id, Ending ending) {
@@ -467,6 +544,7 @@ class Schedule {
     ++steps_;
     if (model_.closed) ++steps_closed_;
     now_ += milliseconds(Below(3));
+    if (Below(50) == 0) now_ += milliseconds(Below(150));
     if (model_.paused && Below(20) == 0) now_ = model_.retry_at;
     const std::size_t dice = Below(1100);
     if (dice >= 1000) {
@@ -581,7 +659,8 @@ class Schedule {
   }
 
   void TurnAway() {
-    const Entry entry = RandomEntry(kTasks);
+    Entry entry = RandomEntry(kTasks);
+    entry.waits_since = kForever;
     const Rule rule = static_cast<Rule>(Below(4));
     const std::optional<Admission> admission =
         gate_.TurnAway({.now = now_,
@@ -607,8 +686,15 @@ class Schedule {
     std::vector<Task*> batch;
     gate_.Take(max, now_, &batch, &events_);
     const Ids ids = IdsOf(batch);
-    EXPECT_EQ(model_.WhyNotTake(ids, max), "") << testing::PrintToString(ids);
-    model_.Take(ids);
+    Ids hopeless;
+    for (const Ended& event : events_.ended) {
+      if (event.ending != Ending::kHopeless) continue;
+      hopeless.push_back(IdOf(event.task));
+    }
+    EXPECT_EQ(model_.WhyNotTake(ids, hopeless, max, now_), "")
+        << testing::PrintToString(ids) << " without "
+        << testing::PrintToString(hopeless);
+    model_.Take(ids, hopeless, now_);
   }
 
   // One of the batches in work.
@@ -617,7 +703,7 @@ class Schedule {
     const std::size_t number = Below(model_.batches.size());
     std::vector<Task*> batch;
     std::vector<std::optional<Outcome>> outcomes;
-    for (const Entry& entry : model_.batches[number]) {
+    for (const Entry& entry : model_.batches[number].entries) {
       FakeTask& task = tasks_[entry.id];
       task.again = entry.promised && store_fails && Below(3) == 0;
       task.outcome = static_cast<Outcome>(Below(kOutcomes));
@@ -630,7 +716,7 @@ class Schedule {
         store_fails ? static_cast<StoreState>(Below(3)) : StoreState::kUp;
     gate_.Done(batch, store, now_, &events_);
     if (store == StoreState::kDown && !model_.paused) CheckBackoff();
-    model_.Done(number, outcomes, store, gate_.circuit().retry_at());
+    model_.Done(number, outcomes, store, gate_.circuit().retry_at(), now_);
   }
 
   // The delay doubles, up to a limit, give or take a fifth.
@@ -659,7 +745,7 @@ class Schedule {
     }
     for (const Task* task : tasks) outside_.push_back(IdOf(task));
     gate_.CommitFailed(tasks, now_, &events_);
-    model_.CommitFailed(count);
+    model_.CommitFailed(count, now_);
   }
 
   void Restore() {
@@ -670,7 +756,7 @@ class Schedule {
     FakeTask& task = TaskOf(entry);
     task.sequence = -1;
     gate_.Restore(&task, now_);
-    model_.Restore(entry);
+    model_.Restore(entry, now_);
     restored_ = true;
   }
 
@@ -710,7 +796,7 @@ class Schedule {
   void Resize() {
     const GateLimits limits = RandomLimits();
     gate_.Resize(limits, now_, &events_);
-    model_.Resize(limits);
+    model_.Resize(limits, now_);
   }
 
   void Close() {
@@ -797,12 +883,13 @@ class Schedule {
     EXPECT_EQ(gate_.next_expiry(), model_.NextExpiry());
     EXPECT_EQ(gate_.idle(), model_.Depth() == 0 && model_.waiting.empty() &&
                                 model_.batches.empty());
-    EXPECT_EQ(gate_.open(), !model_.closed &&
-                                !(model_.paused && model_.open()) &&
-                                model_.waiting.empty() && model_.QueueTakes(1));
+    EXPECT_EQ(gate_.open(),
+              !model_.closed && !(model_.paused && model_.open()) &&
+                  model_.waiting.empty() && !model_.standing.stands() &&
+                  model_.QueueTakes(1, /*promised=*/false));
     EXPECT_EQ(gate_.circuit().open(), model_.open());
     // Whoever sleeps until it is ready misses nothing.
-    EXPECT_TRUE(gate_.ready() || model_.WhyNotTake({}, 1).empty());
+    EXPECT_TRUE(gate_.ready() || model_.WhyNotTake({}, {}, 1, now_).empty());
     for (std::size_t method = 0; method < kMethods; ++method) {
       EXPECT_EQ(gate_.counters(method), model_.counters[method]);
     }
@@ -840,7 +927,8 @@ class Schedule {
     const std::vector<const Task*> waiting = gate_.waiting();
     if (!waiting.empty()) {
       EXPECT_TRUE(view.depth >= view.capacity ||
-                  view.held_bytes + waiting[0]->bytes > view.capacity_bytes)
+                  view.held_bytes + waiting[0]->bytes > view.capacity_bytes ||
+                  (!waiting[0]->promised && model_.Stands()))
           << "somebody waits while there is room";
       EXPECT_GT(held, 0u) << "somebody waits for nobody";
     }

@@ -80,6 +80,8 @@ std::string ToString(Ending ending) {
       return "draining";
     case Ending::kStoreUnavailable:
       return "store unavailable";
+    case Ending::kHopeless:
+      return "hopeless";
   }
   return "?";
 }
@@ -1044,6 +1046,82 @@ TEST_F(GateTest, CountsWhatIsShared) {
   EXPECT_EQ(Counters().abandoned_cancelled, 1u);
 }
 
+// Predictions
+
+// 20 tasks that wait for a result were worked, one each 100 ms, with more
+// queued all the while, and `left` of the others still are.
+class GateUnderLoadTest : public GateTest {
+ protected:
+  static constexpr Duration kEach = milliseconds(100);
+
+  void WorkWithABacklog(const std::string& left, const GateLimits& limits) {
+    Open(limits);
+    const std::string worked = "ABCDEFGHIJKLMNOPQRST";
+    ArriveAll(worked + left, kFailFast);
+    for (std::size_t i = 0; i < worked.size(); ++i) {
+      EXPECT_EQ(Take(1), worked.substr(i, 1));
+      now_ += kEach;
+      Done(worked.substr(i, 1));
+    }
+  }
+
+  FakeTask::Traits Within(Duration time) const {
+    return {.deadline = now_ + time};
+  }
+};
+
+TEST_F(GateUnderLoadTest, WhoCouldNotBeDoneInTimeIsRefusedAtOnce) {
+  WorkWithABacklog("abc", Places(100));
+  // 3 are ahead, it makes the 4th; 0.8 of the time is trusted.
+  EXPECT_EQ(Arrive('x', kBlock, Within(milliseconds(490))),
+            "refused: HOPELESS");
+  EXPECT_EQ(Arrive('y', kBlock, Within(milliseconds(510))), "parked");
+  EXPECT_EQ(Rejected(RefusalReason::kHopeless), 1u);
+}
+
+TEST_F(GateUnderLoadTest, WhoIsAnsweredBeforeItIsWorkedNeedsNoTime) {
+  WorkWithABacklog("abc", Places(100));
+  FakeTask::Traits traits = Within(milliseconds(1));
+  traits.promised = true;
+  EXPECT_EQ(Arrive('x', kFailFast, traits), "admitted");
+}
+
+TEST_F(GateUnderLoadTest, WhatHasNoTimeLeftIsNotBegun) {
+  WorkWithABacklog("a", Places(100));
+  EXPECT_EQ(Take(1), "a");
+  EXPECT_EQ(Arrive('x', kFailFast, Within(milliseconds(260))), "admitted");
+  EXPECT_EQ(Arrive('y', kFailFast), "admitted");
+  now_ += milliseconds(150);
+  EXPECT_EQ(Take(1), "y");
+  EXPECT_EQ(Ended(), Lines{"x: hopeless"});
+  EXPECT_EQ(Completed(Outcome::kHopeless), 1u);
+}
+
+TEST_F(GateUnderLoadTest, NobodyIsParkedForLongerThanItMayWait) {
+  WorkWithABacklog("abc", Places(100));
+  const TimedWaitPolicy timed_wait(milliseconds(260));
+  EXPECT_EQ(Arrive('1', timed_wait), "parked");
+  EXPECT_EQ(Arrive('2', timed_wait), "parked");
+  EXPECT_EQ(Arrive('3', timed_wait), "refused: HOPELESS");
+}
+
+TEST_F(GateUnderLoadTest, AQueueThatStandsCountsAsFull) {
+  WorkWithABacklog("abcdefgh", Places(100));
+  EXPECT_EQ(Arrive('x', kFailFast), "refused: QUEUE_FULL");
+  EXPECT_EQ(Arrive('y', kBlock), "parked");
+  EXPECT_FALSE(gate_->open());
+  // What waits enters as the queue gets short: 200 ms of work.
+  EXPECT_EQ(Take(6), "abcdef");
+  EXPECT_EQ(LetIn(), "");
+  EXPECT_EQ(Take(1), "g");
+  EXPECT_EQ(LetIn(), "y");
+}
+
+TEST_F(GateUnderLoadTest, AStandingQueueTakesWhatIsAnsweredBeforeItIsWorked) {
+  WorkWithABacklog("abcdefgh", Places(100));
+  EXPECT_EQ(Arrive('x', kFailFast, {.promised = true}), "admitted");
+}
+
 class GateRetryDelayTest : public GateTest {
  protected:
   // Lets one task in and works it in `ms`, over and over: 1000 / `ms` a second.
@@ -1076,7 +1154,19 @@ TEST_F(GateRetryDelayTest, IsWhatIsAheadByTheRate) {
   ArriveAll("abc", kBlock);
   EXPECT_EQ(DelayOfRefusal(), milliseconds(400)) << "3 are queued";
   ArriveAll("de", kBlock);
-  EXPECT_EQ(DelayOfRefusal(), milliseconds(600)) << "and 2 wait";
+  EXPECT_EQ(DelayOfRefusal(), milliseconds(700))
+      << "and 2 wait, and one will come again";
+}
+
+TEST_F(GateRetryDelayTest, RisesWhileRefusalsGoOnAndFallsAfterwards) {
+  Open(Places(1));
+  WorkOneByOne(100, 20);
+  Arrive('a', kBlock);
+  EXPECT_EQ(DelayOfRefusal(), milliseconds(200));
+  EXPECT_EQ(DelayOfRefusal(), milliseconds(300));
+  EXPECT_EQ(DelayOfRefusal(), milliseconds(400));
+  now_ += seconds(1);
+  EXPECT_EQ(DelayOfRefusal(), milliseconds(200));
 }
 
 TEST_F(GateRetryDelayTest, DoesNotCountTimeInWhichThereWasNothingToDo) {

@@ -1,6 +1,7 @@
 // sluice-datastore; what it has in common with its client is tested in
 // tests/stores/datastore_store_test.cc.
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -97,17 +98,25 @@ v1::SaveBatchRequest OneSubmission() {
 
 TEST(DatastoreService, IsAsSlowAndAsFaultyAsItIsTold) {
   DiscardStore store({});
+  absl::Mutex mutex;
   std::vector<absl::Duration> slept;
-  double uniform = 0.5;
-  Served served(&store,
-                {.delay = absl::Milliseconds(5),
-                 .fail_rate = 0.5,
-                 .uniform = [&uniform] { return uniform; },
-                 .sleep = [&slept](absl::Duration d) { slept.push_back(d); }});
+  std::atomic<double> uniform = 0.5;
+  Served served(&store, {.delay = absl::Milliseconds(5),
+                         .fail_rate = 0.5,
+                         .uniform = [&uniform] { return uniform.load(); },
+                         .sleep =
+                             [&](absl::Duration d) {
+                               absl::MutexLock lock(&mutex);
+                               slept.push_back(d);
+                             }});
   EXPECT_EQ(served.Save(OneSubmission()), grpc::StatusCode::OK);
   uniform = 0.49;
   EXPECT_EQ(served.Save(OneSubmission()), grpc::StatusCode::UNAVAILABLE);
-  EXPECT_THAT(slept, ElementsAre(absl::Milliseconds(5), absl::Milliseconds(5)));
+  {
+    absl::MutexLock lock(&mutex);
+    EXPECT_THAT(slept,
+                ElementsAre(absl::Milliseconds(5), absl::Milliseconds(5)));
+  }
   EXPECT_EQ(served.counts().batches, 1);
   EXPECT_EQ(served.counts().submissions, 1);
   EXPECT_EQ(served.counts().failed, 1);

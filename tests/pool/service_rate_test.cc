@@ -1,0 +1,66 @@
+#include "pool/service_rate.h"
+
+#include <chrono>
+
+#include "gtest/gtest.h"
+
+namespace sluice {
+namespace {
+
+using std::chrono::milliseconds;
+
+class ServiceRateTest : public testing::Test {
+ protected:
+  // Batches of `count`, each a moment of `each` after the one before.
+  void Work(int batches, std::size_t count, Duration each, bool backlog) {
+    for (int i = 0; i < batches; ++i) {
+      now_ += each;
+      rate_.Done(count, milliseconds(20), backlog, now_);
+    }
+  }
+
+  TimePoint now_{std::chrono::hours(1)};
+  ServiceRate rate_;
+};
+
+TEST_F(ServiceRateTest, KnowsNothingAtFirst) {
+  EXPECT_EQ(rate_.per_second(), 0);
+  EXPECT_EQ(rate_.batch(), Duration::zero());
+}
+
+TEST_F(ServiceRateTest, MeasuresWhileThereIsABacklog) {
+  Work(100, 4, milliseconds(5), /*backlog=*/true);
+  EXPECT_NEAR(rate_.per_second(), 800, 1e-6);
+}
+
+TEST_F(ServiceRateTest, TimeWithoutABacklogDoesNotCount) {
+  Work(100, 4, milliseconds(5), /*backlog=*/true);
+  Work(100, 1, milliseconds(500), /*backlog=*/false);
+  EXPECT_NEAR(rate_.per_second(), 800, 1e-6);
+}
+
+TEST_F(ServiceRateTest, ABacklogIsMeasuredFromACompletionOn) {
+  Work(1, 4, milliseconds(5), /*backlog=*/true);
+  EXPECT_EQ(rate_.per_second(), 0) << "it may have begun just before";
+  Work(1, 4, milliseconds(5), /*backlog=*/true);
+  rate_.Emptied();
+  Work(1, 1000, milliseconds(1), /*backlog=*/true);
+  EXPECT_NEAR(rate_.per_second(), 800, 1e-6);
+}
+
+TEST_F(ServiceRateTest, FollowsAChangeWithinSeconds) {
+  Work(1000, 4, milliseconds(5), /*backlog=*/true);
+  Work(30, 4, milliseconds(100), /*backlog=*/true);
+  EXPECT_LT(rate_.per_second(), 2 * 40);
+}
+
+TEST_F(ServiceRateTest, AveragesWhatBatchesTake) {
+  rate_.Done(1, milliseconds(10), /*backlog=*/false, now_);
+  EXPECT_EQ(rate_.batch(), milliseconds(10));
+  Work(1000, 1, milliseconds(1), /*backlog=*/false);
+  EXPECT_NEAR(std::chrono::duration<double>(rate_.batch()).count(), 0.020,
+              1e-6);
+}
+
+}  // namespace
+}  // namespace sluice
