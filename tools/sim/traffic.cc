@@ -165,8 +165,10 @@ void ReadMethod(ConfigSection& section, TrafficSource* source) {
     return;
   }
   std::vector<std::string> known;
-  for (const Method method : kAllMethods)
+  known.reserve(kMethods);
+  for (const Method method : kAllMethods) {
     known.emplace_back(MethodName(method));
+  }
   section.Error("method", UnknownName("method", name, known));
 }
 
