@@ -1,6 +1,7 @@
 #include "tools/sim/html_report.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <functional>
 #include <utility>
@@ -304,8 +305,9 @@ std::string MethodTable(const SimulationResult& result) {
       "<th>99 % in</th></tr>\n";
   for (const MethodResult& method : result.methods) {
     std::uint64_t rejected = 0;
-    for (const std::uint64_t count : method.counters.rejected)
+    for (const std::uint64_t count : method.counters.rejected) {
       rejected += count;
+    }
     const auto count = [&](std::uint64_t part) {
       return Cell(
           part == 0 ? "0"
