@@ -1,0 +1,309 @@
+#include "tools/sim/simulation.h"
+
+#include <cstddef>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tools/sim/html_report.h"
+#include "tools/sim/json_report.h"
+#include "tools/sim/summary.h"
+
+namespace sluice {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// One pool, whose store keeps nothing; `method` is for all methods.
+std::string ConfigYaml(const std::string& pool,
+                       const std::string& method = "{pool: main}") {
+  return absl::StrCat(
+      "store: {kind: discard, allow_loss: true}\n"
+      "pools: {main: ",
+      pool, "}\nmethods: {default: ", method, "}\n");
+}
+
+// A worker that takes one at a time, and a queue that never fills.
+std::string OneByOne() {
+  return ConfigYaml(
+      "{queue: {capacity: 1000000}, workers: {min: 1, max: 1}, "
+      "batch: {max: 1}}");
+}
+
+std::string TrafficYaml(const std::string& store, const std::string& source,
+                        const std::string& run = "duration: 1h\n") {
+  return absl::StrCat(run, "store: ", store, "\narrivals: {a: ", source, "}\n");
+}
+
+SimulationResult Play(const std::string& config_yaml,
+                      const std::string& traffic_yaml) {
+  ConfigErrors errors;
+  const Config config = ParseConfig(config_yaml, &errors);
+  for (const ConfigError& error : errors) {
+    ADD_FAILURE() << error.ToString("config");
+  }
+  const Traffic traffic = ParseTraffic(traffic_yaml, &errors);
+  for (const ConfigError& error : errors) {
+    ADD_FAILURE() << error.ToString("traffic");
+  }
+  auto result = Simulate(config, traffic);
+  EXPECT_TRUE(result.ok()) << result.status();
+  EXPECT_TRUE(result->Balanced());
+  return *std::move(result);
+}
+
+double MeanWait(const std::string& jitter, int rate) {
+  const SimulationResult result =
+      Play(OneByOne(),
+           TrafficYaml(absl::StrCat("{per_batch: 1ms, per_submission: 0, "
+                                    "jitter: ",
+                                    jitter, "}"),
+                       absl::StrCat("{method: Submit, rate: ", rate, "}")));
+  return result.pools[0].total.wait.mean;
+}
+
+// --- What queueing theory says ---
+
+// M/M/1: the mean wait is load / (1 - load) times the service time.
+TEST(Simulation, OneWorkerWithExponentialTimesWaitsAsTheorySays) {
+  EXPECT_NEAR(MeanWait("exponential", 500), 1e-3, 0.02e-3);
+  EXPECT_NEAR(MeanWait("exponential", 800), 4e-3, 0.12e-3);
+}
+
+// M/D/1: half of it.
+TEST(Simulation, OneWorkerWithConstantTimesWaitsHalfAsLong) {
+  EXPECT_NEAR(MeanWait("constant", 500), 0.5e-3, 0.01e-3);
+  EXPECT_NEAR(MeanWait("constant", 800), 2e-3, 0.06e-3);
+}
+
+// M/M/4 at 80 %: by Erlang's C formula 0.596 of all wait, on average
+// 0.596 / (4 / 10 ms - 320/s) = 7.46 ms.
+TEST(Simulation, SeveralWorkersShareAQueueAsTheorySays) {
+  const SimulationResult result =
+      Play(ConfigYaml("{queue: {capacity: 1000000}, "
+                      "workers: {min: 4, max: 4}, batch: {max: 1}}"),
+           TrafficYaml("{per_batch: 10ms, per_submission: 0, jitter: "
+                       "exponential}",
+                       "{method: Submit, rate: 320}"));
+  EXPECT_NEAR(result.pools[0].total.wait.mean, 7.46e-3, 0.25e-3);
+  EXPECT_NEAR(result.pools[0].total.busy.mean, 3.2, 0.05);
+}
+
+TEST(Simulation, UnderOverloadTheStoreGoesOnAtItsCapacity) {
+  const SimulationResult result =
+      Play(ConfigYaml("{queue: {capacity: 100}, workers: {min: 2, max: 2}, "
+                      "batch: {max: 10}}"),
+           TrafficYaml("{per_batch: 5ms, per_submission: 500us}",
+                       "{method: Submit, rate: 5000}", "duration: 100s\n"));
+  // 2 workers, 10 in 10 ms each.
+  const PoolResult& pool = result.pools[0];
+  EXPECT_DOUBLE_EQ(pool.total.capacity_per_second, 2000);
+  EXPECT_NEAR(static_cast<double>(pool.total.stored) / 100, 2000, 10);
+  EXPECT_NEAR(pool.total.busy.mean, 2, 0.01);
+  EXPECT_NEAR(static_cast<double>(result.methods[0].refused) / 100, 3000, 60);
+  EXPECT_EQ(pool.total.depth.max, 100);
+  EXPECT_EQ(NeedsOf(result, pool).workers, 6U);  // of a second with over 5,000
+}
+
+// --- What callers do ---
+
+TEST(Simulation, CallersLeaveWhenTheirDeadlinePasses) {
+  // One a second is served, and two come: the queue is too long for most.
+  const SimulationResult result =
+      Play(OneByOne(), TrafficYaml("{per_batch: 1s, per_submission: 0}",
+                                   "{method: Submit, rate: 2, deadline: 5s}"));
+  const MethodResult& method = result.methods[0];
+  EXPECT_EQ(method.refused, 0U);
+  EXPECT_NEAR(static_cast<double>(method.answered + method.late), 3600, 10);
+  EXPECT_NEAR(static_cast<double>(method.left), 3600, 300);
+  EXPECT_GT(method.late, 0U);
+  EXPECT_LE(method.answer.max, 5.0);
+  // Whoever leaves makes room: nobody's place outlives its caller.
+  EXPECT_LE(result.pools[0].total.depth.max, 30);
+}
+
+TEST(Simulation, ParkedCallersEnterOrAreRefusedAsTheirPolicySays) {
+  const SimulationResult result =
+      Play(ConfigYaml("{queue: {capacity: 1}, waiting: {max: 100}, workers: "
+                      "{min: 1, max: 1}, batch: {max: 1}}",
+                      "{pool: main, on_full: timed_wait, max_wait: 3500ms}"),
+           TrafficYaml("{per_batch: 1s, per_submission: 0}",
+                       "{method: Submit, rate: 3}"));
+  const MethodResult& method = result.methods[0];
+  EXPECT_EQ(method.refused,
+            method.counters
+                .rejected[static_cast<std::size_t>(RefusalReason::kWaitOver)]);
+  EXPECT_NEAR(static_cast<double>(method.refused), 7200, 350);
+  // At most parked, then behind one in work, then in work itself.
+  EXPECT_LE(method.answer.max, 5.5);
+  EXPECT_GT(method.answer.p50, 4.0);
+  const PoolWindow& total = result.pools[0].total;
+  EXPECT_GT(total.waiting.mean, 5);
+  // One in work, one queued, and those parked: nothing stays of who has gone.
+  EXPECT_LE(total.bytes.max, 2048 * (2 + total.waiting.max));
+}
+
+TEST(Simulation, ARefusedCallerComesBackAtMostAsOftenAsItTries) {
+  const std::string config = ConfigYaml(
+      "{queue: {capacity: 1}, workers: {min: 1, max: 1}, batch: {max: 1}}");
+  const auto run = [&](int attempts) {
+    return Play(config,
+                TrafficYaml("{per_batch: 1s, per_submission: 0}",
+                            absl::StrCat("{method: Submit, rate: 3, retries: "
+                                         "{attempts: ",
+                                         attempts, "}}")))
+        .methods[0];
+  };
+  const MethodResult once = run(1);
+  EXPECT_EQ(once.attempts, once.submissions);
+  EXPECT_EQ(once.returning, 0U);
+  const MethodResult thrice = run(3);
+  // About a third is let in; the others try three times.
+  EXPECT_GT(thrice.attempts, 2 * thrice.submissions);
+  EXPECT_LE(thrice.attempts, 3 * thrice.submissions);
+  EXPECT_EQ(thrice.submissions, once.submissions);
+}
+
+TEST(Simulation, AnAcknowledgedCallerDoesNotWaitForTheStore) {
+  const SimulationResult result =
+      Play(ConfigYaml("{queue: {capacity: 1000000}, workers: {min: 1, max: 1}, "
+                      "batch: {max: 1}}",
+                      "{pool: main, ack: queued, allow_loss: true}"),
+           TrafficYaml("{per_batch: 1s, per_submission: 0}",
+                       "{method: Submit, rate: 2, deadline: 1s}"));
+  const MethodResult& method = result.methods[0];
+  EXPECT_EQ(method.answered, method.submissions);
+  EXPECT_EQ(method.answer.max, 0);
+  EXPECT_GT(result.pools[0].total.depth.max, 3000);
+}
+
+TEST(Simulation, DroppedSubmissionsAreCountedAsSuch) {
+  const SimulationResult result =
+      Play(ConfigYaml("{queue: {capacity: 1}, workers: {min: 1, max: 1}, "
+                      "batch: {max: 1}}",
+                      "{pool: main, on_full: drop, allow_loss: true}"),
+           TrafficYaml("{per_batch: 1s, per_submission: 0}",
+                       "{method: Submit, rate: 3, retries: {attempts: 9}}"));
+  const MethodResult& method = result.methods[0];
+  EXPECT_GT(method.dropped, 6000U);
+  EXPECT_EQ(method.attempts, method.submissions);
+}
+
+// --- What the report shows ---
+
+TEST(Simulation, ASlowStoreShowsWhereItIsSlow) {
+  const SimulationResult result =
+      Play(OneByOne(),
+           TrafficYaml("{per_batch: 1ms, per_submission: 0, slowdown: {backup: "
+                       "{from: \"00:20\", to: \"00:30\", times: 10}}}",
+                       "{method: Submit, rate: 50}"));
+  EXPECT_EQ(result.window_seconds, 15);
+  const std::vector<PoolWindow>& windows = result.pools[0].windows;
+  ASSERT_EQ(windows.size(), 240U);
+  EXPECT_NEAR(windows[40].busy.mean, 0.05, 0.02);
+  EXPECT_NEAR(windows[100].busy.mean, 0.5, 0.15);
+  EXPECT_NEAR(windows[160].busy.mean, 0.05, 0.02);
+  EXPECT_GT(windows[100].answer.p50, 9e-3);
+  EXPECT_LT(windows[160].answer.p50, 2e-3);
+  EXPECT_DOUBLE_EQ(windows[100].capacity_per_second, 100);
+}
+
+TEST(Simulation, WindowsAddUpToTheTotal) {
+  const SimulationResult result =
+      Play(ConfigYaml("{queue: {capacity: 3}, workers: {min: 1, max: 1}, "
+                      "batch: {max: 2}}"),
+           TrafficYaml("{per_batch: 1s, per_submission: 0, jitter: pareto}",
+                       "{method: Submit, rate: 3, deadline: 4s, retries: "
+                       "{attempts: 2}}",
+                       "duration: 5003500ms\n"));
+  PoolWindow sum;
+  for (const PoolWindow& window : result.pools[0].windows) {
+    sum.submissions += window.submissions;
+    sum.arrivals += window.arrivals;
+    sum.left += window.left;
+    sum.stored += window.stored;
+    sum.answered += window.answered;
+    sum.late += window.late;
+    sum.dropped += window.refused();
+  }
+  const PoolWindow& total = result.pools[0].total;
+  const MethodResult& method = result.methods[0];
+  EXPECT_EQ(sum.submissions, method.submissions);
+  EXPECT_EQ(sum.arrivals, method.attempts);
+  EXPECT_EQ(sum.left, total.left);
+  EXPECT_EQ(sum.left, method.left);
+  EXPECT_EQ(sum.stored, total.stored);
+  EXPECT_EQ(sum.answered, method.answered);
+  EXPECT_EQ(sum.late, method.late);
+  EXPECT_EQ(sum.dropped, total.refused());
+}
+
+TEST(Simulation, MemoryIsWhatIsQueuedInWorkAndParked) {
+  // Nothing is done within the run: of a hundred at once, one is in work, two
+  // are queued, five parked, and the others find no room.
+  const SimulationResult result = Play(
+      ConfigYaml("{queue: {capacity: 2}, waiting: {max: 5}, workers: "
+                 "{min: 1, max: 1}, batch: {max: 1}}",
+                 "{pool: main, on_full: block}"),
+      TrafficYaml("{per_batch: 1m, per_submission: 0}",
+                  "{method: Submit, sites: 1, bytes: 1000, storms: {a: {at: "
+                  "\"00:00\", submissions: 100}}}",
+                  "duration: 30s\n"));
+  const PoolWindow& total = result.pools[0].total;
+  EXPECT_EQ(total.bytes.max, 8000);
+  EXPECT_EQ(total.depth.max, 2);
+  EXPECT_EQ(total.waiting.max, 5);
+  EXPECT_NEAR(total.bytes.mean, 8000, 1);
+  EXPECT_EQ(result.methods[0].refused, 92U);
+  EXPECT_EQ(result.methods[0].pending(), 8U);
+}
+
+TEST(Simulation, TheSameSeedGivesTheSameBytes) {
+  const auto play = [](int seed) {
+    return Play(
+        ConfigYaml("{queue: {capacity: 30}, workers: {min: 2, max: 2}, batch: "
+                   "{max: 3}}"),
+        TrafficYaml("{per_batch: 10ms, per_submission: 1ms, jitter: pareto}",
+                    "{method: Submit, rate: 400, deadline: 1s, retries: "
+                    "{attempts: 3}}",
+                    absl::StrCat("duration: 1m\nseed: ", seed, "\n")));
+  };
+  const SimulationResult one = play(1);
+  const SimulationResult again = play(1);
+  const SimulationResult other = play(2);
+  EXPECT_EQ(HtmlReport(one, "test"), HtmlReport(again, "test"));
+  EXPECT_EQ(JsonReport(one), JsonReport(again));
+  EXPECT_NE(one.methods[0].submissions, other.methods[0].submissions);
+  EXPECT_NE(one.pools[0].total.wait.mean, other.pools[0].total.wait.mean);
+}
+
+TEST(Simulation, TheReportStandsAloneAndSaysWhatHappened) {
+  const SimulationResult result =
+      Play(ConfigYaml("{queue: {capacity: 100}, workers: {min: 2, max: 2}, "
+                      "batch: {max: 10}}"),
+           TrafficYaml("{per_batch: 5ms, per_submission: 500us}",
+                       "{method: Submit, rate: 4000}",
+                       "start: \"20:00\"\nduration: 100s\n"));
+  const std::string html = HtmlReport(result, "<peak> & more");
+  EXPECT_THAT(html, AllOf(HasSubstr("&lt;peak&gt; &amp; more"),
+                          HasSubstr("<svg"), HasSubstr("QUEUE_FULL"),
+                          HasSubstr("prefers-color-scheme: dark"),
+                          HasSubstr(">20:01<")));
+  for (const char* foreign : {"<script", "http:", "https:", "src=", "@import",
+                              "url(", "nan", "inf\""}) {
+    EXPECT_THAT(html, Not(HasSubstr(foreign)));
+  }
+  const std::string summary = Summarize(result).at(1);
+  EXPECT_THAT(summary,
+              AllOf(HasSubstr("new submissions a second arrived"),
+                    HasSubstr("QUEUE_FULL 5"), HasSubstr("bears 2,000/s"),
+                    HasSubstr("takes 5 workers")));
+}
+
+}  // namespace
+}  // namespace sluice

@@ -1,0 +1,67 @@
+#include "tools/sim/arrival_stream.h"
+
+#include <cmath>
+#include <limits>
+
+#include "absl/time/time.h"
+#include "tools/sim/virtual_time.h"
+
+namespace sluice {
+
+ArrivalStream::ArrivalStream(const TrafficSource& source, std::uint64_t seed)
+    : source_(source), random_(seed) {
+  for (const Storm& storm : source.storms) {
+    if (source.sites == 0 || storm.submissions == 0) continue;
+    const double at = absl::ToDoubleSeconds(storm.at);
+    storms_.push_back({.sites_left = source.sites,
+                       .submissions = storm.submissions,
+                       .at = at,
+                       .end = at + absl::ToDoubleSeconds(storm.within)});
+    NextSite(&storms_.back());
+  }
+  NextOfCurve();
+  FindNext();
+}
+
+void ArrivalStream::Advance() {
+  if (!storm_) {
+    NextOfCurve();
+  } else if (--storms_[*storm_].submissions_left == 0) {
+    NextSite(&storms_[*storm_]);
+  }
+  FindNext();
+}
+
+void ArrivalStream::NextOfCurve() {
+  expected_ += random_.Exponential();
+  curve_next_ = source_.curve.TimeOf(expected_);
+}
+
+// The sites' moments are uniform in what is left of the storm; the least of n
+// such is drawn directly, so that they come in order.
+void ArrivalStream::NextSite(StormState* storm) {
+  if (storm->sites_left == 0) {
+    storm->at = std::numeric_limits<double>::infinity();
+    return;
+  }
+  const double least =
+      1 - std::pow(1 - random_.Uniform(),
+                   1.0 / static_cast<double>(storm->sites_left));
+  storm->at += (storm->end - storm->at) * least;
+  storm->submissions_left = storm->submissions;
+  --storm->sites_left;
+}
+
+void ArrivalStream::FindNext() {
+  double seconds = curve_next_;
+  storm_.reset();
+  for (std::size_t i = 0; i < storms_.size(); ++i) {
+    if (storms_[i].at < seconds) {
+      seconds = storms_[i].at;
+      storm_ = i;
+    }
+  }
+  next_ = std::isinf(seconds) ? kForever : AtSeconds(seconds);
+}
+
+}  // namespace sluice

@@ -1,0 +1,54 @@
+// The moments at which a source's submissions come, drawn one at a time.
+
+#ifndef SLUICE_TOOLS_SIM_ARRIVAL_STREAM_H_
+#define SLUICE_TOOLS_SIM_ARRIVAL_STREAM_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "policies/admission_policy.h"
+#include "tools/sim/random.h"
+#include "tools/sim/traffic.h"
+
+namespace sluice {
+
+// A Poisson process by the source's curve, and its storms. Memory does not grow
+// with the number of arrivals.
+class ArrivalStream {
+ public:
+  // `source` must outlive it. The same seed gives the same moments.
+  ArrivalStream(const TrafficSource& source, std::uint64_t seed);
+
+  // When the next one comes; kForever after the last.
+  TimePoint next() const { return next_; }
+  // On to the one after it.
+  void Advance();
+
+ private:
+  // A storm as far as it has come: the moments of its sites, in order.
+  struct StormState {
+    std::size_t sites_left = 0;  // after the present one
+    std::size_t submissions = 0;
+    std::size_t submissions_left = 0;  // of the present site
+    double at = 0;                     // when the present site sends, seconds
+    double end = 0;
+  };
+
+  void NextOfCurve();
+  void NextSite(StormState* storm);
+  void FindNext();
+
+  const TrafficSource& source_;
+  SimRandom random_;
+  double expected_ = 0;  // arrivals of the curve up to the next
+  double curve_next_ = 0;
+  std::vector<StormState> storms_;
+  std::optional<std::size_t> storm_;  // whose the next one is; else the curve's
+  TimePoint next_ = kForever;
+};
+
+}  // namespace sluice
+
+#endif  // SLUICE_TOOLS_SIM_ARRIVAL_STREAM_H_

@@ -1,0 +1,19 @@
+// A simulation as one HTML file that opens by itself.
+
+#ifndef SLUICE_TOOLS_SIM_HTML_REPORT_H_
+#define SLUICE_TOOLS_SIM_HTML_REPORT_H_
+
+#include <string>
+#include <string_view>
+
+#include "tools/sim/result.h"
+
+namespace sluice {
+
+// `title` says what was simulated, e.g. the names of the two files. The same
+// result gives the same bytes.
+std::string HtmlReport(const SimulationResult& result, std::string_view title);
+
+}  // namespace sluice
+
+#endif  // SLUICE_TOOLS_SIM_HTML_REPORT_H_

@@ -1,0 +1,116 @@
+#include "tools/sim/json_report.h"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "tools/sim/summary.h"
+
+namespace sluice {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json Number(double number) {
+  if (std::isinf(number)) return nullptr;
+  return number;
+}
+
+Json Times(const TimeSummary& times) {
+  return {{"count", times.count},
+          {"mean", times.mean},
+          {"p50", times.p50},
+          {"p99", times.p99},
+          {"max", times.max}};
+}
+
+Json Level(const LevelSummary& level) {
+  return {{"mean", level.mean}, {"max", level.max}};
+}
+
+Json Rejected(const std::array<std::uint64_t, kRefusalReasons>& rejected) {
+  Json counts = Json::object();
+  for (std::size_t reason = 0; reason < kRefusalReasons; ++reason) {
+    if (rejected[reason] == 0) continue;
+    counts[std::string(RefusalReasonName(static_cast<RefusalReason>(reason)))] =
+        rejected[reason];
+  }
+  return counts;
+}
+
+Json Window(const PoolWindow& window) {
+  return {{"submissions", window.submissions},
+          {"arrivals", window.arrivals},
+          {"admitted", window.admitted},
+          {"rejected", Rejected(window.rejected)},
+          {"dropped", window.dropped},
+          {"left", window.left},
+          {"answered_in_time", window.answered},
+          {"answered_late", window.late},
+          {"stored", window.stored},
+          {"capacity_per_second", Number(window.capacity_per_second)},
+          {"depth", Level(window.depth)},
+          {"waiting", Level(window.waiting)},
+          {"workers_busy", Level(window.busy)},
+          {"bytes", Level(window.bytes)},
+          {"wait_seconds", Times(window.wait)},
+          {"answer_seconds", Times(window.answer)}};
+}
+
+Json MethodJson(const MethodResult& method) {
+  return {{"method", std::string(FullMethodName(method.method))},
+          {"pool", method.pool},
+          {"submissions", method.submissions},
+          {"attempts", method.attempts},
+          {"answered_in_time", method.answered},
+          {"answered_late", method.late},
+          {"refused", method.refused},
+          {"dropped", method.dropped},
+          {"left", method.left},
+          {"pending", method.pending()},
+          {"rejected_attempts", Rejected(method.counters.rejected)},
+          {"answer_seconds", Times(method.answer)},
+          {"ending_seconds", Times(method.ending)}};
+}
+
+Json PoolJson(const SimulationResult& result, const PoolResult& pool) {
+  const PoolNeeds needs = NeedsOf(result, pool);
+  Json windows = Json::array();
+  double start = 0;
+  for (const PoolWindow& window : pool.windows) {
+    Json json = {{"start", start}};
+    json.update(Window(window));
+    windows.push_back(std::move(json));
+    start += result.window_seconds;
+  }
+  return {{"pool", pool.name},
+          {"workers", pool.workers},
+          {"batch_max", pool.config.batch_max},
+          {"needs",
+           {{"workers", needs.workers},
+            {"backlog", needs.backlog},
+            {"backlog_seconds", Number(needs.backlog_seconds)}}},
+          {"total", Window(pool.total)},
+          {"windows", std::move(windows)}};
+}
+
+}  // namespace
+
+std::string JsonReport(const SimulationResult& result) {
+  Json report = {{"seconds", result.seconds},
+                 {"start_seconds", result.start_seconds},
+                 {"window_seconds", result.window_seconds},
+                 {"seed", result.seed},
+                 {"balanced", result.Balanced()},
+                 {"summary", Summarize(result)},
+                 {"methods", Json::array()},
+                 {"pools", Json::array()}};
+  for (const MethodResult& method : result.methods) {
+    report["methods"].push_back(MethodJson(method));
+  }
+  for (const PoolResult& pool : result.pools) {
+    report["pools"].push_back(PoolJson(result, pool));
+  }
+  return report.dump(2) + "\n";
+}
+
+}  // namespace sluice

@@ -1,0 +1,159 @@
+// sluice-sim: what a configuration does with a day of traffic, in seconds.
+
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/flags/flag.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "config/config.h"
+#include "tools/flags.h"
+#include "tools/progress_bar.h"
+#include "tools/sim/format.h"
+#include "tools/sim/html_report.h"
+#include "tools/sim/json_report.h"
+#include "tools/sim/simulation.h"
+#include "tools/sim/summary.h"
+#include "tools/sim/traffic.h"
+
+ABSL_FLAG(std::string, config, "config.yaml",
+          "the server's configuration; its pools and methods count");
+ABSL_FLAG(std::string, output, "sluice-sim.html",
+          "where the report goes, an HTML file (nowhere if empty)");
+ABSL_FLAG(bool, json, false, "print the numbers as JSON, not the summary");
+
+namespace sluice {
+namespace {
+
+constexpr absl::string_view kUsage =
+    "usage: sluice-sim [flags] TRAFFIC.yaml\n"
+    "\n"
+    "Plays a description of traffic against a configuration: the server's own\n"
+    "queues and policies, on virtual time. Writes a report with charts, and\n"
+    "prints what it comes to.\n"
+    "\n";
+
+constexpr absl::string_view kExits =
+    "\n"
+    "exit codes: 0 it ran, whatever became of the submissions; 1 it could "
+    "not,\n"
+    "or the counters do not balance; 2 bad usage, or an error in a file\n";
+
+int Complain(const absl::Status& status) {
+  std::cerr << "sluice-sim: " << status.message() << "\n";
+  return absl::IsInvalidArgument(status) ? kExitUsage : EXIT_FAILURE;
+}
+
+absl::StatusOr<std::string> ReadFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  if (!file.is_open() || file.bad()) {
+    return absl::InvalidArgumentError(absl::StrCat("cannot read ", path));
+  }
+  return text;
+}
+
+// What `parse` makes of the file; what is wrong with it goes to stderr.
+template <typename Parse>
+auto ReadYaml(const std::string& path, Parse parse)
+    -> absl::StatusOr<decltype(parse("", nullptr))> {
+  const auto text = ReadFile(path);
+  if (!text.ok()) return text.status();
+  ConfigErrors errors;
+  auto parsed = parse(*text, &errors);
+  if (errors.empty()) return parsed;
+  for (const ConfigError& error : errors) {
+    std::cerr << error.ToString(path) << "\n";
+  }
+  return absl::InvalidArgumentError(absl::StrCat(path, " is not right"));
+}
+
+absl::Status WriteFile(const std::string& path, const std::string& text) {
+  std::ofstream file(path, std::ios::binary);
+  file << text;
+  file.close();
+  if (file.good()) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat("cannot write ", path));
+}
+
+absl::StatusOr<SimulationResult> Run(const Config& config,
+                                     const Traffic& traffic) {
+  ProgressBar bar(STDERR_FILENO);
+  return Simulate(config, traffic, [&](double fraction) {
+    const double clock =
+        absl::ToDoubleSeconds(traffic.start + traffic.duration * fraction);
+    bar.Show(fraction, FormatClockTime(clock));
+  });
+}
+
+void PrintSummary(const SimulationResult& result, double seconds) {
+  for (const std::string& paragraph : Summarize(result)) {
+    std::cout << paragraph << "\n\n";
+  }
+  const std::string output = absl::GetFlag(FLAGS_output);
+  std::cout << "Simulated in " << FormatSeconds(seconds)
+            << (output.empty() ? "" : "; the report is in " + output) << "\n";
+}
+
+absl::Status SimulateFiles(const std::string& traffic_path) {
+  const std::string config_path = absl::GetFlag(FLAGS_config);
+  const auto config = ReadYaml(config_path, ParseConfig);
+  const auto traffic = ReadYaml(traffic_path, ParseTraffic);
+  if (!config.ok()) return config.status();
+  if (!traffic.ok()) return traffic.status();
+
+  const auto begin = std::chrono::steady_clock::now();
+  const auto result = Run(*config, *traffic);
+  if (!result.ok()) return result.status();
+  const std::chrono::duration<double> took =
+      std::chrono::steady_clock::now() - begin;
+
+  const std::string output = absl::GetFlag(FLAGS_output);
+  if (!output.empty()) {
+    const auto name = [](const std::string& path) {
+      return std::filesystem::path(path).filename().string();
+    };
+    const absl::Status written = WriteFile(
+        output, HtmlReport(*result, absl::StrCat(name(traffic_path), " on ",
+                                                 name(config_path))));
+    if (!written.ok()) return written;
+  }
+  if (absl::GetFlag(FLAGS_json)) {
+    std::cout << JsonReport(*result);
+  } else {
+    PrintSummary(*result, took.count());
+  }
+  if (result->Balanced()) return absl::OkStatus();
+  return absl::InternalError("the counters do not balance");
+}
+
+int Main(int argc, const char* const* argv) {
+  const auto line = ParseCommandLine(argc, argv);
+  if (line.ok() && line->help) {
+    std::cout << kUsage << DescribeFlags("tools/sim/main.cc") << kExits;
+    return EXIT_SUCCESS;
+  }
+  if (!line.ok()) return Complain(line.status());
+  if (line->positional.size() != 1) {
+    return Complain(absl::InvalidArgumentError(
+        "needs one file that describes the traffic (see --help)"));
+  }
+  const absl::Status status = SimulateFiles(line->positional.front());
+  return status.ok() ? EXIT_SUCCESS : Complain(status);
+}
+
+}  // namespace
+}  // namespace sluice
+
+int main(int argc, char** argv) { return sluice::Main(argc, argv); }

@@ -1,0 +1,133 @@
+#include "tools/sim/pool_model.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "tools/sim/virtual_time.h"
+
+namespace sluice {
+namespace {
+
+// Every task of a simulation is one.
+Caller* CallerOf(Task* task) { return static_cast<Caller*>(task); }
+
+GateLimits LimitsOf(const PoolConfig& pool) {
+  return {.capacity = pool.queue_capacity,
+          .capacity_bytes = pool.queue_capacity_bytes,
+          .waiting_max = pool.waiting_max,
+          .waiting_max_bytes = pool.waiting_max_bytes};
+}
+
+}  // namespace
+
+PoolModel::PoolModel(std::string name, const PoolConfig& config,
+                     const Windows& windows, ServiceTime service_time,
+                     std::atomic<std::int64_t>* sequence)
+    : name_(std::move(name)),
+      config_(config),
+      service_time_(std::move(service_time)),
+      gate_(LimitsOf(config), kMethods, sequence),
+      workers_(WorkersOf(config)),
+      recorder_(windows) {
+  for (std::size_t i = workers_.size(); i > 0; --i) idle_.push_back(i - 1);
+}
+
+Admission PoolModel::Arrive(Caller* caller, const AdmissionPolicy& policy,
+                            TimePoint now) {
+  recorder_.AdvanceTo(gate_, now);
+  if (caller->attempts == 1) recorder_.CountSubmission();
+  const Admission admission = gate_.Arrive(caller, policy, now);
+  caller->parked = admission.kind == Admission::Kind::kParked;
+  if (caller->parked) parked_bytes_ += caller->bytes;
+  StartWorkers(now);
+  return admission;
+}
+
+bool PoolModel::Leave(Caller* caller, TimePoint now) {
+  recorder_.AdvanceTo(gate_, now);
+  const bool left = gate_.Leave(caller, now, &events_);
+  if (left && caller->parked) parked_bytes_ -= caller->bytes;
+  Deliver();
+  StartWorkers(now);
+  return left;
+}
+
+TimePoint PoolModel::next() const {
+  const TimePoint expiry = gate_.next_expiry();
+  return finishing_.empty() ? expiry : std::min(expiry, finishing_.top().at);
+}
+
+void PoolModel::Advance(TimePoint now) {
+  recorder_.AdvanceTo(gate_, now);
+  if (!finishing_.empty() && finishing_.top().at <= now) {
+    FinishBatch(now);
+  } else {
+    gate_.Expire(now, &events_);
+    Deliver();
+  }
+  StartWorkers(now);
+}
+
+void PoolModel::FinishBatch(TimePoint now) {
+  const std::size_t index = finishing_.top().worker;
+  finishing_.pop();
+  std::vector<Task*>& batch = workers_[index].batch;
+  for (Task* task : batch) task->outcome = Outcome::kStored;
+  gate_.Done(batch, StoreState::kUp, now, &events_);
+  Deliver();
+  for (Task* task : batch) task->OnDone();
+  batch.clear();
+  idle_.push_back(index);
+}
+
+void PoolModel::StartWorkers(TimePoint now) {
+  while (!idle_.empty() && gate_.ready()) {
+    const std::size_t index = idle_.back();
+    std::vector<Task*>& batch = workers_[index].batch;
+    gate_.Take(config_.batch_max, now, &batch, &events_);
+    Deliver();
+    if (batch.empty()) break;
+    idle_.pop_back();
+    for (Task* task : batch) {
+      recorder_.RecordWait(now - CallerOf(task)->arrived_at);
+    }
+    finishing_.push(
+        {now + service_time_(batch.size(), now), batches_++, index});
+  }
+  Record();
+}
+
+void PoolModel::Deliver() {
+  for (const LetIn& let_in : events_.admitted) {
+    Caller* const caller = static_cast<Caller*>(let_in.listener);
+    caller->parked = false;
+    parked_bytes_ -= caller->bytes;
+    let_in.listener->OnAdmitted(let_in.sequence);
+  }
+  for (const Ended& ended : events_.ended) {
+    Caller* const caller = CallerOf(ended.task);
+    if (caller->parked) parked_bytes_ -= caller->bytes;
+    caller->parked = false;
+    ended.task->OnEnded(ended.ending, ended.retry_delay);
+  }
+  events_.clear();
+}
+
+void PoolModel::Record() {
+  const PoolView view = gate_.view();
+  recorder_.SetLevels(
+      {.depth = static_cast<double>(view.depth),
+       .waiting = static_cast<double>(view.waiting),
+       .busy = static_cast<double>(workers_.size() - idle_.size()),
+       .bytes = static_cast<double>(view.held_bytes + parked_bytes_)});
+}
+
+PoolResult PoolModel::Result() const {
+  return {.name = name_,
+          .config = config_,
+          .workers = workers_.size(),
+          .windows = recorder_.windows(),
+          .total = recorder_.total()};
+}
+
+}  // namespace sluice

@@ -1,0 +1,121 @@
+#include "tools/sim/pool_recorder.h"
+
+#include <algorithm>
+#include <array>
+
+#include "tools/sim/virtual_time.h"
+
+namespace sluice {
+namespace {
+
+// The Gate's counts up to now, of all methods.
+PoolWindow Counted(const Gate& gate) {
+  PoolWindow counted;
+  for (const Method method : kAllMethods) {
+    const MethodCounters& counters = gate.counters(Index(method));
+    counted.arrivals += counters.received;
+    counted.admitted += counters.admitted;
+    for (std::size_t reason = 0; reason < kRefusalReasons; ++reason) {
+      counted.rejected[reason] += counters.rejected[reason];
+    }
+    counted.dropped += counters.dropped;
+    counted.left +=
+        counters.abandoned_cancelled + counters.abandoned_deadline +
+        counters.completed[static_cast<std::size_t>(Outcome::kAbandoned)];
+    counted.stored +=
+        counters.completed[static_cast<std::size_t>(Outcome::kStored)];
+  }
+  return counted;
+}
+
+// Of what the Gate counts: what came since `before`.
+void CountSince(const PoolWindow& before, const PoolWindow& now,
+                PoolWindow* window) {
+  window->arrivals = now.arrivals - before.arrivals;
+  window->admitted = now.admitted - before.admitted;
+  for (std::size_t reason = 0; reason < kRefusalReasons; ++reason) {
+    window->rejected[reason] = now.rejected[reason] - before.rejected[reason];
+  }
+  window->dropped = now.dropped - before.dropped;
+  window->left = now.left - before.left;
+  window->stored = now.stored - before.stored;
+}
+
+struct Level {
+  LevelSummary PoolWindow::*summary;
+  double PoolLevels::*now;
+};
+constexpr std::array<Level, 4> kLevels = {
+    {{&PoolWindow::depth, &PoolLevels::depth},
+     {&PoolWindow::waiting, &PoolLevels::waiting},
+     {&PoolWindow::busy, &PoolLevels::busy},
+     {&PoolWindow::bytes, &PoolLevels::bytes}}};
+
+}  // namespace
+
+PoolRecorder::PoolRecorder(const Windows& windows) : windows_(windows) {
+  done_.reserve(windows.count);
+}
+
+void PoolRecorder::SetLevels(const PoolLevels& levels) {
+  levels_ = levels;
+  for (const Level& level : kLevels) {
+    double& max = (window_.*level.summary).max;
+    max = std::max(max, levels_.*level.now);
+  }
+}
+
+void PoolRecorder::Hold(const Gate& gate, TimePoint now) {
+  while (now >= window_start_ + windows_.length) {
+    const TimePoint end = window_start_ + windows_.length;
+    Integrate(end - now_);
+    now_ = end;
+    CloseWindow(gate, windows_.length);
+  }
+  Integrate(now - now_);
+  now_ = now;
+}
+
+void PoolRecorder::Integrate(Duration time) {
+  const double seconds = ToSeconds(time);
+  for (const Level& level : kLevels) {
+    (window_.*level.summary).mean += levels_.*level.now * seconds;
+  }
+}
+
+void PoolRecorder::CloseWindow(const Gate& gate, Duration length) {
+  const PoolWindow counted = Counted(gate);
+  CountSince(counted_, counted, &window_);
+  counted_ = counted;
+  for (const Level& level : kLevels) {
+    LevelSummary& summary = window_.*level.summary;
+    LevelSummary& total = total_.*level.summary;
+    total.mean += summary.mean;  // divided at the end
+    total.max = std::max(total.max, summary.max);
+    summary.mean /= ToSeconds(length);
+  }
+  total_.submissions += window_.submissions;
+  total_.answered += window_.answered;
+  total_.late += window_.late;
+  window_.wait = wait_.Summary();
+  window_.answer = answer_.Summary();
+  wait_.Clear();
+  answer_.Clear();
+  done_.push_back(window_);
+  window_ = PoolWindow();
+  window_start_ += length;
+  SetLevels(levels_);
+}
+
+void PoolRecorder::Finish(const Gate& gate, TimePoint end) {
+  AdvanceTo(gate, end);
+  if (end > window_start_) CloseWindow(gate, end - window_start_);
+  CountSince(PoolWindow(), counted_, &total_);
+  for (const Level& level : kLevels) {
+    (total_.*level.summary).mean /= ToSeconds(end);
+  }
+  total_.wait = total_wait_.Summary();
+  total_.answer = total_answer_.Summary();
+}
+
+}  // namespace sluice

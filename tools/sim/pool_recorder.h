@@ -1,0 +1,74 @@
+// Measures one pool of a simulation over time.
+
+#ifndef SLUICE_TOOLS_SIM_POOL_RECORDER_H_
+#define SLUICE_TOOLS_SIM_POOL_RECORDER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "config/method.h"
+#include "pool/gate.h"
+#include "tools/sim/result.h"
+#include "tools/sim/time_recorder.h"
+#include "tools/sim/windows.h"
+
+namespace sluice {
+
+// What a pool holds at a moment.
+struct PoolLevels {
+  double depth = 0;
+  double waiting = 0;
+  double busy = 0;
+  double bytes = 0;
+};
+
+class PoolRecorder {
+ public:
+  explicit PoolRecorder(const Windows& windows);
+
+  // Before anything happens at `now`: what was holds up to here.
+  void AdvanceTo(const Gate& gate, TimePoint now) {
+    if (now > now_) Hold(gate, now);
+  }
+  // After it has happened.
+  void SetLevels(const PoolLevels& levels);
+
+  void CountSubmission() { ++window_.submissions; }
+  void CountLate() { ++window_.late; }
+  void RecordAnswer(Duration time) {
+    ++window_.answered;
+    answer_.Add(time);
+    total_answer_.Add(time);
+  }
+  void RecordWait(Duration time) {
+    wait_.Add(time);
+    total_wait_.Add(time);
+  }
+
+  void Finish(const Gate& gate, TimePoint end);
+  const std::vector<PoolWindow>& windows() const { return done_; }
+  const PoolWindow& total() const { return total_; }
+
+ private:
+  void Hold(const Gate& gate, TimePoint now);
+  void Integrate(Duration time);
+  void CloseWindow(const Gate& gate, Duration length);
+
+  const Windows windows_;
+  TimePoint now_{};
+  TimePoint window_start_{};
+  PoolLevels levels_;
+  PoolWindow window_;   // levels' means: the sum over its seconds so far
+  PoolWindow counted_;  // the Gate's counts up to the window's start
+  TimeRecorder wait_;
+  TimeRecorder answer_;
+  std::vector<PoolWindow> done_;
+  PoolWindow total_;
+  TimeRecorder total_wait_;
+  TimeRecorder total_answer_;
+};
+
+}  // namespace sluice
+
+#endif  // SLUICE_TOOLS_SIM_POOL_RECORDER_H_

@@ -1,0 +1,379 @@
+#include "tools/sim/simulation.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <map>
+#include <memory>
+#include <queue>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "policies/registry.h"
+#include "stores/discard_store.h"
+#include "tools/sim/arrival_stream.h"
+#include "tools/sim/caller.h"
+#include "tools/sim/pool_model.h"
+#include "tools/sim/random.h"
+#include "tools/sim/time_recorder.h"
+#include "tools/sim/virtual_time.h"
+#include "tools/sim/windows.h"
+
+namespace sluice {
+namespace {
+
+constexpr std::size_t kCallersMax = 5'000'000;
+
+// A method as the configuration binds it, and what its callers saw.
+struct MethodModel {
+  std::unique_ptr<const AdmissionPolicy> policy;
+  PoolModel* pool = nullptr;
+  bool promised = false;
+  MethodResult result;
+  TimeRecorder answers;
+  TimeRecorder endings;
+};
+
+struct SourceModel {
+  const TrafficSource* source = nullptr;
+  ArrivalStream arrivals;
+  Duration deadline{};  // 0: none
+  CallerList awaiting;  // only where there is a deadline
+};
+
+// A refused caller that comes back.
+struct Return {
+  TimePoint at;
+  std::uint64_t order;
+  Caller* caller;
+  bool operator>(const Return& other) const {
+    return at != other.at ? at > other.at : order > other.order;
+  }
+};
+
+class Simulation final : public CallerOwner {
+ public:
+  Simulation(const Config& config, const Traffic& traffic);
+
+  absl::Status Run(const SimulationProgress& progress);
+  SimulationResult Result();
+
+  void OnLetIn(Caller* caller) override;
+  void OnUnworked(Caller* caller, Ending ending, Duration retry) override;
+  void OnWorked(Caller* caller) override;
+
+ private:
+  void BindMethods(const Config& config);
+  Duration ServiceTimeOf(std::size_t batch, TimePoint now);
+  MethodModel& MethodOf(const Caller& caller) {
+    return methods_[caller.method];
+  }
+
+  // Does the first of what is due up to `end`; false where nothing is.
+  bool Step(TimePoint end);
+  void ArriveNew(std::size_t source);
+  void Attempt(Caller* caller);
+  // The caller is told OK.
+  void Answer(Caller* caller);
+  // The caller is told that it is refused, and what it may do.
+  void Refuse(Caller* caller, Duration retry);
+  // The deadline of a caller has come.
+  void PassDeadline(Caller* caller);
+  // The attempt is over for its caller.
+  void EndAttempt(Caller* caller);
+  void SetCapacity(PoolResult* pool) const;
+  // The caller has gone for good.
+  void Count(Caller* caller, std::uint64_t MethodResult::*end);
+
+  const Traffic& traffic_;
+  const Windows windows_;
+  SimRandom random_;
+  std::atomic<std::int64_t> sequence_ = 0;
+  std::map<std::string, PoolModel> pools_;
+  std::array<MethodModel, kMethods> methods_;
+  std::vector<SourceModel> sources_;
+  std::priority_queue<Return, std::vector<Return>, std::greater<>> returns_;
+  std::uint64_t returned_ = 0;
+  CallerSupply callers_;
+  TimePoint now_{};
+  std::uint64_t events_ = 0;
+};
+
+Simulation::Simulation(const Config& config, const Traffic& traffic)
+    : traffic_(traffic),
+      windows_(Windows::For(ToDuration(traffic.duration))),
+      random_(traffic.seed) {
+  BindMethods(config);
+  sources_.reserve(traffic.sources.size());
+  for (const TrafficSource& source : traffic.sources) {
+    // Each has a seed of its own: what one draws changes nothing for another.
+    const std::uint64_t seed =
+        traffic.seed + 0x9E3779B97F4A7C15U * (sources_.size() + 1);
+    sources_.push_back({.source = &source,
+                        .arrivals = ArrivalStream(source, seed),
+                        .deadline = source.deadline == absl::InfiniteDuration()
+                                        ? Duration{}
+                                        : ToDuration(source.deadline),
+                        .awaiting = {}});
+  }
+}
+
+// Pools that no source reaches are not simulated.
+void Simulation::BindMethods(const Config& config) {
+  const auto service_time = [this](std::size_t batch, TimePoint now) {
+    return ServiceTimeOf(batch, now);
+  };
+  for (const TrafficSource& source : traffic_.sources) {
+    const MethodConfig& method = config.method(source.method);
+    MethodModel& model = methods_[Index(source.method)];
+    if (model.pool != nullptr) continue;
+    const PoolConfig& pool = config.pools.at(method.pool);
+    model.policy = FindPolicyKind(method.on_full)
+                       ->make({.max_wait = ToDuration(method.max_wait)});
+    model.pool = &pools_
+                      .try_emplace(method.pool, method.pool, pool, windows_,
+                                   service_time, &sequence_)
+                      .first->second;
+    model.promised = method.ack == Ack::kQueued;
+    model.result.method = source.method;
+    model.result.pool = method.pool;
+  }
+}
+
+Duration Simulation::ServiceTimeOf(std::size_t batch, TimePoint now) {
+  const StoreModel& store = traffic_.store;
+  const absl::Duration mean =
+      store.MeanTime(batch) *
+      store.FactorAt(absl::FromChrono(now.time_since_epoch()));
+  return ToDuration(Jittered(mean, store.jitter, random_.Uniform()));
+}
+
+absl::Status Simulation::Run(const SimulationProgress& progress) {
+  constexpr std::uint64_t kEventsPerProgress = 1 << 16;
+  const TimePoint end{ToDuration(traffic_.duration)};
+  while (Step(end)) {
+    if (callers_.in_use() > kCallersMax) {
+      return absl::ResourceExhaustedError(absl::StrCat(
+          "more than ", kCallersMax,
+          " callers are there at once: give them a deadline, or smaller "
+          "numbers"));
+    }
+    if (++events_ % kEventsPerProgress == 0 && progress) {
+      progress(ToSeconds(now_) / ToSeconds(end));
+    }
+  }
+  for (auto& [name, pool] : pools_) pool.Finish(end);
+  return absl::OkStatus();
+}
+
+// Where several are due at one time: what ends goes before what begins.
+bool Simulation::Step(TimePoint end) {
+  PoolModel* pool = nullptr;
+  Caller* leaving = nullptr;
+  const Return* returning = nullptr;
+  std::size_t arriving = sources_.size();
+  now_ = kForever;
+  for (auto& [name, candidate] : pools_) {
+    if (candidate.next() < now_) {
+      now_ = candidate.next();
+      pool = &candidate;
+    }
+  }
+  for (const SourceModel& source : sources_) {
+    Caller* const first = source.awaiting.front();
+    if (first != nullptr && first->deadline < now_) {
+      now_ = first->deadline;
+      leaving = first;
+    }
+  }
+  if (!returns_.empty() && returns_.top().at < now_) {
+    now_ = returns_.top().at;
+    returning = &returns_.top();
+  }
+  for (std::size_t i = 0; i < sources_.size(); ++i) {
+    if (sources_[i].arrivals.next() < now_) {
+      now_ = sources_[i].arrivals.next();
+      arriving = i;
+    }
+  }
+  if (now_ >= end) return false;
+  if (arriving < sources_.size()) {
+    ArriveNew(arriving);
+  } else if (returning != nullptr) {
+    Caller* const caller = returning->caller;
+    returns_.pop();
+    --MethodOf(*caller).result.returning;
+    Attempt(caller);
+  } else if (leaving != nullptr) {
+    PassDeadline(leaving);
+  } else {
+    pool->Advance(now_);
+  }
+  return true;
+}
+
+void Simulation::ArriveNew(std::size_t source) {
+  sources_[source].arrivals.Advance();
+  Caller* const caller = callers_.Get();
+  const TrafficSource& described = *sources_[source].source;
+  caller->owner = this;
+  caller->listener = caller;
+  caller->source = source;
+  caller->attempts = 0;
+  caller->method = Index(described.method);
+  caller->bytes = described.bytes;
+  caller->promised = MethodOf(*caller).promised;
+  ++MethodOf(*caller).result.submissions;
+  Attempt(caller);
+}
+
+void Simulation::Attempt(Caller* caller) {
+  SourceModel& source = sources_[caller->source];
+  MethodModel& method = MethodOf(*caller);
+  ++caller->attempts;
+  ++method.result.attempts;
+  caller->arrived_at = now_;
+  caller->answered = false;
+  caller->sequence = 0;
+  caller->deadline = kForever;
+  if (source.deadline > Duration{}) {
+    caller->deadline = now_ + source.deadline;
+    source.awaiting.PushBack(caller);
+  }
+  const Admission admission = method.pool->Arrive(caller, *method.policy, now_);
+  switch (admission.kind) {
+    case Admission::Kind::kAdmitted:
+      if (caller->promised) Answer(caller);
+      break;
+    case Admission::Kind::kParked:
+      break;
+    case Admission::Kind::kRefused:
+      Refuse(caller, admission.retry_delay);
+      break;
+    case Admission::Kind::kDropped:
+      EndAttempt(caller);
+      Count(caller, &MethodResult::dropped);
+      break;
+  }
+}
+
+void Simulation::EndAttempt(Caller* caller) {
+  sources_[caller->source].awaiting.Remove(caller);
+  MethodOf(*caller).endings.Add(now_ - caller->arrived_at);
+}
+
+void Simulation::Answer(Caller* caller) {
+  MethodModel& method = MethodOf(*caller);
+  const Duration time = now_ - caller->arrived_at;
+  EndAttempt(caller);
+  caller->answered = true;
+  ++method.result.answered;
+  method.answers.Add(time);
+  method.pool->recorder().RecordAnswer(time);
+}
+
+void Simulation::Refuse(Caller* caller, Duration retry) {
+  EndAttempt(caller);
+  if (caller->attempts >= sources_[caller->source].source->attempts) {
+    return Count(caller, &MethodResult::refused);
+  }
+  returns_.push({now_ + retry, returned_++, caller});
+  ++MethodOf(*caller).result.returning;
+}
+
+void Simulation::Count(Caller* caller, std::uint64_t MethodResult::*end) {
+  ++(MethodOf(*caller).result.*end);
+  callers_.Return(caller);
+}
+
+void Simulation::PassDeadline(Caller* caller) {
+  EndAttempt(caller);
+  if (MethodOf(*caller).pool->Leave(caller, now_)) {
+    return Count(caller, &MethodResult::left);
+  }
+  caller->answered = true;  // by its own clock; the worker goes on
+}
+
+void Simulation::OnLetIn(Caller* caller) {
+  if (caller->promised) Answer(caller);
+}
+
+void Simulation::OnUnworked(Caller* caller, Ending ending, Duration retry) {
+  if (caller->answered) return callers_.Return(caller);
+  if (ending == Ending::kDeadline) {
+    EndAttempt(caller);
+    return Count(caller, &MethodResult::left);
+  }
+  Refuse(caller, retry);
+}
+
+void Simulation::OnWorked(Caller* caller) {
+  MethodModel& method = MethodOf(*caller);
+  if (!caller->answered) {
+    Answer(caller);
+  } else if (!caller->promised) {
+    ++method.result.late;
+    method.pool->recorder().CountLate();
+  }
+  callers_.Return(caller);
+}
+
+void Simulation::SetCapacity(PoolResult* pool) const {
+  const std::size_t batch = pool->config.batch_max;
+  const double seconds = absl::ToDoubleSeconds(traffic_.store.MeanTime(batch));
+  const double capacity = seconds > 0 ? static_cast<double>(pool->workers) *
+                                            static_cast<double>(batch) / seconds
+                                      : std::numeric_limits<double>::infinity();
+  pool->total.capacity_per_second = capacity;
+  const absl::Duration length = absl::FromChrono(windows_.length);
+  absl::Duration middle = length / 2;
+  for (PoolWindow& window : pool->windows) {
+    window.capacity_per_second = capacity / traffic_.store.FactorAt(middle);
+    middle += length;
+  }
+}
+
+SimulationResult Simulation::Result() {
+  SimulationResult result = {
+      .window_seconds = ToSeconds(windows_.length),
+      .seconds = absl::ToDoubleSeconds(traffic_.duration),
+      .start_seconds = absl::ToDoubleSeconds(traffic_.start),
+      .seed = traffic_.seed,
+      .pools = {},
+      .methods = {},
+      .events = events_};
+  for (const auto& [name, pool] : pools_) {
+    result.pools.push_back(pool.Result());
+    SetCapacity(&result.pools.back());
+  }
+  for (MethodModel& method : methods_) {
+    if (method.pool == nullptr) continue;
+    MethodResult& added = method.result;
+    added.counters = method.pool->counters(Index(added.method));
+    added.answer = method.answers.Summary();
+    added.ending = method.endings.Summary();
+    added.promised = method.promised;
+    result.methods.push_back(added);
+  }
+  return result;
+}
+
+}  // namespace
+
+absl::StatusOr<SimulationResult> Simulate(const Config& config,
+                                          const Traffic& traffic,
+                                          const SimulationProgress& progress) {
+  Simulation simulation(config, traffic);
+  const absl::Status status = simulation.Run(progress);
+  if (!status.ok()) return status;
+  return simulation.Result();
+}
+
+}  // namespace sluice

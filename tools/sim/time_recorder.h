@@ -1,0 +1,41 @@
+// Times and their summary.
+
+#ifndef SLUICE_TOOLS_SIM_TIME_RECORDER_H_
+#define SLUICE_TOOLS_SIM_TIME_RECORDER_H_
+
+#include "policies/admission_policy.h"
+#include "tools/load/latency_histogram.h"
+#include "tools/sim/result.h"
+#include "tools/sim/virtual_time.h"
+
+namespace sluice {
+
+class TimeRecorder {
+ public:
+  void Add(Duration time) {
+    histogram_.Add(time);
+    sum_seconds_ += ToSeconds(time);
+  }
+
+  // Percentiles are at most 1 % above the true ones.
+  TimeSummary Summary() const {
+    const auto count = histogram_.count();
+    return {.count = count,
+            .mean = count == 0 ? 0 : sum_seconds_ / static_cast<double>(count),
+            .p50 = ToSeconds(histogram_.Percentile(50)),
+            .p99 = ToSeconds(histogram_.Percentile(99)),
+            .max = ToSeconds(histogram_.max())};
+  }
+
+  void Clear() {
+    if (histogram_.count() > 0) *this = TimeRecorder();
+  }
+
+ private:
+  LatencyHistogram histogram_;
+  double sum_seconds_ = 0;
+};
+
+}  // namespace sluice
+
+#endif  // SLUICE_TOOLS_SIM_TIME_RECORDER_H_

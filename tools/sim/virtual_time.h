@@ -1,0 +1,33 @@
+// The time of a simulation: that of the Gate's clock, from 0.
+
+#ifndef SLUICE_TOOLS_SIM_VIRTUAL_TIME_H_
+#define SLUICE_TOOLS_SIM_VIRTUAL_TIME_H_
+
+#include <chrono>
+#include <cmath>
+#include <cstdint>
+
+#include "absl/time/time.h"
+#include "policies/admission_policy.h"
+
+namespace sluice {
+
+inline Duration ToDuration(absl::Duration time) {
+  return absl::ToChronoNanoseconds(time);
+}
+
+inline double ToSeconds(Duration time) {
+  return std::chrono::duration<double>(time).count();
+}
+
+inline double ToSeconds(TimePoint time) {
+  return ToSeconds(time.time_since_epoch());
+}
+
+inline TimePoint AtSeconds(double seconds) {
+  return TimePoint(Duration(std::llround(seconds * 1e9)));
+}
+
+}  // namespace sluice
+
+#endif  // SLUICE_TOOLS_SIM_VIRTUAL_TIME_H_
