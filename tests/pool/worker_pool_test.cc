@@ -388,10 +388,12 @@ TEST_F(WorkerPoolTest, AResizeLetsInAndWakesAndSetsTheNextBatch) {
     FakeTask* waiting = Arrived(Kind::kParked);
     waiting->when_told = [&] { CallThePool(); };
   }
-  EXPECT_TRUE(pool_->TurnAway({.bytes = 1}, 0, kFailFast).has_value());
+  EXPECT_TRUE(
+      pool_->TurnAway({.now = {}, .bytes = 1}, 0, kFailFast).has_value());
   pool_->Resize({.capacity = 10}, /*batch_max=*/5);
   EXPECT_EQ(pool_->Snapshot().view.depth, 5u);
-  EXPECT_FALSE(pool_->TurnAway({.bytes = 1}, 0, kFailFast).has_value());
+  EXPECT_FALSE(
+      pool_->TurnAway({.now = {}, .bytes = 1}, 0, kFailFast).has_value());
   processor_.Release();
   for (FakeTask& task : tasks_) ASSERT_TRUE(task.AwaitHandedBack());
   EXPECT_THAT(processor_.batch_sizes(), ElementsAre(1, 1, 5));
@@ -412,7 +414,8 @@ TEST_F(WorkerPoolTest, AResizeBelowTheDepthTakesNothingAway) {
   Occupy(1);
   for (int i = 0; i < 5; ++i) Arrived(Kind::kAdmitted);
   pool_->Resize({.capacity = 2}, /*batch_max=*/1);
-  EXPECT_TRUE(pool_->TurnAway({.bytes = 1}, 0, kFailFast).has_value());
+  EXPECT_TRUE(
+      pool_->TurnAway({.now = {}, .bytes = 1}, 0, kFailFast).has_value());
   EXPECT_EQ(pool_->Snapshot().view.depth, 5u);
   processor_.Release();
   for (FakeTask& task : tasks_) ASSERT_TRUE(task.AwaitHandedBack());
