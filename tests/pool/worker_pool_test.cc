@@ -391,6 +391,7 @@ TEST_F(WorkerPoolTest, AResizeLetsInAndWakesAndSetsTheNextBatch) {
   EXPECT_TRUE(
       pool_->TurnAway({.now = {}, .bytes = 1}, 0, kFailFast).has_value());
   pool_->Resize({.capacity = 10}, /*batch_max=*/5);
+  EXPECT_EQ(tasks_.back().notices(), 1) << "told by the one that resizes";
   EXPECT_EQ(pool_->Snapshot().view.depth, 5u);
   EXPECT_FALSE(
       pool_->TurnAway({.now = {}, .bytes = 1}, 0, kFailFast).has_value());
