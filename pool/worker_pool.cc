@@ -27,7 +27,8 @@ WorkerPool::WorkerPool(WorkerPoolOptions options, Processor* processor,
       processor_(processor),
       clock_(clock),
       gate_(options_.limits, options_.methods, sequence,
-            std::random_device()()) {
+            std::random_device()()),
+      batch_max_(options_.batch_max) {
   threads_.reserve(options_.workers + 1);
   for (std::size_t i = 0; i < options_.workers; ++i) {
     threads_.emplace_back([this] { Work(); });
@@ -117,6 +118,17 @@ void WorkerPool::Close(TimePoint until) {
   Deliver(&events);
 }
 
+void WorkerPool::Resize(const GateLimits& limits, std::size_t batch_max) {
+  GateEvents events;
+  {
+    absl::MutexLock lock(&mutex_);
+    batch_max_ = batch_max;
+    gate_.Resize(limits, clock_->Now(), &events);
+    Wake();
+  }
+  Deliver(&events);
+}
+
 bool WorkerPool::AwaitIdle(TimePoint deadline) {
   absl::MutexLock lock(&mutex_);
   while (!gate_.idle() && clock_->Now() < deadline) {
@@ -182,7 +194,7 @@ void WorkerPool::Work() {
         --sleeping_workers_;
       }
       if (joining_) return;
-      gate_.Take(options_.batch_max, clock_->Now(), &batch, &events);
+      gate_.Take(batch_max_, clock_->Now(), &batch, &events);
       if (!batch.empty()) in_work_.push_back(&batch);
       Wake();
     }

@@ -53,8 +53,8 @@ struct PoolSnapshot {
 };
 
 // Thread-safe. Tasks are handed back (OnEnded, OnDone) and listeners told from
-// a worker, from the pool's timer, or from the thread that calls Leave or
-// Close, never under the pool's lock. No member but Join and AwaitIdle waits
+// a worker, from the pool's timer, or from the thread that calls Leave, Resize
+// or Close, never under the pool's lock. No member but Join and AwaitIdle waits
 // for more than that lock, which nobody holds over I/O.
 class WorkerPool {
  public:
@@ -84,6 +84,10 @@ class WorkerPool {
   void Committed(std::span<Task* const> tasks);
   void CommitFailed(std::span<Task* const> tasks);
   void Close(TimePoint until);
+
+  // New limits, from now on; what is inside stays, however much it is (see
+  // Gate). A worker's next batch has at most `batch_max`, which is at least 1.
+  void Resize(const GateLimits& limits, std::size_t batch_max);
 
   // Waits until nothing waits, is queued or in work, at most until `deadline`.
   // True: it is idle.
@@ -129,6 +133,7 @@ class WorkerPool {
   absl::CondVar timer_changed_;
   absl::CondVar became_idle_;
   Gate gate_ ABSL_GUARDED_BY(mutex_);
+  std::size_t batch_max_ ABSL_GUARDED_BY(mutex_);
   std::size_t sleeping_workers_ ABSL_GUARDED_BY(mutex_) = 0;
   // The batches of the workers that are busy.
   std::vector<const std::vector<Task*>*> in_work_ ABSL_GUARDED_BY(mutex_);

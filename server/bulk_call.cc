@@ -73,7 +73,7 @@ void BulkCall::Offer() {
 }
 
 bool BulkCall::OfferOne(std::size_t entry) {
-  auto task = std::make_shared<SubmissionTask>(method_, this, entry,
+  auto task = std::make_shared<SubmissionTask>(method_, settings_, this, entry,
                                                SubmissionTask::Parking::kTold);
   auto violation =
       intake_->ReadEntry(entries_, entry, sending_, &task->submission());

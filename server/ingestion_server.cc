@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "config/config_change.h"
 #include "grpc/grpc.h"
 #include "grpc/health/v1/health.pb.h"
 #include "grpcpp/alarm.h"
@@ -13,7 +14,6 @@
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/health_check_service_interface.h"
 #include "grpcpp/resource_quota.h"
-#include "policies/registry.h"
 #include "prometheus/gauge.h"
 #include "server/build_info.h"
 #include "server/bulk_call.h"
@@ -88,6 +88,13 @@ void ServeHealthAndReflection() {
       grpc::health::v1::HealthCheckRequest>();
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+}
+
+GateLimits LimitsOf(const PoolConfig& config) {
+  return {.capacity = config.queue_capacity,
+          .capacity_bytes = config.queue_capacity_bytes,
+          .waiting_max = config.waiting_max,
+          .waiting_max_bytes = config.waiting_max_bytes};
 }
 
 Duration ToMonotonic(absl::Duration duration) {
@@ -169,6 +176,8 @@ IngestionServer::IngestionServer(Options options)
       store_(std::move(options.store)),
       step_(std::move(options.step)),
       registry_(std::make_shared<prometheus::Registry>()),
+      reload_metrics_(registry_.get()),
+      running_(config_),
       recent_(config_.limits.recent_ids),
       submit_intake_(config_.limits),
       import_intake_(Method::kImportPatients, config_.limits),
@@ -177,6 +186,7 @@ IngestionServer::IngestionServer(Options options)
 
 IngestionServer::~IngestionServer() {
   if (drained_) return;
+  BeginDrain();
   DrainWithin(absl::ZeroDuration());
   JoinPools();
 }
@@ -244,15 +254,11 @@ void IngestionServer::StartPool(const std::string& name,
         store_.get(), step_, clock_, pool->stage_metrics.get());
   }
   pool->workers = std::make_unique<WorkerPool>(
-      WorkerPoolOptions{
-          .name = name,
-          .limits = {.capacity = config.queue_capacity,
-                     .capacity_bytes = config.queue_capacity_bytes,
-                     .waiting_max = config.waiting_max,
-                     .waiting_max_bytes = config.waiting_max_bytes},
-          .workers = config.workers,
-          .batch_max = config.batch_max,
-          .methods = kMethods},
+      WorkerPoolOptions{.name = name,
+                        .limits = LimitsOf(config),
+                        .workers = config.workers,
+                        .batch_max = config.batch_max,
+                        .methods = kMethods},
       pool->processor.get(), clock_,
       answers_questions ? &questions_ : &sequence_);
   if (pool->journal == nullptr) return;
@@ -266,21 +272,19 @@ void IngestionServer::StartPool(const std::string& name,
 void IngestionServer::BindMethods() {
   for (const Method method : kAllMethods) {
     const MethodConfig& config = config_.method(method);
-    const PolicyKind* policy = FindPolicyKind(config.on_full);
+    LiveMethodSettings& settings = settings_[Index(method)];
+    settings.Set(MakeMethodSettings(config));
     const Pool& pool = pools_.at(config.pool);
     rpc_metrics_.push_back(
         std::make_unique<RpcMetrics>(method, registry_.get()));
-    methods_[Index(method)] = {
-        .method = method,
-        .config = config,
-        .limits = config_.limits,
-        .policy = policy->make({.max_wait = ToMonotonic(config.max_wait)}),
-        .refuses_unread = !policy->loses,
-        .pool = pool.workers.get(),
-        .journal = pool.journal_writer.get(),
-        .recent = &recent_,
-        .rpc_metrics = rpc_metrics_.back().get(),
-        .leftovers = &leftovers_};
+    methods_[Index(method)] = {.method = method,
+                               .limits = config_.limits,
+                               .settings = &settings,
+                               .pool = pool.workers.get(),
+                               .journal = pool.journal_writer.get(),
+                               .recent = &recent_,
+                               .rpc_metrics = rpc_metrics_.back().get(),
+                               .leftovers = &leftovers_};
   }
 }
 
@@ -335,7 +339,8 @@ absl::Status IngestionServer::StartMetrics() {
   for (const auto& [name, pool] : pools_) pools.push_back(pool.workers.get());
   std::vector<CountedMethod> counted;
   for (const MethodContext& method : methods_) {
-    counted.push_back({method.method, method.config.on_full, method.pool});
+    counted.push_back(
+        {method.method, config_.method(method.method).on_full, method.pool});
   }
   pool_metrics_ =
       std::make_shared<PoolMetrics>(std::move(pools), std::move(counted));
@@ -436,9 +441,42 @@ absl::Status IngestionServer::Ready() const {
   return store_->Check();
 }
 
-DrainReport IngestionServer::Drain() {
-  return DrainWithin(config_.drain_timeout);
+absl::StatusOr<std::vector<std::string>> IngestionServer::Apply(
+    const Config& fresh) {
+  absl::MutexLock lock(&apply_mutex_);
+  if (draining_) return absl::UnavailableError("draining");
+  ConfigChange change = ChangeConfig(running_, fresh);
+  ApplyPools(change.config);
+  ApplyMethods(running_, change.config);
+  running_ = std::move(change.config);
+  reload_metrics_.Succeeded();
+  return std::move(change.needs_restart);
 }
+
+void IngestionServer::ApplyPools(const Config& config) {
+  for (const auto& [name, pool] : config.pools) {
+    pools_.at(name).workers->Resize(LimitsOf(pool), pool.batch_max);
+  }
+}
+
+void IngestionServer::ApplyMethods(const Config& before, const Config& config) {
+  for (const Method method : kAllMethods) {
+    const MethodConfig& now = config.method(method);
+    if (now == before.method(method)) continue;
+    settings_[Index(method)].Set(MakeMethodSettings(now));
+    if (now.on_full != before.method(method).on_full) {
+      pool_metrics_->SetPolicy(method, now.on_full);
+    }
+  }
+}
+
+absl::Duration IngestionServer::BeginDrain() {
+  absl::MutexLock lock(&apply_mutex_);
+  draining_ = true;
+  return running_.drain_timeout;
+}
+
+DrainReport IngestionServer::Drain() { return DrainWithin(BeginDrain()); }
 
 DrainReport IngestionServer::DrainWithin(absl::Duration timeout) {
   drained_ = true;
@@ -447,7 +485,6 @@ DrainReport IngestionServer::DrainWithin(absl::Duration timeout) {
   const TimePoint queue_deadline =
       deadline - ToMonotonic(std::min(kLastBatchTime, timeout / 10));
 
-  draining_ = true;
   // An operator's request that hangs in the store is left to hang.
   const bool admin_hangs =
       admin_ != nullptr && !admin_->Shutdown(kAdminPatience);
@@ -511,7 +548,7 @@ DrainReport IngestionServer::Report(absl::Time begun, bool stuck) const {
   for (const MethodContext& method : methods_) {
     report.methods.push_back(
         {method.method,
-         snapshots.at(method.config.pool).counters[Index(method.method)]});
+         snapshots.at(method.pool->name()).counters[Index(method.method)]});
   }
   for (const auto& metrics : rpc_metrics_) {
     report.calls_left += metrics->in_flight();

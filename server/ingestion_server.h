@@ -11,8 +11,10 @@
 #include <string>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "config/config.h"
 #include "grpcpp/alarm.h"
@@ -32,9 +34,11 @@
 #include "server/leftovers.h"
 #include "server/lookup_call.h"
 #include "server/method_context.h"
+#include "server/method_settings.h"
 #include "server/pool_metrics.h"
 #include "server/raw_service.h"
 #include "server/recent_ids.h"
+#include "server/reload_metrics.h"
 #include "server/stage_metrics.h"
 #include "server/stream_call.h"
 #include "server/submission_processor.h"
@@ -67,6 +71,17 @@ class IngestionServer {
   int metrics_port() const;
   int admin_port() const;  // 0 where the configuration has none
 
+  // Takes over what of `fresh`, which must be valid, can change live, and
+  // counts a reload. No call is lost or ended by it: those that are here go on
+  // by the settings that they came with, those that arrive have the new ones. A
+  // stream follows them from its next submission on. Returns the keys that need
+  // a restart, as ChangeConfig does; an error, and nothing is changed, once the
+  // drain has begun. Thread-safe, also against Drain.
+  absl::StatusOr<std::vector<std::string>> Apply(const Config& fresh);
+
+  // Counts a reload that brought no valid configuration.
+  void CountFailedReload() { reload_metrics_.Failed(); }
+
   // Ends the server in order; see the function, which reads from top to bottom.
   // Takes at most the configuration's drain.timeout and a second. If workers
   // hang, report.stuck is set, the server cannot be destroyed any more, and the
@@ -95,6 +110,8 @@ class IngestionServer {
   void StartPools();
   void StartPool(const std::string& name, const PoolConfig& config, Pool* pool);
   void BindMethods();
+  void ApplyPools(const Config& config);
+  void ApplyMethods(const Config& before, const Config& config);
   // Works again what journals have kept.
   absl::Status Replay();
   void Requeue(Pool* pool, JournalEntry entry);
@@ -103,12 +120,15 @@ class IngestionServer {
   absl::Status StartServing();
   absl::Status StartAdmin();
   void AwaitCalls(std::size_t loop);
+  // Ends reloads; how long the drain may take by the last of them.
+  absl::Duration BeginDrain();
   DrainReport DrainWithin(absl::Duration timeout);
   void JoinPools();
   void EndStreams();
   DrainReport Report(absl::Time begun, bool stuck) const;
   absl::Status Ready() const;
 
+  // As the server was started: right for ever of what cannot change live.
   const Config config_;
   Clock* const clock_;
   std::unique_ptr<Store> store_;
@@ -118,11 +138,18 @@ class IngestionServer {
   Leftovers leftovers_;
   std::atomic<std::int64_t> sequence_{0};  // of submissions
   std::atomic<std::int64_t> questions_{0};
+  // Becomes true under `apply_mutex_`, so that no reload begins after that.
   std::atomic<bool> draining_{false};
+  ReloadMetrics reload_metrics_;
+
+  // Held while a configuration is taken over. No call takes it.
+  absl::Mutex apply_mutex_;
+  Config running_ ABSL_GUARDED_BY(apply_mutex_);
 
   RecentIds recent_;
   std::map<std::string, Pool> pools_;
   std::vector<std::unique_ptr<RpcMetrics>> rpc_metrics_;
+  std::array<LiveMethodSettings, kMethods> settings_;
   std::array<MethodContext, kMethods> methods_;
 
   const SubmitIntake submit_intake_;

@@ -69,7 +69,7 @@ void LookupCall::OnRequest() {
     return FinishInvalid(*std::move(violation));
   }
   method = Index(method_.method);
-  const Admission admission = method_.pool->Arrive(this, *method_.policy);
+  const Admission admission = method_.pool->Arrive(this, *settings_->policy);
   if (admission.kind == Admission::Kind::kRefused) {
     FinishWithError(Answer::TurnedAway(admission));
   }

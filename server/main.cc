@@ -2,10 +2,10 @@
 
 #include <getopt.h>
 #include <signal.h>
+#include <time.h>
 
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -15,9 +15,9 @@
 #include <vector>
 
 #include "config/config.h"
-#include "config/yaml_tree.h"
 #include "grpc/support/log.h"
 #include "server/build_info.h"
+#include "server/config_reload.h"
 #include "server/decode.h"
 #include "server/ingestion_server.h"
 #include "spdlog/sinks/stdout_color_sinks.h"
@@ -40,6 +40,9 @@ constexpr char kUsage[] =
     "  --check        print the whole effective configuration, or every error\n"
     "                 in it, and exit\n"
     "  --version      print the version and exit\n";
+
+// How often the configuration file is looked at.
+constexpr timespec kLookInterval = {.tv_sec = 1, .tv_nsec = 0};
 
 struct Flags {
   std::string config_path;
@@ -81,19 +84,16 @@ Flags ParseFlags(int argc, char** argv) {
   return flags;
 }
 
-// Nothing where it is not valid; what is wrong is printed then.
-std::optional<Config> LoadConfig(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  // A byte more than is allowed is enough to be told so.
-  std::string text(kYamlBytesMax + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (!file.is_open() || file.bad()) {
+// What the file at `path` says. Nothing where it is not valid; what is wrong is
+// printed then.
+std::optional<Config> LoadConfig(const std::string& path,
+                                 const ConfigText& text) {
+  if (!text.has_value()) {
     std::cerr << path << ": cannot be read\n";
     return std::nullopt;
   }
-  text.resize(static_cast<std::size_t>(file.gcount()));
   std::vector<ConfigError> errors;
-  Config config = ParseConfig(text, &errors);
+  Config config = ParseConfig(*text, &errors);
   for (const ConfigError& error : errors) {
     std::cerr << error.ToString(path) << "\n";
   }
@@ -109,21 +109,50 @@ absl::StatusOr<std::unique_ptr<IngestionServer>> StartServer(Config config) {
       {.config = std::move(config), .store = *std::move(store), .step = {}});
 }
 
-// Blocked in every thread, so that they come to the one that waits for them.
-sigset_t BlockStopSignals() {
+sigset_t StopSignals() {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   return signals;
 }
 
-// From now on a stop signal ends the process at once.
-void UnblockStopSignals(const sigset_t& signals) {
+// Stop signals, and the one to reload.
+sigset_t AllSignals() {
+  sigset_t signals = StopSignals();
+  sigaddset(&signals, SIGHUP);
+  return signals;
+}
+
+// In every thread, so that they come to the one that waits for them.
+void BlockSignals() {
+  const sigset_t signals = AllSignals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+}
+
+// From now on a stop signal ends the process at once, and one to reload does
+// nothing.
+void UnblockStopSignals() {
   signal(SIGTERM, SIG_DFL);
   signal(SIGINT, SIG_DFL);
+  const sigset_t signals = StopSignals();
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+}
+
+// Waits for a stop signal, which it returns, and keeps to the configuration
+// file meanwhile.
+int AwaitStopSignal(ConfigReload* reload) {
+  const sigset_t signals = AllSignals();
+  for (;;) {
+    const int received = sigtimedwait(&signals, nullptr, &kLookInterval);
+    if (received == SIGHUP) {
+      reload->Reload();
+    } else if (received > 0) {
+      return received;
+    } else {
+      reload->Look();
+    }
+  }
 }
 
 // What gRPC says stays out of the log, since it quotes what clients send; where
@@ -140,14 +169,15 @@ void Log(const DrainReport& report) {
 }
 
 int Run(const Flags& flags) {
-  std::optional<Config> config = LoadConfig(flags.config_path);
+  ConfigText text = ReadConfigText(flags.config_path);
+  std::optional<Config> config = LoadConfig(flags.config_path, text);
   if (!config.has_value()) return kBadUsageOrConfig;
   if (flags.check) {
     std::cout << ConfigToYaml(*config);
     return kDrainedClean;
   }
 
-  const sigset_t stop_signals = BlockStopSignals();
+  BlockSignals();
   auto server = StartServer(*std::move(config));
   if (!server.ok()) {
     spdlog::error("cannot start: {}", std::string(server.status().message()));
@@ -157,10 +187,10 @@ int Run(const Flags& flags) {
                (*server)->port(), (*server)->metrics_port(),
                (*server)->admin_port());
 
-  int received = 0;
-  sigwait(&stop_signals, &received);
+  ConfigReload reload(flags.config_path, *std::move(text), server->get());
+  const int received = AwaitStopSignal(&reload);
   spdlog::info("draining: signal={}", strsignal(received));
-  UnblockStopSignals(stop_signals);
+  UnblockStopSignals();
   const DrainReport report = (*server)->Drain();
   Log(report);
   if (report.clean()) return kDrainedClean;

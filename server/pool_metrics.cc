@@ -1,5 +1,6 @@
 #include "server/pool_metrics.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <map>
 #include <utility>
@@ -108,8 +109,9 @@ struct MethodFamilies {
   Family completed = Counter("sluice_completed_total",
                              "Admitted submissions that ended, by outcome.");
 
-  void Add(const CountedMethod& method, const MethodCounters& counters) {
-    const std::string name(MethodName(method.method));
+  void Add(Method method, const MethodCounters& counters,
+           const RefusalsByPolicy& refusals) {
+    const std::string name(MethodName(method));
     const Labels labels = {{"method", name}};
     received.Add(labels, counters.received);
     admitted.Add(labels, counters.admitted);
@@ -119,17 +121,24 @@ struct MethodFamilies {
                   counters.abandoned_cancelled);
     abandoned.Add({{"method", name}, {"reason", "deadline"}},
                   counters.abandoned_deadline);
-    for (std::size_t i = 0; i < kRefusalReasons; ++i) {
-      const auto reason = RefusalReasonName(static_cast<RefusalReason>(i));
-      rejections.Add({{"method", name},
-                      {"policy", method.policy},
-                      {"reason", absl::AsciiStrToLower(std::string(reason))}},
-                     counters.rejected[i]);
+    for (const auto& [policy, counts] : refusals.At(counters.rejected)) {
+      AddRejections(name, policy, counts);
     }
     for (std::size_t i = 0; i < kOutcomes; ++i) {
       const auto outcome = OutcomeName(static_cast<Outcome>(i));
       completed.Add({{"method", name}, {"outcome", std::string(outcome)}},
                     counters.completed[i]);
+    }
+  }
+
+  void AddRejections(const std::string& method, const std::string& policy,
+                     const RefusalsByPolicy::Counts& counts) {
+    for (std::size_t i = 0; i < kRefusalReasons; ++i) {
+      const auto reason = RefusalReasonName(static_cast<RefusalReason>(i));
+      rejections.Add({{"method", method},
+                      {"policy", policy},
+                      {"reason", absl::AsciiStrToLower(std::string(reason))}},
+                     counts[i]);
     }
   }
 
@@ -168,11 +177,40 @@ std::string_view OutcomeName(Outcome outcome) {
   return "";
 }
 
+void RefusalsByPolicy::Change(const Counts& total, const std::string& policy) {
+  before_ = At(total);
+  total_before_ = total;
+  policy_ = policy;
+}
+
+std::map<std::string, RefusalsByPolicy::Counts> RefusalsByPolicy::At(
+    const Counts& total) const {
+  std::map<std::string, Counts> counts = before_;
+  Counts& since = counts[policy_];
+  for (std::size_t i = 0; i < kRefusalReasons; ++i) {
+    since[i] += total[i] - total_before_[i];
+  }
+  return counts;
+}
+
 PoolMetrics::PoolMetrics(std::vector<const WorkerPool*> pools,
                          std::vector<CountedMethod> methods)
-    : pools_(std::move(pools)), methods_(std::move(methods)) {}
+    : pools_(std::move(pools)), methods_(std::move(methods)) {
+  for (const CountedMethod& method : methods_) {
+    refusals_.emplace(method.method, RefusalsByPolicy(method.policy));
+  }
+}
+
+void PoolMetrics::SetPolicy(Method method, const std::string& policy) {
+  const auto counted =
+      std::ranges::find(methods_, method, &CountedMethod::method);
+  absl::MutexLock lock(&mutex_);
+  refusals_.at(method).Change(
+      counted->pool->Snapshot().counters[Index(method)].rejected, policy);
+}
 
 std::vector<prometheus::MetricFamily> PoolMetrics::Collect() const {
+  absl::MutexLock lock(&mutex_);
   std::map<const WorkerPool*, PoolSnapshot> snapshots;
   PoolFamilies by_pool;
   for (const WorkerPool* pool : pools_) {
@@ -181,8 +219,9 @@ std::vector<prometheus::MetricFamily> PoolMetrics::Collect() const {
   }
   MethodFamilies by_method;
   for (const CountedMethod& method : methods_) {
-    by_method.Add(method,
-                  snapshots.at(method.pool).counters[Index(method.method)]);
+    by_method.Add(method.method,
+                  snapshots.at(method.pool).counters[Index(method.method)],
+                  refusals_.at(method.method));
   }
   std::vector<prometheus::MetricFamily> families = by_pool.Take();
   for (prometheus::MetricFamily& family : by_method.Take()) {

@@ -7,10 +7,16 @@
 #ifndef SLUICE_SERVER_POOL_METRICS_H_
 #define SLUICE_SERVER_POOL_METRICS_H_
 
+#include <array>
+#include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
 #include "config/method.h"
 #include "pool/worker_pool.h"
 #include "prometheus/collectable.h"
@@ -25,6 +31,26 @@ struct CountedMethod {
   const WorkerPool* pool;
 };
 
+// A method's refusals by the policy that it had when they were counted, so that
+// no counter goes back or changes its policy when the method changes its own.
+class RefusalsByPolicy {
+ public:
+  using Counts = std::array<std::uint64_t, kRefusalReasons>;  // by reason
+
+  explicit RefusalsByPolicy(std::string policy) : policy_(std::move(policy)) {}
+
+  // `total` is what the method has had so far, under all policies. It never
+  // goes back from one call to the next.
+  void Change(const Counts& total, const std::string& policy);
+  std::map<std::string, Counts> At(const Counts& total) const;
+
+ private:
+  std::string policy_;
+  // When `policy_` came: the total, and whose it is.
+  Counts total_before_{};
+  std::map<std::string, Counts> before_;
+};
+
 // Thread-safe. The pools must outlive it.
 class PoolMetrics final : public prometheus::Collectable {
  public:
@@ -33,9 +59,16 @@ class PoolMetrics final : public prometheus::Collectable {
 
   std::vector<prometheus::MetricFamily> Collect() const override;
 
+  // What `method` refuses from now on is refused by this policy.
+  void SetPolicy(Method method, const std::string& policy);
+
  private:
   const std::vector<const WorkerPool*> pools_;
   const std::vector<CountedMethod> methods_;
+
+  // Held while the pools are looked at, so that totals never go back.
+  mutable absl::Mutex mutex_;
+  std::map<Method, RefusalsByPolicy> refusals_ ABSL_GUARDED_BY(mutex_);
 };
 
 // As the label `outcome` has it, e.g. "stored".

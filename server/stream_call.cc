@@ -82,8 +82,10 @@ void StreamCall::OnReadTag(bool ok) {
 
 void StreamCall::OnMessage() {
   const std::size_t entry = messages_++;
-  auto task = std::make_shared<SubmissionTask>(method_, this, entry,
-                                               SubmissionTask::Parking::kTold);
+  // A stream may live for days: each submission takes the settings anew.
+  auto task =
+      std::make_shared<SubmissionTask>(method_, method_.settings->Get(), this,
+                                       entry, SubmissionTask::Parking::kTold);
   task->bytes = message_.Length();
   task->deadline = DeadlineOf(context_);
   sending_.received_at = absl::Now();

@@ -56,17 +56,18 @@ Answer ForFollower(const Answer& leader) {
 }  // namespace
 
 SubmissionTask::SubmissionTask(const MethodContext& method_context,
+                               std::shared_ptr<const MethodSettings> settings,
                                SubmissionOwner* owner, std::size_t entry,
                                Parking parking)
     : method_(method_context),
+      settings_(std::move(settings)),
       owner_(owner),
       owners_entry_(entry),
       parking_(parking),
-      journal_(method_context.config.ack == Ack::kQueued
-                   ? method_context.journal
-                   : nullptr) {
+      journal_(settings_->config.ack == Ack::kQueued ? method_context.journal
+                                                     : nullptr) {
   method = Index(method_context.method);
-  promised = method_context.config.ack == Ack::kQueued;
+  promised = settings_->config.ack == Ack::kQueued;
   needs_commit = journal_ != nullptr;
 }
 
@@ -149,7 +150,7 @@ bool SubmissionTask::Offer() {
   }
   in_pool_ = shared_from_this();
   const auto self = in_pool_;
-  const Admission admission = method_.pool->Arrive(this, *method_.policy);
+  const Admission admission = method_.pool->Arrive(this, *settings_->policy);
   switch (admission.kind) {
     case Admission::Kind::kParked:
       return true;

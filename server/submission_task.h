@@ -51,9 +51,11 @@ class SubmissionTask final
   // Whether the owner is told (OnUnparked) when a parked submission moves on.
   enum class Parking { kSilent, kTold };
 
-  // `entry` tells the owner which of its submissions this is.
-  SubmissionTask(const MethodContext& method, SubmissionOwner* owner,
-                 std::size_t entry, Parking parking);
+  // `settings` are those of its call. `entry` tells the owner which of its
+  // submissions this is.
+  SubmissionTask(const MethodContext& method,
+                 std::shared_ptr<const MethodSettings> settings,
+                 SubmissionOwner* owner, std::size_t entry, Parking parking);
 
   // One that a journal has kept, and that nobody waits for.
   SubmissionTask(const MethodContext& method, JournalWriter* journal,
@@ -126,6 +128,7 @@ class SubmissionTask final
   void CountShared(const Answer& answer);
 
   const MethodContext& method_;
+  const std::shared_ptr<const MethodSettings> settings_;  // null as the owner
   SubmissionOwner* const owner_;  // null for one from a journal
   const std::size_t owners_entry_;
   const Parking parking_;

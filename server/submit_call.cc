@@ -16,7 +16,7 @@ void SubmitCall::AwaitAnother() { Await(method_, *intake_, service_, loop_); }
 void SubmitCall::OnRequest() {
   if (RefusedUnread()) return;
   auto task = std::make_shared<SubmissionTask>(
-      method_, this, 0, SubmissionTask::Parking::kSilent);
+      method_, settings_, this, 0, SubmissionTask::Parking::kSilent);
   Sending sending;
   if (auto violation = ReadRequest(&sending)) {
     return FinishInvalid(*std::move(violation));

@@ -31,6 +31,7 @@ void UnaryCall::OnRequestTag(bool ok) {
     return;
   }
   AwaitAnother();
+  settings_ = method_.settings->Get();
   started_at_ = absl::Now();
   method_.rpc_metrics->Started();
   OnRequest();
@@ -65,13 +66,13 @@ void UnaryCall::FinishWithError(const Answer& answer) {
 }
 
 bool UnaryCall::RefusedUnread() {
-  if (!method_.refuses_unread) return false;
+  if (!settings_->refuses_unread) return false;
   const Arrival arrival = {.now = {},
                            .deadline = DeadlineOf(context_),
                            .bytes = request_.Length(),
-                           .promised = method_.config.ack == Ack::kQueued};
-  const auto admission =
-      method_.pool->TurnAway(arrival, Index(method_.method), *method_.policy);
+                           .promised = settings_->config.ack == Ack::kQueued};
+  const auto admission = method_.pool->TurnAway(arrival, Index(method_.method),
+                                                *settings_->policy);
   if (!admission.has_value()) return false;
   FinishWithError(Answer::TurnedAway(*admission));
   return true;

@@ -3,6 +3,7 @@
 #ifndef SLUICE_SERVER_UNARY_CALL_H_
 #define SLUICE_SERVER_UNARY_CALL_H_
 
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -69,6 +70,8 @@ class UnaryCall {
   void FinishInvalid(Violation violation);
 
   const MethodContext& method_;
+  // As they were when the call came; null before.
+  std::shared_ptr<const MethodSettings> settings_;
   RawService* const service_;
   CompletionLoop* const loop_;
   grpc::ServerContext context_;

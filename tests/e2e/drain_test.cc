@@ -15,7 +15,6 @@
 #include <thread>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "gmock/gmock.h"
@@ -27,6 +26,7 @@
 #include "tests/fakes/call_status.h"
 #include "tests/fakes/full_server.h"
 #include "tests/fakes/program.h"
+#include "tests/fakes/sluice_program.h"
 #include "tests/fakes/sqlite_server.h"
 #include "tests/fakes/test_server.h"
 
@@ -201,51 +201,6 @@ TEST(Drain, NamesWhatWasStillQueuedWhenItsTimeRanOut) {
     }
   }
 }
-
-// The program itself, on free ports.
-class Sluice {
- public:
-  // `rest` is the configuration but its addresses.
-  explicit Sluice(std::string_view rest)
-      : program_(SLUICE_BINARY,
-                 {"--config", Write(folder_ / "config.yaml", rest)}) {}
-
-  Program& program() { return program_; }
-
-  int port() {
-    program_.AwaitErr("serving: port=");
-    const std::string err = program_.err();
-    const std::string before = "serving: port=";
-    const std::size_t at = err.find(before);
-    int port = 0;
-    if (at == std::string::npos ||
-        !absl::SimpleAtoi(
-            err.substr(at + before.size(),
-                       err.find(' ', at + before.size()) - at - before.size()),
-            &port)) {
-      ADD_FAILURE() << err;
-    }
-    return port;
-  }
-  std::shared_ptr<grpc::Channel> Connect() {
-    grpc::ChannelArguments arguments;
-    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    return grpc::CreateCustomChannel(absl::StrCat("127.0.0.1:", port()),
-                                     grpc::InsecureChannelCredentials(),
-                                     arguments);
-  }
-  std::string path(std::string_view name) const { return folder_ / name; }
-
- private:
-  static std::string Write(const std::string& path, std::string_view rest) {
-    std::ofstream(path) << "listen: 127.0.0.1:0\nmetrics: 127.0.0.1:0\n"
-                        << rest;
-    return path;
-  }
-
-  const TempFolder folder_;
-  Program program_;
-};
 
 // One worker that takes one submission at a time, and each takes `delay`.
 std::string SlowConfig(std::string_view delay, std::string_view timeout) {

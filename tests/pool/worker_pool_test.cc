@@ -380,6 +380,49 @@ TEST_F(WorkerPoolTest, TurnsAwayWhileItIsFullOrClosed) {
   EXPECT_EQ(counters.invalid, 1u);
 }
 
+TEST_F(WorkerPoolTest, AResizeLetsInAndWakesAndSetsTheNextBatch) {
+  Start({.limits = {.capacity = 1}, .workers = 2, .batch_max = 1});
+  Occupy(2);
+  Arrived(Kind::kAdmitted);
+  for (int i = 0; i < 4; ++i) {
+    FakeTask* waiting = Arrived(Kind::kParked);
+    waiting->when_told = [&] { CallThePool(); };
+  }
+  EXPECT_TRUE(
+      pool_->TurnAway({.now = {}, .bytes = 1}, 0, kFailFast).has_value());
+  pool_->Resize({.capacity = 10}, /*batch_max=*/5);
+  EXPECT_EQ(tasks_.back().notices(), 1) << "told by the one that resizes";
+  EXPECT_EQ(pool_->Snapshot().view.depth, 5u);
+  EXPECT_FALSE(
+      pool_->TurnAway({.now = {}, .bytes = 1}, 0, kFailFast).has_value());
+  processor_.Release();
+  for (FakeTask& task : tasks_) ASSERT_TRUE(task.AwaitHandedBack());
+  EXPECT_THAT(processor_.batch_sizes(), ElementsAre(1, 1, 5));
+}
+
+TEST_F(WorkerPoolTest, AResizeThatLetsInWakesAWorkerThatSleeps) {
+  Start({.limits = {.capacity_bytes = 10}, .workers = 2, .batch_max = 1});
+  processor_.Hold();
+  Arrived(Kind::kAdmitted, kBlock, {.bytes = 10});
+  ASSERT_TRUE(processor_.AwaitHeld(1));
+  Arrived(Kind::kParked, kBlock, {.bytes = 10});
+  pool_->Resize({.capacity_bytes = 20}, /*batch_max=*/1);
+  EXPECT_TRUE(processor_.AwaitHeld(2));
+}
+
+TEST_F(WorkerPoolTest, AResizeBelowTheDepthTakesNothingAway) {
+  Start({.limits = {.capacity = 5}, .workers = 1, .batch_max = 1});
+  Occupy(1);
+  for (int i = 0; i < 5; ++i) Arrived(Kind::kAdmitted);
+  pool_->Resize({.capacity = 2}, /*batch_max=*/1);
+  EXPECT_TRUE(
+      pool_->TurnAway({.now = {}, .bytes = 1}, 0, kFailFast).has_value());
+  EXPECT_EQ(pool_->Snapshot().view.depth, 5u);
+  processor_.Release();
+  for (FakeTask& task : tasks_) ASSERT_TRUE(task.AwaitHandedBack());
+  EXPECT_THAT(processor_.sequences(), ElementsAre(1, 2, 3, 4, 5, 6));
+}
+
 TEST_F(WorkerPoolTest, VisitsWhatIsInWork) {
   Start({.workers = 2, .batch_max = 1});
   Occupy(2);

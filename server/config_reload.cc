@@ -1,0 +1,101 @@
+#include "server/config_reload.h"
+
+#include <filesystem>
+#include <fstream>
+#include <system_error>
+#include <vector>
+
+#include "config/yaml_tree.h"
+#include "spdlog/spdlog.h"
+
+namespace sluice {
+namespace {
+
+bool IsFile(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::is_regular_file(path, error);
+}
+
+// A file that is being replaced may be gone for a moment.
+bool CanBeWatched(const std::string& path) {
+  std::error_code error;
+  return IsFile(path) || !std::filesystem::exists(path, error);
+}
+
+}  // namespace
+
+ConfigText ReadConfigText(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  // A byte more than is allowed is enough to be told so.
+  std::string text(kYamlBytesMax + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (!file.is_open() || file.bad()) return std::nullopt;
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  return text;
+}
+
+bool ConfigWatch::Look(const ConfigText& text) {
+  if (text != seen_) {
+    seen_ = text;
+    return false;
+  }
+  return text != loaded_;
+}
+
+void ConfigWatch::Loaded(ConfigText text) {
+  loaded_ = std::move(text);
+  seen_ = loaded_;
+}
+
+ConfigReload::ConfigReload(std::string path, std::string loaded,
+                           IngestionServer* server)
+    : path_(std::move(path)),
+      server_(server),
+      watched_(CanBeWatched(path_)),
+      watch_(std::move(loaded)) {}
+
+// What is no file is not opened: a pipe that nobody writes to would hold the
+// thread for ever.
+ConfigText ConfigReload::Read() const {
+  return IsFile(path_) ? ReadConfigText(path_) : std::nullopt;
+}
+
+void ConfigReload::Reload() { Load(Read()); }
+
+void ConfigReload::Look() {
+  if (!watched_) return;
+  const ConfigText text = Read();
+  if (watch_.Look(text)) Load(text);
+}
+
+void ConfigReload::Load(const ConfigText& text) {
+  watch_.Loaded(text);
+  ConfigErrors errors;
+  Config config;
+  if (text.has_value()) {
+    config = ParseConfig(*text, &errors);
+  } else {
+    errors.push_back({.message = "cannot be read"});
+  }
+  for (const ConfigError& error : errors) {
+    spdlog::error("reload: {}", error.ToString(path_));
+  }
+  if (errors.empty()) return Apply(config);
+  server_->CountFailedReload();
+  spdlog::error("reload failed: errors={}, nothing is changed", errors.size());
+}
+
+void ConfigReload::Apply(const Config& config) {
+  const auto needs_restart = server_->Apply(config);
+  if (!needs_restart.ok()) {
+    spdlog::warn("reload failed: {}",
+                 std::string(needs_restart.status().message()));
+    return;
+  }
+  for (const std::string& key : *needs_restart) {
+    spdlog::warn("reload: {} needs a restart", key);
+  }
+  spdlog::info("reloaded: keys_that_need_a_restart={}", needs_restart->size());
+}
+
+}  // namespace sluice

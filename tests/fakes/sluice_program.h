@@ -1,0 +1,78 @@
+// The program `sluice` itself, on free ports. For test programs that know where
+// it is (SLUICE_BINARY).
+
+#ifndef SLUICE_TESTS_FAKES_SLUICE_PROGRAM_H_
+#define SLUICE_TESTS_FAKES_SLUICE_PROGRAM_H_
+
+#include <cstddef>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "grpcpp/grpcpp.h"
+#include "gtest/gtest.h"
+#include "tests/fakes/program.h"
+#include "tests/stores/store_fixture.h"
+
+namespace sluice {
+
+class Sluice {
+ public:
+  // `rest` is the configuration but its addresses.
+  explicit Sluice(std::string_view rest)
+      : program_(SLUICE_BINARY,
+                 {"--config", Write(folder_ / "config.yaml", rest)}) {}
+
+  Program& program() { return program_; }
+
+  int port() { return PortAfter("serving: port="); }
+  int metrics_port() { return PortAfter(" metrics_port="); }
+  std::shared_ptr<grpc::Channel> Connect() {
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    return grpc::CreateCustomChannel(absl::StrCat("127.0.0.1:", port()),
+                                     grpc::InsecureChannelCredentials(),
+                                     arguments);
+  }
+  std::string path(std::string_view name) const { return folder_ / name; }
+
+  // Puts another configuration into its place, whole, by a rename.
+  void Replace(std::string_view rest) const {
+    std::filesystem::rename(Write(folder_ / "new.yaml", rest),
+                            folder_ / "config.yaml");
+  }
+
+ private:
+  static std::string Write(const std::string& path, std::string_view rest) {
+    std::ofstream(path) << "listen: 127.0.0.1:0\nmetrics: 127.0.0.1:0\n"
+                        << rest;
+    return path;
+  }
+
+  // The number that it logs behind `before` once it serves.
+  int PortAfter(std::string_view before) {
+    program_.AwaitErr("admin_port=");
+    const std::string err = program_.err();
+    const std::size_t at = err.find(before);
+    int port = 0;
+    if (at == std::string::npos ||
+        !absl::SimpleAtoi(
+            err.substr(at + before.size(),
+                       err.find(' ', at + before.size()) - at - before.size()),
+            &port)) {
+      ADD_FAILURE() << err;
+    }
+    return port;
+  }
+
+  const TempFolder folder_;
+  Program program_;
+};
+
+}  // namespace sluice
+
+#endif  // SLUICE_TESTS_FAKES_SLUICE_PROGRAM_H_

@@ -1,0 +1,204 @@
+#include "server/config_reload.h"
+
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/fakes/log_capture.h"
+#include "tests/fakes/test_server.h"
+#include "tests/stores/store_fixture.h"
+
+namespace sluice {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+// --- When ---
+
+TEST(ConfigWatch, LoadsWhatHasChangedAndChangesNoMore) {
+  ConfigWatch watch("old");
+  EXPECT_FALSE(watch.Look("old"));
+  EXPECT_FALSE(watch.Look("n"));
+  EXPECT_FALSE(watch.Look("new")) << "it is being written";
+  EXPECT_TRUE(watch.Look("new"));
+  watch.Loaded("new");
+  EXPECT_FALSE(watch.Look("new"));
+  EXPECT_FALSE(watch.Look("new"));
+}
+
+TEST(ConfigWatch, LoadsNothingThatIsAsBeforeAgain) {
+  ConfigWatch watch("old");
+  EXPECT_FALSE(watch.Look("new"));
+  EXPECT_FALSE(watch.Look("old"));
+  EXPECT_FALSE(watch.Look("old"));
+}
+
+TEST(ConfigWatch, NoticesAFileThatIsGoneForLongerAndOneThatComesBack) {
+  ConfigWatch watch("old");
+  EXPECT_FALSE(watch.Look(std::nullopt));
+  EXPECT_TRUE(watch.Look(std::nullopt));
+  watch.Loaded(std::nullopt);
+  EXPECT_FALSE(watch.Look(std::nullopt));
+  EXPECT_FALSE(watch.Look("old"));
+  EXPECT_TRUE(watch.Look("old"));
+}
+
+TEST(ConfigWatch, WhatSomebodyHadLoadedIsNotLoadedAgain) {
+  ConfigWatch watch("old");
+  EXPECT_FALSE(watch.Look("new"));
+  watch.Loaded("new");
+  EXPECT_FALSE(watch.Look("new"));
+}
+
+// --- What ---
+
+// A configuration with room for `capacity` in the queue.
+std::string Yaml(int capacity, const std::string& more = "") {
+  return absl::StrCat(
+      "listen: 127.0.0.1:0\nmetrics: 127.0.0.1:0\ncompletion_queues: 1\n"
+      "pools: {clinical: {queue: {capacity: ",
+      capacity, "}}}\n", more);
+}
+
+Config Parse(const std::string& yaml) {
+  ConfigErrors errors;
+  Config config = ParseConfig(yaml, &errors);
+  EXPECT_TRUE(errors.empty());
+  return config;
+}
+
+// A server and its configuration file, which begins with a capacity of 1.
+class ConfigReloadTest : public testing::Test {
+ protected:
+  ConfigReloadTest() { Write(Yaml(1)); }
+
+  void Write(const std::string& text) const { std::ofstream(path_) << text; }
+  std::size_t capacity() const { return server_.view().capacity; }
+  // Twice: the first look sees the change, the second that it was all.
+  void LookTwice() {
+    reload_.Look();
+    reload_.Look();
+  }
+  std::string metrics() const { return server_.Get("/metrics"); }
+
+  const TempFolder folder_;
+  const std::string path_ = folder_ / "config.yaml";
+  LogCapture log_;
+  TestServer server_{Parse(Yaml(1))};
+  ConfigReload reload_{path_, Yaml(1), &server_.server()};
+};
+
+TEST_F(ConfigReloadTest, AFileThatDoesNotChangeIsNotLoaded) {
+  LookTwice();
+  EXPECT_THAT(metrics(),
+              HasSubstr("sluice_config_reloads_total{result=\"success\"} 0\n"));
+  EXPECT_THAT(metrics(), HasSubstr("sluice_config_last_reload_successful 1\n"));
+}
+
+TEST_F(ConfigReloadTest, AChangeInItsPlaceIsTakenOver) {
+  Write(Yaml(2));
+  LookTwice();
+  EXPECT_EQ(capacity(), 2u);
+  LookTwice();
+  EXPECT_THAT(metrics(),
+              HasSubstr("sluice_config_reloads_total{result=\"success\"} 1\n"));
+}
+
+// Editors do so. The new one has the size and the time of the old one.
+TEST_F(ConfigReloadTest, AFileReplacedByRenameIsTakenOver) {
+  const std::string next = folder_ / "next.yaml";
+  std::ofstream(next) << Yaml(2);
+  std::filesystem::last_write_time(next,
+                                   std::filesystem::last_write_time(path_));
+  std::filesystem::rename(next, path_);
+  LookTwice();
+  EXPECT_EQ(capacity(), 2u);
+}
+
+// Kubernetes does so: config.yaml -> ..data/config.yaml, ..data -> a folder.
+TEST_F(ConfigReloadTest, ASymlinkThatIsTurnedIsFollowed) {
+  for (int i = 1; i <= 2; ++i) {
+    const std::string version = folder_ / absl::StrCat("version", i);
+    std::filesystem::create_directory(version);
+    std::ofstream(version + "/config.yaml") << Yaml(i);
+  }
+  std::filesystem::create_symlink("version1", folder_ / "data");
+  std::filesystem::remove(path_);
+  std::filesystem::create_symlink("data/config.yaml", path_);
+  ConfigReload reload(path_, Yaml(1), &server_.server());
+  reload.Look();
+  std::filesystem::create_symlink("version2", folder_ / "data_new");
+  std::filesystem::rename(folder_ / "data_new", folder_ / "data");
+  reload.Look();
+  reload.Look();
+  EXPECT_EQ(capacity(), 2u);
+}
+
+TEST_F(ConfigReloadTest, OnDemandItIsLoadedAtOnce) {
+  Write(Yaml(2));
+  reload_.Reload();
+  EXPECT_EQ(capacity(), 2u);
+  LookTwice();
+  EXPECT_THAT(metrics(),
+              HasSubstr("sluice_config_reloads_total{result=\"success\"} 1\n"));
+}
+
+TEST_F(ConfigReloadTest, WhatIsInvalidChangesNothingAndEveryErrorIsLoggedOnce) {
+  Write(Yaml(2, "colour: blue\ndrain: {timeout: soon}\n"));
+  LookTwice();
+  LookTwice();
+  EXPECT_EQ(capacity(), 1u);
+  EXPECT_THAT(metrics(), HasSubstr("sluice_config_last_reload_successful 0\n"));
+  EXPECT_THAT(metrics(),
+              HasSubstr("sluice_config_reloads_total{result=\"failure\"} 1\n"));
+  EXPECT_THAT(log_.text(), HasSubstr(path_ + ":5: colour: "));
+  EXPECT_THAT(log_.text(), HasSubstr(path_ + ":6: drain.timeout: "));
+}
+
+TEST_F(ConfigReloadTest, OneThatStaysHalfWrittenIsReportedAndTheNextIsTaken) {
+  Write("pools: {clinical: {queue: {cap");
+  LookTwice();
+  EXPECT_THAT(metrics(), HasSubstr("sluice_config_last_reload_successful 0\n"));
+  Write(Yaml(2));
+  LookTwice();
+  EXPECT_EQ(capacity(), 2u);
+  EXPECT_THAT(metrics(), HasSubstr("sluice_config_last_reload_successful 1\n"));
+}
+
+TEST_F(ConfigReloadTest, NamesWhatNeedsARestartAndAppliesTheRest) {
+  Write(Yaml(2, "limits: {nesting: 50}\nadmin: 127.0.0.1:0\n"));
+  LookTwice();
+  EXPECT_EQ(capacity(), 2u);
+  EXPECT_THAT(log_.text(), HasSubstr("limits.nesting needs a restart"));
+  EXPECT_THAT(log_.text(), HasSubstr("admin needs a restart"));
+  EXPECT_THAT(metrics(), HasSubstr("sluice_config_last_reload_successful 1\n"));
+}
+
+TEST_F(ConfigReloadTest, AFileThatIsGoneChangesNothing) {
+  std::filesystem::remove(path_);
+  LookTwice();
+  EXPECT_EQ(capacity(), 1u);
+  EXPECT_THAT(log_.text(), HasSubstr(path_ + ": cannot be read"));
+}
+
+// A pipe can be read once; reading it again would hold the thread for ever.
+TEST_F(ConfigReloadTest, APipeIsNotOpenedAgain) {
+  const std::string pipe = folder_ / "pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  ConfigReload reload(pipe, Yaml(1), &server_.server());
+  reload.Look();
+  reload.Look();
+  EXPECT_THAT(log_.text(), Not(HasSubstr("reload")));
+  reload.Reload();
+  EXPECT_THAT(log_.text(), HasSubstr("cannot be read"));
+}
+
+}  // namespace
+}  // namespace sluice
