@@ -207,7 +207,7 @@ TEST(Scaler, TakesAllThatTheStoreRewards) {
 }
 
 TEST(Scaler, FindsHowManyTheStoreRewards) {
-  for (const std::size_t best : {2, 3, 4, 6, 8, 10}) {
+  for (const std::size_t best : {2u, 3u, 4u, 6u, 8u, 10u}) {
     SCOPED_TRACE(best);
     Simulation pool({}, LinearUpTo(best));
     pool.Run(kFlood, seconds(30));
@@ -221,7 +221,7 @@ TEST(Scaler, FindsHowManyTheStoreRewards) {
 }
 
 TEST(Scaler, LeavesASerializedStoreAlone) {
-  for (const std::size_t batch_max : {1, 256}) {
+  for (const std::size_t batch_max : {1u, 256u}) {
     SCOPED_TRACE(batch_max);
     Simulation pool({.batch_max = batch_max}, Serialized());
     pool.Run(2 * kOne * static_cast<double>(batch_max), minutes(10));
@@ -232,7 +232,7 @@ TEST(Scaler, LeavesASerializedStoreAlone) {
 }
 
 TEST(Scaler, StepsBackWhereMoreMakeTheStoreSlower) {
-  for (const std::size_t best : {1, 2, 4, 7}) {
+  for (const std::size_t best : {1u, 2u, 4u, 7u}) {
     SCOPED_TRACE(best);
     Simulation pool({}, SlowerBeyond(best));
     pool.Run(kFlood, seconds(30));
@@ -311,7 +311,7 @@ TEST(Scaler, ALongWaitIsNoReasonForMoreWhileWorkersAreIdle) {
 }
 
 TEST(Scaler, IsNotMisledByNoise) {
-  for (const unsigned seed : {1, 2, 3, 4}) {
+  for (const unsigned seed : {1u, 2u, 3u, 4u}) {
     SCOPED_TRACE(seed);
     Simulation serial({.range = {.min = 2, .max = 16}},
                       WithNoise(Serialized(), seed));

@@ -705,7 +705,7 @@ TEST_F(ScaledPoolTest, IsJoinedWhileItGrows) {
   for (int round = 0; round < 50; ++round) {
     Start({.workers = {.min = 1, .max = 64}});
     std::thread caller([&] {
-      for (std::size_t workers : {64, 1, 32, 2}) {
+      for (std::size_t workers : {64u, 1u, 32u, 2u}) {
         pool_->SetWorkers({.min = workers, .max = 64});
       }
     });
