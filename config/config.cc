@@ -31,6 +31,8 @@ constexpr Bounds kRecentIds = {0, 10'000'000};
 constexpr Bounds kQueueCapacity = {1, 10'000'000};
 constexpr Bounds kWaitingMax = {0, 10'000'000};
 constexpr Bounds kWorkers = {1, 1024};
+constexpr absl::Duration kTaskTimeoutMin = absl::Seconds(1);
+constexpr absl::Duration kTaskTimeoutMax = absl::Hours(24);
 constexpr Bounds kBatchMax = {1, 10'000};
 constexpr std::size_t kPoolsMax = 64;
 constexpr std::size_t kPoolNameBytesMax = 64;
@@ -194,30 +196,32 @@ void ReadWaiting(ConfigSection waiting, const LimitsConfig& limits,
   }
 }
 
-void ReadWorkers(ConfigSection workers, PoolConfig* pool) {
-  std::size_t min = pool->workers;
-  std::size_t max = pool->workers;
-  const bool has_min = workers.ReadCount("min", kWorkers, &min);
-  const bool has_max = workers.ReadCount("max", kWorkers, &max);
-  workers.RejectUnknownKeys();
-  if (workers.present()) {
-    for (const char* key : {"min", "max"}) {
-      if (!workers.Has(key)) workers.Error(key, "is missing");
-    }
+void ReadWorkers(ConfigSection section, WorkersConfig* workers) {
+  const bool has_min = section.ReadCount("min", kWorkers, &workers->min);
+  const bool has_max = section.ReadCount("max", kWorkers, &workers->max);
+  if (section.ReadDuration("task_timeout", kTaskTimeoutMax,
+                           &workers->task_timeout) &&
+      workers->task_timeout < kTaskTimeoutMin) {
+    section.Error("task_timeout",
+                  absl::StrCat("must be at least ",
+                               absl::FormatDuration(kTaskTimeoutMin)));
   }
-  if (has_min && has_max && min != max) {
-    workers.Error("max",
-                  "workers that follow the load are not supported: min "
-                  "and max must be equal");
+  section.RejectUnknownKeys();
+  if (section.Has("min") != section.Has("max")) {
+    section.Error(section.Has("min") ? "max" : "min", "is missing");
   }
-  pool->workers = max;
+  if (has_min && has_max && workers->min > workers->max) {
+    section.Error(
+        "min", absl::StrCat("is ", workers->min, ", but must be at most max (",
+                            workers->max, ")"));
+  }
 }
 
 void ReadPool(ConfigSection section, const LimitsConfig& limits,
               PoolConfig* pool) {
   ReadQueue(section.Section("queue"), limits, pool);
   ReadWaiting(section.Section("waiting"), limits, pool);
-  ReadWorkers(section.Section("workers"), pool);
+  ReadWorkers(section.Section("workers"), &pool->workers);
   ConfigSection batch = section.Section("batch");
   batch.ReadCount("max", kBatchMax, &pool->batch_max);
   batch.RejectUnknownKeys();
@@ -250,7 +254,8 @@ void ReadPools(ConfigSection& root, Config* config) {
 }  // namespace
 
 PoolConfig DefaultReceiptsPool(const LimitsConfig& limits) {
-  PoolConfig pool = {.queue_capacity = 1024, .workers = 1, .batch_max = 16};
+  PoolConfig pool = {
+      .queue_capacity = 1024, .workers = {.min = 1, .max = 1}, .batch_max = 16};
   pool.queue_capacity_bytes =
       std::max(pool.queue_capacity_bytes, limits.message_bytes);
   pool.waiting_max_bytes =

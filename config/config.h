@@ -25,6 +25,15 @@ struct StoreConfig {
   friend bool operator==(const StoreConfig&, const StoreConfig&) = default;
 };
 
+struct WorkersConfig {
+  std::size_t min = 2;
+  std::size_t max = 2;
+  // A worker that has a batch for longer hangs.
+  absl::Duration task_timeout = absl::Seconds(60);
+
+  friend bool operator==(const WorkersConfig&, const WorkersConfig&) = default;
+};
+
 struct PoolConfig {
   // The file of the journal; empty for a queue in memory.
   std::string journal_path = {};
@@ -34,7 +43,7 @@ struct PoolConfig {
   // Arrivals parked until there is room, and their bytes.
   std::size_t waiting_max = 10000;
   std::size_t waiting_max_bytes = std::size_t{256} << 20;
-  std::size_t workers = 2;
+  WorkersConfig workers = {};
   // A worker takes at most this many at once, and stores them together.
   std::size_t batch_max = 256;
 

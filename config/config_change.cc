@@ -72,7 +72,10 @@ void ChangePool(const std::string& path, const LimitsConfig& limits,
   Keep(path + ".waiting.max", pool->waiting_max, fresh.waiting_max, keys);
   Keep(path + ".waiting.max_bytes", pool->waiting_max_bytes,
        fresh.waiting_max_bytes, keys);
-  Keep(path + ".workers", pool->workers, fresh.workers, keys);
+  pool->workers.min = fresh.workers.min;
+  pool->workers.max = fresh.workers.max;
+  Keep(path + ".workers.task_timeout", pool->workers.task_timeout,
+       fresh.workers.task_timeout, keys);
   pool->batch_max = fresh.batch_max;
 }
 

@@ -59,8 +59,9 @@ void PutPool(YAML::Emitter& out, const std::string& name,
   Put(out, "max_bytes", FormatBytes(pool.waiting_max_bytes));
   CloseMap(out);
   OpenFlowMap(out, "workers");
-  Put(out, "min", pool.workers);
-  Put(out, "max", pool.workers);
+  Put(out, "min", pool.workers.min);
+  Put(out, "max", pool.workers.max);
+  Put(out, "task_timeout", absl::FormatDuration(pool.workers.task_timeout));
   CloseMap(out);
   OpenFlowMap(out, "batch");
   Put(out, "max", pool.batch_max);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <iterator>
 #include <random>
+#include <system_error>
 #include <utility>
 
 namespace sluice {
@@ -19,6 +20,9 @@ void PreferThroughput() {
   pthread_setschedparam(pthread_self(), SCHED_BATCH, &no_priority);
 }
 
+// Until a thread is asked for again that the system did not have.
+constexpr Duration kStartAgainAfter = std::chrono::seconds(1);
+
 }  // namespace
 
 WorkerPool::WorkerPool(WorkerPoolOptions options, Processor* processor,
@@ -28,12 +32,11 @@ WorkerPool::WorkerPool(WorkerPoolOptions options, Processor* processor,
       clock_(clock),
       gate_(options_.limits, options_.methods, sequence,
             std::random_device()()),
-      batch_max_(options_.batch_max) {
-  threads_.reserve(options_.workers + 1);
-  for (std::size_t i = 0; i < options_.workers; ++i) {
-    threads_.emplace_back([this] { Work(); });
-  }
-  threads_.emplace_back([this] { KeepTime(); });
+      batch_max_(options_.batch_max),
+      range_(options_.workers),
+      scaler_(options_.workers) {
+  StartWorkers();
+  timer_ = std::thread([this] { KeepTime(); });
 }
 
 WorkerPool::~WorkerPool() { Join(); }
@@ -137,6 +140,13 @@ bool WorkerPool::AwaitIdle(TimePoint deadline) {
   return gate_.idle();
 }
 
+void WorkerPool::SetWorkers(WorkerRange range) {
+  absl::MutexLock lock(&mutex_);
+  range_ = range;
+  UpdateScaler(clock_->Now());
+  Wake();
+}
+
 void WorkerPool::Join() {
   {
     absl::MutexLock lock(&mutex_);
@@ -144,19 +154,32 @@ void WorkerPool::Join() {
     work_arrived_.SignalAll();
     timer_changed_.SignalAll();
   }
-  for (std::thread& thread : threads_) thread.join();
-  threads_.clear();
+  if (timer_.joinable()) timer_.join();
+  // Nobody starts or joins workers any more, so that the list stays as it is.
+  std::vector<std::thread*> threads;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (Worker& worker : workers_) threads.push_back(&worker.thread);
+  }
+  for (std::thread* thread : threads) thread->join();
+  absl::MutexLock lock(&mutex_);
+  workers_.clear();
+  ended_ = 0;
 }
 
 PoolSnapshot WorkerPool::Snapshot() const {
   absl::MutexLock lock(&mutex_);
-  PoolSnapshot snapshot = {.view = gate_.view(),
-                           .in_work = gate_.in_work(),
-                           .workers_busy = in_work_.size(),
-                           .workers_idle = options_.workers - in_work_.size(),
-                           .circuit_open = gate_.circuit().open(),
-                           .retries = gate_.retries(),
-                           .counters = {}};
+  PoolSnapshot snapshot = {
+      .view = gate_.view(),
+      .in_work = gate_.in_work(),
+      .workers_busy = busy_,
+      .workers_idle = workers_.size() - ended_ - busy_ - hung_,
+      .workers_hung = hung_,
+      .workers = range_,
+      .hangs = hangs_,
+      .circuit_open = gate_.circuit().open(),
+      .retries = gate_.retries(),
+      .counters = {}};
   snapshot.counters.reserve(options_.methods);
   for (std::size_t method = 0; method < options_.methods; ++method) {
     snapshot.counters.push_back(gate_.counters(method));
@@ -172,51 +195,86 @@ std::vector<std::int64_t> WorkerPool::Sequences() const {
   absl::MutexLock lock(&mutex_);
   std::ranges::for_each(gate_.queued(), add);
   std::ranges::for_each(gate_.committing(), add);
-  for (const std::vector<Task*>* batch : in_work_) {
-    std::ranges::for_each(*batch, add);
+  for (const Worker& worker : workers_) {
+    if (worker.batch != nullptr) std::ranges::for_each(*worker.batch, add);
   }
   return sequences;
 }
 
-void WorkerPool::Work() {
+void WorkerPool::Work(Worker* self) {
   PreferThroughput();
   std::vector<Task*> batch;
   std::vector<Task*> finished;
   batch.reserve(options_.batch_max);
   finished.reserve(options_.batch_max);
-  GateEvents events;
-  for (;;) {
-    {
-      absl::MutexLock lock(&mutex_);
-      while (!gate_.ready() && !joining_) {
-        ++sleeping_workers_;
-        work_arrived_.Wait(&mutex_);
-        --sleeping_workers_;
-      }
-      if (joining_) return;
-      gate_.Take(batch_max_, clock_->Now(), &batch, &events);
-      if (!batch.empty()) in_work_.push_back(&batch);
-      Wake();
-    }
-    Deliver(&events);
+  while (Take(self, &batch)) {
     if (batch.empty()) continue;  // all stand aside for another batch
-
     const StoreState store = Process(batch);
     // Those that are worked again are not this thread's any more after Done.
     finished.clear();
     std::ranges::copy_if(batch, std::back_inserter(finished),
                          [](const Task* task) { return !task->again; });
-
-    {
-      absl::MutexLock lock(&mutex_);
-      gate_.Done(batch, store, clock_->Now(), &events);
-      in_work_.erase(std::ranges::find(in_work_, &batch));
-      Wake();
-    }
-    Deliver(&events);
+    Done(self, batch, store);
     for (Task* task : finished) task->OnDone();
     batch.clear();
   }
+}
+
+bool WorkerPool::Take(Worker* self, std::vector<Task*>* batch) {
+  GateEvents events;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto ends = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      return joining_ || workers_.size() - ended_ > WantedWorkers();
+    };
+    while (!gate_.ready() && !ends()) {
+      ++sleeping_workers_;
+      work_arrived_.Wait(&mutex_);
+      --sleeping_workers_;
+    }
+    if (ends()) {
+      self->ended = true;
+      ++ended_;
+      Wake();  // it may have been woken for work
+      return false;
+    }
+    const TimePoint now = clock_->Now();
+    const bool full = !gate_.open();
+    gate_.Take(batch_max_, now, batch, &events);
+    if (!batch->empty()) {
+      self->batch = batch;
+      self->since = now;
+      ++busy_;
+      next_hang_ = std::min(next_hang_, now + options_.task_timeout);
+      scaler_.Begin(now - batch->front()->admitted_at, full, now);
+    }
+    Wake();
+  }
+  Deliver(&events);
+  return true;
+}
+
+void WorkerPool::Done(Worker* self, std::span<Task* const> batch,
+                      StoreState store) {
+  GateEvents events;
+  {
+    absl::MutexLock lock(&mutex_);
+    const TimePoint now = clock_->Now();
+    const auto done = static_cast<std::size_t>(std::ranges::count_if(
+        batch, [](const Task* task) { return !task->again; }));
+    gate_.Done(batch, store, now, &events);
+    self->batch = nullptr;
+    if (self->hung) {
+      self->hung = false;
+      --hung_;
+      UpdateScaler(now);
+    } else {
+      --busy_;
+      scaler_.End(now - self->since, done, now);
+    }
+    Wake();
+  }
+  Deliver(&events);
 }
 
 StoreState WorkerPool::Process(std::span<Task* const> batch) {
@@ -235,17 +293,81 @@ void WorkerPool::KeepTime() {
   GateEvents events;
   absl::MutexLock lock(&mutex_);
   while (!joining_) {
-    timer_due_ = gate_.next_expiry();
+    timer_due_ = NextDue();
     if (clock_->Now() < timer_due_) {
       clock_->Wait(&timer_changed_, &mutex_, timer_due_);
       continue;
     }
-    gate_.Expire(clock_->Now(), &events);
+    const TimePoint now = clock_->Now();
+    gate_.Expire(now, &events);
+    scaler_.Look(now);
+    const std::vector<WorkerHang> hangs = FindHangs(now);
     Wake();
     mutex_.Unlock();
     Deliver(&events);
+    for (const WorkerHang& hang : hangs) {
+      if (options_.on_hang) options_.on_hang(hang);
+    }
+    JoinEndedWorkers();
+    StartWorkers();
     mutex_.Lock();
   }
+}
+
+void WorkerPool::StartWorkers() {
+  for (;;) {
+    Worker* worker = nullptr;
+    {
+      absl::MutexLock lock(&mutex_);
+      if (joining_ || workers_.size() >= WantedWorkers() ||
+          clock_->Now() < start_again_at_) {
+        return;
+      }
+      worker = &workers_.emplace_back();
+    }
+    try {
+      worker->thread = std::thread([this, worker] { Work(worker); });
+    } catch (const std::system_error&) {
+      absl::MutexLock lock(&mutex_);
+      workers_.pop_back();
+      start_again_at_ = clock_->Now() + kStartAgainAfter;
+    }
+  }
+}
+
+void WorkerPool::JoinEndedWorkers() {
+  std::list<Worker> ended;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (auto it = workers_.begin(); it != workers_.end();) {
+      const auto worker = it++;
+      if (worker->ended) ended.splice(ended.end(), workers_, worker);
+    }
+    ended_ = 0;
+  }
+  for (Worker& worker : ended) worker.thread.join();
+}
+
+std::vector<WorkerHang> WorkerPool::FindHangs(TimePoint now) {
+  std::vector<WorkerHang> hangs;
+  if (now < next_hang_) return hangs;
+  next_hang_ = kForever;
+  for (Worker& worker : workers_) {
+    if (worker.batch == nullptr || worker.hung) continue;
+    const TimePoint hangs_at = worker.since + options_.task_timeout;
+    if (now < hangs_at) {
+      next_hang_ = std::min(next_hang_, hangs_at);
+      continue;
+    }
+    worker.hung = true;
+    --busy_;
+    ++hung_;
+    scaler_.Lose(now);
+    hangs.push_back({now - worker.since, worker.batch->size()});
+  }
+  hangs_ += hangs.size();
+  UpdateScaler(now);
+  return hangs;
 }
 
 void WorkerPool::Deliver(GateEvents* events) {
@@ -261,8 +383,29 @@ void WorkerPool::Deliver(GateEvents* events) {
 void WorkerPool::Wake() {
   full_.store(!gate_.open(), std::memory_order_relaxed);
   if (gate_.ready() && sleeping_workers_ > 0) work_arrived_.Signal();
-  if (gate_.next_expiry() < timer_due_) timer_changed_.Signal();
+  if (workers_.size() - ended_ > WantedWorkers()) {
+    work_arrived_.SignalAll();
+  }
+  if (NextDue() < timer_due_) timer_changed_.Signal();
   if (gate_.idle()) became_idle_.SignalAll();
+}
+
+TimePoint WorkerPool::NextDue() const {
+  if (ended_ > 0) return TimePoint::min();
+  TimePoint due =
+      std::min({gate_.next_expiry(), scaler_.next_look(), next_hang_});
+  if (workers_.size() < WantedWorkers()) due = std::min(due, start_again_at_);
+  return due;
+}
+
+std::size_t WorkerPool::WantedWorkers() const {
+  return std::min(scaler_.workers() + hung_, range_.max);
+}
+
+void WorkerPool::UpdateScaler(TimePoint now) {
+  // Those that hang leave so many to decide about.
+  const std::size_t max = range_.max > hung_ ? range_.max - hung_ : 1;
+  scaler_.SetRange({std::min(range_.min, max), max}, now);
 }
 
 }  // namespace sluice

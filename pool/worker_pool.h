@@ -1,11 +1,15 @@
-// A Gate with its lock, its clock and its workers.
+// A Gate with its lock, its clock and its workers, whose number follows the
+// load (scaler.h).
 
 #ifndef SLUICE_POOL_WORKER_POOL_H_
 #define SLUICE_POOL_WORKER_POOL_H_
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <list>
 #include <optional>
 #include <span>
 #include <string>
@@ -17,6 +21,7 @@
 #include "policies/admission_policy.h"
 #include "pool/clock.h"
 #include "pool/gate.h"
+#include "pool/scaler.h"
 #include "pool/task.h"
 
 namespace sluice {
@@ -33,10 +38,21 @@ class Processor {
   virtual StoreState Process(std::span<Task* const> batch) = 0;
 };
 
+// A worker that is with one batch for longer than it should be.
+struct WorkerHang {
+  Duration age;       // since it took the batch
+  std::size_t tasks;  // of the batch
+};
+
 struct WorkerPoolOptions {
   std::string name{};
   GateLimits limits{};
-  std::size_t workers = 1;      // at least 1
+  WorkerRange workers{};
+  // A worker that has a batch for longer hangs: another takes its place, if
+  // there are fewer than `workers.max`.
+  Duration task_timeout = std::chrono::seconds(60);
+  // Told once of each such batch, from the pool's timer; may be empty.
+  std::function<void(const WorkerHang&)> on_hang{};
   std::size_t batch_max = 256;  // at least 1
   std::size_t methods = 1;      // how many counters
 };
@@ -45,8 +61,13 @@ struct WorkerPoolOptions {
 struct PoolSnapshot {
   PoolView view;
   std::size_t in_work = 0;
+  // Workers by what they do, and between which numbers they are.
   std::size_t workers_busy = 0;
   std::size_t workers_idle = 0;
+  std::size_t workers_hung = 0;
+  WorkerRange workers{};
+  // How often a worker has hung.
+  std::uint64_t hangs = 0;
   bool circuit_open = false;
   std::uint64_t retries = 0;
   std::vector<MethodCounters> counters;
@@ -58,8 +79,8 @@ struct PoolSnapshot {
 // for more than that lock, which nobody holds over I/O.
 class WorkerPool {
  public:
-  // Starts the workers. `processor`, `clock` and `sequence` (see Gate) must
-  // outlive the pool.
+  // Starts the fewest workers. `processor`, `clock` and `sequence` (see Gate)
+  // must outlive the pool.
   WorkerPool(WorkerPoolOptions options, Processor* processor, Clock* clock,
              std::atomic<std::int64_t>* sequence);
   WorkerPool(const WorkerPool&) = delete;
@@ -98,13 +119,19 @@ class WorkerPool {
   template <typename Visitor>
   void VisitInWork(Visitor visit) const {
     absl::MutexLock lock(&mutex_);
-    for (const std::vector<Task*>* batch : in_work_) {
-      for (const Task* task : *batch) visit(*task);
+    for (const Worker& worker : workers_) {
+      if (worker.batch == nullptr) continue;
+      for (const Task* task : *worker.batch) visit(*task);
     }
   }
 
   // The sequences of all that is admitted and not done.
   std::vector<std::int64_t> Sequences() const;
+
+  // From now on there are at least `range.min` and at most `range.max` workers.
+  // Those that are missing are started by the timer; those that are too many
+  // end once they have done their batch.
+  void SetWorkers(WorkerRange range);
 
   // Ends workers and timer; queued tasks are not worked any more. Waits for
   // batches in work.
@@ -113,13 +140,41 @@ class WorkerPool {
   PoolSnapshot Snapshot() const;
 
  private:
-  void Work();
+  struct Worker {
+    // Touched by who starts and joins workers, without the lock.
+    std::thread thread;
+    // What it works on, since when; null while it is idle.
+    const std::vector<Task*>* batch = nullptr;
+    TimePoint since{};
+    bool hung = false;
+    // It takes no more, and is to be joined.
+    bool ended = false;
+  };
+
+  void Work(Worker* self);
+  // Waits for work and takes it. False: the worker is to end.
+  bool Take(Worker* self, std::vector<Task*>* batch);
+  void Done(Worker* self, std::span<Task* const> batch, StoreState store);
   StoreState Process(std::span<Task* const> batch);
+
   void KeepTime();
+  void StartWorkers();
+  void JoinEndedWorkers();
+  // Marks those that have come to hang, and returns what to tell of them.
+  std::vector<WorkerHang> FindHangs(TimePoint now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   // Hands back and tells what an event has made happen, and clears it.
   static void Deliver(GateEvents* events);
-  // After anything that may have changed the Gate: wakes whom it concerns.
+  // After anything that may have changed the Gate or the workers: wakes whom
+  // it concerns.
   void Wake() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // When the timer has something to do.
+  TimePoint NextDue() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // How many workers there should be, with those that hang.
+  std::size_t WantedWorkers() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // After a change of the range, or of the workers that hang.
+  void UpdateScaler(TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const WorkerPoolOptions options_;
   Processor* const processor_;
@@ -134,14 +189,26 @@ class WorkerPool {
   absl::CondVar became_idle_;
   Gate gate_ ABSL_GUARDED_BY(mutex_);
   std::size_t batch_max_ ABSL_GUARDED_BY(mutex_);
+  WorkerRange range_ ABSL_GUARDED_BY(mutex_);
+  Scaler scaler_ ABSL_GUARDED_BY(mutex_);
+  // With those that have ended and are not joined yet; at most range_.max are
+  // started. Workers hold on to their own.
+  std::list<Worker> workers_ ABSL_GUARDED_BY(mutex_);
+  // Of these.
+  std::size_t ended_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::size_t busy_ ABSL_GUARDED_BY(mutex_) = 0;  // and not hung
+  std::size_t hung_ ABSL_GUARDED_BY(mutex_) = 0;
   std::size_t sleeping_workers_ ABSL_GUARDED_BY(mutex_) = 0;
-  // The batches of the workers that are busy.
-  std::vector<const std::vector<Task*>*> in_work_ ABSL_GUARDED_BY(mutex_);
+  std::uint64_t hangs_ ABSL_GUARDED_BY(mutex_) = 0;
+  // No worker comes to hang before that.
+  TimePoint next_hang_ ABSL_GUARDED_BY(mutex_) = kForever;
+  // After the system had no thread to give.
+  TimePoint start_again_at_ ABSL_GUARDED_BY(mutex_){};
   // When the timer will look again.
   TimePoint timer_due_ ABSL_GUARDED_BY(mutex_) = kForever;
   bool joining_ ABSL_GUARDED_BY(mutex_) = false;
 
-  std::vector<std::thread> threads_;
+  std::thread timer_;
 };
 
 }  // namespace sluice

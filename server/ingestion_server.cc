@@ -48,6 +48,11 @@ constexpr absl::Duration kAdminPatience = absl::Seconds(1);
 // Of the drain's time, what is kept for work that has begun.
 constexpr absl::Duration kLastBatchTime = absl::Seconds(1);
 
+void LogHang(const std::string& pool, const WorkerHang& hang) {
+  spdlog::error("a worker hangs: pool={} age_seconds={:.1f} tasks={}", pool,
+                std::chrono::duration<double>(hang.age).count(), hang.tasks);
+}
+
 std::size_t LoopCount(const Config& config) {
   if (config.completion_queues > 0) return config.completion_queues;
   return std::clamp<std::size_t>(std::thread::hardware_concurrency() / 2, 1, 8);
@@ -254,11 +259,17 @@ void IngestionServer::StartPool(const std::string& name,
         store_.get(), step_, clock_, pool->stage_metrics.get());
   }
   pool->workers = std::make_unique<WorkerPool>(
-      WorkerPoolOptions{.name = name,
-                        .limits = LimitsOf(config),
-                        .workers = config.workers,
-                        .batch_max = config.batch_max,
-                        .methods = kMethods},
+      WorkerPoolOptions{
+          .name = name,
+          .limits = {.capacity = config.queue_capacity,
+                     .capacity_bytes = config.queue_capacity_bytes,
+                     .waiting_max = config.waiting_max,
+                     .waiting_max_bytes = config.waiting_max_bytes},
+          .workers = {.min = config.workers.min, .max = config.workers.max},
+          .task_timeout = ToMonotonic(config.workers.task_timeout),
+          .on_hang = [name](const WorkerHang& hang) { LogHang(name, hang); },
+          .batch_max = config.batch_max,
+          .methods = kMethods},
       pool->processor.get(), clock_,
       answers_questions ? &questions_ : &sequence_);
   if (pool->journal == nullptr) return;
@@ -455,7 +466,9 @@ absl::StatusOr<std::vector<std::string>> IngestionServer::Apply(
 
 void IngestionServer::ApplyPools(const Config& config) {
   for (const auto& [name, pool] : config.pools) {
-    pools_.at(name).workers->Resize(LimitsOf(pool), pool.batch_max);
+    WorkerPool& workers = *pools_.at(name).workers;
+    workers.Resize(LimitsOf(pool), pool.batch_max);
+    workers.SetWorkers({.min = pool.workers.min, .max = pool.workers.max});
   }
 }
 

@@ -65,6 +65,11 @@ struct PoolFamilies {
       Gauge("sluice_waiting", "Arrivals parked until there is room.");
   Family in_work = Gauge("sluice_in_work", "Submissions that workers have.");
   Family workers = Gauge("sluice_workers", "Worker threads by state.");
+  Family workers_limit =
+      Gauge("sluice_workers_limit", "The fewest and the most worker threads.");
+  Family hangs =
+      Counter("sluice_worker_hangs_total",
+              "Times that a worker had a batch for longer than task_timeout.");
   Family circuit =
       Gauge("sluice_store_circuit_open",
             "1 while the store fails repeatedly and is tried now and then.");
@@ -81,14 +86,19 @@ struct PoolFamilies {
     in_work.Add(labels, snapshot.in_work);
     workers.Add({{"pool", pool}, {"state", "busy"}}, snapshot.workers_busy);
     workers.Add({{"pool", pool}, {"state", "idle"}}, snapshot.workers_idle);
+    workers.Add({{"pool", pool}, {"state", "hung"}}, snapshot.workers_hung);
+    workers_limit.Add({{"pool", pool}, {"bound", "min"}}, snapshot.workers.min);
+    workers_limit.Add({{"pool", pool}, {"bound", "max"}}, snapshot.workers.max);
+    hangs.Add(labels, snapshot.hangs);
     circuit.Add(labels, snapshot.circuit_open ? 1 : 0);
     retries.Add(labels, snapshot.retries);
   }
 
   std::vector<prometheus::MetricFamily> Take() {
-    return {depth.Take(),          capacity.Take(), bytes.Take(),
-            capacity_bytes.Take(), waiting.Take(),  in_work.Take(),
-            workers.Take(),        circuit.Take(),  retries.Take()};
+    return {depth.Take(),          capacity.Take(),      bytes.Take(),
+            capacity_bytes.Take(), waiting.Take(),       in_work.Take(),
+            workers.Take(),        workers_limit.Take(), hangs.Take(),
+            circuit.Take(),        retries.Take()};
   }
 };
 

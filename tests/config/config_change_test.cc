@@ -54,7 +54,7 @@ pools:
   main:
     queue: {kind: journal, path: a.db, capacity: 200, capacity_bytes: 4MiB}
     waiting: {max: 201, max_bytes: 5MiB}
-    workers: {min: 3, max: 3}
+    workers: {min: 3, max: 5, task_timeout: 11s}
     batch: {max: 202}
   other: {}
   receipts: {}
@@ -132,14 +132,12 @@ const std::vector<KeyChange>& KeyChanges() {
        {}},
       {"pools.P.waiting.max", "max: 201", "max: 301", {}},
       {"pools.P.waiting.max_bytes", "5MiB", "15MiB", {}},
-      {"pools.P.workers.min",
-       "{min: 3, max: 3}",
-       "{min: 4, max: 4}",
-       {"pools.main.workers"}},
-      {"pools.P.workers.max",
-       "{min: 3, max: 3}",
-       "{min: 2, max: 2}",
-       {"pools.main.workers"}},
+      {"pools.P.workers.min", "{min: 3,", "{min: 4,", {}},
+      {"pools.P.workers.max", "max: 5,", "max: 6,", {}},
+      {"pools.P.workers.task_timeout",
+       "task_timeout: 11s",
+       "task_timeout: 12s",
+       {"pools.main.workers.task_timeout"}},
       {"pools.P.batch.max", "max: 202", "max: 302", {}},
       {"methods.M.pool",
        "SubmitStream: {pool: other",
@@ -215,11 +213,11 @@ TEST(ConfigChange, AppliesWhatIsLiveBesideWhatIsNot) {
   const ConfigChange change = Change(
       "listen: 127.0.0.1:1\npools: {main: {workers: {min: 2, max: 2}}}\n",
       "listen: 127.0.0.1:2\npools: {main: {queue: {capacity: 7}, workers: "
-      "{min: 3, max: 3}}}\n");
+      "{min: 3, max: 3, task_timeout: 9s}}}\n");
   EXPECT_THAT(change.needs_restart,
-              ElementsAre("listen", "pools.main.workers"));
+              ElementsAre("listen", "pools.main.workers.task_timeout"));
   EXPECT_EQ(change.config.listen, "127.0.0.1:1");
-  EXPECT_EQ(change.config.pools.at("main").workers, 2u);
+  EXPECT_EQ(change.config.pools.at("main").workers.max, 3u);
   EXPECT_EQ(change.config.pools.at("main").queue_capacity, 7u);
 }
 

@@ -86,9 +86,10 @@ TEST(Config, TheShippedFileIsRight) {
   EXPECT_EQ(clinical.queue_capacity_bytes, std::size_t{256} << 20);
   EXPECT_EQ(clinical.waiting_max, 10000u);
   EXPECT_EQ(clinical.waiting_max_bytes, std::size_t{256} << 20);
-  EXPECT_EQ(clinical.workers, 2u);
+  EXPECT_EQ(clinical.workers, (WorkersConfig{.min = 2, .max = 16}));
   EXPECT_EQ(clinical.batch_max, 256u);
-  EXPECT_EQ(config.pools.at("telemetry").workers, 1u);
+  EXPECT_EQ(config.pools.at("telemetry").workers,
+            (WorkersConfig{.min = 1, .max = 1}));
 
   const MethodConfig& submit = config.method(Method::kSubmit);
   EXPECT_EQ(submit.pool, "clinical");
@@ -135,7 +136,7 @@ pools:
   main:
     queue: {kind: journal, path: j.db, capacity: 10, capacity_bytes: 1048577}
     waiting: {max: 11, max_bytes: 3MiB}
-    workers: {min: 12, max: 12}
+    workers: {min: 12, max: 14, task_timeout: 90s}
     batch: {max: 13}
 drain: {timeout: 1m30s}
 )");
@@ -154,14 +155,16 @@ drain: {timeout: 1m30s}
             (StoreOptions{
                 {"delay", "5ms"}, {"fail_rate", "0.5"}, {"jitter", "pareto"}}));
   EXPECT_TRUE(config.store.allow_loss);
-  EXPECT_EQ(config.pools.at("main"),
-            (PoolConfig{.journal_path = "j.db",
-                        .queue_capacity = 10,
-                        .queue_capacity_bytes = 1048577,
-                        .waiting_max = 11,
-                        .waiting_max_bytes = std::size_t{3} << 20,
-                        .workers = 12,
-                        .batch_max = 13}));
+  EXPECT_EQ(
+      config.pools.at("main"),
+      (PoolConfig{
+          .journal_path = "j.db",
+          .queue_capacity = 10,
+          .queue_capacity_bytes = 1048577,
+          .waiting_max = 11,
+          .waiting_max_bytes = std::size_t{3} << 20,
+          .workers = {.min = 12, .max = 14, .task_timeout = absl::Seconds(90)},
+          .batch_max = 13}));
   EXPECT_EQ(config.drain_timeout, absl::Seconds(90));
 }
 
@@ -530,16 +533,35 @@ TEST(ConfigPools, QueueKindsAreNamed) {
                           "\"disk\", known: journal, memory"));
 }
 
-TEST(ConfigPools, WorkersAreFixedInNumber) {
-  EXPECT_THAT(Errors("pools: {main: {workers: {min: 2, max: 16}}}"),
-              ElementsAre("1: pools.main.workers.max: workers that follow the "
-                          "load are not supported: min and max must be equal"));
+TEST(ConfigPools, WorkersHaveAFewestAndAMost) {
+  EXPECT_THAT(Errors("pools:\n"
+                     "  main:\n"
+                     "    workers:\n"
+                     "      min: 3\n"
+                     "      max: 2\n"),
+              ElementsAre("4: pools.main.workers.min: is 3, but must be at "
+                          "most max (2)"));
   EXPECT_THAT(Errors("pools: {main: {workers: {max: 16}}}"),
               ElementsAre("1: pools.main.workers.min: is missing"));
+  EXPECT_THAT(Errors("pools: {main: {workers: {min: 1}}}"),
+              ElementsAre("1: pools.main.workers.max: is missing"));
   EXPECT_THAT(Errors("pools: {main: {workers: {min: 0, max: 1025}}}"),
               ElementsAre(HasSubstr("workers.min: must be a whole number from "
                                     "1 to 1024"),
                           HasSubstr("workers.max: must be a whole number")));
+}
+
+TEST(ConfigPools, TasksHaveASecondAtLeast) {
+  EXPECT_EQ(Parse("pools: {main: {workers: {task_timeout: 1s}}}")
+                .pools.at("main")
+                .workers,
+            (WorkersConfig{.task_timeout = absl::Seconds(1)}));
+  EXPECT_THAT(Errors("pools: {main: {workers: {task_timeout: 999ms}}}"),
+              ElementsAre("1: pools.main.workers.task_timeout: must be at "
+                          "least 1s"));
+  EXPECT_THAT(Errors("pools: {main: {workers: {task_timeout: 25h}}}"),
+              ElementsAre(HasSubstr("workers.task_timeout: must be a duration "
+                                    "in whole milliseconds from 1ms to 24h")));
 }
 
 TEST(ConfigPools, TheLargestRequestMustFit) {
@@ -781,7 +803,7 @@ TEST(ConfigReceipts, HasAPoolOfItsOwnByItself) {
   const PoolConfig& pool = config.pools.at("receipts");
   EXPECT_EQ(pool, DefaultReceiptsPool(config.limits));
   EXPECT_EQ(pool.queue_capacity, 1024u);
-  EXPECT_EQ(pool.workers, 1u);
+  EXPECT_EQ(pool.workers, (WorkersConfig{.min = 1, .max = 1}));
   EXPECT_EQ(pool.batch_max, 16u);
 }
 
@@ -796,7 +818,8 @@ TEST(ConfigReceipts, TheDefaultPoolTakesTheLargestRequest) {
 TEST(ConfigReceipts, ItsPoolCanBeConfigured) {
   const Config config =
       Parse("pools: {main: {}, receipts: {workers: {min: 4, max: 4}}}");
-  EXPECT_EQ(config.pools.at("receipts").workers, 4u);
+  EXPECT_EQ(config.pools.at("receipts").workers,
+            (WorkersConfig{.min = 4, .max = 4}));
   EXPECT_EQ(config.pools.at("receipts").queue_capacity, 1024u);
 }
 
@@ -911,7 +934,9 @@ std::string RandomYaml(std::mt19937& random) {
         ", capacity_bytes: ", draw(1, 1 << 20),
         "MiB}, waiting: {max: ", draw(0, 10000000),
         ", max_bytes: ", draw(1, 1023), "GiB}, workers: {min: ", workers,
-        ", max: ", workers, "}, batch: {max: ", draw(1, 10000), "}}\n");
+        ", max: ", draw(workers, 1024),
+        ", task_timeout: ", draw(1000, 86400000),
+        "ms}, batch: {max: ", draw(1, 10000), "}}\n");
   }
   absl::StrAppend(&yaml, "methods:\n  default: {pool: a}\n");
   for (const Method method : kAllMethods) {

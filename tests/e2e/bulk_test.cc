@@ -104,7 +104,7 @@ std::vector<std::string> Ids(const Response& response) {
 TEST(ImportPatients, GivesTenThousandRecordsAResultEachByTenWorkers) {
   constexpr std::size_t kRecords = 10000;
   Config config = SmallConfig("block", 64);
-  config.pools["clinical"].workers = 10;
+  config.pools["clinical"].workers = {.min = 10, .max = 10};
   TestServer server(config);
   server.store().Hold();
   Import import(&server, MakeImport(kRecords));
@@ -237,7 +237,7 @@ TEST(ImportPatients, ACallThatCancelsTakesBackWhatWasNotBegun) {
 
 TEST(ImportPatients, MayBeCancelledAtAnyMoment) {
   Config config = SmallConfig("block", 2);
-  config.pools["clinical"].workers = 2;
+  config.pools["clinical"].workers = {.min = 2, .max = 2};
   TestServer server(config);
   constexpr std::size_t kRecords = 200;
   for (std::size_t moment = 0; moment < 40; ++moment) {

@@ -171,7 +171,7 @@ TEST(Datastore, SequencesGoOnAfterARestart) {
 int PeakOfAnImport(const StoreOptions& options) {
   DatastoreProgram datastore({"--delay=2ms"});
   Config config = SmallConfig("block", 100);
-  config.pools["clinical"].workers = 4;
+  config.pools["clinical"].workers = {.min = 4, .max = 4};
   TestServer server(config, OpenStore(datastore, options));
   v1::ImportPatientsRequest request;
   request.set_study_id("study");

@@ -107,7 +107,7 @@ std::string HealthOf(const TestServer& server) {
 TEST(Drain, KeepsEveryAcknowledgedSubmission) {
   for (const Ack ack : {Ack::kStored, Ack::kQueued}) {
     Config config = SmallConfig("block", 8);
-    config.pools["clinical"].workers = 2;
+    config.pools["clinical"].workers = {.min = 2, .max = 2};
     config.methods[Index(Method::kSubmit)].ack = ack;
     TestServer server(config);
     Load load(server.NewChannel(), 16);

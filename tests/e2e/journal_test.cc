@@ -236,7 +236,7 @@ TEST(StoreThatIsAway, TellsCallersOfStoredAtOnce) {
 TEST(StoreThatIsAway, GetsTheSubmissionsOfASubjectInTheirOrder) {
   const TempFolder folder;
   Config config = JournalConfig(folder);
-  config.pools["clinical"].workers = 4;
+  config.pools["clinical"].workers = {.min = 4, .max = 4};
   config.pools["clinical"].batch_max = 3;
   TestServer server(config);
   server.store().FailWith(absl::UnavailableError("away"));

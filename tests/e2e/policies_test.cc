@@ -280,7 +280,7 @@ TEST(Block, TenThousandParkedCallsCostNoThreadAndLittleMemory) {
   constexpr std::size_t kInside = kWorkers + 4;
 
   Config config = SmallConfig("block", kInside - kWorkers);
-  config.pools["clinical"].workers = kWorkers;
+  config.pools["clinical"].workers = {.min = kWorkers, .max = kWorkers};
   config.pools["clinical"].waiting_max = kParked;
   TestServer server(config);
   std::vector<std::unique_ptr<AsyncCaller>> callers;

@@ -90,7 +90,7 @@ TEST(PostgresServerTest, AnImportKeepsNoMoreSessionsBusyThanThereAreWorkers) {
       " WHERE application_name = 'sluice' AND state <> 'idle'";
   const std::string url = PostgresServer::Shared().NewSchema();
   Config config = SmallConfig("block", 64);
-  config.pools["clinical"].workers = kWorkers;
+  config.pools["clinical"].workers = {.min = kWorkers, .max = kWorkers};
   config.pools["clinical"].batch_max = 16;
   TestServer server(config, OpenStore(url));
 

@@ -274,7 +274,7 @@ TEST(SubmitStream, AClientThatDoesNotReadItsReceiptsIsNotReadEither) {
 
 TEST(SubmitStream, MayBeCancelledAtAnyMoment) {
   Config config = SmallConfig("block", 4);
-  config.pools["clinical"].workers = 2;
+  config.pools["clinical"].workers = {.min = 2, .max = 2};
   TestServer server(config);
   for (std::size_t messages = 0; messages < 60; ++messages) {
     Stream stream(server);

@@ -155,7 +155,7 @@ TEST(Submit, AnIdIsOneOfItsStudy) {
 
 Config ManyAtOnce() {
   Config config = SmallConfig("block", 4);
-  config.pools["clinical"].workers = 4;
+  config.pools["clinical"].workers = {.min = 4, .max = 4};
   config.pools["clinical"].batch_max = 8;
   config.completion_queues = 2;
   return config;

@@ -42,6 +42,13 @@ void FakeClock::Advance(Duration by) {
   }
 }
 
+TimePoint FakeClock::next_due() {
+  absl::MutexLock lock(&mutex_);
+  TimePoint due = kForever;
+  for (const Waiter* waiter : waiters_) due = std::min(due, waiter->until);
+  return due;
+}
+
 bool FakeClock::AwaitWaiters(std::size_t count) {
   const auto reached = [this, count]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
     return waiters_.size() == count;

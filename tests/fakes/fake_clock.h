@@ -31,6 +31,9 @@ class FakeClock final : public Clock {
   // than any working program needs.
   bool AwaitWaiters(std::size_t count);
 
+  // The earliest moment that somebody waits for; kForever where nobody does.
+  TimePoint next_due();
+
  private:
   struct Waiter {
     absl::CondVar* condition;

@@ -41,10 +41,11 @@ Config SmallConfig(std::string_view on_full, std::size_t capacity) {
   config.listen = "127.0.0.1:0";
   config.metrics = "127.0.0.1:0";
   config.completion_queues = 1;
-  config.pools["clinical"] = {
-      .queue_capacity = capacity, .workers = 1, .batch_max = 1};
+  config.pools["clinical"] = {.queue_capacity = capacity,
+                              .workers = {.min = 1, .max = 1},
+                              .batch_max = 1};
   config.pools[std::string(kReceiptsPool)] = {
-      .queue_capacity = 16, .workers = 1, .batch_max = 16};
+      .queue_capacity = 16, .workers = {.min = 1, .max = 1}, .batch_max = 16};
   for (MethodConfig& method : config.methods) {
     method.pool = "clinical";
     method.on_full = on_full;

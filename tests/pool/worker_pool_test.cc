@@ -14,6 +14,8 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "policies/block.h"
@@ -23,6 +25,7 @@
 #include "tests/fakes/fake_clock.h"
 #include "tests/fakes/fake_processor.h"
 #include "tests/fakes/fake_task.h"
+#include "tests/fakes/patience.h"
 
 namespace sluice {
 namespace {
@@ -102,7 +105,7 @@ TEST_F(WorkerPoolTest, WorksWhatArrives) {
 }
 
 TEST_F(WorkerPoolTest, AWorkerTakesAllThatWaitsUpToTheLimit) {
-  Start({.workers = 1, .batch_max = 4});
+  Start({.workers = {.min = 1, .max = 1}, .batch_max = 4});
   Occupy(1);
   for (int i = 0; i < 6; ++i) Arrived(Kind::kAdmitted);
   processor_.Release();
@@ -112,7 +115,7 @@ TEST_F(WorkerPoolTest, AWorkerTakesAllThatWaitsUpToTheLimit) {
 }
 
 TEST_F(WorkerPoolTest, WorkersWorkAtTheSameTimeAndNeverMoreThanThereAre) {
-  Start({.workers = 3, .batch_max = 1});
+  Start({.workers = {.min = 3, .max = 3}, .batch_max = 1});
   Occupy(3);
   for (int i = 0; i < 30; ++i) Arrived(Kind::kAdmitted);
   PoolSnapshot snapshot = pool_->Snapshot();
@@ -130,7 +133,7 @@ TEST_F(WorkerPoolTest, TenThousandParkedAllEnterInOrderAndAreWorked) {
   constexpr std::size_t kCapacity = 16;
   constexpr std::size_t kParked = 10'000;
   Start({.limits = {.capacity = kCapacity, .waiting_max = kParked},
-         .workers = 4,
+         .workers = {.min = 4, .max = 4},
          .batch_max = 8});
   Occupy(4);
   for (std::size_t i = 0; i < kCapacity; ++i) Arrived(Kind::kAdmitted);
@@ -310,7 +313,9 @@ TEST_F(WorkerPoolTest, WhoIsDoneMayCallThePool) {
 }
 
 TEST_F(WorkerPoolTest, NoWorkerSleepsWhileThereIsWork) {
-  Start({.limits = {.capacity_bytes = 3}, .workers = 3, .batch_max = 1});
+  Start({.limits = {.capacity_bytes = 3},
+         .workers = {.min = 3, .max = 3},
+         .batch_max = 1});
   processor_.Hold();
   Arrived(Kind::kAdmitted, kBlock, {.bytes = 3});
   ASSERT_TRUE(processor_.AwaitHeld(1));
@@ -320,7 +325,7 @@ TEST_F(WorkerPoolTest, NoWorkerSleepsWhileThereIsWork) {
 }
 
 TEST_F(WorkerPoolTest, ALeaveThatLetsSomebodyInWakesAWorker) {
-  Start({.limits = {.capacity_bytes = 2}, .workers = 2});
+  Start({.limits = {.capacity_bytes = 2}, .workers = {.min = 2, .max = 2}});
   Occupy(1);
   FakeTask* large = Arrived(Kind::kParked, kBlock, {.bytes = 2});
   Arrived(Kind::kParked, kBlock, {.bytes = 1});
@@ -329,7 +334,7 @@ TEST_F(WorkerPoolTest, ALeaveThatLetsSomebodyInWakesAWorker) {
 }
 
 TEST_F(WorkerPoolTest, AnExpiryThatLetsSomebodyInWakesAWorker) {
-  Start({.limits = {.capacity_bytes = 2}, .workers = 2});
+  Start({.limits = {.capacity_bytes = 2}, .workers = {.min = 2, .max = 2}});
   Occupy(1);
   Arrived(Kind::kParked, kWait250, {.bytes = 2});
   Arrived(Kind::kParked, kBlock, {.bytes = 1});
@@ -342,7 +347,7 @@ TEST_F(WorkerPoolTest, WhatThrowsFailsItsBatchAndTheWorkerLives) {
     if (batch[0]->bytes == 100) throw std::runtime_error("poison");
     if (batch[0]->bytes == 200) throw 42;
   };
-  Start({.workers = 1, .batch_max = 2});
+  Start({.workers = {.min = 1, .max = 1}, .batch_max = 2});
   Occupy(1);
   Arrived(Kind::kAdmitted, kBlock, {.bytes = 100});
   Arrived(Kind::kAdmitted, kBlock, {.bytes = 1});
@@ -381,7 +386,9 @@ TEST_F(WorkerPoolTest, TurnsAwayWhileItIsFullOrClosed) {
 }
 
 TEST_F(WorkerPoolTest, AResizeLetsInAndWakesAndSetsTheNextBatch) {
-  Start({.limits = {.capacity = 1}, .workers = 2, .batch_max = 1});
+  Start({.limits = {.capacity = 1},
+         .workers = {.min = 2, .max = 2},
+         .batch_max = 1});
   Occupy(2);
   Arrived(Kind::kAdmitted);
   for (int i = 0; i < 4; ++i) {
@@ -401,7 +408,9 @@ TEST_F(WorkerPoolTest, AResizeLetsInAndWakesAndSetsTheNextBatch) {
 }
 
 TEST_F(WorkerPoolTest, AResizeThatLetsInWakesAWorkerThatSleeps) {
-  Start({.limits = {.capacity_bytes = 10}, .workers = 2, .batch_max = 1});
+  Start({.limits = {.capacity_bytes = 10},
+         .workers = {.min = 2, .max = 2},
+         .batch_max = 1});
   processor_.Hold();
   Arrived(Kind::kAdmitted, kBlock, {.bytes = 10});
   ASSERT_TRUE(processor_.AwaitHeld(1));
@@ -411,7 +420,9 @@ TEST_F(WorkerPoolTest, AResizeThatLetsInWakesAWorkerThatSleeps) {
 }
 
 TEST_F(WorkerPoolTest, AResizeBelowTheDepthTakesNothingAway) {
-  Start({.limits = {.capacity = 5}, .workers = 1, .batch_max = 1});
+  Start({.limits = {.capacity = 5},
+         .workers = {.min = 1, .max = 1},
+         .batch_max = 1});
   Occupy(1);
   for (int i = 0; i < 5; ++i) Arrived(Kind::kAdmitted);
   pool_->Resize({.capacity = 2}, /*batch_max=*/1);
@@ -424,7 +435,7 @@ TEST_F(WorkerPoolTest, AResizeBelowTheDepthTakesNothingAway) {
 }
 
 TEST_F(WorkerPoolTest, VisitsWhatIsInWork) {
-  Start({.workers = 2, .batch_max = 1});
+  Start({.workers = {.min = 2, .max = 2}, .batch_max = 1});
   Occupy(2);
   Arrived(Kind::kAdmitted);
   std::vector<std::int64_t> sequences;
@@ -504,7 +515,7 @@ TEST_F(WorkerPoolTest, AwaitIdleIsWokenByTheEndOfTheLastWork) {
 }
 
 TEST_F(WorkerPoolTest, JoinLeavesWhatIsQueuedUnworked) {
-  Start({.workers = 1, .batch_max = 1});
+  Start({.workers = {.min = 1, .max = 1}, .batch_max = 1});
   Occupy(1);
   FakeTask* in_work = &tasks_.back();
   FakeTask* queued = Arrived(Kind::kAdmitted);
@@ -520,9 +531,237 @@ TEST_F(WorkerPoolTest, JoinLeavesWhatIsQueuedUnworked) {
 }
 
 TEST_F(WorkerPoolTest, IsJoinedByItsDestructor) {
-  Start({.workers = 4});
+  Start({.workers = {.min = 4, .max = 4}});
   ASSERT_TRUE(Arrived(Kind::kAdmitted)->AwaitHandedBack());
   pool_.reset();
+}
+
+// Workers that follow the load
+
+// A pool of tasks that are worked one at a time, on a store that takes 20 ms
+// for each, however many it has at a time.
+class ScaledPoolTest : public WorkerPoolTest {
+ protected:
+  void StartScaled(WorkerRange workers) {
+    processor_.Hold();
+    Start({.limits = {.capacity = 100'000},
+           .workers = workers,
+           .on_hang =
+               [this](const WorkerHang& hang) {
+                 absl::MutexLock lock(&mutex_);
+                 hangs_.push_back(hang);
+               },
+           .batch_max = 1});
+    queued_at_least_ = 4 * workers.max;
+  }
+
+  // There are so many workers, all of whom have a task.
+  void AwaitBusy(std::size_t workers) {
+    ASSERT_TRUE(processor_.AwaitHeld(workers)) << workers;
+  }
+
+  // The timer has done all that was due.
+  void AwaitTimer() {
+    AwaitThat("the timer waits", [&] {
+      return clock_.next_due() > clock_.Now() && clock_.AwaitWaiters(1);
+    });
+  }
+
+  // The store is done with what the workers have, who take the next.
+  void WorkOneRound() {
+    while (pool_->Snapshot().view.depth < queued_at_least_) {
+      Arrived(Kind::kAdmitted);
+    }
+    const std::size_t begun = processor_.batch_sizes().size();
+    clock_.Advance(milliseconds(20));
+    processor_.ReleaseHeld();
+    AwaitTimer();
+    AwaitThat("all have taken their next", [&] {
+      return processor_.batch_sizes().size() >= begun + Workers();
+    });
+  }
+
+  // Overload, until there are so many workers.
+  void GrowTo(std::size_t workers) {
+    Arrived(Kind::kAdmitted);
+    AwaitBusy(1);
+    for (int round = 0; Workers() < workers; ++round) {
+      ASSERT_LT(round, 5000) << "there are never " << workers;
+      WorkOneRound();
+    }
+  }
+
+  std::size_t Workers() const {
+    const PoolSnapshot snapshot = pool_->Snapshot();
+    return snapshot.workers_busy + snapshot.workers_idle +
+           snapshot.workers_hung;
+  }
+
+  void AwaitWorkers(std::size_t workers) {
+    AwaitThat(absl::StrCat("there are ", workers, " workers"),
+              [&] { return Workers() == workers; });
+  }
+
+  void WorkAll() {
+    processor_.Release();
+    EXPECT_TRUE(pool_->AwaitIdle(kForever));
+  }
+
+  std::vector<WorkerHang> hangs() {
+    absl::MutexLock lock(&mutex_);
+    return hangs_;
+  }
+
+ private:
+  std::size_t queued_at_least_ = 0;
+  absl::Mutex mutex_;
+  std::vector<WorkerHang> hangs_ ABSL_GUARDED_BY(mutex_);
+};
+
+TEST_F(ScaledPoolTest, GrowsUnderLoadToItsMostAndNotBeyond) {
+  StartScaled({.min = 1, .max = 4});
+  EXPECT_EQ(Workers(), 1u);
+  GrowTo(4);
+  for (int round = 0; round < 200; ++round) {
+    WorkOneRound();
+    ASSERT_LE(Workers(), 4u);
+  }
+  WorkAll();
+  EXPECT_EQ(processor_.in_work_max(), 4u);
+}
+
+TEST_F(ScaledPoolTest, ShrinksAfterIdling) {
+  StartScaled({.min = 2, .max = 6});
+  GrowTo(6);
+  WorkAll();
+  EXPECT_EQ(Workers(), 6u);
+  AwaitThat("it has shrunk", [&] {
+    clock_.Advance(milliseconds(100));
+    return Workers() == 2;
+  });
+  const TimePoint then = clock_.Now();
+  ASSERT_TRUE(Arrived(Kind::kAdmitted)->AwaitHandedBack());
+  EXPECT_GE(then - FakeClock::kStart, Scaler::kIdleMax);
+}
+
+TEST_F(ScaledPoolTest, AnIdlePoolSleeps) {
+  StartScaled({.min = 1, .max = 4});
+  processor_.Release();
+  ASSERT_TRUE(Arrived(Kind::kAdmitted)->AwaitHandedBack());
+  // What is left of the work to look at, and of the batch to watch.
+  for (int i = 0; i < 70; ++i) {
+    clock_.Advance(seconds(1));
+    AwaitTimer();
+  }
+  EXPECT_EQ(clock_.next_due(), kForever);
+}
+
+TEST_F(ScaledPoolTest, AHungWorkerIsReportedOnceAndReplaced) {
+  StartScaled({.min = 1, .max = 2});
+  Arrived(Kind::kAdmitted);
+  AwaitBusy(1);
+  Arrived(Kind::kAdmitted);
+  clock_.Advance(seconds(59));
+  AwaitTimer();
+  EXPECT_EQ(pool_->Snapshot().workers_hung, 0u);
+
+  clock_.Advance(seconds(1));
+  AwaitBusy(2);
+  PoolSnapshot snapshot = pool_->Snapshot();
+  EXPECT_EQ(snapshot.workers_hung, 1u);
+  EXPECT_EQ(snapshot.workers_busy, 1u);
+  EXPECT_EQ(snapshot.workers_idle, 0u);
+  EXPECT_EQ(snapshot.hangs, 1u);
+  EXPECT_EQ(snapshot.in_work, 2u);
+  ASSERT_EQ(hangs().size(), 1u);
+  EXPECT_EQ(hangs()[0].age, seconds(60));
+  EXPECT_EQ(hangs()[0].tasks, 1u);
+
+  clock_.Advance(seconds(59));
+  AwaitTimer();
+  EXPECT_EQ(hangs().size(), 1u) << "it is the same";
+
+  processor_.ReleaseHeld();
+  for (FakeTask& task : tasks_) ASSERT_TRUE(task.AwaitHandedBack());
+  AwaitWorkers(1);
+  EXPECT_EQ(pool_->Snapshot().workers_hung, 0u);
+  EXPECT_EQ(pool_->Snapshot().hangs, 1u);
+}
+
+TEST_F(ScaledPoolTest, HungWorkersAreReplacedOnlyWithinTheMost) {
+  StartScaled({.min = 2, .max = 3});
+  for (int i = 0; i < 5; ++i) Arrived(Kind::kAdmitted);
+  AwaitBusy(2);
+  clock_.Advance(seconds(60));
+  AwaitBusy(3);
+  AwaitTimer();
+  EXPECT_EQ(hangs().size(), 2u);
+  clock_.Advance(seconds(60));
+  AwaitTimer();
+  EXPECT_EQ(hangs().size(), 3u);
+  EXPECT_EQ(Workers(), 3u);
+  EXPECT_EQ(pool_->Snapshot().workers_hung, 3u);
+
+  WorkAll();
+  AwaitWorkers(2);
+  EXPECT_EQ(processor_.in_work_max(), 3u);
+}
+
+TEST_F(ScaledPoolTest, ASlowBatchIsNoHangIfEachIsShort) {
+  StartScaled({.min = 1, .max = 2});
+  Arrived(Kind::kAdmitted);
+  AwaitBusy(1);
+  for (int i = 0; i < 10; ++i) {
+    clock_.Advance(seconds(40));
+    Arrived(Kind::kAdmitted);
+    processor_.ReleaseHeld();
+    ASSERT_TRUE(tasks_[static_cast<std::size_t>(i)].AwaitHandedBack());
+    AwaitBusy(1);
+  }
+  EXPECT_EQ(pool_->Snapshot().hangs, 0u);
+}
+
+TEST_F(ScaledPoolTest, ANewRangeStartsAndEndsWorkersUnderLoad) {
+  StartScaled({.min = 1, .max = 1});
+  for (int i = 0; i < 100; ++i) Arrived(Kind::kAdmitted);
+  AwaitBusy(1);
+
+  pool_->SetWorkers({.min = 5, .max = 8});
+  AwaitBusy(5);
+  EXPECT_EQ(pool_->Snapshot().workers, (WorkerRange{.min = 5, .max = 8}));
+
+  pool_->SetWorkers({.min = 2, .max = 2});
+  EXPECT_EQ(Workers(), 5u) << "each ends after its batch";
+  processor_.ReleaseHeld();
+  AwaitWorkers(2);
+  AwaitBusy(2);
+
+  WorkAll();
+  EXPECT_EQ(processor_.in_work_max(), 5u);
+  pool_->Join();
+  for (const FakeTask& task : tasks_) EXPECT_EQ(task.times_handed_back(), 1);
+}
+
+TEST_F(ScaledPoolTest, ANewRangeEndsWorkersThatSleep) {
+  StartScaled({.min = 6, .max = 6});
+  pool_->SetWorkers({.min = 1, .max = 1});
+  AwaitWorkers(1);
+  processor_.Release();
+  EXPECT_TRUE(Arrived(Kind::kAdmitted)->AwaitHandedBack());
+}
+
+TEST_F(ScaledPoolTest, IsJoinedWhileItGrows) {
+  for (int round = 0; round < 50; ++round) {
+    Start({.workers = {.min = 1, .max = 64}});
+    std::thread caller([&] {
+      for (std::size_t workers : {64u, 1u, 32u, 2u}) {
+        pool_->SetWorkers({.min = workers, .max = 64});
+      }
+    });
+    pool_->Join();
+    caller.join();
+    EXPECT_EQ(Workers(), 0u);
+  }
 }
 
 // Many threads at once
@@ -606,7 +845,7 @@ TEST_F(WorkerPoolTest, UnderHammeringEachIsAnsweredOnceAndTheBalanceHolds) {
                     .capacity_bytes = 200,
                     .waiting_max = 50,
                     .waiting_max_bytes = 1000},
-         .workers = 4,
+         .workers = {.min = 4, .max = 4},
          .batch_max = 8,
          .methods = 2});
   std::deque<Caller> callers;
@@ -656,10 +895,41 @@ TEST_F(WorkerPoolTest, UnderHammeringEachIsAnsweredOnceAndTheBalanceHolds) {
   EXPECT_GT(stored, 0u);
 }
 
+TEST_F(WorkerPoolTest, UnderChangesOfItsWorkersEachIsAnsweredOnce) {
+  constexpr std::size_t kTimes = 10'000;
+  Start({.limits = {.capacity = 8, .waiting_max = 50},
+         .task_timeout = seconds(1),
+         .batch_max = 4,
+         .methods = 2});
+  std::deque<Caller> callers;
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < 3; ++i) {
+    Caller* caller = &callers.emplace_back(pool_.get(), &clock_, i);
+    threads.emplace_back([caller] { caller->Call(kTimes); });
+  }
+  std::atomic<bool> over = false;
+  std::thread changer([&] {
+    for (std::size_t i = 0; !over; ++i) {
+      pool_->SetWorkers({.min = i % 3 + 1, .max = i % 3 + i % 4 + 1});
+      const PoolSnapshot snapshot = pool_->Snapshot();
+      EXPECT_LE(snapshot.workers_busy + snapshot.workers_hung, 6u);
+      std::this_thread::yield();
+    }
+  });
+  for (std::thread& thread : threads) thread.join();
+  pool_->Close(kForever);
+  EXPECT_TRUE(pool_->AwaitIdle(kForever));
+  over = true;
+  changer.join();
+  pool_->Join();
+  for (const Caller& caller : callers) caller.ExpectEachAnsweredOnce();
+  EXPECT_LE(processor_.in_work_max(), 6u);
+}
+
 TEST_F(WorkerPoolTest, AClosingPoolAnswersAllWhoStillCome) {
   for (int round = 0; round < 50; ++round) {
     Start({.limits = {.capacity = 4, .waiting_max = 20},
-           .workers = 2,
+           .workers = {.min = 2, .max = 2},
            .methods = 2});
     std::deque<Caller> callers;
     std::vector<std::thread> threads;

@@ -21,8 +21,10 @@
 
 namespace sluice {
 
-// How many workers a pool has.
-inline std::size_t WorkersOf(const PoolConfig& pool) { return pool.workers; }
+// How many workers a pool has: all that it may, as under load.
+inline std::size_t WorkersOf(const PoolConfig& pool) {
+  return pool.workers.max;
+}
 
 // How long a worker is at a batch of so many that it takes at a time.
 using ServiceTime = std::function<Duration(std::size_t batch, TimePoint now)>;

@@ -1,0 +1,218 @@
+#include "pool/scaler.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace sluice {
+namespace {
+
+// Twice the workers pay if they do at least 1.4 times the work.
+constexpr double kRewardMin = 0.4;
+// So many batches tell the throughput to within a few percent.
+constexpr std::size_t kBatchesEnough = 200;
+// A slow store's interval has at least so many from each worker.
+constexpr std::size_t kBatchesEachMin = 4;
+// From here on all workers count as busy.
+constexpr double kBusyMin = 0.9;
+// As busy are those that are left when others end: well below kBusyMin, so that
+// one change does not call for the next.
+constexpr double kBusyAfterEnd = 0.75;
+// The longest that a change is waited for to show.
+constexpr double kSettleSecondsMax = 5;
+
+double Seconds(Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+double Mean(double sum, std::size_t count) {
+  return count == 0 ? 0 : sum / static_cast<double>(count);
+}
+
+// Half as many again.
+std::size_t More(std::size_t workers) { return workers + (workers + 1) / 2; }
+// The way back.
+std::size_t Fewer(std::size_t workers) { return workers - (workers + 2) / 3; }
+
+}  // namespace
+
+void Scaler::Begin(Duration waited, bool full, TimePoint now) {
+  if (next_look_ == kForever && range_.min < range_.max) StartInterval(now);
+  CountBusy(now);
+  ++busy_;
+  ++interval_.begun;
+  if (full) ++interval_.begun_full;
+  interval_.waited_seconds += Seconds(waited);
+}
+
+void Scaler::End(Duration took, std::size_t tasks, TimePoint now) {
+  CountBusy(now);
+  --busy_;
+  ++interval_.ended;
+  interval_.took_seconds += Seconds(took);
+  interval_.tasks += tasks;
+}
+
+void Scaler::Lose(TimePoint now) {
+  CountBusy(now);
+  --busy_;
+}
+
+void Scaler::SetRange(WorkerRange range, TimePoint now) {
+  if (range == range_) return;
+  range_ = range;
+  workers_ = std::clamp(workers_, range.min, range.max);
+  Forget();
+  next_look_ = kForever;
+  const bool follows = range.min < range.max;
+  if (follows && (busy_ > 0 || workers_ > range.min)) StartInterval(now);
+}
+
+void Scaler::Look(TimePoint now) {
+  if (now < next_look_) return;
+  if (settling_) {
+    StartInterval(now);
+    return;
+  }
+  CountBusy(now);
+  if (!Telling(now)) {
+    next_look_ = now + kLookMin;
+    return;
+  }
+  if (interval_.begun == 0 && busy_ == 0 && workers_ == range_.min) {
+    Forget();
+    next_look_ = kForever;
+    return;
+  }
+  Decide(now);
+}
+
+void Scaler::Decide(TimePoint now) {
+  const std::size_t workers_before = workers_;
+  if (Overloaded(now)) {
+    idle_since_.reset();
+    const Measured measured = {workers_, static_cast<double>(interval_.tasks) /
+                                             Seconds(now - interval_.since)};
+    if (before_trial_.has_value()) Judge(*before_trial_, measured, now);
+    // One that did not pay was taken back: nothing is measured of that yet.
+    if (workers_ == workers_before) Try(measured, now);
+  } else {
+    // What was tried serves the load.
+    before_trial_.reset();
+    EndIdle(now);
+  }
+  if (workers_ == workers_before) StartInterval(now);
+}
+
+void Scaler::Judge(const Measured& before, const Measured& after,
+                   TimePoint now) {
+  before_trial_.reset();
+  const bool fewer = after.workers < before.workers;
+  const Measured& small = fewer ? after : before;
+  const Measured& large = fewer ? before : after;
+  const double added = static_cast<double>(large.workers - small.workers) /
+                       static_cast<double>(small.workers);
+  const bool pays = large.tasks_per_second >=
+                    small.tasks_per_second * (1 + kRewardMin * added);
+  const bool kept = fewer != pays;
+  if (!pays) {
+    refuted_ = std::min(large.workers, More(small.workers));
+  } else if (large.workers >= refuted_) {
+    refuted_ = kNone;
+  }
+  retry_at_ = now + retry_;
+  if (!kept || fewer != kept_fewer_) retry_ = std::min(2 * retry_, kRetryMax);
+  if (kept) {
+    kept_fewer_ = fewer;
+  } else {
+    fewer_next_ = !fewer;
+  }
+  if (!kept) Change(before.workers, now);
+}
+
+void Scaler::Try(const Measured& before, TimePoint now) {
+  const bool retry = now >= retry_at_;
+  const std::size_t more = std::min(More(workers_), range_.max);
+  const std::size_t fewer = std::max(Fewer(workers_), range_.min);
+  const bool may_grow = more > workers_ && (more < refuted_ || retry);
+  const bool may_shrink = fewer < workers_ && retry;
+  if (may_grow && !(may_shrink && fewer_next_)) {
+    before_trial_ = before;
+    Change(more, now);
+  } else if (may_shrink) {
+    before_trial_ = before;
+    Change(fewer, now);
+  }
+}
+
+void Scaler::EndIdle(TimePoint now) {
+  const auto need =
+      static_cast<std::size_t>(std::ceil(BusyMean(now) / kBusyAfterEnd));
+  if (need >= workers_ || workers_ == range_.min) {
+    idle_since_.reset();
+    return;
+  }
+  if (!idle_since_.has_value()) {
+    idle_since_ = interval_.since;
+    idle_need_ = 0;
+  }
+  idle_need_ = std::max(idle_need_, need);
+  if (now - *idle_since_ < kIdleMax) return;
+  Change(std::max(idle_need_, range_.min), now);
+  if (workers_ == range_.min) Forget();
+}
+
+void Scaler::Change(std::size_t workers, TimePoint now) {
+  workers_ = workers;
+  idle_since_.reset();
+  const double settle = std::min(Mean(interval_.took_seconds, interval_.ended),
+                                 kSettleSecondsMax);
+  StartInterval(now, std::chrono::duration_cast<Duration>(
+                         std::chrono::duration<double>(settle)));
+}
+
+void Scaler::StartInterval(TimePoint now, Duration settle) {
+  settling_ = settle > Duration::zero();
+  next_look_ = now + (settling_ ? settle : kLookMin);
+  busy_counted_ = now;
+  interval_ = {.since = now};
+}
+
+void Scaler::CountBusy(TimePoint now) {
+  interval_.busy_seconds +=
+      static_cast<double>(busy_) * Seconds(now - busy_counted_);
+  busy_counted_ = now;
+}
+
+double Scaler::BusyMean(TimePoint now) const {
+  return interval_.busy_seconds / Seconds(now - interval_.since);
+}
+
+bool Scaler::AllBusy(TimePoint now) const {
+  return BusyMean(now) >= kBusyMin * static_cast<double>(workers_);
+}
+
+bool Scaler::Telling(TimePoint now) const {
+  if (interval_.ended >= kBatchesEnough) return true;
+  if (now - interval_.since < kLookMax) return false;
+  return interval_.ended >= kBatchesEachMin * workers_ || !AllBusy(now);
+}
+
+bool Scaler::Overloaded(TimePoint now) const {
+  if (!AllBusy(now)) return false;
+  if (2 * interval_.begun_full > interval_.begun) return true;
+  const double took = Mean(interval_.took_seconds, interval_.ended);
+  return Mean(interval_.waited_seconds, interval_.begun) >
+         std::max(took, Seconds(kWaitMin));
+}
+
+void Scaler::Forget() {
+  before_trial_.reset();
+  idle_since_.reset();
+  refuted_ = kNone;
+  retry_ = kRetryMin;
+  retry_at_ = {};
+  fewer_next_ = false;
+  kept_fewer_ = false;
+}
+
+}  // namespace sluice
