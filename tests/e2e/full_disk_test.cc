@@ -35,7 +35,7 @@ std::vector<std::string> WithSmallDisk(
       "--map-root-user",
       "sh",
       "-c",
-      "mount -t tmpfs -o size=4m tmpfs \"$0\" && exec \"$@\"",
+      R"(mount -t tmpfs -o size=4m tmpfs "$0" && exec "$@")",
       folder};
   words.insert(words.end(), command.begin(), command.end());
   return words;
