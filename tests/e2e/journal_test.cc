@@ -158,6 +158,25 @@ TEST(Journal, FullOfCountsDoesWhatThePolicySays) {
   server.store().Release();
 }
 
+TEST(Journal, KeepsWhatHadToWaitForRoom) {
+  const TempFolder folder;
+  Config config = JournalConfig(folder);
+  config.pools["clinical"].queue_capacity = 1;
+  config.pools["clinical"].batch_max = 1;
+  config.methods[Index(Method::kSubmit)].on_full = "block";
+  TestServer server(config);
+  server.store().Hold();
+  Submit(server, MakeSubmit("in work"));
+  server.store().AwaitInFlight(1);
+  Submit(server, MakeSubmit("queued"));
+  AsyncCaller caller(server.NewChannel());
+  const AsyncSubmit& parked = caller.Submit(MakeSubmit("parked"));
+  server.AwaitWaiting(1);
+  server.store().Release();
+  EXPECT_EQ(caller.Await(parked).receipt.disposition(), Receipt::QUEUED);
+  AwaitStored(server, 3);
+}
+
 // --- A store that is away ---
 
 TEST(StoreThatIsAway, IsNothingToCallersOfQueued) {
