@@ -442,7 +442,11 @@ int IngestionServer::admin_port() const {
 absl::Status IngestionServer::Ready() const {
   if (draining_) return absl::UnavailableError("draining");
   for (const auto& [name, pool] : pools_) {
-    if (pool.workers->Snapshot().circuit_open) {
+    const PoolSnapshot snapshot = pool.workers->Snapshot();
+    const bool tries = snapshot.view.depth + snapshot.in_work > 0;
+    // Where nothing is there to try the store with, and nobody sends anything
+    // because of this answer, the circuit does not close: the store is asked.
+    if (snapshot.circuit_open && tries) {
       return absl::UnavailableError("the store fails");
     }
     if (pool.journal == nullptr) continue;

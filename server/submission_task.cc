@@ -321,8 +321,10 @@ void SubmissionTask::OnDone() {
       outcome == Outcome::kStored || outcome == Outcome::kDuplicate;
   // What failed stays in the journal for another start.
   if (in_journal() && stored) journal_->MarkDone(entry_.position);
+  // Not of one in quarantine, which may have had the same before, under another
+  // number.
   std::optional<StoredReceipt> kept;
-  if (stored || outcome == Outcome::kQuarantined) kept = ReceiptOf(answer_);
+  if (stored) kept = ReceiptOf(answer_);
   End(/*owner_waits=*/!promised, answer_, kept);
 }
 

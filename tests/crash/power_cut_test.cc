@@ -115,6 +115,13 @@ TEST_F(PowerCutTest, TakesNoNotOfOneFileForThoseOfItsSuccessor) {
   EXPECT_EQ(ReadFile("db-journal"), "next");
 }
 
+// Another program that reads the database would otherwise take it for its own,
+// and remove the log that the server still writes to.
+TEST_F(PowerCutTest, LeavesTheLocksOfTheProcessAsTheyAre) {
+  WriteFile("db", "0123");
+  Run("db", {"lock", "write:0:a", "truncate:3", "append:b", "sync", "locked"});
+}
+
 TEST_F(PowerCutTest, LeavesOtherFilesAlone) {
   std::filesystem::create_directories(data_ + "/inner");
   Run("inner/file", {"append:kept"});

@@ -229,29 +229,36 @@ TEST(Program, EndsWithZeroOnSigtermAndSigint) {
 }
 
 TEST(Program, LosesNothingOnSigtermUnderLoad) {
-  const TempFolder folder;
-  const std::string database = folder / "sluice.db";
-  Sluice sluice(absl::StrCat(
-      "store: {kind: sqlite, path: ", database,
-      "}\n"
-      "pools: {clinical: {queue: {kind: memory, capacity: 64}, workers: {min: "
-      "2, max: 2}}}\n"
-      "methods: {default: {pool: clinical, on_full: block, ack: queued, "
-      "allow_loss: true}}\n"));
-  Load load(sluice.Connect(), 16);
-  AwaitThat("there is load", [&] { return load.acknowledged_count() >= 500; });
-  sluice.program().Signal(SIGTERM);
-  EXPECT_EQ(sluice.program().Wait().exit_code, 0) << sluice.program().err();
-  std::vector<std::string> stored;
-  for (const auto& row :
-       Shell(database).Run("SELECT submission_id FROM submissions")) {
-    stored.push_back(row[0]);
+  for (const std::string queue : {"kind: memory", "kind: journal"}) {
+    const TempFolder folder;
+    const std::string database = folder / "sluice.db";
+    const bool journal = queue == "kind: journal";
+    Sluice sluice(absl::StrCat(
+        "store: {kind: sqlite, path: ", database,
+        "}\n"
+        "pools: {clinical: {queue: {",
+        queue, journal ? absl::StrCat(", path: ", folder / "journal.db") : "",
+        ", capacity: 64}, workers: {min: 2, max: 2}}}\n"
+        "methods: {default: {pool: clinical, on_full: block, ack: queued",
+        journal ? "" : ", allow_loss: true", "}}\n"));
+    Load load(sluice.Connect(), 16);
+    AwaitThat("there is load",
+              [&] { return load.acknowledged_count() >= 500; });
+    sluice.program().Signal(SIGTERM);
+    EXPECT_EQ(sluice.program().Wait().exit_code, 0) << sluice.program().err();
+    EXPECT_THAT(sluice.program().err(), HasSubstr("balanced=yes"));
+    std::vector<std::string> stored;
+    for (const auto& row :
+         Shell(database).Run("SELECT submission_id FROM submissions")) {
+      stored.push_back(row[0]);
+    }
+    std::vector<std::string> acknowledged = load.Join();
+    std::ranges::sort(stored);
+    std::ranges::sort(acknowledged);
+    EXPECT_TRUE(std::ranges::includes(stored, acknowledged))
+        << stored.size() << " stored, " << acknowledged.size()
+        << " acknowledged";
   }
-  std::vector<std::string> acknowledged = load.Join();
-  std::ranges::sort(stored);
-  std::ranges::sort(acknowledged);
-  EXPECT_TRUE(std::ranges::includes(stored, acknowledged))
-      << stored.size() << " stored, " << acknowledged.size() << " acknowledged";
 }
 
 TEST(Program, NamesWhatItLeavesWhenTheDrainsTimeRunsOut) {

@@ -3,10 +3,13 @@
 
 #include "stores/journal.h"
 
+#include <array>
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,11 +21,13 @@
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
 #include "server/decode.h"
+#include "server/submission_processor.h"
 #include "sluice/v1/admin.grpc.pb.h"
 #include "stores/sqlite_store.h"
 #include "tests/fakes/async_caller.h"
 #include "tests/fakes/call_status.h"
 #include "tests/fakes/fake_clock.h"
+#include "tests/fakes/journal_server.h"
 #include "tests/fakes/test_server.h"
 #include "tests/stores/faulty_disk.h"
 #include "tests/stores/store_fixture.h"
@@ -35,49 +40,6 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
 using v1::Receipt;
-
-Config JournalConfig(const TempFolder& folder) {
-  Config config = SmallConfig("fail_fast", 20'000);
-  config.admin = "127.0.0.1:0";
-  config.pools["clinical"].journal_path = folder / "journal.db";
-  config.pools["clinical"].batch_max = 64;
-  for (const Method method : kAllMethods) {
-    if (method == Method::kGetReceipts) continue;
-    config.methods[Index(method)].ack = Ack::kQueued;
-  }
-  return config;
-}
-
-v1::SubmitRequest Of(const std::string& subject, const std::string& id) {
-  v1::SubmitRequest request = MakeSubmit(id);
-  request.mutable_response()->mutable_subject()->set_reference(subject);
-  return request;
-}
-
-Receipt Submit(TestServer& server, const v1::SubmitRequest& request) {
-  grpc::ClientContext context;
-  Receipt receipt;
-  const grpc::Status status = server.stub().Submit(&context, request, &receipt);
-  EXPECT_TRUE(status.ok()) << status.error_message();
-  return receipt;
-}
-
-Receipt Lookup(TestServer& server, const std::string& id) {
-  grpc::ClientContext context;
-  v1::GetReceiptsRequest request;
-  request.set_study_id("study");
-  request.add_submission_ids(id);
-  v1::GetReceiptsResponse response;
-  const grpc::Status status =
-      server.stub().GetReceipts(&context, request, &response);
-  EXPECT_TRUE(status.ok()) << status.error_message();
-  return response.receipts_size() == 1 ? response.receipts(0) : Receipt();
-}
-
-void AwaitStored(TestServer& server, std::size_t count) {
-  AwaitThat(absl::StrCat(count, " are stored"),
-            [&] { return server.store().stored().size() == count; });
-}
 
 TEST(Journal, AnswersWhileTheStoreHangs) {
   const TempFolder folder;
@@ -99,6 +61,19 @@ TEST(Journal, AnswersWhileTheStoreHangs) {
   });
 }
 
+TEST(Journal, ShowsWhatIsStoredAlsoWhileAnotherContentIsOnItsWay) {
+  const TempFolder folder;
+  TestServer server(JournalConfig(folder));
+  Submit(server, Of("Patient/1", "1"));
+  AwaitStored(server, 1);
+  server.store().Hold();
+  EXPECT_EQ(Submit(server, Of("Patient/2", "1")).sequence(), 2);
+  const Receipt found = Lookup(server, "1");
+  EXPECT_EQ(found.disposition(), Receipt::STORED);
+  EXPECT_EQ(found.sequence(), 1);
+  server.store().Release();
+}
+
 TEST(Journal, RecognisesWhatItHas) {
   const TempFolder folder;
   TestServer server(JournalConfig(folder));
@@ -118,7 +93,7 @@ TEST(Journal, RecognisesWhatItHas) {
 TEST(Journal, WhatADrainLeavesIsStoredAfterTheNextStart) {
   const TempFolder folder;
   Config config = JournalConfig(folder);
-  config.drain_timeout = absl::Milliseconds(50);
+  config.drain_timeout = absl::Seconds(2);
   std::vector<std::string> contents;
   {
     TestServer server(config);
@@ -136,6 +111,7 @@ TEST(Journal, WhatADrainLeavesIsStoredAfterTheNextStart) {
   config.drain_timeout = absl::Seconds(30);
   TestServer server(config);
   AwaitStored(server, 100);
+  EXPECT_EQ(server.counters(Method::kSubmit).received, 100u);
   const std::vector<Submission> stored = server.store().stored();
   for (std::size_t i = 0; i < stored.size(); ++i) {
     EXPECT_EQ(stored[i].sequence, static_cast<std::int64_t>(i + 1));
@@ -182,6 +158,25 @@ TEST(Journal, FullOfCountsDoesWhatThePolicySays) {
   server.store().Release();
 }
 
+TEST(Journal, KeepsWhatHadToWaitForRoom) {
+  const TempFolder folder;
+  Config config = JournalConfig(folder);
+  config.pools["clinical"].queue_capacity = 1;
+  config.pools["clinical"].batch_max = 1;
+  config.methods[Index(Method::kSubmit)].on_full = "block";
+  TestServer server(config);
+  server.store().Hold();
+  Submit(server, MakeSubmit("in work"));
+  server.store().AwaitInFlight(1);
+  Submit(server, MakeSubmit("queued"));
+  AsyncCaller caller(server.NewChannel());
+  const AsyncSubmit& parked = caller.Submit(MakeSubmit("parked"));
+  server.AwaitWaiting(1);
+  server.store().Release();
+  EXPECT_EQ(caller.Await(parked).receipt.disposition(), Receipt::QUEUED);
+  AwaitStored(server, 3);
+}
+
 // --- A store that is away ---
 
 TEST(StoreThatIsAway, IsNothingToCallersOfQueued) {
@@ -205,6 +200,47 @@ TEST(StoreThatIsAway, IsNothingToCallersOfQueued) {
   AwaitThat("the circuit closes", [&] {
     return !server.server().Snapshots().at("clinical").circuit_open;
   });
+}
+
+// However often it was tried, it is not the submission's fault.
+TEST(StoreThatIsAway, PutsNothingIntoQuarantine) {
+  const TempFolder folder;
+  FakeClock clock;
+  TestServer server(JournalConfig(folder), {}, &clock);
+  server.store().FailWith(absl::UnavailableError("away"));
+  Submit(server, MakeSubmit("1"));
+  AwaitThat("it is tried again and again", [&] {
+    clock.Advance(std::chrono::seconds(20));  // beyond any pause
+    return server.store().batches().size() >
+           2 * SubmissionProcessor::kLoneTriesMax;
+  });
+  EXPECT_EQ(Lookup(server, "1").disposition(), Receipt::QUEUED);
+  server.store().FailWith(absl::OkStatus());
+  AwaitThat("it is stored", [&] {
+    clock.Advance(std::chrono::seconds(20));
+    return server.store().stored().size() == 1;
+  });
+}
+
+// A server that waits for submissions to be ready, and gets none until it is,
+// would stay away for ever.
+TEST(StoreThatIsAway, IsReadyWhenItIsBackThoughNobodyTriesIt) {
+  TestServer server(SmallConfig("fail_fast", 64));
+  server.store().FailWith(absl::UnavailableError("away"));
+  const auto submit = [&] {
+    grpc::ClientContext context;
+    Receipt receipt;
+    return server.stub().Submit(&context, MakeSubmit("1"), &receipt).ok();
+  };
+  AwaitThat("the circuit opens", [&] {
+    submit();
+    return server.server().Snapshots().at("clinical").circuit_open;
+  });
+  EXPECT_NE(server.Get("/readyz"), "ok\n");
+  server.store().FailWith(absl::OkStatus());
+  EXPECT_EQ(server.Get("/readyz"), "ok\n");
+  AwaitThat("it is stored", submit);
+  EXPECT_FALSE(server.server().Snapshots().at("clinical").circuit_open);
 }
 
 TEST(StoreThatIsAway, TellsCallersOfStoredAtOnce) {
@@ -266,6 +302,16 @@ class Poison : public testing::Test {
         grpc::InsecureChannelCredentials()));
   }
 
+  v1::RetryQuarantinedResponse RetryAll(TestServer& server) {
+    grpc::ClientContext context;
+    v1::RetryQuarantinedRequest request;
+    request.set_all(true);
+    v1::RetryQuarantinedResponse response;
+    EXPECT_TRUE(
+        Admin(server)->RetryQuarantined(&context, request, &response).ok());
+    return response;
+  }
+
   // In a batch with two others, which are stored.
   void SubmitAmongOthers(TestServer& server) {
     server.store().Hold();
@@ -325,6 +371,81 @@ TEST_F(Poison, ThatTheStoreRefusesGoesIntoQuarantineAlone) {
   SubmitAmongOthers(server);
   EXPECT_THAT(Lookup(server, "poison").issue(0).description(),
               HasSubstr("the store refuses it"));
+  grpc::ClientContext context;
+  v1::ListQuarantineResponse response;
+  ASSERT_TRUE(Admin(server)->ListQuarantine(&context, {}, &response).ok());
+  ASSERT_EQ(response.entries_size(), 1);
+  EXPECT_EQ(response.entries(0).tries(), SubmissionProcessor::kTriesMax);
+}
+
+TEST_F(Poison, ThatThrowsLessOftenThanItIsTriedIsStored) {
+  std::atomic<int> throws{SubmissionProcessor::kTriesMax - 1};
+  TestServer server(JournalConfig(folder_), [&](const Submission&) {
+    if (throws-- > 0) throw std::runtime_error("not yet");
+  });
+  Submit(server, MakeSubmit("1"));
+  AwaitStored(server, 1);
+}
+
+TEST_F(Poison, StaysInQuarantineWhereTheQueueHasNoRoomForARetry) {
+  std::atomic<bool> throws{true};
+  Config config = JournalConfig(folder_);
+  config.pools["clinical"].queue_capacity = 2;
+  config.pools["clinical"].batch_max = 1;
+  TestServer server(config, [&](const Submission& submission) {
+    if (throws && submission.submission_id == "poison") {
+      throw std::runtime_error("bad");
+    }
+  });
+  Submit(server, MakeSubmit("poison"));
+  AwaitQuarantined(server, "poison");
+  throws = false;
+  server.store().Hold();
+  Submit(server, MakeSubmit("in work"));
+  server.store().AwaitInFlight(1);
+  for (const char* id : {"queued 1", "queued 2"}) {
+    Submit(server, MakeSubmit(id));
+  }
+  const v1::RetryQuarantinedResponse full = RetryAll(server);
+  EXPECT_THAT(full.left(), ElementsAre(1));
+  EXPECT_EQ(full.left_reason(), "the queue is full");
+  EXPECT_THAT(full.retried(), IsEmpty());
+  EXPECT_EQ(Lookup(server, "poison").disposition(), Receipt::QUARANTINED);
+
+  server.store().Release();
+  AwaitStored(server, 3);
+  server.AwaitQueued(0);
+  EXPECT_THAT(RetryAll(server).retried(), ElementsAre(1));
+  AwaitStored(server, 4);
+  EXPECT_EQ(server.store().stored()[3].sequence, 1);
+}
+
+// Nothing else is held up by it, and it is not lost.
+TEST_F(Poison, ThatCannotBeSetApartIsTriedAgainAtTheNextStart) {
+  FaultyDisk disk;
+  {
+    TestServer server(JournalConfig(folder_));
+    server.store().FailFor("poison", absl::InvalidArgumentError("no"));
+    server.store().Hold();
+    Submit(server, MakeSubmit("poison"));
+    Submit(server, MakeSubmit("after"));
+    server.store().AwaitInFlight(1);
+    disk.SetFull(true);
+    server.store().Release();
+    AwaitStored(server, 1);
+    AwaitThat("it has failed", [&] {
+      return server.counters(Method::kSubmit)
+                 .completed[static_cast<std::size_t>(Outcome::kFailed)] == 1;
+    });
+    EXPECT_THAT(server.Get("/metrics"),
+                HasSubstr("sluice_quarantined{pool=\"clinical\"} 0\n"));
+    EXPECT_NE(server.Get("/readyz"), "ok\n");
+    disk.SetFull(false);
+  }
+  TestServer server(JournalConfig(folder_));
+  AwaitStored(server, 1);
+  EXPECT_EQ(server.store().stored()[0].submission_id, "poison");
+  EXPECT_EQ(server.store().stored()[0].sequence, 1);
 }
 
 TEST_F(Poison, ForWhichTheStoreFailsAsIfItWereAwayGoesIntoQuarantine) {
@@ -373,6 +494,29 @@ TEST_F(Poison, StaysInQuarantineOverARestart) {
   EXPECT_EQ(Lookup(server, "poison").disposition(), Receipt::QUARANTINED);
   // Its number is not given again.
   EXPECT_EQ(Submit(server, MakeSubmit("next")).sequence(), 2);
+}
+
+// The quarantine has it already, and keeps the first.
+TEST_F(Poison, SentAgainIsNotADuplicateUnderItsSecondNumber) {
+  const auto quarantine_another = [&](TestServer& server) {
+    server.store().FailFor("poison", absl::InvalidArgumentError("no"));
+    const Receipt receipt = Submit(server, MakeSubmit("poison"));
+    AwaitThat("it is in quarantine", [&] {
+      return server.counters(Method::kSubmit)
+                 .completed[static_cast<std::size_t>(Outcome::kQuarantined)] ==
+             1;
+    });
+    return receipt;
+  };
+  {
+    TestServer server(JournalConfig(folder_));
+    EXPECT_EQ(quarantine_another(server).sequence(), 1);
+  }
+  TestServer server(JournalConfig(folder_));
+  EXPECT_EQ(quarantine_another(server).sequence(), 2);
+  EXPECT_EQ(Submit(server, MakeSubmit("poison")).disposition(),
+            Receipt::QUEUED);
+  EXPECT_EQ(Lookup(server, "poison").sequence(), 1);
 }
 
 // --- A journal that cannot be written ---
@@ -432,6 +576,43 @@ TEST(TheSameAtTheSameMoment, IsOneSubmissionAtTheStore) {
   }
   EXPECT_EQ(stored, 1);
   EXPECT_THAT(server.store().batches(), ElementsAre(1u));
+}
+
+TEST(TheSameAtTheSameMoment, IsOneRecordAndOneReceiptOfAJournal) {
+  const TempFolder folder;
+  const std::string database = folder / "sluice.db";
+  constexpr int kIds = 50;
+  {
+    auto store = SqliteStore::Open({.path = database}, SameContentOfKind);
+    ASSERT_TRUE(store.ok()) << store.status();
+    TestServer server(JournalConfig(folder), *std::move(store));
+    std::array<std::unique_ptr<AsyncCaller>, 8> callers;
+    for (auto& caller : callers) {
+      caller = std::make_unique<AsyncCaller>(server.NewChannel());
+    }
+    for (int id = 0; id < kIds; ++id) {
+      const v1::SubmitRequest request = MakeSubmit(absl::StrCat(id));
+      std::vector<std::pair<AsyncCaller*, const AsyncSubmit*>> calls;
+      for (int i = 0; i < 64; ++i) {
+        AsyncCaller* caller = callers[static_cast<std::size_t>(i) % 8].get();
+        calls.emplace_back(caller, &caller->Submit(request));
+      }
+      std::set<std::string> receipts;
+      for (const auto& [caller, call] : calls) {
+        const AsyncSubmit& ended = caller->Await(*call);
+        ASSERT_TRUE(ended.status.ok()) << ended.status.error_message();
+        // QUEUED, or DUPLICATE for those that come after it is stored.
+        Receipt receipt = ended.receipt;
+        receipt.clear_disposition();
+        receipts.insert(receipt.SerializeAsString());
+      }
+      EXPECT_THAT(receipts, SizeIs(1));
+    }
+  }
+  EXPECT_THAT(
+      Shell(database).Run("SELECT count(*), max(sequence), (SELECT "
+                          "count(*) FROM gaps) FROM submissions"),
+      ElementsAre(ElementsAre(absl::StrCat(kIds), absl::StrCat(kIds), "0")));
 }
 
 // The first has come when one is in work; the others follow it.

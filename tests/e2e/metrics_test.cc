@@ -21,9 +21,11 @@
 #include "gtest/gtest.h"
 #include "tests/fakes/async_caller.h"
 #include "tests/fakes/full_server.h"
+#include "tests/fakes/journal_server.h"
 #include "tests/fakes/program.h"
 #include "tests/fakes/tcp_connection.h"
 #include "tests/fakes/test_server.h"
+#include "tests/stores/store_fixture.h"
 
 namespace sluice {
 namespace {
@@ -174,6 +176,35 @@ TEST(Metrics, HaveEveryNameAndBalanceWhileWorkIsGoingOn) {
   }
   // The duplicate was recognised before it came to the store.
   EXPECT_EQ(scrape.Sum("sluice_store_batch_size_count"), 6);
+}
+
+// The names in code spans of the first column of its table.
+std::set<std::string> DocumentedNames() {
+  std::set<std::string> names;
+  std::ifstream file(OPERATIONS_DOC);
+  EXPECT_TRUE(file.is_open()) << OPERATIONS_DOC;
+  for (std::string line; std::getline(file, line);) {
+    const std::vector<std::string> cells = absl::StrSplit(line, '|');
+    if (cells.size() < 2) continue;
+    for (const auto name : absl::StrSplit(cells[1], '`')) {
+      for (const char* prefix : {"sluice_", "grpc_", "process_"}) {
+        if (absl::StartsWith(name, prefix)) names.emplace(name);
+      }
+    }
+  }
+  return names;
+}
+
+TEST(Metrics, AreThoseThatTheOperatorsGuideLists) {
+  const TempFolder folder;
+  TestServer server(JournalConfig(folder));
+  std::set<std::string> names;
+  const std::string metrics = server.Get("/metrics");
+  for (const auto line : absl::StrSplit(metrics, '\n')) {
+    const std::vector<std::string> words = absl::StrSplit(line, ' ');
+    if (words.size() == 4 && words[1] == "TYPE") names.insert(words[2]);
+  }
+  EXPECT_EQ(names, DocumentedNames());
 }
 
 TEST(Metrics, CountCallsByStatusCode) {

@@ -115,13 +115,11 @@ class Disk {
   std::map<std::string, std::unique_ptr<UndoLog>> logs_;
 };
 
+// By the descriptor that writes, which must be for reading too: another would
+// have to be closed, and that ends all locks of this process on the file
+// (POSIX), those by which SQLite keeps others from removing its log.
 bool ReadAll(int file, off64_t offset, std::vector<char>& bytes) {
-  // The server may have opened the file for writing alone.
-  const std::string path = "/proc/self/fd/" + std::to_string(file);
-  const int reader = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (reader < 0) return false;
-  const ssize_t size = pread64(reader, bytes.data(), bytes.size(), offset);
-  close(reader);
+  const ssize_t size = pread64(file, bytes.data(), bytes.size(), offset);
   return size == static_cast<ssize_t>(bytes.size());
 }
 

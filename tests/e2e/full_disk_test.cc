@@ -1,0 +1,136 @@
+// The program on a real file system that is too small: nothing that it
+// acknowledged is missing, and it goes on when there is room.
+
+#include <signal.h>
+
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "grpcpp/grpcpp.h"
+#include "gtest/gtest.h"
+#include "sluice/v1/ingestion.grpc.pb.h"
+#include "tests/fakes/patience.h"
+#include "tests/fakes/program.h"
+#include "tests/fakes/test_server.h"
+#include "tests/stores/store_fixture.h"
+
+namespace sluice {
+namespace {
+
+using v1::Receipt;
+
+constexpr char kUnshare[] = "/usr/bin/unshare";
+constexpr std::size_t kFillerBytes = std::size_t{3} << 20;
+
+// A command that has a file system of 4 MiB at `folder`, which it alone sees.
+std::vector<std::string> WithSmallDisk(
+    const std::string& folder, const std::vector<std::string>& command) {
+  std::vector<std::string> words = {
+      "--mount",
+      "--map-root-user",
+      "sh",
+      "-c",
+      R"(mount -t tmpfs -o size=4m tmpfs "$0" && exec "$@")",
+      folder};
+  words.insert(words.end(), command.begin(), command.end());
+  return words;
+}
+
+class FullDisk : public testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override {
+    std::filesystem::create_directories(disk_);
+    Program probe(kUnshare, WithSmallDisk(disk_, {"true"}));
+    if (probe.Wait().exit_code != 0) GTEST_SKIP() << "may not mount";
+  }
+
+  // With the store or the journal on the small disk.
+  void Start() {
+    const bool journal = GetParam() == "journal";
+    const std::string config = folder_ / "config.yaml";
+    std::ofstream(config)
+        << "listen: 127.0.0.1:0\nmetrics: 127.0.0.1:0\n"
+        << "store: {kind: sqlite, path: "
+        << (journal ? folder_ / "sluice.db" : disk_ + "/sluice.db")
+        << "}\npools: {clinical: {queue: {kind: "
+        << (journal ? "journal, path: " + disk_ + "/journal.db" : "memory")
+        << "}}}\nmethods: {default: {pool: clinical, ack: "
+        << (journal ? "queued" : "stored") << "}}\n";
+    program_ = std::make_unique<Program>(
+        kUnshare, WithSmallDisk(disk_, {SLUICE_BINARY, "--config", config}));
+    const std::string before = "serving: port=";
+    program_->AwaitErr(before);
+    const std::string err = program_->err();
+    const std::size_t at = err.find(before) + before.size();
+    int port = 0;
+    ASSERT_TRUE(
+        absl::SimpleAtoi(err.substr(at, err.find(' ', at) - at), &port));
+    stub_ = v1::Ingestion::NewStub(grpc::CreateChannel(
+        absl::StrCat("127.0.0.1:", port), grpc::InsecureChannelCredentials()));
+  }
+
+  // A file on the small disk, as the program sees it.
+  std::string Filler() const {
+    return absl::StrCat("/proc/", program_->pid(), "/root", disk_, "/filler");
+  }
+
+  grpc::StatusCode Submit() {
+    const std::string id = absl::StrCat(++sent_);
+    grpc::ClientContext context;
+    Receipt receipt;
+    const grpc::Status status =
+        stub_->Submit(&context, MakeSubmit(id), &receipt);
+    if (status.ok()) acknowledged_.push_back(id);
+    return status.error_code();
+  }
+
+  bool AllAreStored() {
+    grpc::ClientContext context;
+    v1::GetReceiptsRequest request;
+    request.set_study_id("study");
+    request.mutable_submission_ids()->Assign(acknowledged_.begin(),
+                                             acknowledged_.end());
+    v1::GetReceiptsResponse response;
+    if (!stub_->GetReceipts(&context, request, &response).ok()) return false;
+    for (const Receipt& receipt : response.receipts()) {
+      if (receipt.disposition() != Receipt::STORED) return false;
+    }
+    return response.receipts_size() == static_cast<int>(acknowledged_.size());
+  }
+
+  const TempFolder folder_;
+  const std::string disk_ = folder_ / "disk";
+  std::unique_ptr<Program> program_;
+  std::unique_ptr<v1::Ingestion::Stub> stub_;
+  int sent_ = 0;
+  std::vector<std::string> acknowledged_;
+};
+
+TEST_P(FullDisk, LosesNothingAndGoesOnWhenThereIsRoom) {
+  Start();
+  std::ofstream(Filler()) << std::string(kFillerBytes, 'x');
+  grpc::StatusCode code = grpc::StatusCode::OK;
+  while (code == grpc::StatusCode::OK && sent_ < 500) code = Submit();
+  EXPECT_EQ(code, grpc::StatusCode::UNAVAILABLE);
+  EXPECT_FALSE(acknowledged_.empty());
+
+  std::filesystem::remove(Filler());
+  AwaitThat("it takes submissions again",
+            [&] { return Submit() == grpc::StatusCode::OK; });
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(Submit(), grpc::StatusCode::OK);
+  AwaitThat("all that was acknowledged is stored",
+            [&] { return AllAreStored(); });
+  program_->Signal(SIGTERM);
+  EXPECT_EQ(program_->Wait().exit_code, 0) << program_->err();
+}
+
+INSTANTIATE_TEST_SUITE_P(Of, FullDisk, testing::Values("store", "journal"),
+                         [](const auto& one) { return one.param; });
+
+}  // namespace
+}  // namespace sluice

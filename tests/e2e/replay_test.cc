@@ -1,0 +1,196 @@
+// The start of a server whose journal has something from before.
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
+#include "forms/content.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "server/decode.h"
+#include "server/ingestion_server.h"
+#include "stores/journal.h"
+#include "stores/sqlite_store.h"
+#include "tests/fakes/gated_store.h"
+#include "tests/fakes/journal_server.h"
+#include "tests/fakes/patience.h"
+#include "tests/fakes/test_server.h"
+#include "tests/stores/store_fixture.h"
+
+namespace sluice {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
+using v1::Receipt;
+
+class Replay : public testing::Test {
+ protected:
+  // What a server leaves that has acknowledged these, and is killed.
+  void Leave(const std::vector<v1::SubmitRequest>& requests) {
+    std::vector<JournalEntry> entries;
+    for (const v1::SubmitRequest& request : requests) {
+      Submission submission;
+      submission.sequence = static_cast<std::int64_t>(entries.size() + 1);
+      submission.study_id = request.study_id();
+      submission.site_id = request.site_id();
+      submission.submission_id = request.submission_id();
+      submission.received_at = kReceivedAt;
+      submission.content = request.SerializeAsString();
+      submission.content_sha256 = Sha256(submission.content);
+      entries.push_back(
+          {.method = "Submit", .submission = std::move(submission)});
+    }
+    std::vector<JournalEntry*> pointers;
+    for (JournalEntry& entry : entries) pointers.push_back(&entry);
+    auto journal = Journal::Open(folder_ / "journal.db");
+    ASSERT_TRUE(journal.ok()) << journal.status();
+    ASSERT_TRUE((*journal)->Append(pointers).ok());
+  }
+
+  // The sequences that the journal has.
+  std::vector<std::int64_t> Kept() const {
+    auto journal = Journal::Open(folder_ / "journal.db");
+    EXPECT_TRUE(journal.ok()) << journal.status();
+    std::vector<std::int64_t> kept;
+    const absl::Status status = (*journal)->Replay(
+        [&](JournalEntry entry) { kept.push_back(entry.submission.sequence); });
+    EXPECT_TRUE(status.ok()) << status;
+    return kept;
+  }
+
+  const absl::Time kReceivedAt = absl::FromUnixSeconds(1'700'000'000);
+  const TempFolder folder_;
+};
+
+TEST_F(Replay, IsOfWhatTheStoreDoesNotHave) {
+  {
+    TestServer server(JournalConfig(folder_));
+    for (int i = 0; i < 10; ++i) Submit(server, MakeSubmit(absl::StrCat(i)));
+    AwaitStored(server, 10);
+  }
+  EXPECT_THAT(Kept(), IsEmpty());
+}
+
+TEST_F(Replay, MakesKnownAgainWhatWasAcknowledged) {
+  Leave({MakeSubmit("1")});
+  absl::Notification go_on;
+  TestServer server(JournalConfig(folder_), [&](const Submission&) {
+    EXPECT_TRUE(go_on.WaitForNotificationWithTimeout(kPatience));
+  });
+  const Receipt found = Lookup(server, "1");
+  EXPECT_EQ(found.disposition(), Receipt::QUEUED);
+  EXPECT_EQ(found.sequence(), 1);
+  EXPECT_EQ(found.received_at().seconds(), absl::ToUnixSeconds(kReceivedAt));
+  EXPECT_EQ(Submit(server, MakeSubmit("1")).SerializeAsString(),
+            found.SerializeAsString());
+  go_on.Notify();
+  AwaitStored(server, 1);
+  EXPECT_THAT(server.store().batches(), ElementsAre(1u));
+}
+
+TEST_F(Replay, KeepsTheOrderOfASubject) {
+  Leave({Of("Patient/1", "first"), Of("Patient/1", "second"),
+         Of("Patient/1", "third"), Of("Patient/2", "another's")});
+  Config config = JournalConfig(folder_);
+  config.pools["clinical"].workers = 4;
+  config.pools["clinical"].batch_max = 1;
+  absl::Notification go_on;
+  TestServer server(config, [&](const Submission& submission) {
+    if (submission.subject != "Patient/1") return;
+    EXPECT_TRUE(go_on.WaitForNotificationWithTimeout(kPatience));
+  });
+  // It came last, and the second and third have let it pass.
+  AwaitStored(server, 1);
+  AwaitThat("one is in work", [&] {
+    return server.server().Snapshots().at("clinical").in_work == 1;
+  });
+  EXPECT_EQ(server.view().depth, 2u);
+  go_on.Notify();
+  AwaitStored(server, 4);
+  std::vector<std::int64_t> sequences;
+  for (const Submission& submission : server.store().stored()) {
+    sequences.push_back(submission.sequence);
+  }
+  EXPECT_THAT(sequences, ElementsAre(4, 1, 2, 3));
+}
+
+// --- A start that fails after the journal was read ---
+
+class FailedStart : public Replay {
+ protected:
+  FailedStart() : other_(JournalConfig(others_folder_)) {
+    std::vector<v1::SubmitRequest> requests;
+    for (int i = 0; i < kCount; ++i) {
+      requests.push_back(MakeSubmit(absl::StrCat(i)));
+      everything_.push_back(i + 1);
+    }
+    Leave(requests);
+  }
+
+  // Each with a port that another server has.
+  std::vector<Config> WithPortsTaken() {
+    std::vector<Config> configs(2, JournalConfig(folder_));
+    configs[0].metrics =
+        absl::StrCat("127.0.0.1:", other_.server().metrics_port());
+    configs[1].admin = absl::StrCat("127.0.0.1:", other_.server().admin_port());
+    return configs;
+  }
+
+  static void ExpectNotToStart(const Config& config,
+                               std::unique_ptr<Store> store) {
+    const auto server = IngestionServer::Start(
+        {.config = config, .store = std::move(store), .step = {}});
+    EXPECT_FALSE(server.ok());
+  }
+
+  std::unique_ptr<Store> OpenStore() const {
+    auto store =
+        SqliteStore::Open({.path = folder_ / "sluice.db"}, SameContentOfKind);
+    EXPECT_TRUE(store.ok()) << store.status();
+    return *std::move(store);
+  }
+
+  static constexpr int kCount = 50;
+  std::vector<std::int64_t> everything_;
+  const TempFolder others_folder_;
+  TestServer other_;
+};
+
+TEST_F(FailedStart, LeavesTheJournalAsItIsWhereTheStoreIsAway) {
+  for (const Config& config : WithPortsTaken()) {
+    auto away = std::make_unique<GatedStore>();
+    away->FailWith(absl::UnavailableError("away"));
+    ExpectNotToStart(config, std::move(away));
+    EXPECT_EQ(Kept(), everything_);
+  }
+}
+
+TEST_F(FailedStart, StoresOrKeepsEverything) {
+  for (const Config& config : WithPortsTaken()) {
+    ExpectNotToStart(config, OpenStore());
+  }
+  {
+    TestServer server(JournalConfig(folder_), OpenStore());
+    AwaitThat("the journal is worked off",
+              [&] { return server.view().depth == 0; });
+  }
+  EXPECT_THAT(Kept(), IsEmpty());
+  const auto rows = Shell(folder_ / "sluice.db")
+                        .Run("SELECT sequence FROM submissions ORDER BY 1");
+  ASSERT_THAT(rows, SizeIs(kCount));
+  EXPECT_EQ(rows.front().front(), "1");
+  EXPECT_EQ(rows.back().front(), absl::StrCat(kCount));
+}
+
+}  // namespace
+}  // namespace sluice
