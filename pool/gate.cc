@@ -17,7 +17,7 @@ constexpr Duration kRetryDelayUnknown = std::chrono::seconds(1);
 // err.
 constexpr double kTrust = 0.8;
 // Waiting up to this is as it should be.
-constexpr Duration kTargetWait = std::chrono::milliseconds(20);
+constexpr Duration kTargetWait = std::chrono::milliseconds(50);
 
 // At most kRetryDelayMax.
 Duration ToDuration(double seconds) {

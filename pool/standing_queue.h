@@ -21,7 +21,7 @@ namespace sluice {
 
 class StandingQueue {
  public:
-  static constexpr Duration kInterval = std::chrono::milliseconds(100);
+  static constexpr Duration kInterval = std::chrono::milliseconds(250);
 
   // A task was taken after it had waited so long.
   void Taken(Duration waited, Duration target, TimePoint now) {

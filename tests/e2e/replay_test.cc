@@ -102,7 +102,7 @@ TEST_F(Replay, KeepsTheOrderOfASubject) {
   Leave({Of("Patient/1", "first"), Of("Patient/1", "second"),
          Of("Patient/1", "third"), Of("Patient/2", "another's")});
   Config config = JournalConfig(folder_);
-  config.pools["clinical"].workers = 4;
+  config.pools["clinical"].workers = {.min = 4, .max = 4};
   config.pools["clinical"].batch_max = 1;
   absl::Notification go_on;
   TestServer server(config, [&](const Submission& submission) {

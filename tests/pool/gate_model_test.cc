@@ -367,7 +367,7 @@ class Model {
   }
 
   Duration TargetWait() const {
-    return std::max<Duration>(milliseconds(20), 2 * service.batch());
+    return std::max<Duration>(milliseconds(50), 2 * service.batch());
   }
 
   // What so many take at the measured rate; nothing where it is not known.
@@ -544,7 +544,7 @@ class Schedule {
     ++steps_;
     if (model_.closed) ++steps_closed_;
     now_ += milliseconds(Below(3));
-    if (Below(50) == 0) now_ += milliseconds(Below(150));
+    if (Below(50) == 0) now_ += milliseconds(Below(400));
     if (model_.paused && Below(20) == 0) now_ = model_.retry_at;
     const std::size_t dice = Below(1100);
     if (dice >= 1000) {

@@ -125,8 +125,8 @@ TEST(StandingPool, ServesThoseWithoutADeadlineSoonAndRefusesTheOthersAtOnce) {
   const SimulatedCounts counts = simulation.Run(load, seconds(10));
   EXPECT_GT(static_cast<double>(counts.in_time), 0.95 * kBorne * 10);
   EXPECT_EQ(counts.longest_refusal, Duration::zero());
-  // 20 ms of work, and what came in between.
-  EXPECT_LE(simulation.gate().view().depth, 40u);
+  // 50 ms of work, and what came in between.
+  EXPECT_LE(simulation.gate().view().depth, 60u);
 }
 
 }  // namespace

@@ -28,14 +28,14 @@ class StandingQueueTest : public testing::Test {
 };
 
 TEST_F(StandingQueueTest, ABurstThatIsWorkedOffWithinAnIntervalDoesNotStand) {
-  TakeFor(milliseconds(90), kLong);
+  TakeFor(milliseconds(240), kLong);
   TakeFor(milliseconds(10), kShort);
-  TakeFor(milliseconds(90), kLong);
+  TakeFor(milliseconds(240), kLong);
   EXPECT_FALSE(queue_.stands());
 }
 
 TEST_F(StandingQueueTest, StandsAfterAnIntervalInWhichAllWaitedTooLong) {
-  TakeFor(milliseconds(100), kLong);
+  TakeFor(milliseconds(250), kLong);
   EXPECT_FALSE(queue_.stands());
   TakeFor(milliseconds(10), kLong);
   EXPECT_TRUE(queue_.stands());
@@ -47,18 +47,18 @@ TEST_F(StandingQueueTest, AWaitOfJustTheTargetIsAsItShouldBe) {
 }
 
 TEST_F(StandingQueueTest, GoesOnStandingWhileNewcomersAreTurnedAway) {
-  TakeFor(milliseconds(200), kLong);
+  TakeFor(milliseconds(500), kLong);
   for (int i = 0; i < 10; ++i) {
     queue_.TurnedAway(now_);
     TakeFor(milliseconds(50), kShort);
     EXPECT_TRUE(queue_.stands());
   }
-  TakeFor(milliseconds(50), kShort);
+  TakeFor(milliseconds(200), kShort);
   EXPECT_FALSE(queue_.stands());
 }
 
 TEST_F(StandingQueueTest, StandsNoMoreOnceItIsEmpty) {
-  TakeFor(milliseconds(200), kLong);
+  TakeFor(milliseconds(500), kLong);
   queue_.TurnedAway(now_);
   queue_.Emptied();
   EXPECT_FALSE(queue_.stands());

@@ -112,19 +112,29 @@ TEST(Simulation, UnderOverloadTheStoreGoesOnAtItsCapacity) {
 
 // --- What callers do ---
 
-TEST(Simulation, CallersLeaveWhenTheirDeadlinePasses) {
+TEST(Simulation, CallersWhoCouldNotBeServedInTimeAreRefused) {
   // One a second is served, and two come: the queue is too long for most.
   const SimulationResult result =
       Play(OneByOne(), TrafficYaml("{per_batch: 1s, per_submission: 0}",
                                    "{method: Submit, rate: 2, deadline: 5s}"));
   const MethodResult& method = result.methods[0];
-  EXPECT_EQ(method.refused, 0U);
-  EXPECT_NEAR(static_cast<double>(method.answered + method.late), 3600, 10);
-  EXPECT_NEAR(static_cast<double>(method.left), 3600, 300);
-  EXPECT_GT(method.late, 0U);
+  EXPECT_NEAR(static_cast<double>(method.answered), 3600, 72);
+  EXPECT_NEAR(static_cast<double>(method.refused), 3600, 300);
+  // Before anything is known of the store, some wait in vain.
+  EXPECT_LE(method.late + method.left, 20U);
   EXPECT_LE(method.answer.max, 5.0);
   // Whoever leaves makes room: nobody's place outlives its caller.
   EXPECT_LE(result.pools[0].total.depth.max, 30);
+}
+
+TEST(Simulation, CallersLeaveWhenTheirDeadlinePasses) {
+  // The store stops: who is queued then can only leave.
+  const SimulationResult result =
+      Play(OneByOne(),
+           TrafficYaml("{per_batch: 100ms, per_submission: 0, slowdown: {stop: "
+                       "{from: \"00:10\", to: \"00:20\", times: 100}}}",
+                       "{method: Submit, rate: 8, deadline: 5s}"));
+  EXPECT_GT(result.methods[0].left, 0U);
 }
 
 TEST(Simulation, ParkedCallersEnterOrAreRefusedAsTheirPolicySays) {
@@ -135,15 +145,17 @@ TEST(Simulation, ParkedCallersEnterOrAreRefusedAsTheirPolicySays) {
            TrafficYaml("{per_batch: 1s, per_submission: 0}",
                        "{method: Submit, rate: 3}"));
   const MethodResult& method = result.methods[0];
-  EXPECT_EQ(method.refused,
-            method.counters
-                .rejected[static_cast<std::size_t>(RefusalReason::kWaitOver)]);
+  const auto rejected = [&](RefusalReason reason) {
+    return method.counters.rejected[static_cast<std::size_t>(reason)];
+  };
+  EXPECT_EQ(method.refused, rejected(RefusalReason::kWaitOver) +
+                                rejected(RefusalReason::kHopeless));
   EXPECT_NEAR(static_cast<double>(method.refused), 7200, 350);
   // At most parked, then behind one in work, then in work itself.
   EXPECT_LE(method.answer.max, 5.5);
-  EXPECT_GT(method.answer.p50, 4.0);
+  EXPECT_GT(method.answer.p50, 3.0);
   const PoolWindow& total = result.pools[0].total;
-  EXPECT_GT(total.waiting.mean, 5);
+  EXPECT_GT(total.waiting.mean, 1);
   // One in work, one queued, and those parked: nothing stays of who has gone.
   EXPECT_LE(total.bytes.max, 2048 * (2 + total.waiting.max));
 }
