@@ -37,14 +37,15 @@ TEST(Workers, BecomeMoreUnderLoadAndNeverMoreThanTheMost) {
   const DiscardStore& store = *owned;
   TestServer server(config, std::move(owned));
   EXPECT_TRUE(
-      Shows(server, "sluice_workers_limit{bound=\"max\",pool=\"clinical\"} 3"));
+      Shows(server, "sluice_workers_limit{pool=\"clinical\",bound=\"max\"} 3"));
   EXPECT_TRUE(
       Shows(server, "sluice_workers{pool=\"clinical\",state=\"idle\"} 1"));
 
   AsyncCaller caller(server.NewChannel());
   std::size_t sent = 0;
   AwaitThat("all of them are busy", [&] {
-    for (std::size_t queued = server.view().depth; queued < kQueued; ++queued) {
+    const PoolView view = server.view();
+    for (std::size_t i = view.depth + view.waiting; i < kQueued; ++i) {
       caller.Submit(MakeSubmit(absl::StrCat(++sent)));
     }
     return Shows(server, "sluice_workers{pool=\"clinical\",state=\"busy\"} 3");
