@@ -98,7 +98,7 @@ TEST_P(OverloadTest, RecoversFromAStoreThatSlowsDown) {
 std::vector<Overload> Overloads() {
   std::vector<Overload> overloads;
   for (const char* policy : {"block", "fail_fast", "timed_wait"}) {
-    for (const std::size_t capacity : {128, 100000}) {
+    for (const std::size_t capacity : {128u, 100'000u}) {
       for (const Jitter jitter :
            {Jitter::kConstant, Jitter::kExponential, Jitter::kPareto}) {
         overloads.push_back({policy, capacity, jitter});

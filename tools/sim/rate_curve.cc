@@ -55,7 +55,7 @@ RateCurve RateCurve::operator+(const RateCurve& other) const {
   for (const Point& point : points_) times.push_back(point.seconds);
   for (const Point& point : other.points_) times.push_back(point.seconds);
   std::ranges::sort(times);
-  times.erase(std::ranges::unique(times).begin(), times.end());
+  times.erase(std::unique(times.begin(), times.end()), times.end());
   std::vector<Point> sum;
   for (const double seconds : times) {
     sum.push_back({seconds, RateAt(seconds) + other.RateAt(seconds)});
