@@ -57,6 +57,7 @@ RateCurve RateCurve::operator+(const RateCurve& other) const {
   std::ranges::sort(times);
   times.erase(std::unique(times.begin(), times.end()), times.end());
   std::vector<Point> sum;
+  sum.reserve(times.size());
   for (const double seconds : times) {
     sum.push_back({seconds, RateAt(seconds) + other.RateAt(seconds)});
   }
