@@ -162,9 +162,15 @@ void WorkerPool::Join() {
     for (Worker& worker : workers_) threads.push_back(&worker.thread);
   }
   for (std::thread* thread : threads) thread->join();
-  absl::MutexLock lock(&mutex_);
-  workers_.clear();
-  ended_ = 0;
+  // A batch may have come back to be worked again when the drain was over.
+  GateEvents events;
+  {
+    absl::MutexLock lock(&mutex_);
+    workers_.clear();
+    ended_ = 0;
+    gate_.Expire(clock_->Now(), &events);
+  }
+  Deliver(&events);
 }
 
 PoolSnapshot WorkerPool::Snapshot() const {
