@@ -4,17 +4,11 @@
 #include <cmath>
 
 namespace sluice {
-namespace {
-
-// Work that was done this long ago counts 1/e of what it did.
-constexpr double kMemorySeconds = 2;
-
-}  // namespace
-
 void DrainRate::Record(std::size_t count, TimePoint now) {
   const double elapsed = std::chrono::duration<double>(now - since_).count();
   since_ = now;
-  const double kept = std::exp(-elapsed / kMemorySeconds);
+  const double kept =
+      std::exp(-elapsed / std::chrono::duration<double>(memory_).count());
   tasks_ = tasks_ * kept + static_cast<double>(count);
   seconds_ = seconds_ * kept + elapsed;
 }

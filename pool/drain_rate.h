@@ -12,6 +12,9 @@ namespace sluice {
 
 class DrainRate {
  public:
+  // Work that was done `memory` ago counts 1/e of what it did.
+  explicit DrainRate(Duration memory) : memory_(memory) {}
+
   // Work is there from now on: the time before does not count.
   void Begin(TimePoint now) { since_ = now; }
   // `count` tasks are done; the time since the last event was spent on them.
@@ -21,6 +24,7 @@ class DrainRate {
   double per_second() const;
 
  private:
+  Duration memory_;
   TimePoint since_{};
   double tasks_ = 0;
   double seconds_ = 0;

@@ -9,7 +9,7 @@ namespace {
 
 // A refused caller is told to come back when room is expected, within these.
 constexpr Duration kRetryDelayMin = std::chrono::milliseconds(50);
-constexpr Duration kRetryDelayMax = std::chrono::seconds(32);
+constexpr Duration kRetryDelayMax = ReturningCallers::kLongest;
 // While nothing is known of the rate, and when the server goes away.
 constexpr Duration kRetryDelayUnknown = std::chrono::seconds(1);
 
@@ -19,11 +19,10 @@ constexpr double kTrust = 0.8;
 // Waiting up to this is as it should be.
 constexpr Duration kTargetWait = std::chrono::milliseconds(50);
 
-// At most kRetryDelayMax.
-Duration ToDuration(double seconds) {
-  const std::chrono::duration<double> most(kRetryDelayMax);
+Duration ToDuration(double seconds, Duration most) {
   return std::chrono::duration_cast<Duration>(
-      std::min(std::chrono::duration<double>(seconds), most));
+      std::min(std::chrono::duration<double>(seconds),
+               std::chrono::duration<double>(most)));
 }
 
 // Whether `bytes` fit beside those `taken`; written so that nothing overflows.
@@ -147,18 +146,19 @@ void Gate::Take(std::size_t max, TimePoint now, std::vector<Task*>* batch,
 
 void Gate::TakeBatch(std::size_t size_max, TimePoint now,
                      std::vector<Task*>* batch, GateEvents* events) {
+  const Duration target = target_wait();
+  const Duration takes = service_rate_.batch();
   order_.BeginBatch();
   while (batch->size() < size_max && !queue_.empty()) {
     Task* task = queue_.front();
-    queue_.Remove(task);
     if (!task->promised) {
-      standing_.Taken(now - task->admitted_at, target_wait(), now);
-      if (TooLate(service_rate_.batch(), task->deadline, now)) {
-        LeaveQueue(task, Outcome::kHopeless);
-        events->ended.push_back({task, Ending::kHopeless, ExpectedRoom()});
+      standing_.Taken(now - task->admitted_at, target, now);
+      if (TooLate(takes, task->deadline, now)) {
+        EndQueued(task, Outcome::kHopeless, Ending::kHopeless, events);
         continue;
       }
     }
+    queue_.Remove(task);
     if (!order_.Claim(task)) continue;
     task->place_ = Task::Place::kInWork;
     task->taken_at_ = now;
@@ -335,14 +335,14 @@ bool Gate::HasWaitingRoom(std::size_t bytes) const {
 
 Admission Gate::Decide(const Arrival& arrival, const AdmissionPolicy& policy,
                        TimePoint now, TimePoint* park_until) {
-  if (closed_) return Refuse(RefusalReason::kDraining, now);
+  if (closed_) return Refusal(RefusalReason::kDraining);
   if (ResultsUnavailable() && !arrival.promised) {
-    return Refuse(RefusalReason::kStoreUnavailable, now);
+    return Refusal(RefusalReason::kStoreUnavailable);
   }
   const std::size_t ahead = queued_ + waiting_.size();
   if (!arrival.promised && TooLate(TimeToWork(ahead) + service_rate_.batch(),
                                    arrival.deadline, now)) {
-    return Refuse(RefusalReason::kHopeless, now);
+    return RefuseForNow(RefusalReason::kHopeless, now);
   }
   // Behind those who wait there is no room, even if this one would fit.
   if (waiting_.empty() && HasRoom(arrival.bytes, arrival.promised)) {
@@ -354,16 +354,16 @@ Admission Gate::Decide(const Arrival& arrival, const AdmissionPolicy& policy,
     case Verdict::Kind::kPark:
       break;
     case Verdict::Kind::kRefuse:
-      return Refuse(RefusalReason::kQueueFull, now);
+      return RefuseForNow(RefusalReason::kQueueFull, now);
     case Verdict::Kind::kDrop:
       return {.kind = Admission::Kind::kDropped};
   }
   if (!HasWaitingRoom(arrival.bytes + arrival.bytes_behind)) {
-    return Refuse(RefusalReason::kWaitingRoomFull, now);
+    return RefuseForNow(RefusalReason::kWaitingRoomFull, now);
   }
   *park_until = std::min(verdict.until, arrival.deadline);
   if (TooLate(TimeToWork(waiting_.size() + 1), *park_until, now)) {
-    return Refuse(RefusalReason::kHopeless, now);
+    return RefuseForNow(RefusalReason::kHopeless, now);
   }
   return {.kind = Admission::Kind::kParked};
 }
@@ -376,15 +376,21 @@ bool Gate::TooLate(Duration predicted, TimePoint until, TimePoint now) {
 Duration Gate::TimeToWork(std::size_t count) const {
   const double rate = service_rate_.per_second();
   if (rate <= 0) return Duration::zero();
-  return ToDuration(static_cast<double>(count) / rate);
+  // Longer than anybody waits, so that nothing overflows.
+  constexpr Duration kMost = std::chrono::hours(24);
+  return ToDuration(static_cast<double>(count) / rate, kMost);
 }
 
 Duration Gate::target_wait() const {
   return std::max<Duration>(kTargetWait, 2 * service_rate_.batch());
 }
 
-Admission Gate::Refuse(RefusalReason reason, TimePoint now) {
+Admission Gate::RefuseForNow(RefusalReason reason, TimePoint now) {
   refused_.Add(drain_rate_.per_second(), now);
+  return Refusal(reason);
+}
+
+Admission Gate::Refusal(RefusalReason reason) const {
   return {.kind = Admission::Kind::kRefused,
           .reason = reason,
           .retry_delay = ExpectedRoom()};
@@ -396,7 +402,7 @@ Duration Gate::ExpectedRoom() const {
   if (closed_ || rate <= 0) return kRetryDelayUnknown;
   const double ahead = static_cast<double>(queued_ + waiting_.size()) +
                        std::max(refused_.count(), 1.0);
-  return std::max(ToDuration(ahead / rate), kRetryDelayMin);
+  return std::max(ToDuration(ahead / rate, kRetryDelayMax), kRetryDelayMin);
 }
 
 void Gate::CountTurnedAway(const Admission& admission,
@@ -477,23 +483,10 @@ void Gate::EndWait(Task* task, Ending ending, GateEvents* events) {
   Unpark(task);
   task->place_ = Task::Place::kOutside;
   MethodCounters& counters = counters_[task->method];
-  switch (ending) {
-    case Ending::kWaitOver:
-      ++counters.rejected[static_cast<std::size_t>(RefusalReason::kWaitOver)];
-      break;
-    case Ending::kDeadline:
-      ++counters.abandoned_deadline;
-      break;
-    case Ending::kDraining:
-      ++counters.rejected[static_cast<std::size_t>(RefusalReason::kDraining)];
-      break;
-    case Ending::kStoreUnavailable:
-      ++counters.rejected[static_cast<std::size_t>(
-          RefusalReason::kStoreUnavailable)];
-      break;
-    case Ending::kHopeless:
-      ++counters.rejected[static_cast<std::size_t>(RefusalReason::kHopeless)];
-      break;
+  if (const auto reason = RefusalOf(ending)) {
+    ++counters.rejected[static_cast<std::size_t>(*reason)];
+  } else {
+    ++counters.abandoned_deadline;
   }
   events->ended.push_back({task, ending, ExpectedRoom()});
 }

@@ -41,6 +41,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
@@ -247,7 +248,9 @@ class Gate {
   // known.
   Duration TimeToWork(std::size_t count) const;
   Duration target_wait() const;
-  Admission Refuse(RefusalReason reason, TimePoint now);
+  // A refusal for want of room, after which the caller will come again.
+  Admission RefuseForNow(RefusalReason reason, TimePoint now);
+  Admission Refusal(RefusalReason reason) const;
   // When there is room for one more, by what is ahead and the measured rate.
   Duration ExpectedRoom() const;
   // Whether arrivals that wait for a result are of no use at this time.
@@ -293,7 +296,7 @@ class Gate {
   std::uint64_t retries_ = 0;
   bool closed_ = false;
   TimePoint closed_until_ = kForever;
-  DrainRate drain_rate_;
+  DrainRate drain_rate_{std::chrono::seconds(2)};
   ServiceRate service_rate_;
   StandingQueue standing_;
   ReturningCallers refused_;

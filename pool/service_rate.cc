@@ -1,15 +1,12 @@
 #include "pool/service_rate.h"
 
 #include <chrono>
-#include <cmath>
 
 namespace sluice {
 namespace {
 
 using Seconds = std::chrono::duration<double>;
 
-// Backlogged time this long ago counts 1/e of what it did.
-constexpr double kMemorySeconds = 1;
 // Of so many batches each counts.
 constexpr double kMemoryBatches = 64;
 
@@ -24,13 +21,11 @@ void ServiceRate::Done(std::size_t count, Duration took, bool backlog,
   // A backlog is measured from one completion to another: the one before which
   // it began may have been due at once.
   if (backlog && backlog_) {
-    const double elapsed = Seconds(now - since_).count();
-    const double kept = std::exp(-elapsed / kMemorySeconds);
-    tasks_ = tasks_ * kept + static_cast<double>(count);
-    seconds_ = seconds_ * kept + elapsed;
+    with_backlog_.Record(count, now);
+  } else if (backlog) {
+    with_backlog_.Begin(now);
   }
   backlog_ = backlog;
-  since_ = now;
 }
 
 Duration ServiceRate::batch() const {

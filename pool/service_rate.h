@@ -1,15 +1,16 @@
 // How fast a pool works when all of its workers are busy, and how long a batch
 // takes: what a prediction of waits needs.
 //
-// Averages over about the last second of such time, in which older work counts
-// exponentially less.
+// Averages, in which older work counts exponentially less.
 
 #ifndef SLUICE_POOL_SERVICE_RATE_H_
 #define SLUICE_POOL_SERVICE_RATE_H_
 
+#include <chrono>
 #include <cstddef>
 
 #include "policies/admission_policy.h"
+#include "pool/drain_rate.h"
 
 namespace sluice {
 
@@ -22,16 +23,13 @@ class ServiceRate {
   void Emptied() { backlog_ = false; }
 
   // Tasks a second with a backlog; 0 while that is not known.
-  double per_second() const { return seconds_ > 0 ? tasks_ / seconds_ : 0; }
+  double per_second() const { return with_backlog_.per_second(); }
   // What a batch takes; 0 while that is not known.
   Duration batch() const;
 
  private:
-  // Whether there was a backlog from `since_` until now.
   bool backlog_ = false;
-  TimePoint since_{};
-  double tasks_ = 0;
-  double seconds_ = 0;
+  DrainRate with_backlog_{std::chrono::seconds(1)};
 
   double batches_ = 0;
   double batch_seconds_ = 0;

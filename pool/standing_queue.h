@@ -34,7 +34,7 @@ class StandingQueue {
     if (now - turned_away_at_ >= kInterval) stands_ = false;
   }
 
-  // An arrival was turned away since the queue stands.
+  // An arrival was not let in, or still waits for room.
   void TurnedAway(TimePoint now) { turned_away_at_ = now; }
 
   // Nothing is queued any more.

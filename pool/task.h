@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "policies/admission_policy.h"
 
@@ -33,6 +34,23 @@ enum class Ending : std::uint8_t {
   kStoreUnavailable,  // parked or queued when the circuit opened
   kHopeless,          // queued until it could not be done in time any more
 };
+
+// The refusal that such an ending is; nothing for the caller's own deadline.
+constexpr std::optional<RefusalReason> RefusalOf(Ending ending) {
+  switch (ending) {
+    case Ending::kWaitOver:
+      return RefusalReason::kWaitOver;
+    case Ending::kDeadline:
+      return std::nullopt;
+    case Ending::kDraining:
+      return RefusalReason::kDraining;
+    case Ending::kStoreUnavailable:
+      return RefusalReason::kStoreUnavailable;
+    case Ending::kHopeless:
+      return RefusalReason::kHopeless;
+  }
+  return std::nullopt;
+}
 
 // Is told that a parked arrival has entered the queue, and its sequence. The
 // task itself can't be told: by then a worker may have finished with it.

@@ -158,19 +158,9 @@ Answer Answer::TurnedAway(const Admission& admission) {
 }
 
 Answer Answer::Ended(Ending ending, Duration retry_delay) {
-  switch (ending) {
-    case Ending::kWaitOver:
-      return Refused(RefusalReason::kWaitOver, retry_delay);
-    case Ending::kDeadline:
-      return Of(Kind::kDeadline);
-    case Ending::kDraining:
-      return Refused(RefusalReason::kDraining, retry_delay);
-    case Ending::kStoreUnavailable:
-      return Refused(RefusalReason::kStoreUnavailable, retry_delay);
-    case Ending::kHopeless:
-      return Refused(RefusalReason::kHopeless, retry_delay);
-  }
-  return Of(Kind::kFailed);
+  const auto reason = RefusalOf(ending);
+  return reason.has_value() ? Refused(*reason, retry_delay)
+                            : Of(Kind::kDeadline);
 }
 
 Answer Answer::Unavailable() {

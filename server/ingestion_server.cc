@@ -261,10 +261,7 @@ void IngestionServer::StartPool(const std::string& name,
   pool->workers = std::make_unique<WorkerPool>(
       WorkerPoolOptions{
           .name = name,
-          .limits = {.capacity = config.queue_capacity,
-                     .capacity_bytes = config.queue_capacity_bytes,
-                     .waiting_max = config.waiting_max,
-                     .waiting_max_bytes = config.waiting_max_bytes},
+          .limits = LimitsOf(config),
           .workers = {.min = config.workers.min, .max = config.workers.max},
           .task_timeout = ToMonotonic(config.workers.task_timeout),
           .on_hang = [name](const WorkerHang& hang) { LogHang(name, hang); },

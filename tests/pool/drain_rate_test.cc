@@ -20,7 +20,7 @@ class DrainRateTest : public testing::Test {
     }
   }
 
-  DrainRate rate_;
+  DrainRate rate_{seconds(2)};
   TimePoint now_{std::chrono::hours(1)};
 };
 

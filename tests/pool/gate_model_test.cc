@@ -375,7 +375,7 @@ class Model {
     if (service.per_second() <= 0) return Duration::zero();
     const double seconds = static_cast<double>(count) / service.per_second();
     return std::chrono::duration_cast<Duration>(
-        std::chrono::duration<double>(std::min(seconds, 32.0)));
+        std::chrono::duration<double>(std::min(seconds, 24 * 3600.0)));
   }
 
   // More than 80 % of the time that there is.

@@ -1065,9 +1065,18 @@ class GateUnderLoadTest : public GateTest {
     }
   }
 
+  void Restore() {
+    restored_.push_back(
+        std::make_unique<FakeTask>(FakeTask::Traits{.promised = true}));
+    gate_->Restore(restored_.back().get(), now_);
+  }
+
   FakeTask::Traits Within(Duration time) const {
     return {.deadline = now_ + time};
   }
+
+ private:
+  std::vector<std::unique_ptr<FakeTask>> restored_;
 };
 
 TEST_F(GateUnderLoadTest, WhoCouldNotBeDoneInTimeIsRefusedAtOnce) {
@@ -1077,6 +1086,36 @@ TEST_F(GateUnderLoadTest, WhoCouldNotBeDoneInTimeIsRefusedAtOnce) {
             "refused: HOPELESS");
   EXPECT_EQ(Arrive('y', kBlock, Within(milliseconds(510))), "parked");
   EXPECT_EQ(Rejected(RefusalReason::kHopeless), 1u);
+}
+
+TEST_F(GateUnderLoadTest, WaitsLongerThanTheLongestDelayArePredictedToo) {
+  WorkWithABacklog("", Places(2000));
+  for (int i = 0; i < 1000; ++i) Restore();
+  EXPECT_EQ(Arrive('x', kBlock, Within(seconds(124))), "refused: HOPELESS");
+  EXPECT_NE(Arrive('y', kBlock, Within(seconds(127))), "refused: HOPELESS");
+}
+
+TEST_F(GateUnderLoadTest, OnlyRefusalsForWantOfRoomMakeTheLineLonger) {
+  WorkWithABacklog("", Places(100));
+  Resize(Places(1));
+  Arrive('p', kFailFast, {.promised = true});
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(Take(1), "p");
+    FailAndPause("p");
+    if (gate_->circuit().open()) break;
+  }
+  Take(1);
+  Fail("p");
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_EQ(Arrive('x', kFailFast), "refused: STORE_UNAVAILABLE");
+  }
+  now_ = gate_->circuit().retry_at();
+  Expire();
+  EXPECT_EQ(Take(1), "p");
+  Done("p");
+  Arrive('q', kFailFast, {.promised = true});
+  EXPECT_EQ(Arrive('x', kFailFast), "refused: QUEUE_FULL");
+  EXPECT_LT(last_.retry_delay, seconds(1));
 }
 
 TEST_F(GateUnderLoadTest, WhoIsAnsweredBeforeItIsWorkedNeedsNoTime) {
