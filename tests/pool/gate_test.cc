@@ -1156,6 +1156,21 @@ TEST_F(GateUnderLoadTest, AQueueThatStandsCountsAsFull) {
   EXPECT_EQ(LetIn(), "y");
 }
 
+TEST_F(GateUnderLoadTest, AQueueStandsForAsLongAsSomebodyWaits) {
+  WorkWithABacklog("abc", Places(100));
+  ArriveAll("0123456789", kBlock);
+  EXPECT_EQ(Waiting(), "0123456789");
+  // What enters is taken soon, and nobody else comes; still they enter one by
+  // one.
+  for (const char* next : {"a", "b", "c", "0", "1", "2", "3", "4"}) {
+    EXPECT_EQ(Take(1), next);
+    EXPECT_LE(gate_->view().depth, 2u);
+    now_ += kEach;
+    Done(next);
+  }
+  LetIn();
+}
+
 TEST_F(GateUnderLoadTest, AStandingQueueTakesWhatIsAnsweredBeforeItIsWorked) {
   WorkWithABacklog("abcdefgh", Places(100));
   EXPECT_EQ(Arrive('x', kFailFast, {.promised = true}), "admitted");

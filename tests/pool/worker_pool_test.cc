@@ -530,6 +530,25 @@ TEST_F(WorkerPoolTest, JoinLeavesWhatIsQueuedUnworked) {
   pool_->Join();  // again is no harm
 }
 
+TEST_F(WorkerPoolTest, WhatComesBackAfterADrainIsHandedBackByJoin) {
+  processor_.then = [](std::span<Task* const> batch) {
+    for (Task* task : batch) task->again = true;
+  };
+  processor_.store = StoreState::kDown;
+  processor_.Hold();
+  Start({.workers = {.min = 1, .max = 1}, .batch_max = 1});
+  FakeTask* task = Arrived(Kind::kAdmitted, kBlock, {.promised = true});
+  ASSERT_TRUE(processor_.AwaitHeld(1));
+  pool_->Close(clock_.Now());
+  EXPECT_FALSE(pool_->AwaitIdle(clock_.Now()));
+  std::thread joiner([&] { pool_->Join(); });
+  ASSERT_TRUE(clock_.AwaitWaiters(0)) << "the timer is gone";
+  processor_.Release();
+  joiner.join();
+  EXPECT_EQ(task->times_handed_back(), 1);
+  EXPECT_EQ(task->ending(), Ending::kDraining);
+}
+
 TEST_F(WorkerPoolTest, IsJoinedByItsDestructor) {
   Start({.workers = {.min = 4, .max = 4}});
   ASSERT_TRUE(Arrived(Kind::kAdmitted)->AwaitHandedBack());
