@@ -221,7 +221,7 @@ void WorkerPool::Work(Worker* self) {
     std::ranges::copy_if(batch, std::back_inserter(finished),
                          [](const Task* task) { return !task->again; });
     Done(self, batch, store);
-    for (Task* task : finished) task->OnDone();
+    processor_->HandBack(finished);
     batch.clear();
   }
 }

@@ -36,6 +36,12 @@ class Processor {
   // learned of the store. What it throws fails the whole batch and nothing
   // else: what can be blamed on one task it should catch itself.
   virtual StoreState Process(std::span<Task* const> batch) = 0;
+
+  // Hands those of a batch that are worked back to their owners, each by its
+  // OnDone.
+  virtual void HandBack(std::span<Task* const> tasks) {
+    for (Task* task : tasks) task->OnDone();
+  }
 };
 
 // A worker that is with one batch for longer than it should be.

@@ -63,13 +63,12 @@ void BulkCall::OnRequest() {
 
 void BulkCall::Offer() {
   while (next_ < results_.size() && !CallerGone()) {
-    // Once an entry is parked, the call is no more this thread's.
     if (OfferOne(next_++)) return;
   }
   // The entries have copies of their own.
   content_ = std::string();
   entries_ = BulkIntake::Request();
-  Settle();
+  FinishIfAnswered();
 }
 
 bool BulkCall::OfferOne(std::size_t entry) {
@@ -88,38 +87,34 @@ bool BulkCall::OfferOne(std::size_t entry) {
   task->bytes_behind = content_.size() - std::min(content_.size(), task->bytes);
   task->deadline = deadline_;
   task->waits_since = came_at_;
-  // One is this function's: the call stays until it has looked a last time.
-  due_.fetch_add(2, std::memory_order_relaxed);
-  {
-    absl::MutexLock lock(&mutex_);
-    offered_ = task;
-  }
-  const bool parked = task->Arrive();
-  // A cancellation that came before Arrive has not found the task.
-  if (parked && CallerGone() && task->Leave()) Settle();
-  Settle();
-  return parked;
+  ++due_;
+  offered_ = task;
+  parked_ = task->Arrive();
+  return parked_;
 }
 
-void BulkCall::OnUnparked() { Offer(); }
+void BulkCall::OnUnparked() {
+  parked_ = false;
+  Offer();
+}
 
 void BulkCall::OnAnswer(std::size_t entry, const Answer& answer) {
   results_[entry].answer = answer;
-  Settle();
-}
-
-void BulkCall::Settle() {
-  if (due_.fetch_sub(1, std::memory_order_acq_rel) == 1) FinishWithReceipts();
+  --due_;
+  FinishIfAnswered();
 }
 
 void BulkCall::OnCancelled() {
   cancelled_.store(true, std::memory_order_relaxed);
-  std::shared_ptr<SubmissionTask> offered;
-  {
-    absl::MutexLock lock(&mutex_);
-    offered = offered_;
-  }
-  if (offered != nullptr && offered->Leave()) Settle();
+  if (offered_ != nullptr && offered_->Leave()) --due_;
+  FinishIfAnswered();
+}
+
+void BulkCall::FinishIfAnswered() {
+  const bool offered_all = next_ == results_.size() || CallerGone();
+  if (due_ > 0 || !offered_all || parked_ || finished_) return;
+  finished_ = true;
+  FinishWithReceipts();
 }
 
 void BulkCall::FinishWithReceipts() {

@@ -10,8 +10,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "server/intake.h"
 #include "server/submission_task.h"
 #include "server/unary_call.h"
@@ -31,6 +29,7 @@ class BulkCall final : public UnaryCall, public SubmissionOwner {
   bool CallerGone() const override {
     return cancelled_.load(std::memory_order_relaxed);
   }
+  CompletionLoop* loop() const override { return loop_; }
   void OnUnparked() override;
   void OnAnswer(std::size_t entry, const Answer& answer) override;
 
@@ -47,13 +46,12 @@ class BulkCall final : public UnaryCall, public SubmissionOwner {
   void AwaitAnother() override;
   void OnCancelled() override;
 
-  // Offers entries from `next_` on, until one is parked or none is left; by one
-  // thread at a time.
+  // Offers entries from `next_` on, until one is parked or none is left.
   void Offer();
   // True: it is parked, and OnUnparked goes on.
   bool OfferOne(std::size_t entry);
-  // One answer less is due; the last one ends the call.
-  void Settle();
+  // Ends the call, unless answers are due.
+  void FinishIfAnswered();
   void FinishWithReceipts();
 
   const BulkIntake* intake_ = nullptr;
@@ -64,17 +62,16 @@ class BulkCall final : public UnaryCall, public SubmissionOwner {
   TimePoint came_at_{};
   TimePoint deadline_ = kForever;
 
-  // Each result is written by whoever has its answer.
   std::vector<Result> results_;
-  // Of the thread that offers.
+  // The entry to be offered next.
   std::size_t next_ = 0;
-
+  // The last one offered, and whether it is parked.
+  std::shared_ptr<SubmissionTask> offered_;
+  bool parked_ = false;
+  // Answers that are due.
+  std::size_t due_ = 0;
+  bool finished_ = false;
   std::atomic<bool> cancelled_{false};
-  // Answers that are due, and one for offering itself.
-  std::atomic<std::size_t> due_{1};
-
-  absl::Mutex mutex_;
-  std::shared_ptr<SubmissionTask> offered_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace sluice

@@ -1,5 +1,7 @@
 #include "server/completion_loop.h"
 
+#include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "absl/base/config.h"
@@ -20,9 +22,37 @@ void* ToQueue(Tag* tag) {
   return tag;
 }
 
+void ErrandList::PushBack(Errand* errand) {
+  errand->next_ = nullptr;
+  (last_ != nullptr ? last_->next_ : first_) = errand;
+  last_ = errand;
+}
+
+void ErrandList::Append(ErrandList* other) {
+  if (other->empty()) return;
+  (last_ != nullptr ? last_->next_ : first_) = other->first_;
+  last_ = other->last_;
+  *other = ErrandList();
+}
+
+Errand* ErrandList::PopFront() {
+  Errand* errand = first_;
+  first_ = errand->next_;
+  if (first_ == nullptr) last_ = nullptr;
+  return errand;
+}
+
+namespace {
+
+// Of this thread.
+thread_local CompletionLoop* running_loop = nullptr;
+thread_local CompletionLoop::Gathering* gathering = nullptr;
+
+}  // namespace
+
 CompletionLoop::CompletionLoop(
     std::unique_ptr<grpc::ServerCompletionQueue> queue)
-    : queue_(std::move(queue)) {}
+    : queue_(std::move(queue)), wake_tag_(this) {}
 
 CompletionLoop::~CompletionLoop() { Join(); }
 
@@ -41,13 +71,64 @@ void CompletionLoop::Join() {
   }
 }
 
+void CompletionLoop::Post(Errand* errand) {
+  if (gathering != nullptr) return gathering->Add(this, errand);
+  ErrandList one;
+  one.PushBack(errand);
+  PostAll(&one);
+}
+
+void CompletionLoop::PostAll(ErrandList* errands) {
+  absl::MutexLock lock(&mutex_);
+  errands_.Append(errands);
+  // The loop's own thread looks for errands after each event.
+  if (waking_ || running_loop == this) return;
+  waking_ = true;
+  // A time that is long over, since gRPC rounds up to milliseconds.
+  alarm_.Set(queue_.get(), std::chrono::system_clock::time_point(),
+             ToQueue(&wake_tag_));
+}
+
 void CompletionLoop::Run() {
+  running_loop = this;
   void* returned = nullptr;
   bool ok = false;
   while (queue_->Next(&returned, &ok)) {
     __tsan_acquire(returned);
     static_cast<Tag*>(returned)->OnEvent(ok);
+    RunErrands();
   }
+  running_loop = nullptr;
+}
+
+void CompletionLoop::OnWake(bool) {
+  absl::MutexLock lock(&mutex_);
+  waking_ = false;
+}
+
+void CompletionLoop::RunErrands() {
+  for (;;) {
+    ErrandList errands;
+    {
+      absl::MutexLock lock(&mutex_);
+      std::swap(errands, errands_);
+    }
+    if (errands.empty()) return;
+    while (!errands.empty()) errands.PopFront()->OnLoop();
+  }
+}
+
+CompletionLoop::Gathering::Gathering() { gathering = this; }
+
+CompletionLoop::Gathering::~Gathering() {
+  gathering = nullptr;
+  for (OfLoop& of : loops_) of.loop->PostAll(&of.errands);
+}
+
+void CompletionLoop::Gathering::Add(CompletionLoop* loop, Errand* errand) {
+  auto of = std::ranges::find(loops_, loop, &OfLoop::loop);
+  if (of == loops_.end()) of = loops_.insert(of, {loop, {}});
+  of->errands.PushBack(errand);
 }
 
 }  // namespace sluice

@@ -1,11 +1,16 @@
-// A completion queue with its thread.
+// A completion queue with its thread. All that touches a call happens on the
+// thread of its loop; what other threads have for a call they post.
 
 #ifndef SLUICE_SERVER_COMPLETION_LOOP_H_
 #define SLUICE_SERVER_COMPLETION_LOOP_H_
 
 #include <memory>
 #include <thread>
+#include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "grpcpp/alarm.h"
 #include "grpcpp/completion_queue.h"
 
 namespace sluice {
@@ -34,6 +39,44 @@ class MemberTag final : public Tag {
 // To be passed to gRPC with an operation.
 void* ToQueue(Tag* tag);
 
+// Something to be done on a loop's thread. Its owner keeps it until it is done,
+// and posts it again only then.
+class Errand {
+ public:
+  virtual ~Errand() = default;
+  virtual void OnLoop() = 0;
+
+ private:
+  friend class ErrandList;
+  Errand* next_ = nullptr;
+};
+
+// A member function of an object as an errand.
+template <typename Object, void (Object::*kMember)()>
+class MemberErrand final : public Errand {
+ public:
+  explicit MemberErrand(Object* object) : object_(object) {}
+  void OnLoop() override { (object_->*kMember)(); }
+
+ private:
+  Object* const object_;
+};
+
+// First come first, linked through the errands themselves. Owns nothing.
+class ErrandList {
+ public:
+  bool empty() const { return first_ == nullptr; }
+  void PushBack(Errand* errand);
+  // Takes over all of `other`.
+  void Append(ErrandList* other);
+  // The list must not be empty.
+  Errand* PopFront();
+
+ private:
+  Errand* first_ = nullptr;
+  Errand* last_ = nullptr;
+};
+
 class CompletionLoop {
  public:
   explicit CompletionLoop(std::unique_ptr<grpc::ServerCompletionQueue> queue);
@@ -48,12 +91,49 @@ class CompletionLoop {
   // been shut down.
   void Join();
 
+  // Has the errand done by the queue's thread, after those that were posted
+  // before and after the event that the thread is at. Thread-safe; not to be
+  // called after Join.
+  void Post(Errand* errand);
+
+  // While one lives on a thread, what the thread posts is gathered and goes out
+  // when it ends: a loop is woken once for all of it, and a worker that posts a
+  // batch is not interrupted by the first of it.
+  class Gathering {
+   public:
+    Gathering();
+    ~Gathering();
+    Gathering(const Gathering&) = delete;
+    Gathering& operator=(const Gathering&) = delete;
+
+   private:
+    friend class CompletionLoop;
+    struct OfLoop {
+      CompletionLoop* loop;
+      ErrandList errands;
+    };
+    void Add(CompletionLoop* loop, Errand* errand);
+
+    std::vector<OfLoop> loops_;
+  };
+
  private:
   void Run();
+  void RunErrands();
+  void OnWake(bool ok);
+  void PostAll(ErrandList* errands);
 
   const std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   std::thread thread_;
   bool joined_ = false;
+
+  absl::Mutex mutex_;
+  ErrandList errands_ ABSL_GUARDED_BY(mutex_);
+  // The wake-up is on its way. An alarm that is over at once is how a queue of
+  // gRPC can be handed something.
+  bool waking_ ABSL_GUARDED_BY(mutex_) = false;
+  grpc::Alarm alarm_ ABSL_GUARDED_BY(mutex_);
+  MemberTag<CompletionLoop, &CompletionLoop::OnWake> wake_tag_;
 };
 
 }  // namespace sluice

@@ -103,7 +103,10 @@ void JournalWriter::Commit(Group* group) {
   if (status.ok()) {
     metrics_->CountAppended(group->size());
     // Acknowledged before it is worked, so that nobody waits for a worker.
-    for (const auto& task : *group) task->OnCommitted();
+    {
+      const CompletionLoop::Gathering gathering;
+      for (const auto& task : *group) task->OnCommitted();
+    }
     pool_->Committed(tasks);
     return;
   }

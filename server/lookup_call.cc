@@ -122,10 +122,14 @@ absl::Status LookupCall::FindReceipts(const LookupSources& sources) {
 }
 
 void LookupCall::OnEnded(Ending ending, Duration retry_delay) {
-  FinishWithError(Answer::Ended(ending, retry_delay));
+  ended_ = Answer::Ended(ending, retry_delay);
+  loop_->Post(this);
 }
 
-void LookupCall::OnDone() {
+void LookupCall::OnDone() { loop_->Post(this); }
+
+void LookupCall::OnLoop() {
+  if (ended_.has_value()) return FinishWithError(*ended_);
   if (outcome == Outcome::kFailed) {
     return FinishWithError(Answer::Failed(error_id_));
   }

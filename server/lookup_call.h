@@ -12,6 +12,7 @@
 #include "pool/task.h"
 #include "pool/worker_pool.h"
 #include "server/intake.h"
+#include "server/loop_processor.h"
 #include "server/recent_ids.h"
 #include "server/unary_call.h"
 #include "stores/journal.h"
@@ -26,8 +27,8 @@ struct LookupSources {
   std::vector<Journal*> journals;
 };
 
-// The call is its own task: it outlives the task's way through the pool.
-class LookupCall final : public UnaryCall, public Task {
+// The call is its own task, and its own errand to the loop: it outlives both.
+class LookupCall final : public UnaryCall, public Task, public Errand {
  public:
   // Waits for a call. Everything must outlive the server's shutdown.
   static void Await(const MethodContext& method, const LookupIntake& intake,
@@ -38,6 +39,7 @@ class LookupCall final : public UnaryCall, public Task {
 
   void OnEnded(Ending ending, Duration retry_delay) override;
   void OnDone() override;
+  void OnLoop() override;
 
  private:
   using UnaryCall::UnaryCall;
@@ -52,9 +54,11 @@ class LookupCall final : public UnaryCall, public Task {
   LookupIntake::Request lookup_;
   v1::GetReceiptsResponse response_;
   std::string error_id_;  // where looking threw
+  // Where the pool did not let it be worked.
+  std::optional<Answer> ended_;
 };
 
-class LookupProcessor final : public Processor {
+class LookupProcessor final : public LoopProcessor {
  public:
   // The sources must outlive the processor.
   explicit LookupProcessor(LookupSources sources)

@@ -52,32 +52,23 @@ void StreamCall::OnRequestTag(bool ok) {
   started_at_ = absl::Now();
   method_.rpc_metrics->Started();
   streams_->streams.insert(this);
-  const auto violation = ReadSending(context_, &sending_);
-  Update([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    draining_ = streams_->draining;
-    malformed_ = violation;
-  });
+  draining_ = streams_->draining;
+  malformed_ = ReadSending(context_, &sending_);
+  GoOn();
 }
 
 void StreamCall::Drain() {
-  Update([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { draining_ = true; });
+  draining_ = true;
+  GoOn();
 }
 
 void StreamCall::OnReadTag(bool ok) {
-  bool take = false;
-  Update([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    reading_ = false;
-    if (!ok) half_closed_ = true;
-    // What comes after the end was decided is not taken, nor acknowledged.
-    take = ok && !finishing_;
-    // Nothing else is read until it is known whether this one is parked.
-    if (take) parked_ = true;
-  });
-  if (take) {
-    OnMessage();
-  } else {
-    FreeIfHome();
-  }
+  reading_ = false;
+  if (!ok) half_closed_ = true;
+  // What comes after the end was decided is not taken, nor acknowledged.
+  if (ok && !finishing_) return OnMessage();
+  GoOn();
+  FreeIfHome();
 }
 
 void StreamCall::OnMessage() {
@@ -96,41 +87,33 @@ void StreamCall::OnMessage() {
     violation = intake_.Read(Flatten(message_), sending_, &task->submission());
   }
   message_.Clear();
-  {
-    absl::MutexLock lock(&mutex_);
-    unanswered_.emplace(entry, task->submission().submission_id);
+  unanswered_.emplace(entry, task->submission().submission_id);
+  if (violation.has_value()) {
+    method_.pool->CountInvalid(Index(method_.method));
+    return OnAnswer(entry, Answer::Invalid(*std::move(violation)));
   }
-  if (!violation.has_value()) return Offer(task, entry);
-  method_.pool->CountInvalid(Index(method_.method));
-  OnAnswer(entry, Answer::Invalid(*std::move(violation)));
-  OnUnparked();
-}
-
-void StreamCall::Offer(const std::shared_ptr<SubmissionTask>& task,
-                       std::size_t entry) {
-  {
-    absl::MutexLock lock(&mutex_);
-    offered_ = task;
-    offered_entry_ = entry;
-  }
-  if (!task->Arrive()) OnUnparked();
+  offered_ = task;
+  offered_entry_ = entry;
+  parked_ = task->Arrive();
+  GoOn();
 }
 
 void StreamCall::OnUnparked() {
-  Update([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { parked_ = false; });
+  parked_ = false;
+  GoOn();
 }
 
 void StreamCall::OnAnswer(std::size_t entry, const Answer& answer) {
-  Update([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    const auto unanswered = unanswered_.find(entry);
-    outbox_.push_back(ToByteBuffer(ToReceipt(answer, unanswered->second)));
-    unanswered_.erase(unanswered);
-  });
+  const auto unanswered = unanswered_.find(entry);
+  outbox_.push_back(ToByteBuffer(ToReceipt(answer, unanswered->second)));
+  unanswered_.erase(unanswered);
+  GoOn();
 }
 
 void StreamCall::OnWriteTag(bool ok) {
+  writing_ = false;
   if (!ok) cancelled_.store(true, std::memory_order_relaxed);
-  Update([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { writing_ = false; });
+  GoOn();
   FreeIfHome();
 }
 
@@ -144,58 +127,44 @@ void StreamCall::OnDoneTag(bool) {
 }
 
 void StreamCall::Leave() {
-  std::shared_ptr<SubmissionTask> offered;
-  std::size_t entry = 0;
-  {
-    absl::MutexLock lock(&mutex_);
-    offered = offered_;
-    entry = offered_entry_;
+  if (offered_ != nullptr && offered_->Leave()) {
+    unanswered_.erase(offered_entry_);
   }
-  const bool left = offered != nullptr && offered->Leave();
-  Update([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (left) unanswered_.erase(entry);
-  });
+  GoOn();
 }
 
 void StreamCall::OnFinishTag(bool) {
-  {
-    absl::MutexLock lock(&mutex_);
-    finish_home_ = true;
-  }
+  finish_home_ = true;
   FreeIfHome();
 }
 
-template <typename Change>
-void StreamCall::Update(Change change) {
-  Next next;
-  {
-    absl::MutexLock lock(&mutex_);
-    change();
-    next = Decide();
-  }
-  Begin(next);
+void StreamCall::GoOn() {
+  if (finishing_) return;
+  if (CallerGone()) outbox_.clear();
+  if (!writing_ && !outbox_.empty()) Write();
+  const bool over = half_closed_ || draining_ || malformed_ || CallerGone();
+  const bool room = unanswered_.size() + outbox_.size() < kWindow;
+  if (!over && !reading_ && !parked_ && room) Read();
+  if (over && !parked_ && !writing_ && unanswered_.empty()) Finish();
 }
 
-StreamCall::Next StreamCall::Decide() {
-  Next next;
-  if (finishing_) return next;
-  if (CallerGone()) outbox_.clear();
-  if (!writing_ && !outbox_.empty()) {
-    next.write = writing_ = true;
-    next.message = outbox_.front();
-    outbox_.pop_front();
-  }
-  const bool over = half_closed_ || draining_ || malformed_ || CallerGone();
-  if (!over) {
-    next.read =
-        !reading_ && !parked_ && unanswered_.size() + outbox_.size() < kWindow;
-    reading_ = reading_ || next.read;
-  } else if (!parked_ && !writing_ && unanswered_.empty()) {
-    next.finish = finishing_ = true;
-    next.status = FinalStatus();
-    code_ = next.status.error_code();
-  }
-  return next;
+void StreamCall::Read() {
+  reading_ = true;
+  stream_.Read(&message_, ToQueue(&read_tag_));
+}
+
+void StreamCall::Write() {
+  writing_ = true;
+  const grpc::ByteBuffer receipt = std::move(outbox_.front());
+  outbox_.pop_front();
+  stream_.Write(receipt, ToQueue(&write_tag_));
+}
+
+void StreamCall::Finish() {
+  finishing_ = true;
+  const grpc::Status status = FinalStatus();
+  code_ = status.error_code();
+  stream_.Finish(status, ToQueue(&finish_tag_));
 }
 
 grpc::Status StreamCall::FinalStatus() {
@@ -209,20 +178,9 @@ grpc::Status StreamCall::FinalStatus() {
       &context_);
 }
 
-void StreamCall::Begin(const Next& next) {
-  if (next.read) stream_.Read(&message_, ToQueue(&read_tag_));
-  if (next.write) stream_.Write(next.message, ToQueue(&write_tag_));
-  if (next.finish) stream_.Finish(next.status, ToQueue(&finish_tag_));
-}
-
 void StreamCall::FreeIfHome() {
-  grpc::StatusCode code = grpc::StatusCode::OK;
-  {
-    absl::MutexLock lock(&mutex_);
-    if (!done_home_ || !finish_home_ || reading_ || writing_) return;
-    code = code_;
-  }
-  method_.rpc_metrics->Handled(code, absl::Now() - started_at_);
+  if (!done_home_ || !finish_home_ || reading_ || writing_) return;
+  method_.rpc_metrics->Handled(code_, absl::Now() - started_at_);
   delete this;
 }
 

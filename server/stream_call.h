@@ -11,9 +11,7 @@
 #include <set>
 #include <string>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
-#include "absl/synchronization/mutex.h"
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/async_stream.h"
 #include "grpcpp/support/byte_buffer.h"
@@ -39,9 +37,8 @@ struct StreamSet {
 // the sender. Receipts are sent in the order of completion, one write at a
 // time.
 //
-// Owns itself; freed on the queue's thread when its last operation is home.
-// Every change of state decides, under the lock, which operations follow; they
-// are begun without it.
+// Owns itself; freed when its last operation is home. Of the loop's thread.
+// After every change of state it is decided which operations follow.
 class StreamCall final : public SubmissionOwner {
  public:
   // Waits for a call. Everything must outlive the server's shutdown.
@@ -49,26 +46,17 @@ class StreamCall final : public SubmissionOwner {
                     RawService* service, CompletionLoop* loop,
                     StreamSet* streams);
 
-  // The server shuts down: ends the stream once its receipts are sent. On the
-  // queue's thread.
+  // The server shuts down: ends the stream once its receipts are sent.
   void Drain();
 
   bool CallerGone() const override {
     return cancelled_.load(std::memory_order_relaxed);
   }
+  CompletionLoop* loop() const override { return loop_; }
   void OnUnparked() override;
   void OnAnswer(std::size_t entry, const Answer& answer) override;
 
  private:
-  // What is to be begun once the lock is gone.
-  struct Next {
-    bool read = false;
-    bool write = false;
-    bool finish = false;
-    grpc::ByteBuffer message;
-    grpc::Status status;
-  };
-
   StreamCall(const MethodContext& method, const SubmitIntake& intake,
              RawService* service, CompletionLoop* loop, StreamSet* streams);
   ~StreamCall() override;
@@ -86,12 +74,12 @@ class StreamCall final : public SubmissionOwner {
   // Takes back what may be parked or queued of a caller that has gone.
   void Leave();
 
-  Next Decide() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  grpc::Status FinalStatus() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Changes the state by `change` and begins what follows from it.
-  template <typename Change>
-  void Update(Change change);
-  void Begin(const Next& next);
+  // Begins what follows from the state.
+  void GoOn();
+  void Read();
+  void Write();
+  void Finish();
+  grpc::Status FinalStatus();
   void FreeIfHome();
 
   const MethodContext& method_;
@@ -111,29 +99,26 @@ class StreamCall final : public SubmissionOwner {
   grpc::ByteBuffer message_;  // of the read
   std::atomic<bool> cancelled_{false};
 
-  // Of the queue's thread.
   Sending sending_;
   std::size_t messages_ = 0;
-  bool done_home_ = false;
-
-  absl::Mutex mutex_;
   // Submissions that are not answered yet, by number of message.
   absl::flat_hash_map<std::size_t, std::string> unanswered_
-      ABSL_GUARDED_BY(mutex_);
+     ;
   // The last one offered.
-  std::shared_ptr<SubmissionTask> offered_ ABSL_GUARDED_BY(mutex_);
-  std::size_t offered_entry_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::deque<grpc::ByteBuffer> outbox_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<SubmissionTask> offered_;
+  std::size_t offered_entry_ = 0;
+  std::deque<grpc::ByteBuffer> outbox_;
   // The last one read is parked, or has not found its way yet.
-  bool parked_ ABSL_GUARDED_BY(mutex_) = false;
-  bool reading_ ABSL_GUARDED_BY(mutex_) = false;
-  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
-  bool half_closed_ ABSL_GUARDED_BY(mutex_) = false;
-  std::optional<Violation> malformed_ ABSL_GUARDED_BY(mutex_);  // metadata
-  bool draining_ ABSL_GUARDED_BY(mutex_) = false;
-  bool finishing_ ABSL_GUARDED_BY(mutex_) = false;
-  bool finish_home_ ABSL_GUARDED_BY(mutex_) = false;
-  grpc::StatusCode code_ ABSL_GUARDED_BY(mutex_) = grpc::StatusCode::OK;
+  bool parked_ = false;
+  bool reading_ = false;
+  bool writing_ = false;
+  bool half_closed_ = false;
+  std::optional<Violation> malformed_;  // metadata
+  bool draining_ = false;
+  bool finishing_ = false;
+  bool finish_home_ = false;
+  bool done_home_ = false;
+  grpc::StatusCode code_ = grpc::StatusCode::OK;
 };
 
 }  // namespace sluice

@@ -10,6 +10,7 @@
 
 #include "pool/clock.h"
 #include "pool/worker_pool.h"
+#include "server/loop_processor.h"
 #include "server/stage_metrics.h"
 #include "server/submission_task.h"
 #include "stores/store.h"
@@ -25,7 +26,7 @@ using ProcessingStep = std::function<void(const Submission&)>;
 // While the store is away, what was acknowledged is to be worked again.
 //
 // Thread-safe.
-class SubmissionProcessor final : public Processor {
+class SubmissionProcessor final : public LoopProcessor {
  public:
   // Tries of one that throws, or that the store refuses.
   static constexpr int kTriesMax = 3;

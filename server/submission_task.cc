@@ -65,7 +65,9 @@ SubmissionTask::SubmissionTask(const MethodContext& method_context,
       owners_entry_(entry),
       parking_(parking),
       journal_(settings_->config.ack == Ack::kQueued ? method_context.journal
-                                                     : nullptr) {
+                                                     : nullptr),
+      answer_errand_(this),
+      unparked_errand_(this) {
   method = Index(method_context.method);
   promised = settings_->config.ack == Ack::kQueued;
   needs_commit = journal_ != nullptr;
@@ -79,7 +81,9 @@ SubmissionTask::SubmissionTask(const MethodContext& method_context,
       owners_entry_(0),
       parking_(Parking::kSilent),
       entry_(std::move(from_journal)),
-      journal_(journal) {
+      journal_(journal),
+      answer_errand_(this),
+      unparked_errand_(this) {
   method = Index(method_context.method);
   promised = true;
   sequence = submission().sequence;
@@ -126,21 +130,20 @@ bool SubmissionTask::LeadsOrIsAlone() {
       method_.pool->CountShared(method,
                                 {.kind = Admission::Kind::kRefused,
                                  .reason = RefusalReason::kWaitingRoomFull});
-      owner_->OnAnswer(
-          owners_entry_,
-          Answer::Refused(RefusalReason::kWaitingRoomFull, kComeAgain));
-      return false;
+      answer_ = Answer::Refused(RefusalReason::kWaitingRoomFull, kComeAgain);
+      break;
     case RecentIds::Arrival::kQueued:
       // Not yet DUPLICATE: the store may know of one that came still earlier.
       method_.pool->CountShared(method, Outcome::kDuplicate);
-      owner_->OnAnswer(owners_entry_, Answer::Queued(known));
-      return false;
+      answer_ = Answer::Queued(known);
+      break;
     case RecentIds::Arrival::kKnown:
       method_.pool->CountShared(method, Outcome::kDuplicate);
-      owner_->OnAnswer(owners_entry_, Answer::Duplicate(known));
-      return false;
+      answer_ = Answer::Duplicate(known);
+      break;
   }
-  return true;
+  PostAnswer(&answer_);
+  return false;
 }
 
 bool SubmissionTask::Offer() {
@@ -167,7 +170,8 @@ bool SubmissionTask::Offer() {
     case Admission::Kind::kDropped:
       notice_.reset();
       in_pool_.reset();
-      End(/*owner_waits=*/true, Answer::TurnedAway(admission), std::nullopt);
+      answer_ = Answer::TurnedAway(admission);
+      End(/*owner_waits=*/true, std::nullopt);
       return false;
   }
   return false;
@@ -187,8 +191,8 @@ bool SubmissionTask::Leave() {
   if (!method_.pool->Leave(this)) return false;
   const auto self = std::move(in_pool_);
   StopWaiting();
-  End(/*owner_waits=*/false, Answer::Of(Answer::Kind::kCancelled),
-      std::nullopt);
+  answer_ = Answer::Of(Answer::Kind::kCancelled);
+  End(/*owner_waits=*/false, std::nullopt);
   return true;
 }
 
@@ -261,13 +265,14 @@ void SubmissionTask::OnCommitted() {
 
 void SubmissionTask::OnCommitFailed() {
   const auto self = std::move(in_pool_);
-  End(/*owner_waits=*/true, Answer::Unavailable(), std::nullopt);
+  answer_ = Answer::Unavailable();
+  End(/*owner_waits=*/true, std::nullopt);
 }
 
 void SubmissionTask::OnShared(const Answer& answer) {
-  const Answer shared = ForFollower(answer);
-  CountShared(shared);
-  owner_->OnAnswer(owners_entry_, shared);
+  answer_ = ForFollower(answer);
+  CountShared(answer_);
+  PostAnswer(&answer_);
 }
 
 void SubmissionTask::CountShared(const Answer& answer) {
@@ -297,7 +302,7 @@ void SubmissionTask::OnAdmitted(std::int64_t admitted_as) {
     AnswerQueued();
   }
   // What the owner offers next comes behind this one.
-  if (parking_ == Parking::kTold) owner_->OnUnparked();
+  if (parking_ == Parking::kTold) PostUnparked();
 }
 
 void SubmissionTask::OnEnded(Ending ending, Duration retry_delay) {
@@ -311,8 +316,8 @@ void SubmissionTask::OnEnded(Ending ending, Duration retry_delay) {
       method_.leftovers->Add(identity_);
     }
   }
-  End(/*owner_waits=*/!(was_admitted && promised),
-      Answer::Ended(ending, retry_delay), std::nullopt);
+  answer_ = Answer::Ended(ending, retry_delay);
+  End(/*owner_waits=*/!(was_admitted && promised), std::nullopt);
 }
 
 void SubmissionTask::OnDone() {
@@ -325,21 +330,42 @@ void SubmissionTask::OnDone() {
   // number.
   std::optional<StoredReceipt> kept;
   if (stored) kept = ReceiptOf(answer_);
-  End(/*owner_waits=*/!promised, answer_, kept);
+  End(/*owner_waits=*/!promised, kept);
 }
 
 void SubmissionTask::AnswerQueued() {
   const auto followers = method_.recent->Acknowledge(
       key_, this, ReceiptOf(queued_), /*durable=*/in_journal());
-  owner_->OnAnswer(owners_entry_, queued_);
+  PostAnswer(&queued_);
   for (const auto& follower : followers) follower->OnShared(queued_);
 }
 
-void SubmissionTask::End(bool owner_waits, const Answer& answer,
+void SubmissionTask::End(bool owner_waits,
                          const std::optional<StoredReceipt>& stored) {
   const auto followers = method_.recent->End(key_, this, stored);
-  if (owner_waits) owner_->OnAnswer(owners_entry_, answer);
-  for (const auto& follower : followers) follower->OnShared(answer);
+  if (owner_waits) PostAnswer(&answer_);
+  for (const auto& follower : followers) follower->OnShared(answer_);
+}
+
+void SubmissionTask::PostAnswer(const Answer* answer) {
+  told_ = answer;
+  telling_answer_ = shared_from_this();
+  owner_->loop()->Post(&answer_errand_);
+}
+
+void SubmissionTask::PostUnparked() {
+  telling_unparked_ = shared_from_this();
+  owner_->loop()->Post(&unparked_errand_);
+}
+
+void SubmissionTask::TellAnswer() {
+  const auto self = std::move(telling_answer_);
+  owner_->OnAnswer(owners_entry_, *told_);
+}
+
+void SubmissionTask::TellUnparked() {
+  const auto self = std::move(telling_unparked_);
+  owner_->OnUnparked();
 }
 
 // For a task that left the waiting room other than into the queue: no notice
@@ -347,7 +373,7 @@ void SubmissionTask::End(bool owner_waits, const Answer& answer,
 void SubmissionTask::StopWaiting() {
   if (sequence != 0 || notice_ == nullptr) return;
   notice_.reset();
-  if (parking_ == Parking::kTold) owner_->OnUnparked();
+  if (parking_ == Parking::kTold) PostUnparked();
 }
 
 }  // namespace sluice

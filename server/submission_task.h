@@ -12,6 +12,7 @@
 
 #include "pool/task.h"
 #include "server/answer.h"
+#include "server/completion_loop.h"
 #include "server/leftovers.h"
 #include "server/method_context.h"
 #include "server/recent_ids.h"
@@ -20,16 +21,17 @@
 
 namespace sluice {
 
-// The call that a submission came with; its members are called from any thread.
-// It must live until it has been answered and, where Arrive said "parked" and
-// it asked to be told, until OnUnparked.
+// The call that a submission came with. It must live until it has been answered
+// and, where Arrive said "parked" and it asked to be told, until OnUnparked.
 class SubmissionOwner {
  public:
   virtual ~SubmissionOwner() = default;
 
-  // Whether nobody waits for answers any more.
+  // Whether nobody waits for answers any more. Called from any thread.
   virtual bool CallerGone() const = 0;
-  // The submission is parked no more: it is in the queue, or answered next.
+  // On whose thread the others are called, and never within Arrive.
+  virtual CompletionLoop* loop() const = 0;
+  // The submission is parked no more: it is in the queue, or answered.
   virtual void OnUnparked() {}
   // The answer, exactly once.
   virtual void OnAnswer(std::size_t entry, const Answer& answer) = 0;
@@ -64,16 +66,16 @@ class SubmissionTask final
   // Of the worker, from Arrive on.
   Submission& submission() { return entry_.submission; }
 
-  // Offers the submission to the method's pool. It may be answered before this
-  // returns, also by another thread. True: it is parked. Only once.
+  // Offers the submission to the method's pool; on the owner's loop. True: it
+  // is parked. Only once.
   bool Arrive();
 
   // Puts one that a journal has kept into its pool.
   void Restore(WorkerPool* pool);
 
-  // The caller has gone. True: the task was parked or queued or followed
-  // another, nothing was promised, and the owner is not answered for it any
-  // more.
+  // The caller has gone; on the owner's loop. True: the task was parked or
+  // queued or followed another, nothing was promised, and the owner is not
+  // answered for it any more.
   bool Leave();
 
   // Whether a worker should pass over it: nobody waits for it, and nobody was
@@ -120,10 +122,14 @@ class SubmissionTask final
   bool LeadsOrIsAlone();
   bool Offer();
   void AnswerQueued();
-  // It has ended: tells the owner, unless that has had its answer, and those
-  // that follow.
-  void End(bool owner_waits, const Answer& answer,
-           const std::optional<StoredReceipt>& stored);
+  // It has ended with `answer_`: tells the owner, unless that has had its
+  // answer, and those that follow.
+  void End(bool owner_waits, const std::optional<StoredReceipt>& stored);
+  // Sends `answer`, which is one of its own, to the owner.
+  void PostAnswer(const Answer* answer);
+  void PostUnparked();
+  void TellAnswer();
+  void TellUnparked();
   void StopWaiting();
   void CountShared(const Answer& answer);
 
@@ -147,6 +153,13 @@ class SubmissionTask final
   // delivered.
   std::shared_ptr<SubmissionTask> in_pool_;
   std::shared_ptr<SubmissionTask> notice_;
+  // What the owner is to be told on its loop, and the hold on the task until
+  // then.
+  const Answer* told_ = nullptr;
+  std::shared_ptr<SubmissionTask> telling_answer_;
+  std::shared_ptr<SubmissionTask> telling_unparked_;
+  MemberErrand<SubmissionTask, &SubmissionTask::TellAnswer> answer_errand_;
+  MemberErrand<SubmissionTask, &SubmissionTask::TellUnparked> unparked_errand_;
 };
 
 }  // namespace sluice

@@ -23,6 +23,7 @@ class SubmitCall final : public UnaryCall, public SubmissionOwner {
   bool CallerGone() const override {
     return cancelled_.load(std::memory_order_relaxed);
   }
+  CompletionLoop* loop() const override { return loop_; }
   void OnAnswer(std::size_t entry, const Answer& answer) override;
 
  private:

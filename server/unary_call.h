@@ -21,10 +21,9 @@
 
 namespace sluice {
 
-// Owns itself. Of its three operations (the request, "done", the finish) the
-// last two come home on the queue's thread; the second of them frees the call.
-// So nothing on that thread can find the call gone, and another thread may use
-// it until it calls one of the Finish functions, which must be its last touch.
+// Of the loop's thread; owns itself. Of its three operations (the request,
+// "done", the finish) the last two come home in either order; the second of
+// them frees the call.
 class UnaryCall {
  public:
   UnaryCall(const UnaryCall&) = delete;
@@ -45,8 +44,7 @@ class UnaryCall {
   // Asks gRPC for the next call.
   void Await(RequestFunction request);
 
-  // A call has come; `request_` has its bytes. On the queue's thread, as the
-  // next two.
+  // A call has come; `request_` has its bytes.
   virtual void OnRequest() = 0;
   // To put another call of its kind in its place, before anything else.
   virtual void AwaitAnother() = 0;
@@ -88,9 +86,7 @@ class UnaryCall {
   MemberTag<UnaryCall, &UnaryCall::OnDoneTag> done_tag_;
   MemberTag<UnaryCall, &UnaryCall::OnFinishTag> finish_tag_;
   absl::Time started_at_;
-  // Written before the finish begins, read when it is home.
   grpc::StatusCode code_ = grpc::StatusCode::OK;
-  // Of the queue's thread.
   bool done_home_ = false;
   bool finish_home_ = false;
 };
