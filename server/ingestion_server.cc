@@ -8,11 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "config/config_change.h"
 #include "grpc/grpc.h"
-#include "grpc/health/v1/health.pb.h"
-#include "grpcpp/alarm.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/grpcpp.h"
-#include "grpcpp/health_check_service_interface.h"
 #include "grpcpp/resource_quota.h"
 #include "prometheus/gauge.h"
 #include "server/build_info.h"
@@ -35,7 +32,7 @@ constexpr int kAwaitedOthers = 8;
 // which limit it broke.
 constexpr std::size_t kTransportMessageBytes = std::size_t{128} << 20;
 
-// Threads for the health and reflection services, which gRPC serves itself.
+// Threads for the reflection service, which gRPC serves itself.
 constexpr int kServiceThreads = 8;
 
 // A connection that has not said what it wants by then is closed.
@@ -84,15 +81,6 @@ void SetLimits(const Config& config, grpc::ServerBuilder* builder) {
   builder->SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
   builder->SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
   builder->SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 1);
-}
-
-// gRPC's health service has no descriptor of its own, and without one clients
-// that work by reflection take it for missing.
-void ServeHealthAndReflection() {
-  google::protobuf::LinkMessageReflection<
-      grpc::health::v1::HealthCheckRequest>();
-  grpc::EnableDefaultHealthCheckService(true);
-  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
 }
 
 GateLimits LimitsOf(const PoolConfig& config) {
@@ -363,7 +351,7 @@ absl::Status IngestionServer::StartMetrics() {
 }
 
 absl::Status IngestionServer::StartServing() {
-  ServeHealthAndReflection();
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   const std::shared_ptr<grpc::experimental::ExternalConnectionAcceptor>
       connections = builder.experimental().AddExternalConnectionAcceptor(
@@ -371,6 +359,7 @@ absl::Status IngestionServer::StartServing() {
               FROM_FD,
           grpc::InsecureServerCredentials());
   builder.RegisterService(&service_);
+  builder.RegisterService(health_.service());
   SetLimits(config_, &builder);
   const std::size_t loops = LoopCount(config_);
   for (std::size_t i = 0; i < loops; ++i) {
@@ -383,8 +372,7 @@ absl::Status IngestionServer::StartServing() {
     loops_.clear();
     return absl::InternalError("gRPC does not start");
   }
-  server_->GetHealthCheckService()->SetServingStatus(std::string(kServiceName),
-                                                     true);
+  health_.Await(loops_.front().get());
   for (std::size_t i = 0; i < loops; ++i) {
     AwaitCalls(i);
     loops_[i]->Start();
@@ -502,7 +490,7 @@ DrainReport IngestionServer::DrainWithin(absl::Duration timeout) {
   // An operator's request that hangs in the store is left to hang.
   const bool admin_hangs =
       admin_ != nullptr && !admin_->Shutdown(kAdminPatience);
-  if (server_ != nullptr) server_->GetHealthCheckService()->Shutdown();
+  if (server_ != nullptr) health_.StopServing();
 
   // New work is refused and parked calls are ended, while work goes on until
   // its queue is empty or its time is over.
@@ -518,6 +506,7 @@ DrainReport IngestionServer::DrainWithin(absl::Duration timeout) {
   // not waited for.
   if (acceptor_ != nullptr) acceptor_->Stop();
   if (server_ != nullptr) {
+    health_.EndWatches();
     server_->Shutdown(std::chrono::system_clock::now() +
                       std::chrono::seconds(1));
   }
@@ -540,13 +529,11 @@ void IngestionServer::JoinPools() {
 
 void IngestionServer::EndStreams() {
   for (std::size_t i = 0; i < loops_.size(); ++i) {
-    LoopStreams* streams = streams_[i].get();
-    streams->end.Set(loops_[i]->queue(), std::chrono::system_clock::now(),
-                     ToQueue(streams));
+    loops_[i]->Post(streams_[i].get());
   }
 }
 
-void IngestionServer::LoopStreams::OnEvent(bool) {
+void IngestionServer::LoopStreams::OnLoop() {
   set.draining = true;
   for (StreamCall* stream : set.streams) stream->Drain();
 }

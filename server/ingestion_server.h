@@ -17,7 +17,6 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "config/config.h"
-#include "grpcpp/alarm.h"
 #include "grpcpp/server.h"
 #include "pool/clock.h"
 #include "pool/worker_pool.h"
@@ -27,6 +26,7 @@
 #include "server/completion_loop.h"
 #include "server/connection_acceptor.h"
 #include "server/drain_report.h"
+#include "server/health_service.h"
 #include "server/http_endpoint.h"
 #include "server/intake.h"
 #include "server/journal_metrics.h"
@@ -157,15 +157,15 @@ class IngestionServer {
   const BulkIntake events_intake_;
   const LookupIntake lookup_intake_;
 
-  // The streams of a loop, and the event that ends them at the drain.
-  struct LoopStreams final : public Tag {
-    void OnEvent(bool ok) override;
+  // The streams of a loop; as an errand, ends them.
+  struct LoopStreams final : public Errand {
+    void OnLoop() override;
 
     StreamSet set;
-    grpc::Alarm end;
   };
 
   RawService service_;
+  HealthService health_;
   std::vector<std::unique_ptr<LoopStreams>> streams_;
   std::vector<std::unique_ptr<CompletionLoop>> loops_;
   std::shared_ptr<ConnectionAcceptor> acceptor_;
