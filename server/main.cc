@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/synchronization/mutex.h"
 #include "config/config.h"
 #include "grpc/support/log.h"
 #include "server/build_info.h"
@@ -203,6 +204,8 @@ int Run(const Flags& flags) {
 }  // namespace sluice
 
 int main(int argc, char** argv) {
+  // Debian's library looks for deadlocks at every lock.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   spdlog::set_default_logger(spdlog::stderr_color_mt("sluice"));
   spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
   gpr_set_log_function(sluice::LogOfGrpc);
