@@ -40,7 +40,11 @@ void SetSaved(SubmissionTask* task, const Saved& saved) {
 
 SubmissionProcessor::SubmissionProcessor(Store* store, ProcessingStep step,
                                          Clock* clock, StageMetrics* metrics)
-    : store_(store), step_(std::move(step)), clock_(clock), metrics_(metrics) {}
+    : store_(store),
+      step_(std::move(step)),
+      decodes_(step_ || store->keeps_columns()),
+      clock_(clock),
+      metrics_(metrics) {}
 
 StoreState SubmissionProcessor::Process(std::span<Task* const> batch) {
   const TimePoint begun = clock_->Now();
@@ -64,7 +68,7 @@ bool SubmissionProcessor::Prepare(SubmissionTask* task) const {
   const int tries_max = TriesMax(*task);
   for (int i = 0; i < tries_max; ++i) {
     try {
-      Decode(&task->submission());
+      if (decodes_) Decode(&task->submission());
       if (step_) step_(task->submission());
       return true;
     } catch (...) {

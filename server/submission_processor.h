@@ -56,6 +56,7 @@ class SubmissionProcessor final : public LoopProcessor {
 
   Store* const store_;
   const ProcessingStep step_;
+  const bool decodes_;
   Clock* const clock_;
   StageMetrics* const metrics_;
 };

@@ -60,6 +60,7 @@ class DiscardStore final : public Store {
   // An empty page, the last.
   absl::StatusOr<StorePage> Read(std::int64_t after, std::size_t max,
                                  std::size_t max_bytes) override;
+  bool keeps_columns() const override { return false; }
   absl::Status Check() override;
 
   // Operations begun and not ended, now and at most so far.
