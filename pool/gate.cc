@@ -142,6 +142,8 @@ void Gate::Take(std::size_t max, TimePoint now, std::vector<Task*>* batch,
   if (backlog() > 0) return;
   standing_.Emptied();
   service_rate_.Emptied();
+  // What is committing may have been all that a standing queue takes.
+  LetWaitingIn(now, events);
 }
 
 void Gate::TakeBatch(std::size_t size_max, TimePoint now,

@@ -1171,6 +1171,14 @@ TEST_F(GateUnderLoadTest, AQueueStandsForAsLongAsSomebodyWaits) {
   LetIn();
 }
 
+TEST_F(GateUnderLoadTest, AQueueOfWhichAllIsCommittingDoesNotStand) {
+  WorkWithABacklog("a", Places(100));
+  ArriveAll("pq", kFailFast, {.promised = true, .needs_commit = true});
+  EXPECT_EQ(Arrive('x', kBlock), "parked");
+  EXPECT_EQ(Take(), "a");
+  EXPECT_EQ(LetIn(), "x");
+}
+
 TEST_F(GateUnderLoadTest, AStandingQueueTakesWhatIsAnsweredBeforeItIsWorked) {
   WorkWithABacklog("abcdefgh", Places(100));
   EXPECT_EQ(Arrive('x', kFailFast, {.promised = true}), "admitted");
