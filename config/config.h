@@ -56,10 +56,19 @@ enum class Ack {
   kQueued,  // once the queue has it; a journal: on disk
 };
 
+// A policy that is asked beside a method's own, and changes nothing.
+struct ShadowConfig {
+  std::string on_full;                             // its name; empty: none
+  absl::Duration max_wait = absl::ZeroDuration();  // of timed_wait
+
+  friend bool operator==(const ShadowConfig&, const ShadowConfig&) = default;
+};
+
 struct MethodConfig {
   std::string pool;
   std::string on_full = "fail_fast";               // a policy's name
   absl::Duration max_wait = absl::ZeroDuration();  // of timed_wait
+  ShadowConfig shadow = {};
   Ack ack = Ack::kStored;
   bool allow_loss = false;
 

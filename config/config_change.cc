@@ -112,6 +112,7 @@ void ChangeMethod(Method method, const PoolConfig& pool,
   Keep(path + ".pool", config->pool, fresh.pool, keys);
   config->on_full = fresh.on_full;
   config->max_wait = fresh.max_wait;
+  config->shadow = fresh.shadow;
   if (!LosesAcknowledged(method, fresh, pool)) {
     config->ack = fresh.ack;
     config->allow_loss = fresh.allow_loss;

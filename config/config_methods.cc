@@ -38,31 +38,44 @@ void RejectUnknownMethods(ConfigSection& section) {
   }
 }
 
-// Reads on_full and max_wait over what `config` has inherited. What is wrong
-// with an inherited value was said where it stands.
-void ReadPolicy(ConfigSection& section, MethodConfig* config) {
-  std::string on_full = config->on_full;
+// Reads on_full and max_wait over what is inherited. What is wrong with an
+// inherited value was said where it stands.
+void ReadPolicy(ConfigSection& section, std::string* inherited,
+                absl::Duration* max_wait) {
+  std::string on_full = *inherited;
   section.ReadText("on_full", &on_full);
   const PolicyKind* policy = FindPolicyKind(on_full);
-  if (policy != nullptr && on_full != config->on_full) {
-    config->on_full = on_full;
-    config->max_wait = absl::ZeroDuration();  // it was another policy's
+  if (policy != nullptr && on_full != *inherited) {
+    *inherited = on_full;
+    *max_wait = absl::ZeroDuration();  // it was another policy's
   }
-  section.ReadDuration("max_wait", kMaxWaitMax, &config->max_wait);
+  section.ReadDuration("max_wait", kMaxWaitMax, max_wait);
 
   if (policy == nullptr) {
     std::vector<std::string> known;
     for (const PolicyKind& kind : PolicyKinds()) known.emplace_back(kind.name);
     section.Error("on_full", UnknownName("policy", on_full, known));
   } else if (policy->takes_max_wait && section.Has("on_full") &&
-             !section.Has("max_wait") &&
-             config->max_wait == absl::ZeroDuration()) {
+             !section.Has("max_wait") && *max_wait == absl::ZeroDuration()) {
     section.Error("max_wait", absl::StrCat("is missing: ", on_full,
                                            " waits at most this long, e.g. "
                                            "250ms"));
   } else if (!policy->takes_max_wait && section.Has("max_wait")) {
     section.Error("max_wait", absl::StrCat("is of no use: on_full is ", on_full,
                                            ", which has no such limit"));
+  }
+}
+
+// Nothing of it is inherited: it is tried on the methods of its own entry.
+void ReadShadow(ConfigSection& entry, ShadowConfig* shadow) {
+  *shadow = ShadowConfig();
+  ConfigSection section = entry.Section("shadow");
+  if (!section.present()) return;
+  if (section.Has("on_full")) {
+    ReadPolicy(section, &shadow->on_full, &shadow->max_wait);
+    section.RejectUnknownKeys();
+  } else {
+    section.Error("on_full", "is missing: the policy to try");
   }
 }
 
@@ -80,7 +93,8 @@ void ReadAck(ConfigSection& section, Ack* ack) {
 
 void ReadEntry(Entry& entry) {
   entry.section.ReadText("pool", &entry.config.pool);
-  ReadPolicy(entry.section, &entry.config);
+  ReadPolicy(entry.section, &entry.config.on_full, &entry.config.max_wait);
+  ReadShadow(entry.section, &entry.config.shadow);
   ReadAck(entry.section, &entry.config.ack);
   entry.section.ReadBool("allow_loss", &entry.config.allow_loss);
   entry.section.RejectUnknownKeys();
@@ -114,7 +128,8 @@ Entry ReadReceiptsEntry(ConfigSection& methods) {
                  .config = {.pool = std::string(kReceiptsPool)},
                  .methods = {Method::kGetReceipts}};
   entry.section.ReadText("pool", &entry.config.pool);
-  ReadPolicy(entry.section, &entry.config);
+  ReadPolicy(entry.section, &entry.config.on_full, &entry.config.max_wait);
+  ReadShadow(entry.section, &entry.config.shadow);
   entry.section.RejectUnknownKeys();
   if (FindPolicyKind(entry.config.on_full)->loses) {
     entry.section.Error("on_full",
@@ -143,11 +158,14 @@ void RejectLoss(Entry& entry, const Config& config) {
                           instead, ", or accept the loss with allow_loss: true",
                           entry.section.Has(key) ? "" : " (from default)"));
   };
-  if (FindPolicyKind(entry.config.on_full)->loses) {
+  const PolicyKind& policy = *FindPolicyKind(entry.config.on_full);
+  if (policy.loses) {
     reject("on_full",
            absl::StrCat(entry.config.on_full,
-                        " keeps nothing of what finds the queue full: it would "
-                        "lose submissions"),
+                        policy.evicts ? " drops what is queued"
+                                      : " keeps nothing of what finds the "
+                                        "queue full",
+                        ": it would lose submissions"),
            "another policy");
   }
   const auto pool = config.pools.find(entry.config.pool);
@@ -158,6 +176,27 @@ void RejectLoss(Entry& entry, const Config& config) {
            "queued acknowledges what is only in a memory queue: a crash would "
            "lose acknowledged submissions",
            "a queue of kind journal, ack: stored");
+  }
+}
+
+// Who is dropped from the queue has to be told, so must not have its answer
+// already. What is wrong with `default` is said there alone.
+void RejectUntoldLoss(Entry& entry) {
+  const std::string& on_full = entry.config.on_full;
+  if (!FindPolicyKind(on_full)->evicts || entry.config.ack == Ack::kStored) {
+    return;
+  }
+  if (entry.section.Has("on_full")) {
+    entry.section.Error(
+        "on_full",
+        absl::StrCat(on_full,
+                     " needs ack: stored: who is dropped from the queue is "
+                     "told so, and by ack: queued has had its answer"));
+  } else if (entry.section.Has("ack")) {
+    entry.section.Error(
+        "ack", absl::StrCat("must be stored where on_full is ", on_full,
+                            " (from default): who is dropped from the queue is "
+                            "told so, and by queued has had its answer"));
   }
 }
 
@@ -248,7 +287,10 @@ void ReadMethods(ConfigSection& root, Config* config) {
   std::vector<Entry> entries = ReadSubmissionEntries(methods);
   Entry receipts = ReadReceiptsEntry(methods);
   BindPools(root, entries, receipts, config);
-  for (Entry& entry : entries) RejectLoss(entry, *config);
+  for (Entry& entry : entries) {
+    RejectLoss(entry, *config);
+    RejectUntoldLoss(entry);
+  }
 
   entries.push_back(std::move(receipts));
   for (const Entry& entry : entries) {

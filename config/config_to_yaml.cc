@@ -76,6 +76,14 @@ void PutMethod(YAML::Emitter& out, Method method, const MethodConfig& config) {
   if (config.max_wait > absl::ZeroDuration()) {
     Put(out, "max_wait", absl::FormatDuration(config.max_wait));
   }
+  if (!config.shadow.on_full.empty()) {
+    OpenFlowMap(out, "shadow");
+    Put(out, "on_full", config.shadow.on_full);
+    if (config.shadow.max_wait > absl::ZeroDuration()) {
+      Put(out, "max_wait", absl::FormatDuration(config.shadow.max_wait));
+    }
+    CloseMap(out);
+  }
   if (method != Method::kGetReceipts) {
     Put(out, "ack", config.ack == Ack::kStored ? "stored" : "queued");
     Put(out, "allow_loss", config.allow_loss);

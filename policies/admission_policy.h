@@ -10,6 +10,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <optional>
 #include <string_view>
 
 namespace sluice {
@@ -58,7 +59,7 @@ struct PoolView {
 };
 
 struct Verdict {
-  enum class Kind { kPark, kRefuse, kDrop };
+  enum class Kind { kPark, kRefuse, kDrop, kEvictOldest };
 
   // Wait for room, at most until `until`; kForever leaves it to the caller's
   // deadline, which ends every wait.
@@ -67,10 +68,16 @@ struct Verdict {
   static Verdict Refuse() { return {Kind::kRefuse, {}}; }
   // Answer at once that it is not kept.
   static Verdict Drop() { return {Kind::kDrop, {}}; }
+  // Take the place of the oldest of its method that may be dropped, and of as
+  // many more as its bytes need; where that does not make room, as Drop.
+  static Verdict EvictOldest() { return {Kind::kEvictOldest, {}}; }
 
   Kind kind;
   TimePoint until;  // of kPark
+  // What a policy would have done that is only asked as well (shadowed.h).
+  std::optional<Kind> shadow = std::nullopt;
 };
+inline constexpr std::size_t kVerdictKinds = 4;
 
 class AdmissionPolicy {
  public:

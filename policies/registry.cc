@@ -4,6 +4,7 @@
 
 #include "policies/block.h"
 #include "policies/drop.h"
+#include "policies/drop_oldest.h"
 #include "policies/fail_fast.h"
 #include "policies/timed_wait.h"
 
@@ -22,11 +23,16 @@ Policy MakeTimedWait(const PolicyOptions& options) {
 }
 
 constexpr PolicyKind kKinds[] = {
-    {"block", /*takes_max_wait=*/false, /*loses=*/false, Make<BlockPolicy>},
-    {"drop", /*takes_max_wait=*/false, /*loses=*/true, Make<DropPolicy>},
-    {"fail_fast", /*takes_max_wait=*/false, /*loses=*/false,
+    {"block", /*takes_max_wait=*/false, /*loses=*/false, /*evicts=*/false,
+     Make<BlockPolicy>},
+    {"drop", /*takes_max_wait=*/false, /*loses=*/true, /*evicts=*/false,
+     Make<DropPolicy>},
+    {"drop_oldest", /*takes_max_wait=*/false, /*loses=*/true, /*evicts=*/true,
+     Make<DropOldestPolicy>},
+    {"fail_fast", /*takes_max_wait=*/false, /*loses=*/false, /*evicts=*/false,
      Make<FailFastPolicy>},
-    {"timed_wait", /*takes_max_wait=*/true, /*loses=*/false, MakeTimedWait},
+    {"timed_wait", /*takes_max_wait=*/true, /*loses=*/false, /*evicts=*/false,
+     MakeTimedWait},
 };
 
 }  // namespace

@@ -20,6 +20,7 @@ struct PolicyKind {
   std::string_view name;
   bool takes_max_wait;  // needs `max_wait`, which is an error elsewhere
   bool loses;           // may answer OK and keep nothing
+  bool evicts;          // may drop what is queued already
   std::unique_ptr<const AdmissionPolicy> (*make)(const PolicyOptions&);
 };
 

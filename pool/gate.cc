@@ -44,26 +44,32 @@ bool MethodCounters::Balanced() const {
 
 Gate::Gate(const GateLimits& limits, std::size_t methods,
            std::atomic<std::int64_t>* sequence, std::uint32_t seed)
-    : sequence_(sequence), limits_(limits), random_(seed), counters_(methods) {}
+    : sequence_(sequence),
+      limits_(limits),
+      droppable_(methods),
+      random_(seed),
+      counters_(methods) {}
 
-Admission Gate::Arrive(Task* task, const AdmissionPolicy& policy,
-                       TimePoint now) {
+Admission Gate::Arrive(Task* task, const AdmissionPolicy& policy, TimePoint now,
+                       GateEvents* events) {
   MethodCounters& counters = counters_[task->method];
   ++counters.received;
-  TimePoint park_until = kForever;
+  std::optional<Verdict> verdict;
   Admission admission = Decide({.now = std::min(now, task->waits_since),
                                 .deadline = task->deadline,
                                 .bytes = task->bytes,
                                 .bytes_behind = task->bytes_behind,
                                 .promised = task->promised},
-                               policy, now, &park_until);
+                               task->method, policy, now, &verdict);
+  CountShadow(verdict, &counters);
   switch (admission.kind) {
     case Admission::Kind::kAdmitted:
+      if (verdict.has_value()) EvictFor(*task, events);
       Admit(task, now);
       admission.sequence = task->sequence;
       break;
     case Admission::Kind::kParked:
-      Park(task, park_until);
+      Park(task, verdict->until);
       break;
     case Admission::Kind::kRefused:
     case Admission::Kind::kDropped:
@@ -76,14 +82,16 @@ Admission Gate::Arrive(Task* task, const AdmissionPolicy& policy,
 std::optional<Admission> Gate::TurnAway(const Arrival& arrival,
                                         std::size_t method,
                                         const AdmissionPolicy& policy) {
-  TimePoint park_until;
-  const Admission admission = Decide(arrival, policy, arrival.now, &park_until);
+  std::optional<Verdict> verdict;
+  const Admission admission =
+      Decide(arrival, method, policy, arrival.now, &verdict);
   if (admission.kind == Admission::Kind::kAdmitted ||
       admission.kind == Admission::Kind::kParked) {
     return std::nullopt;
   }
   ++counters_[method].received;
   CountTurnedAway(admission, &counters_[method]);
+  CountShadow(verdict, &counters_[method]);
   return admission;
 }
 
@@ -142,6 +150,8 @@ void Gate::Take(std::size_t max, TimePoint now, std::vector<Task*>* batch,
   if (backlog() > 0) return;
   standing_.Emptied();
   service_rate_.Emptied();
+  // What is committing may have been all that a standing queue takes.
+  LetWaitingIn(now, events);
 }
 
 void Gate::TakeBatch(std::size_t size_max, TimePoint now,
@@ -160,6 +170,7 @@ void Gate::TakeBatch(std::size_t size_max, TimePoint now,
     }
     queue_.Remove(task);
     if (!order_.Claim(task)) continue;
+    if (MayBeDropped(*task)) droppable_.Remove(task);
     task->place_ = Task::Place::kInWork;
     task->taken_at_ = now;
     --counters_[task->method].queued;
@@ -333,8 +344,9 @@ bool Gate::HasWaitingRoom(std::size_t bytes) const {
           Fits(bytes, waiting_bytes_, limits_.waiting_max_bytes));
 }
 
-Admission Gate::Decide(const Arrival& arrival, const AdmissionPolicy& policy,
-                       TimePoint now, TimePoint* park_until) {
+Admission Gate::Decide(const Arrival& arrival, std::size_t method,
+                       const AdmissionPolicy& policy, TimePoint now,
+                       std::optional<Verdict>* said) {
   if (closed_) return Refusal(RefusalReason::kDraining);
   if (ResultsUnavailable() && !arrival.promised) {
     return Refusal(RefusalReason::kStoreUnavailable);
@@ -349,7 +361,7 @@ Admission Gate::Decide(const Arrival& arrival, const AdmissionPolicy& policy,
     return {.kind = Admission::Kind::kAdmitted};
   }
   standing_.TurnedAway(now);
-  const Verdict verdict = policy.OnFull(arrival, view());
+  Verdict& verdict = said->emplace(policy.OnFull(arrival, view()));
   switch (verdict.kind) {
     case Verdict::Kind::kPark:
       break;
@@ -357,15 +369,38 @@ Admission Gate::Decide(const Arrival& arrival, const AdmissionPolicy& policy,
       return RefuseForNow(RefusalReason::kQueueFull, now);
     case Verdict::Kind::kDrop:
       return {.kind = Admission::Kind::kDropped};
+    case Verdict::Kind::kEvictOldest:
+      return {.kind = CanEvictFor(arrival.bytes, method)
+                          ? Admission::Kind::kAdmitted
+                          : Admission::Kind::kDropped};
   }
   if (!HasWaitingRoom(arrival.bytes + arrival.bytes_behind)) {
     return RefuseForNow(RefusalReason::kWaitingRoomFull, now);
   }
-  *park_until = std::min(verdict.until, arrival.deadline);
-  if (TooLate(TimeToWork(waiting_.size() + 1), *park_until, now)) {
+  verdict.until = std::min(verdict.until, arrival.deadline);
+  if (TooLate(TimeToWork(waiting_.size() + 1), verdict.until, now)) {
     return RefuseForNow(RefusalReason::kHopeless, now);
   }
   return {.kind = Admission::Kind::kParked};
+}
+
+bool Gate::CanEvictFor(std::size_t bytes, std::size_t method) const {
+  // After a Resize to less, what is too much is worked off, not dropped.
+  const bool within_limits =
+      queued_ <= limits_.capacity && held_bytes_ <= limits_.capacity_bytes;
+  return waiting_.empty() && within_limits &&
+         droppable_.oldest(method) != nullptr &&
+         Fits(bytes, held_bytes_ - droppable_.bytes(method),
+              limits_.capacity_bytes);
+}
+
+// In a queue that stands a place is taken for a place as well: it gets no
+// longer, and workers make it shorter.
+void Gate::EvictFor(const Task& arrival, GateEvents* events) {
+  do {
+    EndQueued(droppable_.oldest(arrival.method), Outcome::kDropped,
+              Ending::kDropped, events);
+  } while (!Fits(arrival.bytes, held_bytes_, limits_.capacity_bytes));
 }
 
 bool Gate::TooLate(Duration predicted, TimePoint until, TimePoint now) {
@@ -414,6 +449,12 @@ void Gate::CountTurnedAway(const Admission& admission,
   }
 }
 
+void Gate::CountShadow(const std::optional<Verdict>& said,
+                       MethodCounters* counters) {
+  if (!said.has_value() || !said->shadow.has_value()) return;
+  ++counters->shadow[static_cast<std::size_t>(*said->shadow)];
+}
+
 void Gate::Admit(Task* task, TimePoint now) {
   task->sequence = 1 + sequence_->fetch_add(1, std::memory_order_relaxed);
   CountAdmitted(task, now);
@@ -423,6 +464,7 @@ void Gate::Admit(Task* task, TimePoint now) {
   } else {
     task->place_ = Task::Place::kQueued;
     queue_.PushBack(task);
+    if (MayBeDropped(*task)) droppable_.Add(task);
   }
 }
 
@@ -437,6 +479,7 @@ void Gate::CountAdmitted(Task* task, TimePoint now) {
 
 // Of a task that is in no list any more.
 void Gate::LeaveQueue(Task* task, Outcome outcome) {
+  if (MayBeDropped(*task)) droppable_.Remove(task);
   task->place_ = Task::Place::kOutside;
   --queued_;
   --counters_[task->method].queued;

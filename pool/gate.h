@@ -26,6 +26,11 @@
 //    alone, and after a Resize to less nothing enters until it holds again;
 //  - nobody waits while there is room for the first who does, and the first to
 //    come is the first to enter, whatever its method's policy;
+//  - an arrival takes the place of others (Verdict::EvictOldest) only where
+//    nobody waits, and only of those of its own method that are queued, not
+//    promised and droppable, the oldest first: of one, and of more only for its
+//    bytes. Where that does not make room, or where more is inside than the
+//    limits say, it is dropped itself and everybody stays;
 //  - tasks of one key are worked in the order of their admission, and never in
 //    two batches at once;
 //  - whoever waits for a result and could not have it in time, by what is ahead
@@ -54,6 +59,7 @@
 #include "policies/admission_policy.h"
 #include "pool/circuit.h"
 #include "pool/drain_rate.h"
+#include "pool/droppable_tasks.h"
 #include "pool/key_order.h"
 #include "pool/returning_callers.h"
 #include "pool/service_rate.h"
@@ -115,6 +121,9 @@ struct MethodCounters {
   std::uint64_t abandoned_deadline = 0;
   std::uint64_t invalid = 0;
   std::array<std::uint64_t, kOutcomes> completed{};
+  // Of the received, those of which another policy was asked as well, by what
+  // it would have done (Verdict::shadow).
+  std::array<std::uint64_t, kVerdictKinds> shadow{};
   std::size_t waiting = 0;
   std::size_t queued = 0;
   std::size_t in_work = 0;
@@ -142,8 +151,10 @@ class Gate {
        std::atomic<std::int64_t>* sequence, std::uint32_t seed = 1);
 
   // Lets the task in, or does with it what the policy says. After kRefused and
-  // kDropped the task is its owner's again.
-  Admission Arrive(Task* task, const AdmissionPolicy& policy, TimePoint now);
+  // kDropped the task is its owner's again. Those whose places it takes are
+  // ended (Ending::kDropped).
+  Admission Arrive(Task* task, const AdmissionPolicy& policy, TimePoint now,
+                   GateEvents* events);
 
   // What Arrive would answer, and counted as its answer, if that is a refusal
   // or a drop; nothing otherwise. With it a full pool is answered before the
@@ -239,9 +250,19 @@ class Gate {
   static std::size_t WaitingBytes(const Task& task) {
     return task.bytes + task.bytes_behind;
   }
-  // What becomes of an arrival; `park_until` is set where it is kParked.
-  Admission Decide(const Arrival& arrival, const AdmissionPolicy& policy,
-                   TimePoint now, TimePoint* park_until);
+  // What becomes of an arrival. `said` is what the policy says, if it is
+  // asked, which it is where there is no room; of one that is kParked, its
+  // `until` is the end of the wait.
+  Admission Decide(const Arrival& arrival, std::size_t method,
+                   const AdmissionPolicy& policy, TimePoint now,
+                   std::optional<Verdict>* said);
+  // Whether an arrival, for which there is no room, has room once others of its
+  // method are dropped; and dropping them.
+  bool CanEvictFor(std::size_t bytes, std::size_t method) const;
+  void EvictFor(const Task& arrival, GateEvents* events);
+  static bool MayBeDropped(const Task& task) {
+    return task.droppable && !task.promised && !task.needs_commit;
+  }
   // Whether what takes so long, as predicted, would be over too late.
   static bool TooLate(Duration predicted, TimePoint until, TimePoint now);
   // How long `count` tasks take with the workers busy; 0 while nothing is
@@ -261,6 +282,8 @@ class Gate {
   void TakeBatch(std::size_t size_max, TimePoint now, std::vector<Task*>* batch,
                  GateEvents* events);
   void CountTurnedAway(const Admission& admission, MethodCounters* counters);
+  static void CountShadow(const std::optional<Verdict>& said,
+                          MethodCounters* counters);
   void Admit(Task* task, TimePoint now);
   void CountAdmitted(Task* task, TimePoint now);
   void LeaveQueue(Task* task, Outcome outcome);
@@ -284,6 +307,8 @@ class Gate {
   TaskList queue_;
   KeyOrder order_;
   TaskList committing_;
+  // Of those in the queue.
+  DroppableTasks droppable_;
   // Those in the queue, that stand aside, and that are committing.
   std::size_t queued_ = 0;
   TaskList waiting_;

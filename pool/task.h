@@ -23,8 +23,9 @@ enum class Outcome : std::uint8_t {
   kAbandoned,    // its caller had gone before it was begun
   kLeft,         // the drain's time ran out before it was begun
   kHopeless,     // it could not be done any more before its deadline
+  kDropped,      // a later arrival of its method took its place
 };
-inline constexpr std::size_t kOutcomes = 10;
+inline constexpr std::size_t kOutcomes = 11;
 
 // Why a task that was parked or queued will not be worked.
 enum class Ending : std::uint8_t {
@@ -33,14 +34,17 @@ enum class Ending : std::uint8_t {
   kDraining,          // parked or queued when the drain ended it
   kStoreUnavailable,  // parked or queued when the circuit opened
   kHopeless,          // queued until it could not be done in time any more
+  kDropped,           // queued until a later arrival took its place
 };
 
-// The refusal that such an ending is; nothing for the caller's own deadline.
+// The refusal that such an ending is; nothing for the caller's own deadline,
+// and for what was dropped.
 constexpr std::optional<RefusalReason> RefusalOf(Ending ending) {
   switch (ending) {
     case Ending::kWaitOver:
       return RefusalReason::kWaitOver;
     case Ending::kDeadline:
+    case Ending::kDropped:
       return std::nullopt;
     case Ending::kDraining:
       return RefusalReason::kDraining;
@@ -90,6 +94,9 @@ class Task {
   bool promised = false;
   // Once admitted, it is kept from workers until Committed.
   bool needs_commit = false;
+  // While it is queued, a later arrival of its method may take its place. Of no
+  // effect on one that is promised or needs a commit.
+  bool droppable = false;
   // Of a promised task: those with the same key, other than 0, are worked in
   // the order of their admission.
   std::uint64_t order_key = 0;
@@ -109,6 +116,7 @@ class Task {
   bool again = false;
 
  private:
+  friend class DroppableTasks;
   friend class Gate;
   friend class TaskList;
 
@@ -126,6 +134,8 @@ class Task {
   std::uint64_t arrival_ = 0;  // order in the Gate
   Task* previous_ = nullptr;
   Task* next_ = nullptr;
+  Task* older_ = nullptr;  // of those that may be dropped
+  Task* newer_ = nullptr;
 };
 
 }  // namespace sluice

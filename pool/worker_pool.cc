@@ -42,9 +42,14 @@ WorkerPool::WorkerPool(WorkerPoolOptions options, Processor* processor,
 WorkerPool::~WorkerPool() { Join(); }
 
 Admission WorkerPool::Arrive(Task* task, const AdmissionPolicy& policy) {
-  absl::MutexLock lock(&mutex_);
-  const Admission admission = gate_.Arrive(task, policy, clock_->Now());
-  Wake();
+  GateEvents events;
+  Admission admission;
+  {
+    absl::MutexLock lock(&mutex_);
+    admission = gate_.Arrive(task, policy, clock_->Now(), &events);
+    Wake();
+  }
+  Deliver(&events);
   return admission;
 }
 

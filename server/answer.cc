@@ -158,6 +158,7 @@ Answer Answer::TurnedAway(const Admission& admission) {
 }
 
 Answer Answer::Ended(Ending ending, Duration retry_delay) {
+  if (ending == Ending::kDropped) return Of(Kind::kDropped);
   const auto reason = RefusalOf(ending);
   return reason.has_value() ? Refused(*reason, retry_delay)
                             : Of(Kind::kDeadline);

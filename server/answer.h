@@ -4,7 +4,7 @@
 //   what happened                     status              in a stream or bulk
 //   --------------------------------  ------------------  --------------------
 //   stored, duplicate, queued,        OK, a receipt       its receipt
-//     dropped
+//     dropped, also when it was queued
 //   same id, other content            ALREADY_EXISTS      CONFLICT
 //   malformed, missing id, too large  INVALID_ARGUMENT    INVALID, the issues
 //   queue or waiting room full,       RESOURCE_EXHAUSTED  REFUSED, retry_delay

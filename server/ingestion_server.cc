@@ -335,8 +335,9 @@ absl::Status IngestionServer::StartMetrics() {
   for (const auto& [name, pool] : pools_) pools.push_back(pool.workers.get());
   std::vector<CountedMethod> counted;
   for (const MethodContext& method : methods_) {
+    const MethodConfig& config = config_.method(method.method);
     counted.push_back(
-        {method.method, config_.method(method.method).on_full, method.pool});
+        {method.method, config.on_full, config.shadow.on_full, method.pool});
   }
   pool_metrics_ =
       std::make_shared<PoolMetrics>(std::move(pools), std::move(counted));
@@ -468,6 +469,9 @@ void IngestionServer::ApplyMethods(const Config& before, const Config& config) {
     settings_[Index(method)].Set(MakeMethodSettings(now));
     if (now.on_full != before.method(method).on_full) {
       pool_metrics_->SetPolicy(method, now.on_full);
+    }
+    if (now.shadow.on_full != before.method(method).shadow.on_full) {
+      pool_metrics_->SetShadow(method, now.shadow.on_full);
     }
   }
 }

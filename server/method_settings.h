@@ -17,10 +17,15 @@ namespace sluice {
 // Constant; freed with the last that holds it.
 struct MethodSettings {
   MethodConfig config;
+  // With the one that is only asked as well, if there is one.
   std::unique_ptr<const AdmissionPolicy> policy;
   // A call that finds the pool full is refused before it is read. Not so where
   // the policy drops: what is dropped is answered entry by entry.
   bool refuses_unread;
+  // The policy loses: a submission may be answered that it was dropped.
+  bool loses;
+  // What is queued may be dropped for a later one.
+  bool droppable;
 };
 
 // `config` must be valid.

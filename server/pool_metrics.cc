@@ -118,9 +118,13 @@ struct MethodFamilies {
                            "Submissions that are not fit to be let in.");
   Family completed = Counter("sluice_completed_total",
                              "Admitted submissions that ended, by outcome.");
+  Family shadow =
+      Counter("sluice_shadow_total",
+              "Submissions that found no room, by what a policy would have "
+              "done with them that is only asked.");
 
   void Add(Method method, const MethodCounters& counters,
-           const RefusalsByPolicy& refusals) {
+           const RefusalsByPolicy& refusals, const ShadowByPolicy& shadows) {
     const std::string name(MethodName(method));
     const Labels labels = {{"method", name}};
     received.Add(labels, counters.received);
@@ -133,6 +137,9 @@ struct MethodFamilies {
                   counters.abandoned_deadline);
     for (const auto& [policy, counts] : refusals.At(counters.rejected)) {
       AddRejections(name, policy, counts);
+    }
+    for (const auto& [policy, counts] : shadows.At(counters.shadow)) {
+      if (!policy.empty()) AddShadow(name, policy, counts);
     }
     for (std::size_t i = 0; i < kOutcomes; ++i) {
       const auto outcome = OutcomeName(static_cast<Outcome>(i));
@@ -152,10 +159,21 @@ struct MethodFamilies {
     }
   }
 
+  void AddShadow(const std::string& method, const std::string& policy,
+                 const ShadowByPolicy::Counts& counts) {
+    for (std::size_t i = 0; i < kVerdictKinds; ++i) {
+      const auto verdict = VerdictName(static_cast<Verdict::Kind>(i));
+      shadow.Add({{"method", method},
+                  {"policy", policy},
+                  {"verdict", std::string(verdict)}},
+                 counts[i]);
+    }
+  }
+
   std::vector<prometheus::MetricFamily> Take() {
-    return {received.Take(), admitted.Take(),  rejections.Take(),
-            dropped.Take(),  abandoned.Take(), invalid.Take(),
-            completed.Take()};
+    return {received.Take(),  admitted.Take(),  rejections.Take(),
+            dropped.Take(),   abandoned.Take(), invalid.Take(),
+            completed.Take(), shadow.Take()};
   }
 };
 
@@ -183,24 +201,24 @@ std::string_view OutcomeName(Outcome outcome) {
       return "left";
     case Outcome::kHopeless:
       return "hopeless";
+    case Outcome::kDropped:
+      return "dropped";
   }
   return "";
 }
 
-void RefusalsByPolicy::Change(const Counts& total, const std::string& policy) {
-  before_ = At(total);
-  total_before_ = total;
-  policy_ = policy;
-}
-
-std::map<std::string, RefusalsByPolicy::Counts> RefusalsByPolicy::At(
-    const Counts& total) const {
-  std::map<std::string, Counts> counts = before_;
-  Counts& since = counts[policy_];
-  for (std::size_t i = 0; i < kRefusalReasons; ++i) {
-    since[i] += total[i] - total_before_[i];
+std::string_view VerdictName(Verdict::Kind kind) {
+  switch (kind) {
+    case Verdict::Kind::kPark:
+      return "park";
+    case Verdict::Kind::kRefuse:
+      return "refuse";
+    case Verdict::Kind::kDrop:
+      return "drop";
+    case Verdict::Kind::kEvictOldest:
+      return "evict";
   }
-  return counts;
+  return "";
 }
 
 PoolMetrics::PoolMetrics(std::vector<const WorkerPool*> pools,
@@ -208,15 +226,24 @@ PoolMetrics::PoolMetrics(std::vector<const WorkerPool*> pools,
     : pools_(std::move(pools)), methods_(std::move(methods)) {
   for (const CountedMethod& method : methods_) {
     refusals_.emplace(method.method, RefusalsByPolicy(method.policy));
+    shadows_.emplace(method.method, ShadowByPolicy(method.shadow));
   }
 }
 
 void PoolMetrics::SetPolicy(Method method, const std::string& policy) {
+  absl::MutexLock lock(&mutex_);
+  refusals_.at(method).Change(CountersOf(method).rejected, policy);
+}
+
+void PoolMetrics::SetShadow(Method method, const std::string& policy) {
+  absl::MutexLock lock(&mutex_);
+  shadows_.at(method).Change(CountersOf(method).shadow, policy);
+}
+
+MethodCounters PoolMetrics::CountersOf(Method method) const {
   const auto counted =
       std::ranges::find(methods_, method, &CountedMethod::method);
-  absl::MutexLock lock(&mutex_);
-  refusals_.at(method).Change(
-      counted->pool->Snapshot().counters[Index(method)].rejected, policy);
+  return counted->pool->Snapshot().counters[Index(method)];
 }
 
 std::vector<prometheus::MetricFamily> PoolMetrics::Collect() const {
@@ -231,7 +258,7 @@ std::vector<prometheus::MetricFamily> PoolMetrics::Collect() const {
   for (const CountedMethod& method : methods_) {
     by_method.Add(method.method,
                   snapshots.at(method.pool).counters[Index(method.method)],
-                  refusals_.at(method.method));
+                  refusals_.at(method.method), shadows_.at(method.method));
   }
   std::vector<prometheus::MetricFamily> families = by_pool.Take();
   for (prometheus::MetricFamily& family : by_method.Take()) {

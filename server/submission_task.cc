@@ -36,8 +36,9 @@ Leftover IdentityOf(Method method, const Submission& submission) {
   return {method, submission.study_id, std::move(id)};
 }
 
-// What one is told that shared the fate of another.
-Answer ForFollower(const Answer& leader) {
+// What one is told that shared the fate of another. That may be of another
+// method, one that loses.
+Answer ForFollower(const Answer& leader, bool may_be_dropped) {
   switch (leader.kind) {
     case Answer::Kind::kStored:
     case Answer::Kind::kDuplicate:
@@ -45,6 +46,10 @@ Answer ForFollower(const Answer& leader) {
     case Answer::Kind::kRefused:
       return Answer::Refused(leader.reason,
                              absl::ToChronoNanoseconds(leader.retry_delay));
+    case Answer::Kind::kDropped:
+      return may_be_dropped
+                 ? leader
+                 : Answer::Refused(RefusalReason::kQueueFull, kComeAgain);
     case Answer::Kind::kDeadline:
     case Answer::Kind::kCancelled:
       return Answer::Refused(RefusalReason::kWaitOver, kComeAgain);
@@ -71,6 +76,7 @@ SubmissionTask::SubmissionTask(const MethodContext& method_context,
   method = Index(method_context.method);
   promised = settings_->config.ack == Ack::kQueued;
   needs_commit = journal_ != nullptr;
+  droppable = settings_->droppable;
 }
 
 SubmissionTask::SubmissionTask(const MethodContext& method_context,
@@ -270,7 +276,7 @@ void SubmissionTask::OnCommitFailed() {
 }
 
 void SubmissionTask::OnShared(const Answer& answer) {
-  answer_ = ForFollower(answer);
+  answer_ = ForFollower(answer, settings_->loses);
   CountShared(answer_);
   PostAnswer(&answer_);
 }

@@ -60,7 +60,7 @@ pools:
   receipts: {}
 methods:
   sluice.v1.Ingestion/Submit: {pool: main, on_full: timed_wait, max_wait: 7ms, ack: queued, allow_loss: true}
-  sluice.v1.Ingestion/SubmitStream: {pool: other}
+  sluice.v1.Ingestion/SubmitStream: {pool: other, shadow: {on_full: timed_wait, max_wait: 21ms}}
   sluice.v1.Ingestion/ImportPatients: {pool: main}
   sluice.v1.Ingestion/RecordEvents: {pool: other}
   sluice.v1.Ingestion/GetReceipts: {pool: receipts}
@@ -148,6 +148,11 @@ const std::vector<KeyChange>& KeyChanges() {
        "on_full: block",
        {}},
       {"methods.M.max_wait", "7ms", "8ms", {}},
+      {"methods.M.shadow.on_full",
+       "on_full: timed_wait, max_wait: 21ms",
+       "on_full: drop_oldest",
+       {}},
+      {"methods.M.shadow.max_wait", "21ms", "22ms", {}},
       {"methods.M.ack", "ack: queued", "ack: stored", {}},
       {"methods.M.allow_loss", "queued, allow_loss: true", "queued", {}},
       {"drain.timeout", "timeout: 9s", "timeout: 19s", {}},
@@ -311,8 +316,9 @@ Config RandomConfig(std::mt19937& random) {
       if (method == Method::kGetReceipts) continue;
       absl::StrAppend(
           &yaml, "  ", std::string(FullMethodName(method)),
-          ": {pool: ", one_of({"a", "b"}),
-          ", on_full: ", one_of({"block", "drop", "timed_wait, max_wait: 1ms"}),
+          ": {pool: ", one_of({"a", "b"}), ", on_full: ",
+          one_of({"block", "drop", "drop_oldest", "timed_wait, max_wait: 1ms"}),
+          ", shadow: {on_full: ", one_of({"block", "drop"}), "}",
           ", ack: ", one_of({"stored", "queued"}),
           ", allow_loss: ", one_of({"true", "true", "false"}), "}\n");
     }

@@ -745,6 +745,61 @@ TEST(ConfigJournal, MakesAckQueuedSafe) {
               IsEmpty());
 }
 
+// --- Shadow ---
+
+TEST(ConfigShadow, IsAPolicyThatIsOnlyAsked) {
+  const Config config = Parse(OnePool(
+      "methods:\n"
+      "  sluice.v1.Ingestion/Submit: {on_full: block, shadow: {on_full: "
+      "timed_wait, max_wait: 250ms}}\n"
+      "  sluice.v1.Ingestion/GetReceipts: {shadow: {on_full: drop}}\n"));
+  EXPECT_EQ(config.method(Method::kSubmit).on_full, "block");
+  EXPECT_EQ(config.method(Method::kSubmit).shadow,
+            (ShadowConfig{.on_full = "timed_wait",
+                          .max_wait = absl::Milliseconds(250)}));
+  EXPECT_EQ(config.method(Method::kSubmitStream).shadow, ShadowConfig());
+  EXPECT_EQ(config.method(Method::kGetReceipts).shadow.on_full, "drop");
+}
+
+TEST(ConfigShadow, IsOfItsOwnEntryAlone) {
+  const Config config =
+      Parse(OnePool("methods:\n"
+                    "  default: {shadow: {on_full: block}}\n"
+                    "  sluice.v1.Ingestion/Submit: {}\n"));
+  EXPECT_EQ(config.method(Method::kSubmitStream).shadow.on_full, "block");
+  EXPECT_EQ(config.method(Method::kSubmit).shadow.on_full, "");
+}
+
+TEST(ConfigShadow, LosesNothingWhateverItIs) {
+  for (const char* policy : {"drop", "drop_oldest"}) {
+    EXPECT_THAT(
+        Errors(WithMethod(kSubmit,
+                          absl::StrCat("{shadow: {on_full: ", policy, "}}"))),
+        IsEmpty());
+  }
+}
+
+TEST(ConfigShadow, ItsErrorsNameTheirKeys) {
+  const auto with = [](const char* shadow) {
+    return Errors(WithMethod(kSubmit, absl::StrCat("{shadow: ", shadow, "}")));
+  };
+  const std::string key = absl::StrCat("5: methods.", kSubmit, ".shadow");
+  EXPECT_THAT(with("{on_full: fail_fsat}"),
+              ElementsAre(AllOf(StartsWith(key + ".on_full: unknown policy"),
+                                HasSubstr("did you mean fail_fast?"))));
+  EXPECT_THAT(with("{on_full: timed_wait}"),
+              ElementsAre(StartsWith(key + ".max_wait: is missing")));
+  EXPECT_THAT(with("{on_full: block, max_wait: 1s}"),
+              ElementsAre(StartsWith(key + ".max_wait: is of no use")));
+  EXPECT_THAT(with("{on_full: timed_wait, max_wait: 0s}"),
+              ElementsAre(StartsWith(key + ".max_wait: must be a duration")));
+  EXPECT_THAT(with("{max_wait: 1s}"),
+              ElementsAre(StartsWith(key + ".on_full: is missing")));
+  EXPECT_THAT(with("{on_full: block, ack: stored}"),
+              ElementsAre(StartsWith(key + ".ack: unknown key")));
+  EXPECT_THAT(with("block"), ElementsAre(StartsWith(key + ": must be a map")));
+}
+
 // --- Loss ---
 
 TEST(ConfigLoss, EventsMayBeLost) {
@@ -771,6 +826,40 @@ TEST(ConfigLoss, SubmissionsMayNotUnlessTheConfigurationSaysSo) {
                     method, "{on_full: drop, ack: queued, allow_loss: true}")),
                 IsEmpty());
   }
+}
+
+TEST(ConfigLoss, DropOldestLosesAsDropDoes) {
+  EXPECT_THAT(Errors(WithMethod("sluice.v1.Ingestion/RecordEvents",
+                                "{on_full: drop_oldest}")),
+              IsEmpty());
+  EXPECT_THAT(Errors(WithMethod(kSubmit, "{on_full: drop_oldest}")),
+              ElementsAre(AllOf(HasSubstr("on_full: drop_oldest drops what is "
+                                          "queued: it would lose submissions"),
+                                HasSubstr("allow_loss: true"))));
+  EXPECT_THAT(
+      Errors(WithMethod(kSubmit, "{on_full: drop_oldest, allow_loss: true}")),
+      IsEmpty());
+}
+
+TEST(ConfigLoss, WhoIsDroppedFromTheQueueHasToBeTold) {
+  const std::string events = "sluice.v1.Ingestion/RecordEvents";
+  EXPECT_THAT(
+      Errors(WithMethod(events, "{on_full: drop_oldest, ack: queued}")),
+      ElementsAre(StartsWith(absl::StrCat(
+          "5: methods.", events, ".on_full: drop_oldest needs ack: stored"))));
+  // allow_loss, or a journal, changes nothing about that.
+  EXPECT_THAT(
+      Errors("pools: {main: {queue: {kind: journal, path: j.db}}}\n"
+             "methods: {default: {on_full: drop_oldest, ack: queued, "
+             "allow_loss: true}}\n"),
+      ElementsAre(HasSubstr("default.on_full: drop_oldest needs ack: stored")));
+  EXPECT_THAT(
+      Errors(OnePool(absl::StrCat("methods:\n"
+                                  "  default: {on_full: drop_oldest, "
+                                  "allow_loss: true}\n  ",
+                                  events, ": {ack: queued}\n"))),
+      ElementsAre(HasSubstr(
+          "RecordEvents.ack: must be stored where on_full is drop_oldest")));
 }
 
 TEST(ConfigLoss, DefaultMayNotLoseForThoseThatUseIt) {
@@ -854,6 +943,9 @@ TEST(ConfigReceipts, ItSharesItsPoolWithNobody) {
 TEST(ConfigReceipts, ItCanNeitherDropNorAcknowledge) {
   EXPECT_THAT(Errors(WithMethod(kReceipts, "{on_full: drop}")),
               ElementsAre(HasSubstr("on_full: drop is not for a question")));
+  EXPECT_THAT(
+      Errors(WithMethod(kReceipts, "{on_full: drop_oldest}")),
+      ElementsAre(HasSubstr("on_full: drop_oldest is not for a question")));
   EXPECT_THAT(Errors(WithMethod(kReceipts, "{ack: stored, allow_loss: true}")),
               ElementsAre(HasSubstr(".ack: unknown key"),
                           HasSubstr(".allow_loss: unknown key")));
@@ -945,10 +1037,14 @@ std::string RandomYaml(std::mt19937& random) {
     const std::vector<std::string> policies = {
         "block", "fail_fast", "drop",
         absl::StrCat("timed_wait, max_wait: ", draw(1, 86400000), "ms")};
-    absl::StrAppend(&yaml, "  ", std::string(FullMethodName(method)),
-                    ": {pool: ", pool, ", on_full: ", policies[draw(0, 3)],
-                    ", ack: ", draw(0, 1) == 0 ? "stored" : "queued",
-                    ", allow_loss: true}\n");
+    absl::StrAppend(
+        &yaml, "  ", std::string(FullMethodName(method)), ": {pool: ", pool,
+        ", on_full: ", policies[draw(0, 3)],
+        ", ack: ", draw(0, 1) == 0 ? "stored" : "queued",
+        draw(0, 1) == 0
+            ? ""
+            : absl::StrCat(", shadow: {on_full: ", policies[draw(0, 3)], "}"),
+        ", allow_loss: true}\n");
   }
   // All are named, so `a` might be used by none.
   return absl::StrReplaceAll(yaml, {{"Ingestion/SubmitStream: {pool: b",

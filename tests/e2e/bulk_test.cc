@@ -293,6 +293,43 @@ TEST(RecordEvents, AreAnsweredQueuedAndDroppedEachForItself) {
       ElementsAre("in work", "event 0", "event 1", "event 3", "event 4"));
 }
 
+TEST(RecordEvents, TheOldestAreDroppedForTheLatestOfTheSameCallToo) {
+  TestServer server(SmallConfig("drop_oldest", 3));
+  server.store().Hold();
+  v1::RecordEventsRequest first = MakeEvents(1);
+  first.mutable_events(0)->set_event_id("in work");
+  std::thread caller([&] {
+    grpc::ClientContext context;
+    v1::RecordEventsResponse response;
+    EXPECT_TRUE(server.stub().RecordEvents(&context, first, &response).ok());
+    EXPECT_THAT(Dispositions(response), ElementsAre(Receipt::STORED));
+  });
+  server.store().AwaitInFlight(1);
+  std::thread releaser([&] {
+    AwaitThat("all have come", [&] {
+      return server.counters(Method::kRecordEvents).received == 7;
+    });
+    server.store().Release();
+  });
+
+  grpc::ClientContext context;
+  v1::RecordEventsResponse response;
+  const grpc::Status status =
+      server.stub().RecordEvents(&context, MakeEvents(6), &response);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  EXPECT_THAT(Dispositions(response),
+              ElementsAre(Receipt::DROPPED, Receipt::DROPPED, Receipt::DROPPED,
+                          Receipt::STORED, Receipt::STORED, Receipt::STORED));
+  EXPECT_EQ(response.counts().dropped(), 3);
+  caller.join();
+  releaser.join();
+  const MethodCounters counters = server.counters(Method::kRecordEvents);
+  EXPECT_EQ(counters.admitted, 7u);
+  EXPECT_EQ(counters.dropped, 0u);
+  EXPECT_THAT(StoredIds(server.store()),
+              ElementsAre("in work", "event 3", "event 4", "event 5"));
+}
+
 TEST(RecordEvents, AnEmptyListIsAnAnswer) {
   TestServer server(SmallConfig("drop", 4));
   grpc::ClientContext context;

@@ -207,6 +207,52 @@ TEST(Metrics, AreThoseThatTheOperatorsGuideLists) {
   EXPECT_EQ(names, DocumentedNames());
 }
 
+TEST(Metrics, OfWhatWasDroppedFromTheQueueBalanceToo) {
+  FullServer full(SmallConfig("drop_oldest", 1));
+  full.caller().Submit(MakeSubmit("latest"));
+  full.caller().Await(full.queued(1));
+  const Scrape scrape(full.server().Get("/metrics"));
+  ExpectBalance(scrape, "Submit");
+  EXPECT_EQ(scrape.Sum("sluice_completed_total",
+                       {"method=\"Submit\"", "outcome=\"dropped\""}),
+            1);
+  EXPECT_EQ(scrape.Sum("sluice_dropped_total"), 0);
+}
+
+// What the shadow `policy` would have done with so many Submits.
+double ShadowTotal(TestServer& server, const std::string& policy,
+                   const std::string& verdict) {
+  return Scrape(server.Get("/metrics"))
+      .Sum("sluice_shadow_total",
+           {"method=\"Submit\"", absl::StrCat("policy=\"", policy, "\""),
+            absl::StrCat("verdict=\"", verdict, "\"")});
+}
+
+TEST(Metrics, TellWhatAShadowWouldHaveDone) {
+  Config config = SmallConfig("fail_fast", 1);
+  MethodConfig& submit = config.methods[Index(Method::kSubmit)];
+  submit.shadow = {.on_full = "timed_wait", .max_wait = absl::Hours(1)};
+  FullServer full(config);
+  for (int i = 0; i < 3; ++i) full.caller().SubmitAndWait(MakeSubmit("no"));
+  EXPECT_EQ(ShadowTotal(full.server(), "timed_wait", "park"), 3);
+  EXPECT_EQ(Scrape(full.server().Get("/metrics")).Sum("sluice_shadow_total"), 3)
+      << "and nothing else";
+
+  // Another one, live: what was counted stays with the first.
+  submit.on_full = "block";
+  submit.shadow = {.on_full = "drop_oldest"};
+  ASSERT_TRUE(full.server().server().Apply(config).ok());
+  full.Park(MakeSubmit("asked before it is read, and when it arrives"));
+  EXPECT_EQ(ShadowTotal(full.server(), "timed_wait", "park"), 3);
+  EXPECT_EQ(ShadowTotal(full.server(), "drop_oldest", "evict"), 1);
+
+  submit.shadow = {};
+  ASSERT_TRUE(full.server().server().Apply(config).ok());
+  full.Park(MakeSubmit("not asked about"));
+  EXPECT_EQ(Scrape(full.server().Get("/metrics")).Sum("sluice_shadow_total"),
+            4);
+}
+
 TEST(Metrics, CountCallsByStatusCode) {
   FullServer full(WithSmallWaitingRoom());
   full.Park(MakeSubmit("parked"));

@@ -214,6 +214,105 @@ TEST(Drop, DoesNotHideThatARequestIsMalformed) {
   EXPECT_EQ(call.status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
 }
 
+std::uint64_t DroppedFromQueue(TestServer& server, Method method) {
+  return server.counters(method)
+      .completed[static_cast<std::size_t>(Outcome::kDropped)];
+}
+
+TEST(DropOldest, TheOldestIsToldThatItWasDroppedAndTheArrivalIsStored) {
+  FullServer full(SmallConfig("drop_oldest", 2));
+  const AsyncSubmit& latest = full.caller().Submit(MakeSubmit("latest"));
+  const AsyncSubmit& oldest = full.caller().Await(full.queued(1));
+  EXPECT_TRUE(oldest.status.ok()) << oldest.status.error_message();
+  EXPECT_EQ(oldest.receipt.disposition(), Receipt::DROPPED);
+  EXPECT_EQ(oldest.receipt.submission_id(), "queued 1");
+  EXPECT_EQ(oldest.receipt.sequence(), 0);
+  EXPECT_THAT(oldest.receipt.content_sha256(), IsEmpty());
+  EXPECT_EQ(DroppedFromQueue(full.server(), Method::kSubmit), 1u);
+  EXPECT_EQ(full.server().counters(Method::kSubmit).dropped, 0u);
+
+  full.store().Release();
+  EXPECT_EQ(full.caller().Await(latest).receipt.disposition(), Receipt::STORED);
+  full.caller().AwaitEnded(4);
+  EXPECT_THAT(StoredIds(full.store()),
+              ElementsAre("in work", "queued 2", "latest"));
+}
+
+TEST(DropOldest, WhatWasDroppedMayBeSentAgain) {
+  FullServer full(SmallConfig("drop_oldest", 1));
+  full.caller().Submit(MakeSubmit("latest"));
+  full.caller().Await(full.queued(1));
+  const AsyncSubmit& again = full.caller().Submit(MakeSubmit("queued 1"));
+  full.caller().AwaitEnded(2);
+  full.store().Release();
+  EXPECT_EQ(full.caller().Await(again).receipt.disposition(), Receipt::STORED);
+  full.caller().AwaitEnded(4);
+  EXPECT_THAT(StoredIds(full.store()), ElementsAre("in work", "queued 1"));
+}
+
+// It has come, and follows the one with its id.
+void AwaitInFlight(TestServer& server, const std::string& count) {
+  AwaitThat("it has come", [&] {
+    return server.Get("/metrics")
+               .find("sluice_in_flight{method=\"Submit\"} " + count + "\n") !=
+           std::string::npos;
+  });
+}
+
+TEST(DropOldest, WhoFollowsTheOldestSharesItsFate) {
+  FullServer full(SmallConfig("drop_oldest", 1));
+  const AsyncSubmit& follower = full.caller().Submit(MakeSubmit("queued 1"));
+  AwaitInFlight(full.server(), "3");
+  full.caller().Submit(MakeSubmit("latest"));
+  EXPECT_EQ(full.caller().Await(follower).receipt.disposition(),
+            Receipt::DROPPED);
+  EXPECT_EQ(full.server().counters(Method::kSubmit).dropped, 1u);
+}
+
+TEST(DropOldest, WhoFollowsItByAMethodThatLosesNothingIsRefused) {
+  Config config = SmallConfig("drop_oldest", 1);
+  config.methods[Index(Method::kSubmit)].on_full = "block";
+  TestServer server(config);
+  AsyncCaller caller(server.NewChannel());
+  server.store().Hold();
+  caller.Submit(MakeSubmit("in work"));
+  server.store().AwaitInFlight(1);
+  grpc::ClientContext context;
+  const auto stream = server.stub().SubmitStream(&context);
+  stream->Write(MakeSubmit("oldest"));
+  server.AwaitQueued(1);
+  const AsyncSubmit& follower = caller.Submit(MakeSubmit("oldest"));
+  AwaitInFlight(server, "2");
+
+  stream->Write(MakeSubmit("latest"));
+  Receipt receipt;
+  ASSERT_TRUE(stream->Read(&receipt));
+  EXPECT_EQ(receipt.submission_id(), "oldest");
+  EXPECT_EQ(receipt.disposition(), Receipt::DROPPED);
+  caller.Await(follower);
+  ExpectTryLater(follower.status, follower.context, kExhausted, "QUEUE_FULL");
+
+  server.store().Release();
+  stream->WritesDone();
+  ASSERT_TRUE(stream->Read(&receipt));
+  EXPECT_EQ(receipt.submission_id(), "latest");
+  EXPECT_EQ(receipt.disposition(), Receipt::STORED);
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST(Shadow, ChangesNoAnswer) {
+  for (const char* shadow : {"block", "drop", "drop_oldest", "fail_fast"}) {
+    Config config = SmallConfig("fail_fast", 1);
+    config.methods[Index(Method::kSubmit)].shadow.on_full = shadow;
+    FullServer full(config);
+    const AsyncSubmit& call = full.caller().SubmitAndWait(MakeSubmit("no"));
+    ExpectTryLater(call.status, call.context, kExhausted, "QUEUE_FULL");
+    full.store().Release();
+    full.caller().AwaitEnded(3);
+    EXPECT_THAT(StoredIds(full.store()), ElementsAre("in work", "queued 1"));
+  }
+}
+
 TEST(Refusal, SendsEachCallerAwayForATimeOfItsOwn) {
   FullServer full(SmallConfig("fail_fast", 1));
   std::set<absl::Duration> delays;

@@ -24,6 +24,7 @@ class FakeTask final : public Task, public AdmissionListener {
     bool promised = false;
     TimePoint waits_since = kForever;
     bool needs_commit = false;
+    bool droppable = false;
     std::uint64_t order_key = 0;
   };
 
@@ -35,6 +36,7 @@ class FakeTask final : public Task, public AdmissionListener {
     promised = traits.promised;
     waits_since = traits.waits_since;
     needs_commit = traits.needs_commit;
+    droppable = traits.droppable;
     order_key = traits.order_key;
     listener = this;
   }

@@ -142,7 +142,8 @@ class PoolSimulation {
     caller->deadline = caller->gone_at;
     caller->bytes = 1024;
     caller->phase = phase_;
-    const Admission admission = gate_.Arrive(caller, *load.policy, now_);
+    const Admission admission =
+        gate_.Arrive(caller, *load.policy, now_, &happened_);
     if (admission.kind == Admission::Kind::kRefused) {
       Refused(caller);
       return;

@@ -33,6 +33,10 @@ TEST(FailFast, Refuses) {
 
 TEST(Drop, Drops) { EXPECT_EQ(Ask("drop").kind, Verdict::Kind::kDrop); }
 
+TEST(DropOldest, TakesThePlaceOfTheOldest) {
+  EXPECT_EQ(Ask("drop_oldest").kind, Verdict::Kind::kEvictOldest);
+}
+
 TEST(Registry, NamesAreSortedAndFound) {
   std::string_view before;
   for (const PolicyKind& kind : PolicyKinds()) {
@@ -43,9 +47,11 @@ TEST(Registry, NamesAreSortedAndFound) {
   EXPECT_EQ(FindPolicyKind("no_such_policy"), nullptr);
 }
 
-TEST(Registry, OnlyDropLosesAndOnlyTimedWaitTakesMaxWait) {
+TEST(Registry, SaysWhatEachTakesAndMayDo) {
   for (const PolicyKind& kind : PolicyKinds()) {
-    EXPECT_EQ(kind.loses, kind.name == "drop") << kind.name;
+    EXPECT_EQ(kind.loses, kind.name == "drop" || kind.name == "drop_oldest")
+        << kind.name;
+    EXPECT_EQ(kind.evicts, kind.name == "drop_oldest") << kind.name;
     EXPECT_EQ(kind.takes_max_wait, kind.name == "timed_wait") << kind.name;
   }
 }

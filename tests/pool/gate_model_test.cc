@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <ostream>
 #include <random>
@@ -20,7 +21,9 @@
 #include "gtest/gtest.h"
 #include "policies/block.h"
 #include "policies/drop.h"
+#include "policies/drop_oldest.h"
 #include "policies/fail_fast.h"
+#include "policies/shadowed.h"
 #include "policies/timed_wait.h"
 #include "pool/gate.h"
 #include "tests/fakes/fake_task.h"
@@ -35,8 +38,9 @@ void PrintTo(const MethodCounters& counters, std::ostream* out) {
        << counters.abandoned_cancelled << " deadline "
        << counters.abandoned_deadline << " invalid " << counters.invalid
        << " completed " << testing::PrintToString(counters.completed)
-       << " waiting " << counters.waiting << " queued " << counters.queued
-       << " in work " << counters.in_work;
+       << " shadow " << testing::PrintToString(counters.shadow) << " waiting "
+       << counters.waiting << " queued " << counters.queued << " in work "
+       << counters.in_work;
 }
 
 namespace {
@@ -50,7 +54,8 @@ constexpr std::size_t kStepsMax = 1000;
 constexpr std::size_t kStepsClosedMax = 50;
 
 // The policies by their rules, and the real ones.
-enum class Rule { kBlock, kTimedWait, kFailFast, kDrop };
+enum class Rule { kBlock, kTimedWait, kFailFast, kDrop, kDropOldest };
+constexpr std::size_t kRules = 5;
 
 constexpr Duration kMaxWait = milliseconds(5);
 
@@ -59,6 +64,7 @@ const AdmissionPolicy& PolicyOf(Rule rule) {
   static const TimedWaitPolicy timed_wait(kMaxWait);
   static const FailFastPolicy fail_fast;
   static const DropPolicy drop;
+  static const DropOldestPolicy drop_oldest;
   switch (rule) {
     case Rule::kBlock:
       return block;
@@ -68,9 +74,51 @@ const AdmissionPolicy& PolicyOf(Rule rule) {
       return fail_fast;
     case Rule::kDrop:
       return drop;
+    case Rule::kDropOldest:
+      return drop_oldest;
   }
   std::abort();
 }
+
+// What the policy says whenever it is asked.
+Verdict::Kind VerdictOf(Rule rule) {
+  switch (rule) {
+    case Rule::kBlock:
+    case Rule::kTimedWait:
+      return Verdict::Kind::kPark;
+    case Rule::kFailFast:
+      return Verdict::Kind::kRefuse;
+    case Rule::kDrop:
+      return Verdict::Kind::kDrop;
+    case Rule::kDropOldest:
+      return Verdict::Kind::kEvictOldest;
+  }
+  std::abort();
+}
+
+// Asks one of the policies above.
+class Ask final : public AdmissionPolicy {
+ public:
+  explicit Ask(Rule rule) : rule_(rule) {}
+  Verdict OnFull(const Arrival& arrival, const PoolView& pool) const override {
+    return PolicyOf(rule_).OnFull(arrival, pool);
+  }
+
+ private:
+  const Rule rule_;
+};
+
+// A policy, and one that is asked as well.
+struct Rules {
+  Rule obeyed;
+  std::optional<Rule> shadow;
+
+  std::unique_ptr<const AdmissionPolicy> Policy() const {
+    if (!shadow.has_value()) return std::make_unique<Ask>(obeyed);
+    return std::make_unique<ShadowedPolicy>(std::make_unique<Ask>(obeyed),
+                                            std::make_unique<Ask>(*shadow));
+  }
+};
 
 // A task by its number, with what the model needs to know of it.
 struct Entry {
@@ -80,6 +128,7 @@ struct Entry {
   std::size_t method;
   bool promised;
   bool needs_commit;
+  bool droppable;
   std::uint64_t order_key;
   TimePoint deadline;
   TimePoint waits_since;
@@ -109,7 +158,8 @@ class Model {
   explicit Model(const GateLimits& initial) : limits(initial) {}
 
   // Of the answer only kind and reason.
-  Admission Arrive(Entry entry, Rule rule, TimePoint now) {
+  Admission Arrive(Entry entry, Rules rules, TimePoint now) {
+    const Rule rule = rules.obeyed;
     MethodCounters& c = counters[entry.method];
     c.received++;
     if (closed) return Refuse(&c, RefusalReason::kDraining);
@@ -126,8 +176,15 @@ class Model {
       return {.kind = Admission::Kind::kAdmitted};
     }
     standing.TurnedAway(now);
+    if (rules.shadow.has_value()) {
+      c.shadow[static_cast<std::size_t>(VerdictOf(*rules.shadow))]++;
+    }
     if (rule == Rule::kFailFast) return Refuse(&c, RefusalReason::kQueueFull);
-    if (rule == Rule::kDrop) {
+    if (rule == Rule::kDropOldest && MakeRoom(entry)) {
+      Admit(entry, now);
+      return {.kind = Admission::Kind::kAdmitted};
+    }
+    if (rule == Rule::kDrop || rule == Rule::kDropOldest) {
       c.dropped++;
       return {.kind = Admission::Kind::kDropped};
     }
@@ -150,10 +207,10 @@ class Model {
   }
 
   // Whether Arrive would turn it away, and if so how.
-  std::optional<Admission> TurnAway(const Entry& entry, Rule rule,
+  std::optional<Admission> TurnAway(const Entry& entry, Rules rules,
                                     TimePoint now) {
     Model after = *this;
-    const Admission answer = after.Arrive(entry, rule, now);
+    const Admission answer = after.Arrive(entry, rules, now);
     if (answer.kind == Admission::Kind::kAdmitted ||
         answer.kind == Admission::Kind::kParked) {
       standing = after.standing;
@@ -233,6 +290,7 @@ class Model {
     if (queue.size() == 0) {
       standing.Emptied();
       service.Emptied();
+      Settle(now);
     }
   }
 
@@ -483,6 +541,28 @@ class Model {
     (entry.needs_commit ? committing : queue).push_back(entry);
   }
 
+  // Drops the oldest, one at least, until the arrival fits; or nobody, where
+  // that does not make it fit.
+  bool MakeRoom(const Entry& arrival) {
+    if (waiting.size() > 0) return false;
+    if (Depth() > limits.capacity) return false;
+    if (HeldBytes() > limits.capacity_bytes) return false;
+    const Model before = *this;
+    while (true) {
+      const auto oldest = std::ranges::find_if(queue, [&](const Entry& entry) {
+        return entry.method == arrival.method && entry.droppable &&
+               !entry.promised;
+      });
+      if (oldest == queue.end()) break;
+      const std::size_t id = oldest->id;
+      CompleteUnworked(Remove(&queue, id), Outcome::kDropped);
+      ended.push_back({id, Ending::kDropped});
+      if (HeldBytes() + arrival.bytes <= limits.capacity_bytes) return true;
+    }
+    *this = before;
+    return false;
+  }
+
   void EndUnpromised() {
     for (const Entry& entry : std::vector<Entry>(waiting)) {
       if (!entry.promised) EndWait(entry.id, Ending::kStoreUnavailable);
@@ -589,6 +669,8 @@ class Schedule {
   const MethodCounters& counters(std::size_t method) const {
     return gate_.counters(method);
   }
+  // How many gave their place to an arrival.
+  std::size_t evicted() const { return evicted_; }
 
  private:
   std::size_t Below(std::size_t bound) { return random_() % bound; }
@@ -619,11 +701,19 @@ class Schedule {
         .method = Below(kMethods),
         .promised = promised,
         .needs_commit = promised && Below(2) == 0,
+        .droppable = Below(2) == 0,
         .order_key = promised ? Below(4) : 0,
         // Often at the very moment at which a timed wait ends.
         .deadline = Below(3) == 0 ? kForever : now_ + milliseconds(Below(10)),
         .waits_since =
             Below(2) == 0 ? kForever : now_ - milliseconds(Below(8))};
+  }
+
+  Rules RandomRules() {
+    const auto rule = [this] { return static_cast<Rule>(Below(kRules)); };
+    Rules rules = {.obeyed = rule(), .shadow = std::nullopt};
+    if (Below(2) == 0) rules.shadow = rule();
+    return rules;
   }
 
   FakeTask& TaskOf(const Entry& entry) {
@@ -633,6 +723,7 @@ class Schedule {
     task.method = entry.method;
     task.promised = entry.promised;
     task.needs_commit = entry.needs_commit;
+    task.droppable = entry.droppable;
     task.order_key = entry.order_key;
     task.deadline = entry.deadline;
     task.waits_since = entry.waits_since;
@@ -644,10 +735,12 @@ class Schedule {
     const std::size_t id = outside_.front();
     const Entry entry = RandomEntry(id);
     FakeTask& task = TaskOf(entry);
-    const Rule rule = static_cast<Rule>(Below(4));
+    const Rules rules = RandomRules();
 
-    const Admission admission = gate_.Arrive(&task, PolicyOf(rule), now_);
-    CompareAnswers(admission, model_.Arrive(entry, rule, now_));
+    const Admission admission =
+        gate_.Arrive(&task, *rules.Policy(), now_, &events_);
+    CompareAnswers(admission, model_.Arrive(entry, rules, now_));
+    evicted_ += events_.ended.size();
     if (admission.kind == Admission::Kind::kAdmitted) {
       EXPECT_EQ(admission.sequence, task.sequence);
       admitted_.push_back(id);
@@ -661,16 +754,16 @@ class Schedule {
   void TurnAway() {
     Entry entry = RandomEntry(kTasks);
     entry.waits_since = kForever;
-    const Rule rule = static_cast<Rule>(Below(4));
+    const Rules rules = RandomRules();
     const std::optional<Admission> admission =
         gate_.TurnAway({.now = now_,
                         .deadline = entry.deadline,
                         .bytes = entry.bytes,
                         .bytes_behind = entry.bytes_behind,
                         .promised = entry.promised},
-                       entry.method, PolicyOf(rule));
+                       entry.method, *rules.Policy());
     const std::optional<Admission> expected =
-        model_.TurnAway(entry, rule, now_);
+        model_.TurnAway(entry, rules, now_);
     ASSERT_EQ(admission.has_value(), expected.has_value());
     if (admission.has_value()) CompareAnswers(*admission, *expected);
   }
@@ -976,6 +1069,7 @@ class Schedule {
   std::int64_t last_sequence_ = 0;
   std::size_t waited_ = 0;  // at the last comparison
   bool restored_ = false;   // since then
+  std::size_t evicted_ = 0;
   std::size_t steps_ = 0;
   std::size_t steps_closed_ = 0;
 };
@@ -989,12 +1083,16 @@ std::uint64_t FromEnvironment(const char* name, std::uint64_t otherwise) {
 // less than everything is noticed.
 class Reached {
  public:
+  void AddEvicted(std::size_t evicted) { evicted_ += evicted; }
   void Add(const MethodCounters& counters) {
     for (std::size_t i = 0; i < kRefusalReasons; ++i) {
       rejected_[i] += counters.rejected[i];
     }
     for (std::size_t i = 0; i < kOutcomes; ++i) {
       completed_[i] += counters.completed[i];
+    }
+    for (std::size_t i = 0; i < kVerdictKinds; ++i) {
+      shadow_[i] += counters.shadow[i];
     }
     dropped_ += counters.dropped;
     cancelled_ += counters.abandoned_cancelled;
@@ -1007,7 +1105,9 @@ class Reached {
     using testing::Gt;
     EXPECT_THAT(rejected_, Each(Gt(100u)));
     EXPECT_THAT(completed_, Each(Gt(100u)));
+    EXPECT_THAT(shadow_, Each(Gt(100u)));
     EXPECT_GT(dropped_, 100u);
+    EXPECT_GT(evicted_, 100u);
     EXPECT_GT(cancelled_, 100u);
     EXPECT_GT(deadline_, 100u);
     EXPECT_GT(invalid_, 100u);
@@ -1016,7 +1116,9 @@ class Reached {
  private:
   std::array<std::uint64_t, kRefusalReasons> rejected_{};
   std::array<std::uint64_t, kOutcomes> completed_{};
+  std::array<std::uint64_t, kVerdictKinds> shadow_{};
   std::uint64_t dropped_ = 0;
+  std::uint64_t evicted_ = 0;
   std::uint64_t cancelled_ = 0;
   std::uint64_t deadline_ = 0;
   std::uint64_t invalid_ = 0;
@@ -1039,6 +1141,7 @@ TEST(GateModel, AgreesUnderRandomSchedules) {
     }
     schedule.End();
     ASSERT_FALSE(HasFailure()) << replay;
+    reached.AddEvicted(schedule.evicted());
     for (std::size_t method = 0; method < kMethods; ++method) {
       reached.Add(schedule.counters(method));
     }

@@ -1,5 +1,6 @@
 #include "pool/gate.h"
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -15,7 +16,9 @@
 #include "gtest/gtest.h"
 #include "policies/block.h"
 #include "policies/drop.h"
+#include "policies/drop_oldest.h"
 #include "policies/fail_fast.h"
+#include "policies/shadowed.h"
 #include "policies/timed_wait.h"
 #include "tests/fakes/fake_task.h"
 
@@ -31,6 +34,7 @@ constexpr std::size_t kMethods = 3;
 const BlockPolicy kBlock;
 const FailFastPolicy kFailFast;
 const DropPolicy kDrop;
+const DropOldestPolicy kDropOldest;
 const TimedWaitPolicy kWait10(milliseconds(10));
 const TimedWaitPolicy kWait20(milliseconds(20));
 
@@ -82,6 +86,8 @@ std::string ToString(Ending ending) {
       return "store unavailable";
     case Ending::kHopeless:
       return "hopeless";
+    case Ending::kDropped:
+      return "dropped";
   }
   return "?";
 }
@@ -97,7 +103,7 @@ class GateTest : public testing::Test {
   std::string Arrive(char name, const AdmissionPolicy& policy,
                      const FakeTask::Traits& traits = {}) {
     tasks_[name] = std::make_unique<FakeTask>(traits);
-    last_ = gate_->Arrive(Named(name), policy, now_);
+    last_ = gate_->Arrive(Named(name), policy, now_, &events_);
     return ToString(last_);
   }
 
@@ -203,6 +209,7 @@ class GateTest : public testing::Test {
   std::atomic<std::int64_t> sequence_{0};
   std::unique_ptr<Gate> gate_;
   Admission last_;
+  GateEvents events_;
 
  private:
   char NameOf(const Task* task) const {
@@ -219,7 +226,6 @@ class GateTest : public testing::Test {
   }
 
   std::map<char, std::unique_ptr<FakeTask>> tasks_;
-  GateEvents events_;
 };
 
 using Lines = std::vector<std::string>;
@@ -336,7 +342,7 @@ TEST_F(GateTest, ATaskThatComesAgainHasNoSequenceWhileItWaits) {
   EXPECT_EQ(Take(), "a");
   Done("a");
   Arrive('b', kBlock);
-  EXPECT_EQ(gate_->Arrive(Named('a'), kBlock, now_).kind,
+  EXPECT_EQ(gate_->Arrive(Named('a'), kBlock, now_, &events_).kind,
             Admission::Kind::kParked);
   EXPECT_EQ(Named('a')->sequence, 0);
 }
@@ -349,6 +355,159 @@ TEST_F(GateTest, AdmissionIsDatedWhenItHappens) {
   EXPECT_EQ(Take(), "a");
   EXPECT_EQ(LetIn(), "b");
   EXPECT_EQ(Named('b')->admitted_at, At(7));
+}
+
+// Taking the place of others
+
+constexpr FakeTask::Traits kDroppable = {.droppable = true};
+
+TEST_F(GateTest, TheOldestGivesItsPlaceToTheArrivalAndIsToldSo) {
+  Open(Places(3));
+  ArriveAll("abc", kDropOldest, kDroppable);
+  EXPECT_EQ(Arrive('d', kDropOldest, kDroppable), "admitted");
+  EXPECT_EQ(Ended(), Lines{"a: dropped"});
+  EXPECT_EQ(Arrive('e', kDropOldest, kDroppable), "admitted");
+  EXPECT_EQ(Ended(), Lines{"b: dropped"});
+  EXPECT_EQ(Queued(), "cde");
+  EXPECT_EQ(Named('e')->sequence, 5);
+  EXPECT_EQ(Counters().admitted, 5u);
+  EXPECT_EQ(Counters().dropped, 0u);
+  EXPECT_EQ(Completed(Outcome::kDropped), 2u);
+}
+
+TEST_F(GateTest, WhatWasTakenOrHasLeftIsNotDropped) {
+  Open(Places(3));
+  ArriveAll("abc", kDropOldest, kDroppable);
+  EXPECT_EQ(Take(1), "a");
+  EXPECT_TRUE(Leave('b'));
+  ArriveAll("def", kDropOldest, kDroppable);
+  EXPECT_EQ(Ended(), Lines{"c: dropped"});
+  EXPECT_EQ(Queued(), "def");
+  Done("a");
+  EXPECT_EQ(gate_->view().held_bytes, 3u);
+}
+
+TEST_F(GateTest, OneThatComesAgainIsTheNewest) {
+  Open(Places(2));
+  ArriveAll("ab", kDropOldest, kDroppable);
+  EXPECT_TRUE(Leave('a'));
+  EXPECT_EQ(gate_->Arrive(Named('a'), kDropOldest, now_, &events_).kind,
+            Admission::Kind::kAdmitted);
+  Arrive('c', kDropOldest, kDroppable);
+  EXPECT_EQ(Ended(), Lines{"b: dropped"});
+}
+
+TEST_F(GateTest, OnlyWhatMayBeLostGivesItsPlace) {
+  Open(Places(4));
+  Arrive('a', kBlock);
+  Arrive('b', kDropOldest, {.promised = true, .droppable = true});
+  Arrive('c', kDropOldest, {.method = 1, .droppable = true});
+  Arrive('d', kDropOldest, kDroppable);
+  EXPECT_EQ(Arrive('e', kDropOldest, kDroppable), "admitted");
+  EXPECT_EQ(Ended(), Lines{"d: dropped"});
+  EXPECT_EQ(Queued(), "abce");
+}
+
+TEST_F(GateTest, WhereNothingMayBeLostTheArrivalIsDropped) {
+  Open(Places(3));
+  Arrive('a', kBlock);
+  Arrive('b', kDropOldest, {.promised = true, .droppable = true});
+  Arrive('c', kDropOldest, {.method = 1, .droppable = true});
+  EXPECT_EQ(Arrive('d', kDropOldest, kDroppable), "dropped");
+  EXPECT_EQ(Queued(), "abc");
+  EXPECT_EQ(Counters().dropped, 1u);
+}
+
+TEST_F(GateTest, WhatNeedsACommitIsNotDropped) {
+  Open(Places(2));
+  Arrive('a', kDropOldest,
+         {.promised = true, .needs_commit = true, .droppable = true});
+  Arrive('b', kDropOldest, {.needs_commit = true, .droppable = true});
+  EXPECT_EQ(Arrive('c', kDropOldest, kDroppable), "dropped");
+  Commit("ab");
+  EXPECT_EQ(Arrive('d', kDropOldest, kDroppable), "dropped");
+  EXPECT_EQ(Queued(), "ab");
+}
+
+TEST_F(GateTest, AsManyOfTheOldestGiveTheirPlacesAsTheBytesNeed) {
+  Open(Bytes(100));
+  for (const char name : {'a', 'b', 'c', 'd'}) {
+    Arrive(name, kDropOldest, {.bytes = 25, .droppable = true});
+  }
+  EXPECT_EQ(Arrive('e', kDropOldest, {.bytes = 50, .droppable = true}),
+            "admitted");
+  EXPECT_EQ(Ended(), (Lines{"a: dropped", "b: dropped"}));
+  EXPECT_EQ(gate_->view().held_bytes, 100u);
+  EXPECT_EQ(Arrive('f', kDropOldest, {.bytes = 26, .droppable = true}),
+            "admitted");
+  EXPECT_EQ(Ended(), (Lines{"c: dropped", "d: dropped"}));
+  EXPECT_EQ(Queued(), "ef");
+  EXPECT_EQ(gate_->view().held_bytes, 76u);
+}
+
+TEST_F(GateTest, WhereAllThatMayBeLostWouldNotBeEnoughNothingIs) {
+  Open(Bytes(100));
+  Arrive('a', kDropOldest, {.bytes = 20, .droppable = true});
+  Arrive('b', kBlock, {.bytes = 50});
+  Arrive('c', kDropOldest, {.bytes = 20, .droppable = true});
+  EXPECT_EQ(Arrive('d', kDropOldest, {.bytes = 51, .droppable = true}),
+            "dropped");
+  EXPECT_EQ(Queued(), "abc");
+  EXPECT_EQ(Arrive('e', kDropOldest, {.bytes = 50, .droppable = true}),
+            "admitted");
+  EXPECT_EQ(Ended(), (Lines{"a: dropped", "c: dropped"}));
+  EXPECT_EQ(Arrive('f', kDropOldest, {.bytes = kUnlimited, .droppable = true}),
+            "dropped");
+  EXPECT_EQ(Queued(), "be");
+}
+
+TEST_F(GateTest, BytesInWorkAreNotFreedByDropping) {
+  Open(Bytes(100));
+  Arrive('a', kDropOldest, {.bytes = 60, .droppable = true});
+  EXPECT_EQ(Take(), "a");
+  Arrive('b', kDropOldest, {.bytes = 40, .droppable = true});
+  EXPECT_EQ(Arrive('c', kDropOldest, {.bytes = 41, .droppable = true}),
+            "dropped");
+  EXPECT_EQ(Arrive('d', kDropOldest, {.bytes = 40, .droppable = true}),
+            "admitted");
+  EXPECT_EQ(Ended(), Lines{"b: dropped"});
+}
+
+// The place would be that of the first who waits.
+TEST_F(GateTest, NobodysPlaceIsTakenWhileAnotherWaits) {
+  Open(Places(2));
+  ArriveAll("ab", kDropOldest, kDroppable);
+  EXPECT_EQ(Arrive('c', kBlock, {.method = 1}), "parked");
+  EXPECT_EQ(Arrive('d', kDropOldest, kDroppable), "dropped");
+  EXPECT_EQ(Queued(), "ab");
+  EXPECT_TRUE(Leave('c'));
+  EXPECT_EQ(Arrive('e', kDropOldest, kDroppable), "admitted");
+  EXPECT_EQ(Ended(), Lines{"a: dropped"});
+}
+
+TEST_F(GateTest, AShrunkQueueIsWorkedOffAndNotDropped) {
+  Open({.capacity = 3, .capacity_bytes = 100});
+  ArriveAll("abc", kDropOldest, kDroppable);
+  Resize({.capacity = 2, .capacity_bytes = 100});
+  EXPECT_EQ(Arrive('d', kDropOldest, kDroppable), "dropped");
+  EXPECT_EQ(Queued(), "abc");
+  EXPECT_EQ(Take(1), "a");
+  Resize({.capacity = 2, .capacity_bytes = 2});
+  EXPECT_EQ(Arrive('e', kDropOldest, kDroppable), "dropped");
+  Done("a");
+  EXPECT_EQ(Arrive('f', kDropOldest, kDroppable), "admitted");
+  EXPECT_EQ(Ended(), Lines{"b: dropped"});
+}
+
+TEST_F(GateTest, TurnAwaySaysOfOneThatTakesAPlaceNothingAndTakesNone) {
+  Open(Places(1));
+  Arrive('a', kDropOldest, kDroppable);
+  EXPECT_FALSE(gate_->TurnAway({.now = now_}, 0, kDropOldest).has_value());
+  EXPECT_EQ(gate_->TurnAway({.now = now_}, 1, kDropOldest)->kind,
+            Admission::Kind::kDropped);
+  EXPECT_EQ(Queued(), "a");
+  EXPECT_EQ(Counters().received, 1u);
+  EXPECT_EQ(Counters(1).dropped, 1u);
 }
 
 // Waiting
@@ -431,7 +590,7 @@ TEST_F(GateTest, TasksWithoutAListenerEnterUnannounced) {
   Arrive('a', kBlock);
   FakeTask silent;
   silent.listener = nullptr;
-  EXPECT_EQ(gate_->Arrive(&silent, kBlock, now_).kind,
+  EXPECT_EQ(gate_->Arrive(&silent, kBlock, now_, &events_).kind,
             Admission::Kind::kParked);
   EXPECT_EQ(Take(), "a");
   EXPECT_EQ(LetIn(), "");
@@ -750,6 +909,50 @@ TEST_F(GateTest, IsOpenWhileAnArrivalWouldEnter) {
   EXPECT_FALSE(gate_->open());
 }
 
+// A policy that is only asked as well
+
+template <typename Obeyed, typename Shadow>
+ShadowedPolicy Shadowed() {
+  return {std::make_unique<Obeyed>(), std::make_unique<Shadow>()};
+}
+
+TEST_F(GateTest, AShadowChangesNothingAndIsCounted) {
+  Open(Places(1));
+  Arrive('a', kBlock, kDroppable);
+  const auto block = Shadowed<BlockPolicy, DropOldestPolicy>();
+  const auto fail_fast = Shadowed<FailFastPolicy, BlockPolicy>();
+  const auto drop = Shadowed<DropPolicy, FailFastPolicy>();
+  EXPECT_EQ(Arrive('b', block), "parked");
+  EXPECT_EQ(Arrive('c', fail_fast), "refused: QUEUE_FULL");
+  EXPECT_EQ(Arrive('d', fail_fast), "refused: QUEUE_FULL");
+  EXPECT_EQ(Arrive('e', drop), "dropped");
+  EXPECT_EQ(Queued(), "a");
+  // Park, refuse, drop, evict.
+  EXPECT_EQ(Counters().shadow, (std::array<std::uint64_t, 4>{2, 1, 0, 1}));
+}
+
+TEST_F(GateTest, AShadowIsAskedOnlyWhereTheOtherPolicyIs) {
+  Open(Places(1));
+  const auto policy = Shadowed<FailFastPolicy, BlockPolicy>();
+  EXPECT_EQ(Arrive('a', policy), "admitted");
+  Close(kForever);
+  EXPECT_EQ(Arrive('b', policy), "refused: DRAINING");
+  EXPECT_EQ(Counters().shadow, (std::array<std::uint64_t, 4>{}));
+}
+
+TEST_F(GateTest, AShadowIsCountedOnceForEachArrival) {
+  Open(Places(1));
+  Arrive('a', kBlock);
+  const auto fail_fast = Shadowed<FailFastPolicy, DropPolicy>();
+  EXPECT_TRUE(gate_->TurnAway({.now = now_}, 0, fail_fast).has_value());
+  EXPECT_EQ(Counters().shadow, (std::array<std::uint64_t, 4>{0, 0, 1, 0}));
+  // This one is asked twice: before it is read, and when it arrives.
+  const auto block = Shadowed<BlockPolicy, FailFastPolicy>();
+  EXPECT_FALSE(gate_->TurnAway({.now = now_}, 0, block).has_value());
+  EXPECT_EQ(Arrive('b', block), "parked");
+  EXPECT_EQ(Counters().shadow, (std::array<std::uint64_t, 4>{0, 1, 1, 0}));
+}
+
 // Close
 
 TEST_F(GateTest, CloseEndsTheWaitingAndRefusesArrivals) {
@@ -1054,10 +1257,11 @@ class GateUnderLoadTest : public GateTest {
  protected:
   static constexpr Duration kEach = milliseconds(100);
 
-  void WorkWithABacklog(const std::string& left, const GateLimits& limits) {
+  void WorkWithABacklog(const std::string& left, const GateLimits& limits,
+                        const FakeTask::Traits& traits = {}) {
     Open(limits);
     const std::string worked = "ABCDEFGHIJKLMNOPQRST";
-    ArriveAll(worked + left, kFailFast);
+    ArriveAll(worked + left, kFailFast, traits);
     for (std::size_t i = 0; i < worked.size(); ++i) {
       EXPECT_EQ(Take(1), worked.substr(i, 1));
       now_ += kEach;
@@ -1171,9 +1375,31 @@ TEST_F(GateUnderLoadTest, AQueueStandsForAsLongAsSomebodyWaits) {
   LetIn();
 }
 
+TEST_F(GateUnderLoadTest, AQueueOfWhichAllIsCommittingDoesNotStand) {
+  WorkWithABacklog("a", Places(100));
+  ArriveAll("pq", kFailFast, {.promised = true, .needs_commit = true});
+  EXPECT_EQ(Arrive('x', kBlock), "parked");
+  EXPECT_EQ(Take(), "a");
+  EXPECT_EQ(LetIn(), "x");
+}
+
 TEST_F(GateUnderLoadTest, AStandingQueueTakesWhatIsAnsweredBeforeItIsWorked) {
   WorkWithABacklog("abcdefgh", Places(100));
   EXPECT_EQ(Arrive('x', kFailFast, {.promised = true}), "admitted");
+}
+
+TEST_F(GateUnderLoadTest, InAStandingQueueAPlaceIsTakenForAPlace) {
+  WorkWithABacklog("abcd", Places(100), kDroppable);
+  EXPECT_EQ(Arrive('w', kDropOldest, kDroppable), "admitted");
+  EXPECT_EQ(Ended(), Lines{"a: dropped"});
+  EXPECT_EQ(Take(1), "b");
+  EXPECT_EQ(Arrive('x', kDropOldest, kDroppable), "admitted");
+  EXPECT_EQ(Ended(), Lines{"c: dropped"});
+  EXPECT_EQ(Queued(), "dwx");
+  // Until it is as short as it should be: 200 ms of work.
+  EXPECT_EQ(Take(2), "dw");
+  EXPECT_EQ(Arrive('y', kDropOldest, kDroppable), "admitted");
+  EXPECT_EQ(Queued(), "xy");
 }
 
 class GateRetryDelayTest : public GateTest {

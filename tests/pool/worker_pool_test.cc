@@ -20,6 +20,7 @@
 #include "gtest/gtest.h"
 #include "policies/block.h"
 #include "policies/drop.h"
+#include "policies/drop_oldest.h"
 #include "policies/fail_fast.h"
 #include "policies/timed_wait.h"
 #include "tests/fakes/fake_clock.h"
@@ -41,6 +42,7 @@ using Kind = Admission::Kind;
 const BlockPolicy kBlock;
 const FailFastPolicy kFailFast;
 const DropPolicy kDrop;
+const DropOldestPolicy kDropOldest;
 const TimedWaitPolicy kWait250(milliseconds(250));
 
 // Tasks outlive the pool, and the pool is joined before the processor goes.
@@ -302,6 +304,17 @@ TEST_F(WorkerPoolTest, WhoIsEndedByCloseMayCallThePool) {
   waiting->when_told = [&] { CallThePool(); };
   pool_->Close(kForever);
   EXPECT_EQ(waiting->times_handed_back(), 1);
+}
+
+TEST_F(WorkerPoolTest, WhoIsDroppedForAnArrivalIsToldAndMayCallThePool) {
+  Start({.limits = {.capacity = 1}});
+  Occupy(1);
+  FakeTask* oldest = Arrived(Kind::kAdmitted, kDropOldest, {.droppable = true});
+  oldest->when_told = [&] { CallThePool(); };
+  Arrived(Kind::kAdmitted, kDropOldest, {.droppable = true});
+  EXPECT_EQ(oldest->times_handed_back(), 1) << "told before Arrive returns";
+  EXPECT_EQ(oldest->ending(), Ending::kDropped);
+  EXPECT_EQ(pool_->Snapshot().view.depth, 1u);
 }
 
 TEST_F(WorkerPoolTest, WhoIsDoneMayCallThePool) {
@@ -840,16 +853,17 @@ class Caller {
   std::size_t Below(std::size_t bound) { return random_() % bound; }
 
   void Arrive() {
-    const AdmissionPolicy* policies[] = {&kBlock, &kBlock, &kWait250,
-                                         &kFailFast, &kDrop};
+    const AdmissionPolicy* policies[] = {&kBlock,    &kBlock, &kWait250,
+                                         &kFailFast, &kDrop,  &kDropOldest};
     Called& called = calls_.emplace_back(FakeTask::Traits{
         .bytes = Below(10),
         .deadline =
             Below(2) == 0 ? kForever : clock_->Now() + milliseconds(Below(500)),
         .method = Below(2),
-        .promised = Below(4) == 0});
+        .promised = Below(4) == 0,
+        .droppable = Below(2) == 0});
     const Admission admission =
-        pool_->Arrive(&called.task, *policies[Below(5)]);
+        pool_->Arrive(&called.task, *policies[Below(6)]);
     called.refused =
         admission.kind == Kind::kRefused || admission.kind == Kind::kDropped;
   }

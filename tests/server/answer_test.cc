@@ -184,6 +184,7 @@ TEST(Answer, ToAnEndedTaskSaysWhy) {
   const Answer draining = Answer::Ended(Ending::kDraining, kDelay);
   EXPECT_EQ(draining.kind, Kind::kRefused);
   EXPECT_EQ(draining.reason, RefusalReason::kDraining);
+  EXPECT_EQ(Answer::Ended(Ending::kDropped, kDelay).kind, Kind::kDropped);
 }
 
 TEST(Answer, ToOneTurnedAwayIsARefusalOrThatItWasDropped) {

@@ -26,7 +26,17 @@ TEST(MethodSettings, AreWhatTheConfigurationSays) {
 
 TEST(MethodSettings, WhatMayBeDroppedIsReadFirst) {
   EXPECT_FALSE(SettingsOf("drop")->refuses_unread);
+  EXPECT_FALSE(SettingsOf("drop_oldest")->refuses_unread);
   EXPECT_TRUE(SettingsOf("fail_fast")->refuses_unread);
+}
+
+TEST(MethodSettings, OnlyDropOldestMayDropWhatIsQueued) {
+  EXPECT_TRUE(SettingsOf("drop_oldest")->droppable);
+  EXPECT_FALSE(SettingsOf("drop")->droppable);
+  EXPECT_FALSE(SettingsOf("block")->droppable);
+  EXPECT_TRUE(SettingsOf("drop_oldest")->loses);
+  EXPECT_TRUE(SettingsOf("drop")->loses);
+  EXPECT_FALSE(SettingsOf("block")->loses);
 }
 
 TEST(LiveMethodSettings, ArriveWithTheNextCallAndStayWithTheLast) {

@@ -206,6 +206,19 @@ TEST(Simulation, DroppedSubmissionsAreCountedAsSuch) {
   EXPECT_EQ(method.attempts, method.submissions);
 }
 
+TEST(Simulation, WhoIsDroppedFromTheQueueIsCountedAsSuch) {
+  const SimulationResult result =
+      Play(ConfigYaml("{queue: {capacity: 1}, workers: {min: 1, max: 1}, "
+                      "batch: {max: 1}}",
+                      "{pool: main, on_full: drop_oldest, allow_loss: true}"),
+           TrafficYaml("{per_batch: 1s, per_submission: 0}",
+                       "{method: Submit, rate: 3, deadline: 1h}"));
+  const MethodResult& method = result.methods[0];
+  EXPECT_GT(method.dropped, 6000U);
+  EXPECT_EQ(method.counters.dropped, 0U);
+  EXPECT_EQ(result.pools[0].total.dropped, method.dropped);
+}
+
 // --- What the report shows ---
 
 TEST(Simulation, ASlowStoreShowsWhereItIsSlow) {

@@ -36,9 +36,10 @@ Admission PoolModel::Arrive(Caller* caller, const AdmissionPolicy& policy,
                             TimePoint now) {
   recorder_.AdvanceTo(gate_, now);
   if (caller->attempts == 1) recorder_.CountSubmission();
-  const Admission admission = gate_.Arrive(caller, policy, now);
+  const Admission admission = gate_.Arrive(caller, policy, now, &events_);
   caller->parked = admission.kind == Admission::Kind::kParked;
   if (caller->parked) parked_bytes_ += caller->bytes;
+  Deliver();
   StartWorkers(now);
   return admission;
 }

@@ -18,7 +18,9 @@ PoolWindow Counted(const Gate& gate) {
     for (std::size_t reason = 0; reason < kRefusalReasons; ++reason) {
       counted.rejected[reason] += counters.rejected[reason];
     }
-    counted.dropped += counters.dropped;
+    counted.dropped +=
+        counters.dropped +
+        counters.completed[static_cast<std::size_t>(Outcome::kDropped)];
     counted.left +=
         counters.abandoned_cancelled + counters.abandoned_deadline +
         counters.completed[static_cast<std::size_t>(Outcome::kAbandoned)];

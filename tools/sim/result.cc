@@ -20,7 +20,7 @@ bool MethodResult::Balanced() const {
       promised ? counters.admitted : completed(Outcome::kStored);
   return counters.Balanced() && counters.received == attempts &&
          submissions == ended + pending() && answered + late == acknowledged &&
-         dropped == counters.dropped &&
+         dropped == counters.dropped + completed(Outcome::kDropped) &&
          left == counters.abandoned_cancelled + counters.abandoned_deadline +
                      completed(Outcome::kAbandoned);
 }

@@ -36,6 +36,7 @@ struct MethodModel {
   std::unique_ptr<const AdmissionPolicy> policy;
   PoolModel* pool = nullptr;
   bool promised = false;
+  bool droppable = false;
   MethodResult result;
   TimeRecorder answers;
   TimeRecorder endings;
@@ -135,8 +136,9 @@ void Simulation::BindMethods(const Config& config) {
     MethodModel& model = methods_[Index(source.method)];
     if (model.pool != nullptr) continue;
     const PoolConfig& pool = config.pools.at(method.pool);
-    model.policy = FindPolicyKind(method.on_full)
-                       ->make({.max_wait = ToDuration(method.max_wait)});
+    const PolicyKind& policy = *FindPolicyKind(method.on_full);
+    model.policy = policy.make({.max_wait = ToDuration(method.max_wait)});
+    model.droppable = policy.evicts;
     model.pool = &pools_
                       .try_emplace(method.pool, method.pool, pool, windows_,
                                    service_time, &sequence_)
@@ -230,6 +232,7 @@ void Simulation::ArriveNew(std::size_t source) {
   caller->method = Index(described.method);
   caller->bytes = described.bytes;
   caller->promised = MethodOf(*caller).promised;
+  caller->droppable = MethodOf(*caller).droppable;
   ++MethodOf(*caller).result.submissions;
   Attempt(caller);
 }
@@ -310,6 +313,10 @@ void Simulation::OnUnworked(Caller* caller, Ending ending, Duration retry) {
   if (ending == Ending::kDeadline) {
     EndAttempt(caller);
     return Count(caller, &MethodResult::left);
+  }
+  if (ending == Ending::kDropped) {
+    EndAttempt(caller);
+    return Count(caller, &MethodResult::dropped);
   }
   Refuse(caller, retry);
 }

@@ -1,0 +1,20 @@
+// Gives the arrival the place of the oldest that may be lost: for data of which
+// the latest is worth most.
+
+#ifndef SLUICE_POLICIES_DROP_OLDEST_H_
+#define SLUICE_POLICIES_DROP_OLDEST_H_
+
+#include "policies/admission_policy.h"
+
+namespace sluice {
+
+class DropOldestPolicy final : public AdmissionPolicy {
+ public:
+  Verdict OnFull(const Arrival&, const PoolView&) const override {
+    return Verdict::EvictOldest();
+  }
+};
+
+}  // namespace sluice
+
+#endif  // SLUICE_POLICIES_DROP_OLDEST_H_
