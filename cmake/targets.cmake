@@ -34,6 +34,13 @@ function(sluice_library name)
   target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
 endfunction()
 
+# sluice_precompiled(name): compiles a target of tests/ with precompiled.h.
+# Libraries and programs are compiled without, so that they include what they
+# use.
+function(sluice_precompiled name)
+  target_precompile_headers(${name} REUSE_FROM sluice_precompiled)
+endfunction()
+
 # sluice_tests(name DEPENDS targets...): one test program of the folder's
 # *_test.cc, each TEST a test of ctest.
 function(sluice_tests name)
@@ -42,6 +49,7 @@ function(sluice_tests name)
   add_executable(${name} ${sources})
   target_link_libraries(${name} PRIVATE ${ARG_DEPENDS} sluice_options
                                         GTest::gmock GTest::gtest_main)
+  sluice_precompiled(${name})
   set(properties TIMEOUT 300)
   if(SLUICE_TSAN_OPTIONS)
     list(APPEND properties ENVIRONMENT TSAN_OPTIONS=${SLUICE_TSAN_OPTIONS})
