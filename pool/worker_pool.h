@@ -81,8 +81,8 @@ struct PoolSnapshot {
 
 // Thread-safe. Tasks are handed back (OnEnded, OnDone) and listeners told from
 // a worker, from the pool's timer, or from the thread that calls Arrive, Leave,
-// Resize or Close, never under the pool's lock. No member but Join and AwaitIdle waits
-// for more than that lock, which nobody holds over I/O.
+// Resize or Close, never under the pool's lock. No member but Join and
+// AwaitIdle waits for more than that lock, which nobody holds over I/O.
 class WorkerPool {
  public:
   // Starts the fewest workers. `processor`, `clock` and `sequence` (see Gate)

@@ -608,7 +608,8 @@ class Model {
 class Schedule {
  public:
   explicit Schedule(std::uint64_t seed)
-      : random_(seed),
+      : parks_(seed % 4 != 0),
+        random_(seed),
         model_(RandomLimits()),
         gate_(model_.limits, kMethods, &sequence_),
         tasks_(kTasks) {
@@ -701,7 +702,7 @@ class Schedule {
         .method = Below(kMethods),
         .promised = promised,
         .needs_commit = promised && Below(2) == 0,
-        .droppable = Below(2) == 0,
+        .droppable = Below(4) > 0,
         .order_key = promised ? Below(4) : 0,
         // Often at the very moment at which a timed wait ends.
         .deadline = Below(3) == 0 ? kForever : now_ + milliseconds(Below(10)),
@@ -712,6 +713,9 @@ class Schedule {
   Rules RandomRules() {
     const auto rule = [this] { return static_cast<Rule>(Below(kRules)); };
     Rules rules = {.obeyed = rule(), .shadow = std::nullopt};
+    if (!parks_ && VerdictOf(rules.obeyed) == Verdict::Kind::kPark) {
+      rules.obeyed = Rule::kDropOldest;
+    }
     if (Below(2) == 0) rules.shadow = rule();
     return rules;
   }
@@ -1057,6 +1061,8 @@ class Schedule {
     return ids;
   }
 
+  // Where nobody waits, arrivals take the places of others more often.
+  const bool parks_;
   std::mt19937_64 random_;
   TimePoint now_{std::chrono::hours(1)};
   std::atomic<std::int64_t> sequence_{0};
