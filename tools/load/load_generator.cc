@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "tools/load/report.h"
+#include "tools/load/timeline.h"
 
 namespace sluice {
 namespace {
@@ -120,9 +121,16 @@ void LoadGenerator::Begin(LoadClock::time_point start) {
   next_progress_ = start;
   tally_ = Tally(Window::After(start, ToClock(options_.warmup),
                                ToClock(options_.duration)));
-  if (options_.rate > 0) {
-    schedule_.emplace(options_.rate, options_.arrivals, options_.samples.seed,
-                      start);
+  if (options_.profile) {
+    schedule_ = std::make_unique<ProfileSchedule>(*options_.profile, start);
+    tally_.Keep(Timeline(start, ToClock(options_.duration),
+                         Timeline::LengthFor(ToClock(options_.duration)),
+                         options_.deadline == absl::InfiniteDuration()
+                             ? LoadClock::duration::max()
+                             : ToClock(options_.deadline)));
+  } else if (options_.rate > 0) {
+    schedule_ = std::make_unique<RateSchedule>(options_.rate, options_.arrivals,
+                                               options_.samples.seed, start);
   }
   for (LoadConnection& connection : connections_) Activate(connection);
 }

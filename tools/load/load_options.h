@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "tools/load/pacing.h"
+#include "tools/load/profile.h"
 #include "tools/load/sample_submissions.h"
 
 namespace sluice {
@@ -32,9 +33,12 @@ struct LoadOptions {
   int outstanding = 1;
 
   // Open loop: calls start at this rate a second, whatever comes back. 0 in a
-  // closed loop.
+  // closed loop, and with a profile.
   double rate = 0;
   Arrivals arrivals = Arrivals::kConstant;
+  // Open loop: calls start when this says, and the run keeps a timeline.
+  std::optional<LoadProfile> profile;
+  bool open_loop() const { return rate > 0 || profile.has_value(); }
   // A call that would exceed so many in flight is not sent, but counted.
   int in_flight_max = 10000;
 
