@@ -142,6 +142,8 @@ void Gate::Take(std::size_t max, TimePoint now, std::vector<Task*>* batch,
   if (backlog() > 0) return;
   standing_.Emptied();
   service_rate_.Emptied();
+  // What stood by those that are still to be committed stands no more.
+  LetWaitingIn(now, events);
 }
 
 void Gate::TakeBatch(std::size_t size_max, TimePoint now,

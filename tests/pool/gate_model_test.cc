@@ -233,6 +233,7 @@ class Model {
     if (queue.size() == 0) {
       standing.Emptied();
       service.Emptied();
+      Settle(now);
     }
   }
 
