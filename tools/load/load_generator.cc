@@ -7,6 +7,7 @@
 #include <array>
 #include <chrono>
 #include <ctime>
+#include <random>
 #include <span>
 #include <string>
 
@@ -182,7 +183,9 @@ void LoadGenerator::StopSending(LoadClock::time_point now) {
   sending_ = false;
   grace_end_ = now + ToClock(options_.grace);
   tally_.StopStarts(now + LoadClock::duration(1));
+  std::mt19937_64 random(options_.samples.seed);
   for (LoadConnection& connection : connections_) {
+    if (options_.abandon > 0) connection.Abandon(options_.abandon, random, now);
     connection.NoMoreSends();
     Activate(connection);
   }

@@ -88,6 +88,13 @@ absl::Status CheckTimes(const LoadOptions& options) {
   absl::Status status = CheckTime("warmup", options.warmup, zero);
   status.Update(CheckTime("duration", options.duration, absl::Milliseconds(1)));
   status.Update(CheckTime("grace", options.grace, zero));
+  if (!(options.abandon >= 0 && options.abandon <= 1)) {
+    status.Update(Wrong("abandon", "must be between 0 and 1"));
+  }
+  if (options.abandon > 0 && options.method == LoadMethod::kStream) {
+    status.Update(
+        Wrong("abandon", "is for calls, not for a stream's messages"));
+  }
   if (options.deadline != absl::InfiniteDuration()) {
     if (options.method == LoadMethod::kStream) {
       status.Update(Wrong("deadline",

@@ -51,6 +51,10 @@ struct LoadOptions {
   // How long to wait, after the last start, for answers that are still out.
   absl::Duration grace = absl::Seconds(10);
 
+  // Of the calls that are in flight after the last start so many are given up,
+  // chosen at random: from 0 to 1.
+  double abandon = 0;
+
   // Sent as grpc-timeout, and kept by the client too. Infinite: none.
   absl::Duration deadline = absl::InfiniteDuration();
 

@@ -48,6 +48,8 @@ ABSL_FLAG(absl::Duration, duration, absl::InfiniteDuration(),
 ABSL_FLAG(std::int64_t, requests, 0, "stop after so many measured calls");
 ABSL_FLAG(absl::Duration, grace, absl::Seconds(10),
           "how long to wait for answers that are out at the end");
+ABSL_FLAG(double, abandon, 0,
+          "at the end, give up this share of the calls in flight, at random");
 ABSL_FLAG(absl::Duration, deadline, absl::InfiniteDuration(),
           "of each call, sent as grpc-timeout and kept by the client too");
 ABSL_FLAG(int, items, 0, "answers in a response (as many as the form has)");
@@ -158,6 +160,7 @@ void ReadTimeFlags(LoadOptions& options) {
   options.duration = absl::GetFlag(FLAGS_duration);
   options.requests = absl::GetFlag(FLAGS_requests);
   options.grace = absl::GetFlag(FLAGS_grace);
+  options.abandon = absl::GetFlag(FLAGS_abandon);
   options.deadline = absl::GetFlag(FLAGS_deadline);
   if (options.duration == absl::InfiniteDuration()) {
     options.duration =
