@@ -221,13 +221,16 @@ class PoolCharts {
     return chart;
   }
   Chart Workers() const {
-    Chart chart = Empty("Workers busy", Chart::Unit::kNumber);
+    Chart chart = Empty("Workers", Chart::Unit::kNumber);
     chart.series = {
-        {.name = "on average",
+        {.name = "there", .color = 4, .values = Values([](const PoolWindow& w) {
+                                        return w.workers.mean;
+                                      })},
+        {.name = "busy",
          .color = 0,
          .style = ChartSeries::Style::kArea,
          .values = Values([](const PoolWindow& w) { return w.busy.mean; })},
-        {.name = "workers",
+        {.name = "workers.max",
          .color = 6,
          .style = ChartSeries::Style::kDashed,
          .values = Always(static_cast<double>(pool_.workers))}};

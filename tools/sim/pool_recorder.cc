@@ -45,9 +45,10 @@ struct Level {
   LevelSummary PoolWindow::*summary;
   double PoolLevels::*now;
 };
-constexpr std::array<Level, 4> kLevels = {
+constexpr std::array<Level, 5> kLevels = {
     {{&PoolWindow::depth, &PoolLevels::depth},
      {&PoolWindow::waiting, &PoolLevels::waiting},
+     {&PoolWindow::workers, &PoolLevels::workers},
      {&PoolWindow::busy, &PoolLevels::busy},
      {&PoolWindow::bytes, &PoolLevels::bytes}}};
 

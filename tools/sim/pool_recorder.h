@@ -19,6 +19,7 @@ namespace sluice {
 struct PoolLevels {
   double depth = 0;
   double waiting = 0;
+  double workers = 0;
   double busy = 0;
   double bytes = 0;
 };
