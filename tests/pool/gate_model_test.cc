@@ -1,6 +1,7 @@
 // The Gate against a model that is too simple to be wrong, under random
 // schedules. SLUICE_GATE_STEPS says how many steps to take; SLUICE_GATE_SEED
-// with which schedule to begin.
+// with which schedule to begin; SLUICE_GATE_ONLY, as 3,17,40, which steps of
+// that schedule alone to take.
 
 #include <algorithm>
 #include <array>
@@ -11,13 +12,19 @@
 #include <cstdlib>
 #include <deque>
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <ostream>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
+#include "gtest/gtest-spi.h"
 #include "gtest/gtest.h"
 #include "policies/block.h"
 #include "policies/drop.h"
@@ -27,6 +34,7 @@
 #include "policies/timed_wait.h"
 #include "pool/gate.h"
 #include "tests/fakes/fake_task.h"
+#include "tests/pool/shrink.h"
 
 namespace sluice {
 
@@ -52,6 +60,9 @@ constexpr std::size_t kTasks = 40;
 // A schedule is over after so many steps, or so many after its Close.
 constexpr std::size_t kStepsMax = 1000;
 constexpr std::size_t kStepsClosedMax = 50;
+// Far more than it takes to work what is left.
+constexpr std::size_t kStepsEndMax = 1000;
+constexpr std::size_t kTrialsMax = 5000;  // to make a failing one smaller
 
 // The policies by their rules, and the real ones.
 enum class Rule { kBlock, kTimedWait, kFailFast, kDrop, kDropOldest };
@@ -609,6 +620,7 @@ class Schedule {
  public:
   explicit Schedule(std::uint64_t seed)
       : parks_(seed % 4 != 0),
+        seed_(seed),
         random_(seed),
         model_(RandomLimits()),
         gate_(model_.limits, kMethods, &sequence_),
@@ -620,8 +632,10 @@ class Schedule {
     return steps_ == kStepsMax || steps_closed_ == kStepsClosedMax;
   }
 
-  // One random step.
-  void Step() {
+  // One random step. What it draws depends on its number, not on the steps
+  // before it, so that others can be left out.
+  void Step(std::size_t number) {
+    random_.seed(seed_ * 0x9E3779B97F4A7C15U + number + 1);
     ++steps_;
     if (model_.closed) ++steps_closed_;
     now_ += milliseconds(Below(3));
@@ -654,7 +668,8 @@ class Schedule {
 
   // Works what is left and compares what has become of everything.
   void End() {
-    while (!gate_.idle() && !testing::Test::HasFailure()) {
+    random_.seed(seed_);
+    for (std::size_t i = 0; !gate_.idle() && i < kStepsEndMax; ++i) {
       now_ += milliseconds(1);
       if (model_.paused) now_ = model_.retry_at;
       Expire();
@@ -788,7 +803,7 @@ class Schedule {
       if (event.ending != Ending::kHopeless) continue;
       hopeless.push_back(IdOf(event.task));
     }
-    EXPECT_EQ(model_.WhyNotTake(ids, hopeless, max, now_), "")
+    ASSERT_EQ(model_.WhyNotTake(ids, hopeless, max, now_), "")
         << testing::PrintToString(ids) << " without "
         << testing::PrintToString(hopeless);
     model_.Take(ids, hopeless, now_);
@@ -1063,6 +1078,7 @@ class Schedule {
 
   // Where nobody waits, arrivals take the places of others more often.
   const bool parks_;
+  const std::uint64_t seed_;
   std::mt19937_64 random_;
   TimePoint now_{std::chrono::hours(1)};
   std::atomic<std::int64_t> sequence_{0};
@@ -1130,26 +1146,83 @@ class Reached {
   std::uint64_t invalid_ = 0;
 };
 
+using Steps = std::vector<std::size_t>;
+
+// What has become of a schedule.
+struct Played {
+  std::size_t steps = 0;
+  std::string failure;  // the first; empty where there is none
+  std::array<MethodCounters, kMethods> counters{};
+  std::uint64_t evicted = 0;
+};
+
+// Plays these steps, up to the first failure, which is no failure of the test.
+Played Play(std::uint64_t seed, const Steps& steps) {
+  testing::TestPartResultArray failures;
+  const testing::ScopedFakeTestPartResultReporter reporter(
+      testing::ScopedFakeTestPartResultReporter::INTERCEPT_ONLY_CURRENT_THREAD,
+      &failures);
+  Schedule schedule(seed);
+  Played played;
+  for (const std::size_t step : steps) {
+    if (schedule.over() || failures.size() > 0) break;
+    schedule.Step(step);
+    ++played.steps;
+  }
+  if (failures.size() == 0) schedule.End();
+  if (failures.size() > 0) {
+    const testing::TestPartResult& first = failures.GetTestPartResult(0);
+    played.failure = absl::StrCat(first.file_name(), ":", first.line_number(),
+                                  ": ", first.message());
+  }
+  for (std::size_t method = 0; method < kMethods; ++method) {
+    played.counters[method] = schedule.counters(method);
+  }
+  played.evicted = schedule.evicted();
+  return played;
+}
+
+Steps AllSteps(std::size_t count) {
+  Steps steps(count);
+  std::iota(steps.begin(), steps.end(), std::size_t{0});
+  return steps;
+}
+
+// A failing schedule with as few steps as show it, and how to play it again.
+std::string Explain(std::uint64_t seed, const Steps& failing) {
+  const Steps least = Shrink<std::size_t>(
+      failing,
+      [seed](const Steps& steps) { return !Play(seed, steps).failure.empty(); },
+      kTrialsMax);
+  return absl::StrCat("seed ", seed, " fails with ", least.size(), " of ",
+                      failing.size(), " steps: ", Play(seed, least).failure,
+                      "\nto replay: SLUICE_GATE_SEED=", seed,
+                      " SLUICE_GATE_ONLY=", absl::StrJoin(least, ","),
+                      " pool_test --gtest_filter=GateModel.*");
+}
+
 TEST(GateModel, AgreesUnderRandomSchedules) {
   const std::uint64_t first_seed = FromEnvironment("SLUICE_GATE_SEED", 1);
   const std::uint64_t steps = FromEnvironment("SLUICE_GATE_STEPS", 300'000);
+  if (const char* only = std::getenv("SLUICE_GATE_ONLY")) {
+    Steps chosen;
+    for (const absl::string_view step :
+         absl::StrSplit(only, ',', absl::SkipEmpty())) {
+      ASSERT_TRUE(absl::SimpleAtoi(step, &chosen.emplace_back())) << step;
+    }
+    const Played played = Play(first_seed, chosen);
+    ASSERT_EQ(played.failure, "");
+    return;
+  }
   std::uint64_t taken = 0;
   Reached reached;
   for (std::uint64_t seed = first_seed; taken < steps; ++seed) {
-    const std::string replay =
-        "to replay: SLUICE_GATE_STEPS=1 SLUICE_GATE_SEED=" +
-        std::to_string(seed) + " pool_test --gtest_filter=GateModel.*";
-    Schedule schedule(seed);
-    while (!schedule.over()) {
-      schedule.Step();
-      ++taken;
-      ASSERT_FALSE(HasFailure()) << replay;
-    }
-    schedule.End();
-    ASSERT_FALSE(HasFailure()) << replay;
-    reached.AddEvicted(schedule.evicted());
-    for (std::size_t method = 0; method < kMethods; ++method) {
-      reached.Add(schedule.counters(method));
+    const Played played = Play(seed, AllSteps(kStepsMax));
+    ASSERT_EQ(played.failure, "") << Explain(seed, AllSteps(played.steps));
+    taken += played.steps;
+    reached.AddEvicted(played.evicted);
+    for (const MethodCounters& counters : played.counters) {
+      reached.Add(counters);
     }
   }
   if (taken >= 200'000) reached.ExpectEverything();

@@ -238,6 +238,24 @@ TEST(Simulation, ASlowStoreShowsWhereItIsSlow) {
   EXPECT_DOUBLE_EQ(windows[100].capacity_per_second, 100);
 }
 
+TEST(Simulation, WorkersFollowTheLoad) {
+  // A worker bears 200 a second, so that the peak takes five.
+  const SimulationResult result =
+      Play(ConfigYaml("{queue: {capacity: 10000}, workers: {min: 1, max: 8}, "
+                      "batch: {max: 1}}"),
+           TrafficYaml("{per_batch: 5ms, per_submission: 0}",
+                       "{method: Submit, curve: {\"00:00\": 50, \"00:20\": 50, "
+                       "\"00:30\": 1000, \"00:40\": 50, \"01:00\": 50}}"));
+  const std::vector<PoolWindow>& windows = result.pools[0].windows;
+  ASSERT_EQ(windows.size(), 240U);  // of 15 s
+  EXPECT_EQ(windows[40].workers.max, 1);
+  EXPECT_GE(windows[120].workers.mean, 5);
+  EXPECT_LE(windows[120].workers.max, 8);
+  EXPECT_LE(windows[120].busy.mean, windows[120].workers.mean);
+  EXPECT_EQ(windows[230].workers.max, 1);
+  EXPECT_EQ(result.methods[0].refused, 0U);
+}
+
 TEST(Simulation, WindowsAddUpToTheTotal) {
   const SimulationResult result =
       Play(ConfigYaml("{queue: {capacity: 3}, workers: {min: 1, max: 1}, "

@@ -13,6 +13,8 @@
 #include "tests/fakes/raw_server.h"
 #include "tests/tools/run_tool.h"
 
+#define TRAFFIC SLUICE_SOURCE_DIR "/samples/traffic/evening-peak.yaml"
+
 namespace sluice {
 namespace {
 
@@ -56,6 +58,29 @@ TEST(SluiceLoad, FailsWhereNobodyAnswers) {
   EXPECT_THAT(run.err, HasSubstr("cannot connect to 127.0.0.1:"));
 }
 
+TEST(SluiceLoad, PlaysAProfileAndDrawsIt) {
+  FakeIngestion server;
+  const std::string traffic =
+      WriteTempFile("traffic.yaml",
+                    "duration: 10h\n"
+                    "store: {per_batch: 1ms, per_submission: 0}\n"
+                    "arrivals: {diaries: {method: Submit, rate: 100, "
+                    "deadline: 1m, bytes: 3KiB}}\n");
+  const std::string picture = WriteTempFile("picture.svg", "");
+  const ToolRun run = RunTool(
+      SLUICE_LOAD, {server.target(), "--profile=" + traffic, "--duration=1s",
+                    "--scale=2", "--picture=" + picture, "--json"});
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  const auto report = nlohmann::json::parse(run.out);
+  EXPECT_NEAR(report["calls"].get<double>(), 200, 60);  // poisson
+  ASSERT_EQ(report["timeline"].size(), 1U);
+  EXPECT_EQ(report["timeline"][0]["offered"], report["calls"]);
+  EXPECT_GE(report["bytes_sent"], report["calls"].get<int>() * 3000);
+  const std::string svg = ReadTempFile("picture.svg");
+  EXPECT_THAT(svg, testing::StartsWith("<svg xmlns="));
+  EXPECT_THAT(svg, HasSubstr("traffic.yaml: 10 h played in 1 s"));
+}
+
 TEST(SluiceLoad, BadUsageIsTold) {
   for (const std::vector<std::string>& arguments :
        std::vector<std::vector<std::string>>{
@@ -70,6 +95,15 @@ TEST(SluiceLoad, BadUsageIsTold) {
            {"--ids=v5"},
            {"--size=-1"},
            {"--duration=10"},
+           {"--profile=/no/such/file"},
+           {"--profile=" SLUICE_SOURCE_DIR "/config.yaml"},
+           {"--profile=" TRAFFIC, "--rate=10"},
+           {"--profile=" TRAFFIC, "--arrivals=poisson"},
+           {"--profile=" TRAFFIC, "--warmup=1s"},
+           {"--profile=" TRAFFIC, "--scale=0"},
+           {"--profile=" TRAFFIC, "--compress=10", "--duration=1s"},
+           {"--profile=" TRAFFIC, "--compress=nan"},
+           {"--profile=" TRAFFIC, "--method=import"},
            {"--duration"},
            {"one:1", "two:2"},
            {"no_port"}}) {

@@ -305,6 +305,24 @@ TEST_F(LoadGeneratorTest, TheClientKeepsTheDeadlineThatTheServerForgets) {
   EXPECT_GE(result.tally.latency().min(), std::chrono::milliseconds(20));
 }
 
+TEST_F(LoadGeneratorTest, AbandonsAShareOfTheCallsInFlightAtTheEnd) {
+  const RawServer server(std::string("\0\0\0\4\0\0\0\0\0", 9),
+                         RawServer::Then::kRead);
+  options_.target = server.target();
+  options_.outstanding = 100;
+  options_.requests = 100;
+  options_.grace = absl::ZeroDuration();
+  options_.abandon = 0.5;
+  const LoadResult half = Run();
+  EXPECT_GT(half.tally.of(absl::StatusCode::kCancelled), 20);
+  EXPECT_LT(half.tally.of(absl::StatusCode::kCancelled), 80);
+  EXPECT_EQ(half.tally.ended(), half.tally.of(absl::StatusCode::kCancelled));
+
+  options_.abandon = 1;
+  options_.grace = kPatience;  // which it does not need: none is left
+  EXPECT_EQ(Run().tally.of(absl::StatusCode::kCancelled), 100);
+}
+
 // A call's object serves the next call too.
 TEST_F(LoadGeneratorTest, ACallRemembersNothingOfTheOneBefore) {
   server_.RefuseNext({.pushback = "100"});

@@ -57,6 +57,13 @@ TEST(Validate, NamesTheFlagThatIsWrong) {
       {"--duration", [](auto& o) { o.duration = absl::InfiniteDuration(); }},
       {"--grace", [](auto& o) { o.grace = absl::InfiniteDuration(); }},
       {"--requests", [](auto& o) { o.requests = -1; }},
+      {"--abandon", [](auto& o) { o.abandon = 1.1; }},
+      {"--abandon", [](auto& o) { o.abandon = std::nan(""); }},
+      {"--abandon",
+       [](auto& o) {
+         o.method = LoadMethod::kStream;
+         o.abandon = 0.5;
+       }},
       {"--deadline", [](auto& o) { o.deadline = absl::ZeroDuration(); }},
       {"--deadline",
        [](auto& o) {

@@ -15,7 +15,7 @@ using std::chrono::seconds;
 
 constexpr LoadClock::time_point kStart{std::chrono::hours(1)};
 
-std::vector<LoadClock::time_point> Take(ArrivalSchedule schedule, int count) {
+std::vector<LoadClock::time_point> Take(RateSchedule schedule, int count) {
   std::vector<LoadClock::time_point> times;
   for (int i = 0; i < count; ++i) {
     times.push_back(schedule.next());
@@ -24,25 +24,25 @@ std::vector<LoadClock::time_point> Take(ArrivalSchedule schedule, int count) {
   return times;
 }
 
-TEST(ArrivalSchedule, ConstantArrivalsAreEquallyFarApart) {
+TEST(RateSchedule, ConstantArrivalsAreEquallyFarApart) {
   const auto times =
-      Take(ArrivalSchedule(1000, Arrivals::kConstant, 1, kStart), 100);
+      Take(RateSchedule(1000, Arrivals::kConstant, 1, kStart), 100);
   for (int i = 0; i < 100; ++i) {
     EXPECT_EQ(times[static_cast<std::size_t>(i)], kStart + milliseconds(i));
   }
 }
 
-TEST(ArrivalSchedule, DoesNotDrift) {
+TEST(RateSchedule, DoesNotDrift) {
   // A third of a microsecond is no whole number of nanoseconds.
   const auto times =
-      Take(ArrivalSchedule(3e6, Arrivals::kConstant, 1, kStart), 3'000'001);
+      Take(RateSchedule(3e6, Arrivals::kConstant, 1, kStart), 3'000'001);
   EXPECT_NEAR(static_cast<double>((times.back() - kStart).count()), 1e9, 1);
 }
 
-TEST(ArrivalSchedule, PoissonArrivalsHaveExponentialGaps) {
+TEST(RateSchedule, PoissonArrivalsHaveExponentialGaps) {
   constexpr int kCount = 100'000;
   const auto times =
-      Take(ArrivalSchedule(1000, Arrivals::kPoisson, 7, kStart), kCount);
+      Take(RateSchedule(1000, Arrivals::kPoisson, 7, kStart), kCount);
   EXPECT_TRUE(std::ranges::is_sorted(times));
   double sum = 0;
   double squares = 0;
@@ -60,9 +60,9 @@ TEST(ArrivalSchedule, PoissonArrivalsHaveExponentialGaps) {
   EXPECT_NEAR(deviation, 1, 0.03);
 }
 
-TEST(ArrivalSchedule, FollowsFromItsSeed) {
+TEST(RateSchedule, FollowsFromItsSeed) {
   const auto take = [](std::uint64_t seed) {
-    return Take(ArrivalSchedule(10, Arrivals::kPoisson, seed, kStart), 20);
+    return Take(RateSchedule(10, Arrivals::kPoisson, seed, kStart), 20);
   };
   EXPECT_EQ(take(1), take(1));
   EXPECT_NE(take(1), take(2));

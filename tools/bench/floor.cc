@@ -1,6 +1,7 @@
 // sluice-floor: the least that a completion-queue server can do. It takes
 // Submit as raw bytes and answers each call with the same receipt, unread. What
-// Sluice reaches on the same machine is told as a ratio to this.
+// Sluice reaches on the same machine is told as a ratio to this. With --hold it
+// answers nothing: so much memory do calls take in gRPC alone.
 
 #include <grpcpp/grpcpp.h>
 
@@ -18,10 +19,12 @@
 #include "absl/flags/flag.h"
 #include "absl/synchronization/mutex.h"
 #include "sluice/v1/ingestion.grpc.pb.h"
+#include "tools/bench/fixed_receipt.h"
 #include "tools/flags.h"
 
 ABSL_FLAG(std::string, listen, "127.0.0.1:50051",
           "address to listen on; port 0 takes a free one");
+ABSL_FLAG(bool, hold, false, "answer no call, and keep them all instead");
 
 namespace sluice {
 namespace {
@@ -29,17 +32,6 @@ namespace {
 constexpr int kPrePosted = 64;
 
 using Service = v1::Ingestion::WithRawMethod_Submit<v1::Ingestion::Service>;
-
-grpc::ByteBuffer FixedReceipt() {
-  v1::Receipt receipt;
-  receipt.set_submission_id("00000000-0000-7000-8000-000000000000");
-  receipt.set_disposition(v1::Receipt::STORED);
-  receipt.set_sequence(1);
-  receipt.mutable_received_at()->set_seconds(1'772'395'200);
-  receipt.set_content_sha256(std::string(32, '\0'));
-  const grpc::Slice slice(receipt.SerializeAsString());
-  return grpc::ByteBuffer(&slice, 1);
-}
 
 // One call at a time: armed, answered, then free to be armed again.
 struct Call {
@@ -51,6 +43,8 @@ struct Call {
 
 class FloorServer {
  public:
+  explicit FloorServer(bool hold) : hold_(hold) {}
+
   // False where it cannot listen.
   bool Start(const std::string& address) {
     grpc::ServerBuilder builder;
@@ -76,6 +70,7 @@ class FloorServer {
         continue;
       }
       Arm();
+      if (hold_) continue;
       call->answered = true;
       call->responder->Finish(receipt_, grpc::Status::OK, call);
     }
@@ -109,6 +104,7 @@ class FloorServer {
                            queue_.get(), queue_.get(), call);
   }
 
+  const bool hold_;
   const grpc::ByteBuffer receipt_ = FixedReceipt();
   Service service_;
   int port_ = 0;
@@ -141,7 +137,7 @@ int Main(int argc, const char* const* argv) {
   sigaddset(&signals, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 
-  FloorServer server;
+  FloorServer server(absl::GetFlag(FLAGS_hold));
   if (!server.Start(absl::GetFlag(FLAGS_listen))) {
     std::cerr << "sluice-floor: cannot listen on "
               << absl::GetFlag(FLAGS_listen) << "\n";

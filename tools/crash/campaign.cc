@@ -16,11 +16,11 @@
 #include "tools/crash/content_reader.h"
 #include "tools/crash/journal_probe.h"
 #include "tools/crash/power_cut.h"
-#include "tools/crash/server_metrics.h"
 #include "tools/crash/server_process.h"
 #include "tools/crash/store_under_test.h"
 #include "tools/crash/submission_source.h"
 #include "tools/crash/undo_record.h"
+#include "tools/server_metrics.h"
 
 namespace sluice {
 namespace {

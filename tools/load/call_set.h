@@ -5,6 +5,7 @@
 #define SLUICE_TOOLS_LOAD_CALL_SET_H_
 
 #include <cstddef>
+#include <random>
 
 #include "tools/load/h2_connection.h"
 #include "tools/load/pacing.h"
@@ -29,6 +30,11 @@ class CallSet {
   // Gives up the calls whose deadline has passed; false where there were none.
   // Their places are free once their streams are closed, which takes a Write.
   virtual bool Expire(LoadClock::time_point now) = 0;
+
+  // Gives up each call that waits for its answer with the probability `share`.
+  // As with Expire, this takes a Write.
+  virtual void Abandon(double share, std::mt19937_64& random,
+                       LoadClock::time_point now) = 0;
 
   // No more is sent: what is open may end.
   virtual void NoMoreSends() = 0;

@@ -80,6 +80,11 @@ void LoadConnection::Expire(LoadClock::time_point now) {
   if (calls_ != nullptr && calls_->Expire(now)) Write();
 }
 
+void LoadConnection::Abandon(double share, std::mt19937_64& random,
+                             LoadClock::time_point now) {
+  if (calls_ != nullptr) calls_->Abandon(share, random, now);
+}
+
 void LoadConnection::NoMoreSends() {
   if (calls_ != nullptr) calls_->NoMoreSends();
 }

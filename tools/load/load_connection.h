@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <random>
 
 #include "absl/status/status.h"
 #include "tools/load/call_set.h"
@@ -42,6 +43,8 @@ class LoadConnection {
   bool Send(LoadClock::time_point intended_start, LoadClock::time_point now);
   // Gives up the calls whose deadline has passed, and writes that.
   void Expire(LoadClock::time_point now);
+  void Abandon(double share, std::mt19937_64& random,
+               LoadClock::time_point now);
   void NoMoreSends();
 
   // Takes in what has come, ends calls.

@@ -7,12 +7,14 @@
 #include <array>
 #include <chrono>
 #include <ctime>
+#include <random>
 #include <span>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "tools/load/report.h"
+#include "tools/load/timeline.h"
 
 namespace sluice {
 namespace {
@@ -120,9 +122,16 @@ void LoadGenerator::Begin(LoadClock::time_point start) {
   next_progress_ = start;
   tally_ = Tally(Window::After(start, ToClock(options_.warmup),
                                ToClock(options_.duration)));
-  if (options_.rate > 0) {
-    schedule_.emplace(options_.rate, options_.arrivals, options_.samples.seed,
-                      start);
+  if (options_.profile) {
+    schedule_ = std::make_unique<ProfileSchedule>(*options_.profile, start);
+    tally_.Keep(Timeline(start, ToClock(options_.duration),
+                         Timeline::LengthFor(ToClock(options_.duration)),
+                         options_.deadline == absl::InfiniteDuration()
+                             ? LoadClock::duration::max()
+                             : ToClock(options_.deadline)));
+  } else if (options_.rate > 0) {
+    schedule_ = std::make_unique<RateSchedule>(options_.rate, options_.arrivals,
+                                               options_.samples.seed, start);
   }
   for (LoadConnection& connection : connections_) Activate(connection);
 }
@@ -174,7 +183,9 @@ void LoadGenerator::StopSending(LoadClock::time_point now) {
   sending_ = false;
   grace_end_ = now + ToClock(options_.grace);
   tally_.StopStarts(now + LoadClock::duration(1));
+  std::mt19937_64 random(options_.samples.seed);
   for (LoadConnection& connection : connections_) {
+    if (options_.abandon > 0) connection.Abandon(options_.abandon, random, now);
     connection.NoMoreSends();
     Activate(connection);
   }

@@ -7,13 +7,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <optional>
+#include <memory>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "tools/load/load_connection.h"
 #include "tools/load/load_options.h"
+#include "tools/load/metrics_scraper.h"
 #include "tools/load/pacing.h"
 #include "tools/load/tally.h"
 #include "tools/load/workload.h"
@@ -27,6 +28,8 @@ struct LoadResult {
   // On the sockets, in the whole run.
   std::int64_t bytes_sent = 0;
   std::int64_t bytes_received = 0;
+  // What the server's metrics said meanwhile, if they were asked.
+  std::vector<PoolSample> samples = {};
 
   // The server answered none of the calls, because it could not be reached.
   bool unreachable() const {
@@ -87,7 +90,7 @@ class LoadGenerator {
 
   Workload workload_;
   Tally tally_;
-  std::optional<ArrivalSchedule> schedule_;  // of an open loop
+  std::unique_ptr<ArrivalSchedule> schedule_;  // of an open loop; else null
   std::deque<LoadConnection> connections_;
   std::size_t next_connection_ = 0;
   // Those that something has happened to since they were last written.

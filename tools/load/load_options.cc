@@ -16,7 +16,7 @@ struct MethodNames {
   absl::string_view rpc;
 };
 
-constexpr std::array<MethodNames, 5> kMethods = {{
+constexpr std::array<MethodNames, 5> kLoadMethods = {{
     {LoadMethod::kSubmit, "submit", "Submit"},
     {LoadMethod::kStream, "stream", "SubmitStream"},
     {LoadMethod::kImport, "import", "ImportPatients"},
@@ -55,7 +55,22 @@ absl::Status CheckCount(absl::string_view flag, std::int64_t count,
   return absl::OkStatus();
 }
 
+absl::Status CheckProfile(const LoadOptions& options) {
+  if (options.rate != 0 || options.outstanding != 0) {
+    return Wrong("profile", "says itself when calls start");
+  }
+  if (options.warmup != absl::ZeroDuration()) {
+    return Wrong("warmup", "has no place in a profile");
+  }
+  if (!(options.profile->peak() <= kRateMax)) {
+    return Wrong("scale",
+                 absl::StrCat("makes more than ", kRateMax, " calls a second"));
+  }
+  return CheckCount("max_in_flight", options.in_flight_max, 1, kInFlightMax);
+}
+
 absl::Status CheckLoop(const LoadOptions& options) {
+  if (options.profile) return CheckProfile(options);
   if (options.rate == 0) {
     return CheckCount("outstanding", options.outstanding, 1,
                       kInFlightMax / options.connections);
@@ -73,6 +88,13 @@ absl::Status CheckTimes(const LoadOptions& options) {
   absl::Status status = CheckTime("warmup", options.warmup, zero);
   status.Update(CheckTime("duration", options.duration, absl::Milliseconds(1)));
   status.Update(CheckTime("grace", options.grace, zero));
+  if (!(options.abandon >= 0 && options.abandon <= 1)) {
+    status.Update(Wrong("abandon", "must be between 0 and 1"));
+  }
+  if (options.abandon > 0 && options.method == LoadMethod::kStream) {
+    status.Update(
+        Wrong("abandon", "is for calls, not for a stream's messages"));
+  }
   if (options.deadline != absl::InfiniteDuration()) {
     if (options.method == LoadMethod::kStream) {
       status.Update(Wrong("deadline",
@@ -102,13 +124,13 @@ absl::Status CheckSamples(const SampleOptions& samples) {
 }  // namespace
 
 std::optional<LoadMethod> FindLoadMethod(absl::string_view name) {
-  const auto* found = std::ranges::find(kMethods, name, &MethodNames::flag);
-  if (found == kMethods.end()) return std::nullopt;
+  const auto* found = std::ranges::find(kLoadMethods, name, &MethodNames::flag);
+  if (found == kLoadMethods.end()) return std::nullopt;
   return found->method;
 }
 
 absl::string_view RpcName(LoadMethod method) {
-  return std::ranges::find(kMethods, method, &MethodNames::method)->rpc;
+  return std::ranges::find(kLoadMethods, method, &MethodNames::method)->rpc;
 }
 
 absl::Status Validate(const LoadOptions& options) {

@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "tools/load/pacing.h"
+#include "tools/load/profile.h"
 #include "tools/load/sample_submissions.h"
 
 namespace sluice {
@@ -32,9 +33,12 @@ struct LoadOptions {
   int outstanding = 1;
 
   // Open loop: calls start at this rate a second, whatever comes back. 0 in a
-  // closed loop.
+  // closed loop, and with a profile.
   double rate = 0;
   Arrivals arrivals = Arrivals::kConstant;
+  // Open loop: calls start when this says, and the run keeps a timeline.
+  std::optional<LoadProfile> profile;
+  bool open_loop() const { return rate > 0 || profile.has_value(); }
   // A call that would exceed so many in flight is not sent, but counted.
   int in_flight_max = 10000;
 
@@ -46,6 +50,10 @@ struct LoadOptions {
   std::int64_t requests = 0;
   // How long to wait, after the last start, for answers that are still out.
   absl::Duration grace = absl::Seconds(10);
+
+  // Of the calls that are in flight after the last start so many are given up,
+  // chosen at random: from 0 to 1.
+  double abandon = 0;
 
   // Sent as grpc-timeout, and kept by the client too. Infinite: none.
   absl::Duration deadline = absl::InfiniteDuration();

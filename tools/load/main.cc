@@ -7,9 +7,13 @@
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <iostream>
+#include <memory>
 #include <random>
 #include <string>
+#include <utility>
 
 #include "absl/flags/flag.h"
 #include "absl/status/status.h"
@@ -20,6 +24,9 @@
 #include "tools/flags.h"
 #include "tools/load/load_generator.h"
 #include "tools/load/load_options.h"
+#include "tools/load/metrics_scraper.h"
+#include "tools/load/picture.h"
+#include "tools/load/profile.h"
 #include "tools/load/report.h"
 #include "tools/progress_bar.h"
 
@@ -41,6 +48,8 @@ ABSL_FLAG(absl::Duration, duration, absl::InfiniteDuration(),
 ABSL_FLAG(std::int64_t, requests, 0, "stop after so many measured calls");
 ABSL_FLAG(absl::Duration, grace, absl::Seconds(10),
           "how long to wait for answers that are out at the end");
+ABSL_FLAG(double, abandon, 0,
+          "at the end, give up this share of the calls in flight, at random");
 ABSL_FLAG(absl::Duration, deadline, absl::InfiniteDuration(),
           "of each call, sent as grpc-timeout and kept by the client too");
 ABSL_FLAG(int, items, 0, "answers in a response (as many as the form has)");
@@ -53,6 +62,23 @@ ABSL_FLAG(std::uint64_t, seed, 0,
           "that they can be sent, or asked for, again (random)");
 ABSL_FLAG(std::string, ids, "v7", "v7 (grow with time) or v4 (random)");
 ABSL_FLAG(bool, json, false, "report as JSON");
+ABSL_FLAG(std::string, profile, "",
+          "open loop: a description of traffic; its sources that call --method "
+          "are played, in --duration (2m), with its deadline and bytes");
+ABSL_FLAG(double, compress, 0,
+          "with --profile, instead of --duration: how many seconds of it are "
+          "played in one");
+ABSL_FLAG(double, scale, 1,
+          "with --profile: how many times its rates, which --compress does not "
+          "change");
+ABSL_FLAG(std::string, picture, "sluice-load.svg",
+          "with --profile: where a picture of the run goes, an SVG file "
+          "(nowhere if empty)");
+ABSL_FLAG(std::string, metrics, "",
+          "with --profile: the server's, as http://127.0.0.1:9464/metrics; "
+          "workers and queue are in the picture then");
+ABSL_FLAG(std::string, pool, "",
+          "with --metrics: the pool whose are shown (all together)");
 
 namespace sluice {
 namespace {
@@ -63,7 +89,10 @@ constexpr absl::string_view kUsage =
     "Sends real-looking requests and reports rates, latencies and outcomes.\n"
     "In a closed loop (--outstanding) each answer starts the next call. In an\n"
     "open loop (--rate) calls start on time whatever comes back, and latency\n"
-    "counts from the intended start, so that a stalled server shows.\n"
+    "counts from the intended start, so that a stalled server shows. A "
+    "profile\n"
+    "(--profile) is an open loop whose rate follows a day's curve, in less "
+    "time.\n"
     "\n";
 
 constexpr absl::string_view kExits =
@@ -110,6 +139,10 @@ absl::Status ReadLoopFlags(LoadOptions& options) {
         "--rate (open loop) and --outstanding (closed loop) exclude each "
         "other");
   }
+  if (!absl::GetFlag(FLAGS_profile).empty()) {
+    if (arrivals.empty()) return absl::OkStatus();
+    return absl::InvalidArgumentError("--arrivals has no place in a profile");
+  }
   if (options.rate == 0 && options.outstanding == 0) options.outstanding = 1;
   if (options.rate == 0 && !arrivals.empty()) {
     return absl::InvalidArgumentError("--arrivals needs --rate");
@@ -127,11 +160,73 @@ void ReadTimeFlags(LoadOptions& options) {
   options.duration = absl::GetFlag(FLAGS_duration);
   options.requests = absl::GetFlag(FLAGS_requests);
   options.grace = absl::GetFlag(FLAGS_grace);
+  options.abandon = absl::GetFlag(FLAGS_abandon);
   options.deadline = absl::GetFlag(FLAGS_deadline);
   if (options.duration == absl::InfiniteDuration()) {
     options.duration =
         options.requests > 0 ? absl::Hours(24 * 7) : absl::Seconds(10);
   }
+}
+
+// How long the curve is played.
+absl::StatusOr<absl::Duration> ProfileDuration(const Traffic& traffic) {
+  const double compress = absl::GetFlag(FLAGS_compress);
+  const absl::Duration duration = absl::GetFlag(FLAGS_duration);
+  const bool has_duration = duration != absl::InfiniteDuration();
+  if (compress == 0) return has_duration ? duration : absl::Minutes(2);
+  if (has_duration) {
+    return absl::InvalidArgumentError(
+        "--compress and --duration exclude each other");
+  }
+  // Written so that NaN is refused too.
+  if (!(compress >= 0.001 && compress <= 1e6)) {
+    return absl::InvalidArgumentError(
+        "--compress must be between 0.001 and 1000000");
+  }
+  return traffic.duration / compress;
+}
+
+// What all sources of a profile have in common, unless a flag says otherwise.
+template <typename T>
+absl::Status ReadCommon(const LoadProfile& profile, T TrafficSource::*field,
+                        absl::string_view flag, T* out) {
+  *out = profile.sources.front().*field;
+  for (const TrafficSource& source : profile.sources) {
+    if (source.*field == *out) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("the sources of the profile differ: say --", flag));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadProfileFlags(LoadOptions& options) {
+  const std::string path = absl::GetFlag(FLAGS_profile);
+  if (path.empty()) return absl::OkStatus();
+  const double scale = absl::GetFlag(FLAGS_scale);
+  if (!(scale >= 1e-6 && scale <= 1e6)) {
+    return absl::InvalidArgumentError("--scale must be between 1e-6 and 1e6");
+  }
+  const auto traffic = ReadTraffic(path);
+  if (!traffic.ok()) return traffic.status();
+  const auto duration = ProfileDuration(*traffic);
+  if (!duration.ok()) return duration.status();
+  options.duration = *duration;
+  const absl::string_view method = RpcName(options.method);
+  auto profile = CompressTraffic(*traffic, {method.data(), method.size()},
+                                 *duration, scale);
+  if (!profile.ok()) return profile.status();
+  profile->name = std::filesystem::path(path).filename().string();
+  absl::Status status;
+  if (options.deadline == absl::InfiniteDuration()) {
+    status.Update(ReadCommon(*profile, &TrafficSource::deadline, "deadline",
+                             &options.deadline));
+  }
+  if (options.samples.form.bytes_min == 0) {
+    status.Update(ReadCommon(*profile, &TrafficSource::bytes, "size",
+                             &options.samples.form.bytes_min));
+  }
+  options.profile = *std::move(profile);
+  return status;
 }
 
 absl::StatusOr<LoadOptions> ReadFlags(const CommandLine& line) {
@@ -152,6 +247,7 @@ absl::StatusOr<LoadOptions> ReadFlags(const CommandLine& line) {
   absl::Status status = ReadSampleFlags(options.samples);
   status.Update(ReadLoopFlags(options));
   ReadTimeFlags(options);
+  status.Update(ReadProfileFlags(options));
   if (status.ok()) status = Validate(options);
   if (!status.ok()) return status;
   return options;
@@ -163,6 +259,36 @@ void RaiseFileLimit() {
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+absl::StatusOr<std::unique_ptr<MetricsScraper>> StartScraper() {
+  const std::string url = absl::GetFlag(FLAGS_metrics);
+  if (url.empty()) return nullptr;
+  const auto host_port = MetricsScraper::HostPort(url);
+  if (!host_port.ok()) return host_port.status();
+  const auto target = H2Target::Resolve(*host_port);
+  if (!target.ok()) return target.status();
+  return std::make_unique<MetricsScraper>(*target, absl::GetFlag(FLAGS_pool));
+}
+
+absl::StatusOr<LoadResult> Run(const LoadOptions& options) {
+  ProgressBar progress(STDERR_FILENO);
+  const auto scraper = StartScraper();
+  if (!scraper.ok()) return scraper.status();
+  auto result = RunLoad(options, progress, stop);
+  if (result.ok() && *scraper != nullptr) result->samples = (*scraper)->Stop();
+  return result;
+}
+
+absl::Status WritePicture(const LoadOptions& options,
+                          const LoadResult& result) {
+  const std::string path = absl::GetFlag(FLAGS_picture);
+  if (!options.profile || path.empty()) return absl::OkStatus();
+  std::ofstream file(path, std::ios::binary);
+  file << LoadPicture(*options.profile, result);
+  file.close();
+  if (file.good()) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat("cannot write ", path));
 }
 
 int Main(int argc, const char* const* argv) {
@@ -182,14 +308,17 @@ int Main(int argc, const char* const* argv) {
   RaiseFileLimit();
   std::signal(SIGINT, [](int) { stop = true; });
   std::signal(SIGTERM, [](int) { stop = true; });
-  ProgressBar progress(STDERR_FILENO);
-  const auto result = RunLoad(*options, progress, stop);
+  const auto result = Run(*options);
   if (!result.ok()) {
     std::cerr << "sluice-load: " << result.status().message() << "\n";
     return absl::IsInvalidArgument(result.status()) ? kExitUsage : EXIT_FAILURE;
   }
   std::cout << (absl::GetFlag(FLAGS_json) ? JsonReport(*options, *result)
                                           : TextReport(*options, *result));
+  if (const auto written = WritePicture(*options, *result); !written.ok()) {
+    std::cerr << "sluice-load: " << written.message() << "\n";
+    return EXIT_FAILURE;
+  }
   if (result->unreachable()) {
     std::cerr << "sluice-load: no call was answered: "
               << result->tally.first_loss().message() << "\n";

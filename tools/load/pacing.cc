@@ -2,16 +2,15 @@
 
 namespace sluice {
 
-ArrivalSchedule::ArrivalSchedule(double rate, Arrivals arrivals,
-                                 std::uint64_t seed,
-                                 LoadClock::time_point start)
-    : rate_(rate),
+RateSchedule::RateSchedule(double rate, Arrivals arrivals, std::uint64_t seed,
+                           LoadClock::time_point start)
+    : ArrivalSchedule(start),
+      rate_(rate),
       arrivals_(arrivals),
       start_(start),
-      random_(seed),
-      next_(start) {}
+      random_(seed) {}
 
-void ArrivalSchedule::Advance() {
+void RateSchedule::Advance() {
   // Each time is computed from the start, so that rounding does not add up.
   sum_ += arrivals_ == Arrivals::kPoisson
               ? std::exponential_distribution<double>()(random_)

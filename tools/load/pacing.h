@@ -16,20 +16,33 @@ enum class Arrivals {
   kPoisson,   // as by many senders who know nothing of each other
 };
 
-// The intended start times of an open loop. They do not depend on what the
-// server does: a call that could only be sent late is late from its intended
-// time on, or a stalled server would slow the measurement instead of showing in
-// it ("coordinated omission",
+// The intended start times of an open loop, in order. They do not depend on
+// what the server does: a call that could only be sent late is late from its
+// intended time on, or a stalled server would slow the measurement instead of
+// showing in it ("coordinated omission",
 // https://www.scylladb.com/2021/04/22/on-coordinated-omission).
 class ArrivalSchedule {
  public:
-  // `rate` is in calls a second and above 0.
-  ArrivalSchedule(double rate, Arrivals arrivals, std::uint64_t seed,
-                  LoadClock::time_point start);
+  virtual ~ArrivalSchedule() = default;
 
-  // The next intended start; the first is at `start`.
+  // The next intended start; LoadClock::time_point::max() after the last.
   LoadClock::time_point next() const { return next_; }
-  void Advance();
+  virtual void Advance() = 0;
+
+ protected:
+  explicit ArrivalSchedule(LoadClock::time_point first) : next_(first) {}
+
+  LoadClock::time_point next_;
+};
+
+// Arrivals at one rate, without an end. The first is at `start`.
+class RateSchedule final : public ArrivalSchedule {
+ public:
+  // `rate` is in calls a second and above 0.
+  RateSchedule(double rate, Arrivals arrivals, std::uint64_t seed,
+               LoadClock::time_point start);
+
+  void Advance() override;
 
  private:
   const double rate_;
@@ -37,7 +50,6 @@ class ArrivalSchedule {
   const LoadClock::time_point start_;
   std::mt19937_64 random_;
   double sum_ = 0;  // of gaps so far, in gaps of 1 / rate
-  LoadClock::time_point next_;
 };
 
 // The parts of a run: a warm-up, which is not measured, then the window.

@@ -82,6 +82,12 @@ std::string DescribeLoop(const LoadOptions& options) {
   const std::string connections =
       absl::StrCat(options.connections,
                    options.connections == 1 ? " connection" : " connections");
+  if (options.profile) {
+    return absl::StrFormat("%s in %s, at most %.0f/s over %s",
+                           options.profile->name,
+                           absl::FormatDuration(options.duration),
+                           options.profile->peak(), connections);
+  }
   if (options.rate > 0) {
     return absl::StrCat(
         options.rate, "/s ",
@@ -139,6 +145,33 @@ std::string MissingText(const LoadOptions& options, const Tally& tally) {
   return absl::StrJoin(parts, ", ");
 }
 
+// An entry an interval, with what the server said of itself in it.
+Json TimelineJson(const LoadResult& result) {
+  const Timeline& timeline = *result.tally.timeline();
+  const std::vector<Timeline::Interval> intervals = timeline.intervals();
+  const std::vector<PoolSample> samples = ByInterval(
+      result.samples, timeline.start(), timeline.length(), intervals.size());
+  Json entries = Json::array();
+  for (std::size_t i = 0; i < intervals.size(); ++i) {
+    const Timeline::Interval& interval = intervals[i];
+    Json& entry = entries.emplace_back();
+    entry["seconds"] = Seconds(timeline.length()) * static_cast<double>(i);
+    entry["offered"] = interval.offered;
+    entry["in_time"] = interval.in_time;
+    entry["late"] = interval.late;
+    entry["refused"] = interval.refused;
+    entry["failed"] = interval.failed;
+    entry["p50_us"] = Micros(interval.p50);
+    entry["p99_us"] = Micros(interval.p99);
+    if (result.samples.empty()) continue;
+    entry["workers"] = samples[i].workers;
+    entry["busy"] = samples[i].busy;
+    entry["depth"] = samples[i].depth;
+    entry["waiting"] = samples[i].waiting;
+  }
+  return entries;
+}
+
 }  // namespace
 
 std::string TextReport(const LoadOptions& options, const LoadResult& result) {
@@ -174,7 +207,7 @@ std::string JsonReport(const LoadOptions& options, const LoadResult& result) {
   report["target"] = options.target;
   report["rpc"] = RpcName(options.method);
   report["connections"] = options.connections;
-  report["outstanding"] = options.rate > 0 ? 0 : options.outstanding;
+  report["outstanding"] = options.open_loop() ? 0 : options.outstanding;
   report["rate"] = options.rate;
   report["seed"] = options.samples.seed;
   report["seconds"] = std::max(0.0, Seconds(result.end - tally.window().begin));
@@ -206,6 +239,7 @@ std::string JsonReport(const LoadOptions& options, const LoadResult& result) {
   report["connections_lost"] = tally.connections_lost();
   report["bytes_sent"] = result.bytes_sent;
   report["bytes_received"] = result.bytes_received;
+  if (tally.timeline()) report["timeline"] = TimelineJson(result);
   // What came from the server may be no UTF-8.
   return report.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

@@ -26,6 +26,8 @@ class StreamCalls final : public CallSet, private H2Stream {
   std::size_t in_flight() const override { return started_.size(); }
   bool idle() const override { return started_.empty() && !open_; }
   bool Expire(LoadClock::time_point) override { return false; }
+  // Messages cannot be given up one by one.
+  void Abandon(double, std::mt19937_64&, LoadClock::time_point) override {}
   void NoMoreSends() override;
   void ConnectionLost(LoadClock::time_point now) override;
 

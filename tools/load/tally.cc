@@ -20,7 +20,9 @@ void Tally::StopStarts(LoadClock::time_point end) {
 }
 
 void Tally::Sent(LoadClock::time_point intended_start) {
-  if (window_.Contains(intended_start)) ++sent_;
+  if (!window_.Contains(intended_start)) return;
+  ++sent_;
+  if (timeline_) timeline_->Offered(intended_start);
 }
 
 void Tally::Ended(const CallEnd& call) {
@@ -34,10 +36,18 @@ void Tally::Ended(const CallEnd& call) {
   if (call.outcome != nullptr && call.code != absl::StatusCode::kOk) {
     CountRefusal(*call.outcome, call.code);
   }
+  if (timeline_) {
+    timeline_->Ended({.intended_start = call.intended_start,
+                      .end = call.end,
+                      .code = call.code,
+                      .answered = !call.connection_lost});
+  }
 }
 
 void Tally::NotSent(LoadClock::time_point intended_start) {
-  if (window_.Contains(intended_start)) ++not_sent_;
+  if (!window_.Contains(intended_start)) return;
+  ++not_sent_;
+  if (timeline_) timeline_->Offered(intended_start);
 }
 
 void Tally::ConnectionLost(const absl::Status& why) {

@@ -9,11 +9,13 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "tools/load/grpc_framing.h"
 #include "tools/load/latency_histogram.h"
 #include "tools/load/pacing.h"
+#include "tools/load/timeline.h"
 #include "tools/load/workload.h"
 
 namespace sluice {
@@ -43,6 +45,9 @@ class Tally {
   explicit Tally(Window window) : window_(window), rate_end_(window.end) {}
 
   const Window& window() const { return window_; }
+  // Keeps one of the calls that it counts, too. Nothing may be counted before.
+  void Keep(Timeline timeline) { timeline_ = std::move(timeline); }
+  const std::optional<Timeline>& timeline() const { return timeline_; }
   // No call starts from `end` on, although the window would have lasted longer.
   // The rate then runs until the last answer.
   void StopStarts(LoadClock::time_point end);
@@ -106,6 +111,7 @@ class Tally {
   std::optional<Range> pushback_ms_;
   std::int64_t connections_lost_ = 0;
   absl::Status first_loss_;
+  std::optional<Timeline> timeline_;
 };
 
 }  // namespace sluice

@@ -93,16 +93,32 @@ bool UnaryCalls::Expire(LoadClock::time_point now) {
   bool expired = false;
   while (!waiting_.empty() && waiting_.front().PastDeadline(now)) {
     Call& call = waiting_.front();
-    tally_.Ended({.intended_start = call.intended_start_,
+    GiveUp(call, {.intended_start = call.intended_start_,
                   .end = now,
                   .code = absl::StatusCode::kDeadlineExceeded,
                   .past_deadline = true});
-    call.expired_ = true;
-    expired_.splice(expired_.end(), waiting_, call.self_);
-    connection_.Cancel(call);
     expired = true;
   }
   return expired;
+}
+
+void UnaryCalls::Abandon(double share, std::mt19937_64& random,
+                         LoadClock::time_point now) {
+  std::bernoulli_distribution chosen(share);
+  for (auto next = waiting_.begin(); next != waiting_.end();) {
+    Call& call = *next++;
+    if (!chosen(random)) continue;
+    GiveUp(call, {.intended_start = call.intended_start_,
+                  .end = now,
+                  .code = absl::StatusCode::kCancelled});
+  }
+}
+
+void UnaryCalls::GiveUp(Call& call, const CallEnd& end) {
+  tally_.Ended(end);
+  call.expired_ = true;
+  expired_.splice(expired_.end(), waiting_, call.self_);
+  connection_.Cancel(call);
 }
 
 void UnaryCalls::ConnectionLost(LoadClock::time_point now) {

@@ -27,6 +27,8 @@ class UnaryCalls final : public CallSet {
   }
   bool idle() const override { return in_flight() == 0; }
   bool Expire(LoadClock::time_point now) override;
+  void Abandon(double share, std::mt19937_64& random,
+               LoadClock::time_point now) override;
   void NoMoreSends() override {}
   void ConnectionLost(LoadClock::time_point now) override;
 
@@ -34,6 +36,7 @@ class UnaryCalls final : public CallSet {
   class Call;
   using Calls = std::list<Call>;
 
+  void GiveUp(Call& call, const CallEnd& end);
   void Closed(Call& call, std::uint32_t h2_error);
 
   H2Connection& connection_;
@@ -43,7 +46,8 @@ class UnaryCalls final : public CallSet {
 
   // A call moves from list to list and is never freed before the end.
   Calls waiting_;  // for an answer, in the order of their sending
-  Calls expired_;  // counted as ended; their streams are yet to close
+  Calls expired_;  // or abandoned: counted as ended; their streams are yet to
+                   // close
   Calls idle_;
 };
 

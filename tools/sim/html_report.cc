@@ -9,24 +9,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "tools/sim/format.h"
+#include "tools/charts/format.h"
+#include "tools/charts/svg_chart.h"
 #include "tools/sim/summary.h"
-#include "tools/sim/svg_chart.h"
 
 namespace sluice {
 namespace {
 
 constexpr absl::string_view kStyle = R"css(
-:root { color-scheme: light dark;
-  --page: #f7f7f5; --card: #ffffff; --ink: #1c1c1a; --soft: #63625d;
-  --grid: #e6e5e1; --axis: #b4b2ab;
-  --s0: #2a78d6; --s1: #14966a; --s2: #c98500; --s3: #d64545;
-  --s4: #6a51c8; --s5: #cf4f8b; --s6: #5d6b76; --s7: #8a6d3b; }
-@media (prefers-color-scheme: dark) { :root {
-  --page: #161615; --card: #20201f; --ink: #f1f0ec; --soft: #a3a19a;
-  --grid: #343432; --axis: #63625d;
-  --s0: #5b9ff0; --s1: #2fbf8c; --s2: #e8ac2e; --s3: #f07070;
-  --s4: #9b85f2; --s5: #ec82b4; --s6: #9aa7b2; --s7: #c4a468; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 28px 20px 60px; max-width: 1360px;
   background: var(--page); color: var(--ink);
@@ -231,13 +221,16 @@ class PoolCharts {
     return chart;
   }
   Chart Workers() const {
-    Chart chart = Empty("Workers busy", Chart::Unit::kNumber);
+    Chart chart = Empty("Workers", Chart::Unit::kNumber);
     chart.series = {
-        {.name = "on average",
+        {.name = "there", .color = 4, .values = Values([](const PoolWindow& w) {
+                                        return w.workers.mean;
+                                      })},
+        {.name = "busy",
          .color = 0,
          .style = ChartSeries::Style::kArea,
          .values = Values([](const PoolWindow& w) { return w.busy.mean; })},
-        {.name = "workers",
+        {.name = "workers.max",
          .color = 6,
          .style = ChartSeries::Style::kDashed,
          .values = Always(static_cast<double>(pool_.workers))}};
@@ -343,8 +336,10 @@ std::string HtmlReport(const SimulationResult& result, std::string_view title) {
       "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
       "<meta name=\"viewport\" content=\"width=device-width, "
       "initial-scale=1\">\n<title>",
-      HtmlEscape(title), "</title>\n<style>", kStyle, "</style></head><body>\n",
-      "<h1>", HtmlEscape(title), "</h1>\n<p class=\"about\">", About(result),
+      HtmlEscape(title), "</title>\n<style>",
+      absl::string_view(kColors.data(), kColors.size()), kStyle,
+      "</style></head><body>\n", "<h1>", HtmlEscape(title),
+      "</h1>\n<p class=\"about\">", About(result),
       "</p>\n<div class=\"summary\">\n");
   for (const std::string& paragraph : Summarize(result)) {
     absl::StrAppend(&html, "<p>", HtmlEscape(paragraph), "</p>\n");

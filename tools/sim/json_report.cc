@@ -50,6 +50,7 @@ Json Window(const PoolWindow& window) {
           {"capacity_per_second", Number(window.capacity_per_second)},
           {"depth", Level(window.depth)},
           {"waiting", Level(window.waiting)},
+          {"workers", Level(window.workers)},
           {"workers_busy", Level(window.busy)},
           {"bytes", Level(window.bytes)},
           {"wait_seconds", Times(window.wait)},

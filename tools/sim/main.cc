@@ -18,14 +18,14 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "config/config.h"
+#include "tools/charts/format.h"
 #include "tools/flags.h"
 #include "tools/progress_bar.h"
-#include "tools/sim/format.h"
 #include "tools/sim/html_report.h"
 #include "tools/sim/json_report.h"
 #include "tools/sim/simulation.h"
 #include "tools/sim/summary.h"
-#include "tools/sim/traffic.h"
+#include "tools/traffic/traffic.h"
 
 ABSL_FLAG(std::string, config, "config.yaml",
           "the server's configuration; its pools and methods count");

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "tools/sim/virtual_time.h"
+#include "tools/traffic/virtual_time.h"
 
 namespace sluice {
 namespace {
@@ -27,6 +27,7 @@ PoolModel::PoolModel(std::string name, const PoolConfig& config,
       config_(config),
       service_time_(std::move(service_time)),
       gate_(LimitsOf(config), kMethods, sequence),
+      scaler_({config.workers.min, config.workers.max}),
       workers_(WorkersOf(config)),
       recorder_(windows) {
   for (std::size_t i = workers_.size(); i > 0; --i) idle_.push_back(i - 1);
@@ -54,8 +55,8 @@ bool PoolModel::Leave(Caller* caller, TimePoint now) {
 }
 
 TimePoint PoolModel::next() const {
-  const TimePoint expiry = gate_.next_expiry();
-  return finishing_.empty() ? expiry : std::min(expiry, finishing_.top().at);
+  const TimePoint due = std::min(gate_.next_expiry(), scaler_.next_look());
+  return finishing_.empty() ? due : std::min(due, finishing_.top().at);
 }
 
 void PoolModel::Advance(TimePoint now) {
@@ -64,6 +65,7 @@ void PoolModel::Advance(TimePoint now) {
     FinishBatch(now);
   } else {
     gate_.Expire(now, &events_);
+    scaler_.Look(now);
     Deliver();
   }
   StartWorkers(now);
@@ -75,6 +77,7 @@ void PoolModel::FinishBatch(TimePoint now) {
   std::vector<Task*>& batch = workers_[index].batch;
   for (Task* task : batch) task->outcome = Outcome::kStored;
   gate_.Done(batch, StoreState::kUp, now, &events_);
+  scaler_.End(now - workers_[index].since, batch.size(), now);
   Deliver();
   for (Task* task : batch) task->OnDone();
   batch.clear();
@@ -82,13 +85,17 @@ void PoolModel::FinishBatch(TimePoint now) {
 }
 
 void PoolModel::StartWorkers(TimePoint now) {
-  while (!idle_.empty() && gate_.ready()) {
+  // One that is too many is at its last batch.
+  while (busy() < scaler_.workers() && gate_.ready()) {
     const std::size_t index = idle_.back();
+    const bool full = !gate_.open();
     std::vector<Task*>& batch = workers_[index].batch;
     gate_.Take(config_.batch_max, now, &batch, &events_);
     Deliver();
     if (batch.empty()) break;
     idle_.pop_back();
+    workers_[index].since = now;
+    scaler_.Begin(now - batch.front()->admitted_at, full, now);
     for (Task* task : batch) {
       recorder_.RecordWait(now - CallerOf(task)->arrived_at);
     }
@@ -119,7 +126,8 @@ void PoolModel::Record() {
   recorder_.SetLevels(
       {.depth = static_cast<double>(view.depth),
        .waiting = static_cast<double>(view.waiting),
-       .busy = static_cast<double>(workers_.size() - idle_.size()),
+       .workers = static_cast<double>(std::max(scaler_.workers(), busy())),
+       .busy = static_cast<double>(busy()),
        .bytes = static_cast<double>(view.held_bytes + parked_bytes_)});
 }
 

@@ -1,5 +1,5 @@
-// One pool of a simulation: the server's own Gate, and workers that are nothing
-// but moments at which a batch is done.
+// One pool of a simulation: the server's own Gate and Scaler, and workers that
+// are nothing but moments at which a batch is done.
 
 #ifndef SLUICE_TOOLS_SIM_POOL_MODEL_H_
 #define SLUICE_TOOLS_SIM_POOL_MODEL_H_
@@ -14,14 +14,15 @@
 
 #include "config/config.h"
 #include "pool/gate.h"
+#include "pool/scaler.h"
+#include "tools/charts/windows.h"
 #include "tools/sim/caller.h"
 #include "tools/sim/pool_recorder.h"
 #include "tools/sim/result.h"
-#include "tools/sim/windows.h"
 
 namespace sluice {
 
-// How many workers a pool has: all that it may, as under load.
+// How many workers a pool has at most.
 inline std::size_t WorkersOf(const PoolConfig& pool) {
   return pool.workers.max;
 }
@@ -60,6 +61,7 @@ class PoolModel {
  private:
   struct Worker {
     std::vector<Task*> batch;
+    TimePoint since{};  // when it took that
   };
   struct Finishing {
     TimePoint at;
@@ -70,6 +72,7 @@ class PoolModel {
     }
   };
 
+  std::size_t busy() const { return workers_.size() - idle_.size(); }
   void FinishBatch(TimePoint now);
   // Gives work to whoever is free.
   void StartWorkers(TimePoint now);
@@ -81,7 +84,8 @@ class PoolModel {
   const ServiceTime service_time_;
   Gate gate_;
   GateEvents events_;
-  std::vector<Worker> workers_;
+  Scaler scaler_;
+  std::vector<Worker> workers_;  // as many as there may be
   std::vector<std::size_t> idle_;
   std::priority_queue<Finishing, std::vector<Finishing>, std::greater<>>
       finishing_;

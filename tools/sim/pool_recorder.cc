@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "tools/sim/virtual_time.h"
+#include "tools/traffic/virtual_time.h"
 
 namespace sluice {
 namespace {
@@ -47,9 +47,10 @@ struct Level {
   LevelSummary PoolWindow::*summary;
   double PoolLevels::*now;
 };
-constexpr std::array<Level, 4> kLevels = {
+constexpr std::array<Level, 5> kLevels = {
     {{&PoolWindow::depth, &PoolLevels::depth},
      {&PoolWindow::waiting, &PoolLevels::waiting},
+     {&PoolWindow::workers, &PoolLevels::workers},
      {&PoolWindow::busy, &PoolLevels::busy},
      {&PoolWindow::bytes, &PoolLevels::bytes}}};
 

@@ -9,9 +9,9 @@
 
 #include "config/method.h"
 #include "pool/gate.h"
+#include "tools/charts/windows.h"
 #include "tools/sim/result.h"
 #include "tools/sim/time_recorder.h"
-#include "tools/sim/windows.h"
 
 namespace sluice {
 
@@ -19,6 +19,7 @@ namespace sluice {
 struct PoolLevels {
   double depth = 0;
   double waiting = 0;
+  double workers = 0;
   double busy = 0;
   double bytes = 0;
 };

@@ -43,16 +43,17 @@ struct PoolWindow {
   std::uint64_t late = 0;      // worked, but the caller had gone
   std::uint64_t stored = 0;
 
-  // What the pool's workers bear with full batches, submissions a second, by
-  // the store's mean times; infinity where the store takes none.
+  // What as many workers as there may be bear with full batches, submissions a
+  // second, by the store's mean times; infinity where the store takes none.
   double capacity_per_second = 0;
 
   LevelSummary depth;    // queued
   LevelSummary waiting;  // in the waiting room
-  LevelSummary busy;     // workers
-  LevelSummary bytes;    // held, and those of the waiting
-  TimeSummary wait;      // from an attempt to a worker, of those taken
-  TimeSummary answer;    // from an attempt to OK, of those answered in time
+  LevelSummary workers;
+  LevelSummary busy;   // of them
+  LevelSummary bytes;  // held, and those of the waiting
+  TimeSummary wait;    // from an attempt to a worker, of those taken
+  TimeSummary answer;  // from an attempt to OK, of those answered in time
 
   std::uint64_t refused() const {
     std::uint64_t sum = 0;
@@ -64,7 +65,7 @@ struct PoolWindow {
 struct PoolResult {
   std::string name;
   PoolConfig config;
-  std::size_t workers = 0;
+  std::size_t workers = 0;  // at most
   std::vector<PoolWindow> windows;
   // Over the whole run; its capacity is that of a store which nothing slows.
   PoolWindow total;

@@ -9,7 +9,7 @@
 #include "absl/status/statusor.h"
 #include "config/config.h"
 #include "tools/sim/result.h"
-#include "tools/sim/traffic.h"
+#include "tools/traffic/traffic.h"
 
 namespace sluice {
 

@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "tools/sim/format.h"
+#include "tools/charts/format.h"
 
 namespace sluice {
 namespace {

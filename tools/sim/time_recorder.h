@@ -6,7 +6,7 @@
 #include "policies/admission_policy.h"
 #include "tools/load/latency_histogram.h"
 #include "tools/sim/result.h"
-#include "tools/sim/virtual_time.h"
+#include "tools/traffic/virtual_time.h"
 
 namespace sluice {
 

@@ -1,4 +1,4 @@
-#include "tools/sim/format.h"
+#include "tools/charts/format.h"
 
 #include <algorithm>
 #include <array>

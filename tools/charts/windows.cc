@@ -1,4 +1,4 @@
-#include "tools/sim/windows.h"
+#include "tools/charts/windows.h"
 
 #include <array>
 #include <chrono>

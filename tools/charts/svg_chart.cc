@@ -1,4 +1,4 @@
-#include "tools/sim/svg_chart.h"
+#include "tools/charts/svg_chart.h"
 
 #include <algorithm>
 #include <array>
@@ -10,7 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
-#include "tools/sim/format.h"
+#include "tools/charts/format.h"
 
 namespace sluice {
 namespace {
@@ -24,6 +24,23 @@ constexpr double kTop = 10;
 constexpr double kBottom = 26;
 constexpr double kPlotWidth = kWidth - kLeft - kRight;
 constexpr double kPlotHeight = kHeight - kTop - kBottom;
+
+// Of a picture with several charts.
+constexpr double kTitleHeight = 30;
+constexpr double kCaptionHeight = 24;
+
+constexpr absl::string_view kPictureStyle = R"css(
+text { font-family: system-ui, -apple-system, "Segoe UI", Roboto, sans-serif;
+  fill: var(--ink); font-size: 12.5px; }
+.page { fill: var(--card); }
+.title { font-size: 15px; font-weight: 600; } .caption { font-weight: 600; }
+.name { fill: var(--soft); }
+.grid { stroke: var(--grid); } .axis { stroke: var(--axis); }
+.tick { fill: var(--soft); font-size: 11px; }
+.line { fill: none; stroke-width: 1.6; stroke-linejoin: round;
+  stroke-linecap: round; }
+.dashed { stroke-dasharray: 5 4; stroke-width: 1.4; }
+)css";
 
 // The least of 1, 2, 5, 10, 20... that is not less than `number`.
 double RoundUp(double number) {
@@ -246,18 +263,13 @@ std::vector<std::vector<double>> Tops(const Chart& chart) {
   return tops;
 }
 
-}  // namespace
-
-std::string HtmlEscape(std::string_view text) {
-  return absl::StrReplaceAll(
-      absl::string_view(text.data(), text.size()),
-      {{"&", "&amp;"}, {"<", "&lt;"}, {">", "&gt;"}, {"\"", "&quot;"}});
+std::size_t Count(const Chart& chart) {
+  return chart.series.empty() ? 0 : chart.series.front().values.size();
 }
 
-std::string RenderChart(const Chart& chart) {
+// Axes and series; nothing where all values are 0.
+std::string RenderPlot(const Chart& chart) {
   const std::vector<std::vector<double>> tops = Tops(chart);
-  const std::size_t count =
-      chart.series.empty() ? 0 : chart.series.front().values.size();
   double min = 0;
   double max = 0;
   for (const std::vector<double>& values : tops) {
@@ -266,25 +278,99 @@ std::string RenderChart(const Chart& chart) {
       if (value > 0) min = min > 0 ? std::min(min, value) : value;
     }
   }
+  if (max <= 0) return "";
+  const ValueAxis axis(min, max, chart);
+  std::string svg = RenderAxes(
+      chart, axis, chart.window_seconds * static_cast<double>(Count(chart)));
+  for (std::size_t i = 0; i < tops.size(); ++i) {
+    const std::vector<double> bottom =
+        chart.stacked && i > 0 ? tops[i - 1]
+                               : std::vector<double>(Count(chart), 0);
+    svg += RenderSeries(chart.series[i], tops[i], bottom, axis, chart);
+  }
+  return svg;
+}
+
+// Title and legend of a chart in a picture. SVG does not flow: the width of a
+// text is guessed from its letters.
+std::string RenderCaption(const Chart& chart) {
+  constexpr double kLetter = 6.6;
+  std::string svg =
+      absl::StrFormat("<text class=\"caption\" x=\"12\" y=\"18\">%s</text>\n",
+                      HtmlEscape(chart.title));
+  double x = 34 + 1.08 * kLetter * static_cast<double>(chart.title.size());
+  for (const ChartSeries& series : chart.series) {
+    absl::StrAppendFormat(
+        &svg,
+        "<path class=\"line%s\" style=\"stroke:var(--s%d);stroke-width:3\" "
+        "d=\"M%.1f 14h14\"/><text class=\"name\" x=\"%.1f\" "
+        "y=\"18\">%s</text>\n",
+        series.style == ChartSeries::Style::kDashed ? " dashed" : "",
+        series.color, x, x + 20, HtmlEscape(series.name));
+    x += 36 + kLetter * static_cast<double>(series.name.size());
+  }
+  return svg;
+}
+
+}  // namespace
+
+const std::string_view kColors = R"css(
+:root { color-scheme: light dark;
+  --page: #f7f7f5; --card: #ffffff; --ink: #1c1c1a; --soft: #63625d;
+  --grid: #e6e5e1; --axis: #b4b2ab;
+  --s0: #2a78d6; --s1: #14966a; --s2: #c98500; --s3: #d64545;
+  --s4: #6a51c8; --s5: #cf4f8b; --s6: #5d6b76; --s7: #8a6d3b; }
+@media (prefers-color-scheme: dark) { :root {
+  --page: #161615; --card: #20201f; --ink: #f1f0ec; --soft: #a3a19a;
+  --grid: #343432; --axis: #63625d;
+  --s0: #5b9ff0; --s1: #2fbf8c; --s2: #e8ac2e; --s3: #f07070;
+  --s4: #9b85f2; --s5: #ec82b4; --s6: #9aa7b2; --s7: #c4a468; } }
+)css";
+
+std::string HtmlEscape(std::string_view text) {
+  return absl::StrReplaceAll(
+      absl::string_view(text.data(), text.size()),
+      {{"&", "&amp;"}, {"<", "&lt;"}, {">", "&gt;"}, {"\"", "&quot;"}});
+}
+
+std::string RenderChart(const Chart& chart) {
+  const std::string plot = RenderPlot(chart);
   std::string html =
       absl::StrCat("<figure><figcaption><b>", HtmlEscape(chart.title), "</b>",
                    RenderLegend(chart), "</figcaption>\n");
-  if (max <= 0) {
+  if (plot.empty()) {
     return absl::StrCat(html, "<p class=\"none\">none</p></figure>\n");
   }
-  const ValueAxis axis(min, max, chart);
   absl::StrAppendFormat(&html,
                         "<svg viewBox=\"0 0 %g %g\" role=\"img\" "
                         "aria-label=\"%s\">\n",
                         kWidth, kHeight, HtmlEscape(chart.title));
-  html += RenderAxes(chart, axis,
-                     chart.window_seconds * static_cast<double>(count));
-  for (std::size_t i = 0; i < tops.size(); ++i) {
-    const std::vector<double> bottom =
-        chart.stacked && i > 0 ? tops[i - 1] : std::vector<double>(count, 0);
-    html += RenderSeries(chart.series[i], tops[i], bottom, axis, chart);
+  return absl::StrCat(html, plot, RenderTitles(chart, Count(chart)),
+                      "</svg></figure>\n");
+}
+
+std::string RenderPicture(std::string_view title,
+                          const std::vector<Chart>& charts) {
+  const double height = kTitleHeight + static_cast<double>(charts.size()) *
+                                           (kCaptionHeight + kHeight);
+  std::string svg = absl::StrFormat(
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %g %g\" "
+      "role=\"img\">\n<title>%s</title>\n<style>%s%s</style>\n"
+      "<rect class=\"page\" width=\"%g\" height=\"%g\"/>\n"
+      "<text class=\"title\" x=\"12\" y=\"21\">%s</text>\n",
+      kWidth, height, HtmlEscape(title),
+      absl::string_view(kColors.data(), kColors.size()), kPictureStyle, kWidth,
+      height, HtmlEscape(title));
+  double y = kTitleHeight;
+  for (const Chart& chart : charts) {
+    absl::StrAppendFormat(&svg, "<g transform=\"translate(0 %g)\">\n%s", y,
+                          RenderCaption(chart));
+    absl::StrAppendFormat(&svg,
+                          "<g transform=\"translate(0 %g)\">\n%s</g></g>\n",
+                          kCaptionHeight, RenderPlot(chart));
+    y += kCaptionHeight + kHeight;
   }
-  return absl::StrCat(html, RenderTitles(chart, count), "</svg></figure>\n");
+  return svg + "</svg>\n";
 }
 
 }  // namespace sluice

@@ -1,9 +1,9 @@
-// A chart over the time of a run, as HTML with an inline SVG picture that needs
-// no script and nothing from elsewhere. Colours are CSS variables (--s0 to
-// --s7, --grid, --ink...) of the page that it stands in.
+// Charts over the time of a run, as SVG that needs no script and nothing from
+// elsewhere: inline in a page of HTML, or as a picture of their own. In a page,
+// colours are its CSS variables (--s0 to --s7, --grid, --ink...): kColors.
 
-#ifndef SLUICE_TOOLS_SIM_SVG_CHART_H_
-#define SLUICE_TOOLS_SIM_SVG_CHART_H_
+#ifndef SLUICE_TOOLS_CHARTS_SVG_CHART_H_
+#define SLUICE_TOOLS_CHARTS_SVG_CHART_H_
 
 #include <string>
 #include <string_view>
@@ -32,12 +32,19 @@ struct Chart {
   std::vector<ChartSeries> series = {};
 };
 
+// Lines of a stylesheet that set the variables, for light and dark.
+extern const std::string_view kColors;
+
 // `text` as it may stand in HTML, in an attribute as well.
 std::string HtmlEscape(std::string_view text);
 
 // A <figure>. Pointing at an interval shows its time and values.
 std::string RenderChart(const Chart& chart);
 
+// An SVG file with the charts one below the other.
+std::string RenderPicture(std::string_view title,
+                          const std::vector<Chart>& charts);
+
 }  // namespace sluice
 
-#endif  // SLUICE_TOOLS_SIM_SVG_CHART_H_
+#endif  // SLUICE_TOOLS_CHARTS_SVG_CHART_H_

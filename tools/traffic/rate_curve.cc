@@ -1,4 +1,4 @@
-#include "tools/sim/rate_curve.h"
+#include "tools/traffic/rate_curve.h"
 
 #include <algorithm>
 #include <cmath>

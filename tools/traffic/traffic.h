@@ -2,8 +2,8 @@
 // file may say, and what is wrong with one. docs/simulation.md explains each
 // key.
 
-#ifndef SLUICE_TOOLS_SIM_TRAFFIC_H_
-#define SLUICE_TOOLS_SIM_TRAFFIC_H_
+#ifndef SLUICE_TOOLS_TRAFFIC_TRAFFIC_H_
+#define SLUICE_TOOLS_TRAFFIC_TRAFFIC_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -15,7 +15,7 @@
 #include "config/config_error.h"
 #include "config/method.h"
 #include "stores/discard_store.h"
-#include "tools/sim/rate_curve.h"
+#include "tools/traffic/rate_curve.h"
 
 namespace sluice {
 
@@ -82,4 +82,4 @@ Traffic ParseTraffic(std::string_view yaml, ConfigErrors* errors);
 
 }  // namespace sluice
 
-#endif  // SLUICE_TOOLS_SIM_TRAFFIC_H_
+#endif  // SLUICE_TOOLS_TRAFFIC_TRAFFIC_H_

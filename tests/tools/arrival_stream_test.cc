@@ -1,4 +1,4 @@
-#include "tools/sim/arrival_stream.h"
+#include "tools/traffic/arrival_stream.h"
 
 #include <algorithm>
 #include <cmath>
@@ -8,8 +8,8 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tools/sim/rate_curve.h"
-#include "tools/sim/virtual_time.h"
+#include "tools/traffic/rate_curve.h"
+#include "tools/traffic/virtual_time.h"
 
 namespace sluice {
 namespace {

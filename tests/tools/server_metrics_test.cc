@@ -1,4 +1,4 @@
-#include "tools/crash/server_metrics.h"
+#include "tools/server_metrics.h"
 
 #include "gtest/gtest.h"
 
@@ -17,6 +17,16 @@ TEST(ServerMetrics, SumsTheSamplesOfOneMetric) {
       "a{pool=\"x y\"} 2\r\na{pool=\"z\"} 3\na 4\naa 100\n# a 100\n";
   EXPECT_EQ(SumOfSamples(kText, "a"), 9);
   EXPECT_EQ(SumOfSamples(kText, "b"), 0);
+}
+
+TEST(ServerMetrics, SumsTheSamplesWithAllOfTheLabels) {
+  constexpr char kText[] =
+      "w{pool=\"a\",state=\"busy\"} 1\n"
+      "w{pool=\"a\",state=\"idle\"} 2\n"
+      "w{pool=\"b\",state=\"busy\"} 4\n";
+  EXPECT_EQ(SumOfSamples(kText, "w", {R"(pool="a")"}), 3);
+  EXPECT_EQ(SumOfSamples(kText, "w", {R"(pool="a")", R"(state="busy")"}), 1);
+  EXPECT_EQ(SumOfSamples(kText, "w", {R"(pool="c")"}), 0);
 }
 
 TEST(ServerMetrics, KnowWhetherThereIsWorkLeft) {

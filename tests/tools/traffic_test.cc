@@ -1,4 +1,4 @@
-#include "tools/sim/traffic.h"
+#include "tools/traffic/traffic.h"
 
 #include <string>
 #include <vector>

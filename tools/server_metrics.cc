@@ -1,4 +1,4 @@
-#include "tools/crash/server_metrics.h"
+#include "tools/server_metrics.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -6,9 +6,11 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/status/status.h"
@@ -42,19 +44,15 @@ absl::StatusOr<std::string> ReadToEnd(int socket) {
 
 }  // namespace
 
-absl::StatusOr<std::string> FetchMetrics(int port, absl::Duration limit) {
-  const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+absl::StatusOr<std::string> FetchMetrics(const sockaddr_storage& address,
+                                         socklen_t size, absl::Duration limit) {
+  const int socket = ::socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (socket < 0) return NoAnswer();
   const absl::Cleanup close_socket = [socket] { close(socket); };
   const timeval time = absl::ToTimeval(limit);
   setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
   setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<std::uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (connect(socket, reinterpret_cast<const sockaddr*>(&address),
-              sizeof address) != 0 ||
+  if (connect(socket, reinterpret_cast<const sockaddr*>(&address), size) != 0 ||
       send(socket, kRequest.data(), kRequest.size(), MSG_NOSIGNAL) !=
           static_cast<ssize_t>(kRequest.size())) {
     return NoAnswer();
@@ -66,14 +64,29 @@ absl::StatusOr<std::string> FetchMetrics(int port, absl::Duration limit) {
   return response;
 }
 
-double SumOfSamples(absl::string_view text, absl::string_view metric) {
+absl::StatusOr<std::string> FetchMetrics(int port, absl::Duration limit) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  sockaddr_storage storage{};
+  std::memcpy(&storage, &address, sizeof address);
+  return FetchMetrics(storage, sizeof address, limit);
+}
+
+double SumOfSamples(absl::string_view text, absl::string_view metric,
+                    const std::vector<std::string>& labels) {
   double sum = 0;
   for (absl::string_view line : absl::StrSplit(text, '\n')) {
     absl::string_view rest = absl::StripAsciiWhitespace(line);
     if (!absl::ConsumePrefix(&rest, metric)) continue;
     if (rest.empty() || (rest.front() != '{' && rest.front() != ' ')) continue;
+    const bool has_labels = std::ranges::all_of(
+        labels,
+        [&](const std::string& l) { return absl::StrContains(rest, l); });
     double value = 0;
-    if (absl::SimpleAtod(rest.substr(rest.rfind(' ') + 1), &value)) {
+    if (has_labels &&
+        absl::SimpleAtod(rest.substr(rest.rfind(' ') + 1), &value)) {
       sum += value;
     }
   }

@@ -1,7 +1,7 @@
 // Numbers as people read them.
 
-#ifndef SLUICE_TOOLS_SIM_FORMAT_H_
-#define SLUICE_TOOLS_SIM_FORMAT_H_
+#ifndef SLUICE_TOOLS_CHARTS_FORMAT_H_
+#define SLUICE_TOOLS_CHARTS_FORMAT_H_
 
 #include <cstdint>
 #include <string>
@@ -25,4 +25,4 @@ std::string FormatClockTime(double seconds);
 
 }  // namespace sluice
 
-#endif  // SLUICE_TOOLS_SIM_FORMAT_H_
+#endif  // SLUICE_TOOLS_CHARTS_FORMAT_H_

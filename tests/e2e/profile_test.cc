@@ -1,0 +1,72 @@
+// A day's curve played by sluice-load against the server as users start it.
+
+#include <csignal>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/fakes/program.h"
+#include "tests/fakes/sluice_program.h"
+
+namespace sluice {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr char kServer[] =
+    "store: {kind: discard, delay: 5ms, allow_loss: true}\n"
+    "pools:\n"
+    "  clinical:\n"
+    "    queue: {kind: memory, capacity: 64}\n"
+    "    workers: {min: 3, max: 3}\n"
+    "    batch: {max: 1}\n"
+    "methods: {default: {pool: clinical, on_full: fail_fast, ack: stored}}\n";
+
+// Three workers of 5 ms bear 600 a second.
+constexpr char kTraffic[] =
+    "duration: 2h\n"
+    "store: {per_batch: 5ms, per_submission: 0}\n"
+    "arrivals:\n"
+    "  diaries: {method: Submit, deadline: 1m,\n"
+    "            curve: {\"00:00\": 0, \"01:00\": 4000, \"02:00\": 0}}\n";
+
+TEST(Profile, OfADayIsPlayedAgainstTheServerWithItsOwnSideOfIt) {
+  Sluice server(kServer);
+  const std::string traffic = server.path("traffic.yaml");
+  const std::string picture = server.path("picture.svg");
+  std::ofstream(traffic) << kTraffic;
+  Program load(
+      SLUICE_LOAD,
+      {absl::StrCat("127.0.0.1:", server.port()), "--profile=" + traffic,
+       "--duration=2s", "--picture=" + picture, "--json", "--pool=clinical",
+       absl::StrCat("--metrics=http://127.0.0.1:", server.metrics_port(),
+                    "/metrics")});
+  ASSERT_EQ(load.Wait().exit_code, 0) << load.err();
+
+  const auto report = nlohmann::json::parse(load.out());
+  const auto& timeline = report["timeline"];
+  ASSERT_EQ(timeline.size(), 2U);
+  std::int64_t offered = 0;
+  for (const auto& interval : timeline) {
+    offered += interval["offered"].get<std::int64_t>();
+    EXPECT_EQ(interval["failed"], 0);
+  }
+  EXPECT_NEAR(static_cast<double>(offered), 4000, 400);  // poisson
+  EXPECT_EQ(report["calls"].get<std::int64_t>() +
+                report["not_sent"].get<std::int64_t>(),
+            offered);
+  EXPECT_GT(report["statuses"]["OK"], 0);
+  EXPECT_GT(report["statuses"]["RESOURCE_EXHAUSTED"], 0);
+  EXPECT_EQ(timeline[1]["workers"], 3);
+
+  std::ifstream file(picture);
+  EXPECT_THAT(std::string(std::istreambuf_iterator<char>(file), {}),
+              HasSubstr(">Workers<"));
+}
+
+}  // namespace
+}  // namespace sluice

@@ -1,0 +1,189 @@
+// sluice-blocking-pool: what one writes first, to compare Sluice with. A thread
+// takes calls off the completion queue and puts them into a bounded queue,
+// under one mutex; where it is full, the thread waits. Workers take one call at
+// a time, sleep for as long as a store would take, and answer. Nobody looks at
+// deadlines.
+
+#include <grpcpp/grpcpp.h>
+
+#include <csignal>
+#include <cstddef>
+#include <cstdlib>
+#include <deque>
+#include <iostream>
+#include <memory>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/flags/flag.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "sluice/v1/ingestion.grpc.pb.h"
+#include "stores/discard_store.h"
+#include "tools/bench/fixed_receipt.h"
+#include "tools/flags.h"
+
+ABSL_FLAG(std::string, listen, "127.0.0.1:50051",
+          "address to listen on; port 0 takes a free one");
+ABSL_FLAG(int, workers, 4, "threads that answer");
+ABSL_FLAG(int, capacity, 128, "of the queue");
+ABSL_FLAG(absl::Duration, delay, absl::Milliseconds(5),
+          "the mean time that a worker is at a call");
+ABSL_FLAG(std::string, jitter, "constant",
+          "how that is distributed: constant, exponential or pareto");
+
+namespace sluice {
+namespace {
+
+constexpr int kPrePosted = 64;
+
+using Service = v1::Ingestion::WithRawMethod_Submit<v1::Ingestion::Service>;
+
+struct Call {
+  bool answered = false;
+  grpc::ByteBuffer request;
+  grpc::ServerContext context;
+  grpc::ServerAsyncResponseWriter<grpc::ByteBuffer> responder{&context};
+};
+
+class BlockingQueue {
+ public:
+  explicit BlockingQueue(std::size_t capacity) : capacity_(capacity) {}
+
+  void Push(Call* call) {
+    absl::MutexLock lock(&mutex_);
+    while (calls_.size() >= capacity_) changed_.Wait(&mutex_);
+    calls_.push_back(call);
+    changed_.SignalAll();
+  }
+
+  Call* Pop() {
+    absl::MutexLock lock(&mutex_);
+    while (calls_.empty()) changed_.Wait(&mutex_);
+    Call* call = calls_.front();
+    calls_.pop_front();
+    changed_.SignalAll();
+    return call;
+  }
+
+ private:
+  const std::size_t capacity_;
+  absl::Mutex mutex_;
+  absl::CondVar changed_;
+  std::deque<Call*> calls_ ABSL_GUARDED_BY(mutex_);
+};
+
+struct ServiceTime {
+  absl::Duration mean;
+  Jitter jitter = Jitter::kConstant;
+};
+
+class PoolServer {
+ public:
+  PoolServer(std::size_t capacity, ServiceTime time)
+      : time_(time), calls_(capacity) {}
+
+  // False where it cannot listen.
+  bool Start(const std::string& address) {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort(address, grpc::InsecureServerCredentials(),
+                             &port_);
+    builder.RegisterService(&service_);
+    queue_ = builder.AddCompletionQueue();
+    server_ = builder.BuildAndStart();
+    return server_ != nullptr;
+  }
+
+  int port() const { return port_; }
+
+  // Both go on until the process ends.
+  [[noreturn]] void Accept() {
+    for (int i = 0; i < kPrePosted; ++i) Arm();
+    for (;;) {
+      void* tag = nullptr;
+      bool ok = false;
+      if (!queue_->Next(&tag, &ok)) std::abort();
+      auto* call = static_cast<Call*>(tag);
+      if (call->answered || !ok) {
+        delete call;
+        continue;
+      }
+      Arm();
+      calls_.Push(call);
+    }
+  }
+  [[noreturn]] void Work() {
+    std::mt19937_64 random{std::random_device()()};
+    std::uniform_real_distribution<double> uniform;
+    for (;;) {
+      Call* call = calls_.Pop();
+      absl::SleepFor(Jittered(time_.mean, time_.jitter, uniform(random)));
+      call->answered = true;
+      call->responder.Finish(receipt_, grpc::Status::OK, call);
+    }
+  }
+
+ private:
+  void Arm() {
+    auto* call = new Call;
+    service_.RequestSubmit(&call->context, &call->request, &call->responder,
+                           queue_.get(), queue_.get(), call);
+  }
+
+  const grpc::ByteBuffer receipt_ = FixedReceipt();
+  const ServiceTime time_;
+  Service service_;
+  int port_ = 0;
+  BlockingQueue calls_;
+  std::unique_ptr<grpc::ServerCompletionQueue> queue_;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+bool FindJitter(const std::string& name, Jitter* jitter) {
+  if (name == "exponential") *jitter = Jitter::kExponential;
+  if (name == "pareto") *jitter = Jitter::kPareto;
+  return name == "constant" || *jitter != Jitter::kConstant;
+}
+
+int Main(int argc, const char* const* argv) {
+  const auto line = ParseCommandLine(argc, argv);
+  ServiceTime time;
+  if (!line.ok() || !line->positional.empty() ||
+      !FindJitter(absl::GetFlag(FLAGS_jitter), &time.jitter) ||
+      absl::GetFlag(FLAGS_workers) < 1 || absl::GetFlag(FLAGS_capacity) < 1) {
+    std::cerr << "sluice-blocking-pool: "
+              << (line.ok() ? "bad usage" : line.status().message())
+              << " (see --help)\n";
+    return kExitUsage;
+  }
+  if (line->help) {
+    std::cout << "usage: sluice-blocking-pool [flags]\n"
+              << DescribeFlags("tools/bench/blocking_pool.cc");
+    return EXIT_SUCCESS;
+  }
+  time.mean = absl::GetFlag(FLAGS_delay);
+
+  PoolServer server(static_cast<std::size_t>(absl::GetFlag(FLAGS_capacity)),
+                    time);
+  if (!server.Start(absl::GetFlag(FLAGS_listen))) {
+    std::cerr << "sluice-blocking-pool: cannot listen on "
+              << absl::GetFlag(FLAGS_listen) << "\n";
+    return EXIT_FAILURE;
+  }
+  std::cout << "listening on port " << server.port() << std::endl;
+  // A signal ends it: it has nothing to lose.
+  std::vector<std::thread> workers;
+  for (int i = 0; i < absl::GetFlag(FLAGS_workers); ++i) {
+    workers.emplace_back([&server] { server.Work(); });
+  }
+  server.Accept();
+}
+
+}  // namespace
+}  // namespace sluice
+
+int main(int argc, char** argv) { return sluice::Main(argc, argv); }
