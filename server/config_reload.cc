@@ -1,10 +1,13 @@
 #include "server/config_reload.h"
 
+#include <sys/stat.h>
+
 #include <filesystem>
 #include <fstream>
 #include <system_error>
 #include <vector>
 
+#include "absl/time/clock.h"
 #include "config/yaml_tree.h"
 #include "spdlog/spdlog.h"
 
@@ -32,6 +35,17 @@ ConfigText ReadConfigText(const std::string& path) {
   if (!file.is_open() || file.bad()) return std::nullopt;
   text.resize(static_cast<std::size_t>(file.gcount()));
   return text;
+}
+
+std::optional<FileStamp> FileStamp::Of(const std::string& path) {
+  struct stat found {};
+  if (stat(path.c_str(), &found) != 0 || !S_ISREG(found.st_mode)) {
+    return std::nullopt;
+  }
+  return FileStamp{.device = found.st_dev,
+                   .inode = found.st_ino,
+                   .size = found.st_size,
+                   .modified = absl::TimeFromTimespec(found.st_mtim)};
 }
 
 bool ConfigWatch::Look(const ConfigText& text) {
@@ -64,8 +78,19 @@ void ConfigReload::Reload() { Load(Read()); }
 
 void ConfigReload::Look() {
   if (!watched_) return;
-  const ConfigText text = Read();
+  const ConfigText& text = ReadIfChanged();
   if (watch_.Look(text)) Load(text);
+}
+
+const ConfigText& ConfigReload::ReadIfChanged() {
+  const std::optional<FileStamp> stamp = FileStamp::Of(path_);
+  if (stamp.has_value() && stamp == read_stamp_) return read_;
+  read_ = Read();
+  // One that may not be read now may be later, with the same stamp.
+  const bool reliable =
+      read_.has_value() && stamp.has_value() && stamp->SettledAt(absl::Now());
+  read_stamp_ = reliable ? stamp : std::nullopt;
+  return read_;
 }
 
 void ConfigReload::Load(const ConfigText& text) {

@@ -95,18 +95,6 @@ std::unique_ptr<Store> OpenStore(const DatastoreProgram& datastore,
   return *std::move(store);
 }
 
-Receipt ReceiptOf(TestServer& server, const std::string& id) {
-  grpc::ClientContext context;
-  v1::GetReceiptsRequest request;
-  request.set_study_id("study");
-  request.add_submission_ids(id);
-  v1::GetReceiptsResponse response;
-  const grpc::Status status =
-      server.stub().GetReceipts(&context, request, &response);
-  EXPECT_TRUE(status.ok()) << status.error_message();
-  return response.receipts_size() == 1 ? response.receipts(0) : Receipt();
-}
-
 TEST(Datastore, SubmissionsEndUpInItAndAreFoundThere) {
   DatastoreProgram datastore;
   TestServer server(SmallConfig("block", 4), OpenStore(datastore));
@@ -123,10 +111,10 @@ TEST(Datastore, SubmissionsEndUpInItAndAreFoundThere) {
   EXPECT_EQ(caller.SubmitAndWait(other).status.error_code(),
             grpc::StatusCode::ALREADY_EXISTS);
 
-  const Receipt found = ReceiptOf(server, "1");
+  const Receipt found = Lookup(server, "1");
   EXPECT_EQ(found.disposition(), Receipt::STORED);
   EXPECT_EQ(found.content_sha256(), first.receipt.content_sha256());
-  EXPECT_EQ(ReceiptOf(server, "2").disposition(), Receipt::UNKNOWN);
+  EXPECT_EQ(Lookup(server, "2").disposition(), Receipt::UNKNOWN);
   EXPECT_THAT(
       datastore.Sql("SELECT submission_id, link_id, subject FROM answers"),
       ElementsAre(ElementsAre("1", "44250-9", "Patient/1")));
@@ -148,8 +136,8 @@ TEST(Datastore, WhileItIsAwayCallersAreToldWhenToComeBack) {
   AwaitThat("the datastore is found again",
             [&] { return caller.SubmitAndWait(MakeSubmit("2")).status.ok(); });
   EXPECT_EQ(server.Get("/readyz"), "ok\n");
-  EXPECT_EQ(ReceiptOf(server, "1").disposition(), Receipt::STORED);
-  EXPECT_EQ(ReceiptOf(server, "2").disposition(), Receipt::STORED);
+  EXPECT_EQ(Lookup(server, "1").disposition(), Receipt::STORED);
+  EXPECT_EQ(Lookup(server, "2").disposition(), Receipt::STORED);
 }
 
 TEST(Datastore, SequencesGoOnAfterARestart) {

@@ -378,6 +378,52 @@ TEST_F(Poison, ThatTheStoreRefusesGoesIntoQuarantineAlone) {
   EXPECT_EQ(response.entries(0).tries(), SubmissionProcessor::kTriesMax);
 }
 
+// Saved one by one, they are as many as the store takes until it goes away; the
+// rest comes again in its order.
+TEST_F(Poison, KeepsTheOrderOfASubjectThoughTheStoreGoesAwayHalfWay) {
+  TestServer server(JournalConfig(folder_));
+  server.store().Hold();
+  Submit(server, Of("Patient/1", "first"));
+  server.store().AwaitInFlight(1);
+  // The last is answered when those before it are with the workers.
+  for (const char* id : {"poison", "1", "2", "3", "4"}) {
+    Submit(server, Of("Patient/1", id));
+  }
+  server.store().FailFor("poison", absl::InvalidArgumentError("no"));
+  server.store().FailFor("2", absl::UnavailableError("away"));
+  server.store().Release();
+  // The first, the batch, the poison, and two by themselves.
+  const std::size_t batches = 1 + 1 + SubmissionProcessor::kTriesMax + 2;
+  AwaitThat("the store is away half-way",
+            [&] { return server.store().batches().size() >= batches; });
+  server.store().FailFor("2", absl::OkStatus());
+  AwaitStored(server, 5);
+  std::vector<std::string> ids;
+  for (const Submission& submission : server.store().stored()) {
+    ids.push_back(submission.submission_id);
+  }
+  EXPECT_THAT(ids, ElementsAre("first", "1", "2", "3", "4"));
+}
+
+TEST_F(Poison, IsKeptWithTheMethodThatBroughtIt) {
+  TestServer server(JournalConfig(folder_));
+  server.store().FailFor("poison", absl::InvalidArgumentError("no"));
+  v1::ImportPatientsRequest request;
+  request.set_study_id("study");
+  request.add_records()->set_record_id("poison");
+  grpc::ClientContext context;
+  v1::ImportPatientsResponse response;
+  ASSERT_TRUE(server.stub().ImportPatients(&context, request, &response).ok());
+  v1::ListQuarantineResponse quarantine;
+  AwaitThat("it is in quarantine", [&] {
+    grpc::ClientContext list_context;
+    quarantine.Clear();
+    return Admin(server)->ListQuarantine(&list_context, {}, &quarantine).ok() &&
+           quarantine.entries_size() == 1;
+  });
+  EXPECT_EQ(quarantine.entries(0).method(), "ImportPatients");
+}
+
 TEST_F(Poison, ThatThrowsLessOftenThanItIsTriedIsStored) {
   std::atomic<int> throws{SubmissionProcessor::kTriesMax - 1};
   TestServer server(JournalConfig(folder_), [&](const Submission&) {
@@ -440,6 +486,7 @@ TEST_F(Poison, ThatCannotBeSetApartIsTriedAgainAtTheNextStart) {
     EXPECT_THAT(server.Get("/metrics"),
                 HasSubstr("sluice_quarantined{pool=\"clinical\"} 0\n"));
     EXPECT_NE(server.Get("/readyz"), "ok\n");
+    EXPECT_EQ(Lookup(server, "poison").disposition(), Receipt::UNKNOWN);
     disk.SetFull(false);
   }
   TestServer server(JournalConfig(folder_));

@@ -63,7 +63,9 @@ absl::Status GatedStore::SaveBatch(absl::Span<const Submission> batch,
   if (!failure_.ok()) return failure_;
   for (const Submission& submission : batch) {
     const auto failure = failures_by_id_.find(submission.submission_id);
-    if (failure != failures_by_id_.end()) return failure->second;
+    if (failure != failures_by_id_.end() && !failure->second.ok()) {
+      return failure->second;
+    }
   }
   for (std::size_t i = 0; i < batch.size(); ++i) saved[i] = Save(batch[i]);
   return absl::OkStatus();

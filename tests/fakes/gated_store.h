@@ -26,7 +26,8 @@ class GatedStore final : public Store {
   void Release();
   // The next SaveBatch calls fail with this until it is OK again.
   void FailWith(absl::Status status);
-  // SaveBatch fails with this where the submission of that id is in the batch.
+  // SaveBatch fails with this where the submission of that id is in the batch,
+  // until it is OK again.
   void FailFor(std::string submission_id, absl::Status status);
 
   // Waits, at most kPatience, until `count` operations are in SaveBatch; a

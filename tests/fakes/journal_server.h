@@ -45,18 +45,6 @@ inline v1::Receipt Submit(TestServer& server,
   return receipt;
 }
 
-inline v1::Receipt Lookup(TestServer& server, const std::string& id) {
-  grpc::ClientContext context;
-  v1::GetReceiptsRequest request;
-  request.set_study_id("study");
-  request.add_submission_ids(id);
-  v1::GetReceiptsResponse response;
-  const grpc::Status status =
-      server.stub().GetReceipts(&context, request, &response);
-  EXPECT_TRUE(status.ok()) << status.error_message();
-  return response.receipts_size() == 1 ? response.receipts(0) : v1::Receipt();
-}
-
 inline void AwaitStored(TestServer& server, std::size_t count) {
   AwaitThat(absl::StrCat(count, " are stored"),
             [&] { return server.store().stored().size() == count; });

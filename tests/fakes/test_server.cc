@@ -156,4 +156,16 @@ void TestServer::AwaitWaiting(std::size_t count) {
             [&] { return view().waiting == count; });
 }
 
+v1::Receipt Lookup(TestServer& server, const std::string& submission_id) {
+  grpc::ClientContext context;
+  v1::GetReceiptsRequest request;
+  request.set_study_id("study");
+  request.add_submission_ids(submission_id);
+  v1::GetReceiptsResponse response;
+  const grpc::Status status =
+      server.stub().GetReceipts(&context, request, &response);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  return response.receipts_size() == 1 ? response.receipts(0) : v1::Receipt();
+}
+
 }  // namespace sluice

@@ -69,6 +69,9 @@ class TestServer {
   bool drained_ = false;
 };
 
+// What GetReceipts says of the submission in MakeSubmit's study.
+v1::Receipt Lookup(TestServer& server, const std::string& submission_id);
+
 }  // namespace sluice
 
 #endif  // SLUICE_TESTS_FAKES_TEST_SERVER_H_

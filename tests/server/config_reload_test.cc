@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -109,6 +110,44 @@ TEST_F(ConfigReloadTest, AChangeInItsPlaceIsTakenOver) {
   LookTwice();
   EXPECT_THAT(metrics(),
               HasSubstr("sluice_config_reloads_total{result=\"success\"} 1\n"));
+}
+
+// It is not read each second for nothing.
+TEST_F(ConfigReloadTest, AFileIsReadOnlyIfItsStampHasChanged) {
+  const auto long_ago =
+      std::filesystem::file_time_type::clock::now() - std::chrono::hours(1);
+  std::filesystem::last_write_time(path_, long_ago);
+  reload_.Look();
+  Write(Yaml(2));
+  std::filesystem::last_write_time(path_, long_ago);
+  LookTwice();
+  EXPECT_EQ(capacity(), 1u) << "it was read";
+  std::filesystem::last_write_time(path_, long_ago + std::chrono::seconds(1));
+  LookTwice();
+  EXPECT_EQ(capacity(), 2u);
+}
+
+// Two writes may come within one tick of the file system's clock. The time is
+// ahead, so that it stays new however slow the test is.
+TEST_F(ConfigReloadTest, AFileThatIsQuiteNewIsReadThoughItsStampIsTheSame) {
+  const auto new_time =
+      std::filesystem::file_time_type::clock::now() + std::chrono::hours(1);
+  std::filesystem::last_write_time(path_, new_time);
+  reload_.Look();
+  Write(Yaml(2));
+  std::filesystem::last_write_time(path_, new_time);
+  LookTwice();
+  EXPECT_EQ(capacity(), 2u);
+}
+
+TEST(FileStamp, IsTrustedOnceTheClockHasGoneOn) {
+  const absl::Time modified = absl::FromUnixSeconds(1'000'000);
+  const FileStamp stamp = {.modified = modified};
+  EXPECT_FALSE(stamp.SettledAt(modified));
+  EXPECT_FALSE(stamp.SettledAt(modified + absl::Seconds(2)));
+  EXPECT_TRUE(stamp.SettledAt(modified + absl::Seconds(3)));
+  EXPECT_FALSE(stamp.SettledAt(modified - absl::Hours(1)))
+      << "a clock that is wrong";
 }
 
 // Editors do so. The new one has the size and the time of the old one.
