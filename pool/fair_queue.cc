@@ -1,0 +1,302 @@
+#include "pool/fair_queue.h"
+
+#include <algorithm>
+#include <numeric>
+#include <tuple>
+
+namespace sluice {
+namespace {
+
+// What a turn costs a class, so that classes get work by their weights.
+std::uint64_t Stride(Priority priority) {
+  static_assert(kPriorityWeights[0] % kPriorityWeights[1] == 0);
+  static_assert(kPriorityWeights[1] % kPriorityWeights[2] == 0);
+  return kPriorityWeights[0] / kPriorityWeights[Index(priority)];
+}
+
+}  // namespace
+
+bool FairQueue::LetInBefore::operator()(const Lane* a, const Lane* b) const {
+  const auto rank = [](const Lane* lane) {
+    return std::tuple(lane->standing.stands(), lane->depth,
+                      lane->waiting.front()->arrival_);
+  };
+  return rank(a) < rank(b);
+}
+
+FairQueue::FairQueue() {
+  for (std::size_t i = 0; i < kPriorities; ++i) {
+    classes_[i].empty.key.priority = static_cast<Priority>(i);
+  }
+}
+
+void FairQueue::SetByLane(bool by_lane, const KeyOrder& order,
+                          const TaskList& committing) {
+  if (by_lane && !by_lane_) {
+    // Until now, all whose key was not known came into the common lane.
+    KeyLanes keys;
+    const auto add = [&](std::uint64_t key, std::size_t count) {
+      const LaneKey* lane = keys_.Find(key);
+      keys.Add(key, lane != nullptr ? *lane : common_.key, count);
+    };
+    order.VisitInside(add);
+    committing.ForEach([&](const Task* task) { add(task->order_key, 1); });
+    for (const Task* task : Queued()) add(task->order_key, 1);
+    for (const Task* task : Waiting()) add(task->order_key, 1);
+    keys_ = std::move(keys);
+  }
+  by_lane_ = by_lane;
+}
+
+LaneKey FairQueue::KeyOf(const Task& task) const {
+  if (const LaneKey* lane = keys_.Find(task.order_key)) return *lane;
+  return by_lane_ ? LaneKey{task.priority, task.lane} : common_.key;
+}
+
+Lane* FairQueue::Find(const LaneKey& key) {
+  if (key == common_.key) return &common_;
+  const auto found = lanes_.find(key);
+  return found == lanes_.end() ? &ClassOf(key.priority).empty : &found->second;
+}
+
+Lane* FairQueue::LaneOf(const Task& task) { return Find(KeyOf(task)); }
+
+Lane* FairQueue::LaneOf(const LaneKey& key) {
+  return Find(by_lane_ ? key : common_.key);
+}
+
+Lane* FairQueue::EmptyLane(Priority priority) {
+  return by_lane_ ? &ClassOf(priority).empty : &common_;
+}
+
+Lane* FairQueue::Join(const Task& task) {
+  const LaneKey key = KeyOf(task);
+  Lane* lane = &common_;
+  if (key != common_.key) {
+    lane = &lanes_[key];
+    lane->key = key;
+  }
+  if (lane->idle()) ++ClassOf(*lane).lanes;
+  return lane;
+}
+
+void FairQueue::DropIfIdle(Lane* lane) {
+  if (!lane->idle()) return;
+  --ClassOf(*lane).lanes;
+  if (lane != &common_) lanes_.erase(lane->key);
+}
+
+template <typename Change>
+void FairQueue::Update(Lane* lane, Change change) {
+  auto& waiting = ClassOf(*lane).waiting;
+  const bool waited = !lane->waiting.empty();
+  // Where it is the only one, and stays, it is in its place whatever changes.
+  const bool alone = waited && waiting.size() == 1;
+  if (waited && !alone) waiting.erase(lane);
+  const bool stood = lane->standing.stands();
+  change();
+  if (lane->standing.stands() && !stood) ++lanes_standing_;
+  if (!lane->standing.stands() && stood) --lanes_standing_;
+  const bool waits = !lane->waiting.empty();
+  if (alone && !waits) waiting.clear();
+  if (waits && !alone) waiting.insert(lane);
+}
+
+std::size_t FairQueue::Ahead(const Lane& lane, std::size_t count,
+                             std::size_t all) const {
+  const Priority own = lane.key.priority;
+  std::size_t weights = 0;
+  for (std::size_t i = 0; i < kPriorities; ++i) {
+    if (classes_[i].lanes > 0 || i == Index(own)) {
+      weights += kPriorityWeights[i];
+    }
+  }
+  const std::size_t weight = kPriorityWeights[Index(own)];
+  const std::size_t lanes = ClassOf(own).lanes + (lane.idle() ? 1 : 0);
+  // Turns of all lanes of all classes, up to and with its own.
+  const std::size_t turns =
+      ((count + 1) * lanes * weights + weight - 1) / weight;
+  return std::min(turns - 1, all);
+}
+
+std::size_t FairQueue::lanes() const {
+  return std::accumulate(
+      classes_.begin(), classes_.end(), std::size_t{0},
+      [](std::size_t sum, const Class& c) { return sum + c.lanes; });
+}
+
+void FairQueue::Enter(const Task& task) {
+  if (by_lane_) {
+    keys_.Add(task.order_key, KeyOf(task));
+  } else {
+    keys_.AddIfKnown(task.order_key);
+  }
+}
+
+void FairQueue::Reserve(Task* task) {
+  Lane* lane = Join(*task);
+  Update(lane, [&] { AddPlace(lane, task); });
+}
+
+void FairQueue::AddPlace(Lane* lane, Task* task) {
+  task->lane_ = lane;
+  ++lane->depth;
+  lane->bytes += task->bytes;
+  ++ClassOf(*lane).depth;
+}
+
+void FairQueue::Push(Task* task) {
+  Lane* lane = task->lane_;
+  if (lane->queued.empty()) EnterRing(lane);
+  lane->queued.PushBack(task);
+  ++takeable_;
+}
+
+void FairQueue::PushFront(TaskList* tasks) {
+  while (!tasks->empty()) {
+    Task* task = tasks->back();
+    tasks->Remove(task);
+    Lane* lane = task->lane_;
+    if (lane->queued.empty()) EnterRing(lane);
+    lane->queued.PushFront(task);
+    ++takeable_;
+  }
+}
+
+void FairQueue::EnterRing(Lane* lane) {
+  Class& in = ClassOf(*lane);
+  if (in.ring.empty()) in.pass = std::max(in.pass, pass_);
+  in.ring.PushBack(lane);
+}
+
+void FairQueue::LeaveRing(Lane* lane) {
+  ClassOf(*lane).ring.Remove(lane);
+  Update(lane, [&] { lane->standing.Emptied(); });
+}
+
+Task* FairQueue::Next() const {
+  const Class* next = nullptr;
+  for (const Class& other : classes_) {
+    if (other.ring.empty()) continue;
+    if (next == nullptr || other.pass < next->pass) next = &other;
+  }
+  return next == nullptr ? nullptr : next->ring.front()->queued.front();
+}
+
+void FairQueue::Waited(const Task& task, Duration waited, Duration target,
+                       TimePoint now) {
+  if (!by_lane_) return;
+  Lane* lane = task.lane_;
+  Update(lane, [&] {
+    if (!lane->waiting.empty()) lane->standing.TurnedAway(now);
+    lane->standing.Taken(waited, target, now);
+  });
+}
+
+void FairQueue::UseTurn(const Task& task) {
+  Lane* lane = task.lane_;
+  Class& in = ClassOf(*lane);
+  pass_ = in.pass;
+  in.pass += Stride(lane->key.priority);
+  if (lane->queued.empty()) return;
+  in.ring.Remove(lane);
+  in.ring.PushBack(lane);
+}
+
+void FairQueue::Remove(Task* task) {
+  Lane* lane = task->lane_;
+  lane->queued.Remove(task);
+  --takeable_;
+  if (lane->queued.empty()) LeaveRing(lane);
+}
+
+void FairQueue::Release(Task* task) {
+  Lane* lane = task->lane_;
+  Update(lane, [&] {
+    --lane->depth;
+    lane->bytes -= task->bytes;
+  });
+  --ClassOf(*lane).depth;
+  task->lane_ = nullptr;
+  DropIfIdle(lane);
+}
+
+void FairQueue::Park(Task* task) {
+  Lane* lane = Join(*task);
+  task->lane_ = lane;
+  Update(lane, [&] {
+    lane->waiting.PushBack(task);
+    lane->waiting_bytes += WaitingBytes(*task);
+  });
+  ++waiting_;
+  waiting_bytes_ += WaitingBytes(*task);
+}
+
+void FairQueue::RemoveWaiting(Lane* lane, Task* task) {
+  lane->waiting.Remove(task);
+  lane->waiting_bytes -= WaitingBytes(*task);
+  --waiting_;
+  waiting_bytes_ -= WaitingBytes(*task);
+}
+
+void FairQueue::Unpark(Task* task) {
+  Lane* lane = task->lane_;
+  Update(lane, [&] { RemoveWaiting(lane, task); });
+  task->lane_ = nullptr;
+  DropIfIdle(lane);
+}
+
+void FairQueue::LetIn(Task* task) {
+  Lane* lane = task->lane_;
+  Update(lane, [&] {
+    RemoveWaiting(lane, task);
+    AddPlace(lane, task);
+  });
+}
+
+FairQueue::Lanes FairQueue::NextToLetIn() const {
+  Lanes next;
+  for (const Class& c : classes_) {
+    if (!c.waiting.empty()) next.push_back(*c.waiting.begin());
+  }
+  std::ranges::stable_sort(next, {}, [this](const Lane* lane) {
+    return ClassDepth(*lane) * Stride(lane->key.priority);
+  });
+  return next;
+}
+
+bool FairQueue::AnyBefore(const Lane& lane) const {
+  if (!by_lane_) return waiting_ > 0;
+  if (!lane.waiting.empty()) return true;
+  const auto& waiting = ClassOf(lane.key.priority).waiting;
+  if (waiting.empty()) return false;
+  const Lane& first = **waiting.begin();
+  return std::tuple(first.standing.stands(), first.depth) <=
+         std::tuple(lane.standing.stands(), lane.depth);
+}
+
+std::vector<Task*> FairQueue::Queued() const {
+  std::vector<Task*> tasks;
+  tasks.reserve(takeable_);
+  for (const Class& c : classes_) {
+    for (const Lane* lane = c.ring.front(); lane != nullptr;
+         lane = lane->next) {
+      lane->queued.ForEach([&](Task* task) { tasks.push_back(task); });
+    }
+  }
+  return tasks;
+}
+
+std::vector<Task*> FairQueue::Waiting() const {
+  std::vector<Task*> tasks;
+  tasks.reserve(waiting_);
+  for (const Class& c : classes_) {
+    for (const Lane* lane : c.waiting) {
+      lane->waiting.ForEach([&](Task* task) { tasks.push_back(task); });
+    }
+  }
+  std::ranges::sort(tasks, {}, [](const Task* task) { return task->arrival_; });
+  return tasks;
+}
+
+}  // namespace sluice
