@@ -7,6 +7,10 @@
 namespace sluice {
 namespace {
 
+// A turn in a class's virtual time: so much that it can be divided among a
+// million lanes, and so little that the time does not overflow for years.
+constexpr std::uint64_t kTurn = std::uint64_t{1} << 20;
+
 // What a turn costs a class, so that classes get work by their weights.
 std::uint64_t Stride(Priority priority) {
   static_assert(kPriorityWeights[0] % kPriorityWeights[1] == 0);
@@ -27,6 +31,7 @@ bool FairQueue::LetInBefore::operator()(const Lane* a, const Lane* b) const {
 FairQueue::FairQueue() {
   for (std::size_t i = 0; i < kPriorities; ++i) {
     classes_[i].empty.key.priority = static_cast<Priority>(i);
+    classes_[i].now = kBurst * kTurn;
   }
 }
 
@@ -80,26 +85,31 @@ Lane* FairQueue::Join(const Task& task) {
   return lane;
 }
 
-void FairQueue::DropIfIdle(Lane* lane) {
+void FairQueue::LeftBy(Lane* lane) {
   if (!lane->idle()) return;
-  --ClassOf(*lane).lanes;
-  if (lane != &common_) lanes_.erase(lane->key);
+  Class& in = ClassOf(*lane);
+  --in.lanes;
+  if (lane->away) {
+    ForgetOld(&in);
+  } else {
+    Forget(lane);
+  }
+}
+
+void FairQueue::Forget(Lane* lane) {
+  if (!lane->idle() || lane == &common_) return;
+  lanes_.erase(lane->key);
 }
 
 template <typename Change>
 void FairQueue::Update(Lane* lane, Change change) {
   auto& waiting = ClassOf(*lane).waiting;
-  const bool waited = !lane->waiting.empty();
-  // Where it is the only one, and stays, it is in its place whatever changes.
-  const bool alone = waited && waiting.size() == 1;
-  if (waited && !alone) waiting.erase(lane);
+  if (!lane->waiting.empty()) waiting.Remove(lane);
   const bool stood = lane->standing.stands();
   change();
   if (lane->standing.stands() && !stood) ++lanes_standing_;
   if (!lane->standing.stands() && stood) --lanes_standing_;
-  const bool waits = !lane->waiting.empty();
-  if (alone && !waits) waiting.clear();
-  if (waits && !alone) waiting.insert(lane);
+  if (!lane->waiting.empty()) waiting.Add(lane);
 }
 
 std::size_t FairQueue::Ahead(const Lane& lane, std::size_t count,
@@ -147,7 +157,7 @@ void FairQueue::AddPlace(Lane* lane, Task* task) {
 
 void FairQueue::Push(Task* task) {
   Lane* lane = task->lane_;
-  if (lane->queued.empty()) EnterRing(lane);
+  if (lane->queued.empty()) Begin(lane);
   lane->queued.PushBack(task);
   ++takeable_;
 }
@@ -157,30 +167,59 @@ void FairQueue::PushFront(TaskList* tasks) {
     Task* task = tasks->back();
     tasks->Remove(task);
     Lane* lane = task->lane_;
-    if (lane->queued.empty()) EnterRing(lane);
+    if (lane->queued.empty()) Begin(lane);
     lane->queued.PushFront(task);
     ++takeable_;
   }
 }
 
-void FairQueue::EnterRing(Lane* lane) {
+void FairQueue::Begin(Lane* lane) {
   Class& in = ClassOf(*lane);
-  if (in.ring.empty()) in.pass = std::max(in.pass, pass_);
-  in.ring.PushBack(lane);
+  if (in.takeable_lanes == 0) in.pass = std::max(in.pass, pass_);
+  ++in.takeable_lanes;
+  if (lane->away) {
+    lane->away = false;
+    in.away.Remove(lane);
+  }
+  lane->tag = std::max(lane->tag, in.now - kBurst * kTurn);
+  AddToTurns(lane);
 }
 
-void FairQueue::LeaveRing(Lane* lane) {
-  ClassOf(*lane).ring.Remove(lane);
+void FairQueue::AddToTurns(Lane* lane) {
+  lane->turn = turns_++;
+  ClassOf(*lane).turns.Add(lane);
+}
+
+void FairQueue::End(Lane* lane) {
+  Class& in = ClassOf(*lane);
+  --in.takeable_lanes;
+  in.turns.Remove(lane);
+  lane->away = true;
+  in.away.Add(lane);
   Update(lane, [&] { lane->standing.Emptied(); });
+}
+
+void FairQueue::ForgetOld(Class* in) {
+  while (!in->away.empty()) {
+    Lane* lane = in->away.first();
+    // With nothing queued there is nobody to be fair to.
+    if (lane->tag + kBurst * kTurn > in->now && in->takeable_lanes > 0 &&
+        in->away.size() <= kRememberedMax) {
+      return;
+    }
+    lane->away = false;
+    in->away.Remove(lane);
+    Forget(lane);
+  }
 }
 
 Task* FairQueue::Next() const {
   const Class* next = nullptr;
   for (const Class& other : classes_) {
-    if (other.ring.empty()) continue;
+    if (other.takeable_lanes == 0) continue;
     if (next == nullptr || other.pass < next->pass) next = &other;
   }
-  return next == nullptr ? nullptr : next->ring.front()->queued.front();
+  return next == nullptr ? nullptr : next->turns.first()->queued.front();
 }
 
 void FairQueue::Waited(const Task& task, Duration waited, Duration target,
@@ -198,16 +237,20 @@ void FairQueue::UseTurn(const Task& task) {
   Class& in = ClassOf(*lane);
   pass_ = in.pass;
   in.pass += Stride(lane->key.priority);
-  if (lane->queued.empty()) return;
-  in.ring.Remove(lane);
-  in.ring.PushBack(lane);
+  in.now = std::max(in.now, lane->tag) +
+           kTurn / (in.takeable_lanes + in.away.size());
+  auto& order = lane->away ? in.away : in.turns;
+  order.Remove(lane);
+  lane->tag += kTurn;
+  lane->turn = turns_++;
+  order.Add(lane);
 }
 
 void FairQueue::Remove(Task* task) {
   Lane* lane = task->lane_;
   lane->queued.Remove(task);
   --takeable_;
-  if (lane->queued.empty()) LeaveRing(lane);
+  if (lane->queued.empty()) End(lane);
 }
 
 void FairQueue::Release(Task* task) {
@@ -218,7 +261,7 @@ void FairQueue::Release(Task* task) {
   });
   --ClassOf(*lane).depth;
   task->lane_ = nullptr;
-  DropIfIdle(lane);
+  LeftBy(lane);
 }
 
 void FairQueue::Park(Task* task) {
@@ -243,7 +286,7 @@ void FairQueue::Unpark(Task* task) {
   Lane* lane = task->lane_;
   Update(lane, [&] { RemoveWaiting(lane, task); });
   task->lane_ = nullptr;
-  DropIfIdle(lane);
+  LeftBy(lane);
 }
 
 void FairQueue::LetIn(Task* task) {
@@ -257,7 +300,7 @@ void FairQueue::LetIn(Task* task) {
 FairQueue::Lanes FairQueue::NextToLetIn() const {
   Lanes next;
   for (const Class& c : classes_) {
-    if (!c.waiting.empty()) next.push_back(*c.waiting.begin());
+    if (!c.waiting.empty()) next.push_back(c.waiting.first());
   }
   std::ranges::stable_sort(next, {}, [this](const Lane* lane) {
     return ClassDepth(*lane) * Stride(lane->key.priority);
@@ -270,7 +313,7 @@ bool FairQueue::AnyBefore(const Lane& lane) const {
   if (!lane.waiting.empty()) return true;
   const auto& waiting = ClassOf(lane.key.priority).waiting;
   if (waiting.empty()) return false;
-  const Lane& first = **waiting.begin();
+  const Lane& first = *waiting.first();
   return std::tuple(first.standing.stands(), first.depth) <=
          std::tuple(lane.standing.stands(), lane.depth);
 }
@@ -279,10 +322,9 @@ std::vector<Task*> FairQueue::Queued() const {
   std::vector<Task*> tasks;
   tasks.reserve(takeable_);
   for (const Class& c : classes_) {
-    for (const Lane* lane = c.ring.front(); lane != nullptr;
-         lane = lane->next) {
+    c.turns.ForEach([&](const Lane* lane) {
       lane->queued.ForEach([&](Task* task) { tasks.push_back(task); });
-    }
+    });
   }
   return tasks;
 }
@@ -291,9 +333,9 @@ std::vector<Task*> FairQueue::Waiting() const {
   std::vector<Task*> tasks;
   tasks.reserve(waiting_);
   for (const Class& c : classes_) {
-    for (const Lane* lane : c.waiting) {
+    c.waiting.ForEach([&](const Lane* lane) {
       lane->waiting.ForEach([&](Task* task) { tasks.push_back(task); });
-    }
+    });
   }
   std::ranges::sort(tasks, {}, [](const Task* task) { return task->arrival_; });
   return tasks;

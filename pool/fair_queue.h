@@ -3,17 +3,23 @@
 //
 // A lane is a sender (a site, a study) in one class of priority. Its tasks are
 // first come first served; among lanes it is fair:
-//  - taken is one of each lane in turn, round robin, since tasks cost alike:
-//    what a store does goes with their number. Between the classes it goes by
-//    weights (kPriorityWeights), by stride scheduling (C. Waldspurger,
-//    W. Weihl, 1995): none starves;
+//  - taken is one of each lane in turn, since tasks cost alike: what a store
+//    does goes with their number. Turns go by the virtual time of WF2Q+
+//    (J. Bennett, H. Zhang, 1997), but that a round is a turn of each lane that
+//    has had one lately, and not only of those that have something queued at
+//    the moment. In a round robin, a storm takes every second turn whenever one
+//    other lane has something queued, which doubles what those wait who ask for
+//    less than their share; so it takes one of a round, and what nobody wants.
+//    Between the classes it goes by weights (kPriorityWeights), by stride
+//    scheduling (C. Waldspurger, W. Weihl, 1995): none starves;
 //  - let in first is who waits in the lane with the fewest queued, and there
 //    the first to come. Lanes that stand (standing_queue.h) come behind those
 //    that do not. Classes go by what they have queued, by weight.
 //
-// A lane exists while something of it is queued or waits, so that memory
-// follows the tasks, however many senders there are. Where `by_lane` is not
-// set, all share one lane, and nothing is looked up.
+// A lane exists while something of it is queued or waits, so that memory follows
+// the tasks, however many senders there are; and so many as kRememberedMax are
+// remembered for some rounds more, while their class has something queued.
+// Where `by_lane` is not set, all share one lane, and nothing is looked up.
 //
 // Owns no task. Deterministic, not thread-safe: it belongs to a Gate.
 
@@ -25,7 +31,6 @@
 #include <cstdint>
 #include <vector>
 
-#include "absl/container/btree_set.h"
 #include "absl/container/inlined_vector.h"
 #include "absl/container/node_hash_map.h"
 #include "policies/admission_policy.h"
@@ -41,6 +46,12 @@ namespace sluice {
 class FairQueue {
  public:
   using Lanes = absl::InlinedVector<Lane*, kPriorities>;
+
+  // So many turns that it has not used a lane may make up for, and for so many
+  // rounds it is remembered.
+  static constexpr std::uint64_t kBurst = 4;
+  // Of each class, beside those in which something is queued or waits.
+  static constexpr std::size_t kRememberedMax = 4096;
 
   FairQueue();
   FairQueue(const FairQueue&) = delete;
@@ -72,6 +83,8 @@ class FairQueue {
   // Lanes in which something is queued or waits, and of these those that stand.
   std::size_t lanes() const;
   std::size_t lanes_standing() const { return lanes_standing_; }
+  // With those that are only remembered.
+  std::size_t lanes_kept() const { return lanes_.size(); }
 
   // --- Who comes and goes ---
 
@@ -89,7 +102,7 @@ class FairQueue {
   void Push(Task* task);
   void PushFront(TaskList* tasks);
   // Whether there is none to be taken; the one whose turn it is; it had waited
-  // so long, and it uses the turn.
+  // so long; and, once it is removed, it has used the turn.
   bool empty() const { return takeable_ == 0; }
   Task* Next() const;
   void Waited(const Task& task, Duration waited, Duration target,
@@ -125,16 +138,27 @@ class FairQueue {
   std::vector<Task*> Waiting() const;
 
  private:
-  // The order in which those who wait are let in. Reads what changes in a lane:
-  // it must be out of the set while that does.
   struct LetInBefore {
     bool operator()(const Lane* a, const Lane* b) const;
   };
+  struct TakenBefore {
+    bool operator()(const Lane* a, const Lane* b) const {
+      return a->tag != b->tag ? a->tag < b->tag : a->turn < b->turn;
+    }
+  };
 
   struct Class {
-    LaneRing ring;  // of lanes from which can be taken
-    absl::btree_set<Lane*, LetInBefore> waiting;
-    std::size_t lanes = 0;  // that exist
+    // From which can be taken.
+    LaneOrder<TakenBefore> turns;
+    std::size_t takeable_lanes = 0;
+    // Those that have had turns lately, and from which nothing can be taken.
+    LaneOrder<TakenBefore> away;
+    // The virtual time: it goes on by a turn when as many were had as there are
+    // lanes in both, but is never behind the first of `turns`. The next turn of
+    // a lane is one after its last, but not longer ago than kBurst.
+    std::uint64_t now;
+    LaneOrder<LetInBefore> waiting;
+    std::size_t lanes = 0;  // with something inside
     std::size_t depth = 0;
     // In units of work by weight: the class with the least has its turn.
     std::uint64_t pass = 0;
@@ -152,15 +176,21 @@ class FairQueue {
   Lane* Find(const LaneKey& key);
   // Makes it, where it does not exist.
   Lane* Join(const Task& task);
-  void DropIfIdle(Lane* lane);
+  // One that was inside is so no more.
+  void LeftBy(Lane* lane);
+  // If nothing keeps it.
+  void Forget(Lane* lane);
   // Changes what the order of those who wait depends on.
   template <typename Change>
   void Update(Lane* lane, Change change);
   void AddPlace(Lane* lane, Task* task);
   void RemoveWaiting(Lane* lane, Task* task);
   // The lane has something to be taken, or has nothing any more.
-  void EnterRing(Lane* lane);
-  void LeaveRing(Lane* lane);
+  void Begin(Lane* lane);
+  void End(Lane* lane);
+  void AddToTurns(Lane* lane);
+  // Those of the class that are away, and whose tags say nothing any more.
+  void ForgetOld(Class* in);
 
   bool by_lane_ = false;
   // That of all where `by_lane_` is not set, and of those who say nothing.
@@ -170,6 +200,7 @@ class FairQueue {
   KeyLanes keys_;
   // The pass of the last turn: a class that has had nothing to do begins there.
   std::uint64_t pass_ = 0;
+  std::uint64_t turns_ = 0;
   std::size_t takeable_ = 0;
   std::size_t waiting_ = 0;
   std::size_t waiting_bytes_ = 0;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "absl/container/btree_set.h"
 #include "policies/priority.h"
 #include "pool/standing_queue.h"
 #include "pool/task_list.h"
@@ -39,35 +40,56 @@ struct Lane {
 
   bool idle() const { return depth == 0 && waiting.empty(); }
 
-  // Of the ring that it is in.
-  Lane* previous = nullptr;
-  Lane* next = nullptr;
+  // When its turn is, in the virtual time of its class; equals go by `turn`.
+  std::uint64_t tag = 0;
+  std::uint64_t turn = 0;
+  // Nothing of it can be taken, and its tag is remembered.
+  bool away = false;
 };
 
-// Lanes that take turns, linked through themselves. Owns nothing; a lane is in
-// one at most.
-class LaneRing {
+// Lanes in an order that reads what changes in a lane: while that does, the lane
+// must not be in it. One that is alone costs no memory. Owns nothing.
+template <typename Before>
+class LaneOrder {
  public:
-  bool empty() const { return front_ == nullptr; }
-  // Whose turn it is.
-  Lane* front() const { return front_; }
+  bool empty() const { return first_ == nullptr; }
+  Lane* first() const { return first_; }
+  std::size_t size() const { return rest_.size() + (first_ != nullptr ? 1 : 0); }
 
-  void PushBack(Lane* lane) {
-    lane->previous = back_;
-    lane->next = nullptr;
-    (back_ != nullptr ? back_->next : front_) = lane;
-    back_ = lane;
+  void Add(Lane* lane) {
+    if (first_ == nullptr) {
+      first_ = lane;
+    } else if (Before()(lane, first_)) {
+      rest_.insert(first_);
+      first_ = lane;
+    } else {
+      rest_.insert(lane);
+    }
   }
 
   // `lane` must be in it.
   void Remove(Lane* lane) {
-    (lane->previous != nullptr ? lane->previous->next : front_) = lane->next;
-    (lane->next != nullptr ? lane->next->previous : back_) = lane->previous;
+    if (lane != first_) {
+      rest_.erase(lane);
+    } else if (rest_.empty()) {
+      first_ = nullptr;
+    } else {
+      first_ = *rest_.begin();
+      rest_.erase(rest_.begin());
+    }
+  }
+
+  // In their order.
+  template <typename Visit>
+  void ForEach(Visit visit) const {
+    if (first_ == nullptr) return;
+    visit(first_);
+    for (Lane* lane : rest_) visit(lane);
   }
 
  private:
-  Lane* front_ = nullptr;
-  Lane* back_ = nullptr;
+  Lane* first_ = nullptr;
+  absl::btree_set<Lane*, Before> rest_;
 };
 
 }  // namespace sluice

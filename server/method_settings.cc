@@ -6,13 +6,14 @@
 namespace sluice {
 
 std::shared_ptr<const MethodSettings> MakeMethodSettings(
-    const MethodConfig& config) {
+    const MethodConfig& config, FairBy fair_by) {
   const PolicyKind* policy = FindPolicyKind(config.on_full);
   return std::make_shared<const MethodSettings>(MethodSettings{
       .config = config,
       .policy = policy->make(
           {.max_wait = absl::ToChronoNanoseconds(config.max_wait)}),
-      .refuses_unread = !policy->loses});
+      .refuses_unread = !policy->loses,
+      .fair_by = fair_by});
 }
 
 }  // namespace sluice

@@ -21,11 +21,13 @@ struct MethodSettings {
   // A call that finds the pool full is refused before it is read. Not so where
   // the policy drops: what is dropped is answered entry by entry.
   bool refuses_unread;
+  // Of the method's pool.
+  FairBy fair_by;
 };
 
 // `config` must be valid.
 std::shared_ptr<const MethodSettings> MakeMethodSettings(
-    const MethodConfig& config);
+    const MethodConfig& config, FairBy fair_by);
 
 // The settings that calls take which arrive now. Thread-safe; nobody holds its
 // lock for longer than it takes to copy a pointer.

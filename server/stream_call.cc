@@ -100,7 +100,10 @@ void StreamCall::OnMessage() {
     absl::MutexLock lock(&mutex_);
     unanswered_.emplace(entry, task->submission().submission_id);
   }
-  if (!violation.has_value()) return Offer(task, entry);
+  if (!violation.has_value()) {
+    task->SetLane(sending_.sender);
+    return Offer(task, entry);
+  }
   method_.pool->CountInvalid(Index(method_.method));
   OnAnswer(entry, Answer::Invalid(*std::move(violation)));
   OnUnparked();

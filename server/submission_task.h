@@ -15,6 +15,7 @@
 #include "server/leftovers.h"
 #include "server/method_context.h"
 #include "server/recent_ids.h"
+#include "server/sender.h"
 #include "stores/journal.h"
 #include "stores/store.h"
 
@@ -63,6 +64,9 @@ class SubmissionTask final
 
   // Of the worker, from Arrive on.
   Submission& submission() { return entry_.submission; }
+
+  // Who sends it, once the submission is read.
+  void SetLane(const Sender& sender);
 
   // Offers the submission to the method's pool. It may be answered before this
   // returns, also by another thread. True: it is parked. Only once.
