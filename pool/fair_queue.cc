@@ -11,6 +11,9 @@ namespace {
 // million lanes, and so little that the time does not overflow for years.
 constexpr std::uint64_t kTurn = std::uint64_t{1} << 20;
 
+// The weight of the latest of the intervals between a lane's turns.
+constexpr double kLatest = 1.0 / 16;
+
 // What a turn costs a class, so that classes get work by their weights.
 std::uint64_t Stride(Priority priority) {
   static_assert(kPriorityWeights[0] % kPriorityWeights[1] == 0);
@@ -114,6 +117,12 @@ void FairQueue::Update(Lane* lane, Change change) {
 
 std::size_t FairQueue::Ahead(const Lane& lane, std::size_t count,
                              std::size_t all) const {
+  if (lane.taken_for_one > 0) {
+    // Others that come later have theirs before it, too.
+    return static_cast<std::size_t>(static_cast<double>(count + 1) *
+                                    lane.taken_for_one) -
+           1;
+  }
   const Priority own = lane.key.priority;
   std::size_t weights = 0;
   for (std::size_t i = 0; i < kPriorities; ++i) {
@@ -196,7 +205,6 @@ void FairQueue::End(Lane* lane) {
   in.turns.Remove(lane);
   lane->away = true;
   in.away.Add(lane);
-  Update(lane, [&] { lane->standing.Emptied(); });
 }
 
 void FairQueue::ForgetOld(Class* in) {
@@ -237,6 +245,7 @@ void FairQueue::UseTurn(const Task& task) {
   Class& in = ClassOf(*lane);
   pass_ = in.pass;
   in.pass += Stride(lane->key.priority);
+  MeasureTurns(lane);
   in.now = std::max(in.now, lane->tag) +
            kTurn / (in.takeable_lanes + in.away.size());
   auto& order = lane->away ? in.away : in.turns;
@@ -244,6 +253,18 @@ void FairQueue::UseTurn(const Task& task) {
   lane->tag += kTurn;
   lane->turn = turns_++;
   order.Add(lane);
+}
+
+void FairQueue::MeasureTurns(Lane* lane) {
+  ++taken_;
+  if (lane->last_taken > 0) {
+    const auto interval = static_cast<double>(taken_ - lane->last_taken);
+    lane->taken_for_one = lane->taken_for_one == 0
+                              ? interval
+                              : lane->taken_for_one +
+                                    (interval - lane->taken_for_one) * kLatest;
+  }
+  lane->last_taken = taken_;
 }
 
 void FairQueue::Remove(Task* task) {
@@ -258,6 +279,10 @@ void FairQueue::Release(Task* task) {
   Update(lane, [&] {
     --lane->depth;
     lane->bytes -= task->bytes;
+    if (lane->depth > 0) return;
+    lane->standing.Emptied();
+    lane->taken_for_one = 0;
+    lane->last_taken = 0;
   });
   --ClassOf(*lane).depth;
   task->lane_ = nullptr;

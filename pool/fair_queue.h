@@ -74,7 +74,8 @@ class FairQueue {
   Lane* EmptyLane(Priority priority);
 
   // How many are worked before the one that comes behind `count` others of the
-  // lane: by its turns among the lanes that there are, at most `all`.
+  // lane, where `all` are inside: by the turns that it has had lately, or else
+  // by its turns among the lanes that there are.
   std::size_t Ahead(const Lane& lane, std::size_t count, std::size_t all) const;
   // What is queued of the lane's class.
   std::size_t ClassDepth(const Lane& lane) const {
@@ -185,6 +186,7 @@ class FairQueue {
   void Update(Lane* lane, Change change);
   void AddPlace(Lane* lane, Task* task);
   void RemoveWaiting(Lane* lane, Task* task);
+  void MeasureTurns(Lane* lane);
   // The lane has something to be taken, or has nothing any more.
   void Begin(Lane* lane);
   void End(Lane* lane);
@@ -201,6 +203,7 @@ class FairQueue {
   // The pass of the last turn: a class that has had nothing to do begins there.
   std::uint64_t pass_ = 0;
   std::uint64_t turns_ = 0;
+  std::uint64_t taken_ = 0;
   std::size_t takeable_ = 0;
   std::size_t waiting_ = 0;
   std::size_t waiting_bytes_ = 0;

@@ -398,16 +398,19 @@ Admission Gate::Decide(const Arrival& arrival, Lane* lane,
   if (ResultsUnavailable() && !arrival.promised) {
     return Refusal(RefusalReason::kStoreUnavailable);
   }
+  // Of one whose lane is not known, that says nothing.
+  const bool known = arrival.lane.has_value();
   const std::size_t ahead =
-      queue_.Ahead(*lane, lane->depth + lane->waiting.size(),
-                   queued_ + queue_.waiting());
+      known ? queue_.Ahead(*lane, lane->depth + lane->waiting.size(),
+                           queued_ + queue_.waiting())
+            : 0;
   if (!arrival.promised && TooLate(TimeToWork(ahead) + service_rate_.batch(),
                                    arrival.deadline, now)) {
     return RefuseForNow(RefusalReason::kHopeless, now);
   }
   // Behind those who wait there is no room, even if this one would fit.
   if (!SomebodyIsFirst(*lane) &&
-      HasRoom(*lane, arrival.bytes, arrival.promised)) {
+      HasRoom(*lane, arrival.bytes, arrival.promised || !known)) {
     return {.kind = Admission::Kind::kAdmitted};
   }
   TurnedAway(lane, now);
@@ -425,7 +428,7 @@ Admission Gate::Decide(const Arrival& arrival, Lane* lane,
   }
   *park_until = std::min(verdict.until, arrival.deadline);
   const std::size_t enter_before =
-      queue_.Ahead(*lane, lane->waiting.size(), queue_.waiting());
+      known ? queue_.Ahead(*lane, lane->waiting.size(), queue_.waiting()) : 0;
   if (TooLate(TimeToWork(enter_before + 1), *park_until, now)) {
     return RefuseForNow(RefusalReason::kHopeless, now);
   }

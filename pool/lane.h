@@ -37,6 +37,11 @@ struct Lane {
   std::size_t bytes = 0;
   std::size_t waiting_bytes = 0;
   StandingQueue standing;
+  // Tasks of all lanes that are taken for one of this, a moving average while
+  // it has something queued; 0 where that is not known. And how many had been
+  // when its last was taken.
+  double taken_for_one = 0;
+  std::uint64_t last_taken = 0;
 
   bool idle() const { return depth == 0 && waiting.empty(); }
 

@@ -65,8 +65,8 @@ struct PoolFamilies {
       Gauge("sluice_waiting", "Arrivals parked until there is room.");
   Family lanes =
       Gauge("sluice_lanes",
-            "Senders of whom something is queued or waits, in classes of "
-            "priority; at most 1 where the pool is not shared by lanes.");
+            "Senders of whom something is queued or waits; at most 1 where "
+            "the pool is not shared fairly.");
   Family in_work = Gauge("sluice_in_work", "Submissions that workers have.");
   Family workers = Gauge("sluice_workers", "Worker threads by state.");
   Family workers_limit =
