@@ -1306,7 +1306,7 @@ class Reached {
 TEST(GateModel, AgreesUnderRandomSchedules) {
   const std::uint64_t first_seed = FromEnvironment("SLUICE_GATE_SEED", 1);
   const std::uint64_t steps = FromEnvironment("SLUICE_GATE_STEPS", 300'000);
-  std::uint64_t taken_so_far = 0;
+  std::uint64_t taken = 0;
   Reached reached;
   for (std::uint64_t seed = first_seed; taken < steps; ++seed) {
     const std::string replay =
