@@ -147,8 +147,8 @@ void Gate::Take(std::size_t max, TimePoint now, std::vector<Task*>* batch,
                 GateEvents* events) {
   if (ready()) {
     TakeBatch(batch->size() + (circuit_.open() ? 1 : max), now, batch, events);
-    LetWaitingIn(now, events);
   }
+  LetWaitingIn(now, events);
   if (backlog() > 0) return;
   standing_.Emptied();
   service_rate_.Emptied();
