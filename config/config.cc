@@ -217,6 +217,21 @@ void ReadWorkers(ConfigSection section, WorkersConfig* workers) {
   }
 }
 
+void ReadFairBy(ConfigSection& section, FairBy* fair_by) {
+  std::string text;
+  if (!section.ReadText("fair_by", &text)) return;
+  if (text == "none") {
+    *fair_by = FairBy::kNone;
+  } else if (text == "study") {
+    *fair_by = FairBy::kStudy;
+  } else if (text == "site") {
+    *fair_by = FairBy::kSite;
+  } else {
+    section.Error("fair_by",
+                  UnknownName("sender", text, {"none", "site", "study"}));
+  }
+}
+
 void ReadPool(ConfigSection section, const LimitsConfig& limits,
               PoolConfig* pool) {
   ReadQueue(section.Section("queue"), limits, pool);
@@ -225,6 +240,7 @@ void ReadPool(ConfigSection section, const LimitsConfig& limits,
   ConfigSection batch = section.Section("batch");
   batch.ReadCount("max", kBatchMax, &pool->batch_max);
   batch.RejectUnknownKeys();
+  ReadFairBy(section, &pool->fair_by);
   section.RejectUnknownKeys();
 }
 
@@ -252,6 +268,15 @@ void ReadPools(ConfigSection& root, Config* config) {
 }
 
 }  // namespace
+
+bool SharedByLane(const Config& config, const std::string& pool) {
+  if (config.pools.at(pool).fair_by != FairBy::kNone) return true;
+  absl::btree_set<Priority> priorities;
+  for (const MethodConfig& method : config.methods) {
+    if (method.pool == pool) priorities.insert(method.priority);
+  }
+  return priorities.size() > 1;
+}
 
 PoolConfig DefaultReceiptsPool(const LimitsConfig& limits) {
   PoolConfig pool = {

@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "config/config_error.h"
 #include "config/method.h"
+#include "policies/priority.h"
 #include "stores/registry.h"
 
 namespace sluice {
@@ -34,6 +35,13 @@ struct WorkersConfig {
   friend bool operator==(const WorkersConfig&, const WorkersConfig&) = default;
 };
 
+// Among whom a pool is shared fairly.
+enum class FairBy {
+  kNone,   // nobody in particular: first come first served
+  kStudy,  // studies
+  kSite,   // sites, each of its study
+};
+
 struct PoolConfig {
   // The file of the journal; empty for a queue in memory.
   std::string journal_path = {};
@@ -46,6 +54,7 @@ struct PoolConfig {
   WorkersConfig workers = {};
   // A worker takes at most this many at once, and stores them together.
   std::size_t batch_max = 256;
+  FairBy fair_by = FairBy::kNone;
 
   friend bool operator==(const PoolConfig&, const PoolConfig&) = default;
 };
@@ -71,6 +80,8 @@ struct MethodConfig {
   ShadowConfig shadow = {};
   Ack ack = Ack::kStored;
   bool allow_loss = false;
+  // How much of the pool's work it gets when other methods want it too.
+  Priority priority = Priority::kNormal;
 
   friend bool operator==(const MethodConfig&, const MethodConfig&) = default;
 };
@@ -111,6 +122,10 @@ struct Config {
 
   friend bool operator==(const Config&, const Config&) = default;
 };
+
+// Whether the pool is shared by lanes: `fair_by` says so, or its methods are of
+// different priorities.
+bool SharedByLane(const Config& config, const std::string& pool);
 
 // The pool that answers GetReceipts unless the configuration gives it another:
 // its questions never queue behind submissions.

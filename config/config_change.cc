@@ -77,6 +77,7 @@ void ChangePool(const std::string& path, const LimitsConfig& limits,
   Keep(path + ".workers.task_timeout", pool->workers.task_timeout,
        fresh.workers.task_timeout, keys);
   pool->batch_max = fresh.batch_max;
+  pool->fair_by = fresh.fair_by;
 }
 
 void ChangePools(const Config& fresh, Config* config, Keys* keys) {
@@ -113,6 +114,7 @@ void ChangeMethod(Method method, const PoolConfig& pool,
   config->on_full = fresh.on_full;
   config->max_wait = fresh.max_wait;
   config->shadow = fresh.shadow;
+  config->priority = fresh.priority;
   if (!LosesAcknowledged(method, fresh, pool)) {
     config->ack = fresh.ack;
     config->allow_loss = fresh.allow_loss;

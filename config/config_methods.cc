@@ -91,11 +91,25 @@ void ReadAck(ConfigSection& section, Ack* ack) {
   }
 }
 
+void ReadPriority(ConfigSection& section, Priority* priority) {
+  std::string text;
+  if (!section.ReadText("priority", &text)) return;
+  const auto* name = std::ranges::find(kPriorityNames, text);
+  if (name != kPriorityNames.end()) {
+    *priority = static_cast<Priority>(name - kPriorityNames.begin());
+    return;
+  }
+  section.Error("priority",
+                UnknownName("priority", text,
+                            {kPriorityNames.begin(), kPriorityNames.end()}));
+}
+
 void ReadEntry(Entry& entry) {
   entry.section.ReadText("pool", &entry.config.pool);
   ReadPolicy(entry.section, &entry.config.on_full, &entry.config.max_wait);
   ReadShadow(entry.section, &entry.config.shadow);
   ReadAck(entry.section, &entry.config.ack);
+  ReadPriority(entry.section, &entry.config.priority);
   entry.section.ReadBool("allow_loss", &entry.config.allow_loss);
   entry.section.RejectUnknownKeys();
 }

@@ -45,6 +45,18 @@ void PutStore(YAML::Emitter& out, const StoreConfig& store) {
   CloseMap(out);
 }
 
+const char* FairByName(FairBy fair_by) {
+  switch (fair_by) {
+    case FairBy::kNone:
+      return "none";
+    case FairBy::kStudy:
+      return "study";
+    case FairBy::kSite:
+      return "site";
+  }
+  return "";
+}
+
 void PutPool(YAML::Emitter& out, const std::string& name,
              const PoolConfig& pool) {
   OpenMap(out, name);
@@ -66,6 +78,7 @@ void PutPool(YAML::Emitter& out, const std::string& name,
   OpenFlowMap(out, "batch");
   Put(out, "max", pool.batch_max);
   CloseMap(out);
+  Put(out, "fair_by", FairByName(pool.fair_by));
   CloseMap(out);
 }
 
@@ -87,6 +100,7 @@ void PutMethod(YAML::Emitter& out, Method method, const MethodConfig& config) {
   if (method != Method::kGetReceipts) {
     Put(out, "ack", config.ack == Ack::kStored ? "stored" : "queued");
     Put(out, "allow_loss", config.allow_loss);
+    Put(out, "priority", std::string(kPriorityNames[Index(config.priority)]));
   }
   CloseMap(out);
 }

@@ -10,8 +10,11 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string_view>
+
+#include "policies/priority.h"
 
 namespace sluice {
 
@@ -45,6 +48,10 @@ struct Arrival {
   std::size_t bytes_behind = 0;  // that its call keeps beside it while it waits
   // Its caller is answered before it is worked.
   bool promised = false;
+  // Its class, and who sends it, where the pool is shared fairly; nothing where
+  // that is not known yet.
+  Priority priority = Priority::kNormal;
+  std::optional<std::uint64_t> lane = 0;
 };
 
 // The pool as an arrival finds it.

@@ -48,19 +48,24 @@ Gate::Gate(const GateLimits& limits, std::size_t methods,
       limits_(limits),
       droppable_(methods),
       random_(seed),
-      counters_(methods) {}
+      counters_(methods) {
+  queue_.SetByLane(limits.by_lane, order_, committing_);
+}
 
 Admission Gate::Arrive(Task* task, const AdmissionPolicy& policy, TimePoint now,
                        GateEvents* events) {
   MethodCounters& counters = counters_[task->method];
   ++counters.received;
   std::optional<Verdict> verdict;
-  Admission admission = Decide({.now = std::min(now, task->waits_since),
-                                .deadline = task->deadline,
-                                .bytes = task->bytes,
-                                .bytes_behind = task->bytes_behind,
-                                .promised = task->promised},
-                               task->method, policy, now, &verdict);
+  Admission admission =
+      Decide({.now = std::min(now, task->waits_since),
+              .deadline = task->deadline,
+              .bytes = task->bytes,
+              .bytes_behind = task->bytes_behind,
+              .promised = task->promised,
+              .priority = task->priority,
+              .lane = task->lane},
+             task->method, queue_.LaneOf(*task), policy, now, &verdict);
   CountShadow(verdict, &counters);
   switch (admission.kind) {
     case Admission::Kind::kAdmitted:
@@ -82,9 +87,12 @@ Admission Gate::Arrive(Task* task, const AdmissionPolicy& policy, TimePoint now,
 std::optional<Admission> Gate::TurnAway(const Arrival& arrival,
                                         std::size_t method,
                                         const AdmissionPolicy& policy) {
+  Lane* lane = arrival.lane.has_value()
+                   ? queue_.LaneOf({arrival.priority, *arrival.lane})
+                   : queue_.EmptyLane(arrival.priority);
   std::optional<Verdict> verdict;
   const Admission admission =
-      Decide(arrival, method, policy, arrival.now, &verdict);
+      Decide(arrival, method, lane, policy, arrival.now, &verdict);
   if (admission.kind == Admission::Kind::kAdmitted ||
       admission.kind == Admission::Kind::kParked) {
     return std::nullopt;
@@ -119,16 +127,18 @@ void Gate::CountSharedLeft(std::size_t method) {
 
 void Gate::Restore(Task* task, TimePoint now) {
   ++counters_[task->method].received;
+  queue_.Enter(*task);
+  queue_.Reserve(task);
   CountAdmitted(task, now);
   task->place_ = Task::Place::kQueued;
-  queue_.PushBack(task);
+  queue_.Push(task);
 }
 
 void Gate::Committed(std::span<Task* const> tasks) {
   for (Task* task : tasks) {
     committing_.Remove(task);
     task->place_ = Task::Place::kQueued;
-    queue_.PushBack(task);
+    queue_.Push(task);
   }
 }
 
@@ -145,8 +155,8 @@ void Gate::Take(std::size_t max, TimePoint now, std::vector<Task*>* batch,
                 GateEvents* events) {
   if (ready()) {
     TakeBatch(batch->size() + (circuit_.open() ? 1 : max), now, batch, events);
-    LetWaitingIn(now, events);
   }
+  LetWaitingIn(now, events);
   if (backlog() > 0) return;
   standing_.Emptied();
   service_rate_.Emptied();
@@ -160,9 +170,11 @@ void Gate::TakeBatch(std::size_t size_max, TimePoint now,
   const Duration takes = service_rate_.batch();
   order_.BeginBatch();
   while (batch->size() < size_max && !queue_.empty()) {
-    Task* task = queue_.front();
+    Task* task = queue_.Next();
     if (!task->promised) {
-      standing_.Taken(now - task->admitted_at, target, now);
+      const Duration waited = now - task->admitted_at;
+      standing_.Taken(waited, target, now);
+      queue_.Waited(*task, waited, target, now);
       if (TooLate(takes, task->deadline, now)) {
         EndQueued(task, Outcome::kHopeless, Ending::kHopeless, events);
         continue;
@@ -171,6 +183,8 @@ void Gate::TakeBatch(std::size_t size_max, TimePoint now,
     queue_.Remove(task);
     if (!order_.Claim(task)) continue;
     if (MayBeDropped(*task)) droppable_.Remove(task);
+    queue_.UseTurn(*task);
+    queue_.Release(task);
     task->place_ = Task::Place::kInWork;
     task->taken_at_ = now;
     --counters_[task->method].queued;
@@ -192,8 +206,8 @@ void Gate::Done(std::span<Task* const> batch, StoreState store, TimePoint now,
   Complete(batch, now, &again);
   TaskList free;
   for (const Task* task : batch) order_.Release(*task, &free);
-  queue_.Prepend(&free);
-  queue_.Prepend(&again);
+  queue_.PushFront(&free);
+  queue_.PushFront(&again);
   Learn(store, now, events);
   LetWaitingIn(now, events);
 }
@@ -208,6 +222,7 @@ void Gate::Complete(std::span<Task* const> batch, TimePoint now,
     if (task->again) {
       task->again = false;
       task->place_ = Task::Place::kQueued;
+      queue_.Reserve(task);
       ++counters.queued;
       ++queued_;
       ++retries_;
@@ -216,6 +231,7 @@ void Gate::Complete(std::span<Task* const> batch, TimePoint now,
     }
     ++counters.completed[static_cast<std::size_t>(task->outcome)];
     Release(*task);
+    queue_.Exit(*task);
     task->place_ = Task::Place::kOutside;
     ++completed;
   }
@@ -283,26 +299,28 @@ TimePoint Gate::next_expiry() const {
 
 void Gate::Resize(const GateLimits& limits, TimePoint now, GateEvents* events) {
   limits_ = limits;
+  queue_.SetByLane(limits.by_lane, order_, committing_);
   LetWaitingIn(now, events);
 }
 
 void Gate::Close(TimePoint until, GateEvents* events) {
   closed_ = true;
   closed_until_ = until;
-  while (!waiting_.empty()) {
-    EndWait(waiting_.front(), Ending::kDraining, events);
+  for (Task* task : queue_.Waiting()) {
+    EndWait(task, Ending::kDraining, events);
   }
 }
 
 bool Gate::open() const {
-  return !closed_ && !ResultsUnavailable() && waiting_.empty() &&
-         !standing_.stands() && HasRoom(1, /*promised=*/false);
+  return !closed_ && !ResultsUnavailable() && queue_.waiting() == 0 &&
+         !standing_.stands() && queue_.lanes_standing() == 0 &&
+         HasPlace(/*depth=*/queued_) && BytesFit(held_bytes_, 1);
 }
 
 bool Gate::ready() const { return !queue_.empty() && !paused_ && !probing_; }
 
 bool Gate::idle() const {
-  return waiting_.empty() && queued_ == 0 && in_work_ == 0;
+  return queue_.waiting() == 0 && queued_ == 0 && in_work_ == 0;
 }
 
 PoolView Gate::view() const {
@@ -310,14 +328,15 @@ PoolView Gate::view() const {
           .capacity = limits_.capacity,
           .held_bytes = held_bytes_,
           .capacity_bytes = limits_.capacity_bytes,
-          .waiting = waiting_.size(),
+          .waiting = queue_.waiting(),
           .waiting_max = limits_.waiting_max,
           .drained_per_second = drain_rate_.per_second()};
 }
 
 std::vector<const Task*> Gate::queued() const {
   std::vector<const Task*> tasks = order_.Aside();
-  queue_.ForEach([&](const Task* task) { tasks.push_back(task); });
+  const std::vector<Task*> rest = queue_.Queued();
+  tasks.insert(tasks.end(), rest.begin(), rest.end());
   return tasks;
 }
 
@@ -325,42 +344,86 @@ std::vector<const Task*> Gate::committing() const {
   return committing_.Content();
 }
 
-std::vector<const Task*> Gate::waiting() const { return waiting_.Content(); }
+std::vector<const Task*> Gate::waiting() const {
+  const std::vector<Task*> tasks = queue_.Waiting();
+  return {tasks.begin(), tasks.end()};
+}
 
-bool Gate::HasRoom(std::size_t bytes, bool promised) const {
+bool Gate::HasRoom(const Lane& lane, std::size_t bytes, bool promised) const {
+  return HasPlace(lane.depth) && BytesFit(lane.bytes, bytes) &&
+         (promised || !Stands(lane));
+}
+
+bool Gate::HasPlace(std::size_t depth) const {
+  return queued_ + Reserved(depth) < limits_.capacity;
+}
+
+bool Gate::BytesFit(std::size_t bytes_of_lane, std::size_t bytes) const {
   const bool holds_nothing = queued_ == 0 && in_work_ == 0;
-  return queued_ < limits_.capacity &&
-         (holds_nothing || Fits(bytes, held_bytes_, limits_.capacity_bytes)) &&
-         (promised || !Stands());
+  return holds_nothing || Fits(bytes, held_bytes_ + Reserved(bytes_of_lane),
+                               limits_.capacity_bytes);
 }
 
-bool Gate::Stands() const {
-  return standing_.stands() && TimeToWork(queued_) >= target_wait();
+bool Gate::Stands(const Lane& lane) const {
+  if (!standing_.stands() && !lane.standing.stands()) return false;
+  // Those of a class get some of the work, whatever others have queued.
+  if (queue_.ClassDepth(lane) == 0) return false;
+  return TimeToWork(queue_.Ahead(lane, lane.depth, queued_)) >= target_wait();
 }
 
-bool Gate::HasWaitingRoom(std::size_t bytes) const {
-  return waiting_.size() < limits_.waiting_max &&
-         (waiting_.empty() ||
-          Fits(bytes, waiting_bytes_, limits_.waiting_max_bytes));
+bool Gate::HasWaitingRoom(const Lane& lane, std::size_t bytes) const {
+  const std::size_t waiting = queue_.waiting();
+  return waiting + Reserved(lane.waiting.size()) < limits_.waiting_max &&
+         (waiting == 0 ||
+          Fits(bytes, queue_.waiting_bytes() + Reserved(lane.waiting_bytes),
+               limits_.waiting_max_bytes));
 }
 
-Admission Gate::Decide(const Arrival& arrival, std::size_t method,
+bool Gate::SomebodyIsFirst(const Lane& lane) const {
+  if (queue_.waiting() == 0) return false;
+  return queue_.AnyBefore(lane) ||
+         std::ranges::any_of(queue_.NextToLetIn(), [this](const Lane* first) {
+           return AwaitsBytes(*first);
+         });
+}
+
+bool Gate::AwaitsBytes(const Lane& lane) const {
+  return lane.depth == 0 && !BytesFit(lane.bytes, lane.waiting.front()->bytes);
+}
+
+Task* Gate::NextToLetIn() const {
+  if (queue_.waiting() == 0) return nullptr;
+  for (const Lane* lane : queue_.NextToLetIn()) {
+    Task* task = lane->waiting.front();
+    if (HasRoom(*lane, task->bytes, task->promised)) return task;
+    if (AwaitsBytes(*lane)) return nullptr;
+  }
+  return nullptr;
+}
+
+Admission Gate::Decide(const Arrival& arrival, std::size_t method, Lane* lane,
                        const AdmissionPolicy& policy, TimePoint now,
                        std::optional<Verdict>* said) {
   if (closed_) return Refusal(RefusalReason::kDraining);
   if (ResultsUnavailable() && !arrival.promised) {
     return Refusal(RefusalReason::kStoreUnavailable);
   }
-  const std::size_t ahead = queued_ + waiting_.size();
+  // Of one whose lane is not known, that says nothing.
+  const bool known = arrival.lane.has_value();
+  const std::size_t ahead =
+      known ? queue_.Ahead(*lane, lane->depth + lane->waiting.size(),
+                           queued_ + queue_.waiting())
+            : 0;
   if (!arrival.promised && TooLate(TimeToWork(ahead) + service_rate_.batch(),
                                    arrival.deadline, now)) {
     return RefuseForNow(RefusalReason::kHopeless, now);
   }
   // Behind those who wait there is no room, even if this one would fit.
-  if (waiting_.empty() && HasRoom(arrival.bytes, arrival.promised)) {
+  if (!SomebodyIsFirst(*lane) &&
+      HasRoom(*lane, arrival.bytes, arrival.promised || !known)) {
     return {.kind = Admission::Kind::kAdmitted};
   }
-  standing_.TurnedAway(now);
+  TurnedAway(lane, now);
   Verdict& verdict = said->emplace(policy.OnFull(arrival, view()));
   switch (verdict.kind) {
     case Verdict::Kind::kPark:
@@ -374,21 +437,28 @@ Admission Gate::Decide(const Arrival& arrival, std::size_t method,
                           ? Admission::Kind::kAdmitted
                           : Admission::Kind::kDropped};
   }
-  if (!HasWaitingRoom(arrival.bytes + arrival.bytes_behind)) {
+  if (!HasWaitingRoom(*lane, arrival.bytes + arrival.bytes_behind)) {
     return RefuseForNow(RefusalReason::kWaitingRoomFull, now);
   }
   verdict.until = std::min(verdict.until, arrival.deadline);
-  if (TooLate(TimeToWork(waiting_.size() + 1), verdict.until, now)) {
+  const std::size_t enter_before =
+      known ? queue_.Ahead(*lane, lane->waiting.size(), queue_.waiting()) : 0;
+  if (TooLate(TimeToWork(enter_before + 1), verdict.until, now)) {
     return RefuseForNow(RefusalReason::kHopeless, now);
   }
   return {.kind = Admission::Kind::kParked};
+}
+
+void Gate::TurnedAway(Lane* lane, TimePoint now) {
+  standing_.TurnedAway(now);
+  lane->standing.TurnedAway(now);
 }
 
 bool Gate::CanEvictFor(std::size_t bytes, std::size_t method) const {
   // After a Resize to less, what is too much is worked off, not dropped.
   const bool within_limits =
       queued_ <= limits_.capacity && held_bytes_ <= limits_.capacity_bytes;
-  return waiting_.empty() && within_limits &&
+  return queue_.waiting() == 0 && within_limits &&
          droppable_.oldest(method) != nullptr &&
          Fits(bytes, held_bytes_ - droppable_.bytes(method),
               limits_.capacity_bytes);
@@ -435,7 +505,7 @@ Duration Gate::ExpectedRoom() const {
   if (!closed_ && circuit_.open()) return circuit_.delay();
   const double rate = drain_rate_.per_second();
   if (closed_ || rate <= 0) return kRetryDelayUnknown;
-  const double ahead = static_cast<double>(queued_ + waiting_.size()) +
+  const double ahead = static_cast<double>(queued_ + queue_.waiting()) +
                        std::max(refused_.count(), 1.0);
   return std::max(ToDuration(ahead / rate, kRetryDelayMax), kRetryDelayMin);
 }
@@ -456,6 +526,12 @@ void Gate::CountShadow(const std::optional<Verdict>& said,
 }
 
 void Gate::Admit(Task* task, TimePoint now) {
+  queue_.Enter(*task);
+  queue_.Reserve(task);
+  Enqueue(task, now);
+}
+
+void Gate::Enqueue(Task* task, TimePoint now) {
   task->sequence = 1 + sequence_->fetch_add(1, std::memory_order_relaxed);
   CountAdmitted(task, now);
   if (task->needs_commit) {
@@ -463,7 +539,7 @@ void Gate::Admit(Task* task, TimePoint now) {
     committing_.PushBack(task);
   } else {
     task->place_ = Task::Place::kQueued;
-    queue_.PushBack(task);
+    queue_.Push(task);
     if (MayBeDropped(*task)) droppable_.Add(task);
   }
 }
@@ -485,6 +561,8 @@ void Gate::LeaveQueue(Task* task, Outcome outcome) {
   --counters_[task->method].queued;
   ++counters_[task->method].completed[static_cast<std::size_t>(outcome)];
   Release(*task);
+  queue_.Release(task);
+  queue_.Exit(*task);
 }
 
 void Gate::Release(const Task& task) { held_bytes_ -= task.bytes; }
@@ -494,32 +572,33 @@ void Gate::Park(Task* task, TimePoint until) {
   task->sequence = 0;
   task->parked_until_ = until;
   task->arrival_ = arrivals_++;
-  waiting_.PushBack(task);
-  waiting_bytes_ += WaitingBytes(*task);
+  queue_.Enter(*task);
+  queue_.Park(task);
   ++counters_[task->method].waiting;
   if (until != kForever) expiries_.insert({until, task->arrival_, task});
 }
 
 void Gate::Unpark(Task* task) {
-  waiting_.Remove(task);
-  waiting_bytes_ -= WaitingBytes(*task);
+  queue_.Unpark(task);
+  queue_.Exit(*task);
+  CountUnparked(task);
+}
+
+void Gate::CountUnparked(Task* task) {
   --counters_[task->method].waiting;
   expiries_.erase({task->parked_until_, task->arrival_, task});
 }
 
 void Gate::LetWaitingIn(TimePoint now, GateEvents* events) {
-  while (!waiting_.empty()) {
-    Task* task = waiting_.front();
-    if (!HasRoom(task->bytes, task->promised)) {
-      standing_.TurnedAway(now);
-      return;
-    }
-    Unpark(task);
-    Admit(task, now);
+  while (Task* task = NextToLetIn()) {
+    CountUnparked(task);
+    queue_.LetIn(task);
+    Enqueue(task, now);
     if (task->listener != nullptr) {
       events->admitted.push_back({task->listener, task->sequence});
     }
   }
+  if (queue_.waiting() > 0) standing_.TurnedAway(now);
 }
 
 void Gate::EndWait(Task* task, Ending ending, GateEvents* events) {
@@ -544,21 +623,21 @@ void Gate::EndQueued(Task* task, Outcome outcome, Ending ending,
 void Gate::EndQueue(GateEvents* events) {
   TaskList aside;
   order_.ReleaseAll(&aside);
-  queue_.Prepend(&aside);
+  queue_.PushFront(&aside);
   while (!queue_.empty()) {
-    EndQueued(queue_.front(), Outcome::kLeft, Ending::kDraining, events);
+    EndQueued(queue_.Next(), Outcome::kLeft, Ending::kDraining, events);
   }
 }
 
 void Gate::EndUnpromised(GateEvents* events) {
-  waiting_.ForEach([&](Task* task) {
-    if (task->promised) return;
+  for (Task* task : queue_.Waiting()) {
+    if (task->promised) continue;
     EndWait(task, Ending::kStoreUnavailable, events);
-  });
-  queue_.ForEach([&](Task* task) {
-    if (task->promised) return;
+  }
+  for (Task* task : queue_.Queued()) {
+    if (task->promised) continue;
     EndQueued(task, Outcome::kUnavailable, Ending::kStoreUnavailable, events);
-  });
+  }
 }
 
 }  // namespace sluice

@@ -31,6 +31,10 @@
 //    promised and droppable, the oldest first: of one, and of more only for its
 //    bytes. Where that does not make room, or where more is inside than the
 //    limits say, it is dropped itself and everybody stays;
+//  - where it is shared by lanes (`by_lane`), the last holds for each lane, and
+//    among lanes it is fair (fair_queue.h): all are served in turn, and none
+//    has more queued, or waiting, than there is room left. The first who waits
+//    is then the first of the lane with the fewest queued, in each class;
 //  - tasks of one key are worked in the order of their admission, and never in
 //    two batches at once;
 //  - whoever waits for a result and could not have it in time, by what is ahead
@@ -60,6 +64,7 @@
 #include "pool/circuit.h"
 #include "pool/drain_rate.h"
 #include "pool/droppable_tasks.h"
+#include "pool/fair_queue.h"
 #include "pool/key_order.h"
 #include "pool/returning_callers.h"
 #include "pool/service_rate.h"
@@ -74,6 +79,9 @@ struct GateLimits {
   std::size_t capacity_bytes = std::size_t{256} << 20;
   std::size_t waiting_max = 10000;
   std::size_t waiting_max_bytes = std::size_t{256} << 20;
+  // Each lane gets its share of these and of the work; otherwise all share one,
+  // whatever Task::lane and Task::priority say.
+  bool by_lane = false;
 };
 
 // The answer to an arrival.
@@ -158,7 +166,8 @@ class Gate {
 
   // What Arrive would answer, and counted as its answer, if that is a refusal
   // or a drop; nothing otherwise. With it a full pool is answered before the
-  // request is looked into.
+  // request is looked into. Where the arrival's lane is not known: if that
+  // would be the answer whatever its lane.
   std::optional<Admission> TurnAway(const Arrival& arrival, std::size_t method,
                                     const AdmissionPolicy& policy);
 
@@ -181,14 +190,15 @@ class Gate {
   void CommitFailed(std::span<Task* const> tasks, TimePoint now,
                     GateEvents* events);
 
-  // Moves up to `max` tasks from the queue into work, first come first, and
-  // appends them to `batch`. Tasks whose key another batch has stand aside.
+  // Moves up to `max` tasks from the queue into work, first come first of each
+  // lane, and appends them to `batch`. Tasks whose key another batch has stand
+  // aside.
   void Take(std::size_t max, TimePoint now, std::vector<Task*>* batch,
             GateEvents* events);
 
   // Takes back a whole batch as Take gave it. Lets go of its tasks, each with
   // its outcome, but for those that are to be worked again: they are queued
-  // before all others.
+  // before all others of their lanes.
   void Done(std::span<Task* const> batch, StoreState store, TimePoint now,
             GateEvents* events);
 
@@ -203,14 +213,16 @@ class Gate {
   // When Expire is due next; kForever where nothing is.
   TimePoint next_expiry() const;
 
-  // New limits; smaller ones take nothing away that is inside.
+  // New limits; smaller ones take nothing away that is inside. Tasks stay in
+  // the lanes that they are in.
   void Resize(const GateLimits& limits, TimePoint now, GateEvents* events);
 
   // From now on refuses every arrival, and ends all that wait. What is still
   // queued at `until` is ended by Expire.
   void Close(TimePoint until, GateEvents* events);
 
-  // Whether an arrival of one byte would enter the queue at once.
+  // Whether an arrival of one byte would enter the queue at once. By lanes:
+  // false as soon as one of some lane might not.
   bool open() const;
   // Whether Take would look at the queue.
   bool ready() const;
@@ -218,6 +230,8 @@ class Gate {
   bool idle() const;
   std::size_t depth() const { return queued_; }
   std::size_t in_work() const { return in_work_; }
+  // In which something is queued or waits.
+  std::size_t lanes() const { return queue_.lanes(); }
   const Circuit& circuit() const { return circuit_; }
   // How often a task was to be worked again.
   std::uint64_t retries() const { return retries_; }
@@ -227,7 +241,7 @@ class Gate {
   }
 
   // For reports: the tasks in the queue, those that stand aside before those
-  // that Take looks at, in the order in which it does.
+  // that Take looks at, in the order in which it does in each lane.
   std::vector<const Task*> queued() const;
   // Admitted, and not committed yet.
   std::vector<const Task*> committing() const;
@@ -243,17 +257,31 @@ class Gate {
     auto operator<=>(const Expiry&) const = default;
   };
 
-  bool HasRoom(std::size_t bytes, bool promised) const;
-  // Whether one more that waits for a result would only wait longer.
-  bool Stands() const;
-  bool HasWaitingRoom(std::size_t bytes) const;
-  static std::size_t WaitingBytes(const Task& task) {
-    return task.bytes + task.bytes_behind;
+  // Whether there is room for one more of the lane.
+  bool HasRoom(const Lane& lane, std::size_t bytes, bool promised) const;
+  // The same without those who wait, and of a lane that has so much queued.
+  bool HasPlace(std::size_t depth) const;
+  bool BytesFit(std::size_t bytes_of_lane, std::size_t bytes) const;
+  // How much less is free for a lane that has `taken`. By lanes that is as much
+  // again, so that a lane never has more than it leaves free, and another finds
+  // some room: a dynamic threshold (A. Choudhury, E. Hahne, 1998).
+  std::size_t Reserved(std::size_t taken) const {
+    return queue_.by_lane() ? taken : 0;
   }
-  // What becomes of an arrival. `said` is what the policy says, if it is
-  // asked, which it is where there is no room; of one that is kParked, its
-  // `until` is the end of the wait.
-  Admission Decide(const Arrival& arrival, std::size_t method,
+  // Whether one more that waits for a result would only wait longer.
+  bool Stands(const Lane& lane) const;
+  bool HasWaitingRoom(const Lane& lane, std::size_t bytes) const;
+  // Whether a newcomer of the lane comes behind somebody who waits.
+  bool SomebodyIsFirst(const Lane& lane) const;
+  // Whether the lane is to be let in before all others, but for its bytes: so
+  // that they become free, nobody is.
+  bool AwaitsBytes(const Lane& lane) const;
+  // The first who waits and has room; null where nobody has.
+  Task* NextToLetIn() const;
+  // What becomes of an arrival of the lane. `said` is what the policy says, if
+  // it is asked, which it is where there is no room; of one that is kParked,
+  // its `until` is the end of the wait.
+  Admission Decide(const Arrival& arrival, std::size_t method, Lane* lane,
                    const AdmissionPolicy& policy, TimePoint now,
                    std::optional<Verdict>* said);
   // Whether an arrival, for which there is no room, has room once others of its
@@ -278,6 +306,7 @@ class Gate {
   bool ResultsUnavailable() const { return paused_ && circuit_.open(); }
   // What is queued and could be taken, or stands aside.
   std::size_t backlog() const { return queued_ - committing_.size(); }
+  void TurnedAway(Lane* lane, TimePoint now);
   // Until the batch has `size_max` tasks.
   void TakeBatch(std::size_t size_max, TimePoint now, std::vector<Task*>* batch,
                  GateEvents* events);
@@ -285,11 +314,15 @@ class Gate {
   static void CountShadow(const std::optional<Verdict>& said,
                           MethodCounters* counters);
   void Admit(Task* task, TimePoint now);
+  // Puts one that has a place where it belongs: with those that can be taken,
+  // or with those that are committing.
+  void Enqueue(Task* task, TimePoint now);
   void CountAdmitted(Task* task, TimePoint now);
   void LeaveQueue(Task* task, Outcome outcome);
   void Release(const Task& task);
   void Park(Task* task, TimePoint until);
   void Unpark(Task* task);
+  void CountUnparked(Task* task);
   void LetWaitingIn(TimePoint now, GateEvents* events);
   void EndWait(Task* task, Ending ending, GateEvents* events);
   void EndQueued(Task* task, Outcome outcome, Ending ending,
@@ -303,20 +336,18 @@ class Gate {
 
   std::atomic<std::int64_t>* const sequence_;
   GateLimits limits_;
-  // Those that Take looks at.
-  TaskList queue_;
+  // Those that Take looks at, and those that wait.
+  FairQueue queue_;
   KeyOrder order_;
   TaskList committing_;
   // Of those in the queue.
   DroppableTasks droppable_;
   // Those in the queue, that stand aside, and that are committing.
   std::size_t queued_ = 0;
-  TaskList waiting_;
   // Of those of the waiting whose wait has an end.
   std::set<Expiry> expiries_;
   std::uint64_t arrivals_ = 0;
   std::size_t held_bytes_ = 0;
-  std::size_t waiting_bytes_ = 0;
   std::size_t in_work_ = 0;
   std::uint64_t retries_ = 0;
   bool closed_ = false;

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "policies/admission_policy.h"
+#include "policies/priority.h"
 
 namespace sluice {
 
@@ -26,6 +27,8 @@ enum class Outcome : std::uint8_t {
   kDropped,      // a later arrival of its method took its place
 };
 inline constexpr std::size_t kOutcomes = 11;
+
+struct Lane;
 
 // Why a task that was parked or queued will not be worked.
 enum class Ending : std::uint8_t {
@@ -83,6 +86,10 @@ class Task {
   // Set by the owner before Arrive.
   std::size_t method = 0;  // index of the counters that it belongs to
   std::size_t bytes = 0;
+  // Where the pool is shared fairly: who sends it, as a number of one's own
+  // choice, and how much its class gets (fair_queue.h).
+  std::uint64_t lane = 0;
+  Priority priority = Priority::kNormal;
   // What its call keeps beside it while it is parked, such as tasks that wait
   // behind it: counts in the waiting room.
   std::size_t bytes_behind = 0;
@@ -117,6 +124,7 @@ class Task {
 
  private:
   friend class DroppableTasks;
+  friend class FairQueue;
   friend class Gate;
   friend class TaskList;
 
@@ -132,6 +140,7 @@ class Task {
   TimePoint parked_until_ = kForever;
   TimePoint taken_at_{};
   std::uint64_t arrival_ = 0;  // order in the Gate
+  Lane* lane_ = nullptr;       // while it waits, or is queued
   Task* previous_ = nullptr;
   Task* next_ = nullptr;
   Task* older_ = nullptr;  // of those that may be dropped

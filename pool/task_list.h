@@ -18,6 +18,7 @@ class TaskList {
   bool empty() const { return size_ == 0; }
   std::size_t size() const { return size_; }
   Task* front() const { return front_; }
+  Task* back() const { return back_; }
   // First come first.
   std::vector<const Task*> Content() const {
     std::vector<const Task*> tasks;
@@ -39,6 +40,14 @@ class TaskList {
     task->next_ = nullptr;
     (back_ != nullptr ? back_->next_ : front_) = task;
     back_ = task;
+    ++size_;
+  }
+
+  void PushFront(Task* task) {
+    task->previous_ = nullptr;
+    task->next_ = front_;
+    (front_ != nullptr ? front_->previous_ : back_) = task;
+    front_ = task;
     ++size_;
   }
 

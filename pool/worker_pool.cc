@@ -183,6 +183,7 @@ PoolSnapshot WorkerPool::Snapshot() const {
   PoolSnapshot snapshot = {
       .view = gate_.view(),
       .in_work = gate_.in_work(),
+      .lanes = gate_.lanes(),
       .workers_busy = busy_,
       .workers_idle = workers_.size() - ended_ - busy_ - hung_,
       .workers_hung = hung_,

@@ -67,6 +67,7 @@ struct WorkerPoolOptions {
 struct PoolSnapshot {
   PoolView view;
   std::size_t in_work = 0;
+  std::size_t lanes = 0;
   // Workers by what they do, and between which numbers they are.
   std::size_t workers_busy = 0;
   std::size_t workers_idle = 0;

@@ -83,11 +83,13 @@ void SetLimits(const Config& config, grpc::ServerBuilder* builder) {
   builder->SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 1);
 }
 
-GateLimits LimitsOf(const PoolConfig& config) {
-  return {.capacity = config.queue_capacity,
-          .capacity_bytes = config.queue_capacity_bytes,
-          .waiting_max = config.waiting_max,
-          .waiting_max_bytes = config.waiting_max_bytes};
+GateLimits LimitsOf(const Config& config, const std::string& name) {
+  const PoolConfig& pool = config.pools.at(name);
+  return {.capacity = pool.queue_capacity,
+          .capacity_bytes = pool.queue_capacity_bytes,
+          .waiting_max = pool.waiting_max,
+          .waiting_max_bytes = pool.waiting_max_bytes,
+          .by_lane = SharedByLane(config, name)};
 }
 
 Duration ToMonotonic(absl::Duration duration) {
@@ -249,7 +251,7 @@ void IngestionServer::StartPool(const std::string& name,
   pool->workers = std::make_unique<WorkerPool>(
       WorkerPoolOptions{
           .name = name,
-          .limits = LimitsOf(config),
+          .limits = LimitsOf(config_, name),
           .workers = {.min = config.workers.min, .max = config.workers.max},
           .task_timeout = ToMonotonic(config.workers.task_timeout),
           .on_hang = [name](const WorkerHang& hang) { LogHang(name, hang); },
@@ -269,7 +271,8 @@ void IngestionServer::BindMethods() {
   for (const Method method : kAllMethods) {
     const MethodConfig& config = config_.method(method);
     LiveMethodSettings& settings = settings_[Index(method)];
-    settings.Set(MakeMethodSettings(config));
+    settings.Set(
+        MakeMethodSettings(config, config_.pools.at(config.pool).fair_by));
     const Pool& pool = pools_.at(config.pool);
     rpc_metrics_.push_back(
         std::make_unique<RpcMetrics>(method, registry_.get()));
@@ -457,7 +460,7 @@ absl::StatusOr<std::vector<std::string>> IngestionServer::Apply(
 void IngestionServer::ApplyPools(const Config& config) {
   for (const auto& [name, pool] : config.pools) {
     WorkerPool& workers = *pools_.at(name).workers;
-    workers.Resize(LimitsOf(pool), pool.batch_max);
+    workers.Resize(LimitsOf(config, name), pool.batch_max);
     workers.SetWorkers({.min = pool.workers.min, .max = pool.workers.max});
   }
 }
@@ -465,8 +468,12 @@ void IngestionServer::ApplyPools(const Config& config) {
 void IngestionServer::ApplyMethods(const Config& before, const Config& config) {
   for (const Method method : kAllMethods) {
     const MethodConfig& now = config.method(method);
-    if (now == before.method(method)) continue;
-    settings_[Index(method)].Set(MakeMethodSettings(now));
+    const FairBy fair_by = config.pools.at(now.pool).fair_by;
+    if (now == before.method(method) &&
+        fair_by == before.pools.at(now.pool).fair_by) {
+      continue;
+    }
+    settings_[Index(method)].Set(MakeMethodSettings(now, fair_by));
     if (now.on_full != before.method(method).on_full) {
       pool_metrics_->SetPolicy(method, now.on_full);
     }

@@ -85,6 +85,7 @@ std::string IdIfAny(std::string_view id) {
 std::optional<Violation> ReadSending(const grpc::ServerContext& context,
                                      Sending* sending) {
   sending->received_at = absl::Now();
+  if (auto violation = ReadSender(context, &sending->sender)) return violation;
   const auto& metadata = context.client_metadata();
   const auto sent_at = metadata.find(kSentAtMetadata);
   if (sent_at == metadata.end()) return std::nullopt;

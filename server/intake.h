@@ -17,6 +17,7 @@
 #include "forms/wire_check.h"
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/byte_buffer.h"
+#include "server/sender.h"
 #include "stores/store.h"
 
 namespace sluice {
@@ -30,6 +31,7 @@ inline constexpr std::size_t kMaxEntries = 10000;
 struct Sending {
   absl::Time received_at;
   std::optional<absl::Time> sent_at;  // metadata sluice-sent-at
+  Sender sender;
 };
 
 // A violation where the metadata is malformed.

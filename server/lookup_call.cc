@@ -69,6 +69,7 @@ void LookupCall::OnRequest() {
     return FinishInvalid(*std::move(violation));
   }
   method = Index(method_.method);
+  lane = LaneOf(settings_->fair_by, sending.sender, lookup_.study_id, "");
   const Admission admission = method_.pool->Arrive(this, *settings_->policy);
   if (admission.kind == Admission::Kind::kRefused) {
     FinishWithError(Answer::TurnedAway(admission));

@@ -26,11 +26,13 @@ struct MethodSettings {
   bool loses;
   // What is queued may be dropped for a later one.
   bool droppable;
+  // Of the method's pool.
+  FairBy fair_by;
 };
 
 // `config` must be valid.
 std::shared_ptr<const MethodSettings> MakeMethodSettings(
-    const MethodConfig& config);
+    const MethodConfig& config, FairBy fair_by);
 
 // The settings that calls take which arrive now. Thread-safe; nobody holds its
 // lock for longer than it takes to copy a pointer.

@@ -63,6 +63,10 @@ struct PoolFamilies {
             "The most bytes of submissions in the queue or in work.");
   Family waiting =
       Gauge("sluice_waiting", "Arrivals parked until there is room.");
+  Family lanes =
+      Gauge("sluice_lanes",
+            "Senders of whom something is queued or waits; at most 1 where "
+            "the pool is not shared fairly.");
   Family in_work = Gauge("sluice_in_work", "Submissions that workers have.");
   Family workers = Gauge("sluice_workers", "Worker threads by state.");
   Family workers_limit =
@@ -83,6 +87,7 @@ struct PoolFamilies {
     bytes.Add(labels, snapshot.view.held_bytes);
     capacity_bytes.Add(labels, snapshot.view.capacity_bytes);
     waiting.Add(labels, snapshot.view.waiting);
+    lanes.Add(labels, snapshot.lanes);
     in_work.Add(labels, snapshot.in_work);
     workers.Add({{"pool", pool}, {"state", "busy"}}, snapshot.workers_busy);
     workers.Add({{"pool", pool}, {"state", "idle"}}, snapshot.workers_idle);
@@ -96,9 +101,9 @@ struct PoolFamilies {
 
   std::vector<prometheus::MetricFamily> Take() {
     return {depth.Take(),          capacity.Take(),      bytes.Take(),
-            capacity_bytes.Take(), waiting.Take(),       in_work.Take(),
-            workers.Take(),        workers_limit.Take(), hangs.Take(),
-            circuit.Take(),        retries.Take()};
+            capacity_bytes.Take(), waiting.Take(),       lanes.Take(),
+            in_work.Take(),        workers.Take(),       workers_limit.Take(),
+            hangs.Take(),          circuit.Take(),       retries.Take()};
   }
 };
 

@@ -92,6 +92,7 @@ void StreamCall::OnMessage() {
     method_.pool->CountInvalid(Index(method_.method));
     return OnAnswer(entry, Answer::Invalid(*std::move(violation)));
   }
+  task->SetLane(sending_.sender);
   offered_ = task;
   offered_entry_ = entry;
   parked_ = task->Arrive();

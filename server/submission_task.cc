@@ -74,6 +74,7 @@ SubmissionTask::SubmissionTask(const MethodContext& method_context,
       answer_errand_(this),
       unparked_errand_(this) {
   method = Index(method_context.method);
+  priority = settings_->config.priority;
   promised = settings_->config.ack == Ack::kQueued;
   needs_commit = journal_ != nullptr;
   droppable = settings_->droppable;
@@ -91,12 +92,21 @@ SubmissionTask::SubmissionTask(const MethodContext& method_context,
       answer_errand_(this),
       unparked_errand_(this) {
   method = Index(method_context.method);
+  const auto settings = method_.settings->Get();
+  priority = settings->config.priority;
+  lane = LaneOf(settings->fair_by, {}, submission().study_id,
+                submission().site_id);
   promised = true;
   sequence = submission().sequence;
   bytes = submission().content.size();
   order_key = OrderKey(submission());
   identity_ = IdentityOf(method_.method, submission());
   key_ = SubmissionKey::Of(submission());
+}
+
+void SubmissionTask::SetLane(const Sender& sender) {
+  lane = LaneOf(settings_->fair_by, sender, submission().study_id,
+                submission().site_id);
 }
 
 void SubmissionTask::Restore(WorkerPool* pool) {

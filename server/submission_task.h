@@ -16,6 +16,7 @@
 #include "server/leftovers.h"
 #include "server/method_context.h"
 #include "server/recent_ids.h"
+#include "server/sender.h"
 #include "stores/journal.h"
 #include "stores/store.h"
 
@@ -65,6 +66,9 @@ class SubmissionTask final
 
   // Of the worker, from Arrive on.
   Submission& submission() { return entry_.submission; }
+
+  // Who sends it, once the submission is read.
+  void SetLane(const Sender& sender);
 
   // Offers the submission to the method's pool; on the owner's loop. True: it
   // is parked. Only once.

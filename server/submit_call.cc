@@ -27,6 +27,7 @@ void SubmitCall::OnRequest() {
           intake_->Read(TakeRequest(), sending, &task->submission())) {
     return FinishInvalid(*std::move(violation));
   }
+  task->SetLane(sending.sender);
   submission_id_ = task->submission().submission_id;
   task_ = task;
   task->Arrive();

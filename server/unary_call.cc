@@ -70,12 +70,21 @@ bool UnaryCall::RefusedUnread() {
   const Arrival arrival = {.now = {},
                            .deadline = DeadlineOf(context_),
                            .bytes = request_.Length(),
-                           .promised = settings_->config.ack == Ack::kQueued};
+                           .promised = settings_->config.ack == Ack::kQueued,
+                           .priority = settings_->config.priority,
+                           .lane = LaneBeforeReading()};
   const auto admission = method_.pool->TurnAway(arrival, Index(method_.method),
                                                 *settings_->policy);
   if (!admission.has_value()) return false;
   FinishWithError(Answer::TurnedAway(*admission));
   return true;
+}
+
+std::optional<std::uint64_t> UnaryCall::LaneBeforeReading() const {
+  if (settings_->fair_by == FairBy::kNone) return 0;
+  Sender sender;
+  if (ReadSender(context_, &sender).has_value()) return std::nullopt;
+  return LaneOf(settings_->fair_by, sender);
 }
 
 std::optional<Violation> UnaryCall::ReadRequest(Sending* sending) const {

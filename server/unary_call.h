@@ -3,6 +3,7 @@
 #ifndef SLUICE_SERVER_UNARY_CALL_H_
 #define SLUICE_SERVER_UNARY_CALL_H_
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -80,6 +81,8 @@ class UnaryCall {
   void OnDoneTag(bool ok);
   void OnFinishTag(bool ok);
   void FreeIfHome();
+  // Nothing where the request must be read to know it.
+  std::optional<std::uint64_t> LaneBeforeReading() const;
 
   Responder responder_;
   MemberTag<UnaryCall, &UnaryCall::OnRequestTag> request_tag_;

@@ -56,10 +56,11 @@ pools:
     waiting: {max: 201, max_bytes: 5MiB}
     workers: {min: 3, max: 5, task_timeout: 11s}
     batch: {max: 202}
+    fair_by: study
   other: {}
   receipts: {}
 methods:
-  sluice.v1.Ingestion/Submit: {pool: main, on_full: timed_wait, max_wait: 7ms, ack: queued, allow_loss: true}
+  sluice.v1.Ingestion/Submit: {pool: main, on_full: timed_wait, max_wait: 7ms, ack: queued, allow_loss: true, priority: high}
   sluice.v1.Ingestion/SubmitStream: {pool: other, shadow: {on_full: timed_wait, max_wait: 21ms}}
   sluice.v1.Ingestion/ImportPatients: {pool: main}
   sluice.v1.Ingestion/RecordEvents: {pool: other}
@@ -126,6 +127,8 @@ const std::vector<KeyChange>& KeyChanges() {
        {"pools.main.queue.kind"}},
       {"pools.P.queue.path", "a.db", "b.db", {"pools.main.queue.path"}},
       {"pools.P.queue.capacity", "capacity: 200", "capacity: 300", {}},
+      {"pools.P.fair_by", "fair_by: study", "fair_by: site", {}},
+      {"methods.M.priority", "priority: high", "priority: low", {}},
       {"pools.P.queue.capacity_bytes",
        "capacity_bytes: 4MiB",
        "capacity_bytes: 14MiB",

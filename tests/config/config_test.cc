@@ -138,6 +138,10 @@ pools:
     waiting: {max: 11, max_bytes: 3MiB}
     workers: {min: 12, max: 14, task_timeout: 90s}
     batch: {max: 13}
+    fair_by: site
+methods:
+  default: {priority: low}
+  sluice.v1.Ingestion/Submit: {priority: high}
 drain: {timeout: 1m30s}
 )");
   EXPECT_EQ(config.listen, "[::1]:0");
@@ -164,7 +168,11 @@ drain: {timeout: 1m30s}
           .waiting_max = 11,
           .waiting_max_bytes = std::size_t{3} << 20,
           .workers = {.min = 12, .max = 14, .task_timeout = absl::Seconds(90)},
-          .batch_max = 13}));
+          .batch_max = 13,
+          .fair_by = FairBy::kSite}));
+  EXPECT_EQ(config.method(Method::kSubmit).priority, Priority::kHigh);
+  EXPECT_EQ(config.method(Method::kSubmitStream).priority, Priority::kLow);
+  EXPECT_EQ(config.method(Method::kGetReceipts).priority, Priority::kNormal);
   EXPECT_EQ(config.drain_timeout, absl::Seconds(90));
 }
 
@@ -172,6 +180,31 @@ TEST(Config, AnEmptyWaitingRoomNeedsNoBytes) {
   const Config config =
       Parse("pools: {main: {waiting: {max: 0, max_bytes: 1KiB}}}");
   EXPECT_EQ(config.pools.at("main").waiting_max, 0u);
+}
+
+TEST(Config, WhoIsFairToWhomMustBeKnown) {
+  EXPECT_THAT(Errors("pools: {main: {fair_by: sites}}"),
+              ElementsAre(HasSubstr("pools.main.fair_by: unknown sender "
+                                    "\"sites\": did you mean site?")));
+  EXPECT_THAT(Errors(WithMethod("default", "{priority: hihg}")),
+              ElementsAre(HasSubstr("methods.default.priority: unknown "
+                                    "priority \"hihg\": did you mean high?")));
+  EXPECT_THAT(Errors(WithMethod("sluice.v1.Ingestion/GetReceipts",
+                                "{priority: high}")),
+              ElementsAre(HasSubstr(".priority: unknown key")));
+}
+
+TEST(Config, APoolIsSharedByLanesWhereAKeySaysSo) {
+  const auto shared = [](const std::string& yaml) {
+    return SharedByLane(Parse(yaml), "main");
+  };
+  EXPECT_FALSE(shared("pools: {main: {}}"));
+  EXPECT_TRUE(shared("pools: {main: {fair_by: study}}"));
+  EXPECT_FALSE(shared("pools: {main: {}}\n"
+                      "methods: {default: {priority: low}}"));
+  EXPECT_TRUE(shared("pools: {main: {}}\n"
+                     "methods: {sluice.v1.Ingestion/Submit: "
+                     "{priority: high}}"));
 }
 
 // --- The YAML itself ---
@@ -1028,7 +1061,8 @@ std::string RandomYaml(std::mt19937& random) {
         ", max_bytes: ", draw(1, 1023), "GiB}, workers: {min: ", workers,
         ", max: ", draw(workers, 1024),
         ", task_timeout: ", draw(1000, 86400000),
-        "ms}, batch: {max: ", draw(1, 10000), "}}\n");
+        "ms}, batch: {max: ", draw(1, 10000), "}, fair_by: ",
+        std::vector{"none", "study", "site"}[draw(0, 2)], "}\n");
   }
   absl::StrAppend(&yaml, "methods:\n  default: {pool: a}\n");
   for (const Method method : kAllMethods) {
@@ -1044,7 +1078,8 @@ std::string RandomYaml(std::mt19937& random) {
         draw(0, 1) == 0
             ? ""
             : absl::StrCat(", shadow: {on_full: ", policies[draw(0, 3)], "}"),
-        ", allow_loss: true}\n");
+        ", allow_loss: true, priority: ",
+        std::string(kPriorityNames[draw(0, 2)]), "}\n");
   }
   // All are named, so `a` might be used by none.
   return absl::StrReplaceAll(yaml, {{"Ingestion/SubmitStream: {pool: b",

@@ -29,6 +29,8 @@ struct SimulatedLoad {
   double per_second = 0;
   Duration deadline = std::chrono::milliseconds(250);
   const AdmissionPolicy* policy = nullptr;
+  std::uint64_t lane = 0;
+  Priority priority = Priority::kNormal;
 };
 
 struct SimulatedPool {
@@ -47,6 +49,16 @@ struct SimulatedCounts {
   std::size_t refused = 0;     // told so before the deadline
   std::size_t gone = 0;        // the deadline came first
   Duration longest_refusal{};  // from arrival until it was told
+  std::vector<Duration> waits; // from arrival until it was taken
+
+  // Of those who were taken.
+  Duration WaitPercentile(double percent) const {
+    std::vector<Duration> sorted = waits;
+    const auto nth = static_cast<std::ptrdiff_t>(
+        percent / 100 * static_cast<double>(sorted.size() - 1));
+    std::ranges::nth_element(sorted, sorted.begin() + nth);
+    return sorted[static_cast<std::size_t>(nth)];
+  }
 };
 
 class PoolSimulation {
@@ -60,14 +72,22 @@ class PoolSimulation {
   // Offers the load for so long, and returns what became of those who came in
   // it by its end.
   SimulatedCounts Run(const SimulatedLoad& load, Duration length) {
-    counts_ = std::make_unique<SimulatedCounts>();
+    return RunAll({load}, length).front();
+  }
+
+  // The same with several loads at once; what became of each.
+  std::vector<SimulatedCounts> RunAll(const std::vector<SimulatedLoad>& loads,
+                                      Duration length) {
+    counts_.assign(loads.size(), {});
     ++phase_;
     const TimePoint end = now_ + length;
-    At(now_ + Exponential(load.per_second),
-       [this, load, end] { ArriveAndGoOn(load, end); });
+    for (std::size_t i = 0; i < loads.size(); ++i) {
+      At(now_ + Exponential(loads[i].per_second),
+         [this, i, load = loads[i], end] { ArriveAndGoOn(i, load, end); });
+    }
     while (!events_.empty() && events_.top().at < end) Step();
     now_ = end;
-    return *counts_;
+    return counts_;
   }
 
   // Another speed from now on.
@@ -83,7 +103,7 @@ class PoolSimulation {
     TimePoint came;
     TimePoint gone_at;
     std::size_t phase = 0;
-    bool inside = false;
+    std::size_t load = 0;
     std::uint64_t use = 0;
   };
 
@@ -117,11 +137,17 @@ class PoolSimulation {
     StartWorkers();
   }
 
-  void ArriveAndGoOn(const SimulatedLoad& load, TimePoint end) {
-    Arrive(load);
+  // Where it is counted; null where its phase is over.
+  SimulatedCounts* CountsOf(const Caller* caller) {
+    return caller->phase == phase_ ? &counts_[caller->load] : nullptr;
+  }
+
+  void ArriveAndGoOn(std::size_t index, const SimulatedLoad& load,
+                     TimePoint end) {
+    Arrive(index, load);
     const TimePoint next = now_ + Exponential(load.per_second);
     if (next >= end) return;
-    At(next, [this, load, end] { ArriveAndGoOn(load, end); });
+    At(next, [this, index, load, end] { ArriveAndGoOn(index, load, end); });
   }
 
   Caller* NewCaller() {
@@ -134,9 +160,12 @@ class PoolSimulation {
     return caller;
   }
 
-  void Arrive(const SimulatedLoad& load) {
-    ++counts_->arrived;
+  void Arrive(std::size_t index, const SimulatedLoad& load) {
+    ++counts_[index].arrived;
     Caller* caller = NewCaller();
+    caller->load = index;
+    caller->lane = load.lane;
+    caller->priority = load.priority;
     caller->came = now_;
     caller->gone_at = now_ + load.deadline;
     caller->deadline = caller->gone_at;
@@ -148,19 +177,18 @@ class PoolSimulation {
       Refused(caller);
       return;
     }
-    caller->inside = true;
     At(caller->gone_at, [this, caller, use = caller->use] {
       if (caller->use != use || !gate_.Leave(caller, now_, &happened_)) return;
-      if (caller->phase == phase_) ++counts_->gone;
+      if (SimulatedCounts* counts = CountsOf(caller)) ++counts->gone;
       End(caller);
     });
   }
 
   void Refused(Caller* caller) {
-    if (caller->phase == phase_) {
-      ++counts_->refused;
-      counts_->longest_refusal =
-          std::max(counts_->longest_refusal, now_ - caller->came);
+    if (SimulatedCounts* counts = CountsOf(caller)) {
+      ++counts->refused;
+      counts->longest_refusal =
+          std::max(counts->longest_refusal, now_ - caller->came);
     }
     End(caller);
   }
@@ -174,7 +202,7 @@ class PoolSimulation {
     for (const Ended& ended : happened_.ended) {
       auto* caller = static_cast<Caller*>(ended.task);
       if (ended.ending == Ending::kDeadline) {
-        if (caller->phase == phase_) ++counts_->gone;
+        if (SimulatedCounts* counts = CountsOf(caller)) ++counts->gone;
         End(caller);
       } else {
         Refused(caller);
@@ -189,6 +217,12 @@ class PoolSimulation {
       gate_.Take(pool_.batch_max, now_, batch.get(), &happened_);
       Deliver();
       if (batch->empty()) continue;
+      for (const Task* task : *batch) {
+        const auto* caller = static_cast<const Caller*>(task);
+        if (SimulatedCounts* counts = CountsOf(caller)) {
+          counts->waits.push_back(now_ - caller->came);
+        }
+      }
       --free_workers_;
       const Duration service = absl::ToChronoNanoseconds(
           Jittered(absl::FromChrono(pool_.service), pool_.jitter, Uniform()));
@@ -202,8 +236,8 @@ class PoolSimulation {
     ++free_workers_;
     for (Task* task : batch) {
       auto* caller = static_cast<Caller*>(task);
-      if (caller->phase == phase_) {
-        ++(now_ <= caller->gone_at ? counts_->in_time : counts_->late);
+      if (SimulatedCounts* counts = CountsOf(caller)) {
+        ++(now_ <= caller->gone_at ? counts->in_time : counts->late);
       }
       End(caller);
     }
@@ -220,7 +254,7 @@ class PoolSimulation {
   std::size_t free_workers_;
   std::vector<std::unique_ptr<Caller>> callers_;
   std::vector<Caller*> spare_;
-  std::unique_ptr<SimulatedCounts> counts_;
+  std::vector<SimulatedCounts> counts_;  // by load
   std::size_t phase_ = 0;
 };
 

@@ -7,16 +7,20 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <deque>
+#include <map>
 #include <memory>
 #include <numeric>
 #include <optional>
 #include <ostream>
 #include <random>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/numbers.h"
@@ -141,10 +145,15 @@ struct Entry {
   bool needs_commit;
   bool droppable;
   std::uint64_t order_key;
+  std::uint64_t lane;
+  Priority priority;
   TimePoint deadline;
   TimePoint waits_since;
   TimePoint wait_until = kForever;
   TimePoint admitted_at{};
+  bool lane_known = true;  // before it is read
+  // Where it is, once it is inside.
+  LaneKey joined{};
 };
 
 using Ids = std::vector<std::size_t>;
@@ -177,16 +186,23 @@ class Model {
     if (paused && open() && !entry.promised) {
       return Refuse(&c, RefusalReason::kStoreUnavailable);
     }
-    const std::size_t ahead = Depth() + waiting.size();
+    entry.joined = LaneFor(entry);
+    const LaneView lane = ViewOf(entry);
+    const std::size_t ahead =
+        entry.lane_known ? Ahead(lane, lane.depth + lane.waiting,
+                                 Depth() + waiting.size())
+                         : 0;
     if (!entry.promised &&
         TooLate(TimeFor(ahead) + service.batch(), entry.deadline, now)) {
       return Refuse(&c, RefusalReason::kHopeless);
     }
-    if (waiting.empty() && QueueTakes(entry.bytes, entry.promised)) {
+    if (!SomebodyIsFirst(lane) &&
+        QueueTakes(lane, entry.bytes, entry.promised || !entry.lane_known)) {
       Admit(entry, now);
       return {.kind = Admission::Kind::kAdmitted};
     }
     standing.TurnedAway(now);
+    if (entry.lane_known) lanes[entry.joined].standing.TurnedAway(now);
     if (rules.shadow.has_value()) {
       c.shadow[static_cast<std::size_t>(VerdictOf(*rules.shadow))]++;
     }
@@ -199,9 +215,12 @@ class Model {
       c.dropped++;
       return {.kind = Admission::Kind::kDropped};
     }
+    const std::size_t own = limits.by_lane ? lane.waiting : 0;
+    const std::size_t own_bytes = limits.by_lane ? lane.waiting_bytes : 0;
     const bool waiting_room_takes =
-        waiting.size() + 1 <= limits.waiting_max &&
-        (waiting.empty() || SumWaiting() + entry.bytes + entry.bytes_behind <=
+        waiting.size() + own + 1 <= limits.waiting_max &&
+        (waiting.empty() || SumWaiting() + own_bytes + entry.bytes +
+                                    entry.bytes_behind <=
                                 limits.waiting_max_bytes);
     if (!waiting_room_takes) return Refuse(&c, RefusalReason::kWaitingRoomFull);
     entry.wait_until = entry.deadline;
@@ -209,7 +228,9 @@ class Model {
       const TimePoint since = std::min(now, entry.waits_since);
       entry.wait_until = std::min(entry.deadline, since + kMaxWait);
     }
-    if (TooLate(TimeFor(waiting.size() + 1), entry.wait_until, now)) {
+    const std::size_t enter_before =
+        entry.lane_known ? Ahead(lane, lane.waiting, waiting.size()) : 0;
+    if (TooLate(TimeFor(enter_before + 1), entry.wait_until, now)) {
       return Refuse(&c, RefusalReason::kHopeless);
     }
     c.waiting++;
@@ -225,6 +246,7 @@ class Model {
     if (answer.kind == Admission::Kind::kAdmitted ||
         answer.kind == Admission::Kind::kParked) {
       standing = after.standing;
+      lanes = after.lanes;
       return std::nullopt;
     }
     *this = after;
@@ -245,19 +267,20 @@ class Model {
       if (!Has(left, id)) return "the end of one that is not queued";
       if (!Hopeless(Remove(&left, id), now)) return "the end of one with hope";
     }
-    std::vector<std::uint64_t> keys;
+    std::vector<std::pair<std::uint64_t, LaneKey>> keys;
     for (const std::size_t id : ids) {
       if (!Has(left, id)) return "one that is not queued";
       const Entry entry = Remove(&left, id);
       if (Hopeless(entry, now)) return "no hope for it";
       if (KeyInWork(entry.order_key)) return "its key is in work";
-      keys.push_back(entry.order_key);
+      keys.push_back({entry.order_key, entry.joined});
     }
-    // Of a key, and of those without one, the first that came.
-    for (const std::uint64_t key : keys) {
+    // Of a key, and of those of a lane without one, the first that came.
+    for (const auto& key : keys) {
       Ids first;
       for (const Entry& entry : queue) {
-        if (entry.order_key == key && !Hopeless(entry, now)) {
+        if (entry.order_key == key.first && entry.joined == key.second &&
+            !Hopeless(entry, now)) {
           first.push_back(entry.id);
         }
       }
@@ -276,19 +299,42 @@ class Model {
   }
 
   void Take(const Ids& ids, const Ids& hopeless, TimePoint now) {
-    for (const Entry& entry : queue) {
-      if (!entry.promised &&
-          (Contains(ids, entry.id) || Contains(hopeless, entry.id))) {
-        standing.Taken(now - entry.admitted_at, TargetWait(), now);
+    // In the order of the queue where there is one; by lanes, `ids` has one at
+    // most, and what is hopeless came before it.
+    std::vector<Entry> looked_at;
+    if (one_at_a_time) {
+      for (const std::size_t id : hopeless) {
+        looked_at.push_back(*Find(queue, id));
+      }
+      for (const std::size_t id : ids) looked_at.push_back(*Find(queue, id));
+    } else {
+      for (const Entry& entry : queue) {
+        if (Contains(ids, entry.id) || Contains(hopeless, entry.id)) {
+          looked_at.push_back(entry);
+        }
       }
     }
+    for (const Entry& entry : looked_at) {
+      if (entry.promised) continue;
+      const Duration waited = now - entry.admitted_at;
+      standing.Taken(waited, TargetWait(), now);
+      if (limits.by_lane) {
+        StandingQueue& of_lane = lanes[entry.joined].standing;
+        if (ViewOf(entry.joined).waiting > 0) of_lane.TurnedAway(now);
+        of_lane.Taken(waited, TargetWait(), now);
+      }
+      if (!Contains(hopeless, entry.id)) continue;
+      CompleteUnworked(Remove(&queue, entry.id), Outcome::kHopeless);
+      ResetIfEmpty(entry.joined);
+    }
     for (const std::size_t id : hopeless) {
-      CompleteUnworked(Remove(&queue, id), Outcome::kHopeless);
       ended.push_back({id, Ending::kHopeless});
     }
     Batch batch{.entries = {}, .taken_at = now};
     for (const std::size_t id : ids) {
       const Entry entry = Remove(&queue, id);
+      MeasureTurns(&lanes[entry.joined]);
+      ResetIfEmpty(entry.joined);
       counters[entry.method].queued--;
       counters[entry.method].in_work++;
       batch.entries.push_back(entry);
@@ -322,6 +368,9 @@ class Model {
       } else {
         c.queued++;
         again.push_back(batch[i]);
+        if (batch[i].order_key == 0) {
+          again.back().joined = LaneFor(batch[i]);
+        }
       }
     }
     queue.insert(queue.begin(), again.begin(), again.end());
@@ -340,6 +389,7 @@ class Model {
 
   void Restore(Entry entry, TimePoint now) {
     entry.admitted_at = now;
+    entry.joined = LaneFor(entry);
     MethodCounters& c = counters[entry.method];
     c.received++;
     c.admitted++;
@@ -424,15 +474,211 @@ class Model {
     return next;
   }
 
-  bool QueueTakes(std::size_t bytes, bool promised) const {
-    if (Depth() + 1 > limits.capacity) return false;
-    if (!promised && Stands()) return false;
-    if (Depth() + InWork() == 0) return true;
-    return HeldBytes() + bytes <= limits.capacity_bytes;
+  // --- Lanes, as they are found by looking at everything ---
+
+  struct LaneState {
+    StandingQueue standing;
+    double taken_for_one = 0;
+    std::uint64_t last_taken = 0;
+  };
+
+  // By priority and number.
+  struct LaneKeyLess {
+    bool operator()(const LaneKey& a, const LaneKey& b) const {
+      return std::pair(a.priority, a.id) < std::pair(b.priority, b.id);
+    }
+  };
+
+  // A lane from outside.
+  struct LaneView {
+    LaneKey key;
+    std::size_t depth = 0;
+    std::size_t bytes = 0;
+    std::size_t waiting = 0;
+    std::size_t waiting_bytes = 0;
+    LaneState state{};
+  };
+
+  // Its own, unless one of its key is inside.
+  LaneKey LaneFor(const Entry& entry) const {
+    if (entry.order_key != 0) {
+      std::vector<Entry> inside = queue;
+      inside.insert(inside.end(), committing.begin(), committing.end());
+      inside.insert(inside.end(), waiting.begin(), waiting.end());
+      for (const Batch& batch : batches) {
+        inside.insert(inside.end(), batch.entries.begin(), batch.entries.end());
+      }
+      for (const Entry& other : inside) {
+        if (other.order_key == entry.order_key) return other.joined;
+      }
+    }
+    return limits.by_lane ? LaneKey{entry.priority, entry.lane} : LaneKey{};
   }
 
-  bool Stands() const {
-    return standing.stands() && TimeFor(Depth()) >= TargetWait();
+  LaneView ViewOf(const LaneKey& key) const {
+    LaneView view = {.key = key};
+    for (const auto* list : {&queue, &committing}) {
+      for (const Entry& entry : *list) {
+        if (!(entry.joined == key)) continue;
+        view.depth++;
+        view.bytes += entry.bytes;
+      }
+    }
+    for (const Entry& entry : waiting) {
+      if (!(entry.joined == key)) continue;
+      view.waiting++;
+      view.waiting_bytes += entry.bytes + entry.bytes_behind;
+    }
+    const auto state = lanes.find(key);
+    if (state != lanes.end()) view.state = state->second;
+    return view;
+  }
+
+  LaneView ViewOf(const Entry& entry) const {
+    if (entry.lane_known || !limits.by_lane) return ViewOf(entry.joined);
+    return {.key = {.priority = entry.priority, .id = kUnknownLane}};
+  }
+
+  // Lanes with something inside, of a class.
+  std::size_t LanesOf(Priority priority) const {
+    std::set<std::uint64_t> ids;
+    for (const auto* list : {&queue, &committing, &waiting}) {
+      for (const Entry& entry : *list) {
+        if (entry.joined.priority == priority) ids.insert(entry.joined.id);
+      }
+    }
+    return ids.size();
+  }
+
+  std::size_t ClassDepth(Priority priority) const {
+    std::size_t depth = 0;
+    for (const auto* list : {&queue, &committing}) {
+      for (const Entry& entry : *list) {
+        if (entry.joined.priority == priority) depth++;
+      }
+    }
+    return depth;
+  }
+
+  std::size_t Ahead(const LaneView& lane, std::size_t count,
+                    std::size_t all) const {
+    if (lane.state.taken_for_one > 0) {
+      return static_cast<std::size_t>(static_cast<double>(count + 1) *
+                                      lane.state.taken_for_one) -
+             1;
+    }
+    static constexpr std::array<std::size_t, 3> kWeights = {16, 4, 1};
+    const auto own = static_cast<std::size_t>(lane.key.priority);
+    std::size_t weights = 0;
+    for (std::size_t i = 0; i < 3; ++i) {
+      if (i == own || LanesOf(static_cast<Priority>(i)) > 0) {
+        weights += kWeights[i];
+      }
+    }
+    std::size_t of_class = LanesOf(lane.key.priority);
+    if (lane.depth + lane.waiting == 0) of_class++;
+    const double turns = std::ceil(static_cast<double>((count + 1) * of_class) *
+                                   static_cast<double>(weights) /
+                                   static_cast<double>(kWeights[own]));
+    return std::min(static_cast<std::size_t>(turns) - 1, all);
+  }
+
+  void MeasureTurns(LaneState* lane) {
+    taken_so_far++;
+    if (lane->last_taken > 0) {
+      const auto interval = static_cast<double>(taken_so_far - lane->last_taken);
+      if (lane->taken_for_one == 0) {
+        lane->taken_for_one = interval;
+      } else {
+        lane->taken_for_one += (interval - lane->taken_for_one) / 16;
+      }
+    }
+    lane->last_taken = taken_so_far;
+  }
+
+  void ResetIfEmpty(const LaneKey& key) {
+    if (ViewOf(key).depth == 0) lanes.erase(key);
+  }
+
+  bool FitBytes(const LaneView& lane, std::size_t bytes) const {
+    if (Depth() + InWork() == 0) return true;
+    const std::size_t own = limits.by_lane ? lane.bytes : 0;
+    return HeldBytes() + own + bytes <= limits.capacity_bytes;
+  }
+
+  bool QueueTakes(const LaneView& lane, std::size_t bytes,
+                  bool promised) const {
+    const std::size_t own = limits.by_lane ? lane.depth : 0;
+    if (Depth() + own + 1 > limits.capacity) return false;
+    return (promised || !Stands(lane)) && FitBytes(lane, bytes);
+  }
+
+  bool Stands(const LaneView& lane) const {
+    if (!standing.stands() && !lane.state.standing.stands()) return false;
+    return ClassDepth(lane.key.priority) > 0 &&
+           TimeFor(Ahead(lane, lane.depth, Depth())) >= TargetWait();
+  }
+
+  // Of each class, the first of the lane that is to be let in next; by classes.
+  std::vector<Entry> NextToLetIn() const {
+    static constexpr std::array<std::size_t, 3> kStrides = {1, 4, 16};
+    std::vector<std::pair<std::size_t, Entry>> next;
+    for (std::size_t i = 0; i < 3; ++i) {
+      const auto priority = static_cast<Priority>(i);
+      const Entry* first = nullptr;
+      for (const Entry& entry : waiting) {
+        if (entry.joined.priority != priority) continue;
+        // The earlier one where they are equal: also the first of its lane.
+        if (first == nullptr || Rank(entry) < Rank(*first)) first = &entry;
+      }
+      if (first == nullptr) continue;
+      next.emplace_back(ClassDepth(priority) * kStrides[i], *first);
+    }
+    std::ranges::stable_sort(next, {}, [](const auto& n) { return n.first; });
+    std::vector<Entry> entries;
+    for (const auto& [depth, entry] : next) entries.push_back(entry);
+    return entries;
+  }
+
+  std::pair<bool, std::size_t> Rank(const Entry& entry) const {
+    const LaneView lane = ViewOf(entry.joined);
+    return {lane.state.standing.stands(), lane.depth};
+  }
+
+  bool AwaitsBytes(const Entry& entry) const {
+    const LaneView lane = ViewOf(entry.joined);
+    return lane.depth == 0 && !FitBytes(lane, entry.bytes);
+  }
+
+  bool SomebodyIsFirst(const LaneView& lane) const {
+    if (waiting.empty()) return false;
+    if (!limits.by_lane || lane.waiting > 0) return true;
+    for (const Entry& first : NextToLetIn()) {
+      if (AwaitsBytes(first)) return true;
+      if (first.joined.priority == lane.key.priority &&
+          Rank(first) <=
+              std::pair(lane.state.standing.stands(), lane.depth)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  // Whether an arrival would enter, of whatever lane.
+  bool OpenToAll() const {
+    LaneView deepest;
+    deepest.depth = Depth();
+    deepest.bytes = HeldBytes();
+    for (const auto& [key, lane] : lanes) {
+      if (lane.standing.stands()) return false;
+    }
+    return waiting.empty() && !standing.stands() &&
+           QueueTakes(deepest, 1, /*promised=*/true);
+  }
+
+  std::size_t Lanes() const {
+    return LanesOf(Priority::kHigh) + LanesOf(Priority::kNormal) +
+           LanesOf(Priority::kLow);
   }
 
   Duration TargetWait() const {
@@ -497,7 +743,13 @@ class Model {
     TimePoint taken_at;
   };
 
+  static constexpr std::uint64_t kUnknownLane = 1000;
+
   GateLimits limits;
+  // Of what several lanes are or were in, so that the order is known.
+  bool one_at_a_time = false;
+  std::map<LaneKey, LaneState, LaneKeyLess> lanes;
+  std::uint64_t taken_so_far = 0;
   ServiceRate service;
   StandingQueue standing;
   std::vector<Entry> queue;
@@ -586,14 +838,22 @@ class Model {
   }
 
   void Settle(TimePoint now) {
-    while (waiting.size() > 0 &&
-           QueueTakes(waiting[0].bytes, waiting[0].promised)) {
-      const Entry entry = Remove(&waiting, waiting[0].id);
-      counters[entry.method].waiting--;
-      Admit(entry, now);
-      let_in.push_back(entry.id);
+    while (LetOneIn(now)) {
     }
     if (waiting.size() > 0) standing.TurnedAway(now);
+  }
+
+  bool LetOneIn(TimePoint now) {
+    for (const Entry& entry : NextToLetIn()) {
+      if (QueueTakes(ViewOf(entry.joined), entry.bytes, entry.promised)) {
+        counters[entry.method].waiting--;
+        Admit(Remove(&waiting, entry.id), now);
+        let_in.push_back(entry.id);
+        return true;
+      }
+      if (AwaitsBytes(entry)) return false;
+    }
+    return false;
   }
 
   void EndWait(std::size_t id, Ending ending) {
@@ -610,6 +870,7 @@ class Model {
   }
 
   void CompleteUnworked(const Entry& entry, Outcome outcome) {
+    ResetIfEmpty(entry.joined);
     counters[entry.method].queued--;
     counters[entry.method].completed[static_cast<std::size_t>(outcome)]++;
   }
@@ -619,13 +880,15 @@ class Model {
 class Schedule {
  public:
   explicit Schedule(std::uint64_t seed)
-      : parks_(seed % 4 != 0),
+      : parks_(seed % 5 != 0),
         seed_(seed),
         random_(seed),
+        by_lanes_(seed % 2 == 1),
         model_(RandomLimits()),
         gate_(model_.limits, kMethods, &sequence_),
         tasks_(kTasks) {
     for (std::size_t id = 0; id < kTasks; ++id) outside_.push_back(id);
+    model_.one_at_a_time = by_lanes_;
   }
 
   bool over() const {
@@ -705,7 +968,8 @@ class Schedule {
     return {.capacity = 1 + Below(6),
             .capacity_bytes = Below(40),
             .waiting_max = Below(10),
-            .waiting_max_bytes = Below(60)};
+            .waiting_max_bytes = Below(60),
+            .by_lane = by_lanes_ && Below(5) > 0};
   }
 
   Entry RandomEntry(std::size_t id) {
@@ -719,6 +983,9 @@ class Schedule {
         .needs_commit = promised && Below(2) == 0,
         .droppable = Below(4) > 0,
         .order_key = promised ? Below(4) : 0,
+        .lane = by_lanes_ ? Below(4) : 0,
+        .priority = by_lanes_ ? static_cast<Priority>(Below(kPriorities))
+                              : Priority::kNormal,
         // Often at the very moment at which a timed wait ends.
         .deadline = Below(3) == 0 ? kForever : now_ + milliseconds(Below(10)),
         .waits_since =
@@ -744,6 +1011,8 @@ class Schedule {
     task.needs_commit = entry.needs_commit;
     task.droppable = entry.droppable;
     task.order_key = entry.order_key;
+    task.lane = entry.lane;
+    task.priority = entry.priority;
     task.deadline = entry.deadline;
     task.waits_since = entry.waits_since;
     return task;
@@ -774,12 +1043,18 @@ class Schedule {
     Entry entry = RandomEntry(kTasks);
     entry.waits_since = kForever;
     const Rules rules = RandomRules();
+    entry.order_key = 0;
+    entry.lane_known = !by_lanes_ || Below(2) == 0;
+    const std::optional<std::uint64_t> lane =
+        entry.lane_known ? std::optional(entry.lane) : std::nullopt;
     const std::optional<Admission> admission =
         gate_.TurnAway({.now = now_,
                         .deadline = entry.deadline,
                         .bytes = entry.bytes,
                         .bytes_behind = entry.bytes_behind,
-                        .promised = entry.promised},
+                        .promised = entry.promised,
+                        .priority = entry.priority,
+                        .lane = lane},
                        entry.method, *rules.Policy());
     const std::optional<Admission> expected =
         model_.TurnAway(entry, rules, now_);
@@ -795,6 +1070,7 @@ class Schedule {
   }
 
   void Take(std::size_t max) {
+    if (by_lanes_) max = 1;
     std::vector<Task*> batch;
     gate_.Take(max, now_, &batch, &events_);
     const Ids ids = IdsOf(batch);
@@ -960,8 +1236,9 @@ class Schedule {
       outside_.push_back(ended.back().id);
       CheckRetryDelay(event.retry_delay);
     }
-    // A drain ends those that stand aside before the others.
-    if (model_.closed) {
+    // A drain ends those that stand aside before the others, and the circuit
+    // ends them by lanes.
+    if (model_.closed || by_lanes_) {
       std::ranges::sort(ended, {}, &ModelEnded::id);
       std::ranges::sort(model_.ended, {}, &ModelEnded::id);
     }
@@ -997,8 +1274,8 @@ class Schedule {
                                 model_.batches.empty());
     EXPECT_EQ(gate_.open(),
               !model_.closed && !(model_.paused && model_.open()) &&
-                  model_.waiting.empty() && !model_.standing.stands() &&
-                  model_.QueueTakes(1, /*promised=*/false));
+                  model_.OpenToAll());
+    EXPECT_EQ(gate_.lanes(), model_.Lanes());
     EXPECT_EQ(gate_.circuit().open(), model_.open());
     // Whoever sleeps until it is ready misses nothing.
     EXPECT_TRUE(gate_.ready() || model_.WhyNotTake({}, {}, 1, now_).empty());
@@ -1011,16 +1288,19 @@ class Schedule {
   // one, the order is told.
   void CompareQueues() {
     const Ids ids = IdsOf(gate_.queued());
-    for (std::uint64_t key = 0; key < 4; ++key) {
-      Ids of_gate;
+    EXPECT_EQ(ids.size(), model_.queue.size());
+    for (const Entry& some : model_.queue) {
       Ids of_model;
-      for (const std::size_t id : ids) {
-        if (tasks_[id].order_key == key) of_gate.push_back(id);
-      }
       for (const Entry& entry : model_.queue) {
-        if (entry.order_key == key) of_model.push_back(entry.id);
+        if (entry.order_key == some.order_key && entry.joined == some.joined) {
+          of_model.push_back(entry.id);
+        }
       }
-      EXPECT_EQ(of_gate, of_model) << "key " << key;
+      Ids of_gate;
+      for (const std::size_t id : ids) {
+        if (Model::Contains(of_model, id)) of_gate.push_back(id);
+      }
+      EXPECT_EQ(of_gate, of_model) << "key " << some.order_key;
     }
   }
 
@@ -1037,10 +1317,10 @@ class Schedule {
       EXPECT_TRUE(view.held_bytes <= view.capacity_bytes || held == 1);
     }
     const std::vector<const Task*> waiting = gate_.waiting();
-    if (!waiting.empty()) {
+    if (!waiting.empty() && !by_lanes_) {
       EXPECT_TRUE(view.depth >= view.capacity ||
                   view.held_bytes + waiting[0]->bytes > view.capacity_bytes ||
-                  (!waiting[0]->promised && model_.Stands()))
+                  (!waiting[0]->promised && model_.Stands(model_.ViewOf(LaneKey{}))))
           << "somebody waits while there is room";
       EXPECT_GT(held, 0u) << "somebody waits for nobody";
     }
@@ -1080,6 +1360,7 @@ class Schedule {
   const bool parks_;
   const std::uint64_t seed_;
   std::mt19937_64 random_;
+  const bool by_lanes_;
   TimePoint now_{std::chrono::hours(1)};
   std::atomic<std::int64_t> sequence_{0};
   Model model_;

@@ -74,7 +74,7 @@ class JournalWriterTest : public testing::Test {
                                  .rpc_metrics = nullptr,
                                  .leftovers = nullptr};
   const std::shared_ptr<const MethodSettings> settings_ =
-      MakeMethodSettings({.pool = "pool", .ack = Ack::kQueued});
+      MakeMethodSettings({.pool = "pool", .ack = Ack::kQueued}, FairBy::kNone);
   CountingOwner owner_;
   std::vector<std::shared_ptr<SubmissionTask>> tasks_;
 };

@@ -8,7 +8,8 @@ namespace sluice {
 namespace {
 
 std::shared_ptr<const MethodSettings> SettingsOf(const char* on_full) {
-  return MakeMethodSettings({.pool = "clinical", .on_full = on_full});
+  return MakeMethodSettings({.pool = "clinical", .on_full = on_full},
+                            FairBy::kNone);
 }
 
 TEST(MethodSettings, AreWhatTheConfigurationSays) {
@@ -16,7 +17,7 @@ TEST(MethodSettings, AreWhatTheConfigurationSays) {
                                .on_full = "timed_wait",
                                .max_wait = absl::Milliseconds(250),
                                .ack = Ack::kQueued};
-  const auto settings = MakeMethodSettings(config);
+  const auto settings = MakeMethodSettings(config, FairBy::kNone);
   EXPECT_EQ(settings->config, config);
   EXPECT_TRUE(settings->refuses_unread);
   const Verdict verdict = settings->policy->OnFull({.now = TimePoint()}, {});

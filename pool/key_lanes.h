@@ -1,0 +1,58 @@
+// Keeps tasks of one key in one lane, since only a lane keeps an order: while
+// one is inside, those that come later join its lane, whatever their own.
+
+#ifndef SLUICE_POOL_KEY_LANES_H_
+#define SLUICE_POOL_KEY_LANES_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/container/flat_hash_map.h"
+#include "pool/lane.h"
+
+namespace sluice {
+
+// Memory follows the keys inside. The key 0 is none.
+class KeyLanes {
+ public:
+  bool empty() const { return keys_.empty(); }
+
+  // Where those of the key are; null where it is not known of any.
+  const LaneKey* Find(std::uint64_t key) const {
+    if (key == 0 || keys_.empty()) return nullptr;
+    const auto found = keys_.find(key);
+    return found == keys_.end() ? nullptr : &found->second.lane;
+  }
+
+  // `count` more of the key come inside, the first ever into `lane`.
+  void Add(std::uint64_t key, const LaneKey& lane, std::size_t count = 1) {
+    if (key == 0) return;
+    keys_.try_emplace(key, Inside{lane, 0}).first->second.count += count;
+  }
+
+  // The same, of a key that is known already.
+  void AddIfKnown(std::uint64_t key) {
+    if (key == 0 || keys_.empty()) return;
+    const auto found = keys_.find(key);
+    if (found != keys_.end()) ++found->second.count;
+  }
+
+  // One of them is outside. Does nothing with a key that is not known.
+  void Remove(std::uint64_t key) {
+    if (key == 0 || keys_.empty()) return;
+    const auto found = keys_.find(key);
+    if (found != keys_.end() && --found->second.count == 0) keys_.erase(found);
+  }
+
+ private:
+  struct Inside {
+    LaneKey lane;
+    std::size_t count;
+  };
+
+  absl::flat_hash_map<std::uint64_t, Inside> keys_;
+};
+
+}  // namespace sluice
+
+#endif  // SLUICE_POOL_KEY_LANES_H_
