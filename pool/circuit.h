@@ -19,7 +19,8 @@ class Circuit {
  public:
   static constexpr int kOpensAfter = 3;  // failures without a success
   static constexpr Duration kDelayMin = std::chrono::milliseconds(100);
-  static constexpr Duration kDelayMax = std::chrono::seconds(15);
+  // A store that is back is found in less than 6 s, however long it was away.
+  static constexpr Duration kDelayMax = std::chrono::seconds(5);
 
   void Succeed() { failures_ = 0; }
 

@@ -1226,6 +1226,20 @@ TEST_F(GateTest, RepeatedFailureOpensTheCircuitForThoseWhoWait) {
   EXPECT_EQ(Take(), "cxe");
 }
 
+// Those who wait for a result are refused until then.
+TEST_F(GateTest, AStoreThatWasAwayForLongIsTriedWithinSixSeconds) {
+  Open(Places(1));
+  Arrive('a', kFailFast, {.promised = true});
+  for (int i = 0; i < 30; ++i) {
+    EXPECT_EQ(Take(), "a");
+    Fail("a");
+    EXPECT_LE(gate_->circuit().retry_at() - now_, seconds(6));
+    now_ = gate_->circuit().retry_at();
+    Expire();
+  }
+  EXPECT_TRUE(gate_->circuit().open());
+}
+
 TEST_F(GateTest, BatchesThatFailBesideEachOtherAreOneFailure) {
   Open(Places(9));
   ArriveAll("abc", kFailFast, {.promised = true});
