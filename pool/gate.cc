@@ -377,8 +377,7 @@ bool Gate::SomebodyIsFirst(const Lane& lane) const {
 }
 
 bool Gate::AwaitsBytes(const Lane& lane) const {
-  return lane.depth == 0 &&
-         !BytesFit(lane.bytes, lane.waiting.front()->bytes);
+  return lane.depth == 0 && !BytesFit(lane.bytes, lane.waiting.front()->bytes);
 }
 
 Task* Gate::NextToLetIn() const {

@@ -155,8 +155,8 @@ class Gate {
 
   // What Arrive would answer, and counted as its answer, if that is a refusal
   // or a drop; nothing otherwise. With it a full pool is answered before the
-  // request is looked into. Where the arrival's lane is not known: if that would
-  // be the answer whatever its lane.
+  // request is looked into. Where the arrival's lane is not known: if that
+  // would be the answer whatever its lane.
   std::optional<Admission> TurnAway(const Arrival& arrival, std::size_t method,
                                     const AdmissionPolicy& policy);
 
@@ -202,8 +202,8 @@ class Gate {
   // When Expire is due next; kForever where nothing is.
   TimePoint next_expiry() const;
 
-  // New limits; smaller ones take nothing away that is inside. Tasks stay in the
-  // lanes that they are in.
+  // New limits; smaller ones take nothing away that is inside. Tasks stay in
+  // the lanes that they are in.
   void Resize(const GateLimits& limits, TimePoint now, GateEvents* events);
 
   // From now on refuses every arrival, and ends all that wait. What is still
