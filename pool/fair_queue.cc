@@ -259,10 +259,10 @@ void FairQueue::MeasureTurns(Lane* lane) {
   ++taken_;
   if (lane->last_taken > 0) {
     const auto interval = static_cast<double>(taken_ - lane->last_taken);
-    lane->taken_for_one = lane->taken_for_one == 0
-                              ? interval
-                              : lane->taken_for_one +
-                                    (interval - lane->taken_for_one) * kLatest;
+    lane->taken_for_one =
+        lane->taken_for_one == 0
+            ? interval
+            : lane->taken_for_one + (interval - lane->taken_for_one) * kLatest;
   }
   lane->last_taken = taken_;
 }

@@ -16,10 +16,11 @@
 //    the first to come. Lanes that stand (standing_queue.h) come behind those
 //    that do not. Classes go by what they have queued, by weight.
 //
-// A lane exists while something of it is queued or waits, so that memory follows
-// the tasks, however many senders there are; and so many as kRememberedMax are
-// remembered for some rounds more, while their class has something queued.
-// Where `by_lane` is not set, all share one lane, and nothing is looked up.
+// A lane exists while something of it is queued or waits, so that memory
+// follows the tasks, however many senders there are; and so many as
+// kRememberedMax are remembered for some rounds more, while their class has
+// something queued. Where `by_lane` is not set, all share one lane, and nothing
+// is looked up.
 //
 // Owns no task. Deterministic, not thread-safe: it belongs to a Gate.
 

@@ -31,11 +31,12 @@ class KeyOrder {
   // Ends the standing aside of all, wherever they belong in the order.
   void ReleaseAll(TaskList* free);
 
-  // Calls `visit` with each key in work, and how many of it are in work or stand
-  // aside.
+  // Calls `visit` with each key in work, and how many of it are in work or
+  // stand aside.
   template <typename Visit>
   void VisitInside(Visit visit) const {
-    for (const auto& [id, key] : keys_) visit(id, key.in_work + key.aside.size());
+    for (const auto& [id, key] : keys_)
+      visit(id, key.in_work + key.aside.size());
   }
 
   // For reports: those that stand aside.

@@ -52,14 +52,16 @@ struct Lane {
   bool away = false;
 };
 
-// Lanes in an order that reads what changes in a lane: while that does, the lane
-// must not be in it. One that is alone costs no memory. Owns nothing.
+// Lanes in an order that reads what changes in a lane: while that does, the
+// lane must not be in it. One that is alone costs no memory. Owns nothing.
 template <typename Before>
 class LaneOrder {
  public:
   bool empty() const { return first_ == nullptr; }
   Lane* first() const { return first_; }
-  std::size_t size() const { return rest_.size() + (first_ != nullptr ? 1 : 0); }
+  std::size_t size() const {
+    return rest_.size() + (first_ != nullptr ? 1 : 0);
+  }
 
   void Add(Lane* lane) {
     if (first_ == nullptr) {

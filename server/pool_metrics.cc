@@ -100,10 +100,10 @@ struct PoolFamilies {
   }
 
   std::vector<prometheus::MetricFamily> Take() {
-    return {depth.Take(),          capacity.Take(),      bytes.Take(),
-            capacity_bytes.Take(), waiting.Take(),       lanes.Take(),
-            in_work.Take(),        workers.Take(),       workers_limit.Take(),
-            hangs.Take(),          circuit.Take(),       retries.Take()};
+    return {depth.Take(),          capacity.Take(), bytes.Take(),
+            capacity_bytes.Take(), waiting.Take(),  lanes.Take(),
+            in_work.Take(),        workers.Take(),  workers_limit.Take(),
+            hangs.Take(),          circuit.Take(),  retries.Take()};
   }
 };
 

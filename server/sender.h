@@ -1,5 +1,5 @@
-// Who sends a call, for pools that are shared fairly (fair_by): the study and the
-// site in its metadata, or else in its request.
+// Who sends a call, for pools that are shared fairly (fair_by): the study and
+// the site in its metadata, or else in its request.
 
 #ifndef SLUICE_SERVER_SENDER_H_
 #define SLUICE_SERVER_SENDER_H_

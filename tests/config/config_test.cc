@@ -189,9 +189,9 @@ TEST(Config, WhoIsFairToWhomMustBeKnown) {
   EXPECT_THAT(Errors(WithMethod("default", "{priority: hihg}")),
               ElementsAre(HasSubstr("methods.default.priority: unknown "
                                     "priority \"hihg\": did you mean high?")));
-  EXPECT_THAT(Errors(WithMethod("sluice.v1.Ingestion/GetReceipts",
-                                "{priority: high}")),
-              ElementsAre(HasSubstr(".priority: unknown key")));
+  EXPECT_THAT(
+      Errors(WithMethod("sluice.v1.Ingestion/GetReceipts", "{priority: high}")),
+      ElementsAre(HasSubstr(".priority: unknown key")));
 }
 
 TEST(Config, APoolIsSharedByLanesWhereAKeySaysSo) {
@@ -200,11 +200,13 @@ TEST(Config, APoolIsSharedByLanesWhereAKeySaysSo) {
   };
   EXPECT_FALSE(shared("pools: {main: {}}"));
   EXPECT_TRUE(shared("pools: {main: {fair_by: study}}"));
-  EXPECT_FALSE(shared("pools: {main: {}}\n"
-                      "methods: {default: {priority: low}}"));
-  EXPECT_TRUE(shared("pools: {main: {}}\n"
-                     "methods: {sluice.v1.Ingestion/Submit: "
-                     "{priority: high}}"));
+  EXPECT_FALSE(
+      shared("pools: {main: {}}\n"
+             "methods: {default: {priority: low}}"));
+  EXPECT_TRUE(
+      shared("pools: {main: {}}\n"
+             "methods: {sluice.v1.Ingestion/Submit: "
+             "{priority: high}}"));
 }
 
 // --- The YAML itself ---
@@ -1061,8 +1063,9 @@ std::string RandomYaml(std::mt19937& random) {
         ", max_bytes: ", draw(1, 1023), "GiB}, workers: {min: ", workers,
         ", max: ", draw(workers, 1024),
         ", task_timeout: ", draw(1000, 86400000),
-        "ms}, batch: {max: ", draw(1, 10000), "}, fair_by: ",
-        std::vector{"none", "study", "site"}[draw(0, 2)], "}\n");
+        "ms}, batch: {max: ", draw(1, 10000),
+        "}, fair_by: ", std::vector{"none", "study", "site"}[draw(0, 2)],
+        "}\n");
   }
   absl::StrAppend(&yaml, "methods:\n  default: {pool: a}\n");
   for (const Method method : kAllMethods) {

@@ -72,8 +72,8 @@ TEST(Fairness, MetadataTellTheSiteBeforeTheRequest) {
   context.AddMetadata("sluice-study", MakeSubmit("x").study_id());
   context.AddMetadata("sluice-site", "storm");
   v1::Receipt receipt;
-  const grpc::Status status = stormy.server().stub().Submit(
-      &context, FromSite("calm", 1), &receipt);
+  const grpc::Status status =
+      stormy.server().stub().Submit(&context, FromSite("calm", 1), &receipt);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
 }
 
@@ -94,9 +94,9 @@ TEST(Fairness, LanesAreCountedWhileSomethingIsQueued) {
   StormyServer stormy(FairConfig());
   stormy.calls().Submit(FromSite("calm", 1));
   stormy.server().AwaitQueued(kCapacity / 2 + 1);
-  EXPECT_NE(stormy.server().Get("/metrics").find(
-                "sluice_lanes{pool=\"clinical\"} 2"),
-            std::string::npos);
+  EXPECT_NE(
+      stormy.server().Get("/metrics").find("sluice_lanes{pool=\"clinical\"} 2"),
+      std::string::npos);
 }
 
 TEST(Fairness, MalformedMetadataIsNamed) {

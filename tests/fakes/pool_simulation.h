@@ -44,12 +44,12 @@ struct SimulatedPool {
 // What became of the arrivals of a phase.
 struct SimulatedCounts {
   std::size_t arrived = 0;
-  std::size_t in_time = 0;     // done before the deadline
-  std::size_t late = 0;        // done after it
-  std::size_t refused = 0;     // told so before the deadline
-  std::size_t gone = 0;        // the deadline came first
-  Duration longest_refusal{};  // from arrival until it was told
-  std::vector<Duration> waits; // from arrival until it was taken
+  std::size_t in_time = 0;      // done before the deadline
+  std::size_t late = 0;         // done after it
+  std::size_t refused = 0;      // told so before the deadline
+  std::size_t gone = 0;         // the deadline came first
+  Duration longest_refusal{};   // from arrival until it was told
+  std::vector<Duration> waits;  // from arrival until it was taken
 
   // Of those who were taken.
   Duration WaitPercentile(double percent) const {

@@ -42,10 +42,10 @@ class StormTest : public testing::TestWithParam<Storm> {
   // What became of each lane while the first offers so many times its share,
   // and the others four fifths of theirs.
   std::vector<SimulatedCounts> Run(double times_share, bool by_lane) {
-    PoolSimulation simulation({.limits = {.capacity = GetParam().capacity,
-                                          .by_lane = by_lane},
-                               .jitter = GetParam().jitter},
-                              /*seed=*/1);
+    PoolSimulation simulation(
+        {.limits = {.capacity = GetParam().capacity, .by_lane = by_lane},
+         .jitter = GetParam().jitter},
+        /*seed=*/1);
     const double share = kBorne / static_cast<double>(GetParam().lanes);
     std::vector<SimulatedLoad> loads;
     for (std::size_t lane = 0; lane < GetParam().lanes; ++lane) {
@@ -139,8 +139,8 @@ INSTANTIATE_TEST_SUITE_P(All, StormTest, testing::ValuesIn(Storms()),
 // much: `times` what the workers can bear.
 std::size_t DoneInTime(std::size_t lanes, double times, Duration deadline) {
   const auto policy = MakePolicy("fail_fast");
-  PoolSimulation simulation(
-      {.limits = {.capacity = 100'000, .by_lane = true}}, /*seed=*/1);
+  PoolSimulation simulation({.limits = {.capacity = 100'000, .by_lane = true}},
+                            /*seed=*/1);
   std::vector<SimulatedLoad> loads;
   for (std::size_t lane = 0; lane < lanes; ++lane) {
     loads.push_back({.per_second = times * kBorne / static_cast<double>(lanes),
@@ -160,8 +160,9 @@ std::size_t DoneInTime(std::size_t lanes, double times, Duration deadline) {
 TEST(ManyLanes, GetAsMuchDoneInTimeAsOne) {
   for (const std::size_t lanes : {10u, 10'000u}) {
     for (const double times : {1.5, 10.0}) {
-      EXPECT_GT(static_cast<double>(DoneInTime(lanes, times, milliseconds(250))),
-                0.95 * kBorne * 6)
+      EXPECT_GT(
+          static_cast<double>(DoneInTime(lanes, times, milliseconds(250))),
+          0.95 * kBorne * 6)
           << lanes << " lanes at " << times << " times the load";
     }
   }
@@ -169,8 +170,8 @@ TEST(ManyLanes, GetAsMuchDoneInTimeAsOne) {
 
 TEST(ManyLanes, StandTogether) {
   const auto policy = MakePolicy("fail_fast");
-  PoolSimulation simulation(
-      {.limits = {.capacity = 100'000, .by_lane = true}}, /*seed=*/1);
+  PoolSimulation simulation({.limits = {.capacity = 100'000, .by_lane = true}},
+                            /*seed=*/1);
   std::vector<SimulatedLoad> loads;
   for (std::size_t lane = 0; lane < 10'000; ++lane) {
     loads.push_back({.per_second = 3 * kBorne / 10'000,
@@ -186,8 +187,8 @@ TEST(ManyLanes, StandTogether) {
 // Each class gets what nobody above it wants, and at least its weight.
 TEST(Priorities, StarveNobody) {
   const auto policy = MakePolicy("timed_wait");
-  PoolSimulation simulation(
-      {.limits = {.capacity = 100'000, .by_lane = true}}, /*seed=*/1);
+  PoolSimulation simulation({.limits = {.capacity = 100'000, .by_lane = true}},
+                            /*seed=*/1);
   std::vector<SimulatedLoad> loads;
   for (const Priority priority :
        {Priority::kHigh, Priority::kNormal, Priority::kLow}) {

@@ -189,9 +189,9 @@ class Model {
     entry.joined = LaneFor(entry);
     const LaneView lane = ViewOf(entry);
     const std::size_t ahead =
-        entry.lane_known ? Ahead(lane, lane.depth + lane.waiting,
-                                 Depth() + waiting.size())
-                         : 0;
+        entry.lane_known
+            ? Ahead(lane, lane.depth + lane.waiting, Depth() + waiting.size())
+            : 0;
     if (!entry.promised &&
         TooLate(TimeFor(ahead) + service.batch(), entry.deadline, now)) {
       return Refuse(&c, RefusalReason::kHopeless);
@@ -219,9 +219,9 @@ class Model {
     const std::size_t own_bytes = limits.by_lane ? lane.waiting_bytes : 0;
     const bool waiting_room_takes =
         waiting.size() + own + 1 <= limits.waiting_max &&
-        (waiting.empty() || SumWaiting() + own_bytes + entry.bytes +
-                                    entry.bytes_behind <=
-                                limits.waiting_max_bytes);
+        (waiting.empty() ||
+         SumWaiting() + own_bytes + entry.bytes + entry.bytes_behind <=
+             limits.waiting_max_bytes);
     if (!waiting_room_takes) return Refuse(&c, RefusalReason::kWaitingRoomFull);
     entry.wait_until = entry.deadline;
     if (rule == Rule::kTimedWait) {
@@ -586,7 +586,8 @@ class Model {
   void MeasureTurns(LaneState* lane) {
     taken_so_far++;
     if (lane->last_taken > 0) {
-      const auto interval = static_cast<double>(taken_so_far - lane->last_taken);
+      const auto interval =
+          static_cast<double>(taken_so_far - lane->last_taken);
       if (lane->taken_for_one == 0) {
         lane->taken_for_one = interval;
       } else {
@@ -656,8 +657,7 @@ class Model {
     for (const Entry& first : NextToLetIn()) {
       if (AwaitsBytes(first)) return true;
       if (first.joined.priority == lane.key.priority &&
-          Rank(first) <=
-              std::pair(lane.state.standing.stands(), lane.depth)) {
+          Rank(first) <= std::pair(lane.state.standing.stands(), lane.depth)) {
         return true;
       }
     }
@@ -1272,9 +1272,9 @@ class Schedule {
     EXPECT_EQ(gate_.next_expiry(), model_.NextExpiry());
     EXPECT_EQ(gate_.idle(), model_.Depth() == 0 && model_.waiting.empty() &&
                                 model_.batches.empty());
-    EXPECT_EQ(gate_.open(),
-              !model_.closed && !(model_.paused && model_.open()) &&
-                  model_.OpenToAll());
+    EXPECT_EQ(gate_.open(), !model_.closed &&
+                                !(model_.paused && model_.open()) &&
+                                model_.OpenToAll());
     EXPECT_EQ(gate_.lanes(), model_.Lanes());
     EXPECT_EQ(gate_.circuit().open(), model_.open());
     // Whoever sleeps until it is ready misses nothing.
@@ -1318,9 +1318,10 @@ class Schedule {
     }
     const std::vector<const Task*> waiting = gate_.waiting();
     if (!waiting.empty() && !by_lanes_) {
-      EXPECT_TRUE(view.depth >= view.capacity ||
-                  view.held_bytes + waiting[0]->bytes > view.capacity_bytes ||
-                  (!waiting[0]->promised && model_.Stands(model_.ViewOf(LaneKey{}))))
+      EXPECT_TRUE(
+          view.depth >= view.capacity ||
+          view.held_bytes + waiting[0]->bytes > view.capacity_bytes ||
+          (!waiting[0]->promised && model_.Stands(model_.ViewOf(LaneKey{}))))
           << "somebody waits while there is room";
       EXPECT_GT(held, 0u) << "somebody waits for nobody";
     }
