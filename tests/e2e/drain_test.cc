@@ -18,9 +18,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "gmock/gmock.h"
-#include "grpc/health/v1/health.pb.h"
+#include "grpc/health/v1/health.grpc.pb.h"
 #include "grpcpp/grpcpp.h"
-#include "grpcpp/impl/codegen/client_unary_call.h"
 #include "gtest/gtest.h"
 #include "tests/fakes/async_caller.h"
 #include "tests/fakes/call_status.h"
@@ -88,21 +87,46 @@ class Load {
   std::vector<std::thread> threads_;
 };
 
-std::string HealthOf(const TestServer& server) {
+using grpc::health::v1::Health;
+using grpc::health::v1::HealthCheckRequest;
+using grpc::health::v1::HealthCheckResponse;
+
+// The status's name, or that of the RPC's status where it is not OK.
+std::string HealthOf(const TestServer& server, const std::string& name = "") {
   grpc::ClientContext context;
-  grpc::health::v1::HealthCheckRequest request;
-  grpc::health::v1::HealthCheckResponse response;
-  const auto channel = server.NewChannel();
-  const grpc::internal::RpcMethod check("/grpc.health.v1.Health/Check",
-                                        grpc::internal::RpcMethod::NORMAL_RPC);
+  HealthCheckRequest request;
+  request.set_service(name);
+  HealthCheckResponse response;
   const grpc::Status status =
-      grpc::internal::BlockingUnaryCall<grpc::health::v1::HealthCheckRequest,
-                                        grpc::health::v1::HealthCheckResponse>(
-          channel.get(), check, &context, request, &response);
+      Health::NewStub(server.NewChannel())->Check(&context, request, &response);
   if (!status.ok()) return status.error_message();
-  return grpc::health::v1::HealthCheckResponse::ServingStatus_Name(
-      response.status());
+  return HealthCheckResponse::ServingStatus_Name(response.status());
 }
+
+// A watch of the server's health.
+class Watch {
+ public:
+  Watch(const TestServer& server, const std::string& name)
+      : stub_(Health::NewStub(server.NewChannel())) {
+    HealthCheckRequest request;
+    request.set_service(name);
+    reader_ = stub_->Watch(&context_, request);
+  }
+
+  // The next status; that of the RPC where it has ended.
+  std::string Next() {
+    HealthCheckResponse response;
+    if (!reader_->Read(&response)) return reader_->Finish().error_message();
+    return HealthCheckResponse::ServingStatus_Name(response.status());
+  }
+
+  void Cancel() { context_.TryCancel(); }
+
+ private:
+  const std::unique_ptr<Health::Stub> stub_;
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientReader<HealthCheckResponse>> reader_;
+};
 
 TEST(Drain, KeepsEveryAcknowledgedSubmission) {
   for (const Ack ack : {Ack::kStored, Ack::kQueued}) {
@@ -125,6 +149,30 @@ TEST(Drain, KeepsEveryAcknowledgedSubmission) {
     release.join();
     EXPECT_THAT(StoredIds(server.store()), IsSupersetOf(load.Join()));
   }
+}
+
+TEST(Health, IsKnownByTheServersNameAndByNone) {
+  TestServer server(SmallConfig("block", 8));
+  EXPECT_EQ(HealthOf(server), "SERVING");
+  EXPECT_EQ(HealthOf(server, "sluice.v1.Ingestion"), "SERVING");
+  EXPECT_EQ(HealthOf(server, "sluice.v1.Other"), "unknown service");
+}
+
+TEST(Health, TellsThoseWhoWatchOfTheDrain) {
+  TestServer server(SmallConfig("block", 8));
+  Watch gone(server, "");
+  EXPECT_EQ(gone.Next(), "SERVING");
+  gone.Cancel();
+  Watch watch(server, "sluice.v1.Ingestion");
+  EXPECT_EQ(watch.Next(), "SERVING");
+  Watch unknown(server, "sluice.v1.Other");
+  EXPECT_EQ(unknown.Next(), "SERVICE_UNKNOWN");
+
+  std::thread drain([&] { EXPECT_TRUE(server.Drain().clean()); });
+  EXPECT_EQ(watch.Next(), "NOT_SERVING");
+  EXPECT_EQ(watch.Next(), "the server is shutting down");
+  EXPECT_EQ(unknown.Next(), "the server is shutting down");
+  drain.join();
 }
 
 TEST(Drain, TellsAllThatTheServerGoesAwayAndFinishesWhatIsQueued) {

@@ -26,6 +26,7 @@ const std::string kTooLongId(kMaxIdBytes + 1, 'x');
 const Sending kSending = {
     .received_at = absl::FromUnixSeconds(1'772'395'200),
     .sent_at = absl::FromUnixSeconds(1'772'395'100),
+    .sender = {},
 };
 
 // "" where there is no violation.

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "gmock/gmock.h"
+#include "grpcpp/server_builder.h"
 #include "gtest/gtest.h"
 #include "policies/fail_fast.h"
 #include "prometheus/registry.h"
@@ -22,22 +23,28 @@ using testing::ElementsAre;
 
 class CountingOwner final : public SubmissionOwner {
  public:
+  explicit CountingOwner(CompletionLoop* loop) : loop_(loop) {}
+
   bool CallerGone() const override { return false; }
+  CompletionLoop* loop() const override { return loop_; }
   void OnAnswer(std::size_t, const Answer&) override { ++answers_; }
   int answers() const { return answers_; }
 
  private:
+  CompletionLoop* const loop_;
   std::atomic<int> answers_{0};
 };
 
 class JournalWriterTest : public testing::Test {
  protected:
+  JournalWriterTest() { loop_.Start(); }
   ~JournalWriterTest() override {
     processor_.Release();
     EXPECT_TRUE(pool_.AwaitIdle(SystemClock()->Now() +
                                 absl::ToChronoNanoseconds(kPatience)));
     writer_.Join();
     pool_.Join();
+    loop_.Join();
   }
 
   // Admitted, and not yet with the writer.
@@ -75,7 +82,8 @@ class JournalWriterTest : public testing::Test {
                                  .leftovers = nullptr};
   const std::shared_ptr<const MethodSettings> settings_ =
       MakeMethodSettings({.pool = "pool", .ack = Ack::kQueued}, FairBy::kNone);
-  CountingOwner owner_;
+  CompletionLoop loop_{grpc::ServerBuilder().AddCompletionQueue()};
+  CountingOwner owner_{&loop_};
   std::vector<std::shared_ptr<SubmissionTask>> tasks_;
 };
 
