@@ -1110,7 +1110,7 @@ class Schedule {
   // The delay doubles, up to a limit, give or take a fifth.
   void CheckBackoff() {
     const double delay = std::min(
-        100.0 * static_cast<double>(1 << std::min(model_.failures, 10)), 15e3);
+        100.0 * static_cast<double>(1 << std::min(model_.failures, 10)), 5e3);
     const double ms = std::chrono::duration<double, std::milli>(
                           gate_.circuit().retry_at() - now_)
                           .count();
