@@ -1,24 +1,15 @@
 #include "pool/worker_pool.h"
 
-#include <pthread.h>
-#include <sched.h>
-
 #include <algorithm>
 #include <iterator>
 #include <random>
 #include <system_error>
 #include <utility>
 
+#include "pool/throughput.h"
+
 namespace sluice {
 namespace {
-
-// Tells the scheduler that this thread is for throughput: waking it does not
-// interrupt a completion loop on the same core, which so gathers larger
-// batches. Where it is not allowed, nothing is lost but speed.
-void PreferThroughput() {
-  const sched_param no_priority{};
-  pthread_setschedparam(pthread_self(), SCHED_BATCH, &no_priority);
-}
 
 // Until a thread is asked for again that the system did not have.
 constexpr Duration kStartAgainAfter = std::chrono::seconds(1);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "pool/throughput.h"
 #include "server/submission_task.h"
 #include "spdlog/spdlog.h"
 
@@ -58,6 +59,7 @@ void JournalWriter::Join() {
 }
 
 void JournalWriter::Run() {
+  PreferThroughput();
   for (;;) {
     Group group;
     bool forget = false;
