@@ -30,13 +30,13 @@ std::unique_ptr<const AdmissionPolicy> MakePolicy(const MethodConfig& config) {
 std::shared_ptr<const MethodSettings> MakeMethodSettings(
     const MethodConfig& config, FairBy fair_by) {
   const PolicyKind* policy = FindPolicyKind(config.on_full);
-  return std::make_shared<const MethodSettings>(MethodSettings{
-      .config = config,
-      .policy = MakePolicy(config),
-      .refuses_unread = !policy->loses,
-      .loses = policy->loses,
-      .droppable = policy->evicts && config.ack == Ack::kStored,
-      .fair_by = fair_by});
+  return std::make_shared<const MethodSettings>(
+      MethodSettings{.config = config,
+                     .policy = MakePolicy(config),
+                     .refuses_unread = !policy->loses,
+                     .loses = policy->loses,
+                     .droppable = policy->evicts && config.ack == Ack::kStored,
+                     .fair_by = fair_by});
 }
 
 }  // namespace sluice

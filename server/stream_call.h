@@ -102,8 +102,7 @@ class StreamCall final : public SubmissionOwner {
   Sending sending_;
   std::size_t messages_ = 0;
   // Submissions that are not answered yet, by number of message.
-  absl::flat_hash_map<std::size_t, std::string> unanswered_
-     ;
+  absl::flat_hash_map<std::size_t, std::string> unanswered_;
   // The last one offered.
   std::shared_ptr<SubmissionTask> offered_;
   std::size_t offered_entry_ = 0;

@@ -141,8 +141,8 @@ class Store {
   virtual absl::StatusOr<StorePage> Read(std::int64_t after, std::size_t max,
                                          std::size_t max_bytes);
 
-  // Whether it keeps what is read from the content (the subject, the answers and
-  // so on). To one that does not, submissions may come without it.
+  // Whether it keeps what is read from the content (the subject, the answers
+  // and so on). To one that does not, submissions may come without it.
   virtual bool keeps_columns() const { return true; }
 
   // Whether it could take a batch now, as /readyz asks. It does not wait for a
