@@ -35,8 +35,9 @@ class KeyOrder {
   // stand aside.
   template <typename Visit>
   void VisitInside(Visit visit) const {
-    for (const auto& [id, key] : keys_)
+    for (const auto& [id, key] : keys_) {
       visit(id, key.in_work + key.aside.size());
+    }
   }
 
   // For reports: those that stand aside.

@@ -156,7 +156,7 @@ void StreamCall::Read() {
 
 void StreamCall::Write() {
   writing_ = true;
-  const grpc::ByteBuffer receipt = std::move(outbox_.front());
+  const grpc::ByteBuffer receipt = outbox_.front();
   outbox_.pop_front();
   stream_.Write(receipt, ToQueue(&write_tag_));
 }
