@@ -156,6 +156,7 @@ void Gate::Take(std::size_t max, TimePoint now, std::vector<Task*>* batch,
   if (ready()) {
     TakeBatch(batch->size() + (circuit_.open() ? 1 : max), now, batch, events);
   }
+  // Also where nothing is taken: Restore may have changed whose turn it is.
   LetWaitingIn(now, events);
   if (backlog() > 0) return;
   standing_.Emptied();

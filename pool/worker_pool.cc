@@ -47,7 +47,7 @@ Admission WorkerPool::Arrive(Task* task, const AdmissionPolicy& policy) {
 std::optional<Admission> WorkerPool::TurnAway(Arrival arrival,
                                               std::size_t method,
                                               const AdmissionPolicy& policy) {
-  if (!full_.load(std::memory_order_relaxed)) return std::nullopt;
+  if (!full()) return std::nullopt;
   absl::MutexLock lock(&mutex_);
   arrival.now = clock_->Now();
   return gate_.TurnAway(arrival, method, policy);

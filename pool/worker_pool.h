@@ -100,9 +100,12 @@ class WorkerPool {
 
   // As those of the Gate; the first three at the present time.
   Admission Arrive(Task* task, const AdmissionPolicy& policy);
-  // Costs one look at an atomic while there is room.
+  // Nothing where the pool is not full().
   std::optional<Admission> TurnAway(Arrival arrival, std::size_t method,
                                     const AdmissionPolicy& policy);
+  // Whether an arrival may not enter at once: a hint that costs one look at an
+  // atomic.
+  bool full() const { return full_.load(std::memory_order_relaxed); }
   bool Leave(Task* task);
   void CountInvalid(std::size_t method);
   void CountShared(std::size_t method, Outcome outcome);

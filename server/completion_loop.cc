@@ -79,12 +79,15 @@ void CompletionLoop::Post(Errand* errand) {
 }
 
 void CompletionLoop::PostAll(ErrandList* errands) {
-  absl::MutexLock lock(&mutex_);
-  errands_.Append(errands);
-  // The loop's own thread looks for errands after each event.
-  if (waking_ || running_loop == this) return;
-  waking_ = true;
-  // A time that is long over, since gRPC rounds up to milliseconds.
+  {
+    absl::MutexLock lock(&mutex_);
+    errands_.Append(errands);
+    // The loop's own thread looks for errands after each event.
+    if (waking_ || running_loop == this) return;
+    waking_ = true;
+  }
+  // Without the lock, for which the loop would wait as soon as it is awake. A
+  // time that is long over, since gRPC rounds up to milliseconds.
   alarm_.Set(queue_.get(), std::chrono::system_clock::time_point(),
              ToQueue(&wake_tag_));
 }

@@ -98,7 +98,7 @@ class CompletionLoop {
 
   // While one lives on a thread, what the thread posts is gathered and goes out
   // when it ends: a loop is woken once for all of it, and a worker that posts a
-  // batch is not interrupted by the first of it.
+  // batch is not interrupted by the first of it. No two live on one thread.
   class Gathering {
    public:
     Gathering();
@@ -129,10 +129,11 @@ class CompletionLoop {
 
   absl::Mutex mutex_;
   ErrandList errands_ ABSL_GUARDED_BY(mutex_);
-  // The wake-up is on its way. An alarm that is over at once is how a queue of
-  // gRPC can be handed something.
+  // The wake-up is on its way.
   bool waking_ ABSL_GUARDED_BY(mutex_) = false;
-  grpc::Alarm alarm_ ABSL_GUARDED_BY(mutex_);
+  // An alarm that is over at once is how a queue of gRPC can be handed
+  // something. Of whoever has set `waking_`, until the tag is back.
+  grpc::Alarm alarm_;
   MemberTag<CompletionLoop, &CompletionLoop::OnWake> wake_tag_;
 };
 

@@ -156,9 +156,8 @@ void StreamCall::Read() {
 
 void StreamCall::Write() {
   writing_ = true;
-  const grpc::ByteBuffer receipt = outbox_.front();
+  stream_.Write(outbox_.front(), ToQueue(&write_tag_));
   outbox_.pop_front();
-  stream_.Write(receipt, ToQueue(&write_tag_));
 }
 
 void StreamCall::Finish() {

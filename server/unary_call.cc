@@ -66,7 +66,7 @@ void UnaryCall::FinishWithError(const Answer& answer) {
 }
 
 bool UnaryCall::RefusedUnread() {
-  if (!settings_->refuses_unread) return false;
+  if (!settings_->refuses_unread || !method_.pool->full()) return false;
   const Arrival arrival = {.now = {},
                            .deadline = DeadlineOf(context_),
                            .bytes = request_.Length(),

@@ -106,14 +106,14 @@ void DiscardStore::End() {
 
 // --- Configuration ---
 
-namespace {
-
 std::optional<Jitter> ParseJitter(std::string_view name) {
   if (name == "constant") return Jitter::kConstant;
   if (name == "exponential") return Jitter::kExponential;
   if (name == "pareto") return Jitter::kPareto;
   return std::nullopt;
 }
+
+namespace {
 
 DiscardStoreOptions ReadDiscard(StoreOptionReader& reader) {
   DiscardStoreOptions options;

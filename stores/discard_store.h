@@ -27,6 +27,9 @@ enum class Jitter {
   kPareto,
 };
 
+// As the configuration names them: "constant", "exponential", "pareto".
+std::optional<Jitter> ParseJitter(std::string_view name);
+
 // The inverse of the distribution function: the time at `uniform`, in [0, 1).
 absl::Duration Jittered(absl::Duration mean, Jitter jitter, double uniform);
 

@@ -14,15 +14,39 @@
 #include <memory>
 #include <queue>
 #include <random>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/time/time.h"
 #include "policies/admission_policy.h"
+#include "policies/registry.h"
 #include "pool/gate.h"
 #include "stores/discard_store.h"
 
 namespace sluice {
+
+// By its name in the configuration; the longest wait is 250 ms.
+inline std::unique_ptr<const AdmissionPolicy> MakePolicy(
+    const std::string& name) {
+  const PolicyKind* kind = FindPolicyKind(name);
+  return kind->make({.max_wait = kind->takes_max_wait
+                                     ? std::chrono::milliseconds(250)
+                                     : Duration::zero()});
+}
+
+// For the names of tests.
+inline const char* NameOf(Jitter jitter) {
+  switch (jitter) {
+    case Jitter::kConstant:
+      return "Constant";
+    case Jitter::kExponential:
+      return "Exponential";
+    case Jitter::kPareto:
+      return "Pareto";
+  }
+  return "";
+}
 
 // What arrives, open-loop: callers come whatever became of those before.
 struct SimulatedLoad {
@@ -32,6 +56,9 @@ struct SimulatedLoad {
   std::uint64_t lane = 0;
   Priority priority = Priority::kNormal;
 };
+
+// Calls a second that a pool bears as it is below.
+inline constexpr double kBorne = 800;
 
 struct SimulatedPool {
   GateLimits limits{};

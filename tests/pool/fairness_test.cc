@@ -10,7 +10,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "policies/registry.h"
 #include "tests/fakes/pool_simulation.h"
 
 namespace sluice {
@@ -19,16 +18,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// 4 workers of 5 ms.
-constexpr double kBorne = 800;
-
 constexpr std::size_t kStorm = 0;
-
-std::unique_ptr<const AdmissionPolicy> MakePolicy(const std::string& name) {
-  const PolicyKind* kind = FindPolicyKind(name);
-  return kind->make({.max_wait = kind->takes_max_wait ? milliseconds(250)
-                                                      : Duration::zero()});
-}
 
 struct Storm {
   std::string policy;
@@ -113,18 +103,6 @@ std::vector<Storm> Storms() {
     }
   }
   return storms;
-}
-
-const char* NameOf(Jitter jitter) {
-  switch (jitter) {
-    case Jitter::kConstant:
-      return "Constant";
-    case Jitter::kExponential:
-      return "Exponential";
-    case Jitter::kPareto:
-      return "Pareto";
-  }
-  return "";
 }
 
 INSTANTIATE_TEST_SUITE_P(All, StormTest, testing::ValuesIn(Storms()),

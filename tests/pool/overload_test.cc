@@ -10,7 +10,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "policies/registry.h"
 #include "tests/fakes/pool_simulation.h"
 
 namespace sluice {
@@ -19,32 +18,11 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// 4 workers of 5 ms.
-constexpr double kBorne = 800;
-
 struct Overload {
   std::string policy;
   std::size_t capacity;
   Jitter jitter;
 };
-
-const char* NameOf(Jitter jitter) {
-  switch (jitter) {
-    case Jitter::kConstant:
-      return "Constant";
-    case Jitter::kExponential:
-      return "Exponential";
-    case Jitter::kPareto:
-      return "Pareto";
-  }
-  return "";
-}
-
-std::unique_ptr<const AdmissionPolicy> MakePolicy(const std::string& name) {
-  const PolicyKind* kind = FindPolicyKind(name);
-  return kind->make({.max_wait = kind->takes_max_wait ? milliseconds(250)
-                                                      : Duration::zero()});
-}
 
 class OverloadTest : public testing::TestWithParam<Overload> {
  protected:

@@ -11,7 +11,6 @@
 #include <cstdlib>
 #include <deque>
 #include <iostream>
-#include <memory>
 #include <random>
 #include <string>
 #include <thread>
@@ -22,9 +21,8 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "sluice/v1/ingestion.grpc.pb.h"
 #include "stores/discard_store.h"
-#include "tools/bench/fixed_receipt.h"
+#include "tools/bench/raw_submit.h"
 #include "tools/flags.h"
 
 ABSL_FLAG(std::string, listen, "127.0.0.1:50051",
@@ -38,10 +36,6 @@ ABSL_FLAG(std::string, jitter, "constant",
 
 namespace sluice {
 namespace {
-
-constexpr int kPrePosted = 64;
-
-using Service = v1::Ingestion::WithRawMethod_Submit<v1::Ingestion::Service>;
 
 struct Call {
   bool answered = false;
@@ -79,7 +73,7 @@ class BlockingQueue {
 
 struct ServiceTime {
   absl::Duration mean;
-  Jitter jitter = Jitter::kConstant;
+  Jitter jitter;
 };
 
 class PoolServer {
@@ -87,18 +81,8 @@ class PoolServer {
   PoolServer(std::size_t capacity, ServiceTime time)
       : time_(time), calls_(capacity) {}
 
-  // False where it cannot listen.
-  bool Start(const std::string& address) {
-    grpc::ServerBuilder builder;
-    builder.AddListeningPort(address, grpc::InsecureServerCredentials(),
-                             &port_);
-    builder.RegisterService(&service_);
-    queue_ = builder.AddCompletionQueue();
-    server_ = builder.BuildAndStart();
-    return server_ != nullptr;
-  }
-
-  int port() const { return port_; }
+  bool Start(const std::string& address) { return transport_.Start(address); }
+  int port() const { return transport_.port(); }
 
   // Both go on until the process ends.
   [[noreturn]] void Accept() {
@@ -106,7 +90,7 @@ class PoolServer {
     for (;;) {
       void* tag = nullptr;
       bool ok = false;
-      if (!queue_->Next(&tag, &ok)) std::abort();
+      if (!transport_.queue()->Next(&tag, &ok)) std::abort();
       auto* call = static_cast<Call*>(tag);
       if (call->answered || !ok) {
         delete call;
@@ -130,30 +114,19 @@ class PoolServer {
  private:
   void Arm() {
     auto* call = new Call;
-    service_.RequestSubmit(&call->context, &call->request, &call->responder,
-                           queue_.get(), queue_.get(), call);
+    transport_.Await(&call->context, &call->request, &call->responder, call);
   }
 
   const grpc::ByteBuffer receipt_ = FixedReceipt();
   const ServiceTime time_;
-  Service service_;
-  int port_ = 0;
   BlockingQueue calls_;
-  std::unique_ptr<grpc::ServerCompletionQueue> queue_;
-  std::unique_ptr<grpc::Server> server_;
+  RawSubmitTransport transport_;
 };
-
-bool FindJitter(const std::string& name, Jitter* jitter) {
-  if (name == "exponential") *jitter = Jitter::kExponential;
-  if (name == "pareto") *jitter = Jitter::kPareto;
-  return name == "constant" || *jitter != Jitter::kConstant;
-}
 
 int Main(int argc, const char* const* argv) {
   const auto line = ParseCommandLine(argc, argv);
-  ServiceTime time;
-  if (!line.ok() || !line->positional.empty() ||
-      !FindJitter(absl::GetFlag(FLAGS_jitter), &time.jitter) ||
+  const auto jitter = ParseJitter(absl::GetFlag(FLAGS_jitter));
+  if (!line.ok() || !line->positional.empty() || !jitter.has_value() ||
       absl::GetFlag(FLAGS_workers) < 1 || absl::GetFlag(FLAGS_capacity) < 1) {
     std::cerr << "sluice-blocking-pool: "
               << (line.ok() ? "bad usage" : line.status().message())
@@ -165,10 +138,9 @@ int Main(int argc, const char* const* argv) {
               << DescribeFlags("tools/bench/blocking_pool.cc");
     return EXIT_SUCCESS;
   }
-  time.mean = absl::GetFlag(FLAGS_delay);
 
   PoolServer server(static_cast<std::size_t>(absl::GetFlag(FLAGS_capacity)),
-                    time);
+                    {.mean = absl::GetFlag(FLAGS_delay), .jitter = *jitter});
   if (!server.Start(absl::GetFlag(FLAGS_listen))) {
     std::cerr << "sluice-blocking-pool: cannot listen on "
               << absl::GetFlag(FLAGS_listen) << "\n";
@@ -176,8 +148,10 @@ int Main(int argc, const char* const* argv) {
   }
   std::cout << "listening on port " << server.port() << std::endl;
   // A signal ends it: it has nothing to lose.
+  const int count = absl::GetFlag(FLAGS_workers);
   std::vector<std::thread> workers;
-  for (int i = 0; i < absl::GetFlag(FLAGS_workers); ++i) {
+  workers.reserve(static_cast<std::size_t>(count));
+  for (int i = 0; i < count; ++i) {
     workers.emplace_back([&server] { server.Work(); });
   }
   server.Accept();

@@ -5,7 +5,6 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <iostream>
@@ -18,8 +17,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/flags/flag.h"
 #include "absl/synchronization/mutex.h"
-#include "sluice/v1/ingestion.grpc.pb.h"
-#include "tools/bench/fixed_receipt.h"
+#include "tools/bench/raw_submit.h"
 #include "tools/flags.h"
 
 ABSL_FLAG(std::string, listen, "127.0.0.1:50051",
@@ -28,10 +26,6 @@ ABSL_FLAG(bool, hold, false, "answer no call, and keep them all instead");
 
 namespace sluice {
 namespace {
-
-constexpr int kPrePosted = 64;
-
-using Service = v1::Ingestion::WithRawMethod_Submit<v1::Ingestion::Service>;
 
 // One call at a time: armed, answered, then free to be armed again.
 struct Call {
@@ -45,25 +39,15 @@ class FloorServer {
  public:
   explicit FloorServer(bool hold) : hold_(hold) {}
 
-  // False where it cannot listen.
-  bool Start(const std::string& address) {
-    grpc::ServerBuilder builder;
-    builder.AddListeningPort(address, grpc::InsecureServerCredentials(),
-                             &port_);
-    builder.RegisterService(&service_);
-    queue_ = builder.AddCompletionQueue();
-    server_ = builder.BuildAndStart();
-    return server_ != nullptr;
-  }
-
-  int port() const { return port_; }
+  bool Start(const std::string& address) { return transport_.Start(address); }
+  int port() const { return transport_.port(); }
 
   // Serves until Stop.
   void Serve() {
     for (int i = 0; i < kPrePosted; ++i) Arm();
     void* tag = nullptr;
     bool ok = false;
-    while (queue_->Next(&tag, &ok)) {
+    while (transport_.queue()->Next(&tag, &ok)) {
       auto* call = static_cast<Call*>(tag);
       if (call->answered || !ok) {
         free_.push_back(call);
@@ -81,9 +65,7 @@ class FloorServer {
       absl::MutexLock lock(&mutex_);
       stopping_ = true;
     }
-    server_->Shutdown(std::chrono::system_clock::now() +
-                      std::chrono::seconds(1));
-    queue_->Shutdown();
+    transport_.Stop();
   }
 
  private:
@@ -100,20 +82,16 @@ class FloorServer {
     call->responder.reset();
     call->context.emplace();
     call->responder.emplace(&*call->context);
-    service_.RequestSubmit(&*call->context, &call->request, &*call->responder,
-                           queue_.get(), queue_.get(), call);
+    transport_.Await(&*call->context, &call->request, &*call->responder, call);
   }
 
   const bool hold_;
   const grpc::ByteBuffer receipt_ = FixedReceipt();
-  Service service_;
-  int port_ = 0;
   absl::Mutex mutex_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::unique_ptr<Call>> calls_;
   std::vector<Call*> free_;
-  std::unique_ptr<grpc::ServerCompletionQueue> queue_;
-  std::unique_ptr<grpc::Server> server_;
+  RawSubmitTransport transport_;
 };
 
 int Main(int argc, const char* const* argv) {

@@ -44,9 +44,10 @@ void Timeline::Ended(const TimelineEnd& call) {
   if (index == intervals_.size()) return;
   Interval& interval = intervals_[index];
   const LoadClock::duration latency = call.end - call.intended_start;
-  if (!call.answered) {
-    ++interval.failed;
-  } else if (call.code == absl::StatusCode::kOk && latency <= deadline_) {
+  const bool ok = call.answered && call.code == absl::StatusCode::kOk;
+  const bool expired =
+      call.answered && call.code == absl::StatusCode::kDeadlineExceeded;
+  if (ok && latency <= deadline_) {
     ++interval.in_time;
     if (index != latest_) {
       intervals_[latest_] = WithPercentiles(intervals_[latest_], latency_);
@@ -54,10 +55,9 @@ void Timeline::Ended(const TimelineEnd& call) {
       latest_ = index;
     }
     latency_.Add(latency);
-  } else if (call.code == absl::StatusCode::kOk ||
-             call.code == absl::StatusCode::kDeadlineExceeded) {
+  } else if (ok || expired) {
     ++interval.late;
-  } else if (IsRefusal(call.code)) {
+  } else if (call.answered && IsRefusal(call.code)) {
     ++interval.refused;
   } else {
     ++interval.failed;

@@ -334,12 +334,8 @@ void ReadSources(ConfigSection& root, Traffic* traffic) {
 void ReadJitter(ConfigSection& section, StoreModel* store) {
   std::string name;
   if (!section.ReadText("jitter", &name)) return;
-  if (name == "constant") {
-    store->jitter = Jitter::kConstant;
-  } else if (name == "exponential") {
-    store->jitter = Jitter::kExponential;
-  } else if (name == "pareto") {
-    store->jitter = Jitter::kPareto;
+  if (const auto jitter = ParseJitter(name)) {
+    store->jitter = *jitter;
   } else {
     section.Error("jitter", UnknownName("jitter", name,
                                         {"constant", "exponential", "pareto"}));
