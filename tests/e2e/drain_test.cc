@@ -180,9 +180,12 @@ TEST(Drain, TellsAllThatTheServerGoesAwayAndFinishesWhatIsQueued) {
   EXPECT_EQ(HealthOf(full.server()), "SERVING");
   EXPECT_EQ(full.server().Get("/readyz"), "ok\n");
   const AsyncSubmit& parked = full.Park(MakeSubmit("parked"));
+  Watch watch(full.server(), "");
+  EXPECT_EQ(watch.Next(), "SERVING");
 
   std::thread drain([&] { full.server().Drain(); });
   full.caller().Await(parked);
+  EXPECT_EQ(watch.Next(), "NOT_SERVING");
   ExpectTryLater(parked.status, parked.context, kUnavailable, "DRAINING");
   const AsyncSubmit& new_one = full.caller().SubmitAndWait(MakeSubmit("new"));
   ExpectTryLater(new_one.status, new_one.context, kUnavailable, "DRAINING");

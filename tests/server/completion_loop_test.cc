@@ -77,8 +77,7 @@ TEST_F(CompletionLoopTest, SendsWhatIsGatheredAtItsEnd) {
   loop_.Start();
   {
     const CompletionLoop::Gathering gathering;
-    loop_.Post(Note(1));
-    loop_.Post(Note(2));
+    for (int i = 1; i <= 3; ++i) loop_.Post(Note(i));
     // Of a thread that does not gather.
     std::thread([&] { loop_.Post(&other); }).join();
     other_done.WaitForNotification();
@@ -86,7 +85,7 @@ TEST_F(CompletionLoopTest, SendsWhatIsGatheredAtItsEnd) {
     EXPECT_TRUE(done_.empty());
   }
   Join();
-  EXPECT_THAT(done_, ElementsAre(1, 2));
+  EXPECT_THAT(done_, ElementsAre(1, 2, 3));
 }
 
 TEST_F(CompletionLoopTest, LosesNothingOfManyThreads) {
