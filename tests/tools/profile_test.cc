@@ -5,6 +5,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/tools/run_tool.h"
+#include "tools/traffic/yaml_file.h"
 
 namespace sluice {
 namespace {
@@ -115,15 +116,16 @@ TEST(ProfileSchedule, FollowsFromTheSeed) {
   EXPECT_NE(AllStarts(profile), starts);
 }
 
-TEST(ReadTraffic, TellsAllThatIsWrongWithTheFileAndLine) {
+TEST(ReadYamlFile, TellsAllThatIsWrongWithTheFileAndLine) {
   const std::string path = WriteTempFile(
       "bad.yaml", "duration: 1h\nsede: 1\narrivals: {a: {rate: 1}}\n");
-  const auto traffic = ReadTraffic(path);
+  const auto traffic = ReadYamlFile(path, ParseTraffic);
   ASSERT_TRUE(absl::IsInvalidArgument(traffic.status()));
   const std::string message(traffic.status().message());
   EXPECT_THAT(message, HasSubstr(path + ":2: sede: unknown key"));
   EXPECT_THAT(message, HasSubstr("\n" + path + ":3: arrivals.a.method: "));
-  EXPECT_TRUE(absl::IsInvalidArgument(ReadTraffic("/no/such").status()));
+  EXPECT_TRUE(
+      absl::IsInvalidArgument(ReadYamlFile("/no/such", ParseTraffic).status()));
 }
 
 }  // namespace

@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <memory>
 #include <random>
@@ -21,6 +20,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
+#include "tools/files.h"
 #include "tools/flags.h"
 #include "tools/load/load_generator.h"
 #include "tools/load/load_options.h"
@@ -29,6 +29,8 @@
 #include "tools/load/profile.h"
 #include "tools/load/report.h"
 #include "tools/progress_bar.h"
+#include "tools/traffic/traffic.h"
+#include "tools/traffic/yaml_file.h"
 
 ABSL_FLAG(std::string, target, "127.0.0.1:50051", "host:port of the server");
 ABSL_FLAG(std::string, method, "submit",
@@ -206,7 +208,7 @@ absl::Status ReadProfileFlags(LoadOptions& options) {
   if (!(scale >= 1e-6 && scale <= 1e6)) {
     return absl::InvalidArgumentError("--scale must be between 1e-6 and 1e6");
   }
-  const auto traffic = ReadTraffic(path);
+  const auto traffic = ReadYamlFile(path, ParseTraffic);
   if (!traffic.ok()) return traffic.status();
   const auto duration = ProfileDuration(*traffic);
   if (!duration.ok()) return duration.status();
@@ -284,11 +286,7 @@ absl::Status WritePicture(const LoadOptions& options,
                           const LoadResult& result) {
   const std::string path = absl::GetFlag(FLAGS_picture);
   if (!options.profile || path.empty()) return absl::OkStatus();
-  std::ofstream file(path, std::ios::binary);
-  file << LoadPicture(*options.profile, result);
-  file.close();
-  if (file.good()) return absl::OkStatus();
-  return absl::UnavailableError(absl::StrCat("cannot write ", path));
+  return WriteFile(path, LoadPicture(*options.profile, result));
 }
 
 int Main(int argc, const char* const* argv) {

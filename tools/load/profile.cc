@@ -3,14 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <fstream>
-#include <iterator>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
-#include "config/config_error.h"
 #include "config/method.h"
 
 namespace sluice {
@@ -70,21 +66,6 @@ absl::StatusOr<LoadProfile> CompressTraffic(const Traffic& traffic,
         absl::string_view(method.data(), method.size()), ": see --method"));
   }
   return profile;
-}
-
-absl::StatusOr<Traffic> ReadTraffic(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (!file.is_open() || file.bad()) {
-    return absl::InvalidArgumentError(absl::StrCat("cannot read ", path));
-  }
-  ConfigErrors errors;
-  Traffic traffic = ParseTraffic(text, &errors);
-  if (errors.empty()) return traffic;
-  return absl::InvalidArgumentError(absl::StrJoin(
-      errors, "\n", [&path](std::string* out, const ConfigError& error) {
-        absl::StrAppend(out, error.ToString(path));
-      }));
 }
 
 ProfileSchedule::ProfileSchedule(const LoadProfile& profile,

@@ -42,10 +42,6 @@ absl::StatusOr<LoadProfile> CompressTraffic(const Traffic& traffic,
                                             absl::Duration duration,
                                             double scale);
 
-// Reads a description. INVALID_ARGUMENT where it cannot be read or is not
-// right, with all that is wrong, a line each.
-absl::StatusOr<Traffic> ReadTraffic(const std::string& path);
-
 // The arrivals of a profile, of all its sources together.
 class ProfileSchedule final : public ArrivalSchedule {
  public:

@@ -5,9 +5,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
-#include <iterator>
 #include <optional>
 #include <string>
 #include <utility>
@@ -19,6 +17,7 @@
 #include "absl/strings/string_view.h"
 #include "config/config.h"
 #include "tools/charts/format.h"
+#include "tools/files.h"
 #include "tools/flags.h"
 #include "tools/progress_bar.h"
 #include "tools/sim/html_report.h"
@@ -26,6 +25,7 @@
 #include "tools/sim/simulation.h"
 #include "tools/sim/summary.h"
 #include "tools/traffic/traffic.h"
+#include "tools/traffic/yaml_file.h"
 
 ABSL_FLAG(std::string, config, "config.yaml",
           "the server's configuration; its pools and methods count");
@@ -55,38 +55,6 @@ int Complain(const absl::Status& status) {
   return absl::IsInvalidArgument(status) ? kExitUsage : EXIT_FAILURE;
 }
 
-absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (!file.is_open() || file.bad()) {
-    return absl::InvalidArgumentError(absl::StrCat("cannot read ", path));
-  }
-  return text;
-}
-
-// What `parse` makes of the file; what is wrong with it goes to stderr.
-template <typename Parse>
-auto ReadYaml(const std::string& path, Parse parse)
-    -> absl::StatusOr<decltype(parse("", nullptr))> {
-  const auto text = ReadFile(path);
-  if (!text.ok()) return text.status();
-  ConfigErrors errors;
-  auto parsed = parse(*text, &errors);
-  if (errors.empty()) return parsed;
-  for (const ConfigError& error : errors) {
-    std::cerr << error.ToString(path) << "\n";
-  }
-  return absl::InvalidArgumentError(absl::StrCat(path, " is not right"));
-}
-
-absl::Status WriteFile(const std::string& path, const std::string& text) {
-  std::ofstream file(path, std::ios::binary);
-  file << text;
-  file.close();
-  if (file.good()) return absl::OkStatus();
-  return absl::UnavailableError(absl::StrCat("cannot write ", path));
-}
-
 absl::StatusOr<SimulationResult> Run(const Config& config,
                                      const Traffic& traffic) {
   ProgressBar bar(STDERR_FILENO);
@@ -108,8 +76,12 @@ void PrintSummary(const SimulationResult& result, double seconds) {
 
 absl::Status SimulateFiles(const std::string& traffic_path) {
   const std::string config_path = absl::GetFlag(FLAGS_config);
-  const auto config = ReadYaml(config_path, ParseConfig);
-  const auto traffic = ReadYaml(traffic_path, ParseTraffic);
+  const auto config = ReadYamlFile(config_path, ParseConfig);
+  const auto traffic = ReadYamlFile(traffic_path, ParseTraffic);
+  if (!config.ok() && !traffic.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        config.status().message(), "\n", traffic.status().message()));
+  }
   if (!config.ok()) return config.status();
   if (!traffic.ok()) return traffic.status();
 

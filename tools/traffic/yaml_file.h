@@ -1,0 +1,37 @@
+// Descriptions and configurations from their files.
+
+#ifndef SLUICE_TOOLS_TRAFFIC_YAML_FILE_H_
+#define SLUICE_TOOLS_TRAFFIC_YAML_FILE_H_
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "config/config_error.h"
+#include "tools/files.h"
+
+namespace sluice {
+
+// What `parse` makes of the file. INVALID_ARGUMENT where it cannot be read or
+// is not right, with all that is wrong, a line each.
+template <typename Parsed>
+absl::StatusOr<Parsed> ReadYamlFile(const std::string& path,
+                                    Parsed (*parse)(std::string_view,
+                                                    ConfigErrors*)) {
+  const auto text = ReadFile(path);
+  if (!text.ok()) return text.status();
+  ConfigErrors errors;
+  Parsed parsed = parse(*text, &errors);
+  if (errors.empty()) return parsed;
+  return absl::InvalidArgumentError(absl::StrJoin(
+      errors, "\n", [&path](std::string* out, const ConfigError& error) {
+        absl::StrAppend(out, error.ToString(path));
+      }));
+}
+
+}  // namespace sluice
+
+#endif  // SLUICE_TOOLS_TRAFFIC_YAML_FILE_H_
