@@ -92,7 +92,7 @@ TEST(Block, AParkedCallLeavesAtItsOwnDeadline) {
   config.pools["clinical"].waiting_max = 1;
   FullServer full(config);
   const AsyncSubmit& call =
-      full.caller().Submit(MakeSubmit("impatient"), absl::Milliseconds(100));
+      full.caller().Submit(MakeSubmit("impatient"), absl::Seconds(1));
   EXPECT_EQ(full.caller().Await(call).status.error_code(),
             grpc::StatusCode::DEADLINE_EXCEEDED);
   AwaitThat("it left the waiting room", [&] {
