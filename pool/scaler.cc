@@ -20,7 +20,7 @@ constexpr double kBusyAfterEnd = 0.75;
 // The longest that a change is waited for to show.
 constexpr double kSettleSecondsMax = 5;
 
-double Seconds(Duration duration) {
+double ToSeconds(Duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
 
@@ -41,14 +41,14 @@ void Scaler::Begin(Duration waited, bool full, TimePoint now) {
   ++busy_;
   ++interval_.begun;
   if (full) ++interval_.begun_full;
-  interval_.waited_seconds += Seconds(waited);
+  interval_.waited_seconds += ToSeconds(waited);
 }
 
 void Scaler::End(Duration took, std::size_t tasks, TimePoint now) {
   CountBusy(now);
   --busy_;
   ++interval_.ended;
-  interval_.took_seconds += Seconds(took);
+  interval_.took_seconds += ToSeconds(took);
   interval_.tasks += tasks;
 }
 
@@ -91,7 +91,7 @@ void Scaler::Decide(TimePoint now) {
   if (Overloaded(now)) {
     idle_since_.reset();
     const Measured measured = {workers_, static_cast<double>(interval_.tasks) /
-                                             Seconds(now - interval_.since)};
+                                             ToSeconds(now - interval_.since)};
     if (before_trial_.has_value()) Judge(*before_trial_, measured, now);
     // One that did not pay was taken back: nothing is measured of that yet.
     if (workers_ == workers_before) Try(measured, now);
@@ -179,12 +179,12 @@ void Scaler::StartInterval(TimePoint now, Duration settle) {
 
 void Scaler::CountBusy(TimePoint now) {
   interval_.busy_seconds +=
-      static_cast<double>(busy_) * Seconds(now - busy_counted_);
+      static_cast<double>(busy_) * ToSeconds(now - busy_counted_);
   busy_counted_ = now;
 }
 
 double Scaler::BusyMean(TimePoint now) const {
-  return interval_.busy_seconds / Seconds(now - interval_.since);
+  return interval_.busy_seconds / ToSeconds(now - interval_.since);
 }
 
 bool Scaler::AllBusy(TimePoint now) const {
@@ -202,7 +202,7 @@ bool Scaler::Overloaded(TimePoint now) const {
   if (2 * interval_.begun_full > interval_.begun) return true;
   const double took = Mean(interval_.took_seconds, interval_.ended);
   return Mean(interval_.waited_seconds, interval_.begun) >
-         std::max(took, Seconds(kWaitMin));
+         std::max(took, ToSeconds(kWaitMin));
 }
 
 void Scaler::Forget() {

@@ -46,7 +46,7 @@ namespace {
 
 // Of this thread.
 thread_local CompletionLoop* running_loop = nullptr;
-thread_local CompletionLoop::Gathering* gathering = nullptr;
+thread_local CompletionLoop::Gathering* open_gathering = nullptr;
 
 }  // namespace
 
@@ -72,7 +72,7 @@ void CompletionLoop::Join() {
 }
 
 void CompletionLoop::Post(Errand* errand) {
-  if (gathering != nullptr) return gathering->Add(this, errand);
+  if (open_gathering != nullptr) return open_gathering->Add(this, errand);
   ErrandList one;
   one.PushBack(errand);
   PostAll(&one);
@@ -121,10 +121,10 @@ void CompletionLoop::RunErrands() {
   }
 }
 
-CompletionLoop::Gathering::Gathering() { gathering = this; }
+CompletionLoop::Gathering::Gathering() { open_gathering = this; }
 
 CompletionLoop::Gathering::~Gathering() {
-  gathering = nullptr;
+  open_gathering = nullptr;
   for (OfLoop& of : loops_) of.loop->PostAll(&of.errands);
 }
 

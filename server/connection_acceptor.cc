@@ -60,8 +60,9 @@ ino_t InodeOf(int fd) {
   return fstat(fd, &status) == 0 ? status.st_ino : 0;
 }
 
-prometheus::MetricFamily Family(prometheus::MetricType type, std::string name,
-                                std::string help, double value) {
+prometheus::MetricFamily FamilyOfOne(prometheus::MetricType type,
+                                     std::string name, std::string help,
+                                     double value) {
   prometheus::ClientMetric metric;
   if (type == prometheus::MetricType::Gauge) {
     metric.gauge.value = value;
@@ -165,13 +166,14 @@ ConnectionAcceptor::Counts ConnectionAcceptor::Count() const {
 std::vector<prometheus::MetricFamily> ConnectionAcceptor::Collect() const {
   const Counts counts = Count();
   return {
-      Family(prometheus::MetricType::Gauge, "sluice_connections",
-             "Connections that are open.", static_cast<double>(counts.open)),
-      Family(prometheus::MetricType::Counter,
-             "sluice_connections_refused_total",
-             "Connections closed as they came, since limits.connections "
-             "were open or descriptors ran out.",
-             static_cast<double>(counts.refused))};
+      FamilyOfOne(prometheus::MetricType::Gauge, "sluice_connections",
+                  "Connections that are open.",
+                  static_cast<double>(counts.open)),
+      FamilyOfOne(prometheus::MetricType::Counter,
+                  "sluice_connections_refused_total",
+                  "Connections closed as they came, since limits.connections "
+                  "were open or descriptors ran out.",
+                  static_cast<double>(counts.refused))};
 }
 
 }  // namespace sluice

@@ -19,11 +19,6 @@
 namespace sluice {
 namespace {
 
-absl::Status NoArguments(const std::vector<std::string>& arguments) {
-  if (arguments.empty()) return absl::OkStatus();
-  return absl::InvalidArgumentError("no argument is expected");
-}
-
 int Failed(const std::string& what) {
   std::cerr << "error: " << what << "\n";
   return EXIT_FAILURE;

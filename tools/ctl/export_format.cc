@@ -14,7 +14,7 @@
 namespace sluice {
 namespace {
 
-using Json = nlohmann::json;
+using SortedJson = nlohmann::json;
 
 constexpr std::array<absl::string_view, 16> kColumns = {
     "sequence", "study_id",      "site_id",  "submission_id",
@@ -46,7 +46,7 @@ absl::StatusOr<v1::SubmitRequest> ParseContent(const std::string& content,
 }
 
 // A member of an answer's row: text as it is, others as JSON has them.
-std::string Member(const Json& row, const char* name) {
+std::string Member(const SortedJson& row, const char* name) {
   const auto member = row.find(name);
   if (member == row.end()) return "";
   return member->is_string() ? member->get<std::string>() : member->dump();
@@ -60,7 +60,7 @@ std::string CsvRows(const v1::ExportedSubmission& submission,
   const absl::string_view status(code.data(), code.size());
   std::string rows;
   std::size_t position = 0;
-  for (const Json& row : Json::parse(AnswersJson(response))) {
+  for (const SortedJson& row : SortedJson::parse(AnswersJson(response))) {
     const std::array<std::string, 7> answer = {
         absl::StrCat(position++), Member(row, "link_id"), Member(row, "type"),
         Member(row, "value"),     Member(row, "unit"),    Member(row, "system"),

@@ -56,6 +56,11 @@ absl::Status CheckFlags() {
   return absl::OkStatus();
 }
 
+absl::Status NoArguments(const std::vector<std::string>& arguments) {
+  if (arguments.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError("no argument is expected");
+}
+
 CallOptions ReadCallOptions() {
   CallOptions options;
   options.retries = absl::GetFlag(FLAGS_retries);

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/flags/declare.h"
 #include "absl/status/status.h"
@@ -30,6 +31,9 @@ inline constexpr char kFlagsFile[] = "tools/ctl/flags.cc";
 
 // INVALID_ARGUMENT where one is out of its bounds.
 absl::Status CheckFlags();
+
+// INVALID_ARGUMENT where a command that takes none has some.
+absl::Status NoArguments(const std::vector<std::string>& arguments);
 
 CallOptions ReadCallOptions();
 

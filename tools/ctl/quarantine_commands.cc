@@ -14,11 +14,6 @@
 namespace sluice {
 namespace {
 
-absl::Status NoArguments(const std::vector<std::string>& arguments) {
-  if (arguments.empty()) return absl::OkStatus();
-  return absl::InvalidArgumentError("no argument is expected");
-}
-
 absl::StatusOr<std::int64_t> ParseSequence(const std::string& text) {
   std::int64_t sequence = 0;
   if (absl::SimpleAtoi(text, &sequence) && sequence > 0) return sequence;

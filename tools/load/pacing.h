@@ -11,6 +11,10 @@ namespace sluice {
 
 using LoadClock = std::chrono::steady_clock;
 
+inline double Seconds(LoadClock::duration time) {
+  return std::chrono::duration<double>(time).count();
+}
+
 enum class Arrivals {
   kConstant,  // at equal distances
   kPoisson,   // as by many senders who know nothing of each other

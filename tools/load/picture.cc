@@ -11,14 +11,11 @@
 #include "tools/charts/format.h"
 #include "tools/charts/svg_chart.h"
 #include "tools/load/metrics_scraper.h"
+#include "tools/load/pacing.h"
 #include "tools/load/timeline.h"
 
 namespace sluice {
 namespace {
-
-double Seconds(std::chrono::nanoseconds time) {
-  return std::chrono::duration<double>(time).count();
-}
 
 class LoadCharts {
  public:

@@ -32,10 +32,6 @@ double Micros(std::chrono::nanoseconds time) {
   return std::chrono::duration<double, std::micro>(time).count();
 }
 
-double Seconds(LoadClock::duration time) {
-  return std::chrono::duration<double>(time).count();
-}
-
 std::string FormatLatency(std::chrono::nanoseconds time) {
   const double micros = Micros(time);
   if (micros < 1e3) return absl::StrFormat("%.0f us", micros);

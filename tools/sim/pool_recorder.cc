@@ -43,11 +43,11 @@ void CountSince(const PoolWindow& before, const PoolWindow& now,
   window->stored = now.stored - before.stored;
 }
 
-struct Level {
+struct RecordedLevel {
   LevelSummary PoolWindow::*summary;
   double PoolLevels::*now;
 };
-constexpr std::array<Level, 5> kLevels = {
+constexpr std::array<RecordedLevel, 5> kLevels = {
     {{&PoolWindow::depth, &PoolLevels::depth},
      {&PoolWindow::waiting, &PoolLevels::waiting},
      {&PoolWindow::workers, &PoolLevels::workers},
@@ -62,7 +62,7 @@ PoolRecorder::PoolRecorder(const Windows& windows) : windows_(windows) {
 
 void PoolRecorder::SetLevels(const PoolLevels& levels) {
   levels_ = levels;
-  for (const Level& level : kLevels) {
+  for (const RecordedLevel& level : kLevels) {
     double& max = (window_.*level.summary).max;
     max = std::max(max, levels_.*level.now);
   }
@@ -81,7 +81,7 @@ void PoolRecorder::Hold(const Gate& gate, TimePoint now) {
 
 void PoolRecorder::Integrate(Duration time) {
   const double seconds = ToSeconds(time);
-  for (const Level& level : kLevels) {
+  for (const RecordedLevel& level : kLevels) {
     (window_.*level.summary).mean += levels_.*level.now * seconds;
   }
 }
@@ -90,7 +90,7 @@ void PoolRecorder::CloseWindow(const Gate& gate, Duration length) {
   const PoolWindow counted = Counted(gate);
   CountSince(counted_, counted, &window_);
   counted_ = counted;
-  for (const Level& level : kLevels) {
+  for (const RecordedLevel& level : kLevels) {
     LevelSummary& summary = window_.*level.summary;
     LevelSummary& total = total_.*level.summary;
     total.mean += summary.mean;  // divided at the end
@@ -114,7 +114,7 @@ void PoolRecorder::Finish(const Gate& gate, TimePoint end) {
   AdvanceTo(gate, end);
   if (end > window_start_) CloseWindow(gate, end - window_start_);
   CountSince(PoolWindow(), counted_, &total_);
-  for (const Level& level : kLevels) {
+  for (const RecordedLevel& level : kLevels) {
     (total_.*level.summary).mean /= ToSeconds(end);
   }
   total_.wait = total_wait_.Summary();
