@@ -49,6 +49,11 @@ function(sluice_tests name)
   add_executable(${name} ${sources})
   target_link_libraries(${name} PRIVATE ${ARG_DEPENDS} sluice_options
                                         GTest::gmock GTest::gtest_main)
+  # What tests have of their own, they name alike.
+  set_target_properties(${name} PROPERTIES UNITY_BUILD OFF)
+  if(SLUICE_SANITIZE)
+    target_compile_definitions(${name} PRIVATE SLUICE_SANITIZED)
+  endif()
   sluice_precompiled(${name})
   set(properties TIMEOUT 300)
   if(SLUICE_TSAN_OPTIONS)

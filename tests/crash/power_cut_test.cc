@@ -62,7 +62,8 @@ class PowerCutTest : public testing::Test {
   const std::string undo_ = absl::StrCat(root_, "/undo");
 };
 
-#ifndef SLUICE_NO_PRELOADING
+// A sanitizer wants to be the first library of a process itself.
+#ifndef SLUICE_SANITIZED
 
 TEST_F(PowerCutTest, TakesBackWhatWasNotSynced) {
   WriteFile("db", "0123456789");
@@ -140,7 +141,7 @@ TEST_F(PowerCutTest, IgnoresARecordThatWasBeingWritten) {
   EXPECT_EQ(ReadFile("db"), "0b23");
 }
 
-#endif  // SLUICE_NO_PRELOADING
+#endif  // SLUICE_SANITIZED
 
 TEST_F(PowerCutTest, ForgetsSharedMemoryAndItsOwnLogs) {
   WriteFile("db-shm", "shared");
