@@ -35,6 +35,16 @@ inline std::unique_ptr<const AdmissionPolicy> MakePolicy(
                                      : Duration::zero()});
 }
 
+// How service times are distributed: one way stands for all under a sanitizer,
+// where a step costs ten times as much and the steps are the same.
+inline std::vector<Jitter> SimulatedJitters() {
+#ifdef SLUICE_SANITIZED
+  return {Jitter::kExponential};
+#else
+  return {Jitter::kConstant, Jitter::kExponential, Jitter::kPareto};
+#endif
+}
+
 // For the names of tests.
 inline const char* NameOf(Jitter jitter) {
   switch (jitter) {

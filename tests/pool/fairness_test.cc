@@ -95,8 +95,7 @@ std::vector<Storm> Storms() {
   std::vector<Storm> storms;
   for (const char* policy : {"block", "fail_fast", "timed_wait"}) {
     for (const std::size_t lanes : {2u, 20u}) {
-      for (const Jitter jitter :
-           {Jitter::kConstant, Jitter::kExponential, Jitter::kPareto}) {
+      for (const Jitter jitter : SimulatedJitters()) {
         storms.push_back({policy, lanes, 100'000, jitter});
       }
       storms.push_back({policy, lanes, 128, Jitter::kExponential});

@@ -77,8 +77,7 @@ std::vector<Overload> Overloads() {
   std::vector<Overload> overloads;
   for (const char* policy : {"block", "fail_fast", "timed_wait"}) {
     for (const std::size_t capacity : {128u, 100'000u}) {
-      for (const Jitter jitter :
-           {Jitter::kConstant, Jitter::kExponential, Jitter::kPareto}) {
+      for (const Jitter jitter : SimulatedJitters()) {
         overloads.push_back({policy, capacity, jitter});
       }
     }
