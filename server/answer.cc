@@ -219,9 +219,11 @@ grpc::Status ToStatus(const Answer& answer, grpc::ServerContext* context) {
   return grpc::Status(grpc::StatusCode::INTERNAL, "no answer");
 }
 
-v1::Receipt ToReceipt(const Answer& answer, std::string_view submission_id) {
-  v1::Receipt receipt;
-  receipt.set_submission_id(std::string(submission_id));
+const v1::Receipt& ToReceipt(const Answer& answer,
+                             std::string_view submission_id) {
+  thread_local v1::Receipt receipt;
+  receipt.Clear();
+  receipt.mutable_submission_id()->assign(submission_id);
   receipt.set_disposition(ToDisposition(answer.kind));
   switch (answer.kind) {
     case Answer::Kind::kStored:
@@ -229,8 +231,8 @@ v1::Receipt ToReceipt(const Answer& answer, std::string_view submission_id) {
     case Answer::Kind::kDuplicate:
       receipt.set_sequence(answer.sequence);
       SetTime(answer.received_at, receipt.mutable_received_at());
-      receipt.set_content_sha256(answer.content_sha256.data(),
-                                 answer.content_sha256.size());
+      receipt.mutable_content_sha256()->assign(answer.content_sha256.begin(),
+                                               answer.content_sha256.end());
       break;
     case Answer::Kind::kInvalid:
       AddIssue(answer.violation.field, answer.violation.description, &receipt);

@@ -93,7 +93,10 @@ struct Answer {
 // The status for a unary caller; adds the pushback trailer to `context`.
 grpc::Status ToStatus(const Answer& answer, grpc::ServerContext* context);
 
-v1::Receipt ToReceipt(const Answer& answer, std::string_view submission_id);
+// A message that the thread keeps, since each would allocate a few times: it is
+// another one after the next call there.
+const v1::Receipt& ToReceipt(const Answer& answer,
+                             std::string_view submission_id);
 
 }  // namespace sluice
 

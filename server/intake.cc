@@ -96,6 +96,9 @@ std::optional<Violation> ReadSending(const grpc::ServerContext& context,
 }
 
 std::string Flatten(const grpc::ByteBuffer& buffer) {
+  if (grpc::Slice slice; buffer.TrySingleSlice(&slice).ok()) {
+    return {reinterpret_cast<const char*>(slice.begin()), slice.size()};
+  }
   std::vector<grpc::Slice> slices;
   std::string flat;
   if (!buffer.Dump(&slices).ok()) return flat;
