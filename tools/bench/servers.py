@@ -1,4 +1,4 @@
-"""What the benchmarks share: servers that they start, ask, and stop."""
+"""What the benchmarks share: servers that they start and stop, and progress."""
 
 import contextlib
 import pathlib
@@ -10,6 +10,21 @@ import time
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 120
 
+CONFIG = """\
+listen: 127.0.0.1:{port}
+metrics: 127.0.0.1:{metrics_port}
+store: {store}
+pools:
+  clinical:
+    queue: {queue}
+    waiting: {{max: 10000}}
+    workers: {{min: {workers}, max: {workers}}}
+    batch: {{max: 256}}
+methods:
+  default: {{pool: clinical, on_full: block, ack: {ack}}}
+drain: {{timeout: 1s}}
+"""
+MEMORY = "{kind: memory, capacity: 4096}"
 # A store that keeps nothing: what remains is Sluice's own.
 DISCARD = "{kind: discard, delay: 0ms, allow_loss: true}"
 
@@ -24,6 +39,40 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def show_progress(done, total):
+    if sys.stderr.isatty():
+        width = 20
+        filled = "=" * (done * width // total)
+        end = "\r\x1b[K" if done == total else ""
+        print(f"\r\x1b[K[{filled:{width}}] {done} of {total} runs", end=end, file=sys.stderr, flush=True)
+
+
+def floor_command(binaries):
+    """A function that makes the command of a port and a fresh folder, as below."""
+    def command(port, _folder):
+        return [str(binaries / "sluice-floor"), f"--listen=127.0.0.1:{port}"]
+
+    return command
+
+
+def sluice_command(binaries, store, workers, queue=MEMORY, ack="stored"):
+    def command(port, folder):
+        config = folder / "config.yaml"
+        config.write_text(
+            CONFIG.format(
+                port=port,
+                metrics_port=free_port(),
+                store=store.replace("FOLDER", str(folder)),
+                queue=queue.replace("FOLDER", str(folder)),
+                ack=ack,
+                workers=workers,
+            )
+        )
+        return [str(binaries / "sluice"), "--config", str(config)]
+
+    return command
+
+
 def await_listening(port, process):
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
@@ -36,15 +85,15 @@ def await_listening(port, process):
     fail(f"{process.args[0]} does not listen after {START_TIMEOUT_S} s")
 
 
-def stop(process, timeout_s=STOP_TIMEOUT_S):
+def stop(process):
     """Ends a server as an operator does."""
     process.terminate()
     try:
-        process.wait(timeout_s)
+        process.wait(STOP_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-        fail(f"{process.args[0]} did not stop within {timeout_s} s")
+        fail(f"{process.args[0]} did not stop within {STOP_TIMEOUT_S} s")
 
 
 @contextlib.contextmanager

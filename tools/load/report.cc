@@ -14,6 +14,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "sluice/v1/ingestion.pb.h"
+#include "tools/load/pacing.h"
 
 namespace sluice {
 namespace {
