@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "absl/base/config.h"
+#include "grpc/grpc.h"
+#include "grpc/support/alloc.h"
 
 // gRPC's packages are not instrumented, so ThreadSanitizer is told that what
 // came before an operation comes before its tag's return.
@@ -51,8 +53,9 @@ thread_local CompletionLoop::Gathering* open_gathering = nullptr;
 }  // namespace
 
 CompletionLoop::CompletionLoop(
-    std::unique_ptr<grpc::ServerCompletionQueue> queue)
-    : queue_(std::move(queue)), wake_tag_(this) {}
+    std::unique_ptr<grpc::ServerCompletionQueue> queue,
+    const PeerSockets* sockets)
+    : queue_(std::move(queue)), held_(sockets), wake_tag_(this) {}
 
 CompletionLoop::~CompletionLoop() { Join(); }
 
@@ -92,16 +95,38 @@ void CompletionLoop::PostAll(ErrandList* errands) {
              ToQueue(&wake_tag_));
 }
 
+void CompletionLoop::BeforeWrite(grpc::ServerContext* context) {
+  // As peer() of the context, which copies it once more.
+  char* const peer = grpc_call_get_peer(context->c_call());
+  held_.Hold(peer);
+  gpr_free(peer);
+}
+
 void CompletionLoop::Run() {
   running_loop = this;
   void* returned = nullptr;
   bool ok = false;
-  while (queue_->Next(&returned, &ok)) {
+  while (Next(&returned, &ok)) {
     __tsan_acquire(returned);
     static_cast<Tag*>(returned)->OnEvent(ok);
     RunErrands();
+    if (held_.full()) held_.LetGo();
   }
   running_loop = nullptr;
+}
+
+bool CompletionLoop::Next(void** returned, bool* ok) {
+  if (!held_.empty()) {
+    constexpr std::chrono::system_clock::time_point kPast;
+    switch (queue_->AsyncNext(returned, ok, kPast)) {
+      case grpc::CompletionQueue::GOT_EVENT:
+        return true;
+      case grpc::CompletionQueue::SHUTDOWN:
+      case grpc::CompletionQueue::TIMEOUT:
+        held_.LetGo();
+    }
+  }
+  return queue_->Next(returned, ok);
 }
 
 void CompletionLoop::OnWake(bool) {

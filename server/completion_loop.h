@@ -12,6 +12,9 @@
 #include "absl/synchronization/mutex.h"
 #include "grpcpp/alarm.h"
 #include "grpcpp/completion_queue.h"
+#include "grpcpp/server_context.h"
+#include "server/held_writes.h"
+#include "server/peer_sockets.h"
 
 namespace sluice {
 
@@ -79,7 +82,10 @@ class ErrandList {
 
 class CompletionLoop {
  public:
-  explicit CompletionLoop(std::unique_ptr<grpc::ServerCompletionQueue> queue);
+  // `sockets` are those of the server's connections; without them each answer
+  // goes out by itself.
+  explicit CompletionLoop(std::unique_ptr<grpc::ServerCompletionQueue> queue,
+                          const PeerSockets* sockets = nullptr);
   // Joins.
   ~CompletionLoop();
 
@@ -95,6 +101,10 @@ class CompletionLoop {
   // before and after the event that the thread is at. Thread-safe; not to be
   // called after Join.
   void Post(Errand* errand);
+
+  // An answer or a message is about to be written to the caller: together with
+  // what else the loop has at hand. Of the loop's thread.
+  void BeforeWrite(grpc::ServerContext* context);
 
   // While one lives on a thread, what the thread posts is gathered and goes out
   // when it ends: a loop is woken once for all of it, and a worker that posts a
@@ -119,6 +129,8 @@ class CompletionLoop {
 
  private:
   void Run();
+  // As the queue's; lets go what is held before the thread sleeps.
+  bool Next(void** returned, bool* ok);
   void RunErrands();
   void OnWake(bool ok);
   void PostAll(ErrandList* errands);
@@ -126,6 +138,8 @@ class CompletionLoop {
   const std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   std::thread thread_;
   bool joined_ = false;
+  // Of the loop's thread:
+  HeldWrites held_;
 
   absl::Mutex mutex_;
   ErrandList errands_ ABSL_GUARDED_BY(mutex_);

@@ -148,6 +148,7 @@ bool ConnectionAcceptor::LetIn(int fd) {
   open_.emplace(fd, InodeOf(fd));
   const int on = 1;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+  peer_sockets_.Add(fd);
   return true;
 }
 

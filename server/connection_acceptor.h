@@ -26,6 +26,7 @@
 #include "prometheus/collectable.h"
 #include "prometheus/metric_family.h"
 #include "server/listening_sockets.h"
+#include "server/peer_sockets.h"
 
 namespace sluice {
 
@@ -46,6 +47,9 @@ class ConnectionAcceptor final : public prometheus::Collectable {
   ~ConnectionAcceptor() override;
 
   int port() const { return sockets_.port(); }
+
+  // Those that were let in.
+  const PeerSockets& peer_sockets() const { return peer_sockets_; }
 
   // Calls `take` from a thread of its own, or from several.
   void Start(TakeConnection take);
@@ -76,7 +80,9 @@ class ConnectionAcceptor final : public prometheus::Collectable {
   TakeConnection take_;
   std::vector<std::thread> threads_;
 
+  // Synchronized themselves:
   absl::Notification stopping_;
+  PeerSockets peer_sockets_;
 
   mutable absl::Mutex mutex_;
   // Connections by descriptor. Nobody says when one is closed; but then its

@@ -367,8 +367,8 @@ absl::Status IngestionServer::StartServing() {
   SetLimits(config_, &builder);
   const std::size_t loops = LoopCount(config_);
   for (std::size_t i = 0; i < loops; ++i) {
-    loops_.push_back(
-        std::make_unique<CompletionLoop>(builder.AddCompletionQueue()));
+    loops_.push_back(std::make_unique<CompletionLoop>(
+        builder.AddCompletionQueue(), &acceptor_->peer_sockets()));
     streams_.push_back(std::make_unique<LoopStreams>());
   }
   server_ = builder.BuildAndStart();

@@ -156,6 +156,7 @@ void StreamCall::Read() {
 
 void StreamCall::Write() {
   writing_ = true;
+  loop_->BeforeWrite(&context_);
   stream_.Write(outbox_.front(), ToQueue(&write_tag_));
   outbox_.pop_front();
 }
@@ -164,6 +165,7 @@ void StreamCall::Finish() {
   finishing_ = true;
   const grpc::Status status = FinalStatus();
   code_ = status.error_code();
+  loop_->BeforeWrite(&context_);
   stream_.Finish(status, ToQueue(&finish_tag_));
 }
 

@@ -55,6 +55,7 @@ void UnaryCall::FreeIfHome() {
 }
 
 void UnaryCall::FinishWith(const google::protobuf::MessageLite& response) {
+  loop_->BeforeWrite(&context_);
   responder_.Finish(ToByteBuffer(response), grpc::Status::OK,
                     ToQueue(&finish_tag_));
 }
@@ -62,6 +63,7 @@ void UnaryCall::FinishWith(const google::protobuf::MessageLite& response) {
 void UnaryCall::FinishWithError(const Answer& answer) {
   const grpc::Status status = ToStatus(answer, &context_);
   code_ = status.error_code();
+  loop_->BeforeWrite(&context_);
   responder_.FinishWithError(status, ToQueue(&finish_tag_));
 }
 

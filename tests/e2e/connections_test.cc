@@ -128,6 +128,23 @@ TEST(Connections, AreRefusedOnceTheServerIsDrained) {
   EXPECT_FALSE(TcpConnection(port).connected());
 }
 
+TEST(Connections, GetManyAnswersInFewPackets) {
+  constexpr std::uint32_t kCalls = 64;
+  TestServer server(LimitedTo(10));
+  const TcpConnection connection(server.server().port());
+  std::string bytes = http2::Opening();
+  for (std::uint32_t i = 0; i < kCalls; ++i) {
+    bytes += http2::Call(2 * i + 1, kSubmit, "no submission");
+  }
+  ASSERT_TRUE(connection.Send(bytes));
+  AwaitThat("all calls are answered",
+            [&] { return server.counters(Method::kSubmit).invalid == kCalls; });
+  server.Drain();
+  connection.ReadToEnd();
+  // By themselves they would be one for each call.
+  EXPECT_LT(connection.data_segments(), kCalls / 2);
+}
+
 TEST(Connections, ThatTalkNonsenseHarmNobody) {
   TestServer server(LimitedTo(1000));
   const std::string client_hello("\x16\x03\x01\x00\x05\x01\x00\x00\x01\x03",

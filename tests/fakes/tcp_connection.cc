@@ -1,6 +1,7 @@
 #include "tests/fakes/tcp_connection.h"
 
 #include <arpa/inet.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -33,6 +34,13 @@ std::string TcpConnection::ReadToEnd() const {
     text.append(buffer, static_cast<std::size_t>(n));
   }
   return text;
+}
+
+std::uint32_t TcpConnection::data_segments() const {
+  tcp_info info{};
+  socklen_t size = sizeof(info);
+  getsockopt(fd_, IPPROTO_TCP, TCP_INFO, &info, &size);
+  return info.tcpi_data_segs_in;
 }
 
 std::string HttpGet(int port, std::string_view path) {

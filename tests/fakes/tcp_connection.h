@@ -3,6 +3,7 @@
 #ifndef SLUICE_TESTS_FAKES_TCP_CONNECTION_H_
 #define SLUICE_TESTS_FAKES_TCP_CONNECTION_H_
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -23,6 +24,9 @@ class TcpConnection {
 
   // All that comes until the other side closes.
   std::string ReadToEnd() const;
+
+  // How many segments with data have come.
+  std::uint32_t data_segments() const;
 
  private:
   int fd_;
