@@ -1,5 +1,6 @@
 #include "server/answer.h"
 
+#include <array>
 #include <utility>
 
 #include "absl/random/random.h"
@@ -45,20 +46,6 @@ grpc::Status WithDetails(
   return grpc::Status(code, message, status.SerializeAsString());
 }
 
-// A status after which the caller should try again.
-grpc::Status TryLater(grpc::StatusCode code, std::string_view reason,
-                      const std::string& message, absl::Duration delay,
-                      grpc::ServerContext* context) {
-  google::rpc::ErrorInfo info;
-  info.set_reason(std::string(reason));
-  info.set_domain(kErrorDomain);
-  google::rpc::RetryInfo retry;
-  SetDuration(delay, retry.mutable_retry_delay());
-  context->AddTrailingMetadata(kPushbackTrailer,
-                               absl::StrCat(absl::ToInt64Milliseconds(delay)));
-  return WithDetails(code, message, {&info, &retry});
-}
-
 std::string_view Explain(RefusalReason reason) {
   switch (reason) {
     case RefusalReason::kQueueFull:
@@ -92,14 +79,57 @@ grpc::Status InvalidStatus(const Violation& violation) {
                      {&bad_request});
 }
 
+// What is the same in every refusal for one reason.
+struct Refusal {
+  grpc::StatusCode code;
+  std::string message;
+  std::string details;  // a google.rpc.Status, without the delay
+};
+
+Refusal MakeRefusal(RefusalReason reason) {
+  const bool away = reason == RefusalReason::kDraining ||
+                    reason == RefusalReason::kStoreUnavailable;
+  google::rpc::ErrorInfo info;
+  info.set_reason(std::string(RefusalReasonName(reason)));
+  info.set_domain(kErrorDomain);
+  const grpc::Status status =
+      WithDetails(away ? grpc::StatusCode::UNAVAILABLE
+                       : grpc::StatusCode::RESOURCE_EXHAUSTED,
+                  std::string(Explain(reason)), {&info});
+  return {status.error_code(), status.error_message(), status.error_details()};
+}
+
+// Refusing must cost far less than accepting, so that each is made once.
+const Refusal& RefusalFor(RefusalReason reason) {
+  static const auto* const all = [] {
+    auto* const made = new std::array<Refusal, kRefusalReasons>;
+    for (std::size_t i = 0; i < made->size(); ++i) {
+      (*made)[i] = MakeRefusal(static_cast<RefusalReason>(i));
+    }
+    return made;
+  }();
+  return (*all)[static_cast<std::size_t>(reason)];
+}
+
+// To be appended to the details of a refusal: serialized messages of one type,
+// one after the other, are one message with the repeated fields of both.
+void AppendRetryInfo(absl::Duration delay, std::string* details) {
+  thread_local google::rpc::RetryInfo retry;
+  thread_local google::rpc::Status status;
+  SetDuration(delay, retry.mutable_retry_delay());
+  status.clear_details();
+  status.add_details()->PackFrom(retry);
+  status.AppendToString(details);
+}
+
 grpc::Status RefusedStatus(const Answer& answer, grpc::ServerContext* context) {
-  const bool away = answer.reason == RefusalReason::kDraining ||
-                    answer.reason == RefusalReason::kStoreUnavailable;
-  const grpc::StatusCode code = away ? grpc::StatusCode::UNAVAILABLE
-                                     : grpc::StatusCode::RESOURCE_EXHAUSTED;
-  return TryLater(code, RefusalReasonName(answer.reason),
-                  std::string(Explain(answer.reason)), answer.retry_delay,
-                  context);
+  const Refusal& refusal = RefusalFor(answer.reason);
+  std::string details = refusal.details;
+  AppendRetryInfo(answer.retry_delay, &details);
+  context->AddTrailingMetadata(
+      kPushbackTrailer,
+      absl::StrCat(absl::ToInt64Milliseconds(answer.retry_delay)));
+  return grpc::Status(refusal.code, refusal.message, details);
 }
 
 std::string FailedMessage(const Answer& answer) {
