@@ -97,5 +97,44 @@ TEST(ArrivalStream, TheSameSeedGivesTheSameMoments) {
   EXPECT_NE(Draw(source, 3), Draw(source, 4));
 }
 
+TEST(ArrivalStream, ItsSitesSendEvenly) {
+  TrafficSource source;
+  source.curve = RateCurve::Constant(100, 100);
+  source.sites = 4;
+  std::vector<int> sent(source.sites);
+  for (ArrivalStream stream(source, 1); stream.next() != kForever;
+       stream.Advance()) {
+    ++sent.at(stream.site());
+  }
+  // With a deviation of 43.
+  for (const int of_site : sent) EXPECT_NEAR(of_site, 2500, 170);
+}
+
+TEST(ArrivalStream, OfAStormEachSiteSendsItsOwn) {
+  TrafficSource source;
+  source.sites = 20;
+  source.storms = {
+      {.at = absl::Seconds(1), .within = absl::Seconds(10), .submissions = 5}};
+  std::vector<int> sent(source.sites);
+  std::size_t changes = 0;
+  std::size_t last = source.sites;
+  for (ArrivalStream stream(source, 1); stream.next() != kForever;
+       stream.Advance()) {
+    ++sent.at(stream.site());
+    if (stream.site() != last) ++changes;
+    last = stream.site();
+  }
+  EXPECT_THAT(sent, Each(5));
+  EXPECT_EQ(changes, 20U);
+}
+
+TEST(ArrivalStream, MomentsDoNotDependOnHowManySitesThereAre) {
+  TrafficSource source;
+  source.curve = RateCurve::Constant(10, 100);
+  const std::vector<double> of_one = Draw(source);
+  source.sites = 50;
+  EXPECT_EQ(Draw(source), of_one);
+}
+
 }  // namespace
 }  // namespace sluice

@@ -84,6 +84,23 @@ TEST(CompressTraffic, OfAStormTimeAndSitesShrinkAlike) {
   EXPECT_EQ(Profile(storm, absl::Seconds(1), 1).sources[0].sites, 1U);
 }
 
+TEST(CompressTraffic, WithoutAStormNoSiteIsLeftOut) {
+  const LoadProfile profile =
+      Profile("  sites: {method: Submit, rate: 5, sites: 400, studies: 8}\n",
+              absl::Minutes(2), 1);
+  EXPECT_EQ(profile.sources[0].sites, 400U);
+  EXPECT_EQ(profile.sources[0].studies, 8U);
+}
+
+TEST(CompressTraffic, AStudyHasASiteAtLeast) {
+  const LoadProfile profile = Profile(
+      "  sites: {method: Submit, sites: 400, studies: 8, storms: {back:"
+      " {at: \"07:00\", within: 10m, submissions: 3}}}\n",
+      absl::Minutes(2), 1);
+  EXPECT_EQ(profile.sources[0].sites, 7U);
+  EXPECT_EQ(profile.sources[0].studies, 7U);
+}
+
 TEST(CompressTraffic, WantsASourceThatCallsTheMethod) {
   const auto profile =
       CompressTraffic(Parse(kTwoCurves), "ImportPatients", absl::Minutes(2), 1);

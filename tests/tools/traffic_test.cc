@@ -62,6 +62,7 @@ TEST(Traffic, SaysWhoComesAndWhatTheStoreTakes) {
       "  sites:\n"
       "    method: sluice.v1.Ingestion/ImportPatients\n"
       "    sites: 20\n"
+      "    studies: 4\n"
       "    storms: {back: {at: \"07:30\", within: 5m, submissions: 300}}\n"
       "    bytes: 4KiB\n"
       "    deadline: 30s\n"
@@ -83,9 +84,25 @@ TEST(Traffic, SaysWhoComesAndWhatTheStoreTakes) {
                                               .within = absl::Minutes(5),
                                               .submissions = 300}));
   EXPECT_EQ(sites.total(), 6000);
+  EXPECT_EQ(sites.sites, 20U);
+  EXPECT_EQ(sites.studies, 4U);
   EXPECT_EQ(traffic.sources[1].name, "diaries");
+  EXPECT_EQ(traffic.sources[1].sites, 1U);
   EXPECT_EQ(traffic.sources[1].deadline, absl::InfiniteDuration());
   EXPECT_DOUBLE_EQ(traffic.sources[1].total(), 12.5 * 3 * 3600);
+}
+
+TEST(Traffic, StudiesHaveASiteEachUnlessThereAreMore) {
+  EXPECT_EQ(Parse(WithSource("{method: Submit, rate: 1, studies: 3}"))
+                .sources[0]
+                .sites,
+            3U);
+  const TrafficSource source =
+      Parse(WithSource("{method: Submit, rate: 1, sites: 7, studies: 3}"))
+          .sources[0];
+  EXPECT_EQ(source.StudyOf(0), 0U);
+  EXPECT_EQ(source.StudyOf(2), 2U);
+  EXPECT_EQ(source.StudyOf(6), 0U);
 }
 
 TEST(Traffic, APeakBringsItsShareOnTopOfWhatIsLeft) {
@@ -127,7 +144,11 @@ TEST(Traffic, AnErrorNamesItsKeyAndLine) {
        "is missing"},
       {"{method: Submit, rate: 1, retries: {attempts: 101}}",
        "retries.attempts", "from 1 to 100"},
-      {"{method: Submit, rate: 1, sites: 5}", "sites", "without storms"},
+      {"{method: Submit, rate: 1, sites: 100001}", "sites", "from 1 to 100000"},
+      {"{method: Submit, rate: 1, studies: 0}", "studies", "from 1 to 100000"},
+      {"{method: Submit, rate: 1, sites: 5, studies: 6}", "studies",
+       "at most as many as sites, 5"},
+      {"{method: Submit, rate: 1, site: 5}", "site", "did you mean sites?"},
       {"{method: Submit, rate: 1, peaks: {}}", "peaks", "needs total"},
       {"{method: Submit, curve: {\"20:00\": 1}}", "curve", "two times"},
       {"{method: Submit, curve: {\"20:00\": 1, \"8pm\": 1}}", "curve.8pm",

@@ -27,10 +27,11 @@ TrafficSource Compressed(TrafficSource source, double compress, double scale) {
     storm.at /= compress;
     storm.within /= compress;
   }
-  if (source.sites > 0) {
+  if (!source.storms.empty()) {
     const double sites = static_cast<double>(source.sites) * scale / compress;
     source.sites =
         std::max<std::size_t>(1, static_cast<std::size_t>(std::llround(sites)));
+    source.studies = std::min(source.studies, source.sites);
   }
   return source;
 }

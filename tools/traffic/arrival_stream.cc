@@ -9,7 +9,7 @@
 namespace sluice {
 
 ArrivalStream::ArrivalStream(const TrafficSource& source, std::uint64_t seed)
-    : source_(source), random_(seed) {
+    : source_(source), random_(seed), site_random_(~seed) {
   for (const Storm& storm : source.storms) {
     if (source.sites == 0 || storm.submissions == 0) continue;
     const double at = absl::ToDoubleSeconds(storm.at);
@@ -35,6 +35,9 @@ void ArrivalStream::Advance() {
 void ArrivalStream::NextOfCurve() {
   expected_ += random_.Exponential();
   curve_next_ = source_.curve.TimeOf(expected_);
+  if (source_.sites <= 1) return;
+  curve_site_ = static_cast<std::size_t>(site_random_.Uniform() *
+                                         static_cast<double>(source_.sites));
 }
 
 // The sites' moments are uniform in what is left of the storm; the least of n

@@ -23,13 +23,17 @@ class ArrivalStream {
 
   // When the next one comes; kForever after the last.
   TimePoint next() const { return next_; }
+  // Which of the source's sites sends it, from 0.
+  std::size_t site() const {
+    return storm_ ? storms_[*storm_].sites_left : curve_site_;
+  }
   // On to the one after it.
   void Advance();
 
  private:
   // A storm as far as it has come: the moments of its sites, in order.
   struct StormState {
-    std::size_t sites_left = 0;  // after the present one
+    std::size_t sites_left = 0;  // after the present one; so it is numbered
     std::size_t submissions = 0;
     std::size_t submissions_left = 0;  // of the present site
     double at = 0;                     // when the present site sends, seconds
@@ -42,8 +46,10 @@ class ArrivalStream {
 
   const TrafficSource& source_;
   SimRandom random_;
-  double expected_ = 0;  // arrivals of the curve up to the next
+  SimRandom site_random_;  // the moments do not depend on who sends
+  double expected_ = 0;    // arrivals of the curve up to the next
   double curve_next_ = 0;
+  std::size_t curve_site_ = 0;
   std::vector<StormState> storms_;
   std::optional<std::size_t> storm_;  // whose the next one is; else the curve's
   TimePoint next_ = kForever;

@@ -24,7 +24,7 @@ constexpr std::size_t kSourcesMax = 32;
 constexpr std::size_t kPeaksMax = 32;
 constexpr Bounds kSubmissionBytes = {1, std::size_t{16} << 20};
 constexpr Bounds kAttempts = {1, 100};
-constexpr Bounds kSites = {1, 100'000};
+constexpr Bounds kSites = {1, 100'000};  // and studies
 constexpr Bounds kStormSubmissions = {1, 100'000};
 constexpr double kFactorMax = 1e6;
 
@@ -257,15 +257,22 @@ void ReadRate(ConfigSection& section, const Traffic& run,
   }
 }
 
+void ReadSenders(ConfigSection& section, TrafficSource* source) {
+  section.ReadCount("studies", kSites, &source->studies);
+  source->sites = source->studies;
+  if (section.ReadCount("sites", kSites, &source->sites) &&
+      source->studies > source->sites) {
+    section.Error("studies",
+                  absl::StrCat("must be at most as many as sites, ",
+                               source->sites, ": a site is of one study"));
+  }
+}
+
 void ReadStorms(ConfigSection& parent, const Traffic& run,
                 TrafficSource* source) {
-  const bool has_sites = parent.ReadCount("sites", kSites, &source->sites);
   ConfigSection section = parent.Section("storms");
-  if (section.present() && !has_sites && !parent.Has("sites")) {
+  if (section.present() && !parent.Has("sites")) {
     parent.Error("sites", "is missing: how many take part in the storms");
-  }
-  if (has_sites && !section.present()) {
-    parent.Error("sites", "is of no use without storms");
   }
   for (const std::string& name : Names(parent, "storms", section, kPeaksMax)) {
     ConfigSection entry = section.Section(name);
@@ -299,6 +306,7 @@ TrafficSource ReadSource(ConfigSection section, const std::string& name,
   source.name = name;
   ReadMethod(section, &source);
   ReadRate(section, run, &source);
+  ReadSenders(section, &source);
   ReadStorms(section, run, &source);
   section.ReadBytes("bytes", kSubmissionBytes, &source.bytes);
   section.ReadDuration("deadline", kDeadlineMax, &source.deadline);

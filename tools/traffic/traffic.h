@@ -38,11 +38,15 @@ struct TrafficSource {
   absl::Duration deadline = absl::InfiniteDuration();
   // How often it tries, at most: after a refusal it comes back when that said.
   std::size_t attempts = 1;
-  std::size_t sites = 0;
+  // Of its own, from which its submissions come; a site belongs to one study.
+  std::size_t sites = 1;
+  std::size_t studies = 1;
   std::vector<Storm> storms;
 
   // Submissions that are expected in all.
   double total() const;
+  // Of a site, both from 0.
+  std::size_t StudyOf(std::size_t site) const { return site % studies; }
 };
 
 struct StoreSlowdown {
