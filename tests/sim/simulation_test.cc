@@ -2,12 +2,12 @@
 
 #include <cstddef>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/sim/play.h"
 #include "tools/sim/html_report.h"
 #include "tools/sim/json_report.h"
 #include "tools/sim/summary.h"
@@ -16,21 +16,20 @@ namespace sluice {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::StartsWith;
 
-// One pool, whose store keeps nothing; `method` is for all methods.
-std::string ConfigYaml(const std::string& pool,
-                       const std::string& method = "{pool: main}") {
-  return absl::StrCat(
-      "store: {kind: discard, allow_loss: true}\n"
-      "pools: {main: ",
-      pool, "}\nmethods: {default: ", method, "}\n");
+// `method` is for all methods.
+std::string OnePool(const std::string& pool,
+                    const std::string& method = "{pool: main}") {
+  return ConfigYaml(pool, absl::StrCat("{default: ", method, "}"));
 }
 
 // A worker that takes one at a time, and a queue that never fills.
 std::string OneByOne() {
-  return ConfigYaml(
+  return OnePool(
       "{queue: {capacity: 1000000}, workers: {min: 1, max: 1}, "
       "batch: {max: 1}}");
 }
@@ -38,23 +37,6 @@ std::string OneByOne() {
 std::string TrafficYaml(const std::string& store, const std::string& source,
                         const std::string& run = "duration: 1h\n") {
   return absl::StrCat(run, "store: ", store, "\narrivals: {a: ", source, "}\n");
-}
-
-SimulationResult Play(const std::string& config_yaml,
-                      const std::string& traffic_yaml) {
-  ConfigErrors errors;
-  const Config config = ParseConfig(config_yaml, &errors);
-  for (const ConfigError& error : errors) {
-    ADD_FAILURE() << error.ToString("config");
-  }
-  const Traffic traffic = ParseTraffic(traffic_yaml, &errors);
-  for (const ConfigError& error : errors) {
-    ADD_FAILURE() << error.ToString("traffic");
-  }
-  auto result = Simulate(config, traffic);
-  EXPECT_TRUE(result.ok()) << result.status();
-  EXPECT_TRUE(result->Balanced());
-  return *std::move(result);
 }
 
 double MeanWait(const std::string& jitter, int rate) {
@@ -85,8 +67,8 @@ TEST(Simulation, OneWorkerWithConstantTimesWaitsHalfAsLong) {
 // 0.596 / (4 / 10 ms - 320/s) = 7.46 ms.
 TEST(Simulation, SeveralWorkersShareAQueueAsTheorySays) {
   const SimulationResult result =
-      Play(ConfigYaml("{queue: {capacity: 1000000}, "
-                      "workers: {min: 4, max: 4}, batch: {max: 1}}"),
+      Play(OnePool("{queue: {capacity: 1000000}, "
+                   "workers: {min: 4, max: 4}, batch: {max: 1}}"),
            TrafficYaml("{per_batch: 10ms, per_submission: 0, jitter: "
                        "exponential}",
                        "{method: Submit, rate: 320}"));
@@ -96,8 +78,8 @@ TEST(Simulation, SeveralWorkersShareAQueueAsTheorySays) {
 
 TEST(Simulation, UnderOverloadTheStoreGoesOnAtItsCapacity) {
   const SimulationResult result =
-      Play(ConfigYaml("{queue: {capacity: 100}, workers: {min: 2, max: 2}, "
-                      "batch: {max: 10}}"),
+      Play(OnePool("{queue: {capacity: 100}, workers: {min: 2, max: 2}, "
+                   "batch: {max: 10}}"),
            TrafficYaml("{per_batch: 5ms, per_submission: 500us}",
                        "{method: Submit, rate: 5000}", "duration: 100s\n"));
   // 2 workers, 10 in 10 ms each.
@@ -139,9 +121,9 @@ TEST(Simulation, CallersLeaveWhenTheirDeadlinePasses) {
 
 TEST(Simulation, ParkedCallersEnterOrAreRefusedAsTheirPolicySays) {
   const SimulationResult result =
-      Play(ConfigYaml("{queue: {capacity: 1}, waiting: {max: 100}, workers: "
-                      "{min: 1, max: 1}, batch: {max: 1}}",
-                      "{pool: main, on_full: timed_wait, max_wait: 3500ms}"),
+      Play(OnePool("{queue: {capacity: 1}, waiting: {max: 100}, workers: "
+                   "{min: 1, max: 1}, batch: {max: 1}}",
+                   "{pool: main, on_full: timed_wait, max_wait: 3500ms}"),
            TrafficYaml("{per_batch: 1s, per_submission: 0}",
                        "{method: Submit, rate: 3}"));
   const MethodResult& method = result.methods[0];
@@ -161,7 +143,7 @@ TEST(Simulation, ParkedCallersEnterOrAreRefusedAsTheirPolicySays) {
 }
 
 TEST(Simulation, ARefusedCallerComesBackAtMostAsOftenAsItTries) {
-  const std::string config = ConfigYaml(
+  const std::string config = OnePool(
       "{queue: {capacity: 1}, workers: {min: 1, max: 1}, batch: {max: 1}}");
   const auto run = [&](int attempts) {
     return Play(config,
@@ -183,9 +165,9 @@ TEST(Simulation, ARefusedCallerComesBackAtMostAsOftenAsItTries) {
 
 TEST(Simulation, AnAcknowledgedCallerDoesNotWaitForTheStore) {
   const SimulationResult result =
-      Play(ConfigYaml("{queue: {capacity: 1000000}, workers: {min: 1, max: 1}, "
-                      "batch: {max: 1}}",
-                      "{pool: main, ack: queued, allow_loss: true}"),
+      Play(OnePool("{queue: {capacity: 1000000}, workers: {min: 1, max: 1}, "
+                   "batch: {max: 1}}",
+                   "{pool: main, ack: queued, allow_loss: true}"),
            TrafficYaml("{per_batch: 1s, per_submission: 0}",
                        "{method: Submit, rate: 2, deadline: 1s}"));
   const MethodResult& method = result.methods[0];
@@ -196,9 +178,9 @@ TEST(Simulation, AnAcknowledgedCallerDoesNotWaitForTheStore) {
 
 TEST(Simulation, DroppedSubmissionsAreCountedAsSuch) {
   const SimulationResult result =
-      Play(ConfigYaml("{queue: {capacity: 1}, workers: {min: 1, max: 1}, "
-                      "batch: {max: 1}}",
-                      "{pool: main, on_full: drop, allow_loss: true}"),
+      Play(OnePool("{queue: {capacity: 1}, workers: {min: 1, max: 1}, "
+                   "batch: {max: 1}}",
+                   "{pool: main, on_full: drop, allow_loss: true}"),
            TrafficYaml("{per_batch: 1s, per_submission: 0}",
                        "{method: Submit, rate: 3, retries: {attempts: 9}}"));
   const MethodResult& method = result.methods[0];
@@ -208,15 +190,76 @@ TEST(Simulation, DroppedSubmissionsAreCountedAsSuch) {
 
 TEST(Simulation, WhoIsDroppedFromTheQueueIsCountedAsSuch) {
   const SimulationResult result =
-      Play(ConfigYaml("{queue: {capacity: 1}, workers: {min: 1, max: 1}, "
-                      "batch: {max: 1}}",
-                      "{pool: main, on_full: drop_oldest, allow_loss: true}"),
+      Play(OnePool("{queue: {capacity: 1}, workers: {min: 1, max: 1}, "
+                   "batch: {max: 1}}",
+                   "{pool: main, on_full: drop_oldest, allow_loss: true}"),
            TrafficYaml("{per_batch: 1s, per_submission: 0}",
                        "{method: Submit, rate: 3, deadline: 1h}"));
   const MethodResult& method = result.methods[0];
   EXPECT_GT(method.dropped, 6000U);
   EXPECT_EQ(method.counters.dropped, 0U);
   EXPECT_EQ(result.pools[0].total.dropped, method.dropped);
+}
+
+// --- Who sends ---
+
+TEST(Simulation, WhoSharesALaneIsForThePoolToSay) {
+  // Nothing is done within the run: of ten sites' storms all stay queued.
+  const auto lanes = [](const std::string& fair_by) {
+    const SimulationResult result = Play(
+        OnePool(absl::StrCat("{fair_by: ", fair_by,
+                             ", queue: {capacity: 100}, workers: {min: 1, max: "
+                             "1}, batch: {max: 1}}")),
+        "duration: 10s\n"
+        "store: {per_batch: 1m, per_submission: 0}\n"
+        "arrivals:\n"
+        "  a: {method: Submit, sites: 6, studies: 2, storms: {a: {at: "
+        "\"00:00\", submissions: 3}}}\n"
+        "  b: {method: Submit, sites: 4, storms: {b: {at: \"00:00\", "
+        "submissions: 3}}}\n");
+    return result.pools[0].windows.back().lanes.max;
+  };
+  EXPECT_EQ(lanes("none"), 1);
+  EXPECT_EQ(lanes("study"), 3);
+  EXPECT_EQ(lanes("site"), 10);
+}
+
+TEST(Simulation, EachSourceShowsWhatBecameOfIt) {
+  const SimulationResult result = Play(
+      OnePool("{fair_by: site, queue: {capacity: 100}, workers: {min: 1, max: "
+              "1}, batch: {max: 1}}"),
+      "duration: 10m\n"
+      "store: {per_batch: 10ms, per_submission: 0}\n"
+      "arrivals:\n"
+      "  quiet: {method: Submit, rate: 20, deadline: 5s}\n"
+      "  loud: {method: Submit, rate: 500, deadline: 5s, retries: {attempts: "
+      "2}}\n");
+  const SourceResult& quiet = SourceOf(result, "quiet");
+  const SourceResult& loud = SourceOf(result, "loud");
+  EXPECT_GT(quiet.answered, quiet.submissions * 99 / 100);
+  EXPECT_LT(quiet.wait.p99, 0.1);
+  EXPECT_GT(loud.refused, loud.submissions * 3 / 4);
+  EXPECT_GT(loud.refusals, loud.refused);
+  EXPECT_GT(loud.wait.p50, quiet.wait.p99);
+  // What is refused, is so at once.
+  EXPECT_EQ(loud.refusal.p99, 0);
+
+  const MethodResult& method = result.methods[0];
+  EXPECT_EQ(method.submissions, quiet.submissions + loud.submissions);
+  EXPECT_EQ(method.answered, quiet.answered + loud.answered);
+  EXPECT_EQ(method.refusals, quiet.refusals + loud.refusals);
+  EXPECT_EQ(method.wait.count, result.pools[0].total.wait.count);
+  EXPECT_EQ(method.wait.max, loud.wait.max);
+
+  EXPECT_THAT(Summarize(result),
+              ElementsAre(StartsWith("In 10 min, "),
+                          AllOf(StartsWith("Source quiet: "),
+                                HasSubstr(" for a worker, 99 % ")),
+                          AllOf(StartsWith("Source loud: "),
+                                HasSubstr("were refused for good")),
+                          StartsWith("Pool main: ")));
+  EXPECT_THAT(HtmlReport(result, "test"),
+              AllOf(HasSubstr("<td>quiet</td>"), HasSubstr("<td>loud</td>")));
 }
 
 // --- What the report shows ---
@@ -241,8 +284,8 @@ TEST(Simulation, ASlowStoreShowsWhereItIsSlow) {
 TEST(Simulation, WorkersFollowTheLoad) {
   // A worker bears 200 a second, so that the peak takes five.
   const SimulationResult result =
-      Play(ConfigYaml("{queue: {capacity: 10000}, workers: {min: 1, max: 8}, "
-                      "batch: {max: 1}}"),
+      Play(OnePool("{queue: {capacity: 10000}, workers: {min: 1, max: 8}, "
+                   "batch: {max: 1}}"),
            TrafficYaml("{per_batch: 5ms, per_submission: 0}",
                        "{method: Submit, curve: {\"00:00\": 50, \"00:20\": 50, "
                        "\"00:30\": 1000, \"00:40\": 50, \"01:00\": 50}}"));
@@ -258,8 +301,8 @@ TEST(Simulation, WorkersFollowTheLoad) {
 
 TEST(Simulation, WindowsAddUpToTheTotal) {
   const SimulationResult result =
-      Play(ConfigYaml("{queue: {capacity: 3}, workers: {min: 1, max: 1}, "
-                      "batch: {max: 2}}"),
+      Play(OnePool("{queue: {capacity: 3}, workers: {min: 1, max: 1}, "
+                   "batch: {max: 2}}"),
            TrafficYaml("{per_batch: 1s, per_submission: 0, jitter: pareto}",
                        "{method: Submit, rate: 3, deadline: 4s, retries: "
                        "{attempts: 2}}",
@@ -290,9 +333,9 @@ TEST(Simulation, MemoryIsWhatIsQueuedInWorkAndParked) {
   // Nothing is done within the run: of a hundred at once, one is in work, two
   // are queued, five parked, and the others find no room.
   const SimulationResult result = Play(
-      ConfigYaml("{queue: {capacity: 2}, waiting: {max: 5}, workers: "
-                 "{min: 1, max: 1}, batch: {max: 1}}",
-                 "{pool: main, on_full: block}"),
+      OnePool("{queue: {capacity: 2}, waiting: {max: 5}, workers: "
+              "{min: 1, max: 1}, batch: {max: 1}}",
+              "{pool: main, on_full: block}"),
       TrafficYaml("{per_batch: 1m, per_submission: 0}",
                   "{method: Submit, sites: 1, bytes: 1000, storms: {a: {at: "
                   "\"00:00\", submissions: 100}}}",
@@ -309,8 +352,8 @@ TEST(Simulation, MemoryIsWhatIsQueuedInWorkAndParked) {
 TEST(Simulation, TheSameSeedGivesTheSameBytes) {
   const auto play = [](int seed) {
     return Play(
-        ConfigYaml("{queue: {capacity: 30}, workers: {min: 2, max: 2}, batch: "
-                   "{max: 3}}"),
+        OnePool("{queue: {capacity: 30}, workers: {min: 2, max: 2}, batch: "
+                "{max: 3}}"),
         TrafficYaml("{per_batch: 10ms, per_submission: 1ms, jitter: pareto}",
                     "{method: Submit, rate: 400, deadline: 1s, retries: "
                     "{attempts: 3}}",
@@ -327,8 +370,8 @@ TEST(Simulation, TheSameSeedGivesTheSameBytes) {
 
 TEST(Simulation, TheReportStandsAloneAndSaysWhatHappened) {
   const SimulationResult result =
-      Play(ConfigYaml("{queue: {capacity: 100}, workers: {min: 2, max: 2}, "
-                      "batch: {max: 10}}"),
+      Play(OnePool("{queue: {capacity: 100}, workers: {min: 2, max: 2}, "
+                   "batch: {max: 10}}"),
            TrafficYaml("{per_batch: 5ms, per_submission: 500us}",
                        "{method: Submit, rate: 4000}",
                        "start: \"20:00\"\nduration: 100s\n"));

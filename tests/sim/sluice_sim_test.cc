@@ -59,6 +59,9 @@ TEST_F(SluiceSim, PrintsTheNumbersAsJson) {
   EXPECT_EQ(report["methods"][0]["method"], "sluice.v1.Ingestion/Submit");
   EXPECT_EQ(report["methods"][0]["submissions"],
             report["pools"][0]["total"]["submissions"]);
+  EXPECT_EQ(report["sources"][0]["source"], "diaries");
+  EXPECT_EQ(report["sources"][0]["submissions"],
+            report["methods"][0]["submissions"]);
 }
 
 TEST_F(SluiceSim, ErrorsInItsFilesAreToldWithKeyAndLine) {
@@ -105,7 +108,7 @@ TEST_F(SluiceSim, HelpTellsFlagsAndExitCodes) {
 }
 
 TEST_F(SluiceSim, TheShippedTrafficIsRight) {
-  for (const char* name : {"evening-peak", "site-storm"}) {
+  for (const char* name : {"evening-peak", "site-storm", "one-site-storm"}) {
     const ToolRun run = RunTool(
         SLUICE_SIM,
         {"--config=" SLUICE_SOURCE_DIR "/config.yaml", "--output=", "--json",

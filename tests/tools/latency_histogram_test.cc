@@ -61,6 +61,24 @@ TEST(LatencyHistogram, IsWithinOnePercentOfSortedValues) {
   EXPECT_EQ(histogram.Percentile(100), histogram.max());
 }
 
+TEST(LatencyHistogram, TakesWhatAnotherHas) {
+  LatencyHistogram some;
+  LatencyHistogram others;
+  some.Add(LatencyHistogram());
+  EXPECT_EQ(some.min(), Nanos(0));
+  others.Add(Nanos(20));
+  others.Add(Nanos(30));
+  some.Add(others);
+  EXPECT_EQ(some.min(), Nanos(20));
+  others = LatencyHistogram();
+  others.Add(Nanos(10));
+  some.Add(others);
+  EXPECT_EQ(some.count(), 3);
+  EXPECT_EQ(some.min(), Nanos(10));
+  EXPECT_EQ(some.Percentile(50), Nanos(20));
+  EXPECT_EQ(some.max(), Nanos(30));
+}
+
 TEST(LatencyHistogram, TakesWhatIsOutOfRange) {
   LatencyHistogram histogram;
   histogram.Add(Nanos(-5));

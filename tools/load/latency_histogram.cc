@@ -44,6 +44,16 @@ void LatencyHistogram::Add(Nanos latency) {
   ++buckets_[BucketOf(std::min(value, kValueMax))];
 }
 
+void LatencyHistogram::Add(const LatencyHistogram& other) {
+  if (other.count_ == 0) return;
+  min_ = count_ == 0 ? other.min_ : std::min(min_, other.min_);
+  max_ = std::max(max_, other.max_);
+  count_ += other.count_;
+  for (std::size_t bucket = 0; bucket < buckets_.size(); ++bucket) {
+    buckets_[bucket] += other.buckets_[bucket];
+  }
+}
+
 LatencyHistogram::Nanos LatencyHistogram::Percentile(double percent) const {
   if (count_ == 0) return Nanos{0};
   // A little less, since 55 percent of 100 must not be rounded up to 56.

@@ -23,6 +23,8 @@ class LatencyHistogram {
   // Negative values count as 0, those above an hour or so as the largest
   // bucket's; min and max are exact in every case.
   void Add(Nanos latency);
+  // All that was added to the other.
+  void Add(const LatencyHistogram& other);
 
   std::int64_t count() const { return count_; }
   Nanos min() const { return min_; }  // 0 where nothing was added

@@ -20,6 +20,7 @@ class CallerOwner {
   virtual ~CallerOwner() = default;
   // It was parked and is queued now.
   virtual void OnLetIn(Caller* caller) = 0;
+  virtual void OnTaken(Caller* caller) = 0;
   virtual void OnUnworked(Caller* caller, Ending ending, Duration retry) = 0;
   virtual void OnWorked(Caller* caller) = 0;
 };

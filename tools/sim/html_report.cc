@@ -72,11 +72,13 @@ class PoolCharts {
       : result_(result), pool_(pool) {}
 
   std::string Render() const {
-    return absl::StrCat("<div class=\"charts\">\n", RenderChart(Rates()),
-                        RenderChart(Refusals()), RenderChart(Answers()),
-                        RenderChart(Waits()), RenderChart(Depth()),
-                        RenderChart(Waiting()), RenderChart(Workers()),
-                        RenderChart(Memory()), "</div>\n");
+    return absl::StrCat(
+        "<div class=\"charts\">\n", RenderChart(Rates()),
+        RenderChart(Refusals()), RenderChart(Answers()), RenderChart(Waits()),
+        RenderChart(Depth()), RenderChart(Waiting()), RenderChart(Workers()),
+        RenderChart(Memory()),
+        pool_.config.fair_by == FairBy::kNone ? "" : RenderChart(Lanes()),
+        "</div>\n");
   }
 
  private:
@@ -245,6 +247,11 @@ class PoolCharts {
     return chart;
   }
 
+  Chart Lanes() const {
+    return Level("Senders with something in the queue or the waiting room",
+                 Chart::Unit::kNumber, &PoolWindow::lanes, 2);
+  }
+
   const SimulationResult& result_;
   const PoolResult& pool_;
 };
@@ -289,36 +296,45 @@ std::string Cell(const std::string& text) {
 }
 
 // What became of submissions, and how often attempts were turned away.
-std::string MethodTable(const SimulationResult& result) {
-  std::string html =
-      "<h2>Methods</h2>\n<div class=\"table\"><table><tr><th>Method</th>"
-      "<th>Pool</th><th>Submissions</th><th>In time</th><th>Too late</th>"
+std::string CallersRow(std::string_view name, const CallersResult& callers) {
+  const auto count = [&](std::uint64_t part) {
+    return Cell(part == 0 ? "0"
+                          : absl::StrCat(FormatCount(part), " (",
+                                         FormatShare(part, callers.submissions),
+                                         ")"));
+  };
+  return absl::StrCat(
+      "<tr>", Cell(HtmlEscape(name)), Cell(HtmlEscape(callers.pool)),
+      Cell(FormatCount(callers.submissions)), count(callers.answered),
+      count(callers.late), count(callers.refused), count(callers.dropped),
+      count(callers.left), Cell(FormatCount(callers.pending())),
+      Cell(FormatCount(callers.attempts)), Cell(FormatCount(callers.refusals)),
+      Cell(FormatSeconds(callers.answer.p50)),
+      Cell(FormatSeconds(callers.answer.p99)),
+      Cell(FormatSeconds(callers.wait.p50)),
+      Cell(FormatSeconds(callers.wait.p99)), "</tr>\n");
+}
+
+std::string CallersTable(absl::string_view what, const std::string& rows) {
+  return absl::StrCat(
+      "<h2>", what, "s</h2>\n<div class=\"table\"><table><tr><th>", what,
+      "</th><th>Pool</th><th>Submissions</th><th>In time</th><th>Too late</th>"
       "<th>Refused</th><th>Dropped</th><th>Gone</th><th>Still inside</th>"
       "<th>Attempts</th><th>of them refused</th><th>50 % in</th>"
-      "<th>99 % in</th></tr>\n";
-  for (const MethodResult& method : result.methods) {
-    std::uint64_t rejected = 0;
-    for (const std::uint64_t count : method.counters.rejected) {
-      rejected += count;
-    }
-    const auto count = [&](std::uint64_t part) {
-      return Cell(
-          part == 0 ? "0"
-                    : absl::StrCat(FormatCount(part), " (",
-                                   FormatShare(part, method.submissions), ")"));
-    };
-    absl::StrAppend(&html, "<tr>", Cell(std::string(MethodName(method.method))),
-                    Cell(HtmlEscape(method.pool)),
-                    Cell(FormatCount(method.submissions)),
-                    count(method.answered), count(method.late),
-                    count(method.refused), count(method.dropped),
-                    count(method.left), Cell(FormatCount(method.pending())));
-    absl::StrAppend(&html, Cell(FormatCount(method.attempts)),
-                    Cell(FormatCount(rejected)),
-                    Cell(FormatSeconds(method.answer.p50)),
-                    Cell(FormatSeconds(method.answer.p99)), "</tr>\n");
+      "<th>99 % in</th><th>Wait 50 %</th><th>99 %</th></tr>\n",
+      rows, "</table></div>\n");
+}
+
+std::string Tables(const SimulationResult& result) {
+  std::string sources;
+  for (const SourceResult& source : result.sources) {
+    absl::StrAppend(&sources, CallersRow(source.name, source));
   }
-  return html + "</table></div>\n";
+  std::string methods;
+  for (const MethodResult& method : result.methods) {
+    absl::StrAppend(&methods, CallersRow(MethodName(method.method), method));
+  }
+  return CallersTable("Source", sources) + CallersTable("Method", methods);
 }
 
 std::string About(const SimulationResult& result) {
@@ -344,7 +360,7 @@ std::string HtmlReport(const SimulationResult& result, std::string_view title) {
   for (const std::string& paragraph : Summarize(result)) {
     absl::StrAppend(&html, "<p>", HtmlEscape(paragraph), "</p>\n");
   }
-  absl::StrAppend(&html, "</div>\n", Tiles(result), MethodTable(result));
+  absl::StrAppend(&html, "</div>\n", Tiles(result), Tables(result));
   for (const PoolResult& pool : result.pools) {
     absl::StrAppend(&html, "<h2>Pool ", HtmlEscape(pool.name), "</h2>\n",
                     PoolCharts(result, pool).Render());

@@ -53,24 +53,39 @@ Json Window(const PoolWindow& window) {
           {"workers", Level(window.workers)},
           {"workers_busy", Level(window.busy)},
           {"bytes", Level(window.bytes)},
+          {"lanes", Level(window.lanes)},
           {"wait_seconds", Times(window.wait)},
           {"answer_seconds", Times(window.answer)}};
 }
 
+Json Callers(const CallersResult& callers) {
+  return {{"method", std::string(FullMethodName(callers.method))},
+          {"pool", callers.pool},
+          {"submissions", callers.submissions},
+          {"attempts", callers.attempts},
+          {"refused_attempts", callers.refusals},
+          {"answered_in_time", callers.answered},
+          {"answered_late", callers.late},
+          {"refused", callers.refused},
+          {"dropped", callers.dropped},
+          {"left", callers.left},
+          {"pending", callers.pending()},
+          {"answer_seconds", Times(callers.answer)},
+          {"refusal_seconds", Times(callers.refusal)},
+          {"ending_seconds", Times(callers.ending)},
+          {"wait_seconds", Times(callers.wait)}};
+}
+
+Json SourceJson(const SourceResult& source) {
+  Json json = {{"source", source.name}};
+  json.update(Callers(source));
+  return json;
+}
+
 Json MethodJson(const MethodResult& method) {
-  return {{"method", std::string(FullMethodName(method.method))},
-          {"pool", method.pool},
-          {"submissions", method.submissions},
-          {"attempts", method.attempts},
-          {"answered_in_time", method.answered},
-          {"answered_late", method.late},
-          {"refused", method.refused},
-          {"dropped", method.dropped},
-          {"left", method.left},
-          {"pending", method.pending()},
-          {"rejected_attempts", Rejected(method.counters.rejected)},
-          {"answer_seconds", Times(method.answer)},
-          {"ending_seconds", Times(method.ending)}};
+  Json json = Callers(method);
+  json["rejected_attempts"] = Rejected(method.counters.rejected);
+  return json;
 }
 
 Json PoolJson(const SimulationResult& result, const PoolResult& pool) {
@@ -103,8 +118,12 @@ std::string JsonReport(const SimulationResult& result) {
                  {"seed", result.seed},
                  {"balanced", result.Balanced()},
                  {"summary", Summarize(result)},
+                 {"sources", Json::array()},
                  {"methods", Json::array()},
                  {"pools", Json::array()}};
+  for (const SourceResult& source : result.sources) {
+    report["sources"].push_back(SourceJson(source));
+  }
   for (const MethodResult& method : result.methods) {
     report["methods"].push_back(MethodJson(method));
   }

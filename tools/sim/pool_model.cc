@@ -11,24 +11,26 @@ namespace {
 // Every task of a simulation is one.
 Caller* CallerOf(Task* task) { return static_cast<Caller*>(task); }
 
-GateLimits LimitsOf(const PoolConfig& pool) {
+GateLimits LimitsOf(const Config& config, const std::string& name) {
+  const PoolConfig& pool = config.pools.at(name);
   return {.capacity = pool.queue_capacity,
           .capacity_bytes = pool.queue_capacity_bytes,
           .waiting_max = pool.waiting_max,
-          .waiting_max_bytes = pool.waiting_max_bytes};
+          .waiting_max_bytes = pool.waiting_max_bytes,
+          .by_lane = SharedByLane(config, name)};
 }
 
 }  // namespace
 
-PoolModel::PoolModel(std::string name, const PoolConfig& config,
+PoolModel::PoolModel(std::string name, const Config& config,
                      const Windows& windows, ServiceTime service_time,
                      std::atomic<std::int64_t>* sequence)
     : name_(std::move(name)),
-      config_(config),
+      config_(config.pools.at(name_)),
       service_time_(std::move(service_time)),
-      gate_(LimitsOf(config), kMethods, sequence),
-      scaler_({config.workers.min, config.workers.max}),
-      workers_(WorkersOf(config)),
+      gate_(LimitsOf(config, name_), kMethods, sequence),
+      scaler_({config_.workers.min, config_.workers.max}),
+      workers_(WorkersOf(config_)),
       recorder_(windows) {
   for (std::size_t i = workers_.size(); i > 0; --i) idle_.push_back(i - 1);
 }
@@ -97,7 +99,9 @@ void PoolModel::StartWorkers(TimePoint now) {
     workers_[index].since = now;
     scaler_.Begin(now - batch.front()->admitted_at, full, now);
     for (Task* task : batch) {
-      recorder_.RecordWait(now - CallerOf(task)->arrived_at);
+      Caller* const caller = CallerOf(task);
+      recorder_.RecordWait(now - caller->arrived_at);
+      caller->owner->OnTaken(caller);
     }
     finishing_.push(
         {now + service_time_(batch.size(), now), batches_++, index});
@@ -128,7 +132,8 @@ void PoolModel::Record() {
        .waiting = static_cast<double>(view.waiting),
        .workers = static_cast<double>(std::max(scaler_.workers(), busy())),
        .busy = static_cast<double>(busy()),
-       .bytes = static_cast<double>(view.held_bytes + parked_bytes_)});
+       .bytes = static_cast<double>(view.held_bytes + parked_bytes_),
+       .lanes = static_cast<double>(gate_.lanes())});
 }
 
 PoolResult PoolModel::Result() const {

@@ -33,8 +33,8 @@ using ServiceTime = std::function<Duration(std::size_t batch, TimePoint now)>;
 // Events come in the order of their times.
 class PoolModel {
  public:
-  // `sequence` must outlive it.
-  PoolModel(std::string name, const PoolConfig& config, const Windows& windows,
+  // The pool of that name; `sequence` must outlive it.
+  PoolModel(std::string name, const Config& config, const Windows& windows,
             ServiceTime service_time, std::atomic<std::int64_t>* sequence);
 
   // The caller is the model's until its owner is told otherwise; after kRefused
@@ -52,6 +52,7 @@ class PoolModel {
   // The end of the run, up to which is counted.
   void Finish(TimePoint end) { recorder_.Finish(gate_, end); }
 
+  const std::string& name() const { return name_; }
   PoolRecorder& recorder() { return recorder_; }
   const MethodCounters& counters(std::size_t method) const {
     return gate_.counters(method);

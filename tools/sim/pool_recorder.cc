@@ -47,12 +47,13 @@ struct RecordedLevel {
   LevelSummary PoolWindow::*summary;
   double PoolLevels::*now;
 };
-constexpr std::array<RecordedLevel, 5> kLevels = {
+constexpr std::array<RecordedLevel, 6> kLevels = {
     {{&PoolWindow::depth, &PoolLevels::depth},
      {&PoolWindow::waiting, &PoolLevels::waiting},
      {&PoolWindow::workers, &PoolLevels::workers},
      {&PoolWindow::busy, &PoolLevels::busy},
-     {&PoolWindow::bytes, &PoolLevels::bytes}}};
+     {&PoolWindow::bytes, &PoolLevels::bytes},
+     {&PoolWindow::lanes, &PoolLevels::lanes}}};
 
 }  // namespace
 

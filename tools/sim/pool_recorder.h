@@ -22,6 +22,7 @@ struct PoolLevels {
   double workers = 0;
   double busy = 0;
   double bytes = 0;
+  double lanes = 0;
 };
 
 class PoolRecorder {

@@ -1,25 +1,38 @@
 #include "tools/sim/result.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace sluice {
 
-std::uint64_t MethodResult::pending() const {
-  // Those that were acknowledged are at an end for their callers.
-  const std::uint64_t admitted =
-      promised ? 0 : counters.queued + counters.in_work;
-  return counters.waiting + admitted + returning;
+SubmissionCounts& SubmissionCounts::operator+=(const SubmissionCounts& other) {
+  submissions += other.submissions;
+  attempts += other.attempts;
+  refusals += other.refusals;
+  answered += other.answered;
+  late += other.late;
+  refused += other.refused;
+  dropped += other.dropped;
+  left += other.left;
+  returning += other.returning;
+  return *this;
 }
 
 bool MethodResult::Balanced() const {
   const auto completed = [this](Outcome outcome) {
     return counters.completed[static_cast<std::size_t>(outcome)];
   };
-  const std::uint64_t ended = answered + late + refused + dropped + left;
   const std::uint64_t acknowledged =
       promised ? counters.admitted : completed(Outcome::kStored);
+  // Those that were acknowledged are at an end for their callers.
+  const std::uint64_t admitted =
+      promised ? 0 : counters.queued + counters.in_work;
+  const std::uint64_t rejected =
+      std::accumulate(counters.rejected.begin(), counters.rejected.end(),
+                      completed(Outcome::kHopeless));
   return counters.Balanced() && counters.received == attempts &&
-         submissions == ended + pending() && answered + late == acknowledged &&
+         pending() == counters.waiting + admitted + returning &&
+         answered + late == acknowledged && refusals == rejected &&
          dropped == counters.dropped + completed(Outcome::kDropped) &&
          left == counters.abandoned_cancelled + counters.abandoned_deadline +
                      completed(Outcome::kAbandoned);

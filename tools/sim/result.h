@@ -52,6 +52,7 @@ struct PoolWindow {
   LevelSummary workers;
   LevelSummary busy;   // of them
   LevelSummary bytes;  // held, and those of the waiting
+  LevelSummary lanes;  // in which something is queued or waits
   TimeSummary wait;    // from an attempt to a worker, of those taken
   TimeSummary answer;  // from an attempt to OK, of those answered in time
 
@@ -71,13 +72,11 @@ struct PoolResult {
   PoolWindow total;
 };
 
-struct MethodResult {
-  Method method = Method::kSubmit;
-  std::string pool;
-  bool promised = false;  // ack: queued
+// Of attempts, and of the submissions that they were for.
+struct SubmissionCounts {
   std::uint64_t submissions = 0;
   std::uint64_t attempts = 0;
-  MethodCounters counters;  // the Gate's
+  std::uint64_t refusals = 0;  // of attempts
   // What became of submissions in the end.
   std::uint64_t answered = 0;  // told OK in time
   std::uint64_t late = 0;      // stored, but too late for the caller
@@ -85,11 +84,32 @@ struct MethodResult {
   std::uint64_t dropped = 0;
   std::uint64_t left = 0;       // the deadline passed before a worker began
   std::uint64_t returning = 0;  // refused, and not back when the run ended
-  TimeSummary answer;           // from an attempt to OK, in time
-  TimeSummary ending;           // from an attempt to whatever its caller saw
 
   // Not at an end when the run ended.
-  std::uint64_t pending() const;
+  std::uint64_t pending() const {
+    return submissions - (answered + late + refused + dropped + left);
+  }
+  SubmissionCounts& operator+=(const SubmissionCounts& other);
+};
+
+// What the callers of a source, or of a method, saw.
+struct CallersResult : SubmissionCounts {
+  Method method = Method::kSubmit;
+  std::string pool;
+  TimeSummary answer;   // from an attempt to OK, in time
+  TimeSummary refusal;  // from an attempt to its refusal
+  TimeSummary ending;   // from an attempt to whatever its caller saw
+  TimeSummary wait;     // from an attempt to a worker, of those taken
+};
+
+struct SourceResult : CallersResult {
+  std::string name;
+};
+
+struct MethodResult : CallersResult {
+  bool promised = false;    // ack: queued
+  MethodCounters counters;  // the Gate's
+
   // Whether the Gate's counters balance and agree with what callers saw.
   bool Balanced() const;
 };
@@ -101,6 +121,8 @@ struct SimulationResult {
   std::uint64_t seed = 0;
   // By name; those to which anything came.
   std::vector<PoolResult> pools;
+  // As the description has them.
+  std::vector<SourceResult> sources;
   // Those that anything called.
   std::vector<MethodResult> methods;
   std::uint64_t events = 0;

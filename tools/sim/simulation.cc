@@ -37,9 +37,25 @@ struct MethodModel {
   PoolModel* pool = nullptr;
   bool promised = false;
   bool droppable = false;
-  MethodResult result;
+  Priority priority = Priority::kNormal;
+  FairBy fair_by = FairBy::kNone;
+};
+
+// What callers saw.
+struct CallersRecord {
+  SubmissionCounts counts;
   TimeRecorder answers;
+  TimeRecorder refusals;
   TimeRecorder endings;
+  TimeRecorder waits;
+
+  void Add(const CallersRecord& other) {
+    counts += other.counts;
+    answers.Add(other.answers);
+    refusals.Add(other.refusals);
+    endings.Add(other.endings);
+    waits.Add(other.waits);
+  }
 };
 
 struct SourceModel {
@@ -47,7 +63,23 @@ struct SourceModel {
   ArrivalStream arrivals;
   Duration deadline{};  // 0: none
   CallerList awaiting;  // only where there is a deadline
+  CallersRecord record;
 };
+
+// No two sources have a study or a site in common.
+std::uint64_t LaneOf(FairBy fair_by, std::size_t source_index,
+                     const TrafficSource& source, std::size_t site) {
+  const std::uint64_t first = std::uint64_t{source_index + 1} << 32U;
+  switch (fair_by) {
+    case FairBy::kNone:
+      return 0;
+    case FairBy::kStudy:
+      return first + source.StudyOf(site);
+    case FairBy::kSite:
+      return first + site;
+  }
+  return 0;
+}
 
 // A refused caller that comes back.
 struct Return {
@@ -64,9 +96,10 @@ class Simulation final : public CallerOwner {
   Simulation(const Config& config, const Traffic& traffic);
 
   absl::Status Run(const SimulationProgress& progress);
-  SimulationResult Result();
+  SimulationResult Result() const;
 
   void OnLetIn(Caller* caller) override;
+  void OnTaken(Caller* caller) override;
   void OnUnworked(Caller* caller, Ending ending, Duration retry) override;
   void OnWorked(Caller* caller) override;
 
@@ -75,6 +108,9 @@ class Simulation final : public CallerOwner {
   Duration ServiceTimeOf(std::size_t batch, TimePoint now);
   MethodModel& MethodOf(const Caller& caller) {
     return methods_[caller.method];
+  }
+  CallersRecord& RecordOf(const Caller& caller) {
+    return sources_[caller.source].record;
   }
 
   // Does the first of what is due up to `end`; false where nothing is.
@@ -91,7 +127,8 @@ class Simulation final : public CallerOwner {
   void EndAttempt(Caller* caller);
   void SetCapacity(PoolResult* pool) const;
   // The caller has gone for good.
-  void Count(Caller* caller, std::uint64_t MethodResult::*end);
+  void Count(Caller* caller, std::uint64_t SubmissionCounts::*end);
+  CallersResult ResultOf(Method method, const CallersRecord& record) const;
 
   const Traffic& traffic_;
   const Windows windows_;
@@ -122,7 +159,8 @@ Simulation::Simulation(const Config& config, const Traffic& traffic)
                         .deadline = source.deadline == absl::InfiniteDuration()
                                         ? Duration{}
                                         : ToDuration(source.deadline),
-                        .awaiting = {}});
+                        .awaiting = {},
+                        .record = {}});
   }
 }
 
@@ -135,17 +173,16 @@ void Simulation::BindMethods(const Config& config) {
     const MethodConfig& method = config.method(source.method);
     MethodModel& model = methods_[Index(source.method)];
     if (model.pool != nullptr) continue;
-    const PoolConfig& pool = config.pools.at(method.pool);
     const PolicyKind& policy = *FindPolicyKind(method.on_full);
     model.policy = policy.make({.max_wait = ToDuration(method.max_wait)});
     model.droppable = policy.evicts;
     model.pool = &pools_
-                      .try_emplace(method.pool, method.pool, pool, windows_,
+                      .try_emplace(method.pool, method.pool, config, windows_,
                                    service_time, &sequence_)
                       .first->second;
     model.promised = method.ack == Ack::kQueued;
-    model.result.method = source.method;
-    model.result.pool = method.pool;
+    model.priority = method.priority;
+    model.fair_by = config.pools.at(method.pool).fair_by;
   }
 }
 
@@ -211,7 +248,7 @@ bool Simulation::Step(TimePoint end) {
   } else if (returning != nullptr) {
     Caller* const caller = returning->caller;
     returns_.pop();
-    --MethodOf(*caller).result.returning;
+    --RecordOf(*caller).counts.returning;
     Attempt(caller);
   } else if (leaving != nullptr) {
     PassDeadline(leaving);
@@ -222,6 +259,7 @@ bool Simulation::Step(TimePoint end) {
 }
 
 void Simulation::ArriveNew(std::size_t source) {
+  const std::size_t site = sources_[source].arrivals.site();
   sources_[source].arrivals.Advance();
   Caller* const caller = callers_.Get();
   const TrafficSource& described = *sources_[source].source;
@@ -231,9 +269,12 @@ void Simulation::ArriveNew(std::size_t source) {
   caller->attempts = 0;
   caller->method = Index(described.method);
   caller->bytes = described.bytes;
-  caller->promised = MethodOf(*caller).promised;
-  caller->droppable = MethodOf(*caller).droppable;
-  ++MethodOf(*caller).result.submissions;
+  const MethodModel& method = MethodOf(*caller);
+  caller->promised = method.promised;
+  caller->droppable = method.droppable;
+  caller->priority = method.priority;
+  caller->lane = LaneOf(method.fair_by, source, described, site);
+  ++RecordOf(*caller).counts.submissions;
   Attempt(caller);
 }
 
@@ -241,7 +282,7 @@ void Simulation::Attempt(Caller* caller) {
   SourceModel& source = sources_[caller->source];
   MethodModel& method = MethodOf(*caller);
   ++caller->attempts;
-  ++method.result.attempts;
+  ++source.record.counts.attempts;
   caller->arrived_at = now_;
   caller->answered = false;
   caller->sequence = 0;
@@ -262,44 +303,47 @@ void Simulation::Attempt(Caller* caller) {
       break;
     case Admission::Kind::kDropped:
       EndAttempt(caller);
-      Count(caller, &MethodResult::dropped);
+      Count(caller, &SubmissionCounts::dropped);
       break;
   }
 }
 
 void Simulation::EndAttempt(Caller* caller) {
   sources_[caller->source].awaiting.Remove(caller);
-  MethodOf(*caller).endings.Add(now_ - caller->arrived_at);
+  RecordOf(*caller).endings.Add(now_ - caller->arrived_at);
 }
 
 void Simulation::Answer(Caller* caller) {
-  MethodModel& method = MethodOf(*caller);
+  CallersRecord& record = RecordOf(*caller);
   const Duration time = now_ - caller->arrived_at;
   EndAttempt(caller);
   caller->answered = true;
-  ++method.result.answered;
-  method.answers.Add(time);
-  method.pool->recorder().RecordAnswer(time);
+  ++record.counts.answered;
+  record.answers.Add(time);
+  MethodOf(*caller).pool->recorder().RecordAnswer(time);
 }
 
 void Simulation::Refuse(Caller* caller, Duration retry) {
   EndAttempt(caller);
+  CallersRecord& record = RecordOf(*caller);
+  ++record.counts.refusals;
+  record.refusals.Add(now_ - caller->arrived_at);
   if (caller->attempts >= sources_[caller->source].source->attempts) {
-    return Count(caller, &MethodResult::refused);
+    return Count(caller, &SubmissionCounts::refused);
   }
   returns_.push({now_ + retry, returned_++, caller});
-  ++MethodOf(*caller).result.returning;
+  ++record.counts.returning;
 }
 
-void Simulation::Count(Caller* caller, std::uint64_t MethodResult::*end) {
-  ++(MethodOf(*caller).result.*end);
+void Simulation::Count(Caller* caller, std::uint64_t SubmissionCounts::*end) {
+  ++(RecordOf(*caller).counts.*end);
   callers_.Return(caller);
 }
 
 void Simulation::PassDeadline(Caller* caller) {
   EndAttempt(caller);
   if (MethodOf(*caller).pool->Leave(caller, now_)) {
-    return Count(caller, &MethodResult::left);
+    return Count(caller, &SubmissionCounts::left);
   }
   caller->answered = true;  // by its own clock; the worker goes on
 }
@@ -308,26 +352,29 @@ void Simulation::OnLetIn(Caller* caller) {
   if (caller->promised) Answer(caller);
 }
 
+void Simulation::OnTaken(Caller* caller) {
+  RecordOf(*caller).waits.Add(now_ - caller->arrived_at);
+}
+
 void Simulation::OnUnworked(Caller* caller, Ending ending, Duration retry) {
   if (caller->answered) return callers_.Return(caller);
   if (ending == Ending::kDeadline) {
     EndAttempt(caller);
-    return Count(caller, &MethodResult::left);
+    return Count(caller, &SubmissionCounts::left);
   }
   if (ending == Ending::kDropped) {
     EndAttempt(caller);
-    return Count(caller, &MethodResult::dropped);
+    return Count(caller, &SubmissionCounts::dropped);
   }
   Refuse(caller, retry);
 }
 
 void Simulation::OnWorked(Caller* caller) {
-  MethodModel& method = MethodOf(*caller);
   if (!caller->answered) {
     Answer(caller);
   } else if (!caller->promised) {
-    ++method.result.late;
-    method.pool->recorder().CountLate();
+    ++RecordOf(*caller).counts.late;
+    MethodOf(*caller).pool->recorder().CountLate();
   }
   callers_.Return(caller);
 }
@@ -347,27 +394,44 @@ void Simulation::SetCapacity(PoolResult* pool) const {
   }
 }
 
-SimulationResult Simulation::Result() {
+CallersResult Simulation::ResultOf(Method method,
+                                   const CallersRecord& record) const {
+  CallersResult result;
+  static_cast<SubmissionCounts&>(result) = record.counts;
+  result.method = method;
+  result.pool = methods_[Index(method)].pool->name();
+  result.answer = record.answers.Summary();
+  result.refusal = record.refusals.Summary();
+  result.ending = record.endings.Summary();
+  result.wait = record.waits.Summary();
+  return result;
+}
+
+SimulationResult Simulation::Result() const {
   SimulationResult result = {
       .window_seconds = ToSeconds(windows_.length),
       .seconds = absl::ToDoubleSeconds(traffic_.duration),
       .start_seconds = absl::ToDoubleSeconds(traffic_.start),
       .seed = traffic_.seed,
       .pools = {},
+      .sources = {},
       .methods = {},
       .events = events_};
   for (const auto& [name, pool] : pools_) {
     result.pools.push_back(pool.Result());
     SetCapacity(&result.pools.back());
   }
-  for (MethodModel& method : methods_) {
-    if (method.pool == nullptr) continue;
-    MethodResult& added = method.result;
-    added.counters = method.pool->counters(Index(added.method));
-    added.answer = method.answers.Summary();
-    added.ending = method.endings.Summary();
-    added.promised = method.promised;
-    result.methods.push_back(added);
+  std::map<Method, CallersRecord> records;
+  for (const SourceModel& source : sources_) {
+    const Method method = source.source->method;
+    records[method].Add(source.record);
+    result.sources.push_back(
+        {ResultOf(method, source.record), source.source->name});
+  }
+  for (const auto& [method, record] : records) {
+    const MethodModel& model = methods_[Index(method)];
+    result.methods.push_back({ResultOf(method, record), model.promised,
+                              model.pool->counters(Index(method))});
   }
   return result;
 }

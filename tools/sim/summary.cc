@@ -36,24 +36,13 @@ std::string Plural(std::size_t count, absl::string_view one) {
   return absl::StrCat(FormatCount(count), " ", one, count == 1 ? "" : "s");
 }
 
-std::string DescribeWhole(const SimulationResult& result) {
-  MethodResult sum;
-  for (const MethodResult& method : result.methods) {
-    sum.submissions += method.submissions;
-    sum.attempts += method.attempts;
-    sum.answered += method.answered;
-    sum.late += method.late;
-    sum.refused += method.refused;
-    sum.dropped += method.dropped;
-    sum.left += method.left;
-  }
+// "96.2 % were answered in time; 3.8 % were refused for good."
+std::string DescribeEnds(const SubmissionCounts& sum) {
   const auto share = [&](std::uint64_t part) {
     return FormatShare(part, sum.submissions);
   };
-  std::string text = absl::StrCat(
-      "In ", FormatSeconds(result.seconds), ", ", FormatCount(sum.submissions),
-      " submissions came, in ", FormatCount(sum.attempts), " attempts. ",
-      share(sum.answered), " were answered in time");
+  std::string text =
+      absl::StrCat(share(sum.answered), " were answered in time");
   if (sum.answered == sum.submissions) return text + ": all of them.";
   std::vector<std::string> others;
   const auto add = [&](std::uint64_t part, absl::string_view what) {
@@ -65,6 +54,29 @@ std::string DescribeWhole(const SimulationResult& result) {
   add(sum.dropped, "were dropped");
   absl::StrAppend(&text, others.empty() ? "" : "; ",
                   absl::StrJoin(others, ", "), ".");
+  return text;
+}
+
+std::string DescribeWhole(const SimulationResult& result) {
+  SubmissionCounts sum;
+  for (const SourceResult& source : result.sources) sum += source;
+  return absl::StrCat("In ", FormatSeconds(result.seconds), ", ",
+                      FormatCount(sum.submissions), " submissions came, in ",
+                      FormatCount(sum.attempts), " attempts. ",
+                      DescribeEnds(sum));
+}
+
+std::string DescribeSource(const SourceResult& source) {
+  std::string text = absl::StrCat(
+      "Source ", source.name, ": ", FormatCount(source.submissions),
+      " submissions, in ", FormatCount(source.attempts), " attempts");
+  if (source.submissions == 0) return text + ".";
+  absl::StrAppend(&text, ". ", DescribeEnds(source));
+  if (source.wait.count > 0) {
+    absl::StrAppend(&text, " Half of those taken waited at most ",
+                    FormatSeconds(source.wait.p50), " for a worker, 99 % ",
+                    FormatSeconds(source.wait.p99), ".");
+  }
   return text;
 }
 
@@ -186,6 +198,11 @@ std::size_t PeakOf(const PoolResult& pool) {
 
 std::vector<std::string> Summarize(const SimulationResult& result) {
   std::vector<std::string> paragraphs = {DescribeWhole(result)};
+  if (result.sources.size() > 1) {
+    for (const SourceResult& source : result.sources) {
+      paragraphs.push_back(DescribeSource(source));
+    }
+  }
   for (const PoolResult& pool : result.pools) {
     if (pool.windows.empty()) continue;
     paragraphs.push_back(DescribePeak(result, pool) +

@@ -27,7 +27,8 @@ PoolNeeds NeedsOf(const SimulationResult& result, const PoolResult& pool);
 // The index of the interval in which most submissions came.
 std::size_t PeakOf(const PoolResult& pool);
 
-// The run as a whole first, then each pool: a paragraph each.
+// The run as a whole first, then the sources where there are several, and then
+// each pool: a paragraph each.
 std::vector<std::string> Summarize(const SimulationResult& result);
 
 }  // namespace sluice

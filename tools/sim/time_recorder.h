@@ -16,6 +16,10 @@ class TimeRecorder {
     histogram_.Add(time);
     sum_seconds_ += ToSeconds(time);
   }
+  void Add(const TimeRecorder& other) {
+    histogram_.Add(other.histogram_);
+    sum_seconds_ += other.sum_seconds_;
+  }
 
   // Percentiles are at most 1 % above the true ones.
   TimeSummary Summary() const {
