@@ -1,0 +1,172 @@
+// What one sender's storm does to others who share its pool by lanes: the
+// policies at several numbers of lanes and kinds of service.
+
+#include <array>
+#include <cstddef>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "tests/sim/play.h"
+
+namespace sluice {
+namespace {
+
+// Submissions a second that the pool bears.
+constexpr double kBorne = 800;
+
+std::string Pool(const std::string& fair_by, std::size_t capacity = 100'000) {
+  return absl::StrCat("{fair_by: ", fair_by, ", queue: {capacity: ", capacity,
+                      "}, workers: {min: 4, max: 4}, batch: {max: 1}}");
+}
+
+std::string RunYaml(int seconds, const std::string& jitter = "constant") {
+  return absl::StrCat("duration: ", seconds,
+                      "s\nstore: {per_batch: 5ms, per_submission: 0, jitter: ",
+                      jitter, "}\narrivals:\n");
+}
+
+std::string Source(const std::string& name, std::size_t sites, double rate,
+                   const std::string& deadline = "250ms",
+                   const std::string& method = "Submit") {
+  return absl::StrCat("  ", name, ": {method: ", method, ", sites: ", sites,
+                      ", rate: ", rate, ", deadline: ", deadline, "}\n");
+}
+
+struct Storm {
+  std::string policy;
+  std::size_t lanes;
+  std::size_t capacity;
+  std::string jitter;
+};
+
+class StormTest : public testing::TestWithParam<Storm> {
+ protected:
+  static constexpr int kSeconds = 22;
+
+  // One lane offers so many times its share, and the others four fifths of
+  // theirs.
+  static SimulationResult PlayStorm(double times_share,
+                                    const std::string& fair_by) {
+    const Storm& storm = GetParam();
+    const std::string wait =
+        storm.policy == "timed_wait" ? ", max_wait: 250ms" : "";
+    const double share = kBorne / static_cast<double>(storm.lanes);
+    const std::size_t others = storm.lanes - 1;
+    return Play(
+        ConfigYaml(Pool(fair_by, storm.capacity),
+                   absl::StrCat("{default: {pool: main, on_full: ",
+                                storm.policy, wait, "}}")),
+        absl::StrCat(RunYaml(kSeconds, storm.jitter),
+                     Source("storm", 1, times_share * share),
+                     Source("others", others,
+                            0.8 * share * static_cast<double>(others))));
+  }
+
+  // Of what the others offered, the part that was done in time.
+  static double ServedOfOthers(const SimulationResult& result) {
+    const SourceResult& others = SourceOf(result, "others");
+    return static_cast<double>(others.answered) /
+           static_cast<double>(others.submissions);
+  }
+};
+
+TEST_P(StormTest, LeavesTheOthersTheirShareAndTheirWaits) {
+  const SimulationResult calm = PlayStorm(1, "site");
+  const SimulationResult storm = PlayStorm(50, "site");
+  const double calm_wait = SourceOf(calm, "others").wait.p99;
+  const double storm_wait = SourceOf(storm, "others").wait.p99;
+  RecordProperty("calm_us", absl::StrCat(calm_wait * 1e6));
+  RecordProperty("storm_us", absl::StrCat(storm_wait * 1e6));
+  EXPECT_LT(storm_wait, 2 * calm_wait);
+  EXPECT_GT(ServedOfOthers(storm), 0.99 * ServedOfOthers(calm));
+
+  // And the store is at its peak.
+  EXPECT_GT(DoneBetween(storm, 2, kSeconds).answered,
+            0.95 * kBorne * (kSeconds - 2));
+}
+
+TEST_P(StormTest, TakesTheirsWhereAllShareOneLane) {
+  EXPECT_LT(ServedOfOthers(PlayStorm(50, "none")), 0.5);
+}
+
+std::vector<Storm> Storms() {
+  std::vector<Storm> storms;
+  for (const char* policy : {"block", "fail_fast", "timed_wait"}) {
+    for (const std::size_t lanes : {2u, 20u}) {
+      for (const std::string& jitter : SimulatedJitters()) {
+        storms.push_back({policy, lanes, 100'000, jitter});
+      }
+      storms.push_back({policy, lanes, 128, "exponential"});
+    }
+  }
+  return storms;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, StormTest, testing::ValuesIn(Storms()),
+                         [](const auto& test) {
+                           return absl::StrCat(test.param.policy, "_",
+                                               test.param.lanes, "lanes_",
+                                               test.param.capacity, "_",
+                                               test.param.jitter);
+                         });
+
+// So many lanes, of which each offers as much: `times` what the workers bear.
+SimulationResult PlayLanes(std::size_t lanes, double times, int seconds,
+                           const std::string& deadline) {
+  return Play(ConfigYaml(Pool("site"), "{default: {pool: main}}"),
+              absl::StrCat(RunYaml(seconds),
+                           Source("all", lanes, times * kBorne, deadline)));
+}
+
+TEST(ManyLanes, GetAsMuchDoneInTimeAsOne) {
+  for (const std::size_t lanes : {10u, 10'000u}) {
+    for (const double times : {1.5, 10.0}) {
+      SCOPED_TRACE(absl::StrCat(lanes, " lanes at ", times, " times the load"));
+      const SimulationResult result = PlayLanes(lanes, times, 8, "250ms");
+      EXPECT_GT(DoneBetween(result, 2, 8).answered, 0.95 * kBorne * 6);
+      // No more lanes than what is queued takes, however many senders.
+      const PoolWindow& total = result.pools.front().total;
+      EXPECT_LE(total.lanes.max, total.depth.max);
+      EXPECT_LE(total.lanes.mean, total.depth.mean);
+    }
+  }
+}
+
+TEST(ManyLanes, StandTogether) {
+  const SimulationResult result = PlayLanes(10'000, 3, 4, "1h");
+  // 50 ms of work, and what came in between.
+  EXPECT_LE(result.pools.front().windows.back().depth.max, 60);
+}
+
+// Each class gets what nobody above it wants, and at least its weight.
+TEST(Priorities, StarveNobody) {
+  constexpr int kSeconds = 60;
+  constexpr std::array<std::pair<const char*, const char*>, 3> kMethods = {
+      {{"Submit", "high"},
+       {"SubmitStream", "normal"},
+       {"ImportPatients", "low"}}};
+  std::string methods = "{default: {pool: main}";
+  std::string sources;
+  for (const auto& [method, priority] : kMethods) {
+    absl::StrAppend(&methods, ", sluice.v1.Ingestion/", method,
+                    ": {pool: main, on_full: timed_wait, max_wait: 250ms, "
+                    "priority: ",
+                    priority, "}");
+    absl::StrAppend(&sources, Source(priority, 1, 3 * kBorne, "1s", method));
+  }
+  const SimulationResult result = Play(ConfigYaml(Pool("none"), methods + "}"),
+                                       RunYaml(kSeconds) + sources);
+  const auto done = [&](const std::string& name) {
+    return static_cast<double>(SourceOf(result, name).answered) /
+           (kBorne * kSeconds);
+  };
+  EXPECT_NEAR(done("high"), 16.0 / 21, 0.02);
+  EXPECT_NEAR(done("normal"), 4.0 / 21, 0.01);
+  EXPECT_NEAR(done("low"), 1.0 / 21, 0.01);
+}
+
+}  // namespace
+}  // namespace sluice
