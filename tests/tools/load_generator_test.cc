@@ -17,6 +17,11 @@
 namespace sluice {
 namespace {
 
+using testing::AllOf;
+using testing::AnyOf;
+using testing::Contains;
+using testing::Each;
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 // Answers Submit with OK and the same bytes, whatever they are. However many
@@ -224,6 +229,29 @@ TEST_F(LoadGeneratorTest, OpenLoopEndsAfterItsRequests) {
   const LoadResult result = Run();
   EXPECT_EQ(result.tally.sent(), 300);
   EXPECT_EQ(result.tally.of(absl::StatusCode::kOk), 300);
+}
+
+TEST_F(LoadGeneratorTest, MetadataSayWhoseACallOfAProfileIs) {
+  TrafficSource two;
+  two.curve = RateCurve::Constant(1000, 3600);
+  two.sites = 2;
+  two.studies = 1;
+  options_.profile =
+      LoadProfile{.name = "", .duration = absl::Hours(1), .sources = {two}};
+  options_.outstanding = 0;
+  options_.requests = 40;
+  EXPECT_EQ(Run().tally.of(absl::StatusCode::kOk), 40);
+  EXPECT_THAT(server_.submit_metadata("sluice-study"),
+              Each("Submit-1-study-1"));
+  EXPECT_THAT(server_.submit_metadata("sluice-site"),
+              AllOf(Each(AnyOf("Submit-1-site-1", "Submit-1-site-2")),
+                    Contains("Submit-1-site-1"), Contains("Submit-1-site-2")));
+}
+
+TEST_F(LoadGeneratorTest, WithoutAProfileNoMetadataSayWhoseACallIs) {
+  options_.requests = 3;
+  Run();
+  EXPECT_THAT(server_.submit_metadata("sluice-site"), ElementsAre("", "", ""));
 }
 
 TEST_F(LoadGeneratorTest, TheWarmupIsNotMeasured) {

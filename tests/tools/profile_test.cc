@@ -1,5 +1,7 @@
 #include "tools/load/profile.h"
 
+#include <map>
+#include <string>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -13,6 +15,8 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using testing::HasSubstr;
+using testing::Pair;
+using testing::UnorderedElementsAre;
 
 constexpr LoadClock::time_point kStart{std::chrono::hours(1)};
 
@@ -123,6 +127,28 @@ TEST(ProfileSchedule, StartsCallsAsTheCurveSays) {
   EXPECT_NEAR(between(110, 120), 1500, 160);
   EXPECT_NEAR(static_cast<double>(starts.size()), 48000, 900);
   EXPECT_LT(starts.back(), kStart + seconds(120));
+}
+
+TEST(ProfileSchedule, TellsItsSendersApart) {
+  const LoadProfile profile = Profile(
+      "  many: {method: Submit, rate: 50, sites: 6, studies: 2}\n"
+      "  one: {method: Submit, rate: 10}\n",
+      absl::Seconds(2), 1);
+  std::map<std::string, std::string> studies;  // of sites
+  for (ProfileSchedule schedule(profile, kStart);
+       schedule.next() != LoadClock::time_point::max(); schedule.Advance()) {
+    const LoadSender sender = schedule.sender();
+    EXPECT_EQ(studies.try_emplace(sender.site, sender.study).first->second,
+              sender.study);
+  }
+  EXPECT_THAT(studies, UnorderedElementsAre(
+                           Pair("Submit-1-site-1", "Submit-1-study-1"),
+                           Pair("Submit-1-site-2", "Submit-1-study-2"),
+                           Pair("Submit-1-site-3", "Submit-1-study-1"),
+                           Pair("Submit-1-site-4", "Submit-1-study-2"),
+                           Pair("Submit-1-site-5", "Submit-1-study-1"),
+                           Pair("Submit-1-site-6", "Submit-1-study-2"),
+                           Pair("Submit-2-site-1", "Submit-2-study-1")));
 }
 
 TEST(ProfileSchedule, FollowsFromTheSeed) {

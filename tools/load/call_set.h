@@ -17,9 +17,10 @@ class CallSet {
  public:
   virtual ~CallSet() = default;
 
-  // Sends one request. False where the connection takes none any more.
+  // Sends one request. False where the connection takes none any more. A stream
+  // has many senders' requests, and so says of none whose it is.
   virtual bool Send(LoadClock::time_point intended_start,
-                    LoadClock::time_point now) = 0;
+                    LoadClock::time_point now, const LoadSender& sender) = 0;
 
   // Calls that have started and hold a place on the connection.
   virtual std::size_t in_flight() const = 0;

@@ -208,12 +208,18 @@ H2Connection::~H2Connection() {
   close(fd_);
 }
 
-bool H2Connection::Open(H2Stream& stream) {
+bool H2Connection::Open(H2Stream& stream, const Headers& more) {
+  const std::size_t common = fields_.size();
+  for (const auto& [name, value] : more) {
+    fields_.push_back({ToBytes(name), ToBytes(value), name.size(), value.size(),
+                       NGHTTP2_NV_FLAG_NONE});
+  }
   nghttp2_data_provider body{};
   body.source.ptr = &stream;
   body.read_callback = Callbacks::ReadUnsent;
   const std::int32_t id = nghttp2_submit_request(
       session_, nullptr, fields_.data(), fields_.size(), &body, &stream);
+  fields_.resize(common);
   if (id < 0) {
     // The ids of this connection are used up: as good as a GOAWAY.
     going_away_ = true;

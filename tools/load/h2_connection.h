@@ -85,9 +85,9 @@ class H2Connection {
   bool ready() const { return greeted_ && !going_away_; }
   bool going_away() const { return going_away_; }
 
-  // The stream is lent until its OnClose, or until this object's end. False
-  // where no stream can be opened any more.
-  bool Open(H2Stream& stream);
+  // The stream is lent until its OnClose, or until this object's end. `more`
+  // goes with this request alone. False where no stream can be opened any more.
+  bool Open(H2Stream& stream, const Headers& more = {});
   // There is more to send, or the request now ends.
   void Resume(H2Stream& stream);
   // Gives the stream up; its OnClose still comes.

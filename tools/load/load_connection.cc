@@ -72,8 +72,8 @@ std::optional<LoadClock::time_point> LoadConnection::reconnect_at() const {
 }
 
 bool LoadConnection::Send(LoadClock::time_point intended_start,
-                          LoadClock::time_point now) {
-  return ready() && calls_->Send(intended_start, now);
+                          LoadClock::time_point now, const LoadSender& sender) {
+  return ready() && calls_->Send(intended_start, now, sender);
 }
 
 void LoadConnection::Expire(LoadClock::time_point now) {

@@ -40,7 +40,8 @@ class LoadConnection {
   bool idle() const { return calls_ == nullptr || calls_->idle(); }
 
   // False where nothing was sent: the connection is not ready.
-  bool Send(LoadClock::time_point intended_start, LoadClock::time_point now);
+  bool Send(LoadClock::time_point intended_start, LoadClock::time_point now,
+            const LoadSender& sender);
   // Gives up the calls whose deadline has passed, and writes that.
   void Expire(LoadClock::time_point now);
   void Abandon(double share, std::mt19937_64& random,

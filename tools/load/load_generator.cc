@@ -145,7 +145,7 @@ void LoadGenerator::FillUp(LoadClock::time_point now) {
   const auto outstanding = static_cast<std::size_t>(options_.outstanding);
   for (LoadConnection* connection : active_) {
     while (connection->in_flight() < outstanding && MaySend() &&
-           connection->Send(now, now)) {
+           connection->Send(now, now, {})) {
     }
   }
 }
@@ -155,7 +155,8 @@ void LoadGenerator::SendDue(LoadClock::time_point now) {
   for (; schedule_->next() <= due_end && MaySend(); schedule_->Advance()) {
     const auto intended_start = schedule_->next();
     LoadConnection* connection = NextWithRoom();
-    if (connection == nullptr || !connection->Send(intended_start, now)) {
+    if (connection == nullptr ||
+        !connection->Send(intended_start, now, schedule_->sender())) {
       tally_.NotSent(intended_start);
       continue;
     }

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <random>
+#include <string>
 
 namespace sluice {
 
@@ -20,6 +21,14 @@ enum class Arrivals {
   kPoisson,   // as by many senders who know nothing of each other
 };
 
+// Whose a call is, as its metadata say; empty: they do not.
+struct LoadSender {
+  std::string study;  // sluice-study
+  std::string site;   // sluice-site
+
+  bool operator==(const LoadSender&) const = default;
+};
+
 // The intended start times of an open loop, in order. They do not depend on
 // what the server does: a call that could only be sent late is late from its
 // intended time on, or a stalled server would slow the measurement instead of
@@ -31,6 +40,8 @@ class ArrivalSchedule {
 
   // The next intended start; LoadClock::time_point::max() after the last.
   LoadClock::time_point next() const { return next_; }
+  // Whose that call is.
+  virtual LoadSender sender() const { return {}; }
   virtual void Advance() = 0;
 
  protected:

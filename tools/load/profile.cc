@@ -71,7 +71,7 @@ absl::StatusOr<LoadProfile> CompressTraffic(const Traffic& traffic,
 
 ProfileSchedule::ProfileSchedule(const LoadProfile& profile,
                                  LoadClock::time_point start)
-    : ArrivalSchedule(start), start_(start) {
+    : ArrivalSchedule(start), profile_(profile), start_(start) {
   streams_.reserve(profile.sources.size());
   for (const TrafficSource& source : profile.sources) {
     // Each has a seed of its own: what one draws changes nothing for another.
@@ -79,6 +79,15 @@ ProfileSchedule::ProfileSchedule(const LoadProfile& profile,
         source, profile.seed + 0x9E3779B97F4A7C15U * (streams_.size() + 1));
   }
   FindNext();
+}
+
+LoadSender ProfileSchedule::sender() const {
+  const TrafficSource& source = profile_.sources[first_];
+  const std::size_t site = streams_[first_].site();
+  const std::string name =
+      absl::StrCat(std::string(MethodName(source.method)), "-", first_ + 1);
+  return {.study = absl::StrCat(name, "-study-", source.StudyOf(site) + 1),
+          .site = absl::StrCat(name, "-site-", site + 1)};
 }
 
 void ProfileSchedule::Advance() {

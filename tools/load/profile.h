@@ -48,11 +48,14 @@ class ProfileSchedule final : public ArrivalSchedule {
   // `profile` must outlive it.
   ProfileSchedule(const LoadProfile& profile, LoadClock::time_point start);
 
+  // No two sites, and no two studies, have the same ids.
+  LoadSender sender() const override;
   void Advance() override;
 
  private:
   void FindNext();
 
+  const LoadProfile& profile_;
   const LoadClock::time_point start_;
   std::vector<ArrivalStream> streams_;
   std::size_t first_ = 0;  // whose the next arrival is

@@ -17,7 +17,8 @@ UuidText ToUuidText(absl::string_view id) {
 }  // namespace
 
 bool StreamCalls::Send(LoadClock::time_point intended_start,
-                       LoadClock::time_point /*now*/) {
+                       LoadClock::time_point /*now*/,
+                       const LoadSender& /*sender*/) {
   if (!open_) {
     ResetRequest();
     outcome_.Reset();

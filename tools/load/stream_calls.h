@@ -21,8 +21,8 @@ class StreamCalls final : public CallSet, private H2Stream {
       : connection_(connection), workload_(workload), tally_(tally) {}
 
   // Opens a stream where there is none, so also after the server ended one.
-  bool Send(LoadClock::time_point intended_start,
-            LoadClock::time_point now) override;
+  bool Send(LoadClock::time_point intended_start, LoadClock::time_point now,
+            const LoadSender& sender) override;
   std::size_t in_flight() const override { return started_.size(); }
   bool idle() const override { return started_.empty() && !open_; }
   bool Expire(LoadClock::time_point) override { return false; }

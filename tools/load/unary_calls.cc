@@ -5,6 +5,21 @@
 
 namespace sluice {
 
+namespace {
+
+H2Connection::Headers MetadataOf(const LoadSender& sender) {
+  H2Connection::Headers metadata;
+  if (!sender.study.empty()) {
+    metadata.emplace_back("sluice-study", sender.study);
+  }
+  if (!sender.site.empty()) {
+    metadata.emplace_back("sluice-site", sender.site);
+  }
+  return metadata;
+}
+
+}  // namespace
+
 class UnaryCalls::Call final : public H2Stream {
  public:
   explicit Call(UnaryCalls& owner) : owner_(owner) {}
@@ -78,12 +93,12 @@ UnaryCalls::UnaryCalls(H2Connection& connection, Workload& workload,
 UnaryCalls::~UnaryCalls() = default;
 
 bool UnaryCalls::Send(LoadClock::time_point intended_start,
-                      LoadClock::time_point now) {
+                      LoadClock::time_point now, const LoadSender& sender) {
   if (idle_.empty()) idle_.emplace_back(*this);
   const auto call = idle_.begin();
   call->Begin(call, intended_start, now,
               workload_.NextRequest(absl::Now()).bytes);
-  if (!connection_.Open(*call)) return false;
+  if (!connection_.Open(*call, MetadataOf(sender))) return false;
   waiting_.splice(waiting_.end(), idle_, call);
   tally_.Sent(intended_start);
   return true;

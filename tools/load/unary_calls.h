@@ -20,8 +20,8 @@ class UnaryCalls final : public CallSet {
              LoadClock::duration deadline);
   ~UnaryCalls() override;
 
-  bool Send(LoadClock::time_point intended_start,
-            LoadClock::time_point now) override;
+  bool Send(LoadClock::time_point intended_start, LoadClock::time_point now,
+            const LoadSender& sender) override;
   std::size_t in_flight() const override {
     return waiting_.size() + expired_.size();
   }
