@@ -259,7 +259,8 @@ TEST(Simulation, EachSourceShowsWhatBecameOfIt) {
                                 HasSubstr("were refused for good")),
                           StartsWith("Pool main: ")));
   EXPECT_THAT(HtmlReport(result, "test"),
-              AllOf(HasSubstr("<td>quiet</td>"), HasSubstr("<td>loud</td>")));
+              AllOf(HasSubstr("<td>quiet (Submit)</td>"),
+                    HasSubstr("<td>loud (Submit)</td>")));
 }
 
 // --- What the report shows ---

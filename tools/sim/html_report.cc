@@ -328,7 +328,11 @@ std::string CallersTable(absl::string_view what, const std::string& rows) {
 std::string Tables(const SimulationResult& result) {
   std::string sources;
   for (const SourceResult& source : result.sources) {
-    absl::StrAppend(&sources, CallersRow(source.name, source));
+    absl::StrAppend(
+        &sources,
+        CallersRow(absl::StrCat(source.name, " (",
+                                std::string(MethodName(source.method)), ")"),
+                   source));
   }
   std::string methods;
   for (const MethodResult& method : result.methods) {
