@@ -142,6 +142,20 @@ TEST(Simulation, ParkedCallersEnterOrAreRefusedAsTheirPolicySays) {
   EXPECT_LE(total.bytes.max, 2048 * (2 + total.waiting.max));
 }
 
+TEST(Simulation, ARefusalIsTimedFromItsAttempt) {
+  // One is in work, one queued, and the third parked for as long as may be.
+  const SimulationResult result = Play(
+      OnePool("{queue: {capacity: 1}, workers: {min: 1, max: 1}, batch: {max: "
+              "1}}",
+              "{pool: main, on_full: timed_wait, max_wait: 2s}"),
+      TrafficYaml("{per_batch: 1m, per_submission: 0}",
+                  "{method: Submit, sites: 1, storms: {a: {at: \"00:00\", "
+                  "submissions: 3}}}",
+                  "duration: 30s\n"));
+  EXPECT_EQ(result.sources[0].refusal.count, 1);
+  EXPECT_EQ(result.sources[0].refusal.max, 2);
+}
+
 TEST(Simulation, ARefusedCallerComesBackAtMostAsOftenAsItTries) {
   const std::string config = OnePool(
       "{queue: {capacity: 1}, workers: {min: 1, max: 1}, batch: {max: 1}}");
@@ -243,6 +257,7 @@ TEST(Simulation, EachSourceShowsWhatBecameOfIt) {
   EXPECT_GT(loud.wait.p50, quiet.wait.p99);
   // What is refused, is so at once.
   EXPECT_EQ(loud.refusal.p99, 0);
+  EXPECT_EQ(static_cast<std::uint64_t>(loud.refusal.count), loud.refusals);
 
   const MethodResult& method = result.methods[0];
   EXPECT_EQ(method.submissions, quiet.submissions + loud.submissions);
