@@ -119,6 +119,21 @@ TEST(Simulation, CallersLeaveWhenTheirDeadlinePasses) {
   EXPECT_GT(result.methods[0].left, 0U);
 }
 
+TEST(Simulation, WhoIsRefusedFromTheQueueIsCountedAsSuch) {
+  // All come at once, while nothing is known of a store that gets slower.
+  const SimulationResult result =
+      Play(OneByOne(),
+           TrafficYaml("{per_batch: 10ms, per_submission: 0, slowdown: {a: "
+                       "{from: \"00:00:01\", to: \"00:01\", times: 20}}}",
+                       "{method: Submit, deadline: 5s, sites: 1, storms: {a: "
+                       "{at: \"00:00\", submissions: 300}}}",
+                       "duration: 1m\n"));
+  const MethodResult& method = result.methods[0];
+  EXPECT_EQ(method.counters.admitted, 300U);
+  EXPECT_GT(method.refused, 0U);
+  EXPECT_EQ(result.pools[0].total.refused(), method.refused);
+}
+
 TEST(Simulation, ParkedCallersEnterOrAreRefusedAsTheirPolicySays) {
   const SimulationResult result =
       Play(OnePool("{queue: {capacity: 1}, waiting: {max: 100}, workers: "
@@ -263,6 +278,7 @@ TEST(Simulation, EachSourceShowsWhatBecameOfIt) {
   EXPECT_EQ(method.submissions, quiet.submissions + loud.submissions);
   EXPECT_EQ(method.answered, quiet.answered + loud.answered);
   EXPECT_EQ(method.refusals, quiet.refusals + loud.refusals);
+  EXPECT_EQ(method.refusals, result.pools[0].total.refused());
   EXPECT_EQ(method.wait.count, result.pools[0].total.wait.count);
   EXPECT_EQ(method.wait.max, loud.wait.max);
 

@@ -84,7 +84,7 @@ Json SourceJson(const SourceResult& source) {
 
 Json MethodJson(const MethodResult& method) {
   Json json = Callers(method);
-  json["rejected_attempts"] = Rejected(method.counters.rejected);
+  json["rejected_attempts"] = Rejected(RefusalsOf(method.counters));
   return json;
 }
 

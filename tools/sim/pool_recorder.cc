@@ -15,8 +15,9 @@ PoolWindow Counted(const Gate& gate) {
     const MethodCounters& counters = gate.counters(Index(method));
     counted.arrivals += counters.received;
     counted.admitted += counters.admitted;
+    const auto refusals = RefusalsOf(counters);
     for (std::size_t reason = 0; reason < kRefusalReasons; ++reason) {
-      counted.rejected[reason] += counters.rejected[reason];
+      counted.rejected[reason] += refusals[reason];
     }
     counted.dropped +=
         counters.dropped +

@@ -5,6 +5,15 @@
 
 namespace sluice {
 
+std::array<std::uint64_t, kRefusalReasons> RefusalsOf(
+    const MethodCounters& counters) {
+  std::array<std::uint64_t, kRefusalReasons> refusals = counters.rejected;
+  // The Gate has counted these as admitted.
+  refusals[static_cast<std::size_t>(RefusalReason::kHopeless)] +=
+      counters.completed[static_cast<std::size_t>(Outcome::kHopeless)];
+  return refusals;
+}
+
 SubmissionCounts& SubmissionCounts::operator+=(const SubmissionCounts& other) {
   submissions += other.submissions;
   attempts += other.attempts;
@@ -27,9 +36,9 @@ bool MethodResult::Balanced() const {
   // Those that were acknowledged are at an end for their callers.
   const std::uint64_t admitted =
       promised ? 0 : counters.queued + counters.in_work;
+  const auto reasons = RefusalsOf(counters);
   const std::uint64_t rejected =
-      std::accumulate(counters.rejected.begin(), counters.rejected.end(),
-                      completed(Outcome::kHopeless));
+      std::accumulate(reasons.begin(), reasons.end(), std::uint64_t{0});
   return counters.Balanced() && counters.received == attempts &&
          pending() == counters.waiting + admitted + returning &&
          answered + late == acknowledged && refusals == rejected &&

@@ -30,6 +30,10 @@ struct TimeSummary {
   double max = 0;
 };
 
+// Attempts by the reason of their refusal, on arrival or later.
+std::array<std::uint64_t, kRefusalReasons> RefusalsOf(
+    const MethodCounters& counters);
+
 // One pool during one interval of the run. Counts are of attempts, but for
 // `submissions`.
 struct PoolWindow {
