@@ -92,6 +92,8 @@ TEST(SluiceLoad, BadUsageIsTold) {
            {"--rate=10", "--arrivals=never"},
            {"--method=Submit"},
            {"--method=stream", "--deadline=1s"},
+           {"--method=stream", "--streams=0"},
+           {"--streams=2"},
            {"--ids=v5"},
            {"--size=-1"},
            {"--duration=10"},

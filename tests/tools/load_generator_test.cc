@@ -116,6 +116,23 @@ TEST_F(LoadGeneratorTest, ClosedLoopKeepsItsNumberInFlight) {
   release.join();
 }
 
+// A handler of the server holds one message; more wait behind it on its stream.
+TEST_F(LoadGeneratorTest, MessagesAreSpreadAmongTheStreams) {
+  server_.Hold();
+  options_.method = LoadMethod::kStream;
+  options_.connections = 2;
+  options_.streams = 3;
+  options_.outstanding = 6;
+  options_.requests = 40;
+  std::thread release([this] {
+    EXPECT_TRUE(server_.AwaitHeld(6));
+    EXPECT_EQ(server_.submissions().size(), 6U);
+    server_.Release();
+  });
+  EXPECT_EQ(Run().tally.of(absl::StatusCode::kOk), 40);
+  release.join();
+}
+
 TEST_F(LoadGeneratorTest, EveryMethodIsUnderstood) {
   options_.outstanding = 4;
   options_.requests = 20;

@@ -38,6 +38,12 @@ TEST(Validate, NamesTheFlagThatIsWrong) {
       {"--connections", [](auto& o) { o.connections = 0; }},
       {"--connections", [](auto& o) { o.connections = -1; }},
       {"--outstanding", [](auto& o) { o.outstanding = 0; }},
+      {"--streams", [](auto& o) { o.streams = 2; }},
+      {"--streams",
+       [](auto& o) {
+         o.method = LoadMethod::kStream;
+         o.streams = 0;
+       }},
       {"--outstanding",
        [](auto& o) {
          o.connections = 50'000;

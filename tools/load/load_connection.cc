@@ -55,7 +55,8 @@ void LoadConnection::Connect(LoadClock::time_point now) {
   if (!h2.ok()) return;
   h2_ = *std::move(h2);
   if (options_.method == LoadMethod::kStream) {
-    calls_ = std::make_unique<StreamCalls>(*h2_, workload_, tally_);
+    calls_ = std::make_unique<StreamCalls>(*h2_, workload_, tally_,
+                                           options_.streams);
   } else {
     calls_ = std::make_unique<UnaryCalls>(*h2_, workload_, tally_,
                                           Deadline(options_));

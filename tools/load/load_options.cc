@@ -27,6 +27,7 @@ constexpr std::array<MethodNames, 5> kLoadMethods = {{
 constexpr double kRateMin = 0.001;
 constexpr double kRateMax = 10e6;
 constexpr int kConnectionsMax = 50'000;
+constexpr int kStreamsMax = 1000;
 constexpr int kInFlightMax = 1'000'000;
 constexpr int kAnswersMax = 10'000;
 constexpr int kEntriesMax = 100'000;
@@ -81,6 +82,13 @@ absl::Status CheckLoop(const LoadOptions& options) {
                                       kRateMax, " calls a second"));
   }
   return CheckCount("max_in_flight", options.in_flight_max, 1, kInFlightMax);
+}
+
+absl::Status CheckStreams(const LoadOptions& options) {
+  if (options.streams != 1 && options.method != LoadMethod::kStream) {
+    return Wrong("streams", "is for --method=stream");
+  }
+  return CheckCount("streams", options.streams, 1, kStreamsMax);
 }
 
 absl::Status CheckTimes(const LoadOptions& options) {
@@ -138,6 +146,7 @@ absl::Status Validate(const LoadOptions& options) {
       CheckCount("connections", options.connections, 1, kConnectionsMax);
   if (!status.ok()) return status;
   status.Update(CheckLoop(options));
+  status.Update(CheckStreams(options));
   status.Update(CheckCount("requests", options.requests, 0,
                            std::int64_t{1'000'000'000'000}));
   status.Update(CheckTimes(options));

@@ -27,6 +27,8 @@ struct LoadOptions {
   std::string target = "127.0.0.1:50051";
   LoadMethod method = LoadMethod::kSubmit;
   int connections = 1;
+  // On each connection, among which kStream's messages are spread.
+  int streams = 1;
 
   // Closed loop: so many calls (of kStream: messages) are kept in flight on
   // each connection. 0 in an open loop.

@@ -36,6 +36,7 @@ ABSL_FLAG(std::string, target, "127.0.0.1:50051", "host:port of the server");
 ABSL_FLAG(std::string, method, "submit",
           "submit, stream, import, events or receipts");
 ABSL_FLAG(int, connections, 1, "connections to make");
+ABSL_FLAG(int, streams, 1, "with --method=stream: streams on each connection");
 ABSL_FLAG(int, outstanding, 0,
           "closed loop: calls in flight on each connection (1 unless --rate)");
 ABSL_FLAG(double, rate, 0, "open loop: calls a second, whatever comes back");
@@ -246,6 +247,7 @@ absl::StatusOr<LoadOptions> ReadFlags(const CommandLine& line) {
         "--method must be submit, stream, import, events or receipts");
   }
   options.method = *method;
+  options.streams = absl::GetFlag(FLAGS_streams);
   absl::Status status = ReadSampleFlags(options.samples);
   status.Update(ReadLoopFlags(options));
   ReadTimeFlags(options);

@@ -76,9 +76,12 @@ std::string JoinCounts(const std::vector<Count>& counts) {
 
 // The load as it was asked for.
 std::string DescribeLoop(const LoadOptions& options) {
-  const std::string connections =
+  std::string connections =
       absl::StrCat(options.connections,
                    options.connections == 1 ? " connection" : " connections");
+  if (options.streams > 1) {
+    absl::StrAppend(&connections, " of ", options.streams, " streams");
+  }
   if (options.profile) {
     return absl::StrFormat("%s in %s, at most %.0f/s over %s",
                            options.profile->name,
@@ -204,6 +207,9 @@ std::string JsonReport(const LoadOptions& options, const LoadResult& result) {
   report["target"] = options.target;
   report["rpc"] = RpcName(options.method);
   report["connections"] = options.connections;
+  if (options.method == LoadMethod::kStream) {
+    report["streams"] = options.streams;
+  }
   report["outstanding"] = options.open_loop() ? 0 : options.outstanding;
   report["rate"] = options.rate;
   report["seed"] = options.samples.seed;
