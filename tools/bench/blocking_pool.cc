@@ -1,8 +1,9 @@
 // sluice-blocking-pool: what one writes first, to compare Sluice with. A thread
-// takes calls off the completion queue and puts them into a bounded queue,
-// under one mutex; where it is full, the thread waits. Workers take one call at
-// a time, sleep for as long as a store would take, and answer. Nobody looks at
-// deadlines.
+// takes calls off the completion queue, each a new object with a request that
+// gRPC has parsed, and puts them into a bounded queue, under one mutex; where
+// it is full, the thread waits. Workers take one call at a time, sleep for as
+// long as a store would take (with --delay=0 not at all), and answer. Nobody
+// looks at deadlines.
 
 #include <grpcpp/grpcpp.h>
 
@@ -22,7 +23,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "stores/discard_store.h"
-#include "tools/bench/raw_submit.h"
+#include "tools/bench/queue_server.h"
 #include "tools/flags.h"
 
 ABSL_FLAG(std::string, listen, "127.0.0.1:50051",
@@ -37,11 +38,14 @@ ABSL_FLAG(std::string, jitter, "constant",
 namespace sluice {
 namespace {
 
+using AsyncService =
+    v1::Ingestion::WithAsyncMethod_Submit<v1::Ingestion::Service>;
+
 struct Call {
   bool answered = false;
-  grpc::ByteBuffer request;
+  v1::SubmitRequest request;
   grpc::ServerContext context;
-  grpc::ServerAsyncResponseWriter<grpc::ByteBuffer> responder{&context};
+  grpc::ServerAsyncResponseWriter<v1::Receipt> responder{&context};
 };
 
 class BlockingQueue {
@@ -50,24 +54,25 @@ class BlockingQueue {
 
   void Push(Call* call) {
     absl::MutexLock lock(&mutex_);
-    while (calls_.size() >= capacity_) changed_.Wait(&mutex_);
+    while (calls_.size() >= capacity_) not_full_.Wait(&mutex_);
     calls_.push_back(call);
-    changed_.SignalAll();
+    not_empty_.Signal();
   }
 
   Call* Pop() {
     absl::MutexLock lock(&mutex_);
-    while (calls_.empty()) changed_.Wait(&mutex_);
+    while (calls_.empty()) not_empty_.Wait(&mutex_);
     Call* call = calls_.front();
     calls_.pop_front();
-    changed_.SignalAll();
+    not_full_.Signal();
     return call;
   }
 
  private:
   const std::size_t capacity_;
   absl::Mutex mutex_;
-  absl::CondVar changed_;
+  absl::CondVar not_full_;
+  absl::CondVar not_empty_;
   std::deque<Call*> calls_ ABSL_GUARDED_BY(mutex_);
 };
 
@@ -81,8 +86,8 @@ class PoolServer {
   PoolServer(std::size_t capacity, ServiceTime time)
       : time_(time), calls_(capacity) {}
 
-  bool Start(const std::string& address) { return transport_.Start(address); }
-  int port() const { return transport_.port(); }
+  bool Start(const std::string& address) { return server_.Start(address); }
+  int port() const { return server_.port(); }
 
   // Both go on until the process ends.
   [[noreturn]] void Accept() {
@@ -90,7 +95,7 @@ class PoolServer {
     for (;;) {
       void* tag = nullptr;
       bool ok = false;
-      if (!transport_.queue()->Next(&tag, &ok)) std::abort();
+      if (!server_.queue()->Next(&tag, &ok)) std::abort();
       auto* call = static_cast<Call*>(tag);
       if (call->answered || !ok) {
         delete call;
@@ -105,22 +110,28 @@ class PoolServer {
     std::uniform_real_distribution<double> uniform;
     for (;;) {
       Call* call = calls_.Pop();
-      absl::SleepFor(Jittered(time_.mean, time_.jitter, uniform(random)));
+      if (time_.mean > absl::ZeroDuration()) {
+        absl::SleepFor(Jittered(time_.mean, time_.jitter, uniform(random)));
+      }
+      v1::Receipt receipt = receipt_;
+      receipt.set_submission_id(call->request.submission_id());
       call->answered = true;
-      call->responder.Finish(receipt_, grpc::Status::OK, call);
+      call->responder.Finish(receipt, grpc::Status::OK, call);
     }
   }
 
  private:
   void Arm() {
     auto* call = new Call;
-    transport_.Await(&call->context, &call->request, &call->responder, call);
+    server_.service().RequestSubmit(&call->context, &call->request,
+                                    &call->responder, server_.queue(),
+                                    server_.queue(), call);
   }
 
-  const grpc::ByteBuffer receipt_ = FixedReceipt();
+  const v1::Receipt receipt_ = FixedReceipt();
   const ServiceTime time_;
   BlockingQueue calls_;
-  RawSubmitTransport transport_;
+  QueueServer<AsyncService> server_;
 };
 
 int Main(int argc, const char* const* argv) {

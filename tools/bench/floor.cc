@@ -1,98 +1,256 @@
 // sluice-floor: the least that a completion-queue server can do. It takes
-// Submit as raw bytes and answers each call with the same receipt, unread. What
-// Sluice reaches on the same machine is told as a ratio to this. With --hold it
-// answers nothing: so much memory do calls take in gRPC alone.
+// Submit and SubmitStream as raw bytes, on one thread, and answers at once and
+// unread. What Sluice reaches on the same machine is told as a ratio to this.
+// With --parse it does what any server does that reads its requests: parses
+// each into a message that it has had before, and answers with one. With --hold
+// it answers no call: so much memory do calls take in gRPC alone.
 
 #include <grpcpp/grpcpp.h>
 
 #include <csignal>
+#include <cstddef>
 #include <cstdlib>
+#include <cstring>
 #include <iostream>
 #include <memory>
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/flags/flag.h"
 #include "absl/synchronization/mutex.h"
-#include "tools/bench/raw_submit.h"
+#include "tools/bench/queue_server.h"
 #include "tools/flags.h"
 
 ABSL_FLAG(std::string, listen, "127.0.0.1:50051",
           "address to listen on; port 0 takes a free one");
+ABSL_FLAG(bool, parse, false, "parse requests, and serialize answers");
 ABSL_FLAG(bool, hold, false, "answer no call, and keep them all instead");
 
 namespace sluice {
 namespace {
 
-// One call at a time: armed, answered, then free to be armed again.
-struct Call {
-  bool answered = false;
-  grpc::ByteBuffer request;
-  std::optional<grpc::ServerContext> context;
-  std::optional<grpc::ServerAsyncResponseWriter<grpc::ByteBuffer>> responder;
+using RawService = v1::Ingestion::WithRawMethod_Submit<
+    v1::Ingestion::WithRawMethod_SubmitStream<v1::Ingestion::Service>>;
+
+class Answers {
+ public:
+  explicit Answers(bool parse) : parse_(parse) {}
+
+  grpc::ByteBuffer ToCall(grpc::ByteBuffer& request) {
+    return parse_ ? Parsed(request) : fixed_;
+  }
+
+  // A message's receipt names it: nobody could tell otherwise whose it is.
+  grpc::ByteBuffer ToMessage(grpc::ByteBuffer& request) {
+    return parse_ ? Parsed(request) : Named(request);
+  }
+
+ private:
+  static grpc::ByteBuffer ToBuffer(const std::string& bytes) {
+    const grpc::Slice slice(bytes);
+    return {&slice, 1};
+  }
+
+  grpc::ByteBuffer Parsed(grpc::ByteBuffer& request) {
+    grpc::ByteBuffer answer;
+    bool own = false;
+    if (!grpc::SerializationTraits<v1::SubmitRequest>::Deserialize(&request,
+                                                                   &request_)
+             .ok()) {
+      return fixed_;
+    }
+    receipt_.set_submission_id(request_.submission_id());
+    grpc::SerializationTraits<v1::Receipt>::Serialize(receipt_, &answer, &own);
+    return answer;
+  }
+
+  // The id, the first field of both messages, is copied as it stands.
+  grpc::ByteBuffer Named(const grpc::ByteBuffer& request) {
+    grpc::Slice slice;
+    if (!request.TrySingleSlice(&slice).ok() &&
+        !request.DumpToSingleSlice(&slice).ok()) {
+      return fixed_;
+    }
+    const std::size_t size = kIdHead + receipt_.submission_id().size();
+    if (slice.size() < size ||
+        std::memcmp(slice.begin(), bytes_.data(), kIdHead) != 0) {
+      return fixed_;
+    }
+    std::memcpy(bytes_.data(), slice.begin(), size);
+    return ToBuffer(bytes_);
+  }
+
+  static constexpr std::size_t kIdHead = 2;  // the field's number, its length
+
+  const bool parse_;
+  v1::SubmitRequest request_;
+  v1::Receipt receipt_ = FixedReceipt();
+  std::string bytes_ = receipt_.SerializeAsString();
+  const grpc::ByteBuffer fixed_ = ToBuffer(bytes_);
+};
+
+// What the queue gives back.
+class Operation {
+ public:
+  virtual ~Operation() = default;
+  virtual void Home(bool ok) = 0;
 };
 
 class FloorServer {
  public:
-  explicit FloorServer(bool hold) : hold_(hold) {}
+  FloorServer(bool parse, bool hold);
+  ~FloorServer();
 
-  bool Start(const std::string& address) { return transport_.Start(address); }
-  int port() const { return transport_.port(); }
+  bool Start(const std::string& address) { return server_.Start(address); }
+  int port() const { return server_.port(); }
 
   // Serves until Stop.
-  void Serve() {
-    for (int i = 0; i < kPrePosted; ++i) Arm();
-    void* tag = nullptr;
-    bool ok = false;
-    while (transport_.queue()->Next(&tag, &ok)) {
-      auto* call = static_cast<Call*>(tag);
-      if (call->answered || !ok) {
-        free_.push_back(call);
-        continue;
-      }
-      Arm();
-      if (hold_) continue;
-      call->answered = true;
-      call->responder->Finish(receipt_, grpc::Status::OK, call);
+  void Serve();
+  void Stop();
+
+ private:
+  class Call;
+  class Stream;
+
+  // Those there are, used again and again.
+  template <typename T>
+  struct Pool {
+    std::vector<std::unique_ptr<T>> all;
+    std::vector<T*> free;
+  };
+
+  // A queue that is shut down must not be asked for more.
+  template <typename T>
+  void Arm(Pool<T>& pool) {
+    absl::MutexLock lock(&mutex_);
+    if (stopping_) return;
+    if (pool.free.empty()) {
+      pool.free.push_back(
+          pool.all.emplace_back(std::make_unique<T>(*this)).get());
     }
+    T* next = pool.free.back();
+    pool.free.pop_back();
+    next->Await();
+  }
+  bool stopping() {
+    absl::MutexLock lock(&mutex_);
+    return stopping_;
   }
 
-  void Stop() {
-    {
-      absl::MutexLock lock(&mutex_);
-      stopping_ = true;
-    }
-    transport_.Stop();
+  Answers answers_;
+  const bool hold_;
+  absl::Mutex mutex_;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  Pool<Call> calls_;
+  Pool<Stream> streams_;
+  QueueServer<RawService> server_;
+};
+
+// One call at a time: armed, answered, then free to be armed again.
+class FloorServer::Call final : public Operation {
+ public:
+  explicit Call(FloorServer& floor) : floor_(floor) {}
+
+  void Await() {
+    answered_ = false;
+    responder_.reset();
+    context_.emplace();
+    responder_.emplace(&*context_);
+    auto& server = floor_.server_;
+    server.service().RequestSubmit(&*context_, &request_, &*responder_,
+                                   server.queue(), server.queue(), this);
+  }
+
+  void Home(bool ok) override {
+    if (answered_ || !ok) return floor_.calls_.free.push_back(this);
+    floor_.Arm(floor_.calls_);
+    if (floor_.hold_) return;
+    answered_ = true;
+    responder_->Finish(floor_.answers_.ToCall(request_), grpc::Status::OK,
+                       this);
   }
 
  private:
-  void Arm() {
-    // A queue that is shut down must not be asked for more.
-    absl::MutexLock lock(&mutex_);
-    if (stopping_) return;
-    if (free_.empty()) {
-      free_.push_back(calls_.emplace_back(std::make_unique<Call>()).get());
-    }
-    Call* call = free_.back();
-    free_.pop_back();
-    call->answered = false;
-    call->responder.reset();
-    call->context.emplace();
-    call->responder.emplace(&*call->context);
-    transport_.Await(&*call->context, &call->request, &*call->responder, call);
+  FloorServer& floor_;
+  bool answered_ = false;
+  grpc::ByteBuffer request_;
+  std::optional<grpc::ServerContext> context_;
+  std::optional<grpc::ServerAsyncResponseWriter<grpc::ByteBuffer>> responder_;
+};
+
+// One stream at a time: reads a message, writes its receipt, reads the next.
+class FloorServer::Stream final : public Operation {
+ public:
+  explicit Stream(FloorServer& floor) : floor_(floor) {}
+
+  void Await() {
+    step_ = Step::kAccept;
+    stream_.reset();
+    context_.emplace();
+    stream_.emplace(&*context_);
+    auto& server = floor_.server_;
+    server.service().RequestSubmitStream(&*context_, &*stream_, server.queue(),
+                                         server.queue(), this);
   }
 
-  const bool hold_;
-  const grpc::ByteBuffer receipt_ = FixedReceipt();
-  absl::Mutex mutex_;
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  std::vector<std::unique_ptr<Call>> calls_;
-  std::vector<Call*> free_;
-  RawSubmitTransport transport_;
+  void Home(bool ok) override {
+    const Step done = std::exchange(step_, Step::kFinish);
+    if (done == Step::kFinish || (done == Step::kAccept && !ok)) {
+      return floor_.streams_.free.push_back(this);
+    }
+    if (done == Step::kAccept) floor_.Arm(floor_.streams_);
+    if (floor_.stopping()) return;
+    if (!ok) {
+      stream_->Finish(grpc::Status::OK, this);
+    } else if (done == Step::kRead) {
+      step_ = Step::kWrite;
+      stream_->Write(floor_.answers_.ToMessage(message_), this);
+    } else {
+      step_ = Step::kRead;
+      stream_->Read(&message_, this);
+    }
+  }
+
+ private:
+  enum class Step { kAccept, kRead, kWrite, kFinish };
+
+  FloorServer& floor_;
+  Step step_ = Step::kAccept;
+  grpc::ByteBuffer message_;
+  std::optional<grpc::ServerContext> context_;
+  std::optional<
+      grpc::ServerAsyncReaderWriter<grpc::ByteBuffer, grpc::ByteBuffer>>
+      stream_;
 };
+
+FloorServer::FloorServer(bool parse, bool hold)
+    : answers_(parse), hold_(hold) {}
+
+FloorServer::~FloorServer() = default;
+
+void FloorServer::Serve() {
+  for (int i = 0; i < kPrePosted; ++i) {
+    Arm(calls_);
+    Arm(streams_);
+  }
+  void* tag = nullptr;
+  bool ok = false;
+  while (server_.queue()->Next(&tag, &ok)) {
+    static_cast<Operation*>(tag)->Home(ok);
+  }
+}
+
+void FloorServer::Stop() {
+  {
+    absl::MutexLock lock(&mutex_);
+    stopping_ = true;
+  }
+  server_.Stop();
+}
 
 int Main(int argc, const char* const* argv) {
   const auto line = ParseCommandLine(argc, argv);
@@ -115,7 +273,7 @@ int Main(int argc, const char* const* argv) {
   sigaddset(&signals, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 
-  FloorServer server(absl::GetFlag(FLAGS_hold));
+  FloorServer server(absl::GetFlag(FLAGS_parse), absl::GetFlag(FLAGS_hold));
   if (!server.Start(absl::GetFlag(FLAGS_listen))) {
     std::cerr << "sluice-floor: cannot listen on "
               << absl::GetFlag(FLAGS_listen) << "\n";

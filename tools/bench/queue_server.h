@@ -1,8 +1,8 @@
-// What the servers that Sluice is compared with have in common: Submit as raw
-// bytes on one completion queue, and an answer that is always the same.
+// What the servers that Sluice is compared with have in common: a service on
+// one completion queue, and an answer that is always the same.
 
-#ifndef SLUICE_TOOLS_BENCH_RAW_SUBMIT_H_
-#define SLUICE_TOOLS_BENCH_RAW_SUBMIT_H_
+#ifndef SLUICE_TOOLS_BENCH_QUEUE_SERVER_H_
+#define SLUICE_TOOLS_BENCH_QUEUE_SERVER_H_
 
 #include <grpcpp/grpcpp.h>
 
@@ -17,21 +17,19 @@ namespace sluice {
 // Calls that wait for a request at the same time.
 inline constexpr int kPrePosted = 64;
 
-inline grpc::ByteBuffer FixedReceipt() {
+inline v1::Receipt FixedReceipt() {
   v1::Receipt receipt;
   receipt.set_submission_id("00000000-0000-7000-8000-000000000000");
   receipt.set_disposition(v1::Receipt::STORED);
   receipt.set_sequence(1);
   receipt.mutable_received_at()->set_seconds(1'772'395'200);
   receipt.set_content_sha256(std::string(32, '\0'));
-  const grpc::Slice slice(receipt.SerializeAsString());
-  return {&slice, 1};
+  return receipt;
 }
 
-class RawSubmitTransport {
+template <typename Service>
+class QueueServer {
  public:
-  using Responder = grpc::ServerAsyncResponseWriter<grpc::ByteBuffer>;
-
   // False where it cannot listen.
   bool Start(const std::string& address) {
     grpc::ServerBuilder builder;
@@ -44,16 +42,10 @@ class RawSubmitTransport {
   }
 
   int port() const { return port_; }
+  Service& service() { return service_; }
   grpc::ServerCompletionQueue* queue() { return queue_.get(); }
 
-  // Asks for the next call; `tag` comes back with it.
-  void Await(grpc::ServerContext* context, grpc::ByteBuffer* request,
-             Responder* responder, void* tag) {
-    service_.RequestSubmit(context, request, responder, queue_.get(),
-                           queue_.get(), tag);
-  }
-
-  // No call is to be asked for any more. The queue is to be emptied after it.
+  // Nothing is to be begun on the queue any more. It is to be emptied after it.
   void Stop() {
     server_->Shutdown(std::chrono::system_clock::now() +
                       std::chrono::seconds(1));
@@ -61,7 +53,7 @@ class RawSubmitTransport {
   }
 
  private:
-  v1::Ingestion::WithRawMethod_Submit<v1::Ingestion::Service> service_;
+  Service service_;
   int port_ = 0;
   std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   std::unique_ptr<grpc::Server> server_;
@@ -69,4 +61,4 @@ class RawSubmitTransport {
 
 }  // namespace sluice
 
-#endif  // SLUICE_TOOLS_BENCH_RAW_SUBMIT_H_
+#endif  // SLUICE_TOOLS_BENCH_QUEUE_SERVER_H_
