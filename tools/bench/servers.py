@@ -15,18 +15,34 @@ listen: 127.0.0.1:{port}
 metrics: 127.0.0.1:{metrics_port}
 store: {store}
 pools:
-  clinical:
+{pools}methods:
+{methods}drain: {{timeout: 1s}}
+"""
+POOL = """\
+  {name}:
     queue: {queue}
     waiting: {{max: 10000}}
     workers: {{min: {workers}, max: {workers}}}
-    batch: {{max: 256}}
-methods:
-  default: {{pool: clinical, on_full: block, ack: {ack}}}
-drain: {{timeout: 1s}}
+    batch: {{max: {batch}}}
+    fair_by: {fair_by}
 """
+METHOD = """\
+  {method}: {{pool: {pool}, {settings}}}
+"""
+DEFAULT = ["default"]
+# All that store something; the default is RecordEvents.
+METHODS = ["default", "Submit", "SubmitStream", "ImportPatients"]
+
 MEMORY = "{kind: memory, capacity: 4096}"
+JOURNAL = "{kind: journal, path: FOLDER/journal.db, capacity: 1000000, capacity_bytes: 4GiB}"
 # A store that keeps nothing: what remains is Sluice's own.
 DISCARD = "{kind: discard, delay: 0ms, allow_loss: true}"
+HANGING = "{kind: discard, delay: 1m, allow_loss: true}"
+SQLITE = "{kind: sqlite, path: FOLDER/sluice.db}"
+
+BLOCK = "on_full: block, ack: stored"
+# From a memory queue, which may lose what it was answered for.
+QUEUED = "on_full: block, ack: queued, allow_loss: true"
 
 
 def fail(message):
@@ -47,37 +63,45 @@ def show_progress(done, total):
         print(f"\r\x1b[K[{filled:{width}}] {done} of {total} runs", end=end, file=sys.stderr, flush=True)
 
 
-def floor_command(binaries):
+def floor_command(binaries, *flags):
     """A function that makes the command of a port and a fresh folder, as below."""
     def command(port, _folder):
-        return [str(binaries / "sluice-floor"), f"--listen=127.0.0.1:{port}"]
+        return [str(binaries / "sluice-floor"), f"--listen=127.0.0.1:{port}", *flags]
 
     return command
 
 
-def sluice_command(binaries, store, workers, queue=MEMORY, ack="stored"):
+def naive_command(binaries, workers):
+    """A pool that is never full, and does nothing with a call."""
+    def command(port, _folder):
+        return [str(binaries / "sluice-blocking-pool"), f"--listen=127.0.0.1:{port}", f"--workers={workers}",
+                "--capacity=1000000", "--delay=0"]
+
+    return command
+
+
+def sluice_command(binaries, store, workers, queue=MEMORY, settings=BLOCK, methods=DEFAULT, batch=256, fair_by="none"):
+    """Each of `methods` has a pool of its own."""
     def command(port, folder):
+        pools = "".join(POOL.format(name=f"of_{name}", queue=queue, workers=workers, batch=batch, fair_by=fair_by)
+                        for name in methods)
+        entries = "".join(
+            METHOD.format(method=name if name == "default" else f"sluice.v1.Ingestion/{name}", pool=f"of_{name}",
+                          settings=settings) for name in methods)
+        text = CONFIG.format(port=port, metrics_port=free_port(), store=store, pools=pools, methods=entries)
         config = folder / "config.yaml"
-        config.write_text(
-            CONFIG.format(
-                port=port,
-                metrics_port=free_port(),
-                store=store.replace("FOLDER", str(folder)),
-                queue=queue.replace("FOLDER", str(folder)),
-                ack=ack,
-                workers=workers,
-            )
-        )
+        config.write_text(text.replace("FOLDER", str(folder)))
         return [str(binaries / "sluice"), "--config", str(config)]
 
     return command
 
 
-def await_listening(port, process):
+def await_listening(port, process, log=None):
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            fail(f"{process.args[0]} ended with {process.returncode}")
+            said = log.read_text(errors="replace") if log else ""
+            fail(f"{process.args[0]} ended with {process.returncode}\n{said}".rstrip())
         with contextlib.suppress(OSError):
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
             return
@@ -102,7 +126,7 @@ def running(command, port, log, **popen):
     with open(log, "wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, **popen)
     try:
-        await_listening(port, process)
+        await_listening(port, process, log)
         yield process
     finally:
         stop(process)
