@@ -60,6 +60,12 @@ class Spread:
     least: float
     most: float
 
+    def format(self, digits):
+        middle = f"{self.middle:,.{digits}f}"
+        if self.least == self.most:
+            return middle
+        return f"{middle} ({self.least:,.{digits}f} to {self.most:,.{digits}f})"
+
 
 def spread(values):
     values = list(values)
@@ -92,15 +98,12 @@ def format_time(microseconds):
 
 
 def table_row(results, load, server):
-    rate = results.spread(load, server, "calls_per_second")
-    of_floor = results.ratio(load, server, "calls_per_second")
-    per_cpu = results.spread(load, server, "calls_per_cpu_second")
     return [
         server,
-        f"{rate.middle:,.0f} ({rate.least:,.0f} to {rate.most:,.0f})",
-        f"{of_floor.middle:.2f} ({of_floor.least:.2f} to {of_floor.most:.2f})",
-        f"{per_cpu.middle:,.0f}",
-        f"{results.ratio(load, server, 'calls_per_cpu_second').middle:.2f}",
+        results.spread(load, server, "calls_per_second").format(0),
+        results.ratio(load, server, "calls_per_second").format(2),
+        f"{results.spread(load, server, 'calls_per_cpu_second').middle:,.0f}",
+        results.ratio(load, server, "calls_per_cpu_second").format(2),
         format_time(results.spread(load, server, "p50_us").middle),
         f"{results.ratio(load, server, 'p50_us').middle:.2f}",
         format_time(results.spread(load, server, "p99_us").middle),
@@ -113,7 +116,7 @@ def print_tables(results, file=None):
     for method, size in results.kinds:
         print(f"\n{method}, {format_bytes(size)}:\n", file=file)
         print("| connections × in flight | server | calls/s (least to most) | of the floor (least to most) "
-              "| calls per CPU second | of the floor | p50 | of the floor's | p99 | generator busy |", file=file)
+              "| calls per CPU second | of the floor (least to most) | p50 | of the floor's | p99 | generator busy |", file=file)
         print("|---" * 10 + "|", file=file)
         for load in results.loads:
             if load.kind != (method, size):

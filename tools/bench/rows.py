@@ -25,7 +25,7 @@ class Row:
 
 
 def all_rows(binaries, workers, postgres):
-    """Those of PostgreSQL with its URL alone. The floor is the first."""
+    """The floor first, PostgreSQL only with its URL."""
     def sluice(store, **settings):
         return sluice_command(binaries, store, workers, **settings)
 
