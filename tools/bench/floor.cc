@@ -2,8 +2,10 @@
 // Submit and SubmitStream as raw bytes, on one thread, and answers at once and
 // unread. What Sluice reaches on the same machine is told as a ratio to this.
 // With --parse it does what any server does that reads its requests: parses
-// each into a message that it has had before, and answers with one. With --hold
-// it answers no call: so much memory do calls take in gRPC alone.
+// each into a message that it has had before, and answers with one. With
+// --refuse it answers calls with a bare status, which is dearer in gRPC than a
+// message. With --hold it answers no call: so much memory do calls take in gRPC
+// alone.
 
 #include <grpcpp/grpcpp.h>
 
@@ -28,6 +30,7 @@
 ABSL_FLAG(std::string, listen, "127.0.0.1:50051",
           "address to listen on; port 0 takes a free one");
 ABSL_FLAG(bool, parse, false, "parse requests, and serialize answers");
+ABSL_FLAG(bool, refuse, false, "answer calls with RESOURCE_EXHAUSTED");
 ABSL_FLAG(bool, hold, false, "answer no call, and keep them all instead");
 
 namespace sluice {
@@ -102,7 +105,9 @@ class Operation {
 
 class FloorServer {
  public:
-  FloorServer(bool parse, bool hold);
+  enum class Calls { kAnswer, kRefuse, kHold };
+
+  FloorServer(bool parse, Calls calls);
   ~FloorServer();
 
   bool Start(const std::string& address) { return server_.Start(address); }
@@ -142,7 +147,7 @@ class FloorServer {
   }
 
   Answers answers_;
-  const bool hold_;
+  const Calls then_;
   absl::Mutex mutex_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   Pool<Call> calls_;
@@ -168,8 +173,12 @@ class FloorServer::Call final : public Operation {
   void Home(bool ok) override {
     if (answered_ || !ok) return floor_.calls_.free.push_back(this);
     floor_.Arm(floor_.calls_);
-    if (floor_.hold_) return;
+    if (floor_.then_ == Calls::kHold) return;
     answered_ = true;
+    if (floor_.then_ == Calls::kRefuse) {
+      return responder_->FinishWithError(
+          {grpc::StatusCode::RESOURCE_EXHAUSTED, ""}, this);
+    }
     responder_->Finish(floor_.answers_.ToCall(request_), grpc::Status::OK,
                        this);
   }
@@ -227,8 +236,8 @@ class FloorServer::Stream final : public Operation {
       stream_;
 };
 
-FloorServer::FloorServer(bool parse, bool hold)
-    : answers_(parse), hold_(hold) {}
+FloorServer::FloorServer(bool parse, Calls calls)
+    : answers_(parse), then_(calls) {}
 
 FloorServer::~FloorServer() = default;
 
@@ -252,6 +261,12 @@ void FloorServer::Stop() {
   server_.Stop();
 }
 
+FloorServer::Calls ReadCallsFlags() {
+  if (absl::GetFlag(FLAGS_hold)) return FloorServer::Calls::kHold;
+  return absl::GetFlag(FLAGS_refuse) ? FloorServer::Calls::kRefuse
+                                     : FloorServer::Calls::kAnswer;
+}
+
 int Main(int argc, const char* const* argv) {
   const auto line = ParseCommandLine(argc, argv);
   if (!line.ok() || !line->positional.empty()) {
@@ -273,7 +288,7 @@ int Main(int argc, const char* const* argv) {
   sigaddset(&signals, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 
-  FloorServer server(absl::GetFlag(FLAGS_parse), absl::GetFlag(FLAGS_hold));
+  FloorServer server(absl::GetFlag(FLAGS_parse), ReadCallsFlags());
   if (!server.Start(absl::GetFlag(FLAGS_listen))) {
     std::cerr << "sluice-floor: cannot listen on "
               << absl::GetFlag(FLAGS_listen) << "\n";

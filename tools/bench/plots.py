@@ -5,7 +5,7 @@ from xml.sax.saxutils import escape
 from results import format_bytes
 
 COLOURS = ["#33608c", "#c87137", "#5a8f47", "#8c5a9e", "#b0a032", "#4d9a9a", "#a04050"]
-NAME_WIDTH = 70
+NAME_WIDTH = 90
 CHART_WIDTH = 300
 TEXT_WIDTH = 120  # behind a bar
 BAR = 12

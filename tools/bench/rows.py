@@ -37,6 +37,8 @@ def all_rows(binaries, workers, postgres):
             floor_command(binaries, "--parse"), common=BOTH),
         Row("naive", "what one writes first: a mutex, a queue, a call at a time, all made anew",
             naive_command(binaries, workers), methods=UNARY),
+        Row("refuse-floor", "the floor that refuses each call, with a bare status", floor_command(binaries, "--refuse"),
+            methods=UNARY, expected="RESOURCE_EXHAUSTED"),
         Row("refuse", "Sluice with a queue that is kept full, fail_fast: each call is refused", refusing,
             methods=UNARY, expected="RESOURCE_EXHAUSTED"),
         Row("discard", "a store that keeps nothing, ack: stored", sluice(DISCARD), common=BOTH),
