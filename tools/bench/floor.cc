@@ -2,34 +2,42 @@
 // Submit and SubmitStream as raw bytes, on one thread, and answers at once and
 // unread. What Sluice reaches on the same machine is told as a ratio to this.
 // With --parse it does what any server does that reads its requests: parses
-// each into a message that it has had before, and answers with one. With
-// --refuse it answers calls with a bare status, which is dearer in gRPC than a
-// message. With --hold it answers no call: so much memory do calls take in gRPC
-// alone.
+// each into a message that it has had before, and answers with one. With --cork
+// it lets answers go out together, just as Sluice does. With --refuse it
+// answers calls with a bare status, which is dearer in gRPC than a message.
+// With --hold it answers no call: so much memory do calls take in gRPC alone.
 
 #include <grpcpp/grpcpp.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <iostream>
 #include <memory>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/flags/flag.h"
+#include "absl/strings/numbers.h"
 #include "absl/synchronization/mutex.h"
+#include "server/held_writes.h"
+#include "server/peer_sockets.h"
 #include "tools/bench/queue_server.h"
 #include "tools/flags.h"
 
 ABSL_FLAG(std::string, listen, "127.0.0.1:50051",
           "address to listen on; port 0 takes a free one");
 ABSL_FLAG(bool, parse, false, "parse requests, and serialize answers");
+ABSL_FLAG(bool, cork, false,
+          "let answers go out together once there is nothing else to do");
 ABSL_FLAG(bool, refuse, false, "answer calls with RESOURCE_EXHAUSTED");
 ABSL_FLAG(bool, hold, false, "answer no call, and keep them all instead");
 
@@ -96,6 +104,49 @@ class Answers {
   const grpc::ByteBuffer fixed_ = ToBuffer(bytes_);
 };
 
+// Where it is on, what Sluice's completion loop does.
+class Corks {
+ public:
+  explicit Corks(bool on) : on_(on) {}
+
+  void BeforeWrite(const grpc::ServerContext& context) {
+    if (!on_) return;
+    const std::string peer = context.peer();
+    if (!sockets_.Find(peer)) FindSockets();
+    held_.Hold(peer);
+  }
+
+  // As the queue's; lets go what is held before the thread sleeps.
+  bool Next(grpc::CompletionQueue& queue, void** tag, bool* ok) {
+    if (held_.full()) held_.LetGo();
+    if (!held_.empty()) {
+      constexpr std::chrono::system_clock::time_point kPast;
+      if (queue.AsyncNext(tag, ok, kPast) == grpc::CompletionQueue::GOT_EVENT) {
+        return true;
+      }
+      held_.LetGo();
+    }
+    return queue.Next(tag, ok);
+  }
+
+ private:
+  // gRPC's listener does not say which those of connections are.
+  void FindSockets() {
+    std::error_code error;
+    for (const auto& file :
+         std::filesystem::directory_iterator("/proc/self/fd", error)) {
+      int fd = -1;
+      if (absl::SimpleAtoi(file.path().filename().string(), &fd)) {
+        sockets_.Add(fd);
+      }
+    }
+  }
+
+  const bool on_;
+  PeerSockets sockets_;
+  HeldWrites held_{&sockets_};
+};
+
 // What the queue gives back.
 class Operation {
  public:
@@ -106,8 +157,13 @@ class Operation {
 class FloorServer {
  public:
   enum class Calls { kAnswer, kRefuse, kHold };
+  struct Options {
+    bool parse;
+    bool cork;
+    Calls calls;
+  };
 
-  FloorServer(bool parse, Calls calls);
+  explicit FloorServer(const Options& options);
   ~FloorServer();
 
   bool Start(const std::string& address) { return server_.Start(address); }
@@ -147,6 +203,7 @@ class FloorServer {
   }
 
   Answers answers_;
+  Corks corks_;
   const Calls then_;
   absl::Mutex mutex_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
@@ -175,6 +232,7 @@ class FloorServer::Call final : public Operation {
     floor_.Arm(floor_.calls_);
     if (floor_.then_ == Calls::kHold) return;
     answered_ = true;
+    floor_.corks_.BeforeWrite(*context_);
     if (floor_.then_ == Calls::kRefuse) {
       return responder_->FinishWithError(
           {grpc::StatusCode::RESOURCE_EXHAUSTED, ""}, this);
@@ -217,6 +275,7 @@ class FloorServer::Stream final : public Operation {
       stream_->Finish(grpc::Status::OK, this);
     } else if (done == Step::kRead) {
       step_ = Step::kWrite;
+      floor_.corks_.BeforeWrite(*context_);
       stream_->Write(floor_.answers_.ToMessage(message_), this);
     } else {
       step_ = Step::kRead;
@@ -236,8 +295,8 @@ class FloorServer::Stream final : public Operation {
       stream_;
 };
 
-FloorServer::FloorServer(bool parse, Calls calls)
-    : answers_(parse), then_(calls) {}
+FloorServer::FloorServer(const Options& options)
+    : answers_(options.parse), corks_(options.cork), then_(options.calls) {}
 
 FloorServer::~FloorServer() = default;
 
@@ -248,7 +307,7 @@ void FloorServer::Serve() {
   }
   void* tag = nullptr;
   bool ok = false;
-  while (server_.queue()->Next(&tag, &ok)) {
+  while (corks_.Next(*server_.queue(), &tag, &ok)) {
     static_cast<Operation*>(tag)->Home(ok);
   }
 }
@@ -288,7 +347,9 @@ int Main(int argc, const char* const* argv) {
   sigaddset(&signals, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 
-  FloorServer server(absl::GetFlag(FLAGS_parse), ReadCallsFlags());
+  FloorServer server({.parse = absl::GetFlag(FLAGS_parse),
+                      .cork = absl::GetFlag(FLAGS_cork),
+                      .calls = ReadCallsFlags()});
   if (!server.Start(absl::GetFlag(FLAGS_listen))) {
     std::cerr << "sluice-floor: cannot listen on "
               << absl::GetFlag(FLAGS_listen) << "\n";

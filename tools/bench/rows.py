@@ -33,6 +33,8 @@ def all_rows(binaries, workers, postgres):
                               settings=QUEUED.replace("block", "fail_fast"))
     found = [
         Row(FLOOR, "raw bytes, answered unread", floor_command(binaries), common=BOTH),
+        Row("corked", "the floor that lets answers go out together, as Sluice does",
+            floor_command(binaries, "--cork"), common=BOTH),
         Row("parse", "the floor that parses requests into a message it has had before, and serializes answers",
             floor_command(binaries, "--parse"), common=BOTH),
         Row("naive", "what one writes first: a mutex, a queue, a call at a time, all made anew",
