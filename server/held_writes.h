@@ -35,7 +35,7 @@ class HeldWrites {
   bool full() const { return writes_ >= kWritesMax; }
 
  private:
-  static constexpr std::size_t kWritesMax = 32;
+  static constexpr std::size_t kWritesMax = 64;
 
   const PeerSockets* const sockets_;
   std::vector<int> corked_;

@@ -151,6 +151,8 @@ void StreamCall::GoOn() {
 
 void StreamCall::Read() {
   reading_ = true;
+  // gRPC tells the sender of the room that there is again.
+  loop_->BeforeWrite(&context_);
   stream_.Read(&message_, ToQueue(&read_tag_));
 }
 

@@ -102,7 +102,7 @@ TEST(HeldWrites, IsFullAfterSoMany) {
   PeerSockets sockets;
   sockets.Add(connection.fd());
   HeldWrites held(&sockets);
-  for (int i = 0; i < 31; ++i) held.Hold(connection.peer());
+  for (int i = 0; i < 63; ++i) held.Hold(connection.peer());
   EXPECT_FALSE(held.full());
   held.Hold(connection.peer());
   EXPECT_TRUE(held.full());
