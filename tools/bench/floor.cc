@@ -51,8 +51,11 @@ class Answers {
  public:
   explicit Answers(bool parse) : parse_(parse) {}
 
-  grpc::ByteBuffer ToCall(grpc::ByteBuffer& request) {
-    return parse_ ? Parsed(request) : fixed_;
+  // Until the next call.
+  const grpc::ByteBuffer& ToCall(grpc::ByteBuffer& request) {
+    if (!parse_) return fixed_;
+    parsed_ = Parsed(request);
+    return parsed_;
   }
 
   // A message's receipt names it: nobody could tell otherwise whose it is.
@@ -102,6 +105,7 @@ class Answers {
   v1::Receipt receipt_ = FixedReceipt();
   std::string bytes_ = receipt_.SerializeAsString();
   const grpc::ByteBuffer fixed_ = ToBuffer(bytes_);
+  grpc::ByteBuffer parsed_;
 };
 
 // Where it is on, what Sluice's completion loop does.
