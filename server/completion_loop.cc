@@ -106,27 +106,12 @@ void CompletionLoop::Run() {
   running_loop = this;
   void* returned = nullptr;
   bool ok = false;
-  while (Next(&returned, &ok)) {
+  while (held_.Next(queue_.get(), &returned, &ok)) {
     __tsan_acquire(returned);
     static_cast<Tag*>(returned)->OnEvent(ok);
     RunErrands();
-    if (held_.full()) held_.LetGo();
   }
   running_loop = nullptr;
-}
-
-bool CompletionLoop::Next(void** returned, bool* ok) {
-  if (!held_.empty()) {
-    constexpr std::chrono::system_clock::time_point kPast;
-    switch (queue_->AsyncNext(returned, ok, kPast)) {
-      case grpc::CompletionQueue::GOT_EVENT:
-        return true;
-      case grpc::CompletionQueue::SHUTDOWN:
-      case grpc::CompletionQueue::TIMEOUT:
-        held_.LetGo();
-    }
-  }
-  return queue_->Next(returned, ok);
 }
 
 void CompletionLoop::OnWake(bool) {

@@ -129,8 +129,6 @@ class CompletionLoop {
 
  private:
   void Run();
-  // As the queue's; lets go what is held before the thread sleeps.
-  bool Next(void** returned, bool* ok);
   void RunErrands();
   void OnWake(bool ok);
   void PostAll(ErrandList* errands);

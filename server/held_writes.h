@@ -12,12 +12,13 @@
 #include <string_view>
 #include <vector>
 
+#include "grpcpp/completion_queue.h"
 #include "server/peer_sockets.h"
 
 namespace sluice {
 
-// Of one thread. Whoever holds writes lets them go before it waits; the kernel
-// itself holds none for more than 200 ms.
+// Of the thread of a completion queue. The kernel itself holds nothing for more
+// than 200 ms.
 class HeldWrites {
  public:
   // With null nothing is held.
@@ -26,17 +27,19 @@ class HeldWrites {
   HeldWrites(const HeldWrites&) = delete;
   HeldWrites& operator=(const HeldWrites&) = delete;
 
-  // A write to `peer`, by gRPC's name for it, is about to be made.
+  // A write to `peer`, by gRPC's name for it, is about to be made. Where
+  // kWritesMax are held, these go first.
   void Hold(std::string_view peer);
   void LetGo();
-
   bool empty() const { return corked_.empty(); }
-  // More would make the first wait for too long.
-  bool full() const { return writes_ >= kWritesMax; }
 
- private:
+  // As the queue's own; lets go what is held before the thread sleeps.
+  bool Next(grpc::CompletionQueue* queue, void** tag, bool* ok);
+
+  // More would make the first wait for too long.
   static constexpr std::size_t kWritesMax = 64;
 
+ private:
   const PeerSockets* const sockets_;
   std::vector<int> corked_;
   std::size_t writes_ = 0;

@@ -97,17 +97,20 @@ TEST(HeldWrites, HoldsUntilItLetsGo) {
   EXPECT_FALSE(second.corked());
 }
 
-TEST(HeldWrites, IsFullAfterSoMany) {
-  const Accepted connection;
+TEST(HeldWrites, LetsGoBeforeItHoldsTooMany) {
+  const Accepted first;
+  const Accepted second;
   PeerSockets sockets;
-  sockets.Add(connection.fd());
+  sockets.Add(first.fd());
+  sockets.Add(second.fd());
   HeldWrites held(&sockets);
-  for (int i = 0; i < 63; ++i) held.Hold(connection.peer());
-  EXPECT_FALSE(held.full());
-  held.Hold(connection.peer());
-  EXPECT_TRUE(held.full());
-  held.LetGo();
-  EXPECT_FALSE(held.full());
+  for (std::size_t i = 0; i < HeldWrites::kWritesMax; ++i) {
+    held.Hold(first.peer());
+  }
+  EXPECT_TRUE(first.corked());
+  held.Hold(second.peer());
+  EXPECT_FALSE(first.corked());
+  EXPECT_TRUE(second.corked());
 }
 
 TEST(HeldWrites, HoldsNothingOfAPeerThatItDoesNotKnow) {

@@ -78,6 +78,15 @@ class LoadGeneratorTest : public testing::Test {
     return RunLoad(options_, progress, stop_).status();
   }
 
+  // Lets the server answer once it holds so many, and no more have come.
+  std::thread ReleaseOnceHeld(int count) {
+    return std::thread([this, count] {
+      EXPECT_TRUE(server_.AwaitHeld(count));
+      EXPECT_EQ(server_.submissions().size(), static_cast<std::size_t>(count));
+      server_.Release();
+    });
+  }
+
   FakeIngestion server_;
   LoadOptions options_;
   std::atomic<bool> stop_ = false;
@@ -107,11 +116,7 @@ TEST_F(LoadGeneratorTest, ClosedLoopKeepsItsNumberInFlight) {
   options_.connections = 2;
   options_.outstanding = 3;
   options_.requests = 7;
-  std::thread release([this] {
-    EXPECT_TRUE(server_.AwaitHeld(6));
-    EXPECT_EQ(server_.submissions().size(), 6U);
-    server_.Release();
-  });
+  std::thread release = ReleaseOnceHeld(6);
   EXPECT_EQ(Run().tally.of(absl::StatusCode::kOk), 7);
   release.join();
 }
@@ -124,11 +129,7 @@ TEST_F(LoadGeneratorTest, MessagesAreSpreadAmongTheStreams) {
   options_.streams = 3;
   options_.outstanding = 6;
   options_.requests = 40;
-  std::thread release([this] {
-    EXPECT_TRUE(server_.AwaitHeld(6));
-    EXPECT_EQ(server_.submissions().size(), 6U);
-    server_.Release();
-  });
+  std::thread release = ReleaseOnceHeld(6);
   EXPECT_EQ(Run().tally.of(absl::StatusCode::kOk), 40);
   release.join();
 }

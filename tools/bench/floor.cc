@@ -9,7 +9,6 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include <chrono>
 #include <csignal>
 #include <cstddef>
 #include <cstdlib>
@@ -120,17 +119,8 @@ class Corks {
     held_.Hold(peer);
   }
 
-  // As the queue's; lets go what is held before the thread sleeps.
-  bool Next(grpc::CompletionQueue& queue, void** tag, bool* ok) {
-    if (held_.full()) held_.LetGo();
-    if (!held_.empty()) {
-      constexpr std::chrono::system_clock::time_point kPast;
-      if (queue.AsyncNext(tag, ok, kPast) == grpc::CompletionQueue::GOT_EVENT) {
-        return true;
-      }
-      held_.LetGo();
-    }
-    return queue.Next(tag, ok);
+  bool Next(grpc::CompletionQueue* queue, void** tag, bool* ok) {
+    return held_.Next(queue, tag, ok);
   }
 
  private:
@@ -311,7 +301,7 @@ void FloorServer::Serve() {
   }
   void* tag = nullptr;
   bool ok = false;
-  while (corks_.Next(*server_.queue(), &tag, &ok)) {
+  while (corks_.Next(server_.queue(), &tag, &ok)) {
     static_cast<Operation*>(tag)->Home(ok);
   }
 }
