@@ -13,6 +13,8 @@ find_package(OpenSSL REQUIRED)
 find_package(SQLite3 REQUIRED)
 find_package(PostgreSQL REQUIRED)
 find_package(benchmark CONFIG REQUIRED)
+# Headers only, without a config file.
+find_path(SLUICE_PROTOZERO_DIR protozero/pbf_writer.hpp REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(tcmalloc REQUIRED IMPORTED_TARGET libtcmalloc_minimal)
 if(BUILD_TESTING)

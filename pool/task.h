@@ -83,13 +83,16 @@ class Task {
   // The pool lets go of the task, which was worked and counted.
   virtual void OnDone() = 0;
 
+  // Set by the Gate at admission. Of one that was parked: 0 until then.
+  std::int64_t sequence = 0;
+  TimePoint admitted_at{};
+
   // Set by the owner before Arrive.
   std::size_t method = 0;  // index of the counters that it belongs to
   std::size_t bytes = 0;
-  // Where the pool is shared fairly: who sends it, as a number of one's own
-  // choice, and how much its class gets (fair_queue.h).
+  // Where the pool is shared fairly (fair_queue.h): who sends it, as a number
+  // of one's own choice, and, below, how much its class gets.
   std::uint64_t lane = 0;
-  Priority priority = Priority::kNormal;
   // What its call keeps beside it while it is parked, such as tasks that wait
   // behind it: counts in the waiting room.
   std::size_t bytes_behind = 0;
@@ -97,13 +100,6 @@ class Task {
   // Since when the caller waits, if that is before Arrive: policies measure
   // waits from then, so that a call with many tasks waits no longer than one.
   TimePoint waits_since = kForever;
-  // Its caller is answered before it is worked: once queued it does not leave.
-  bool promised = false;
-  // Once admitted, it is kept from workers until Committed.
-  bool needs_commit = false;
-  // While it is queued, a later arrival of its method may take its place. Of no
-  // effect on one that is promised or needs a commit.
-  bool droppable = false;
   // Of a promised task: those with the same key, other than 0, are worked in
   // the order of their admission.
   std::uint64_t order_key = 0;
@@ -113,9 +109,14 @@ class Task {
   // it will not be.
   AdmissionListener* listener = nullptr;
 
-  // Set by the Gate at admission. Of one that was parked: 0 until then.
-  std::int64_t sequence = 0;
-  TimePoint admitted_at{};
+  Priority priority = Priority::kNormal;
+  // Its caller is answered before it is worked: once queued it does not leave.
+  bool promised = false;
+  // Once admitted, it is kept from workers until Committed.
+  bool needs_commit = false;
+  // While it is queued, a later arrival of its method may take its place. Of no
+  // effect on one that is promised or needs a commit.
+  bool droppable = false;
 
   // Set by who works the task: how it ended, or that it did not and is to be
   // worked again.

@@ -60,7 +60,7 @@ absl::Time ToTime(const google::protobuf::Timestamp& from) {
          absl::Nanoseconds(from.nanos());
 }
 
-v1::ExportedSubmission ToExported(Submission submission) {
+v1::ExportedSubmission ToExported(ReceivedSubmission submission) {
   v1::ExportedSubmission exported;
   exported.set_sequence(submission.sequence);
   exported.set_kind(ToKind(submission.kind));
@@ -86,7 +86,7 @@ v1::SequenceGap ToGap(const SequenceRange& range) {
 
 v1::QuarantinedSubmission ToEntry(const std::string& pool,
                                   const Quarantined& quarantined) {
-  const Submission& submission = quarantined.submission;
+  const ReceivedSubmission& submission = quarantined.submission;
   v1::QuarantinedSubmission entry;
   entry.set_pool(pool);
   entry.set_sequence(submission.sequence);

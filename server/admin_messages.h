@@ -20,7 +20,7 @@ void SetTimestamp(absl::Time from, google::protobuf::Timestamp* to);
 absl::Time ToTime(const google::protobuf::Timestamp& from);
 
 // Moves the content out of `submission`.
-v1::ExportedSubmission ToExported(Submission submission);
+v1::ExportedSubmission ToExported(ReceivedSubmission submission);
 v1::SequenceGap ToGap(const SequenceRange& range);
 
 // `content_bytes` is the size of the content that is there.

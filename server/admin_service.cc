@@ -179,7 +179,7 @@ grpc::Status AdminService::GetQuarantined(
   auto found = FindQuarantined(*pools, *request);
   if (!found.ok()) return ToGrpc(found.status());
 
-  Submission& submission = found->quarantined.submission;
+  ReceivedSubmission& submission = found->quarantined.submission;
   *response->mutable_entry() = ToEntry(found->pool, found->quarantined);
   response->set_site_id(submission.site_id);
   if (submission.kind == SubmissionKind::kQuestionnaireResponse &&

@@ -7,7 +7,6 @@
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/any.pb.h"
 #include "google/protobuf/duration.pb.h"
-#include "google/protobuf/timestamp.pb.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 
@@ -30,12 +29,6 @@ void SetDuration(absl::Duration from, google::protobuf::Duration* to) {
   to->set_nanos(static_cast<std::int32_t>(milliseconds % 1000 * 1'000'000));
 }
 
-void SetTime(absl::Time from, google::protobuf::Timestamp* to) {
-  const std::int64_t microseconds = absl::ToUnixMicros(from);
-  to->set_seconds(microseconds / 1'000'000);
-  to->set_nanos(static_cast<std::int32_t>(microseconds % 1'000'000 * 1000));
-}
-
 grpc::Status WithDetails(
     grpc::StatusCode code, const std::string& message,
     std::initializer_list<const google::protobuf::Message*> details) {
@@ -44,24 +37,6 @@ grpc::Status WithDetails(
   status.set_message(message);
   for (const auto* detail : details) status.add_details()->PackFrom(*detail);
   return grpc::Status(code, message, status.SerializeAsString());
-}
-
-std::string_view Explain(RefusalReason reason) {
-  switch (reason) {
-    case RefusalReason::kQueueFull:
-      return "the queue is full";
-    case RefusalReason::kWaitOver:
-      return "the queue stayed full for as long as the method waits";
-    case RefusalReason::kWaitingRoomFull:
-      return "the queue is full, and so is its waiting room";
-    case RefusalReason::kDraining:
-      return "the server is shutting down";
-    case RefusalReason::kStoreUnavailable:
-      return "the store cannot be reached";
-    case RefusalReason::kHopeless:
-      return "it would not be done in the time that it has";
-  }
-  return "";
 }
 
 std::string Describe(const Violation& violation) {
@@ -132,45 +107,39 @@ grpc::Status RefusedStatus(const Answer& answer, grpc::ServerContext* context) {
   return grpc::Status(refusal.code, refusal.message, details);
 }
 
-std::string FailedMessage(const Answer& answer) {
-  return absl::StrCat("internal error ", answer.error_id);
-}
-
-v1::Receipt::Disposition ToDisposition(Answer::Kind kind) {
-  switch (kind) {
-    case Answer::Kind::kStored:
-      return v1::Receipt::STORED;
-    case Answer::Kind::kQueued:
-      return v1::Receipt::QUEUED;
-    case Answer::Kind::kDuplicate:
-      return v1::Receipt::DUPLICATE;
-    case Answer::Kind::kDropped:
-      return v1::Receipt::DROPPED;
-    case Answer::Kind::kConflict:
-      return v1::Receipt::CONFLICT;
-    case Answer::Kind::kInvalid:
-      return v1::Receipt::INVALID;
-    case Answer::Kind::kRefused:
-    case Answer::Kind::kDeadline:
-    case Answer::Kind::kCancelled:
-    case Answer::Kind::kFailed:
-      return v1::Receipt::REFUSED;
-  }
-  return v1::Receipt::DISPOSITION_UNSPECIFIED;
-}
-
-void AddIssue(std::string_view field, std::string_view description,
-              v1::Receipt* receipt) {
-  v1::Issue* issue = receipt->add_issue();
-  issue->set_field(std::string(field));
-  issue->set_description(std::string(description));
+Answer Kept(Answer::Kind kind, const StoredReceipt& kept) {
+  Answer answer = Answer::Of(kind);
+  answer.kept = kept;
+  return answer;
 }
 
 }  // namespace
 
+std::string_view Explain(RefusalReason reason) {
+  switch (reason) {
+    case RefusalReason::kQueueFull:
+      return "the queue is full";
+    case RefusalReason::kWaitOver:
+      return "the queue stayed full for as long as the method waits";
+    case RefusalReason::kWaitingRoomFull:
+      return "the queue is full, and so is its waiting room";
+    case RefusalReason::kDraining:
+      return "the server is shutting down";
+    case RefusalReason::kStoreUnavailable:
+      return "the store cannot be reached";
+    case RefusalReason::kHopeless:
+      return "it would not be done in the time that it has";
+  }
+  return "";
+}
+
+Answer Answer::Stored(const StoredReceipt& kept) {
+  return Kept(Kind::kStored, kept);
+}
+
 Answer Answer::Invalid(Violation violation) {
   Answer answer = Of(Kind::kInvalid);
-  answer.violation = std::move(violation);
+  answer.why = std::make_shared<const Violation>(std::move(violation));
   return answer;
 }
 
@@ -200,22 +169,17 @@ Answer Answer::Unavailable() {
 }
 
 Answer Answer::Queued(const StoredReceipt& first) {
-  Answer answer = Duplicate(first);
-  answer.kind = Kind::kQueued;
-  return answer;
+  return Kept(Kind::kQueued, first);
 }
 
 Answer Answer::Duplicate(const StoredReceipt& first) {
-  Answer answer = Of(Kind::kDuplicate);
-  answer.sequence = first.sequence;
-  answer.received_at = first.received_at;
-  answer.content_sha256 = first.content_sha256;
-  return answer;
+  return Kept(Kind::kDuplicate, first);
 }
 
-Answer Answer::Failed(std::string error_id) {
+Answer Answer::Failed(const std::string& error_id) {
   Answer answer = Of(Kind::kFailed);
-  answer.error_id = std::move(error_id);
+  answer.why = std::make_shared<const Violation>(
+      Violation{"", absl::StrCat("internal error ", error_id)});
   return answer;
 }
 
@@ -235,7 +199,7 @@ grpc::Status ToStatus(const Answer& answer, grpc::ServerContext* context) {
       return grpc::Status(grpc::StatusCode::ALREADY_EXISTS,
                           "submission_id: known with another content");
     case Answer::Kind::kInvalid:
-      return InvalidStatus(answer.violation);
+      return InvalidStatus(*answer.why);
     case Answer::Kind::kRefused:
       return RefusedStatus(answer, context);
     case Answer::Kind::kDeadline:
@@ -244,43 +208,9 @@ grpc::Status ToStatus(const Answer& answer, grpc::ServerContext* context) {
     case Answer::Kind::kCancelled:
       return grpc::Status(grpc::StatusCode::CANCELLED, "the caller has gone");
     case Answer::Kind::kFailed:
-      return grpc::Status(grpc::StatusCode::INTERNAL, FailedMessage(answer));
+      return grpc::Status(grpc::StatusCode::INTERNAL, Describe(*answer.why));
   }
   return grpc::Status(grpc::StatusCode::INTERNAL, "no answer");
-}
-
-const v1::Receipt& ToReceipt(const Answer& answer,
-                             std::string_view submission_id) {
-  thread_local v1::Receipt receipt;
-  receipt.Clear();
-  receipt.mutable_submission_id()->assign(submission_id);
-  receipt.set_disposition(ToDisposition(answer.kind));
-  switch (answer.kind) {
-    case Answer::Kind::kStored:
-    case Answer::Kind::kQueued:
-    case Answer::Kind::kDuplicate:
-      receipt.set_sequence(answer.sequence);
-      SetTime(answer.received_at, receipt.mutable_received_at());
-      receipt.mutable_content_sha256()->assign(answer.content_sha256.begin(),
-                                               answer.content_sha256.end());
-      break;
-    case Answer::Kind::kInvalid:
-      AddIssue(answer.violation.field, answer.violation.description, &receipt);
-      break;
-    case Answer::Kind::kRefused:
-      AddIssue("", Explain(answer.reason), &receipt);
-      SetDuration(answer.retry_delay, receipt.mutable_retry_delay());
-      break;
-    case Answer::Kind::kFailed:
-      AddIssue("", FailedMessage(answer), &receipt);
-      break;
-    case Answer::Kind::kDropped:
-    case Answer::Kind::kConflict:
-    case Answer::Kind::kDeadline:
-    case Answer::Kind::kCancelled:
-      break;
-  }
-  return receipt;
 }
 
 }  // namespace sluice

@@ -22,7 +22,7 @@
 #ifndef SLUICE_SERVER_ANSWER_H_
 #define SLUICE_SERVER_ANSWER_H_
 
-#include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -33,7 +33,6 @@
 #include "policies/admission_policy.h"
 #include "pool/gate.h"
 #include "pool/task.h"
-#include "sluice/v1/ingestion.pb.h"
 #include "stores/store.h"
 
 namespace sluice {
@@ -52,11 +51,13 @@ struct Answer {
     kFailed,
   };
 
+  // Of a kind that needs no more.
   static Answer Of(Kind kind) {
     Answer answer;
     answer.kind = kind;
     return answer;
   }
+  static Answer Stored(const StoredReceipt& kept);
   static Answer Invalid(Violation violation);
   static Answer Refused(RefusalReason reason, Duration retry_delay);
   // Of kRefused or kDropped.
@@ -69,34 +70,28 @@ struct Answer {
   // acknowledged, or stored.
   static Answer Queued(const StoredReceipt& first);
   static Answer Duplicate(const StoredReceipt& first);
-  static Answer Failed(std::string error_id);
+  static Answer Failed(const std::string& error_id);
 
   // Whether the unary status is OK.
   bool ok() const;
 
-  Kind kind = Kind::kFailed;
-  // Of what was kept, or is about to be:
-  std::int64_t sequence = 0;
-  absl::Time received_at = absl::UnixEpoch();
-  Sha256Digest content_sha256{};
-  // Of kInvalid.
-  Violation violation;
+  Kind kind = Kind::kCancelled;
   // Of kRefused.
   RefusalReason reason{};
+  // Of what was kept, or is about to be.
+  StoredReceipt kept;
   // Of kRefused. Each is told a time of its own, 0.8 to 1.2 of
   // when room is expected, so that a herd does not come back as one.
   absl::Duration retry_delay;
-  // Of kFailed: finds the log line.
-  std::string error_id;
+  // Of kInvalid; of kFailed, with the id that finds the log line. Never null
+  // there.
+  std::shared_ptr<const Violation> why;
 };
+
+std::string_view Explain(RefusalReason reason);
 
 // The status for a unary caller; adds the pushback trailer to `context`.
 grpc::Status ToStatus(const Answer& answer, grpc::ServerContext* context);
-
-// A message that the thread keeps, since each would allocate a few times: it is
-// another one after the next call there.
-const v1::Receipt& ToReceipt(const Answer& answer,
-                             std::string_view submission_id);
 
 }  // namespace sluice
 

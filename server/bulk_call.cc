@@ -1,36 +1,44 @@
 #include "server/bulk_call.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <cstdint>
+#include <initializer_list>
 #include <utility>
 
 #include "pool/worker_pool.h"
+#include "server/receipt.h"
 
 namespace sluice {
 namespace {
 
-void Count(v1::Receipt::Disposition disposition, v1::Counts* counts) {
-  switch (disposition) {
-    case v1::Receipt::STORED:
-      return counts->set_stored(counts->stored() + 1);
-    case v1::Receipt::QUEUED:
-      return counts->set_queued(counts->queued() + 1);
-    case v1::Receipt::DUPLICATE:
-      return counts->set_duplicate(counts->duplicate() + 1);
-    case v1::Receipt::QUARANTINED:
-      return counts->set_quarantined(counts->quarantined() + 1);
-    case v1::Receipt::DROPPED:
-      return counts->set_dropped(counts->dropped() + 1);
-    case v1::Receipt::REFUSED:
-      return counts->set_refused(counts->refused() + 1);
-    case v1::Receipt::CONFLICT:
-      return counts->set_conflict(counts->conflict() + 1);
-    case v1::Receipt::INVALID:
-      return counts->set_invalid(counts->invalid() + 1);
-    default:
-      return;
+// How many there are of each disposition.
+class Counts {
+ public:
+  void Add(v1::Receipt::Disposition disposition) {
+    ++counts_.at(static_cast<std::size_t>(disposition));
   }
-}
+
+  void WriteTo(protozero::pbf_writer* counts) const {
+    using v1::Receipt;
+    for (const auto& [field, disposition] :
+         std::initializer_list<std::pair<int, Receipt::Disposition>>{
+             {v1::Counts::kStoredFieldNumber, Receipt::STORED},
+             {v1::Counts::kQueuedFieldNumber, Receipt::QUEUED},
+             {v1::Counts::kDuplicateFieldNumber, Receipt::DUPLICATE},
+             {v1::Counts::kDroppedFieldNumber, Receipt::DROPPED},
+             {v1::Counts::kRefusedFieldNumber, Receipt::REFUSED},
+             {v1::Counts::kConflictFieldNumber, Receipt::CONFLICT},
+             {v1::Counts::kInvalidFieldNumber, Receipt::INVALID}}) {
+      counts->add_int64(static_cast<protozero::pbf_tag_type>(field),
+                        counts_.at(static_cast<std::size_t>(disposition)));
+    }
+  }
+
+ private:
+  std::array<std::int64_t, v1::Receipt::Disposition_ARRAYSIZE> counts_{};
+};
 
 }  // namespace
 
@@ -76,11 +84,10 @@ bool BulkCall::OfferOne(std::size_t entry) {
                                                SubmissionTask::Parking::kTold);
   auto violation =
       intake_->ReadEntry(entries_, entry, sending_, &task->submission());
-  Result& result = results_[entry];
-  result.id = task->submission().submission_id;
   if (violation.has_value()) {
     method_.pool->CountInvalid(Index(method_.method));
-    result.answer = Answer::Invalid(*std::move(violation));
+    results_[entry] = {task->submission().submission_id,
+                       Answer::Invalid(*std::move(violation))};
     return false;
   }
   task->SetLane(sending_.sender);
@@ -99,8 +106,9 @@ void BulkCall::OnUnparked() {
   Offer();
 }
 
-void BulkCall::OnAnswer(std::size_t entry, const Answer& answer) {
-  results_[entry].answer = answer;
+void BulkCall::OnAnswer(std::size_t entry, std::string_view submission_id,
+                        const Answer& answer) {
+  results_[entry] = {std::string(submission_id), answer};
   --due_;
   FinishIfAnswered();
 }
@@ -121,13 +129,20 @@ void BulkCall::FinishIfAnswered() {
 void BulkCall::FinishWithReceipts() {
   if (CallerGone()) return FinishWithError(CallerLeft());
   // Both responses are of the same form.
-  v1::ImportPatientsResponse response;
+  using Response = v1::ImportPatientsResponse;
+  std::string bytes;
+  protozero::pbf_writer response(bytes);
+  Counts counts;
   for (const Result& result : results_) {
-    *response.add_receipts() = ToReceipt(result.answer, result.id);
-    Count(response.receipts().rbegin()->disposition(),
-          response.mutable_counts());
+    protozero::pbf_writer receipt(response, Response::kReceiptsFieldNumber);
+    WriteReceipt(result.answer, result.id, &receipt);
+    counts.Add(ToDisposition(result.answer.kind));
   }
-  FinishWith(response);
+  {
+    protozero::pbf_writer of_each(response, Response::kCountsFieldNumber);
+    counts.WriteTo(&of_each);
+  }
+  FinishWith(bytes);
 }
 
 }  // namespace sluice

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "server/intake.h"
@@ -31,7 +32,8 @@ class BulkCall final : public UnaryCall, public SubmissionOwner {
   }
   CompletionLoop* loop() const override { return loop_; }
   void OnUnparked() override;
-  void OnAnswer(std::size_t entry, const Answer& answer) override;
+  void OnAnswer(std::size_t entry, std::string_view submission_id,
+                const Answer& answer) override;
 
  private:
   // What became of an entry.

@@ -573,7 +573,7 @@ DrainReport IngestionServer::Report(absl::Time begun, bool stuck) const {
       if (submission.in_journal()) {
         ++report.journaled;
       } else {
-        report.left.push_back(submission.identity());
+        report.left.push_back(submission.Identity());
       }
     });
   }

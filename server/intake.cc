@@ -56,7 +56,7 @@ std::string_view EntryId(SubmissionKind kind, std::string_view entry) {
   return FindLengthDelimited(entry, v1::PatientRecord::kPatientIdFieldNumber);
 }
 
-std::string_view SubjectOf(const Submission& submission) {
+std::string_view SubjectOf(const ReceivedSubmission& submission) {
   const std::string_view content = submission.content;
   switch (submission.kind) {
     case SubmissionKind::kQuestionnaireResponse: {
@@ -112,9 +112,9 @@ std::string Flatten(const grpc::ByteBuffer& buffer) {
 SubmitIntake::SubmitIntake(const LimitsConfig& limits)
     : checker_(v1::SubmitRequest::descriptor(), limits.nesting) {}
 
-std::optional<Violation> SubmitIntake::Read(std::string content,
-                                            const Sending& sending,
-                                            Submission* submission) const {
+std::optional<Violation> SubmitIntake::Read(
+    std::string content, const Sending& sending,
+    ReceivedSubmission* submission) const {
   using Request = v1::SubmitRequest;
   submission->content = std::move(content);
   const std::string_view bytes = submission->content;
@@ -171,10 +171,9 @@ std::optional<Violation> BulkIntake::Read(std::string_view content,
                    absl::StrCat("more than ", kMaxEntries)};
 }
 
-std::optional<Violation> BulkIntake::ReadEntry(const Request& request,
-                                               std::size_t index,
-                                               const Sending& sending,
-                                               Submission* submission) const {
+std::optional<Violation> BulkIntake::ReadEntry(
+    const Request& request, std::size_t index, const Sending& sending,
+    ReceivedSubmission* submission) const {
   const std::string_view entry = request.entries[index];
   const auto path = [&](const std::string& field) {
     return absl::StrCat(entries_name_, "[", index, "]",
@@ -224,7 +223,7 @@ std::optional<Violation> LookupIntake::Read(std::string_view content,
   return std::nullopt;
 }
 
-std::uint64_t OrderKey(const Submission& submission) {
+std::uint64_t OrderKey(const ReceivedSubmission& submission) {
   const std::string_view subject = SubjectOf(submission);
   if (subject.empty()) return 0;
   return std::max<std::uint64_t>(1, absl::HashOf(submission.study_id, subject));

@@ -50,7 +50,7 @@ class SubmitIntake {
   // `submission` has its id, if it can be told, also where there is a
   // violation.
   std::optional<Violation> Read(std::string content, const Sending& sending,
-                                Submission* submission) const;
+                                ReceivedSubmission* submission) const;
 
  private:
   const WireChecker checker_;
@@ -75,7 +75,7 @@ class BulkIntake {
   // where there is a violation.
   std::optional<Violation> ReadEntry(const Request& request, std::size_t index,
                                      const Sending& sending,
-                                     Submission* submission) const;
+                                     ReceivedSubmission* submission) const;
 
  private:
   const SubmissionKind kind_;
@@ -102,7 +102,7 @@ class LookupIntake {
 
 // What an acknowledged submission is kept in order by (Task::order_key): its
 // study and subject; 0 where it has none.
-std::uint64_t OrderKey(const Submission& submission);
+std::uint64_t OrderKey(const ReceivedSubmission& submission);
 
 // The violation of limits.message_bytes.
 Violation TooLarge(std::size_t bytes, const LimitsConfig& limits);

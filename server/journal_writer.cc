@@ -93,27 +93,30 @@ void JournalWriter::Commit(Group* group) {
   // Two threads may have handed theirs over in another order.
   std::ranges::sort(*group, {},
                     [](const auto& task) { return task->sequence; });
-  std::vector<JournalEntry*> entries;
+  std::vector<NewJournalEntry> entries;
   std::vector<Task*> tasks;
+  entries.reserve(group->size());
+  tasks.reserve(group->size());
   for (const auto& task : *group) {
     entries.push_back(task->ToJournal());
     tasks.push_back(task.get());
   }
   const TimePoint begun = clock_->Now();
-  const absl::Status status = journal_->Append(entries);
+  const absl::StatusOr<std::int64_t> first = journal_->Append(entries);
   metrics_->ObserveCommit(clock_->Now() - begun, group->size());
-  if (status.ok()) {
+  if (first.ok()) {
     metrics_->CountAppended(group->size());
     // Acknowledged before it is worked, so that nobody waits for a worker.
     {
       const CompletionLoop::Gathering gathering;
-      for (const auto& task : *group) task->OnCommitted();
+      std::int64_t position = *first;
+      for (const auto& task : *group) task->OnCommitted(position++);
     }
     pool_->Committed(tasks);
     return;
   }
   spdlog::warn("journal failed: batch={} status={}", group->size(),
-               status.ToString());
+               first.status().ToString());
   pool_->CommitFailed(tasks);
   for (const auto& task : *group) task->OnCommitFailed();
 }

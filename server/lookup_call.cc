@@ -2,36 +2,28 @@
 
 #include <utility>
 
+#include "server/receipt.h"
 #include "server/task_failure.h"
 #include "spdlog/spdlog.h"
 
 namespace sluice {
 namespace {
 
-v1::Receipt StoredReceiptOf(v1::Receipt::Disposition disposition,
-                            const StoredReceipt& found, const std::string& id) {
-  v1::Receipt receipt = ToReceipt(Answer::Duplicate(found), id);
-  receipt.set_disposition(disposition);
-  return receipt;
+using protozero::pbf_writer;
+
+void WriteQuarantined(const Quarantined& found, const std::string& id,
+                      pbf_writer* receipt) {
+  WriteKept(v1::Receipt::QUARANTINED,
+            {.sequence = found.submission.sequence,
+             .received_at = found.submission.received_at,
+             .content_sha256 = found.submission.content_sha256},
+            id, receipt);
+  WriteIssue("", found.reason, receipt);
 }
 
-v1::Receipt QuarantinedReceipt(const Quarantined& found,
-                               const std::string& id) {
-  v1::Receipt receipt =
-      StoredReceiptOf(v1::Receipt::QUARANTINED,
-                      {.sequence = found.submission.sequence,
-                       .received_at = found.submission.received_at,
-                       .content_sha256 = found.submission.content_sha256},
-                      id);
-  receipt.add_issue()->set_description(found.reason);
-  return receipt;
-}
-
-v1::Receipt UnknownReceipt(const std::string& id) {
-  v1::Receipt receipt;
-  receipt.set_submission_id(id);
-  receipt.set_disposition(v1::Receipt::UNKNOWN);
-  return receipt;
+void WriteUnknown(const std::string& id, pbf_writer* receipt) {
+  receipt->add_string(v1::Receipt::kSubmissionIdFieldNumber, id);
+  receipt->add_enum(v1::Receipt::kDispositionFieldNumber, v1::Receipt::UNKNOWN);
 }
 
 std::optional<StoredReceipt> FindAcknowledged(const RecentIds& recent,
@@ -110,14 +102,18 @@ absl::Status LookupCall::FindReceipts(const LookupSources& sources) {
       if ((*found)[i].has_value()) quarantined[i] = std::move((*found)[i]);
     }
   }
+  pbf_writer response(response_);
   for (std::size_t i = 0; i < ids.size(); ++i) {
-    *response_.add_receipts() =
-        (*stored)[i]
-            ? StoredReceiptOf(v1::Receipt::STORED, *(*stored)[i], ids[i])
-        : quarantined[i] ? QuarantinedReceipt(*quarantined[i], ids[i])
-        : acknowledged[i]
-            ? StoredReceiptOf(v1::Receipt::QUEUED, *acknowledged[i], ids[i])
-            : UnknownReceipt(ids[i]);
+    pbf_writer receipt(response, v1::GetReceiptsResponse::kReceiptsFieldNumber);
+    if ((*stored)[i].has_value()) {
+      WriteKept(v1::Receipt::STORED, *(*stored)[i], ids[i], &receipt);
+    } else if (quarantined[i].has_value()) {
+      WriteQuarantined(*quarantined[i], ids[i], &receipt);
+    } else if (acknowledged[i].has_value()) {
+      WriteKept(v1::Receipt::QUEUED, *acknowledged[i], ids[i], &receipt);
+    } else {
+      WriteUnknown(ids[i], &receipt);
+    }
   }
   return absl::OkStatus();
 }

@@ -52,7 +52,7 @@ class LookupCall final : public UnaryCall, public Task, public Errand {
 
   const LookupIntake* intake_ = nullptr;
   LookupIntake::Request lookup_;
-  v1::GetReceiptsResponse response_;
+  std::string response_;  // serialized
   std::string error_id_;  // where looking threw
   // Where the pool did not let it be worked.
   std::optional<Answer> ended_;

@@ -1,16 +1,11 @@
 #include "server/raw_service.h"
 
-#include <cstdint>
-
 #include "grpcpp/support/slice.h"
 
 namespace sluice {
 
-grpc::ByteBuffer ToByteBuffer(const google::protobuf::MessageLite& message) {
-  grpc::Slice slice(message.ByteSizeLong());
-  // The slice is not shared yet.
-  message.SerializeWithCachedSizesToArray(
-      const_cast<std::uint8_t*>(slice.begin()));
+grpc::ByteBuffer ToByteBuffer(std::string_view message) {
+  const grpc::Slice slice(message.data(), message.size());
   return grpc::ByteBuffer(&slice, 1);
 }
 

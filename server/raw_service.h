@@ -3,7 +3,8 @@
 #ifndef SLUICE_SERVER_RAW_SERVICE_H_
 #define SLUICE_SERVER_RAW_SERVICE_H_
 
-#include "google/protobuf/message_lite.h"
+#include <string_view>
+
 #include "grpcpp/support/byte_buffer.h"
 #include "sluice/v1/ingestion.grpc.pb.h"
 
@@ -16,8 +17,8 @@ using RawService = v1::Ingestion::WithRawMethod_Submit<
                 v1::Ingestion::WithRawMethod_GetReceipts<
                     v1::Ingestion::Service>>>>>;
 
-// The message as gRPC sends it.
-grpc::ByteBuffer ToByteBuffer(const google::protobuf::MessageLite& message);
+// A serialized message as gRPC sends it.
+grpc::ByteBuffer ToByteBuffer(std::string_view message);
 
 }  // namespace sluice
 

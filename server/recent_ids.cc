@@ -14,104 +14,105 @@ SubmissionKey SubmissionKey::Of(SubmissionKind kind, std::string_view study_id,
            absl::HashOf(submission_id, study_id, kind)}};
 }
 
+std::size_t RecentIds::HashOfKey::operator()(const Leader& leader) const {
+  return absl::HashOf(leader->key);
+}
+
+std::size_t RecentIds::HashOfKey::operator()(const SubmissionKey& key) const {
+  return absl::HashOf(key);
+}
+
+bool RecentIds::HasKey::operator()(const Leader& a, const Leader& b) const {
+  return a->key == b->key;
+}
+
+bool RecentIds::HasKey::operator()(const Leader& leader,
+                                   const SubmissionKey& key) const {
+  return leader->key == key;
+}
+
 RecentIds::RecentIds(std::size_t remembered_max)
     : half_max_(remembered_max / (2 * kShards)) {}
 
 RecentIds::Arrival RecentIds::Arrive(
-    const SubmissionKey& key, const std::shared_ptr<SubmissionTask>& task,
-    const Sha256Digest& content_sha256, bool durably, StoredReceipt* receipt) {
-  Shard& shard = ShardOf(key);
+    const std::shared_ptr<SubmissionTask>& task, bool durably,
+    StoredReceipt* receipt) {
+  using Acknowledged = RecentId::Acknowledged;
+  Shard& shard = ShardOf(task->key);
   absl::MutexLock lock(&shard.mutex);
-  const auto known = shard.on_their_way.find(key);
+  const auto known = shard.on_their_way.find(task->key);
+  const Sha256Digest& content_sha256 = task->submission().content_sha256;
   if (known == shard.on_their_way.end()) {
-    const StoredReceipt* remembered = shard.Recall(key);
+    const StoredReceipt* remembered = shard.Recall(task->key);
     if (remembered != nullptr && remembered->content_sha256 == content_sha256) {
       *receipt = *remembered;
       return Arrival::kKnown;
     }
-    shard.on_their_way.emplace(key, OnItsWay{.leader = task,
-                                             .content_sha256 = content_sha256,
-                                             .acknowledged = std::nullopt,
-                                             .followers = {}});
+    shard.on_their_way.insert(task);
     return Arrival::kFirst;
   }
-  OnItsWay& first = known->second;
-  if (first.content_sha256 != content_sha256) return Arrival::kOther;
-  if (first.acknowledged.has_value() && (first.durable || !durably)) {
-    *receipt = *first.acknowledged;
+  SubmissionTask& first = **known;
+  if (first.submission().content_sha256 != content_sha256) {
+    return Arrival::kOther;
+  }
+  if (first.acknowledged_ == Acknowledged::kDurably ||
+      (first.acknowledged_ == Acknowledged::kFromMemory && !durably)) {
+    *receipt = first.OwnReceipt();
     return Arrival::kQueued;
   }
   if (shard.followers >= kFollowersMax) return Arrival::kTooMany;
   task->DropContent();
-  first.followers.push_back(task);
+  task->follower_ = std::exchange(first.follower_, task);
   ++shard.followers;
   return Arrival::kJoined;
 }
 
 std::vector<std::shared_ptr<SubmissionTask>> RecentIds::Acknowledge(
-    const SubmissionKey& key, const SubmissionTask* leader,
-    const StoredReceipt& receipt, bool durable) {
-  Shard& shard = ShardOf(key);
+    SubmissionTask* leader, bool durable) {
+  Shard& shard = ShardOf(leader->key);
   absl::MutexLock lock(&shard.mutex);
-  const auto known = shard.on_their_way.find(key);
-  if (known == shard.on_their_way.end() ||
-      known->second.leader.get() != leader) {
-    return {};
-  }
-  known->second.acknowledged = receipt;
-  known->second.durable = durable;
+  if (shard.FindLeader(leader) == nullptr) return {};
+  leader->acknowledged_ = durable ? RecentId::Acknowledged::kDurably
+                                  : RecentId::Acknowledged::kFromMemory;
   if (!durable) return {};
-  shard.followers -= known->second.followers.size();
-  return std::exchange(known->second.followers, {});
+  return shard.TakeFollowers(leader);
 }
 
-void RecentIds::Restore(const SubmissionKey& key,
-                        const std::shared_ptr<SubmissionTask>& leader,
-                        const StoredReceipt& receipt) {
-  Shard& shard = ShardOf(key);
+void RecentIds::Restore(const std::shared_ptr<SubmissionTask>& leader) {
+  Shard& shard = ShardOf(leader->key);
   absl::MutexLock lock(&shard.mutex);
-  shard.on_their_way.try_emplace(
-      key, OnItsWay{.leader = leader,
-                    .content_sha256 = receipt.content_sha256,
-                    .acknowledged = receipt,
-                    .durable = true,
-                    .followers = {}});
+  if (!shard.on_their_way.insert(leader).second) return;
+  leader->acknowledged_ = RecentId::Acknowledged::kDurably;
 }
 
 std::vector<std::shared_ptr<SubmissionTask>> RecentIds::End(
-    const SubmissionKey& key, const SubmissionTask* leader,
-    const std::optional<StoredReceipt>& stored) {
-  Shard& shard = ShardOf(key);
+    SubmissionTask* leader, const std::optional<StoredReceipt>& stored) {
+  Shard& shard = ShardOf(leader->key);
   absl::MutexLock lock(&shard.mutex);
-  if (stored.has_value()) shard.Remember(key, *stored, half_max_);
-  const auto known = shard.on_their_way.find(key);
-  if (known == shard.on_their_way.end() ||
-      known->second.leader.get() != leader) {
-    return {};
-  }
-  auto followers = std::move(known->second.followers);
-  shard.followers -= followers.size();
-  shard.on_their_way.erase(known);
-  return followers;
+  if (stored.has_value()) shard.Remember(leader->key, *stored, half_max_);
+  if (shard.FindLeader(leader) == nullptr) return {};
+  shard.on_their_way.erase(leader->key);
+  return shard.TakeFollowers(leader);
 }
 
-RecentIds::Leaving RecentIds::Leave(const SubmissionKey& key,
-                                    const SubmissionTask* task) {
-  Shard& shard = ShardOf(key);
+RecentIds::Leaving RecentIds::Leave(const SubmissionTask* task) {
+  Shard& shard = ShardOf(task->key);
   absl::MutexLock lock(&shard.mutex);
-  const auto known = shard.on_their_way.find(key);
+  const auto known = shard.on_their_way.find(task->key);
   if (known == shard.on_their_way.end()) return Leaving::kAlone;
-  OnItsWay& first = known->second;
-  if (first.leader.get() == task) {
-    return first.followers.empty() ? Leaving::kAlone : Leaving::kLeads;
+  SubmissionTask& first = **known;
+  if (&first == task) {
+    return first.follower_ == nullptr ? Leaving::kAlone : Leaving::kLeads;
   }
-  const auto follower =
-      std::ranges::find(first.followers, task,
-                        [](const auto& followed) { return followed.get(); });
-  if (follower == first.followers.end()) return Leaving::kAlone;
-  first.followers.erase(follower);
-  --shard.followers;
-  return Leaving::kFollowed;
+  for (std::shared_ptr<SubmissionTask>* next = &first.follower_;
+       *next != nullptr; next = &(*next)->follower_) {
+    if (next->get() != task) continue;
+    const auto left = std::move(*next);
+    *next = std::move(left->follower_);
+    --shard.followers;
+    return Leaving::kFollowed;
+  }
+  return Leaving::kAlone;
 }
 
 std::optional<StoredReceipt> RecentIds::FindAcknowledged(
@@ -119,8 +120,30 @@ std::optional<StoredReceipt> RecentIds::FindAcknowledged(
   const Shard& shard = ShardOf(key);
   absl::MutexLock lock(&shard.mutex);
   const auto known = shard.on_their_way.find(key);
-  if (known == shard.on_their_way.end()) return std::nullopt;
-  return known->second.acknowledged;
+  if (known == shard.on_their_way.end() ||
+      (*known)->acknowledged_ == RecentId::Acknowledged::kNot) {
+    return std::nullopt;
+  }
+  return (*known)->OwnReceipt();
+}
+
+SubmissionTask* RecentIds::Shard::FindLeader(const SubmissionTask* task) const {
+  const auto known = on_their_way.find(task->key);
+  if (known == on_their_way.end() || known->get() != task) return nullptr;
+  return known->get();
+}
+
+std::vector<std::shared_ptr<SubmissionTask>> RecentIds::Shard::TakeFollowers(
+    SubmissionTask* leader) {
+  std::vector<std::shared_ptr<SubmissionTask>> taken;
+  for (auto next = std::move(leader->follower_); next != nullptr;) {
+    taken.push_back(std::move(next));
+    next = std::move(taken.back()->follower_);
+  }
+  followers -= taken.size();
+  // The last that came is the first of the list.
+  std::ranges::reverse(taken);
+  return taken;
 }
 
 void RecentIds::Shard::Remember(const SubmissionKey& key,

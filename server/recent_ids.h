@@ -15,19 +15,18 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "stores/store.h"
 
 namespace sluice {
 
-class SubmissionTask;
-
 // A submission's id in its study and kind, as a hash that nobody can predict.
 struct SubmissionKey {
   static SubmissionKey Of(SubmissionKind kind, std::string_view study_id,
                           std::string_view submission_id);
-  static SubmissionKey Of(const Submission& submission) {
+  static SubmissionKey Of(const ReceivedSubmission& submission) {
     return Of(submission.kind, submission.study_id, submission.submission_id);
   }
 
@@ -38,6 +37,24 @@ struct SubmissionKey {
   friend H AbslHashValue(H state, const SubmissionKey& key) {
     return H::combine(std::move(state), key.hash[0]);
   }
+};
+
+class SubmissionTask;
+
+// What a submission has for RecentIds to find it by and to keep in it.
+class RecentId {
+ public:
+  // Constant from the first that RecentIds sees of it.
+  SubmissionKey key;
+
+ private:
+  friend class RecentIds;
+
+  // Under the lock of the key's shard:
+  enum class Acknowledged : std::uint8_t { kNot, kFromMemory, kDurably };
+  Acknowledged acknowledged_ = Acknowledged::kNot;
+  // The first of those that follow, and of a follower the next one.
+  std::shared_ptr<SubmissionTask> follower_;
 };
 
 // Thread-safe; holds its locks for moments only.
@@ -62,28 +79,22 @@ class RecentIds {
   // it is kJoined. The same means: the same bytes. Where
   // `durably`, one that is acknowledged from memory only is followed to its
   // end.
-  Arrival Arrive(const SubmissionKey& key,
-                 const std::shared_ptr<SubmissionTask>& task,
-                 const Sha256Digest& content_sha256, bool durably,
+  Arrival Arrive(const std::shared_ptr<SubmissionTask>& task, bool durably,
                  StoredReceipt* receipt);
 
   // The leader is acknowledged, from a journal where it is `durable`, and its
   // end still to come. Those that follow it until now are the caller's to
   // answer where it is durable; otherwise they wait for its end.
   [[nodiscard]] std::vector<std::shared_ptr<SubmissionTask>> Acknowledge(
-      const SubmissionKey& key, const SubmissionTask* leader,
-      const StoredReceipt& receipt, bool durable);
+      SubmissionTask* leader, bool durable);
 
   // One that was acknowledged before a restart: as if it had just been.
-  void Restore(const SubmissionKey& key,
-               const std::shared_ptr<SubmissionTask>& leader,
-               const StoredReceipt& receipt);
+  void Restore(const std::shared_ptr<SubmissionTask>& leader);
 
   // The leader has ended, and left `stored` to remember, if anything. Those
   // that follow it are the caller's to answer.
   [[nodiscard]] std::vector<std::shared_ptr<SubmissionTask>> End(
-      const SubmissionKey& key, const SubmissionTask* leader,
-      const std::optional<StoredReceipt>& stored);
+      SubmissionTask* leader, const std::optional<StoredReceipt>& stored);
 
   enum class Leaving {
     kFollowed,  // it followed, and does no more
@@ -91,26 +102,32 @@ class RecentIds {
     kAlone,     // nobody follows it now
   };
   // The caller of `task` has gone.
-  Leaving Leave(const SubmissionKey& key, const SubmissionTask* task);
+  Leaving Leave(const SubmissionTask* task);
 
   // The receipt of one that is acknowledged and has not ended.
   std::optional<StoredReceipt> FindAcknowledged(const SubmissionKey& key) const;
 
  private:
-  struct OnItsWay {
-    std::shared_ptr<SubmissionTask> leader;
-    Sha256Digest content_sha256;
-    std::optional<StoredReceipt> acknowledged;
-    bool durable = false;  // what is acknowledged
-    std::vector<std::shared_ptr<SubmissionTask>> followers;
+  using Leader = std::shared_ptr<SubmissionTask>;
+
+  // A leader is found by its key, which it has itself.
+  struct HashOfKey {
+    using is_transparent = void;
+    std::size_t operator()(const Leader& leader) const;
+    std::size_t operator()(const SubmissionKey& key) const;
   };
+  struct HasKey {
+    using is_transparent = void;
+    bool operator()(const Leader& a, const Leader& b) const;
+    bool operator()(const Leader& leader, const SubmissionKey& key) const;
+  };
+  using OnTheirWay = absl::flat_hash_set<Leader, HashOfKey, HasKey>;
   using Remembered = absl::flat_hash_map<SubmissionKey, StoredReceipt>;
 
   // Each has its part of the keys, so that threads seldom meet.
   struct Shard {
     mutable absl::Mutex mutex;
-    absl::flat_hash_map<SubmissionKey, OnItsWay> on_their_way
-        ABSL_GUARDED_BY(mutex);
+    OnTheirWay on_their_way ABSL_GUARDED_BY(mutex);
     std::size_t followers ABSL_GUARDED_BY(mutex) = 0;
     // Of those that ended: what does not fit into the younger half displaces
     // the older.
@@ -121,6 +138,12 @@ class RecentIds {
                   std::size_t half_max) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
     const StoredReceipt* Recall(const SubmissionKey& key) const
         ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
+    // Null where `task` does not lead.
+    SubmissionTask* FindLeader(const SubmissionTask* task) const
+        ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
+    // All that follow the leader, which nobody does then.
+    std::vector<std::shared_ptr<SubmissionTask>> TakeFollowers(
+        SubmissionTask* leader) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   };
   static constexpr std::size_t kShards = 16;
 

@@ -5,6 +5,7 @@
 
 #include "pool/worker_pool.h"
 #include "server/answer.h"
+#include "server/receipt.h"
 #include "server/unary_call.h"
 
 namespace sluice {
@@ -72,11 +73,10 @@ void StreamCall::OnReadTag(bool ok) {
 }
 
 void StreamCall::OnMessage() {
-  const std::size_t entry = messages_++;
   // A stream may live for days: each submission takes the settings anew.
   auto task =
       std::make_shared<SubmissionTask>(method_, method_.settings->Get(), this,
-                                       entry, SubmissionTask::Parking::kTold);
+                                       0, SubmissionTask::Parking::kTold);
   task->bytes = message_.Length();
   task->deadline = DeadlineOf(context_);
   sending_.received_at = absl::Now();
@@ -87,14 +87,14 @@ void StreamCall::OnMessage() {
     violation = intake_.Read(Flatten(message_), sending_, &task->submission());
   }
   message_.Clear();
-  unanswered_.emplace(entry, task->submission().submission_id);
+  ++unanswered_;
   if (violation.has_value()) {
     method_.pool->CountInvalid(Index(method_.method));
-    return OnAnswer(entry, Answer::Invalid(*std::move(violation)));
+    return OnAnswer(0, task->submission().submission_id,
+                    Answer::Invalid(*std::move(violation)));
   }
   task->SetLane(sending_.sender);
   offered_ = task;
-  offered_entry_ = entry;
   parked_ = task->Arrive();
   GoOn();
 }
@@ -104,10 +104,10 @@ void StreamCall::OnUnparked() {
   GoOn();
 }
 
-void StreamCall::OnAnswer(std::size_t entry, const Answer& answer) {
-  const auto unanswered = unanswered_.find(entry);
-  outbox_.push_back(ToByteBuffer(ToReceipt(answer, unanswered->second)));
-  unanswered_.erase(unanswered);
+void StreamCall::OnAnswer(std::size_t, std::string_view submission_id,
+                          const Answer& answer) {
+  outbox_.push_back(ToByteBuffer(SerializeReceipt(answer, submission_id)));
+  --unanswered_;
   GoOn();
 }
 
@@ -128,9 +128,7 @@ void StreamCall::OnDoneTag(bool) {
 }
 
 void StreamCall::Leave() {
-  if (offered_ != nullptr && offered_->Leave()) {
-    unanswered_.erase(offered_entry_);
-  }
+  if (offered_ != nullptr && offered_->Leave()) --unanswered_;
   GoOn();
 }
 
@@ -144,9 +142,9 @@ void StreamCall::GoOn() {
   if (CallerGone()) outbox_.clear();
   if (!writing_ && !outbox_.empty()) Write();
   const bool over = half_closed_ || draining_ || malformed_ || CallerGone();
-  const bool room = unanswered_.size() + outbox_.size() < kWindow;
+  const bool room = unanswered_ + outbox_.size() < kWindow;
   if (!over && !reading_ && !parked_ && room) Read();
-  if (over && !parked_ && !writing_ && unanswered_.empty()) Finish();
+  if (over && !parked_ && !writing_ && unanswered_ == 0) Finish();
 }
 
 void StreamCall::Read() {

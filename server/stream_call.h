@@ -9,9 +9,8 @@
 #include <memory>
 #include <optional>
 #include <set>
-#include <string>
+#include <string_view>
 
-#include "absl/container/flat_hash_map.h"
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/async_stream.h"
 #include "grpcpp/support/byte_buffer.h"
@@ -54,7 +53,8 @@ class StreamCall final : public SubmissionOwner {
   }
   CompletionLoop* loop() const override { return loop_; }
   void OnUnparked() override;
-  void OnAnswer(std::size_t entry, const Answer& answer) override;
+  void OnAnswer(std::size_t entry, std::string_view submission_id,
+                const Answer& answer) override;
 
  private:
   StreamCall(const MethodContext& method, const SubmitIntake& intake,
@@ -69,8 +69,6 @@ class StreamCall final : public SubmissionOwner {
 
   // A message has been read.
   void OnMessage();
-  // Offers it to the pool.
-  void Offer(const std::shared_ptr<SubmissionTask>& task, std::size_t entry);
   // Takes back what may be parked or queued of a caller that has gone.
   void Leave();
 
@@ -100,12 +98,10 @@ class StreamCall final : public SubmissionOwner {
   std::atomic<bool> cancelled_{false};
 
   Sending sending_;
-  std::size_t messages_ = 0;
-  // Submissions that are not answered yet, by number of message.
-  absl::flat_hash_map<std::size_t, std::string> unanswered_;
+  // Submissions that are not answered yet.
+  std::size_t unanswered_ = 0;
   // The last one offered.
   std::shared_ptr<SubmissionTask> offered_;
-  std::size_t offered_entry_ = 0;
   std::deque<grpc::ByteBuffer> outbox_;
   // The last one read is parked, or has not found its way yet.
   bool parked_ = false;

@@ -49,93 +49,94 @@ SubmissionProcessor::SubmissionProcessor(Store* store, ProcessingStep step,
 StoreState SubmissionProcessor::Process(std::span<Task* const> batch) {
   const TimePoint begun = clock_->Now();
   std::vector<SubmissionTask*> tasks;
+  std::vector<Submission> submissions;
   tasks.reserve(batch.size());
+  submissions.reserve(batch.size());
   for (Task* taken : batch) {
     auto* task = static_cast<SubmissionTask*>(taken);
     metrics_->ObserveQueueWait(begun - task->admitted_at);
-    if (Prepare(task)) tasks.push_back(task);
+    std::optional<Submission> submission = Prepare(task);
+    if (!submission.has_value()) continue;
+    tasks.push_back(task);
+    submissions.push_back(*std::move(submission));
   }
   metrics_->ObserveProcessing(clock_->Now() - begun);
-  return tasks.empty() ? StoreState::kUntouched : Save(tasks);
+  return tasks.empty() ? StoreState::kUntouched : Save({tasks, submissions});
 }
 
-bool SubmissionProcessor::Prepare(SubmissionTask* task) const {
+std::optional<Submission> SubmissionProcessor::Prepare(
+    SubmissionTask* task) const {
   if (task->PassOver()) {
     task->SetPassedOver();
-    return false;
+    return std::nullopt;
   }
+  std::optional<Submission> submission = task->TakeSubmission();
   std::string error_id;
   const int tries_max = TriesMax(*task);
   for (int i = 0; i < tries_max; ++i) {
     try {
-      if (decodes_) Decode(&task->submission());
-      if (step_) step_(task->submission());
-      return true;
+      if (decodes_) Decode(&*submission);
+      if (step_) step_(*submission);
+      return submission;
     } catch (...) {
       error_id = LogCurrentException();
     }
   }
   GiveUp(task, error_id, absl::StrCat("it throws: error ", error_id),
          tries_max);
-  return false;
+  return std::nullopt;
 }
 
-StoreState SubmissionProcessor::Save(Tasks tasks) {
+StoreState SubmissionProcessor::Save(Batch batch) {
   std::vector<Saved> saved;
-  const absl::Status status = TrySave(tasks, &saved);
+  const absl::Status status = TrySave(batch, &saved);
   if (status.ok()) {
-    for (std::size_t i = 0; i < tasks.size(); ++i) SetSaved(tasks[i], saved[i]);
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      SetSaved(batch.tasks[i], saved[i]);
+    }
     return StoreState::kUp;
   }
-  if (IsTransient(status)) return SetAway(tasks, status);
+  if (IsTransient(status)) return SetAway(batch, status);
   // One of them cannot be stored: it is not to take the others with it.
-  return SaveOneByOne(tasks);
+  return SaveOneByOne(batch);
 }
 
-absl::Status SubmissionProcessor::TrySave(Tasks tasks,
+absl::Status SubmissionProcessor::TrySave(Batch batch,
                                           std::vector<Saved>* saved) {
-  std::vector<Submission> submissions;
-  submissions.reserve(tasks.size());
-  for (SubmissionTask* task : tasks) {
-    task->submission().sequence = task->sequence;
-    submissions.push_back(std::move(task->submission()));
-  }
-  saved->resize(tasks.size());
+  saved->resize(batch.size());
   const TimePoint begun = clock_->Now();
   absl::Status status;
   try {
-    status = store_->SaveBatch(submissions, absl::MakeSpan(*saved));
+    status = store_->SaveBatch(
+        absl::MakeConstSpan(batch.submissions.data(), batch.submissions.size()),
+        absl::MakeSpan(*saved));
   } catch (...) {
     status = absl::InternalError(
         absl::StrCat("it throws: error ", LogCurrentException()));
   }
-  metrics_->ObserveCommit(clock_->Now() - begun, tasks.size());
+  metrics_->ObserveCommit(clock_->Now() - begun, batch.size());
   if (!status.ok()) {
-    spdlog::warn("store failed: batch={} status={}", tasks.size(),
+    spdlog::warn("store failed: batch={} status={}", batch.size(),
                  status.ToString());
-  }
-  for (std::size_t i = 0; i < tasks.size(); ++i) {
-    tasks[i]->submission() = std::move(submissions[i]);
   }
   return status;
 }
 
-StoreState SubmissionProcessor::SaveOneByOne(Tasks tasks) {
-  for (std::size_t i = 0; i < tasks.size(); ++i) {
-    SubmissionTask* task = tasks[i];
-    const Tasks one = tasks.subspan(i, 1);
+StoreState SubmissionProcessor::SaveOneByOne(Batch batch) {
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    SubmissionTask* task = batch.tasks[i];
     std::vector<Saved> saved;
     absl::Status status;
     const int tries_max = TriesMax(*task);
     for (int j = 0; j < tries_max; ++j) {
-      status = TrySave(one, &saved);
+      status = TrySave(batch.Only(i), &saved);
       if (status.ok() || IsTransient(status)) break;
     }
     if (status.ok()) {
       SetSaved(task, saved.front());
     } else if (IsTransient(status)) {
       // What comes after it keeps its place behind it.
-      return SetAway(tasks.subspan(i), status);
+      return SetAway(batch.From(i), status);
     } else {
       const std::string error_id = NewErrorId();
       spdlog::error("not stored: error_id={} status={}", error_id,
@@ -147,21 +148,27 @@ StoreState SubmissionProcessor::SaveOneByOne(Tasks tasks) {
   return StoreState::kUp;
 }
 
+// Whether the store fails for this submission only, again and again, which is
+// in quarantine then.
+bool SubmissionProcessor::SetApart(SubmissionTask* task,
+                                   const absl::Status& status) {
+  const int tries = task->CountLoneTry();
+  return tries >= kLoneTriesMax && store_->Check().ok() &&
+         task->Quarantine(
+             absl::StrCat("the store fails for it: ", CodeOf(status)), tries);
+}
+
 // The store is away. Or it fails for one submission only, and looks away.
-StoreState SubmissionProcessor::SetAway(Tasks tasks,
+StoreState SubmissionProcessor::SetAway(Batch batch,
                                         const absl::Status& status) {
-  SubmissionTask* lone = tasks.size() == 1 ? tasks.front() : nullptr;
-  if (lone != nullptr && ++lone->lone_tries >= kLoneTriesMax &&
-      store_->Check().ok() &&
-      lone->Quarantine(absl::StrCat("the store fails for it: ", CodeOf(status)),
-                       lone->lone_tries)) {
+  if (batch.size() == 1 && SetApart(batch.tasks.front(), status)) {
     return StoreState::kUp;
   }
-  for (SubmissionTask* task : tasks) {
-    if (task->promised) {
-      task->SetAgain();
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    if (batch.tasks[i]->promised) {
+      batch.tasks[i]->SetAgain(std::move(batch.submissions[i].content));
     } else {
-      task->SetUnavailable();
+      batch.tasks[i]->SetUnavailable();
     }
   }
   return StoreState::kDown;

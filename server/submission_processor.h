@@ -4,7 +4,9 @@
 #ifndef SLUICE_SERVER_SUBMISSION_PROCESSOR_H_
 #define SLUICE_SERVER_SUBMISSION_PROCESSOR_H_
 
+#include <cstddef>
 #include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -43,16 +45,28 @@ class SubmissionProcessor final : public LoopProcessor {
   StoreState Process(std::span<Task* const> batch) override;
 
  private:
-  using Tasks = std::span<SubmissionTask* const>;
+  // What is to be stored, each with its task.
+  struct Batch {
+    std::span<SubmissionTask* const> tasks;
+    std::span<Submission> submissions;
 
-  // Whether the task is to be stored; what becomes of it is set where it is
-  // not.
-  bool Prepare(SubmissionTask* task) const;
-  StoreState Save(Tasks tasks);
-  // Gives the batch to the store and takes the submissions back.
-  absl::Status TrySave(Tasks tasks, std::vector<Saved>* saved);
-  StoreState SaveOneByOne(Tasks tasks);
-  StoreState SetAway(Tasks tasks, const absl::Status& status);
+    std::size_t size() const { return tasks.size(); }
+    Batch From(std::size_t first) const {
+      return {tasks.subspan(first), submissions.subspan(first)};
+    }
+    Batch Only(std::size_t one) const {
+      return {tasks.subspan(one, 1), submissions.subspan(one, 1)};
+    }
+  };
+
+  // The task's submission, ready to be stored. Nothing where it is not to be
+  // stored: then what becomes of it is set.
+  std::optional<Submission> Prepare(SubmissionTask* task) const;
+  StoreState Save(Batch batch);
+  absl::Status TrySave(Batch batch, std::vector<Saved>* saved);
+  StoreState SaveOneByOne(Batch batch);
+  bool SetApart(SubmissionTask* task, const absl::Status& status);
+  StoreState SetAway(Batch batch, const absl::Status& status);
 
   Store* const store_;
   const ProcessingStep step_;

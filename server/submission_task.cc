@@ -18,31 +18,13 @@ namespace {
 // One that followed another whose own caller gave up is asked to come again.
 constexpr Duration kComeAgain = std::chrono::milliseconds(50);
 
-StoredReceipt ReceiptOf(const Answer& answer) {
-  return {.sequence = answer.sequence,
-          .received_at = answer.received_at,
-          .content_sha256 = answer.content_sha256};
-}
-
-// The id of a record may be the patient's: it is known by its hash instead.
-Leftover IdentityOf(Method method, const Submission& submission) {
-  std::string id = submission.submission_id;
-  if (submission.kind == SubmissionKind::kPatientRecord) {
-    const absl::string_view hash(
-        reinterpret_cast<const char*>(submission.content_sha256.data()),
-        submission.content_sha256.size());
-    id = absl::StrCat("sha256:", absl::BytesToHexString(hash));
-  }
-  return {method, submission.study_id, std::move(id)};
-}
-
 // What one is told that shared the fate of another. That may be of another
 // method, one that loses.
 Answer ForFollower(const Answer& leader, bool may_be_dropped) {
   switch (leader.kind) {
     case Answer::Kind::kStored:
     case Answer::Kind::kDuplicate:
-      return Answer::Duplicate(ReceiptOf(leader));
+      return Answer::Duplicate(leader.kept);
     case Answer::Kind::kRefused:
       return Answer::Refused(leader.reason,
                              absl::ToChronoNanoseconds(leader.retry_delay));
@@ -67,12 +49,10 @@ SubmissionTask::SubmissionTask(const MethodContext& method_context,
     : method_(method_context),
       settings_(std::move(settings)),
       owner_(owner),
-      owners_entry_(entry),
+      owners_entry_(static_cast<std::uint32_t>(entry)),
       parking_(parking),
       journal_(settings_->config.ack == Ack::kQueued ? method_context.journal
-                                                     : nullptr),
-      answer_errand_(this),
-      unparked_errand_(this) {
+                                                     : nullptr) {
   method = Index(method_context.method);
   priority = settings_->config.priority;
   promised = settings_->config.ack == Ack::kQueued;
@@ -87,47 +67,36 @@ SubmissionTask::SubmissionTask(const MethodContext& method_context,
       owner_(nullptr),
       owners_entry_(0),
       parking_(Parking::kSilent),
-      entry_(std::move(from_journal)),
       journal_(journal),
-      answer_errand_(this),
-      unparked_errand_(this) {
+      journal_position_(from_journal.position),
+      submission_(std::move(from_journal.submission)) {
   method = Index(method_context.method);
   const auto settings = method_.settings->Get();
   priority = settings->config.priority;
-  lane = LaneOf(settings->fair_by, {}, submission().study_id,
-                submission().site_id);
+  lane =
+      LaneOf(settings->fair_by, {}, submission_.study_id, submission_.site_id);
   promised = true;
-  sequence = submission().sequence;
-  bytes = submission().content.size();
-  order_key = OrderKey(submission());
-  identity_ = IdentityOf(method_.method, submission());
-  key_ = SubmissionKey::Of(submission());
+  sequence = submission_.sequence;
+  bytes = submission_.content.size();
+  order_key = OrderKey(submission_);
+  key = SubmissionKey::Of(submission_);
 }
 
 void SubmissionTask::SetLane(const Sender& sender) {
-  lane = LaneOf(settings_->fair_by, sender, submission().study_id,
-                submission().site_id);
+  lane = LaneOf(settings_->fair_by, sender, submission_.study_id,
+                submission_.site_id);
 }
 
 void SubmissionTask::Restore(WorkerPool* pool) {
   in_pool_ = shared_from_this();
-  method_.recent->Restore(key_, in_pool_,
-                          {.sequence = sequence,
-                           .received_at = submission().received_at,
-                           .content_sha256 = submission().content_sha256});
+  method_.recent->Restore(in_pool_);
   pool->Restore(this);
 }
 
 bool SubmissionTask::Arrive() {
-  key_ = SubmissionKey::Of(submission());
-  submission().content_sha256 = Sha256(submission().content);
-  identity_ = IdentityOf(method_.method, submission());
-  if (promised) {
-    order_key = OrderKey(submission());
-    queued_ = Answer::Of(Answer::Kind::kQueued);
-    queued_.received_at = submission().received_at;
-    queued_.content_sha256 = submission().content_sha256;
-  }
+  key = SubmissionKey::Of(submission_);
+  submission_.content_sha256 = Sha256(submission_.content);
+  if (promised) order_key = OrderKey(submission_);
   arrived_.store(true, std::memory_order_release);
   return LeadsOrIsAlone() && Offer();
 }
@@ -135,8 +104,7 @@ bool SubmissionTask::Arrive() {
 bool SubmissionTask::LeadsOrIsAlone() {
   StoredReceipt known;
   switch (method_.recent->Arrive(
-      key_, shared_from_this(), submission().content_sha256,
-      /*durably=*/!promised || in_journal(), &known)) {
+      shared_from_this(), /*durably=*/!promised || in_journal(), &known)) {
     case RecentIds::Arrival::kFirst:
     case RecentIds::Arrival::kOther:
       return true;
@@ -158,7 +126,7 @@ bool SubmissionTask::LeadsOrIsAlone() {
       answer_ = Answer::Duplicate(known);
       break;
   }
-  PostAnswer(&answer_);
+  PostAnswer(Told::kEnd);
   return false;
 }
 
@@ -178,7 +146,6 @@ bool SubmissionTask::Offer() {
       if (journal_ != nullptr) {
         journal_->Add(self);
       } else if (promised) {
-        queued_.sequence = admission.sequence;
         AnswerQueued();
       }
       return false;
@@ -195,7 +162,7 @@ bool SubmissionTask::Offer() {
 
 bool SubmissionTask::Leave() {
   if (!arrived_.load(std::memory_order_acquire)) return false;
-  switch (method_.recent->Leave(key_, this)) {
+  switch (method_.recent->Leave(this)) {
     case RecentIds::Leaving::kFollowed:
       method_.pool->CountSharedLeft(method);
       return true;
@@ -214,27 +181,62 @@ bool SubmissionTask::Leave() {
 
 bool SubmissionTask::PassOver() const {
   return !promised && owner_->CallerGone() &&
-         method_.recent->Leave(key_, this) != RecentIds::Leaving::kLeads;
+         method_.recent->Leave(this) != RecentIds::Leaving::kLeads;
+}
+
+Leftover SubmissionTask::Identity() const {
+  Leftover identity{method_.method, submission_.study_id,
+                    submission_.submission_id};
+  // The id of a record may be the patient's: it is known by its hash instead.
+  if (submission_.kind == SubmissionKind::kPatientRecord) {
+    const absl::string_view hash(
+        reinterpret_cast<const char*>(submission_.content_sha256.data()),
+        submission_.content_sha256.size());
+    identity.submission_id =
+        absl::StrCat("sha256:", absl::BytesToHexString(hash));
+  }
+  return identity;
+}
+
+StoredReceipt SubmissionTask::OwnReceipt() const {
+  return {.sequence = sequence,
+          .received_at = submission_.received_at,
+          .content_sha256 = submission_.content_sha256};
+}
+
+Submission SubmissionTask::TakeSubmission() {
+  std::string content = std::exchange(submission_.content, std::string());
+  // The ids stay: others may read them.
+  Submission taken;
+  static_cast<ReceivedSubmission&>(taken) = submission_;
+  taken.sequence = sequence;
+  taken.content = std::move(content);
+  return taken;
+}
+
+void SubmissionTask::SetAgain(std::string content) {
+  submission_.content = std::move(content);
+  again = true;
 }
 
 void SubmissionTask::SetSaved(const Saved& saved) {
+  const StoredReceipt kept = {.sequence = saved.sequence,
+                              .received_at = saved.received_at,
+                              .content_sha256 = saved.content_sha256};
   switch (saved.result) {
     case Saved::Result::kStored:
       outcome = Outcome::kStored;
-      answer_ = Answer::Of(Answer::Kind::kStored);
+      answer_ = Answer::Stored(kept);
       break;
     case Saved::Result::kDuplicate:
       outcome = Outcome::kDuplicate;
-      answer_ = Answer::Of(Answer::Kind::kDuplicate);
+      answer_ = Answer::Duplicate(kept);
       break;
     case Saved::Result::kConflict:
       outcome = Outcome::kConflict;
       answer_ = Answer::Of(Answer::Kind::kConflict);
       break;
   }
-  answer_.sequence = saved.sequence;
-  answer_.received_at = saved.received_at;
-  answer_.content_sha256 = saved.content_sha256;
 }
 
 void SubmissionTask::SetUnavailable() {
@@ -255,27 +257,24 @@ void SubmissionTask::SetPassedOver() {
 bool SubmissionTask::Quarantine(const std::string& reason, int tries) {
   if (journal_ == nullptr) return false;
   const absl::Status status =
-      journal_->Quarantine(entry_.position, reason, tries);
+      journal_->Quarantine(journal_position_, reason, tries);
   if (!status.ok()) {
     spdlog::warn("journal failed: quarantine status={}", status.ToString());
     return false;
   }
   spdlog::warn("quarantined: sequence={} reason={}", sequence, reason);
   outcome = Outcome::kQuarantined;
-  answer_ = Answer::Queued({.sequence = sequence,
-                            .received_at = submission().received_at,
-                            .content_sha256 = submission().content_sha256});
+  answer_ = Answer::Queued(OwnReceipt());
   return true;
 }
 
-JournalEntry* SubmissionTask::ToJournal() {
-  submission().sequence = sequence;
-  entry_.method = std::string(MethodName(method_.method));
-  return &entry_;
+NewJournalEntry SubmissionTask::ToJournal() {
+  submission_.sequence = sequence;
+  return {MethodName(method_.method), &submission_};
 }
 
-void SubmissionTask::OnCommitted() {
-  queued_.sequence = sequence;
+void SubmissionTask::OnCommitted(std::int64_t position) {
+  journal_position_ = position;
   AnswerQueued();
 }
 
@@ -288,7 +287,7 @@ void SubmissionTask::OnCommitFailed() {
 void SubmissionTask::OnShared(const Answer& answer) {
   answer_ = ForFollower(answer, settings_->loses);
   CountShared(answer_);
-  PostAnswer(&answer_);
+  PostAnswer(Told::kEnd);
 }
 
 void SubmissionTask::CountShared(const Answer& answer) {
@@ -309,16 +308,15 @@ void SubmissionTask::CountShared(const Answer& answer) {
   }
 }
 
-void SubmissionTask::OnAdmitted(std::int64_t admitted_as) {
+void SubmissionTask::OnAdmitted(std::int64_t /*admitted_as*/) {
   const auto self = std::move(notice_);
   if (journal_ != nullptr) {
     journal_->Add(self);
   } else if (promised) {
-    queued_.sequence = admitted_as;
     AnswerQueued();
   }
   // What the owner offers next comes behind this one.
-  if (parking_ == Parking::kTold) PostUnparked();
+  TellUnparked();
 }
 
 void SubmissionTask::OnEnded(Ending ending, Duration retry_delay) {
@@ -329,7 +327,7 @@ void SubmissionTask::OnEnded(Ending ending, Duration retry_delay) {
     if (in_journal()) {
       method_.leftovers->AddJournaled();
     } else {
-      method_.leftovers->Add(identity_);
+      method_.leftovers->Add(Identity());
     }
   }
   answer_ = Answer::Ended(ending, retry_delay);
@@ -341,47 +339,44 @@ void SubmissionTask::OnDone() {
   const bool stored =
       outcome == Outcome::kStored || outcome == Outcome::kDuplicate;
   // What failed stays in the journal for another start.
-  if (in_journal() && stored) journal_->MarkDone(entry_.position);
+  if (in_journal() && stored) journal_->MarkDone(journal_position_);
   // Not of one in quarantine, which may have had the same before, under another
   // number.
   std::optional<StoredReceipt> kept;
-  if (stored) kept = ReceiptOf(answer_);
+  if (stored) kept = answer_.kept;
   End(/*owner_waits=*/!promised, kept);
 }
 
 void SubmissionTask::AnswerQueued() {
-  const auto followers = method_.recent->Acknowledge(
-      key_, this, ReceiptOf(queued_), /*durable=*/in_journal());
-  PostAnswer(&queued_);
-  for (const auto& follower : followers) follower->OnShared(queued_);
+  const auto followers =
+      method_.recent->Acknowledge(this, /*durable=*/in_journal());
+  PostAnswer(Told::kQueued);
+  const Answer queued = Answer::Queued(OwnReceipt());
+  for (const auto& follower : followers) follower->OnShared(queued);
 }
 
 void SubmissionTask::End(bool owner_waits,
                          const std::optional<StoredReceipt>& stored) {
-  const auto followers = method_.recent->End(key_, this, stored);
-  if (owner_waits) PostAnswer(&answer_);
+  const auto followers = method_.recent->End(this, stored);
+  if (owner_waits) PostAnswer(Told::kEnd);
   for (const auto& follower : followers) follower->OnShared(answer_);
 }
 
-void SubmissionTask::PostAnswer(const Answer* answer) {
-  told_ = answer;
+void SubmissionTask::PostAnswer(Told told) {
+  told_ = told;
   telling_answer_ = shared_from_this();
-  owner_->loop()->Post(&answer_errand_);
-}
-
-void SubmissionTask::PostUnparked() {
-  telling_unparked_ = shared_from_this();
-  owner_->loop()->Post(&unparked_errand_);
-}
-
-void SubmissionTask::TellAnswer() {
-  const auto self = std::move(telling_answer_);
-  owner_->OnAnswer(owners_entry_, *told_);
+  owner_->loop()->Post(this);
 }
 
 void SubmissionTask::TellUnparked() {
-  const auto self = std::move(telling_unparked_);
-  owner_->OnUnparked();
+  if (parking_ == Parking::kTold) owner_->PostUnparked();
+}
+
+void SubmissionTask::OnLoop() {
+  const auto self = std::move(telling_answer_);
+  owner_->OnAnswer(
+      owners_entry_, submission_.submission_id,
+      told_ == Told::kQueued ? Answer::Queued(OwnReceipt()) : answer_);
 }
 
 // For a task that left the waiting room other than into the queue: no notice
@@ -389,7 +384,7 @@ void SubmissionTask::TellUnparked() {
 void SubmissionTask::StopWaiting() {
   if (sequence != 0 || notice_ == nullptr) return;
   notice_.reset();
-  if (parking_ == Parking::kTold) PostUnparked();
+  TellUnparked();
 }
 
 }  // namespace sluice

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "pool/task.h"
 #include "server/answer.h"
@@ -34,8 +35,15 @@ class SubmissionOwner {
   virtual CompletionLoop* loop() const = 0;
   // The submission is parked no more: it is in the queue, or answered.
   virtual void OnUnparked() {}
+  // Has OnUnparked called on the loop; from any thread, once for each Arrive
+  // that said so.
+  void PostUnparked() { loop()->Post(&unparked_); }
   // The answer, exactly once.
-  virtual void OnAnswer(std::size_t entry, const Answer& answer) = 0;
+  virtual void OnAnswer(std::size_t entry, std::string_view submission_id,
+                        const Answer& answer) = 0;
+
+ private:
+  MemberErrand<SubmissionOwner, &SubmissionOwner::OnUnparked> unparked_{this};
 };
 
 // With `ack: stored` the owner is answered when the store has spoken. With
@@ -49,6 +57,8 @@ class SubmissionOwner {
 class SubmissionTask final
     : public Task,
       public AdmissionListener,
+      public Errand,
+      public RecentId,
       public std::enable_shared_from_this<SubmissionTask> {
  public:
   // Whether the owner is told (OnUnparked) when a parked submission moves on.
@@ -64,8 +74,9 @@ class SubmissionTask final
   SubmissionTask(const MethodContext& method, JournalWriter* journal,
                  JournalEntry from_journal);
 
-  // Of the worker, from Arrive on.
-  Submission& submission() { return entry_.submission; }
+  // From Arrive on constant, but for what the journal's writer and the worker
+  // may change: the sequence and the content.
+  ReceivedSubmission& submission() { return submission_; }
 
   // Who sends it, once the submission is read.
   void SetLane(const Sender& sender);
@@ -87,38 +98,47 @@ class SubmissionTask final
   bool PassOver() const;
 
   // For the report of a drain, also while a worker has the submission.
-  const Leftover& identity() const { return identity_; }
+  Leftover Identity() const;
   bool in_journal() const { return journal_ != nullptr; }
 
+  // Its own receipt, once it is admitted.
+  StoredReceipt OwnReceipt() const;
+
+  // As it is to be stored, for the worker, with the content, which the task has
+  // no more.
+  Submission TakeSubmission();
+
   // What became of it; one of these, by the worker, before OnDone. SetAgain is
-  // for one that is promised: it is not done.
+  // for one that is promised: it is not done, and has its content back.
   void SetSaved(const Saved& saved);
   void SetUnavailable();
   void SetFailed(std::string error_id);
   void SetPassedOver();
-  void SetAgain() { again = true; }
+  void SetAgain(std::string content);
+
+  // Says that the store was away when only this one was to be stored, and
+  // returns how often it was.
+  int CountLoneTry() { return ++lone_tries_; }
 
   // Sets apart one that is promised and cannot be stored. False: it is in no
   // journal, or the journal cannot; then nothing has happened.
   bool Quarantine(const std::string& reason, int tries);
 
-  // How often the store was away when only this one was to be stored; of the
-  // worker.
-  int lone_tries = 0;
-
   // By the journal's writer.
-  JournalEntry* ToJournal();
-  void OnCommitted();
+  NewJournalEntry ToJournal();
+  void OnCommitted(std::int64_t position);
   void OnCommitFailed();
 
   // By the one that this one follows: `answer` is what that one was told.
   void OnShared(const Answer& answer);
   // Before it follows: its content is the other's.
-  void DropContent() { submission().content = std::string(); }
+  void DropContent() { submission_.content = std::string(); }
 
   void OnAdmitted(std::int64_t admitted_as) override;
   void OnEnded(Ending ending, Duration retry_delay) override;
   void OnDone() override;
+  // The owner is told its answer.
+  void OnLoop() override;
 
  private:
   // Whether it is to be offered to the pool; otherwise it follows another, or
@@ -129,10 +149,9 @@ class SubmissionTask final
   // It has ended with `answer_`: tells the owner, unless that has had its
   // answer, and those that follow.
   void End(bool owner_waits, const std::optional<StoredReceipt>& stored);
-  // Sends `answer`, which is one of its own, to the owner.
-  void PostAnswer(const Answer* answer);
-  void PostUnparked();
-  void TellAnswer();
+  // What the owner is to be told.
+  enum class Told : std::uint8_t { kQueued, kEnd };
+  void PostAnswer(Told told);
   void TellUnparked();
   void StopWaiting();
   void CountShared(const Answer& answer);
@@ -140,30 +159,22 @@ class SubmissionTask final
   const MethodContext& method_;
   const std::shared_ptr<const MethodSettings> settings_;  // null as the owner
   SubmissionOwner* const owner_;  // null for one from a journal
-  const std::size_t owners_entry_;
+  const std::uint32_t owners_entry_;
+  int lone_tries_ = 0;
   const Parking parking_;
-  JournalEntry entry_;
-  JournalWriter* const journal_;  // null unless promised, and in a journal
-  // Set at Arrive; then constant, for others than the worker.
-  Leftover identity_;
-  SubmissionKey key_;
   std::atomic<bool> arrived_{false};
-  // Told at admission; of a promised task.
-  Answer queued_;
-  // Told at the end.
-  Answer answer_;
+  Told told_ = Told::kEnd;
+  JournalWriter* const journal_;  // null unless promised, and in a journal
+  std::int64_t journal_position_ = 0;
+  ReceivedSubmission submission_;
+  Answer answer_;  // told at the end
   // The pool's hold on the task, and that of the notice that it left the
   // waiting room: a worker may be done with the task before the notice is
   // delivered.
   std::shared_ptr<SubmissionTask> in_pool_;
   std::shared_ptr<SubmissionTask> notice_;
-  // What the owner is to be told on its loop, and the hold on the task until
-  // then.
-  const Answer* told_ = nullptr;
+  // The hold on the task, which is an errand, until the owner has its answer.
   std::shared_ptr<SubmissionTask> telling_answer_;
-  std::shared_ptr<SubmissionTask> telling_unparked_;
-  MemberErrand<SubmissionTask, &SubmissionTask::TellAnswer> answer_errand_;
-  MemberErrand<SubmissionTask, &SubmissionTask::TellUnparked> unparked_errand_;
 };
 
 }  // namespace sluice

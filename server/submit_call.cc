@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "server/receipt.h"
+
 namespace sluice {
 
 void SubmitCall::Await(const MethodContext& method, const SubmitIntake& intake,
@@ -28,14 +30,14 @@ void SubmitCall::OnRequest() {
     return FinishInvalid(*std::move(violation));
   }
   task->SetLane(sending.sender);
-  submission_id_ = task->submission().submission_id;
   task_ = task;
   task->Arrive();
 }
 
-void SubmitCall::OnAnswer(std::size_t, const Answer& answer) {
+void SubmitCall::OnAnswer(std::size_t, std::string_view submission_id,
+                          const Answer& answer) {
   if (answer.ok()) {
-    FinishWith(ToReceipt(answer, submission_id_));
+    FinishWith(SerializeReceipt(answer, submission_id));
   } else {
     FinishWithError(answer);
   }

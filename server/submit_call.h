@@ -5,7 +5,7 @@
 
 #include <atomic>
 #include <memory>
-#include <string>
+#include <string_view>
 
 #include "server/intake.h"
 #include "server/submission_task.h"
@@ -24,7 +24,8 @@ class SubmitCall final : public UnaryCall, public SubmissionOwner {
     return cancelled_.load(std::memory_order_relaxed);
   }
   CompletionLoop* loop() const override { return loop_; }
-  void OnAnswer(std::size_t entry, const Answer& answer) override;
+  void OnAnswer(std::size_t entry, std::string_view submission_id,
+                const Answer& answer) override;
 
  private:
   using UnaryCall::UnaryCall;
@@ -34,7 +35,6 @@ class SubmitCall final : public UnaryCall, public SubmissionOwner {
   void OnCancelled() override;
 
   const SubmitIntake* intake_ = nullptr;
-  std::string submission_id_;
   std::shared_ptr<SubmissionTask> task_;
   std::atomic<bool> cancelled_{false};
 };

@@ -54,7 +54,7 @@ void UnaryCall::FreeIfHome() {
   delete this;
 }
 
-void UnaryCall::FinishWith(const google::protobuf::MessageLite& response) {
+void UnaryCall::FinishWith(std::string_view response) {
   loop_->BeforeWrite(&context_);
   responder_.Finish(ToByteBuffer(response), grpc::Status::OK,
                     ToQueue(&finish_tag_));

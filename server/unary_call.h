@@ -7,9 +7,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "absl/time/time.h"
-#include "google/protobuf/message_lite.h"
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/async_unary_call.h"
 #include "grpcpp/support/byte_buffer.h"
@@ -52,8 +52,8 @@ class UnaryCall {
   // The caller has gone, or its deadline has passed. Finish is still due.
   virtual void OnCancelled() = 0;
 
-  // The one answer.
-  void FinishWith(const google::protobuf::MessageLite& response);
+  // The one answer, a serialized message.
+  void FinishWith(std::string_view response);
   // For an answer that is not ok.
   void FinishWithError(const Answer& answer);
 

@@ -60,20 +60,20 @@ absl::StatusOr<std::int64_t> Journal::LastSequence() {
   return file_->LastSequence();
 }
 
-absl::Status Journal::Append(absl::Span<JournalEntry* const> entries) {
-  if (entries.empty()) return absl::OkStatus();
+absl::StatusOr<std::int64_t> Journal::Append(
+    absl::Span<const NewJournalEntry> entries) {
   absl::MutexLock lock(&file_mutex_);
-  const std::int64_t before = last_position();
-  const auto forgotten = file_->Append(entries, before + 1, FirstDone());
+  const std::int64_t first = last_position() + 1;
+  if (entries.empty()) return first;
+  const auto forgotten = file_->Append(entries, first, FirstDone());
   if (!forgotten.ok()) return Wrote(forgotten.status());
-  std::int64_t position = before;
-  for (JournalEntry* entry : entries) entry->position = ++position;
   {
     absl::MutexLock state_lock(&state_mutex_);
-    last_position_ = position;
+    last_position_ += static_cast<std::int64_t>(entries.size());
   }
   Forgotten(*forgotten);
-  return Wrote(absl::OkStatus());
+  Wrote(absl::OkStatus()).IgnoreError();
+  return first;
 }
 
 void Journal::MarkDone(std::int64_t position) {

@@ -41,15 +41,20 @@ struct JournalEntry {
   std::int64_t position = 0;
   // Name of the RPC that brought it, e.g. "ImportPatients".
   std::string method;
-  // As it arrived: kind, sequence, ids, content, hash and times, to the
-  // microsecond. The rest is read out of the content by whoever works it.
-  Submission submission;
+  // Its times are to the microsecond.
+  ReceivedSubmission submission;
+};
+
+// One to be appended; of its owner.
+struct NewJournalEntry {
+  std::string_view method;
+  const ReceivedSubmission* submission;
 };
 
 struct Quarantined {
   std::string method;
-  Submission submission;  // as in JournalEntry
-  std::string reason;     // no patient data
+  ReceivedSubmission submission;
+  std::string reason;  // no patient data
   int tries = 0;
   absl::Time quarantined_at;
 };
@@ -80,12 +85,14 @@ class Journal {
   // there is none.
   absl::StatusOr<std::int64_t> LastSequence();
 
-  // Takes the entries, which get their positions. OK: all are durable. An
-  // error (UNAVAILABLE: disk full, failed sync): none is in the journal, nor
-  // will be after a kill, and a later Append may succeed without reopening.
-  // After a failed sync, only a power cut that comes before the next success
-  // may bring them back: the disk has then not said what it has.
-  absl::Status Append(absl::Span<JournalEntry* const> entries);
+  // Takes the entries, and returns the position of the first, which the others
+  // follow. OK: all are durable. An error (UNAVAILABLE: disk full, failed
+  // sync): none is in the journal, nor will be after a kill, and a later Append
+  // may succeed without reopening. After a failed sync, only a power cut that
+  // comes before the next success may bring them back: the disk has then not
+  // said what it has.
+  absl::StatusOr<std::int64_t> Append(
+      absl::Span<const NewJournalEntry> entries);
 
   // The store has the entry: it is forgotten by one of the next Appends, each
   // of which forgets a limited number, or by Forget. Not durable before that:

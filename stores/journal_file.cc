@@ -117,7 +117,7 @@ absl::Time TimeAt(const SqliteRun& row, int column) {
 
 // The first ten columns of the statements that read.
 absl::Status ReadSubmission(const SqliteRun& row, std::string& method,
-                            Submission& submission) {
+                            ReceivedSubmission& submission) {
   const std::optional<SubmissionKind> kind = ParseKind(row.TextAt(1));
   const std::optional<Sha256Digest> sha256 = ParseDigest(row.BlobAt(8));
   submission.sequence = row.IntegerAt(2);
@@ -202,7 +202,7 @@ absl::StatusOr<std::int64_t> JournalFile::CountQuarantined() {
 // Appending and removing.
 
 absl::StatusOr<std::vector<PositionRange>> JournalFile::Append(
-    absl::Span<JournalEntry* const> entries, std::int64_t first_position,
+    absl::Span<const NewJournalEntry> entries, std::int64_t first_position,
     absl::Span<const PositionRange> done) {
   SqliteTransaction transaction(db_);
   absl::Status status = transaction.Begin(SqliteTransaction::Mode::kWrite);
@@ -210,9 +210,9 @@ absl::StatusOr<std::vector<PositionRange>> JournalFile::Append(
   std::int64_t bytes = 0;
   for (std::size_t i = 0; i < entries.size(); ++i) {
     const auto offset = static_cast<std::int64_t>(i);
-    status = Insert(*entries[i], first_position + offset);
+    status = Insert(entries[i], first_position + offset);
     if (!status.ok()) return status;
-    bytes += static_cast<std::int64_t>(entries[i]->submission.content.size());
+    bytes += static_cast<std::int64_t>(entries[i].submission->content.size());
   }
   // More than it appends, or the file would never stop growing.
   const auto count = static_cast<std::int64_t>(entries.size());
@@ -240,9 +240,9 @@ absl::StatusOr<std::vector<PositionRange>> JournalFile::Remove(
   return removed;
 }
 
-absl::Status JournalFile::Insert(const JournalEntry& entry,
+absl::Status JournalFile::Insert(const NewJournalEntry& entry,
                                  std::int64_t position) {
-  const Submission& submission = entry.submission;
+  const ReceivedSubmission& submission = *entry.submission;
   SqliteRun insert(statements_.insert);
   insert.Integer(position)
       .Text(entry.method)

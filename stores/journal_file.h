@@ -38,7 +38,7 @@ class JournalFile {
   // `done` in the same transaction: not all of them where that would take long.
   // Returns the ranges in which none is left.
   absl::StatusOr<std::vector<PositionRange>> Append(
-      absl::Span<JournalEntry* const> entries, std::int64_t first_position,
+      absl::Span<const NewJournalEntry> entries, std::int64_t first_position,
       absl::Span<const PositionRange> done);
   // The same without appending. `last_position` is the highest that was given.
   absl::StatusOr<std::vector<PositionRange>> Remove(
@@ -86,7 +86,7 @@ class JournalFile {
       : db_(std::move(db)), statements_(std::move(statements)) {}
 
   // The parts of transactions.
-  absl::Status Insert(const JournalEntry& entry, std::int64_t position);
+  absl::Status Insert(const NewJournalEntry& entry, std::int64_t position);
   absl::StatusOr<std::vector<PositionRange>> RemoveWithin(
       absl::Span<const PositionRange> ranges, Budget budget);
   absl::StatusOr<PositionRange> PartWithin(PositionRange range, Budget& budget);

@@ -28,9 +28,9 @@ enum class SubmissionKind {
   kAppEvent,
 };
 
-// One submission as it is stored. Known by study_id and submission_id, in one
+// One submission as it arrived. Known by study_id and submission_id, in one
 // space for all kinds.
-struct Submission {
+struct ReceivedSubmission {
   SubmissionKind kind = SubmissionKind::kQuestionnaireResponse;
   std::int64_t sequence = 0;  // order of arrival; the store's key
   std::string study_id;
@@ -42,7 +42,10 @@ struct Submission {
   absl::Time received_at;
   // When this sending left the device, as its metadata says.
   std::optional<absl::Time> sent_at;
+};
 
+// One as it is stored, with what is read out of its content to be asked for.
+struct Submission : ReceivedSubmission {
   // Of questionnaire responses and, where it applies, of the other kinds:
   std::string subject;                    // FHIR reference, or the patient's id
   std::string questionnaire;              // canonical url|version

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 #include <utility>
@@ -37,24 +38,22 @@ class Replay : public testing::Test {
  protected:
   // What a server leaves that has acknowledged these, and is killed.
   void Leave(const std::vector<v1::SubmitRequest>& requests) {
-    std::vector<JournalEntry> entries;
+    std::deque<ReceivedSubmission> submissions;
+    std::vector<NewJournalEntry> entries;
     for (const v1::SubmitRequest& request : requests) {
-      Submission submission;
-      submission.sequence = static_cast<std::int64_t>(entries.size() + 1);
+      ReceivedSubmission& submission = submissions.emplace_back();
+      submission.sequence = static_cast<std::int64_t>(submissions.size());
       submission.study_id = request.study_id();
       submission.site_id = request.site_id();
       submission.submission_id = request.submission_id();
       submission.received_at = kReceivedAt;
       submission.content = request.SerializeAsString();
       submission.content_sha256 = Sha256(submission.content);
-      entries.push_back(
-          {.method = "Submit", .submission = std::move(submission)});
+      entries.push_back({"Submit", &submission});
     }
-    std::vector<JournalEntry*> pointers;
-    for (JournalEntry& entry : entries) pointers.push_back(&entry);
     auto journal = Journal::Open(folder_ / "journal.db");
     ASSERT_TRUE(journal.ok()) << journal.status();
-    ASSERT_TRUE((*journal)->Append(pointers).ok());
+    ASSERT_TRUE((*journal)->Append(entries).ok());
   }
 
   // The sequences that the journal has.

@@ -21,7 +21,6 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 using Kind = Answer::Kind;
-using v1::Receipt;
 
 constexpr Duration kDelay = std::chrono::seconds(10);
 
@@ -63,15 +62,6 @@ absl::Duration ToAbsl(const google::protobuf::Duration& duration) {
          absl::Nanoseconds(duration.nanos());
 }
 
-// The answer, with all that a receipt may show.
-Answer Kept(Kind kind) {
-  Answer answer = Answer::Of(kind);
-  answer.sequence = 7;
-  answer.received_at = absl::FromUnixMicros(1'772'395'200'123'456);
-  answer.content_sha256.fill(0xAB);
-  return answer;
-}
-
 void ExpectTryLater(const Answer& answer, grpc::StatusCode code,
                     std::string_view reason, absl::Duration delay) {
   const Told told = Tell(answer);
@@ -104,14 +94,13 @@ TEST(ToStatus, IsOkForWhatWasKeptAndForWhatThePolicyDropped) {
 }
 
 TEST(ToStatus, IsFinalForWhatNoRetryCanMend) {
-  const std::vector<std::pair<Kind, grpc::StatusCode>> rows = {
-      {Kind::kConflict, grpc::StatusCode::ALREADY_EXISTS},
-      {Kind::kInvalid, grpc::StatusCode::INVALID_ARGUMENT},
-      {Kind::kDeadline, grpc::StatusCode::DEADLINE_EXCEEDED},
-      {Kind::kCancelled, grpc::StatusCode::CANCELLED},
-      {Kind::kFailed, grpc::StatusCode::INTERNAL}};
-  for (const auto& [kind, code] : rows) {
-    const Answer answer = Answer::Of(kind);
+  const std::vector<std::pair<Answer, grpc::StatusCode>> rows = {
+      {Answer::Of(Kind::kConflict), grpc::StatusCode::ALREADY_EXISTS},
+      {Answer::Invalid({}), grpc::StatusCode::INVALID_ARGUMENT},
+      {Answer::Of(Kind::kDeadline), grpc::StatusCode::DEADLINE_EXCEEDED},
+      {Answer::Of(Kind::kCancelled), grpc::StatusCode::CANCELLED},
+      {Answer::Failed("0123abcd"), grpc::StatusCode::INTERNAL}};
+  for (const auto& [answer, code] : rows) {
     EXPECT_FALSE(answer.ok());
     const Told told = Tell(answer);
     EXPECT_EQ(told.status.error_code(), code);
@@ -198,72 +187,6 @@ TEST(Answer, ToOneTurnedAwayIsARefusalOrThatItWasDropped) {
   EXPECT_EQ(refused.kind, Kind::kRefused);
   EXPECT_EQ(refused.reason, RefusalReason::kWaitingRoomFull);
   EXPECT_GE(refused.retry_delay, absl::Seconds(8));
-}
-
-// --- Receipts ---
-
-TEST(ToReceipt, HasTheDispositionOfTheTable) {
-  const std::vector<std::pair<Kind, Receipt::Disposition>> rows = {
-      {Kind::kStored, Receipt::STORED},
-      {Kind::kQueued, Receipt::QUEUED},
-      {Kind::kDuplicate, Receipt::DUPLICATE},
-      {Kind::kDropped, Receipt::DROPPED},
-      {Kind::kConflict, Receipt::CONFLICT},
-      {Kind::kInvalid, Receipt::INVALID},
-      {Kind::kRefused, Receipt::REFUSED},
-      {Kind::kDeadline, Receipt::REFUSED},
-      {Kind::kCancelled, Receipt::REFUSED},
-      {Kind::kFailed, Receipt::REFUSED}};
-  for (const auto& [kind, disposition] : rows) {
-    const Receipt receipt = ToReceipt(Answer::Of(kind), "id");
-    EXPECT_EQ(receipt.submission_id(), "id");
-    EXPECT_EQ(receipt.disposition(), disposition);
-  }
-}
-
-TEST(ToReceipt, OfWhatWasKeptHasSequenceTimeAndHash) {
-  for (const Kind kind : {Kind::kStored, Kind::kQueued, Kind::kDuplicate}) {
-    const Receipt receipt = ToReceipt(Kept(kind), "id");
-    EXPECT_EQ(receipt.sequence(), 7);
-    EXPECT_EQ(receipt.received_at().seconds(), 1'772'395'200);
-    EXPECT_EQ(receipt.received_at().nanos(), 123'456'000);
-    EXPECT_EQ(receipt.content_sha256(), std::string(32, '\xAB'));
-    EXPECT_THAT(receipt.issue(), SizeIs(0));
-    EXPECT_FALSE(receipt.has_retry_delay());
-  }
-}
-
-TEST(ToReceipt, OfWhatWasNotKeptHasNoneOfThem) {
-  for (const Kind kind :
-       {Kind::kDropped, Kind::kConflict, Kind::kInvalid, Kind::kRefused,
-        Kind::kDeadline, Kind::kCancelled, Kind::kFailed}) {
-    const Receipt receipt = ToReceipt(Kept(kind), "id");
-    EXPECT_EQ(receipt.sequence(), 0);
-    EXPECT_FALSE(receipt.has_received_at());
-    EXPECT_EQ(receipt.content_sha256(), "");
-  }
-}
-
-TEST(ToReceipt, TellsWhenToComeAgain) {
-  const Answer refused = Answer::Refused(RefusalReason::kQueueFull, kDelay);
-  for (const Answer& answer : {refused, Answer::Unavailable()}) {
-    const Receipt receipt = ToReceipt(answer, "id");
-    EXPECT_EQ(ToAbsl(receipt.retry_delay()),
-              absl::Trunc(answer.retry_delay, absl::Milliseconds(1)));
-    ASSERT_THAT(receipt.issue(), SizeIs(1));
-    EXPECT_NE(receipt.issue(0).description(), "");
-  }
-}
-
-TEST(ToReceipt, TellsWhatIsWrong) {
-  const Receipt invalid =
-      ToReceipt(Answer::Invalid({"records[3].data", "cut off"}), "id");
-  ASSERT_THAT(invalid.issue(), SizeIs(1));
-  EXPECT_EQ(invalid.issue(0).field(), "records[3].data");
-  EXPECT_EQ(invalid.issue(0).description(), "cut off");
-  const Receipt failed = ToReceipt(Answer::Failed("0123abcd"), "id");
-  ASSERT_THAT(failed.issue(), SizeIs(1));
-  EXPECT_THAT(failed.issue(0).description(), HasSubstr("0123abcd"));
 }
 
 }  // namespace

@@ -27,7 +27,9 @@ class CountingOwner final : public SubmissionOwner {
 
   bool CallerGone() const override { return false; }
   CompletionLoop* loop() const override { return loop_; }
-  void OnAnswer(std::size_t, const Answer&) override { ++answers_; }
+  void OnAnswer(std::size_t, std::string_view, const Answer&) override {
+    ++answers_;
+  }
   int answers() const { return answers_; }
 
  private:

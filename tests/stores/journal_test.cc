@@ -41,7 +41,7 @@ JournalEntry MakeEntry(std::int64_t sequence, std::string content = "content") {
                                        std::move(content))};
 }
 
-void ExpectTheSame(const Submission& a, const Submission& b) {
+void ExpectTheSame(const ReceivedSubmission& a, const ReceivedSubmission& b) {
   EXPECT_EQ(a.kind, b.kind);
   EXPECT_EQ(a.sequence, b.sequence);
   EXPECT_EQ(a.study_id, b.study_id);
@@ -71,10 +71,15 @@ class JournalTest : public testing::Test {
   }
 
   absl::Status Append(std::vector<JournalEntry>& entries) {
-    std::vector<JournalEntry*> pointers;
-    pointers.reserve(entries.size());
-    for (JournalEntry& entry : entries) pointers.push_back(&entry);
-    return journal_->Append(pointers);
+    std::vector<NewJournalEntry> added;
+    added.reserve(entries.size());
+    for (const JournalEntry& entry : entries) {
+      added.push_back({entry.method, &entry.submission});
+    }
+    const absl::StatusOr<std::int64_t> first = journal_->Append(added);
+    std::int64_t position = first.value_or(0);
+    for (JournalEntry& entry : entries) entry.position = position++;
+    return first.status();
   }
   // Appends entries with these sequences, and returns their positions.
   std::vector<std::int64_t> MustAppend(std::int64_t first, std::int64_t last,
@@ -149,14 +154,14 @@ TEST_F(JournalTest, AnEntryComesBackByteForByte) {
       MakeEntry(41, bytes), MakeEntry(7, ""),
       MakeEntry(42, std::string(std::size_t{1} << 21, 'x'))};
   entries[0].method = "SubmitStream";
-  Submission& first = entries[0].submission;
+  ReceivedSubmission& first = entries[0].submission;
   first.kind = SubmissionKind::kAppEvent;
   first.study_id = std::string("stu\0dy\xff", 7);
   first.site_id = "site";
   first.received_at = absl::FromUnixMicros(1709320532000001);
   first.sent_at = absl::FromUnixMicros(-1);
   entries[1].method = "";
-  Submission& second = entries[1].submission;
+  ReceivedSubmission& second = entries[1].submission;
   second.kind = SubmissionKind::kPatientRecord;
   second.study_id = second.submission_id = "";
   ASSERT_TRUE(Append(entries).ok());
@@ -488,8 +493,8 @@ TEST_F(JournalTest, AMalformedEntryIsDataLossAndTellsNothingOfIt) {
   const auto journal = Journal::Open(path);
   if (!journal.ok()) _exit(1);
   for (std::int64_t sequence = 1;; ++sequence) {
-    JournalEntry entry = MakeEntry(sequence);
-    JournalEntry* const entries[] = {&entry};
+    const JournalEntry entry = MakeEntry(sequence);
+    const NewJournalEntry entries[] = {{entry.method, &entry.submission}};
     if (!(*journal)->Append(entries).ok()) _exit(1);
     if (write(acks, &sequence, sizeof(sequence)) != sizeof(sequence)) _exit(1);
   }

@@ -32,20 +32,26 @@ void KeyOfAnId(benchmark::State& state) {
 }
 BENCHMARK(KeyOfAnId);
 
+// Of no pool: it only arrives and ends.
+std::shared_ptr<SubmissionTask> MakeTask() {
+  static const MethodContext method = {};
+  return std::make_shared<SubmissionTask>(
+      method, MakeMethodSettings({.pool = "pool"}, FairBy::kNone), nullptr, 0,
+      SubmissionTask::Parking::kSilent);
+}
+
 // One that is new comes, and ends stored. The memory is full.
 void RecentIdsOfANewOne(benchmark::State& state) {
   RecentIds recent(LimitsConfig().recent_ids);
   const std::vector<SubmissionKey> keys = ManyKeys();
-  const std::shared_ptr<SubmissionTask> nobody;
-  const Sha256Digest digest{};
+  const std::shared_ptr<SubmissionTask> task = MakeTask();
   StoredReceipt receipt;
   std::size_t next = 0;
   for (auto _ : state) {
-    const SubmissionKey& key = keys[next];
+    task->key = keys[next];
     next = (next + 1) % keys.size();
-    benchmark::DoNotOptimize(
-        recent.Arrive(key, nobody, digest, true, &receipt));
-    benchmark::DoNotOptimize(recent.End(key, nullptr, receipt));
+    benchmark::DoNotOptimize(recent.Arrive(task, true, &receipt));
+    benchmark::DoNotOptimize(recent.End(task.get(), receipt));
   }
   state.SetItemsProcessed(state.iterations());
 }
@@ -54,13 +60,12 @@ BENCHMARK(RecentIdsOfANewOne);
 // One that is stored comes again.
 void RecentIdsOfAKnownOne(benchmark::State& state) {
   RecentIds recent(LimitsConfig().recent_ids);
-  const SubmissionKey key = ManyKeys().front();
-  const Sha256Digest digest{};
+  const std::shared_ptr<SubmissionTask> task = MakeTask();
+  task->key = ManyKeys().front();
   StoredReceipt receipt;
-  benchmark::DoNotOptimize(recent.End(key, nullptr, receipt));
+  benchmark::DoNotOptimize(recent.End(task.get(), receipt));
   for (auto _ : state) {
-    benchmark::DoNotOptimize(
-        recent.Arrive(key, nullptr, digest, true, &receipt));
+    benchmark::DoNotOptimize(recent.Arrive(task, true, &receipt));
   }
   state.SetItemsProcessed(state.iterations());
 }

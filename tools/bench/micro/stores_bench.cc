@@ -122,17 +122,13 @@ void JournalAppends(benchmark::State& state) {
   Submissions submissions(1);
   for (auto _ : state) {
     state.PauseTiming();
-    std::vector<JournalEntry> entries;
-    std::vector<JournalEntry*> group;
-    for (Submission& submission :
-         submissions.Next(static_cast<std::size_t>(state.range(0)))) {
-      entries.push_back({.position = 0,
-                         .method = "Submit",
-                         .submission = std::move(submission)});
-    }
-    for (JournalEntry& entry : entries) group.push_back(&entry);
+    const std::vector<Submission> group =
+        submissions.Next(static_cast<std::size_t>(state.range(0)));
+    std::vector<NewJournalEntry> entries;
+    entries.reserve(group.size());
+    for (const Submission& one : group) entries.push_back({"Submit", &one});
     state.ResumeTiming();
-    if (!(*journal)->Append(group).ok()) {
+    if (!(*journal)->Append(entries).ok()) {
       return state.SkipWithError("a group was not appended");
     }
   }
