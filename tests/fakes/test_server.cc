@@ -4,8 +4,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
+#include "tests/fakes/patience.h"
 #include "tests/fakes/tcp_connection.h"
 
 namespace sluice {
@@ -94,7 +97,7 @@ void TestServer::Start(const Config& config, std::unique_ptr<Store> store,
     std::abort();
   }
   server_ = *std::move(server);
-  stub_ = v1::Ingestion::NewStub(NewChannel());
+  stub_ = v1::Ingestion::NewStub(MakeChannel({}));
 }
 
 TestServer::~TestServer() {
@@ -117,6 +120,17 @@ DrainReport TestServer::Drain() {
 }
 
 std::shared_ptr<grpc::Channel> TestServer::NewChannel(
+    grpc::ChannelArguments arguments) const {
+  auto channel = MakeChannel(std::move(arguments));
+  // A first attempt may fail: gRPC looks at errno of a connect that is under
+  // way later, when Abseil, which looks for a file that few systems have, may
+  // have overwritten it.
+  EXPECT_TRUE(
+      channel->WaitForConnected(absl::ToChronoTime(absl::Now() + kPatience)));
+  return channel;
+}
+
+std::shared_ptr<grpc::Channel> TestServer::MakeChannel(
     grpc::ChannelArguments arguments) const {
   // A connection of its own.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);

@@ -43,7 +43,7 @@ class TestServer {
   IngestionServer& server() { return *server_; }
   v1::Ingestion::Stub& stub() { return *stub_; }
 
-  // Another connection, with more options if the test has any.
+  // Another connection, which is open, with more options if the test has any.
   std::shared_ptr<grpc::Channel> NewChannel(
       grpc::ChannelArguments arguments = {}) const;
   std::string address() const;
@@ -62,6 +62,9 @@ class TestServer {
  private:
   void Start(const Config& config, std::unique_ptr<Store> store,
              ProcessingStep step, Clock* clock = SystemClock());
+
+  std::shared_ptr<grpc::Channel> MakeChannel(
+      grpc::ChannelArguments arguments) const;
 
   GatedStore gated_store_;
   std::unique_ptr<IngestionServer> server_;
