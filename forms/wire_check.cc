@@ -545,21 +545,22 @@ std::optional<Violation> WireChecker::Check(std::string_view bytes) const {
 }
 
 std::string_view FindLengthDelimited(std::string_view message, int field) {
-  const std::uint32_t wanted =
-      TagOf(static_cast<std::uint32_t>(field), kWireLengthDelimited);
   std::string_view found;
-  ForEachField(message, [&](std::uint32_t tag, std::string_view content) {
-    if (tag == wanted) found = content;
-  });
+  FindLengthDelimited(message, {&field, 1}, {&found, 1});
   return found;
 }
 
-bool HasField(std::string_view message, int field) {
-  bool found = false;
-  ForEachField(message, [&](std::uint32_t tag, std::string_view) {
-    found |= NumberOf(tag) == static_cast<std::uint32_t>(field);
+void FindLengthDelimited(std::string_view message, std::span<const int> fields,
+                         std::span<std::string_view> found) {
+  std::ranges::fill(found, std::string_view());
+  ForEachField(message, [&](std::uint32_t tag, std::string_view content) {
+    if (WireTypeOf(tag) != kWireLengthDelimited) return;
+    const auto wanted =
+        std::ranges::find(fields, static_cast<int>(NumberOf(tag)));
+    if (wanted != fields.end()) {
+      found[static_cast<std::size_t>(wanted - fields.begin())] = content;
+    }
   });
-  return found;
 }
 
 std::vector<std::string_view> FindRepeated(std::string_view message,

@@ -10,6 +10,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -59,10 +60,12 @@ class WireChecker {
 // point into `message`.
 
 // Content of a string, bytes or message field. The last occurrence counts;
-// empty where there is none. A parser would merge several occurrences of a
-// message.
+// where there is none the view is empty, and its data() null. A parser would
+// merge several occurrences of a message.
 std::string_view FindLengthDelimited(std::string_view message, int field);
-bool HasField(std::string_view message, int field);
+// The same for several fields in one pass: found[i] is that of fields[i].
+void FindLengthDelimited(std::string_view message, std::span<const int> fields,
+                         std::span<std::string_view> found);
 // All length-delimited occurrences, in their order.
 std::vector<std::string_view> FindRepeated(std::string_view message, int field);
 

@@ -1,6 +1,7 @@
 #include "server/intake.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "absl/hash/hash.h"
@@ -8,6 +9,7 @@
 #include "forms/answers.h"
 #include "forms/utf8.h"
 #include "grpcpp/support/slice.h"
+#include "server/hashed_text.h"
 #include "sluice/v1/ingestion.pb.h"
 
 namespace sluice {
@@ -123,29 +125,26 @@ std::optional<Violation> SubmitIntake::Read(
         IdIfAny(FindLengthDelimited(bytes, Request::kSubmissionIdFieldNumber));
     return violation;
   }
+  constexpr std::array<int, 5> kFields = {
+      Request::kSubmissionIdFieldNumber, Request::kStudyIdFieldNumber,
+      Request::kSiteIdFieldNumber, Request::kResponseFieldNumber,
+      Request::kSupersedesSubmissionIdFieldNumber};
+  std::array<std::string_view, kFields.size()> found;
+  FindLengthDelimited(bytes, kFields, found);
+  const auto& [submission_id, study_id, site_id, response, supersedes] = found;
   submission->kind = SubmissionKind::kQuestionnaireResponse;
-  submission->submission_id =
-      FindLengthDelimited(bytes, Request::kSubmissionIdFieldNumber);
-  submission->study_id =
-      FindLengthDelimited(bytes, Request::kStudyIdFieldNumber);
-  submission->site_id = FindLengthDelimited(bytes, Request::kSiteIdFieldNumber);
+  submission->submission_id = submission_id;
+  submission->study_id = study_id;
+  submission->site_id = site_id;
   submission->received_at = sending.received_at;
   submission->sent_at = sending.sent_at;
-  if (auto violation = RequireId("submission_id", submission->submission_id)) {
+  if (auto violation = RequireId("submission_id", submission_id)) {
     return violation;
   }
-  if (auto violation = RequireId("study_id", submission->study_id)) {
-    return violation;
-  }
-  if (auto violation = CheckId("site_id", submission->site_id)) {
-    return violation;
-  }
-  if (!HasField(bytes, Request::kResponseFieldNumber)) {
-    return Violation{"response", "required"};
-  }
-  return CheckId(
-      "supersedes_submission_id",
-      FindLengthDelimited(bytes, Request::kSupersedesSubmissionIdFieldNumber));
+  if (auto violation = RequireId("study_id", study_id)) return violation;
+  if (auto violation = CheckId("site_id", site_id)) return violation;
+  if (response.data() == nullptr) return Violation{"response", "required"};
+  return CheckId("supersedes_submission_id", supersedes);
 }
 
 BulkIntake::BulkIntake(Method method, const LimitsConfig& limits)
@@ -226,7 +225,8 @@ std::optional<Violation> LookupIntake::Read(std::string_view content,
 std::uint64_t OrderKey(const ReceivedSubmission& submission) {
   const std::string_view subject = SubjectOf(submission);
   if (subject.empty()) return 0;
-  return std::max<std::uint64_t>(1, absl::HashOf(submission.study_id, subject));
+  return std::max<std::uint64_t>(
+      1, absl::HashOf(HashedText(submission.study_id), HashedText(subject)));
 }
 
 Violation TooLarge(std::size_t bytes, const LimitsConfig& limits) {

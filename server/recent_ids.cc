@@ -4,14 +4,16 @@
 #include <utility>
 
 #include "absl/hash/hash.h"
+#include "server/hashed_text.h"
 #include "server/submission_task.h"
 
 namespace sluice {
 
 SubmissionKey SubmissionKey::Of(SubmissionKind kind, std::string_view study_id,
                                 std::string_view submission_id) {
-  return {{absl::HashOf(kind, study_id, submission_id),
-           absl::HashOf(submission_id, study_id, kind)}};
+  const absl::string_view study = HashedText(study_id);
+  const absl::string_view id = HashedText(submission_id);
+  return {{absl::HashOf(kind, study, id), absl::HashOf(id, study, kind)}};
 }
 
 std::size_t RecentIds::HashOfKey::operator()(const Leader& leader) const {

@@ -5,6 +5,7 @@
 
 #include "absl/hash/hash.h"
 #include "absl/strings/str_cat.h"
+#include "server/hashed_text.h"
 #include "server/intake.h"
 
 namespace sluice {
@@ -42,9 +43,9 @@ std::uint64_t LaneOf(FairBy fair_by, const Sender& sender,
     case FairBy::kNone:
       return 0;
     case FairBy::kStudy:
-      return absl::HashOf(study_id);
+      return absl::HashOf(HashedText(study_id));
     case FairBy::kSite:
-      return absl::HashOf(study_id, site_id);
+      return absl::HashOf(HashedText(study_id), HashedText(site_id));
   }
   return 0;
 }

@@ -55,36 +55,37 @@ StoreState SubmissionProcessor::Process(std::span<Task* const> batch) {
   for (Task* taken : batch) {
     auto* task = static_cast<SubmissionTask*>(taken);
     metrics_->ObserveQueueWait(begun - task->admitted_at);
-    std::optional<Submission> submission = Prepare(task);
-    if (!submission.has_value()) continue;
-    tasks.push_back(task);
-    submissions.push_back(*std::move(submission));
+    if (Prepare(task, &submissions.emplace_back())) {
+      tasks.push_back(task);
+    } else {
+      submissions.pop_back();
+    }
   }
   metrics_->ObserveProcessing(clock_->Now() - begun);
   return tasks.empty() ? StoreState::kUntouched : Save({tasks, submissions});
 }
 
-std::optional<Submission> SubmissionProcessor::Prepare(
-    SubmissionTask* task) const {
+bool SubmissionProcessor::Prepare(SubmissionTask* task,
+                                  Submission* submission) const {
   if (task->PassOver()) {
     task->SetPassedOver();
-    return std::nullopt;
+    return false;
   }
-  std::optional<Submission> submission = task->TakeSubmission();
+  task->TakeSubmission(submission);
   std::string error_id;
   const int tries_max = TriesMax(*task);
   for (int i = 0; i < tries_max; ++i) {
     try {
-      if (decodes_) Decode(&*submission);
+      if (decodes_) Decode(submission);
       if (step_) step_(*submission);
-      return submission;
+      return true;
     } catch (...) {
       error_id = LogCurrentException();
     }
   }
   GiveUp(task, error_id, absl::StrCat("it throws: error ", error_id),
          tries_max);
-  return std::nullopt;
+  return false;
 }
 
 StoreState SubmissionProcessor::Save(Batch batch) {

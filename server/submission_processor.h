@@ -6,7 +6,6 @@
 
 #include <cstddef>
 #include <functional>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -59,9 +58,9 @@ class SubmissionProcessor final : public LoopProcessor {
     }
   };
 
-  // The task's submission, ready to be stored. Nothing where it is not to be
-  // stored: then what becomes of it is set.
-  std::optional<Submission> Prepare(SubmissionTask* task) const;
+  // Makes it the task's submission, ready to be stored. False where that is not
+  // to be stored: then what becomes of it is set.
+  bool Prepare(SubmissionTask* task, Submission* submission) const;
   StoreState Save(Batch batch);
   absl::Status TrySave(Batch batch, std::vector<Saved>* saved);
   StoreState SaveOneByOne(Batch batch);

@@ -204,14 +204,12 @@ StoredReceipt SubmissionTask::OwnReceipt() const {
           .content_sha256 = submission_.content_sha256};
 }
 
-Submission SubmissionTask::TakeSubmission() {
+void SubmissionTask::TakeSubmission(Submission* taken) {
   std::string content = std::exchange(submission_.content, std::string());
   // The ids stay: others may read them.
-  Submission taken;
-  static_cast<ReceivedSubmission&>(taken) = submission_;
-  taken.sequence = sequence;
-  taken.content = std::move(content);
-  return taken;
+  static_cast<ReceivedSubmission&>(*taken) = submission_;
+  taken->sequence = sequence;
+  taken->content = std::move(content);
 }
 
 void SubmissionTask::SetAgain(std::string content) {

@@ -104,9 +104,9 @@ class SubmissionTask final
   // Its own receipt, once it is admitted.
   StoredReceipt OwnReceipt() const;
 
-  // As it is to be stored, for the worker, with the content, which the task has
-  // no more.
-  Submission TakeSubmission();
+  // Makes it what is to be stored, for the worker, with the content, which the
+  // task has no more.
+  void TakeSubmission(Submission* taken);
 
   // What became of it; one of these, by the worker, before OnDone. SetAgain is
   // for one that is promised: it is not done, and has its content back.

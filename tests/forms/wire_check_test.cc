@@ -1,5 +1,6 @@
 #include "forms/wire_check.h"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -534,11 +535,21 @@ TEST(WireFieldsTest, FindsTheLastOccurrence) {
 TEST(WireFieldsTest, TellsAnEmptyFieldFromNone) {
   const std::string bytes = Delimited(1, "") + Tag(2, kVarint) +
                             std::string(1, '\0') + Tag(3, kFixed32) + "abcd";
-  EXPECT_TRUE(HasField(bytes, 1));
-  EXPECT_TRUE(HasField(bytes, 2));
-  EXPECT_TRUE(HasField(bytes, 3));
-  EXPECT_FALSE(HasField(bytes, 4));
-  EXPECT_FALSE(HasField("", 1));
+  EXPECT_NE(FindLengthDelimited(bytes, 1).data(), nullptr);
+  for (const int field : {2, 3, 4}) {
+    EXPECT_EQ(FindLengthDelimited(bytes, field).data(), nullptr) << field;
+  }
+  EXPECT_EQ(FindLengthDelimited("", 1).data(), nullptr);
+}
+
+TEST(WireFieldsTest, FindsSeveralInTheOrderAskedFor) {
+  const std::string bytes = Delimited(1, "first") + Tag(2, kVarint) + "\x01" +
+                            Delimited(300, "far") + Delimited(1, "second");
+  const std::array fields = {300, 7, 1, 2};
+  std::array<std::string_view, 4> found = {"", "left over", "", ""};
+  FindLengthDelimited(bytes, fields, found);
+  EXPECT_THAT(found, ElementsAre("far", "", "second", ""));
+  EXPECT_EQ(found[1].data(), nullptr);
 }
 
 TEST(WireFieldsTest, FindsAllOccurrencesInOrder) {
@@ -554,8 +565,6 @@ TEST(WireFieldsTest, LooksIntoNeitherMessagesNorGroups) {
                             Tag(9, kStartGroup) + Tag(9, kEndGroup) +
                             Delimited(2, "still there") + Tag(9, kEndGroup);
   EXPECT_EQ(FindLengthDelimited(bytes, 2), "");
-  EXPECT_FALSE(HasField(bytes, 2));
-  EXPECT_TRUE(HasField(bytes, 9));
   EXPECT_EQ(FindLengthDelimited(bytes + Delimited(2, "outer"), 2), "outer");
 }
 
@@ -568,9 +577,12 @@ TEST(WireFieldsTest, StopsAtMalformedInput) {
   EXPECT_EQ(FindLengthDelimited(Delimited(1, "a") + "\x80", 1), "a");
   EXPECT_EQ(FindLengthDelimited(Tag(1, kLengthDelimited) + "\x05" + "a", 1),
             "");
-  EXPECT_FALSE(HasField(Tag(9, kStartGroup) + Delimited(1, "a"), 1));
-  EXPECT_FALSE(HasField(Tag(9, kEndGroup) + Delimited(1, "a"), 1));
-  EXPECT_TRUE(HasField(Delimited(1, "a") + std::string(1000000, '\x4B'), 1));
+  for (const auto group : {kStartGroup, kEndGroup}) {
+    EXPECT_EQ(FindLengthDelimited(Tag(9, group) + Delimited(1, "a"), 1), "");
+  }
+  EXPECT_EQ(
+      FindLengthDelimited(Delimited(1, "a") + std::string(1000000, '\x4B'), 1),
+      "a");
 }
 
 }  // namespace
