@@ -35,6 +35,7 @@ void HeldWrites::LetGo() {
 }
 
 bool HeldWrites::Next(grpc::CompletionQueue* queue, void** tag, bool* ok) {
+  if (writes_ >= kWritesEnough) LetGo();
   if (!empty()) {
     constexpr std::chrono::system_clock::time_point kPast;
     if (queue->AsyncNext(tag, ok, kPast) == grpc::CompletionQueue::GOT_EVENT) {

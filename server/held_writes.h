@@ -33,9 +33,11 @@ class HeldWrites {
   void LetGo();
   bool empty() const { return corked_.empty(); }
 
-  // As the queue's own; lets go what is held before the thread sleeps.
+  // As the queue's own. Lets go what is held before the thread sleeps, and what
+  // is enough at any time: the callers have something to do meanwhile.
   bool Next(grpc::CompletionQueue* queue, void** tag, bool* ok);
 
+  static constexpr std::size_t kWritesEnough = 32;
   // More would make the first wait for too long.
   static constexpr std::size_t kWritesMax = 64;
 

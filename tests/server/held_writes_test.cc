@@ -5,9 +5,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <cstddef>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "grpcpp/alarm.h"
+#include "grpcpp/completion_queue.h"
 #include "gtest/gtest.h"
 #include "server/listening_sockets.h"
 #include "tests/fakes/tcp_connection.h"
@@ -111,6 +115,31 @@ TEST(HeldWrites, LetsGoBeforeItHoldsTooMany) {
   held.Hold(second.peer());
   EXPECT_FALSE(first.corked());
   EXPECT_TRUE(second.corked());
+}
+
+// An alarm that is over at once is in the queue from then on.
+TEST(HeldWrites, LetsGoOfEnoughAlthoughThereIsMoreToDo) {
+  grpc::CompletionQueue queue;
+  grpc::Alarm first_event;
+  grpc::Alarm second_event;
+  first_event.Set(&queue, std::chrono::system_clock::time_point(), nullptr);
+  second_event.Set(&queue, std::chrono::system_clock::time_point(), nullptr);
+  const Accepted connection;
+  PeerSockets sockets;
+  sockets.Add(connection.fd());
+  HeldWrites held(&sockets);
+  void* tag = nullptr;
+  bool ok = false;
+  for (std::size_t i = 1; i < HeldWrites::kWritesEnough; ++i) {
+    held.Hold(connection.peer());
+  }
+  ASSERT_TRUE(held.Next(&queue, &tag, &ok));
+  EXPECT_TRUE(connection.corked());
+  held.Hold(connection.peer());
+  ASSERT_TRUE(held.Next(&queue, &tag, &ok));
+  EXPECT_FALSE(connection.corked());
+  queue.Shutdown();
+  EXPECT_FALSE(held.Next(&queue, &tag, &ok));
 }
 
 TEST(HeldWrites, HoldsNothingOfAPeerThatItDoesNotKnow) {
