@@ -16,23 +16,6 @@ SubmissionKey SubmissionKey::Of(SubmissionKind kind, std::string_view study_id,
   return {{absl::HashOf(kind, study, id), absl::HashOf(id, study, kind)}};
 }
 
-std::size_t RecentIds::HashOfKey::operator()(const Leader& leader) const {
-  return absl::HashOf(leader->key);
-}
-
-std::size_t RecentIds::HashOfKey::operator()(const SubmissionKey& key) const {
-  return absl::HashOf(key);
-}
-
-bool RecentIds::HasKey::operator()(const Leader& a, const Leader& b) const {
-  return a->key == b->key;
-}
-
-bool RecentIds::HasKey::operator()(const Leader& leader,
-                                   const SubmissionKey& key) const {
-  return leader->key == key;
-}
-
 RecentIds::RecentIds(std::size_t remembered_max)
     : half_max_(remembered_max / (2 * kShards)) {}
 
@@ -42,19 +25,22 @@ RecentIds::Arrival RecentIds::Arrive(
   using Acknowledged = RecentId::Acknowledged;
   Shard& shard = ShardOf(task->key);
   absl::MutexLock lock(&shard.mutex);
-  const auto known = shard.on_their_way.find(task->key);
   const Sha256Digest& content_sha256 = task->submission().content_sha256;
-  if (known == shard.on_their_way.end()) {
+  const auto [known, is_first] =
+      shard.on_their_way.try_emplace(task->key.hash[0], task);
+  if (is_first) {
     const StoredReceipt* remembered = shard.Recall(task->key);
     if (remembered != nullptr && remembered->content_sha256 == content_sha256) {
       *receipt = *remembered;
+      shard.on_their_way.erase(known);
       return Arrival::kKnown;
     }
-    shard.on_their_way.insert(task);
+    task->leads_ = true;
     return Arrival::kFirst;
   }
-  SubmissionTask& first = **known;
-  if (first.submission().content_sha256 != content_sha256) {
+  SubmissionTask& first = *known->second;
+  if (first.key != task->key ||
+      first.submission().content_sha256 != content_sha256) {
     return Arrival::kOther;
   }
   if (first.acknowledged_ == Acknowledged::kDurably ||
@@ -73,7 +59,7 @@ std::vector<std::shared_ptr<SubmissionTask>> RecentIds::Acknowledge(
     SubmissionTask* leader, bool durable) {
   Shard& shard = ShardOf(leader->key);
   absl::MutexLock lock(&shard.mutex);
-  if (shard.FindLeader(leader) == nullptr) return {};
+  if (!leader->leads_) return {};
   leader->acknowledged_ = durable ? RecentId::Acknowledged::kDurably
                                   : RecentId::Acknowledged::kFromMemory;
   if (!durable) return {};
@@ -83,7 +69,10 @@ std::vector<std::shared_ptr<SubmissionTask>> RecentIds::Acknowledge(
 void RecentIds::Restore(const std::shared_ptr<SubmissionTask>& leader) {
   Shard& shard = ShardOf(leader->key);
   absl::MutexLock lock(&shard.mutex);
-  if (!shard.on_their_way.insert(leader).second) return;
+  if (!shard.on_their_way.try_emplace(leader->key.hash[0], leader).second) {
+    return;
+  }
+  leader->leads_ = true;
   leader->acknowledged_ = RecentId::Acknowledged::kDurably;
 }
 
@@ -92,21 +81,21 @@ std::vector<std::shared_ptr<SubmissionTask>> RecentIds::End(
   Shard& shard = ShardOf(leader->key);
   absl::MutexLock lock(&shard.mutex);
   if (stored.has_value()) shard.Remember(leader->key, *stored, half_max_);
-  if (shard.FindLeader(leader) == nullptr) return {};
-  shard.on_their_way.erase(leader->key);
+  if (!leader->leads_) return {};
+  leader->leads_ = false;
+  shard.on_their_way.erase(leader->key.hash[0]);
   return shard.TakeFollowers(leader);
 }
 
 RecentIds::Leaving RecentIds::Leave(const SubmissionTask* task) {
   Shard& shard = ShardOf(task->key);
   absl::MutexLock lock(&shard.mutex);
-  const auto known = shard.on_their_way.find(task->key);
-  if (known == shard.on_their_way.end()) return Leaving::kAlone;
-  SubmissionTask& first = **known;
-  if (&first == task) {
-    return first.follower_ == nullptr ? Leaving::kAlone : Leaving::kLeads;
+  SubmissionTask* const first = shard.FindLeader(task->key);
+  if (first == nullptr) return Leaving::kAlone;
+  if (first == task) {
+    return first->follower_ == nullptr ? Leaving::kAlone : Leaving::kLeads;
   }
-  for (std::shared_ptr<SubmissionTask>* next = &first.follower_;
+  for (std::shared_ptr<SubmissionTask>* next = &first->follower_;
        *next != nullptr; next = &(*next)->follower_) {
     if (next->get() != task) continue;
     const auto left = std::move(*next);
@@ -121,18 +110,18 @@ std::optional<StoredReceipt> RecentIds::FindAcknowledged(
     const SubmissionKey& key) const {
   const Shard& shard = ShardOf(key);
   absl::MutexLock lock(&shard.mutex);
-  const auto known = shard.on_their_way.find(key);
-  if (known == shard.on_their_way.end() ||
-      (*known)->acknowledged_ == RecentId::Acknowledged::kNot) {
+  const SubmissionTask* const first = shard.FindLeader(key);
+  if (first == nullptr ||
+      first->acknowledged_ == RecentId::Acknowledged::kNot) {
     return std::nullopt;
   }
-  return (*known)->OwnReceipt();
+  return first->OwnReceipt();
 }
 
-SubmissionTask* RecentIds::Shard::FindLeader(const SubmissionTask* task) const {
-  const auto known = on_their_way.find(task->key);
-  if (known == on_their_way.end() || known->get() != task) return nullptr;
-  return known->get();
+SubmissionTask* RecentIds::Shard::FindLeader(const SubmissionKey& key) const {
+  const auto known = on_their_way.find(key.hash[0]);
+  if (known == on_their_way.end() || known->second->key != key) return nullptr;
+  return known->second.get();
 }
 
 std::vector<std::shared_ptr<SubmissionTask>> RecentIds::Shard::TakeFollowers(

@@ -15,7 +15,6 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "stores/store.h"
@@ -53,6 +52,7 @@ class RecentId {
   // Under the lock of the key's shard:
   enum class Acknowledged : std::uint8_t { kNot, kFromMemory, kDurably };
   Acknowledged acknowledged_ = Acknowledged::kNot;
+  bool leads_ = false;
   // The first of those that follow, and of a follower the next one.
   std::shared_ptr<SubmissionTask> follower_;
 };
@@ -108,20 +108,9 @@ class RecentIds {
   std::optional<StoredReceipt> FindAcknowledged(const SubmissionKey& key) const;
 
  private:
-  using Leader = std::shared_ptr<SubmissionTask>;
-
-  // A leader is found by its key, which it has itself.
-  struct HashOfKey {
-    using is_transparent = void;
-    std::size_t operator()(const Leader& leader) const;
-    std::size_t operator()(const SubmissionKey& key) const;
-  };
-  struct HasKey {
-    using is_transparent = void;
-    bool operator()(const Leader& a, const Leader& b) const;
-    bool operator()(const Leader& leader, const SubmissionKey& key) const;
-  };
-  using OnTheirWay = absl::flat_hash_set<Leader, HashOfKey, HasKey>;
+  // By the first half of the key, which finds it; the leader has all of it.
+  using OnTheirWay =
+      absl::flat_hash_map<std::uint64_t, std::shared_ptr<SubmissionTask>>;
   using Remembered = absl::flat_hash_map<SubmissionKey, StoredReceipt>;
 
   // Each has its part of the keys, so that threads seldom meet.
@@ -138,8 +127,8 @@ class RecentIds {
                   std::size_t half_max) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
     const StoredReceipt* Recall(const SubmissionKey& key) const
         ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
-    // Null where `task` does not lead.
-    SubmissionTask* FindLeader(const SubmissionTask* task) const
+    // Null where there is none.
+    SubmissionTask* FindLeader(const SubmissionKey& key) const
         ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
     // All that follow the leader, which nobody does then.
     std::vector<std::shared_ptr<SubmissionTask>> TakeFollowers(
