@@ -96,6 +96,7 @@ void CompletionLoop::PostAll(ErrandList* errands) {
 }
 
 void CompletionLoop::BeforeWrite(grpc::ServerContext* context) {
+  if (lone_errand_) return;
   // As peer() of the context, which copies it once more.
   char* const peer = grpc_call_get_peer(context->c_call());
   held_.Hold(peer);
@@ -127,7 +128,9 @@ void CompletionLoop::RunErrands() {
       std::swap(errands, errands_);
     }
     if (errands.empty()) return;
+    lone_errand_ = errands.has_one() && held_.empty();
     while (!errands.empty()) errands.PopFront()->OnLoop();
+    lone_errand_ = false;
   }
 }
 

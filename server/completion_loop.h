@@ -69,6 +69,7 @@ class MemberErrand final : public Errand {
 class ErrandList {
  public:
   bool empty() const { return first_ == nullptr; }
+  bool has_one() const { return first_ != nullptr && first_ == last_; }
   void PushBack(Errand* errand);
   // Takes over all of `other`.
   void Append(ErrandList* other);
@@ -103,7 +104,8 @@ class CompletionLoop {
   void Post(Errand* errand);
 
   // An answer or a message is about to be written to the caller: together with
-  // what else the loop has at hand. Of the loop's thread.
+  // what else the loop has at hand, or at once where that is nothing. Of the
+  // loop's thread.
   void BeforeWrite(grpc::ServerContext* context);
 
   // While one lives on a thread, what the thread posts is gathered and goes out
@@ -138,6 +140,8 @@ class CompletionLoop {
   bool joined_ = false;
   // Of the loop's thread:
   HeldWrites held_;
+  // The errand that is being done came alone, and nothing is held.
+  bool lone_errand_ = false;
 
   absl::Mutex mutex_;
   ErrandList errands_ ABSL_GUARDED_BY(mutex_);
