@@ -1,6 +1,9 @@
 #include "server/receipt.h"
 
+#include <chrono>
+#include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -14,8 +17,6 @@ using ::testing::HasSubstr;
 using ::testing::SizeIs;
 using Kind = Answer::Kind;
 using v1::Receipt;
-
-constexpr Duration kDelay = std::chrono::seconds(10);
 
 // The answer, with all that a receipt may show.
 Answer Kept(Kind kind) {
@@ -86,7 +87,8 @@ TEST(SerializeReceipt, OfWhatWasNotKeptHasNoneOfThem) {
 }
 
 TEST(SerializeReceipt, TellsWhenToComeAgain) {
-  const Answer refused = Answer::Refused(RefusalReason::kQueueFull, kDelay);
+  const Answer refused =
+      Answer::Refused(RefusalReason::kQueueFull, std::chrono::seconds(10));
   for (const Answer& answer : {refused, Answer::Unavailable()}) {
     const Receipt receipt = ReceiptOf(answer, "id");
     EXPECT_EQ(absl::Seconds(receipt.retry_delay().seconds()) +
