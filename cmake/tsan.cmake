@@ -10,6 +10,8 @@ string(LENGTH ${inline_namespace} length)
 set(absl_namespace 4absl${length}${inline_namespace})
 
 add_library(sluice_tsan STATIC ${PROJECT_SOURCE_DIR}/tests/tsan/absl_mutex.cc)
+# It goes into shared libraries too.
+set_target_properties(sluice_tsan PROPERTIES POSITION_INDEPENDENT_CODE ON)
 target_compile_definitions(
   sluice_tsan PRIVATE SLUICE_ABSL_NAMESPACE="${absl_namespace}")
 target_link_libraries(sluice_tsan PUBLIC absl::synchronization)

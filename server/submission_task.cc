@@ -242,9 +242,9 @@ void SubmissionTask::SetUnavailable() {
   answer_ = Answer::Unavailable();
 }
 
-void SubmissionTask::SetFailed(std::string error_id) {
+void SubmissionTask::SetFailed(const std::string& error_id) {
   outcome = Outcome::kFailed;
-  answer_ = Answer::Failed(std::move(error_id));
+  answer_ = Answer::Failed(error_id);
 }
 
 void SubmissionTask::SetPassedOver() {

@@ -112,7 +112,7 @@ class SubmissionTask final
   // for one that is promised: it is not done, and has its content back.
   void SetSaved(const Saved& saved);
   void SetUnavailable();
-  void SetFailed(std::string error_id);
+  void SetFailed(const std::string& error_id);
   void SetPassedOver();
   void SetAgain(std::string content);
 

@@ -312,7 +312,7 @@ void WrapWaitForZero(absl::BlockingCounter* counter) {
 // first to return may delete the barrier, and TSan forgets what it knew of an
 // address that is freed; so all barriers are known to it by one that stays.
 
-char all_barriers;
+static char all_barriers;
 
 bool RealBlock(absl::Barrier*) SLUICE_REAL("7Barrier5BlockEv");
 bool WrapBlock(absl::Barrier*) SLUICE_WRAP("7Barrier5BlockEv");
