@@ -153,8 +153,10 @@ StoreState SubmissionProcessor::SaveOneByOne(Batch batch) {
 // in quarantine then.
 bool SubmissionProcessor::SetApart(SubmissionTask* task,
                                    const absl::Status& status) {
+  // Tries while the store was away do not count: it may be back by now.
+  if (!store_->Check().ok()) return false;
   const int tries = task->CountLoneTry();
-  return tries >= kLoneTriesMax && store_->Check().ok() &&
+  return tries >= kLoneTriesMax &&
          task->Quarantine(
              absl::StrCat("the store fails for it: ", CodeOf(status)), tries);
 }

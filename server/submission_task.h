@@ -116,8 +116,8 @@ class SubmissionTask final
   void SetPassedOver();
   void SetAgain(std::string content);
 
-  // Says that the store was away when only this one was to be stored, and
-  // returns how often it was.
+  // Says that the store failed when only this one was to be stored, and was
+  // there all the same. Returns how often it did.
   int CountLoneTry() { return ++lone_tries_; }
 
   // Sets apart one that is promised and cannot be stored. False: it is in no

@@ -222,6 +222,32 @@ TEST(StoreThatIsAway, PutsNothingIntoQuarantine) {
   });
 }
 
+// It is back between a try that failed and the question whether it is there.
+TEST(StoreThatIsAway, DoesNotCountTheTriesUntilItIsBack) {
+  const TempFolder folder;
+  FakeClock clock;
+  TestServer server(JournalConfig(folder), {}, &clock);
+  const auto await_tries = [&](std::size_t tries) {
+    const std::size_t before = server.store().batches().size();
+    AwaitThat("it is tried again", [&] {
+      clock.Advance(std::chrono::seconds(20));  // beyond any pause
+      return server.store().batches().size() >= before + tries;
+    });
+  };
+  server.store().FailWith(absl::UnavailableError("away"));
+  Submit(server, MakeSubmit("1"));
+  await_tries(2 * SubmissionProcessor::kLoneTriesMax);
+  server.store().FailFor("1", absl::UnavailableError("still"));
+  server.store().FailWith(absl::OkStatus());
+  await_tries(2);
+  EXPECT_EQ(Lookup(server, "1").disposition(), Receipt::QUEUED);
+  server.store().FailFor("1", absl::OkStatus());
+  AwaitThat("it is stored", [&] {
+    clock.Advance(std::chrono::seconds(20));
+    return server.store().stored().size() == 1;
+  });
+}
+
 // A server that waits for submissions to be ready, and gets none until it is,
 // would stay away for ever.
 TEST(StoreThatIsAway, IsReadyWhenItIsBackThoughNobodyTriesIt) {
