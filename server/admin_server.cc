@@ -106,8 +106,7 @@ AdminServer::~AdminServer() {
 int AdminServer::port() const { return parts_->acceptor->port(); }
 
 bool AdminServer::Shutdown(absl::Duration patience) {
-  if (parts_->down.HasBeenNotified()) return true;
-  if (!shutdown_.joinable()) {
+  if (!shutdown_.joinable() && !parts_->down.HasBeenNotified()) {
     parts_->acceptor->Stop();
     // gRPC waits for all calls to return, however long that takes.
     shutdown_ = std::thread([parts = parts_] {
@@ -116,7 +115,8 @@ bool AdminServer::Shutdown(absl::Duration patience) {
     });
   }
   if (!parts_->down.WaitForNotificationWithTimeout(patience)) return false;
-  shutdown_.join();
+  // It may have gone down after an earlier call had lost patience.
+  if (shutdown_.joinable()) shutdown_.join();
   return true;
 }
 

@@ -120,7 +120,7 @@ TEST_F(AdminServerTest, ShutdownDoesNotHangWhereTheStoreDoes) {
   EXPECT_FALSE(reader->Read(&response));
   EXPECT_FALSE(reader->Finish().ok());
   store().Release();
-  EXPECT_TRUE(server_->Shutdown(kPatience));
+  AwaitThat("it is down", [&] { return server_->Shutdown({}); });
 }
 
 TEST_F(AdminServerTest, AfterShutdownNobodyIsServed) {
