@@ -133,10 +133,6 @@ std::string_view Explain(RefusalReason reason) {
   return "";
 }
 
-Answer Answer::Stored(const StoredReceipt& kept) {
-  return Kept(Kind::kStored, kept);
-}
-
 Answer Answer::Invalid(Violation violation) {
   Answer answer = Of(Kind::kInvalid);
   answer.why = std::make_shared<const Violation>(std::move(violation));
@@ -168,8 +164,12 @@ Answer Answer::Unavailable() {
                  absl::ToChronoNanoseconds(kStoreRetryDelay));
 }
 
-Answer Answer::Queued(const StoredReceipt& first) {
-  return Kept(Kind::kQueued, first);
+Answer Answer::Stored(const StoredReceipt& kept) {
+  return Kept(Kind::kStored, kept);
+}
+
+Answer Answer::Queued(const StoredReceipt& kept) {
+  return Kept(Kind::kQueued, kept);
 }
 
 Answer Answer::Duplicate(const StoredReceipt& first) {

@@ -57,7 +57,6 @@ struct Answer {
     answer.kind = kind;
     return answer;
   }
-  static Answer Stored(const StoredReceipt& kept);
   static Answer Invalid(Violation violation);
   static Answer Refused(RefusalReason reason, Duration retry_delay);
   // Of kRefused or kDropped.
@@ -66,9 +65,10 @@ struct Answer {
   static Answer Ended(Ending ending, Duration retry_delay);
   // The store did not take it.
   static Answer Unavailable();
-  // Of one that is as another, of which this is the receipt: that one is
-  // acknowledged, or stored.
-  static Answer Queued(const StoredReceipt& first);
+  // Of what is kept. A duplicate is as another, of which it has the receipt; so
+  // may one that is queued be.
+  static Answer Stored(const StoredReceipt& kept);
+  static Answer Queued(const StoredReceipt& kept);
   static Answer Duplicate(const StoredReceipt& first);
   static Answer Failed(const std::string& error_id);
 

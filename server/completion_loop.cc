@@ -109,6 +109,7 @@ void CompletionLoop::Run() {
   bool ok = false;
   while (held_.Next(queue_.get(), &returned, &ok)) {
     __tsan_acquire(returned);
+    woken_ = false;
     static_cast<Tag*>(returned)->OnEvent(ok);
     RunErrands();
   }
@@ -116,6 +117,7 @@ void CompletionLoop::Run() {
 }
 
 void CompletionLoop::OnWake(bool) {
+  woken_ = true;
   absl::MutexLock lock(&mutex_);
   waking_ = false;
 }
@@ -128,7 +130,7 @@ void CompletionLoop::RunErrands() {
       std::swap(errands, errands_);
     }
     if (errands.empty()) return;
-    lone_errand_ = errands.has_one() && held_.empty();
+    lone_errand_ = woken_ && errands.has_one() && held_.empty();
     while (!errands.empty()) errands.PopFront()->OnLoop();
     lone_errand_ = false;
   }

@@ -104,8 +104,8 @@ class CompletionLoop {
   void Post(Errand* errand);
 
   // An answer or a message is about to be written to the caller: together with
-  // what else the loop has at hand, or at once where that is nothing. Of the
-  // loop's thread.
+  // what else the loop has at hand, or at once where the loop was woken for
+  // that alone. Of the loop's thread.
   void BeforeWrite(grpc::ServerContext* context);
 
   // While one lives on a thread, what the thread posts is gathered and goes out
@@ -140,7 +140,9 @@ class CompletionLoop {
   bool joined_ = false;
   // Of the loop's thread:
   HeldWrites held_;
-  // The errand that is being done came alone, and nothing is held.
+  // The event that the thread is at is a wake-up: it slept.
+  bool woken_ = false;
+  // The errand that is being done is all that it was woken for.
   bool lone_errand_ = false;
 
   absl::Mutex mutex_;

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <random>
 #include <string>
@@ -128,21 +129,48 @@ TEST(Connections, AreRefusedOnceTheServerIsDrained) {
   EXPECT_FALSE(TcpConnection(port).connected());
 }
 
-TEST(Connections, GetManyAnswersInFewPackets) {
-  constexpr std::uint32_t kCalls = 64;
-  TestServer server(LimitedTo(10));
+constexpr std::uint32_t kCallsAtOnce = 64;
+
+// How many segments the answers take to calls that come at once.
+std::uint32_t SegmentsOfAnswers(
+    TestServer& server,
+    const std::function<std::string(std::uint32_t call)>& request,
+    const std::function<bool()>& all_answered) {
   const TcpConnection connection(server.server().port());
   std::string bytes = http2::Opening();
-  for (std::uint32_t i = 0; i < kCalls; ++i) {
-    bytes += http2::Call(2 * i + 1, kSubmit, "no submission");
+  for (std::uint32_t i = 0; i < kCallsAtOnce; ++i) {
+    bytes += http2::Call(2 * i + 1, kSubmit, request(i));
   }
-  ASSERT_TRUE(connection.Send(bytes));
-  AwaitThat("all calls are answered",
-            [&] { return server.counters(Method::kSubmit).invalid == kCalls; });
+  EXPECT_TRUE(connection.Send(bytes));
+  AwaitThat("all calls are answered", all_answered);
   server.Drain();
   connection.ReadToEnd();
-  // By themselves they would be one for each call.
-  EXPECT_LT(connection.data_segments(), kCalls / 2);
+  return connection.data_segments();
+}
+
+// By themselves they would be one for each call.
+TEST(Connections, GetManyAnswersInFewPackets) {
+  TestServer server(LimitedTo(10));
+  const auto invalid = [](std::uint32_t) { return "no submission"; };
+  const auto all_refused = [&] {
+    return server.counters(Method::kSubmit).invalid == kCallsAtOnce;
+  };
+  EXPECT_LT(SegmentsOfAnswers(server, invalid, all_refused), kCallsAtOnce / 2);
+}
+
+// Each is answered by an errand of its own.
+TEST(Connections, GetManyAcknowledgementsInFewPackets) {
+  Config config = LimitedTo(10);
+  config.methods[Index(Method::kSubmit)].ack = Ack::kQueued;
+  config.methods[Index(Method::kSubmit)].allow_loss = true;
+  TestServer server(config);
+  const auto valid = [](std::uint32_t call) {
+    return MakeSubmit(absl::StrCat(call)).SerializeAsString();
+  };
+  const auto all_admitted = [&] {
+    return server.counters(Method::kSubmit).admitted == kCallsAtOnce;
+  };
+  EXPECT_LT(SegmentsOfAnswers(server, valid, all_admitted), kCallsAtOnce / 2);
 }
 
 TEST(Connections, ThatTalkNonsenseHarmNobody) {

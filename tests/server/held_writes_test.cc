@@ -80,89 +80,84 @@ TEST(PeerSockets, PassesOverWhatHasNoPort) {
   for (const int fd : pair) close(fd);
 }
 
-TEST(HeldWrites, HoldsUntilItLetsGo) {
-  const Accepted first;
-  const Accepted second;
-  PeerSockets sockets;
-  sockets.Add(first.fd());
-  sockets.Add(second.fd());
-  HeldWrites held(&sockets);
-  EXPECT_TRUE(held.empty());
-  held.Hold(first.peer());
-  held.Hold(first.peer());
-  EXPECT_TRUE(first.corked());
-  EXPECT_FALSE(second.corked());
-  held.Hold(second.peer());
-  EXPECT_TRUE(second.corked());
-  EXPECT_FALSE(held.empty());
-  held.LetGo();
-  EXPECT_TRUE(held.empty());
-  EXPECT_FALSE(first.corked());
-  EXPECT_FALSE(second.corked());
+class HeldWritesTest : public testing::Test {
+ protected:
+  HeldWritesTest() {
+    sockets_.Add(first_.fd());
+    sockets_.Add(second_.fd());
+  }
+
+  Accepted first_;
+  const Accepted second_;
+  PeerSockets sockets_;
+  HeldWrites held_{&sockets_};
+};
+
+TEST_F(HeldWritesTest, HoldsUntilItLetsGo) {
+  EXPECT_TRUE(held_.empty());
+  held_.Hold(first_.peer());
+  held_.Hold(first_.peer());
+  EXPECT_TRUE(first_.corked());
+  EXPECT_FALSE(second_.corked());
+  held_.Hold(second_.peer());
+  EXPECT_TRUE(second_.corked());
+  EXPECT_FALSE(held_.empty());
+  held_.LetGo();
+  EXPECT_TRUE(held_.empty());
+  EXPECT_FALSE(first_.corked());
+  EXPECT_FALSE(second_.corked());
 }
 
-TEST(HeldWrites, LetsGoBeforeItHoldsTooMany) {
-  const Accepted first;
-  const Accepted second;
-  PeerSockets sockets;
-  sockets.Add(first.fd());
-  sockets.Add(second.fd());
-  HeldWrites held(&sockets);
+TEST_F(HeldWritesTest, LetsGoBeforeItHoldsTooMany) {
   for (std::size_t i = 0; i < HeldWrites::kWritesMax; ++i) {
-    held.Hold(first.peer());
+    held_.Hold(first_.peer());
   }
-  EXPECT_TRUE(first.corked());
-  held.Hold(second.peer());
-  EXPECT_FALSE(first.corked());
-  EXPECT_TRUE(second.corked());
+  EXPECT_TRUE(first_.corked());
+  held_.Hold(second_.peer());
+  EXPECT_FALSE(first_.corked());
+  EXPECT_TRUE(second_.corked());
 }
 
 // An alarm that is over at once is in the queue from then on.
-TEST(HeldWrites, LetsGoOfEnoughAlthoughThereIsMoreToDo) {
+TEST_F(HeldWritesTest, LetsGoOfEnoughAlthoughThereIsMoreToDo) {
   grpc::CompletionQueue queue;
   grpc::Alarm first_event;
   grpc::Alarm second_event;
   first_event.Set(&queue, std::chrono::system_clock::time_point(), nullptr);
   second_event.Set(&queue, std::chrono::system_clock::time_point(), nullptr);
-  const Accepted connection;
-  PeerSockets sockets;
-  sockets.Add(connection.fd());
-  HeldWrites held(&sockets);
   void* tag = nullptr;
   bool ok = false;
   for (std::size_t i = 1; i < HeldWrites::kWritesEnough; ++i) {
-    held.Hold(connection.peer());
+    held_.Hold(first_.peer());
   }
-  ASSERT_TRUE(held.Next(&queue, &tag, &ok));
-  EXPECT_TRUE(connection.corked());
-  held.Hold(connection.peer());
-  ASSERT_TRUE(held.Next(&queue, &tag, &ok));
-  EXPECT_FALSE(connection.corked());
+  ASSERT_TRUE(held_.Next(&queue, &tag, &ok));
+  EXPECT_TRUE(first_.corked());
+  held_.Hold(first_.peer());
+  ASSERT_TRUE(held_.Next(&queue, &tag, &ok));
+  EXPECT_FALSE(first_.corked());
   queue.Shutdown();
-  EXPECT_FALSE(held.Next(&queue, &tag, &ok));
+  EXPECT_FALSE(held_.Next(&queue, &tag, &ok));
 }
 
-TEST(HeldWrites, HoldsNothingOfAPeerThatItDoesNotKnow) {
-  const Accepted connection;
-  PeerSockets sockets;
-  HeldWrites held(&sockets);
-  held.Hold(connection.peer());
+TEST_F(HeldWritesTest, HoldsNothingOfAPeerThatItDoesNotKnow) {
+  const Accepted unknown;
+  held_.Hold(unknown.peer());
+  EXPECT_TRUE(held_.empty());
+  EXPECT_FALSE(unknown.corked());
+}
+
+TEST_F(HeldWritesTest, HoldsNothingWithoutSockets) {
   HeldWrites without(nullptr);
-  without.Hold(connection.peer());
-  EXPECT_TRUE(held.empty());
+  without.Hold(first_.peer());
   EXPECT_TRUE(without.empty());
-  EXPECT_FALSE(connection.corked());
+  EXPECT_FALSE(first_.corked());
 }
 
-TEST(HeldWrites, LetsGoOfWhatIsClosedByThen) {
-  Accepted connection;
-  PeerSockets sockets;
-  sockets.Add(connection.fd());
-  HeldWrites held(&sockets);
-  held.Hold(connection.peer());
-  connection.Close();
-  held.LetGo();
-  EXPECT_TRUE(held.empty());
+TEST_F(HeldWritesTest, LetsGoOfWhatIsClosedByThen) {
+  held_.Hold(first_.peer());
+  first_.Close();
+  held_.LetGo();
+  EXPECT_TRUE(held_.empty());
 }
 
 }  // namespace
