@@ -108,8 +108,8 @@ constexpr std::int64_t kRemoveEntries = 1024;
 constexpr std::int64_t kRemoveBytes = std::int64_t{16} << 20;
 
 // Much room for little work: it copies the pages that are in use.
-constexpr std::int64_t kShrinkFreePages = 8192;
-constexpr std::int64_t kShrinkUsedPages = 1024;
+constexpr std::int64_t kShrinkFreePages = 4096;
+constexpr std::int64_t kShrinkUsedPages = 512;
 
 absl::Time TimeAt(const SqliteRun& row, int column) {
   return absl::FromUnixMicros(row.IntegerAt(column));
@@ -160,7 +160,7 @@ absl::StatusOr<std::unique_ptr<JournalFile>> JournalFile::Open(
   // as appending wrote. The log may grow so that most of what is forgotten
   // never reaches the database.
   const absl::Status set = db->Execute(
-      "PRAGMA secure_delete = OFF; PRAGMA wal_autocheckpoint = 4000;"
+      "PRAGMA secure_delete = OFF; PRAGMA wal_autocheckpoint = 2000;"
       "PRAGMA temp_store = MEMORY");
   if (!set.ok()) return set;
   absl::StatusOr<Statements> statements = Prepare(*db);

@@ -48,7 +48,7 @@ absl::Status MakeDurable(SqliteConnection& db) {
   // A page holds several submissions. The log would keep for ever the size that
   // a long reader makes it grow to.
   const absl::Status status = db.Execute(
-      "PRAGMA page_size = 8192;"
+      "PRAGMA page_size = 16384;"
       "PRAGMA synchronous = FULL;"
       "PRAGMA journal_size_limit = 67108864");
   if (!status.ok()) return status;
