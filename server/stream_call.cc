@@ -157,7 +157,10 @@ void StreamCall::Read() {
 void StreamCall::Write() {
   writing_ = true;
   loop_->BeforeWrite(&context_);
-  stream_.Write(outbox_.front(), ToQueue(&write_tag_));
+  grpc::WriteOptions options;
+  // gRPC keeps it until the next is written, and sends all that it has at once.
+  if (outbox_.size() > 1) options.set_buffer_hint();
+  stream_.Write(outbox_.front(), options, ToQueue(&write_tag_));
   outbox_.pop_front();
 }
 

@@ -23,6 +23,7 @@ namespace sluice {
 namespace {
 
 constexpr char kSubmit[] = "/sluice.v1.Ingestion/Submit";
+constexpr char kSubmitStream[] = "/sluice.v1.Ingestion/SubmitStream";
 
 Config LimitedTo(std::size_t connections) {
   Config config = SmallConfig("block", 64);
@@ -171,6 +172,29 @@ TEST(Connections, GetManyAcknowledgementsInFewPackets) {
     return server.counters(Method::kSubmit).admitted == kCallsAtOnce;
   };
   EXPECT_LT(SegmentsOfAnswers(server, valid, all_admitted), kCallsAtOnce / 2);
+}
+
+// Written by itself, each would be a frame.
+TEST(Connections, GetManyReceiptsOfAStreamInFewFrames) {
+  Config config = LimitedTo(10);
+  config.pools["clinical"].batch_max = kCallsAtOnce;
+  TestServer server(config);
+  server.store().Hold();
+  const TcpConnection connection(server.server().port());
+  std::string bytes =
+      http2::Opening() + http2::Headers(1, http2::GrpcHeaders(kSubmitStream));
+  for (std::uint32_t i = 0; i < kCallsAtOnce; ++i) {
+    bytes += http2::Message(1, MakeSubmit(absl::StrCat(i)).SerializeAsString());
+  }
+  EXPECT_TRUE(connection.Send(bytes));
+  AwaitThat("all messages are read", [&] {
+    return server.counters(Method::kSubmitStream).admitted == kCallsAtOnce;
+  });
+  server.store().Release();
+  server.Drain();
+  const std::string answer = connection.ReadToEnd();
+  EXPECT_GT(http2::CountFrames(answer, http2::kData), 0u);
+  EXPECT_LT(http2::CountFrames(answer, http2::kData), kCallsAtOnce / 2);
 }
 
 TEST(Connections, ThatTalkNonsenseHarmNobody) {

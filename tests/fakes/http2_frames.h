@@ -3,6 +3,7 @@
 #ifndef SLUICE_TESTS_FAKES_HTTP2_FRAMES_H_
 #define SLUICE_TESTS_FAKES_HTTP2_FRAMES_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -71,12 +72,33 @@ inline HeaderList GrpcHeaders(std::string_view path) {
           {"te", "trailers"}};
 }
 
-// A whole unary call of gRPC. The message is shorter than 16 KiB.
+// A message of gRPC. It is shorter than 16 KiB.
+inline std::string Message(std::uint32_t stream, std::string_view message,
+                           int flags = kNone) {
+  return Frame(kData, flags, stream,
+               '\0' + BigEndian(message.size(), 4) + std::string(message));
+}
+
+// A whole unary call of gRPC.
 inline std::string Call(std::uint32_t stream, std::string_view path,
                         std::string_view message) {
   return Headers(stream, GrpcHeaders(path)) +
-         Frame(kData, kEndStream, stream,
-               '\0' + BigEndian(message.size(), 4) + std::string(message));
+         Message(stream, message, kEndStream);
+}
+
+// How many frames of a type are in what a server has sent.
+inline std::size_t CountFrames(std::string_view bytes, FrameType type) {
+  constexpr std::size_t kHead = 9;
+  std::size_t count = 0;
+  while (bytes.size() >= kHead) {
+    const auto byte = [&](std::size_t at) {
+      return std::size_t{static_cast<std::uint8_t>(bytes[at])};
+    };
+    const std::size_t length = byte(0) << 16 | byte(1) << 8 | byte(2);
+    if (byte(3) == type) ++count;
+    bytes.remove_prefix(std::min(bytes.size(), kHead + length));
+  }
+  return count;
 }
 
 }  // namespace sluice::http2
