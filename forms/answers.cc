@@ -160,7 +160,10 @@ bool IsInstant(std::string_view text) {
 }  // namespace
 
 std::string AnswersJson(const QuestionnaireResponse& response) {
-  std::string out = "[";
+  constexpr std::size_t kAnswerBytes = 96;  // of most
+  std::string out;
+  out.reserve(static_cast<std::size_t>(response.item_size()) * kAnswerBytes);
+  out += '[';
   for (const auto& item : response.item()) AppendItem(item, out);
   out += ']';
   return out;

@@ -1,6 +1,8 @@
 #include "forms/json_text.h"
 
+#include <cstddef>
 #include <string>
+#include <string_view>
 
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
@@ -19,6 +21,25 @@ TEST(JsonTextTest, StringsAreWhatTheyWere) {
   for (int c = 0; c < 128; ++c) all += static_cast<char>(c);
   all += "\xc3\xa4\xf0\x9f\x99\x82";
   EXPECT_EQ(nlohmann::json::parse(JsonString(all)), all);
+}
+
+// Of two that meet anywhere in a word, each becomes what it does alone.
+TEST(JsonTextTest, AnyTwoCharactersWhereverTheyStand) {
+  const auto unquoted = [](std::string_view text) {
+    const std::string quoted = JsonString(text);
+    return quoted.substr(1, quoted.size() - 2);
+  };
+  for (int pair = 0; pair < 128 * 128; ++pair) {
+    const std::string first(1, static_cast<char>(pair / 128));
+    const std::string second(1, static_cast<char>(pair % 128));
+    const std::string both = unquoted(first) + unquoted(second);
+    for (std::size_t before = 0; before < 9; ++before) {
+      const std::string some(before, 'x');
+      const std::string more(16, 'y');
+      ASSERT_EQ(unquoted(some + first + second + more), some + both + more)
+          << "pair " << pair << " after " << before;
+    }
+  }
 }
 
 TEST(JsonTextTest, WhatIsNoUtf8IsReplaced) {
