@@ -1,6 +1,5 @@
 #include "forms/content.h"
 
-#include <cstdlib>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -9,23 +8,14 @@
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "google/protobuf/message.h"
-#include "openssl/evp.h"
+// What OpenSSL 3 has instead allocates a context for each hash.
+#define OPENSSL_API_COMPAT 10100
+#include "openssl/sha.h"
 
 namespace sluice {
 namespace {
 
 using google::protobuf::Message;
-
-struct FreeContext {
-  void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
-};
-
-// Looking the algorithm up costs more than hashing a submission.
-const EVP_MD* Sha256Algorithm() {
-  static const EVP_MD* const algorithm =
-      EVP_MD_fetch(nullptr, "SHA256", nullptr);
-  return algorithm;
-}
 
 // The message, serialized again; nothing where `bytes` do not parse.
 std::optional<std::string> Normalized(Message& scratch,
@@ -47,17 +37,11 @@ std::optional<std::string> Normalized(Message& scratch,
 }  // namespace
 
 std::array<std::uint8_t, 32> Sha256(std::string_view bytes) {
-  thread_local const std::unique_ptr<EVP_MD_CTX, FreeContext> context(
-      EVP_MD_CTX_new());
+  SHA256_CTX context;
   std::array<std::uint8_t, 32> digest;
-  const bool done =
-      context != nullptr &&
-      EVP_DigestInit_ex2(context.get(), Sha256Algorithm(), nullptr) == 1 &&
-      EVP_DigestUpdate(context.get(), bytes.data(), bytes.size()) == 1 &&
-      EVP_DigestFinal_ex(context.get(), digest.data(), nullptr) == 1;
-  // Fails only where OpenSSL offers no SHA-256 at all or memory is gone; a
-  // wrong digest would be stored for good.
-  if (!done) std::abort();
+  SHA256_Init(&context);
+  SHA256_Update(&context, bytes.data(), bytes.size());
+  SHA256_Final(digest.data(), &context);
   return digest;
 }
 
