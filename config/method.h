@@ -11,6 +11,7 @@
 
 namespace sluice {
 
+// In the order of the proto.
 enum class Method : std::size_t {
   kSubmit,
   kSubmitStream,

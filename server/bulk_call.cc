@@ -46,10 +46,7 @@ void BulkCall::Await(const MethodContext& method, const BulkIntake& intake,
                      RawService* service, CompletionLoop* loop) {
   auto* call = new BulkCall(method, service, loop);
   call->intake_ = &intake;
-  call->UnaryCall::Await(
-      method.method == Method::kImportPatients
-          ? RequestFunction(&RawService::RequestImportPatients)
-          : RequestFunction(&RawService::RequestRecordEvents));
+  call->UnaryCall::Await();
 }
 
 void BulkCall::AwaitAnother() { Await(method_, *intake_, service_, loop_); }
@@ -61,7 +58,7 @@ void BulkCall::OnRequest() {
   }
   came_at_ = std::chrono::steady_clock::now();
   deadline_ = DeadlineOf(context_);
-  content_ = TakeRequest();
+  TakeRequest(&content_);
   if (auto violation = intake_->Read(content_, &entries_)) {
     return FinishInvalid(*std::move(violation));
   }
@@ -80,8 +77,8 @@ void BulkCall::Offer() {
 }
 
 bool BulkCall::OfferOne(std::size_t entry) {
-  auto task = std::make_shared<SubmissionTask>(method_, settings_, this, entry,
-                                               SubmissionTask::Parking::kTold);
+  auto task = MakeSubmissionTask(method_, settings_, this, entry,
+                                 SubmissionTask::Parking::kTold);
   auto violation =
       intake_->ReadEntry(entries_, entry, sending_, &task->submission());
   if (violation.has_value()) {

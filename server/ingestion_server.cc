@@ -308,8 +308,8 @@ void IngestionServer::Requeue(Pool* pool, JournalEntry entry) {
   const Method method =
       FindMethod(absl::StrCat(std::string(kServiceName), "/", entry.method))
           .value_or(Method::kSubmit);  // of a method that is no more
-  std::make_shared<SubmissionTask>(methods_[Index(method)],
-                                   pool->journal_writer.get(), std::move(entry))
+  MakeSubmissionTask(methods_[Index(method)], pool->journal_writer.get(),
+                     std::move(entry))
       ->Restore(pool->workers.get());
   pool->journal_metrics->CountAppended(1);
 }

@@ -97,28 +97,26 @@ std::optional<Violation> ReadSending(const grpc::ServerContext& context,
   return Violation{kSentAtMetadata, "not an RFC 3339 time"};
 }
 
-std::string Flatten(const grpc::ByteBuffer& buffer) {
+void Flatten(const grpc::ByteBuffer& buffer, std::string* flat) {
+  const auto append = [flat](const grpc::Slice& slice) {
+    flat->append(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  };
+  flat->clear();
   if (grpc::Slice slice; buffer.TrySingleSlice(&slice).ok()) {
-    return {reinterpret_cast<const char*>(slice.begin()), slice.size()};
+    return append(slice);
   }
   std::vector<grpc::Slice> slices;
-  std::string flat;
-  if (!buffer.Dump(&slices).ok()) return flat;
-  flat.reserve(buffer.Length());
-  for (const grpc::Slice& slice : slices) {
-    flat.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
-  }
-  return flat;
+  if (!buffer.Dump(&slices).ok()) return;
+  flat->reserve(buffer.Length());
+  std::ranges::for_each(slices, append);
 }
 
 SubmitIntake::SubmitIntake(const LimitsConfig& limits)
     : checker_(v1::SubmitRequest::descriptor(), limits.nesting) {}
 
 std::optional<Violation> SubmitIntake::Read(
-    std::string content, const Sending& sending,
-    ReceivedSubmission* submission) const {
+    const Sending& sending, ReceivedSubmission* submission) const {
   using Request = v1::SubmitRequest;
-  submission->content = std::move(content);
   const std::string_view bytes = submission->content;
   if (auto violation = checker_.Check(bytes)) {
     submission->submission_id =

@@ -38,8 +38,8 @@ struct Sending {
 std::optional<Violation> ReadSending(const grpc::ServerContext& context,
                                      Sending* sending);
 
-// The bytes in one piece. Empty where a slice cannot be read.
-std::string Flatten(const grpc::ByteBuffer& buffer);
+// Sets `flat` to the bytes in one piece, empty where a slice cannot be read.
+void Flatten(const grpc::ByteBuffer& buffer, std::string* flat);
 
 // Thread-safe. Each reads one method's requests; a violation says what is wrong
 // with the first thing that is.
@@ -47,9 +47,9 @@ class SubmitIntake {
  public:
   explicit SubmitIntake(const LimitsConfig& limits);
 
-  // `submission` has its id, if it can be told, also where there is a
-  // violation.
-  std::optional<Violation> Read(std::string content, const Sending& sending,
+  // Completes a submission that has its content, the request. It has its id, if
+  // that can be told, also where there is a violation.
+  std::optional<Violation> Read(const Sending& sending,
                                 ReceivedSubmission* submission) const;
 
  private:

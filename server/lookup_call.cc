@@ -44,7 +44,7 @@ void LookupCall::Await(const MethodContext& method, const LookupIntake& intake,
                        RawService* service, CompletionLoop* loop) {
   auto* call = new LookupCall(method, service, loop);
   call->intake_ = &intake;
-  call->UnaryCall::Await(&RawService::RequestGetReceipts);
+  call->UnaryCall::Await();
 }
 
 void LookupCall::AwaitAnother() { Await(method_, *intake_, service_, loop_); }
@@ -57,7 +57,9 @@ void LookupCall::OnRequest() {
   }
   bytes = request_.Length();
   deadline = DeadlineOf(context_);
-  if (auto violation = intake_->Read(TakeRequest(), &lookup_)) {
+  std::string request;
+  TakeRequest(&request);
+  if (auto violation = intake_->Read(request, &lookup_)) {
     return FinishInvalid(*std::move(violation));
   }
   method = Index(method_.method);

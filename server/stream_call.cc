@@ -22,8 +22,8 @@ void StreamCall::Await(const MethodContext& method, const SubmitIntake& intake,
                        StreamSet* streams) {
   auto* call = new StreamCall(method, intake, service, loop, streams);
   call->context_.AsyncNotifyWhenDone(ToQueue(&call->done_tag_));
-  service->RequestSubmitStream(&call->context_, &call->stream_, loop->queue(),
-                               loop->queue(), ToQueue(&call->request_tag_));
+  service->AwaitStream(method.method, &call->context_, &call->stream_,
+                       loop->queue(), ToQueue(&call->request_tag_));
 }
 
 StreamCall::StreamCall(const MethodContext& method, const SubmitIntake& intake,
@@ -75,8 +75,8 @@ void StreamCall::OnReadTag(bool ok) {
 void StreamCall::OnMessage() {
   // A stream may live for days: each submission takes the settings anew.
   auto task =
-      std::make_shared<SubmissionTask>(method_, method_.settings->Get(), this,
-                                       0, SubmissionTask::Parking::kTold);
+      MakeSubmissionTask(method_, method_.settings->Get(), this, std::size_t{0},
+                         SubmissionTask::Parking::kTold);
   task->bytes = message_.Length();
   task->deadline = DeadlineOf(context_);
   sending_.received_at = absl::Now();
@@ -84,7 +84,8 @@ void StreamCall::OnMessage() {
   if (task->bytes > method_.limits.message_bytes) {
     violation = TooLarge(task->bytes, method_.limits);
   } else {
-    violation = intake_.Read(Flatten(message_), sending_, &task->submission());
+    Flatten(message_, &task->submission().content);
+    violation = intake_.Read(sending_, &task->submission());
   }
   message_.Clear();
   ++unanswered_;
@@ -106,7 +107,7 @@ void StreamCall::OnUnparked() {
 
 void StreamCall::OnAnswer(std::size_t, std::string_view submission_id,
                           const Answer& answer) {
-  outbox_.push_back(ToByteBuffer(SerializeReceipt(answer, submission_id)));
+  outbox_.emplace_back(SerializeReceipt(answer, submission_id));
   --unanswered_;
   GoOn();
 }

@@ -87,7 +87,7 @@ class StreamCall final : public SubmissionOwner {
   StreamSet* const streams_;
 
   grpc::ServerContext context_;
-  grpc::ServerAsyncReaderWriter<grpc::ByteBuffer, grpc::ByteBuffer> stream_;
+  RawService::Stream stream_;
   MemberTag<StreamCall, &StreamCall::OnRequestTag> request_tag_;
   MemberTag<StreamCall, &StreamCall::OnDoneTag> done_tag_;
   MemberTag<StreamCall, &StreamCall::OnReadTag> read_tag_;
@@ -102,7 +102,7 @@ class StreamCall final : public SubmissionOwner {
   std::size_t unanswered_ = 0;
   // The last one offered.
   std::shared_ptr<SubmissionTask> offered_;
-  std::deque<grpc::ByteBuffer> outbox_;
+  std::deque<SerializedMessage> outbox_;
   // The last one read is parked, or has not found its way yet.
   bool parked_ = false;
   bool reading_ = false;

@@ -1,5 +1,6 @@
 #include "server/submission_processor.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -28,6 +29,14 @@ std::string CodeOf(const absl::Status& status) {
   return absl::StatusCodeToString(status.code());
 }
 
+// Leaves nothing but the room of its ids.
+void Empty(Submission* submission) {
+  submission->content = std::string();
+  Submission empty;
+  static_cast<ReceivedSubmission&>(empty) = std::move(*submission);
+  *submission = std::move(empty);
+}
+
 void SetSaved(SubmissionTask* task, const Saved& saved) {
   // It was acknowledged before the store could say that its id is taken.
   const bool broken_promise =
@@ -48,21 +57,25 @@ SubmissionProcessor::SubmissionProcessor(Store* store, ProcessingStep step,
 
 StoreState SubmissionProcessor::Process(std::span<Task* const> batch) {
   const TimePoint begun = clock_->Now();
+  // One batch after another uses the room of their ids.
+  thread_local std::vector<Submission> submissions;
+  submissions.resize(std::max(submissions.size(), batch.size()));
   std::vector<SubmissionTask*> tasks;
-  std::vector<Submission> submissions;
   tasks.reserve(batch.size());
-  submissions.reserve(batch.size());
   for (Task* taken : batch) {
     auto* task = static_cast<SubmissionTask*>(taken);
     metrics_->ObserveQueueWait(begun - task->admitted_at);
-    if (Prepare(task, &submissions.emplace_back())) {
-      tasks.push_back(task);
-    } else {
-      submissions.pop_back();
-    }
+    if (Prepare(task, &submissions[tasks.size()])) tasks.push_back(task);
   }
   metrics_->ObserveProcessing(clock_->Now() - begun);
-  return tasks.empty() ? StoreState::kUntouched : Save({tasks, submissions});
+  if (tasks.empty()) return StoreState::kUntouched;
+  const Batch prepared{tasks, std::span(submissions).first(tasks.size())};
+  const StoreState state = Save(prepared);
+  for (std::size_t i = 0; i < prepared.size(); ++i) {
+    tasks[i]->TakeBack(std::move(submissions[i].content));
+    Empty(&submissions[i]);
+  }
+  return state;
 }
 
 bool SubmissionProcessor::Prepare(SubmissionTask* task,
@@ -71,7 +84,7 @@ bool SubmissionProcessor::Prepare(SubmissionTask* task,
     task->SetPassedOver();
     return false;
   }
-  task->TakeSubmission(submission);
+  task->LendSubmission(submission);
   std::string error_id;
   const int tries_max = TriesMax(*task);
   for (int i = 0; i < tries_max; ++i) {
@@ -85,6 +98,7 @@ bool SubmissionProcessor::Prepare(SubmissionTask* task,
   }
   GiveUp(task, error_id, absl::StrCat("it throws: error ", error_id),
          tries_max);
+  Empty(submission);
   return false;
 }
 
@@ -169,7 +183,7 @@ StoreState SubmissionProcessor::SetAway(Batch batch,
   }
   for (std::size_t i = 0; i < batch.size(); ++i) {
     if (batch.tasks[i]->promised) {
-      batch.tasks[i]->SetAgain(std::move(batch.submissions[i].content));
+      batch.tasks[i]->SetAgain();
     } else {
       batch.tasks[i]->SetUnavailable();
     }

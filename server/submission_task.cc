@@ -40,6 +40,28 @@ Answer ForFollower(const Answer& leader, bool may_be_dropped) {
   }
 }
 
+// Texts with more room than that are not kept: few need it.
+constexpr std::size_t kRoomMaxBytes = 4096;
+
+ReceivedSubmission EmptyWithRoom() {
+  return Spares<ReceivedSubmission>::Instance().Take().value_or(
+      ReceivedSubmission());
+}
+
+// Nothing but the room of its texts is left for another.
+void KeepRoom(ReceivedSubmission* submission) {
+  ReceivedSubmission empty;
+  for (std::string ReceivedSubmission::*const text :
+       {&ReceivedSubmission::study_id, &ReceivedSubmission::submission_id,
+        &ReceivedSubmission::site_id, &ReceivedSubmission::content}) {
+    std::string& room = submission->*text;
+    if (room.capacity() > kRoomMaxBytes) continue;
+    room.clear();
+    empty.*text = std::move(room);
+  }
+  Spares<ReceivedSubmission>::Instance().Give(std::move(empty));
+}
+
 }  // namespace
 
 SubmissionTask::SubmissionTask(const MethodContext& method_context,
@@ -52,7 +74,8 @@ SubmissionTask::SubmissionTask(const MethodContext& method_context,
       owners_entry_(static_cast<std::uint32_t>(entry)),
       parking_(parking),
       journal_(settings_->config.ack == Ack::kQueued ? method_context.journal
-                                                     : nullptr) {
+                                                     : nullptr),
+      submission_(EmptyWithRoom()) {
   method = Index(method_context.method);
   priority = settings_->config.priority;
   promised = settings_->config.ack == Ack::kQueued;
@@ -81,6 +104,8 @@ SubmissionTask::SubmissionTask(const MethodContext& method_context,
   order_key = OrderKey(submission_);
   key = SubmissionKey::Of(submission_);
 }
+
+SubmissionTask::~SubmissionTask() { KeepRoom(&submission_); }
 
 void SubmissionTask::SetLane(const Sender& sender) {
   lane = LaneOf(settings_->fair_by, sender, submission_.study_id,
@@ -204,17 +229,12 @@ StoredReceipt SubmissionTask::OwnReceipt() const {
           .content_sha256 = submission_.content_sha256};
 }
 
-void SubmissionTask::TakeSubmission(Submission* taken) {
+void SubmissionTask::LendSubmission(Submission* lent) {
   std::string content = std::exchange(submission_.content, std::string());
   // The ids stay: others may read them.
-  static_cast<ReceivedSubmission&>(*taken) = submission_;
-  taken->sequence = sequence;
-  taken->content = std::move(content);
-}
-
-void SubmissionTask::SetAgain(std::string content) {
-  submission_.content = std::move(content);
-  again = true;
+  static_cast<ReceivedSubmission&>(*lent) = submission_;
+  lent->sequence = sequence;
+  lent->content = std::move(content);
 }
 
 void SubmissionTask::SetSaved(const Saved& saved) {

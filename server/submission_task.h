@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "pool/task.h"
 #include "server/answer.h"
@@ -17,6 +18,7 @@
 #include "server/leftovers.h"
 #include "server/method_context.h"
 #include "server/recent_ids.h"
+#include "server/recycled.h"
 #include "server/sender.h"
 #include "stores/journal.h"
 #include "stores/store.h"
@@ -74,6 +76,8 @@ class SubmissionTask final
   SubmissionTask(const MethodContext& method, JournalWriter* journal,
                  JournalEntry from_journal);
 
+  ~SubmissionTask() override;
+
   // From Arrive on constant, but for what the journal's writer and the worker
   // may change: the sequence and the content.
   ReceivedSubmission& submission() { return submission_; }
@@ -104,17 +108,20 @@ class SubmissionTask final
   // Its own receipt, once it is admitted.
   StoredReceipt OwnReceipt() const;
 
-  // Makes it what is to be stored, for the worker, with the content, which the
-  // task has no more.
-  void TakeSubmission(Submission* taken);
+  // For the worker: makes it what is to be stored. The content is lent, and
+  // comes back before OnDone.
+  void LendSubmission(Submission* lent);
+  void TakeBack(std::string content) {
+    submission_.content = std::move(content);
+  }
 
   // What became of it; one of these, by the worker, before OnDone. SetAgain is
-  // for one that is promised: it is not done, and has its content back.
+  // for one that is promised: it is not done.
   void SetSaved(const Saved& saved);
   void SetUnavailable();
   void SetFailed(const std::string& error_id);
   void SetPassedOver();
-  void SetAgain(std::string content);
+  void SetAgain() { again = true; }
 
   // Says that the store failed when only this one was to be stored, and was
   // there all the same. Returns how often it did.
@@ -176,6 +183,14 @@ class SubmissionTask final
   // The hold on the task, which is an errand, until the owner has its answer.
   std::shared_ptr<SubmissionTask> telling_answer_;
 };
+
+// Arguments are those of a constructor.
+template <typename... Arguments>
+std::shared_ptr<SubmissionTask> MakeSubmissionTask(Arguments&&... arguments) {
+  return std::allocate_shared<SubmissionTask>(
+      RecyclingAllocator<SubmissionTask>(),
+      std::forward<Arguments>(arguments)...);
+}
 
 }  // namespace sluice
 

@@ -10,23 +10,23 @@ void SubmitCall::Await(const MethodContext& method, const SubmitIntake& intake,
                        RawService* service, CompletionLoop* loop) {
   auto* call = new SubmitCall(method, service, loop);
   call->intake_ = &intake;
-  call->UnaryCall::Await(&RawService::RequestSubmit);
+  call->UnaryCall::Await();
 }
 
 void SubmitCall::AwaitAnother() { Await(method_, *intake_, service_, loop_); }
 
 void SubmitCall::OnRequest() {
   if (RefusedUnread()) return;
-  auto task = std::make_shared<SubmissionTask>(
-      method_, settings_, this, 0, SubmissionTask::Parking::kSilent);
+  auto task = MakeSubmissionTask(method_, settings_, this, std::size_t{0},
+                                 SubmissionTask::Parking::kSilent);
   Sending sending;
   if (auto violation = ReadRequest(&sending)) {
     return FinishInvalid(*std::move(violation));
   }
   task->bytes = request_.Length();
   task->deadline = DeadlineOf(context_);
-  if (auto violation =
-          intake_->Read(TakeRequest(), sending, &task->submission())) {
+  TakeRequest(&task->submission().content);
+  if (auto violation = intake_->Read(sending, &task->submission())) {
     return FinishInvalid(*std::move(violation));
   }
   task->SetLane(sending.sender);

@@ -8,12 +8,15 @@
 #include <string_view>
 
 #include "server/intake.h"
+#include "server/recycled.h"
 #include "server/submission_task.h"
 #include "server/unary_call.h"
 
 namespace sluice {
 
-class SubmitCall final : public UnaryCall, public SubmissionOwner {
+class SubmitCall final : public UnaryCall,
+                         public SubmissionOwner,
+                         public Recycled<SubmitCall> {
  public:
   // Waits for a call. `method`, `intake`, `service` and `loop` must outlive the
   // server's shutdown.

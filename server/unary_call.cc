@@ -18,10 +18,10 @@ UnaryCall::UnaryCall(const MethodContext& method, RawService* service,
       done_tag_(this),
       finish_tag_(this) {}
 
-void UnaryCall::Await(RequestFunction request) {
+void UnaryCall::Await() {
   context_.AsyncNotifyWhenDone(ToQueue(&done_tag_));
-  (service_->*request)(&context_, &request_, &responder_, loop_->queue(),
-                       loop_->queue(), ToQueue(&request_tag_));
+  service_->Await(method_.method, &context_, &request_, &responder_,
+                  loop_->queue(), ToQueue(&request_tag_));
 }
 
 void UnaryCall::OnRequestTag(bool ok) {
@@ -56,7 +56,7 @@ void UnaryCall::FreeIfHome() {
 
 void UnaryCall::FinishWith(std::string_view response) {
   loop_->BeforeWrite(&context_);
-  responder_.Finish(ToByteBuffer(response), grpc::Status::OK,
+  responder_.Finish(SerializedMessage(response), grpc::Status::OK,
                     ToQueue(&finish_tag_));
 }
 
@@ -96,10 +96,9 @@ std::optional<Violation> UnaryCall::ReadRequest(Sending* sending) const {
   return ReadSending(context_, sending);
 }
 
-std::string UnaryCall::TakeRequest() {
-  std::string content = Flatten(request_);
+void UnaryCall::TakeRequest(std::string* bytes) {
+  Flatten(request_, bytes);
   request_.Clear();
-  return content;
 }
 
 Answer UnaryCall::CallerLeft() const {

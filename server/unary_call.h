@@ -11,7 +11,6 @@
 
 #include "absl/time/time.h"
 #include "grpcpp/server_context.h"
-#include "grpcpp/support/async_unary_call.h"
 #include "grpcpp/support/byte_buffer.h"
 #include "policies/admission_policy.h"
 #include "server/answer.h"
@@ -31,19 +30,12 @@ class UnaryCall {
   UnaryCall& operator=(const UnaryCall&) = delete;
 
  protected:
-  using Responder = grpc::ServerAsyncResponseWriter<grpc::ByteBuffer>;
-  using RequestFunction = void (RawService::*)(grpc::ServerContext*,
-                                               grpc::ByteBuffer*, Responder*,
-                                               grpc::CompletionQueue*,
-                                               grpc::ServerCompletionQueue*,
-                                               void*);
-
   UnaryCall(const MethodContext& method, RawService* service,
             CompletionLoop* loop);
   virtual ~UnaryCall() = default;
 
   // Asks gRPC for the next call.
-  void Await(RequestFunction request);
+  void Await();
 
   // A call has come; `request_` has its bytes.
   virtual void OnRequest() = 0;
@@ -61,8 +53,8 @@ class UnaryCall {
   bool RefusedUnread();
   // What is wrong with the request before its content is looked at.
   std::optional<Violation> ReadRequest(Sending* sending) const;
-  // Its content; the request is empty afterwards.
-  std::string TakeRequest();
+  // Its bytes; the request is empty afterwards.
+  void TakeRequest(std::string* bytes);
   // The answer to a caller that has gone, or whose deadline has passed.
   Answer CallerLeft() const;
   // Answers that the request is not fit to be let in.
@@ -84,7 +76,7 @@ class UnaryCall {
   // Nothing where the request must be read to know it.
   std::optional<std::uint64_t> LaneBeforeReading() const;
 
-  Responder responder_;
+  RawService::Responder responder_;
   MemberTag<UnaryCall, &UnaryCall::OnRequestTag> request_tag_;
   MemberTag<UnaryCall, &UnaryCall::OnDoneTag> done_tag_;
   MemberTag<UnaryCall, &UnaryCall::OnFinishTag> finish_tag_;

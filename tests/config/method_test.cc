@@ -16,7 +16,7 @@ TEST(Method, EveryMethodOfTheServiceIsThereUnderItsName) {
   ASSERT_EQ(service->method_count(), static_cast<int>(kMethods));
   for (const Method method : kAllMethods) {
     const std::string name(MethodName(method));
-    EXPECT_NE(service->FindMethodByName(name), nullptr) << name;
+    EXPECT_EQ(service->method(static_cast<int>(Index(method)))->name(), name);
     EXPECT_EQ(FullMethodName(method), std::string(kServiceName) + "/" + name);
     EXPECT_EQ(FindMethod(FullMethodName(method)), method);
   }

@@ -47,19 +47,22 @@ v1::SubmitRequest MakeSubmit() {
   return request;
 }
 
+std::string ReadSubmit(const SubmitIntake& intake, std::string content,
+                       ReceivedSubmission* submission) {
+  submission->content = std::move(content);
+  return FieldOf(intake.Read(kSending, submission));
+}
+
 std::string InvalidField(const v1::SubmitRequest& request) {
   Submission submission;
-  return FieldOf(SubmitIntake(LimitsConfig())
-                     .Read(request.SerializeAsString(), kSending, &submission));
+  return ReadSubmit(SubmitIntake(LimitsConfig()), request.SerializeAsString(),
+                    &submission);
 }
 
 TEST(SubmitIntake, TakesTheContentAsItIsAndWhatIdentifiesIt) {
   const std::string content = MakeSubmit().SerializeAsString();
   Submission submission;
-  EXPECT_EQ(
-      FieldOf(
-          SubmitIntake(LimitsConfig()).Read(content, kSending, &submission)),
-      "");
+  EXPECT_EQ(ReadSubmit(SubmitIntake(LimitsConfig()), content, &submission), "");
   EXPECT_EQ(submission.kind, SubmissionKind::kQuestionnaireResponse);
   EXPECT_EQ(submission.submission_id, "id");
   EXPECT_EQ(submission.study_id, "study");
@@ -102,12 +105,11 @@ TEST(SubmitIntake, NamesWhereTheStructureBreaks) {
   const SubmitIntake intake{LimitsConfig()};
   Submission submission;
   const std::string content = MakeSubmit().SerializeAsString();
-  EXPECT_EQ(FieldOf(intake.Read(content.substr(0, content.size() - 1), kSending,
-                                &submission)),
-            "response");
-  EXPECT_EQ(FieldOf(intake.Read("\xFF", kSending, &submission)),
-            "(the message)");
-  EXPECT_EQ(FieldOf(intake.Read("\x0A\x02\xC3\x28", kSending, &submission)),
+  EXPECT_EQ(
+      ReadSubmit(intake, content.substr(0, content.size() - 1), &submission),
+      "response");
+  EXPECT_EQ(ReadSubmit(intake, "\xFF", &submission), "(the message)");
+  EXPECT_EQ(ReadSubmit(intake, "\x0A\x02\xC3\x28", &submission),
             "submission_id");
 }
 
@@ -121,8 +123,7 @@ TEST(SubmitIntake, OfAMalformedSubmissionTellsTheIdIfItCan) {
            {"\x0A\x02\xC3\x28", ""},
            {"\x0A\x81\x01" + kTooLongId, ""}}) {
     Submission submission;
-    EXPECT_NE(FieldOf(intake.Read(id_field + cut_off, kSending, &submission)),
-              "");
+    EXPECT_NE(ReadSubmit(intake, id_field + cut_off, &submission), "");
     EXPECT_EQ(submission.submission_id, id);
   }
 }
@@ -136,13 +137,10 @@ TEST(SubmitIntake, LimitsTheNesting) {
   for (int i = 0; i < 5; ++i) item = item->add_item();
   Submission submission;
   const SubmitIntake intake(limits);
-  EXPECT_EQ(
-      FieldOf(intake.Read(request.SerializeAsString(), kSending, &submission)),
-      "");
+  EXPECT_EQ(ReadSubmit(intake, request.SerializeAsString(), &submission), "");
   item->add_item();
-  EXPECT_EQ(
-      FieldOf(intake.Read(request.SerializeAsString(), kSending, &submission)),
-      "response.item[0].item[0].item[0].item[0].item[0].item[0].item[0]");
+  EXPECT_EQ(ReadSubmit(intake, request.SerializeAsString(), &submission),
+            "response.item[0].item[0].item[0].item[0].item[0].item[0].item[0]");
 }
 
 TEST(SubmitIntake, OfRepeatedFieldsCountsTheLast) {
@@ -154,10 +152,7 @@ TEST(SubmitIntake, OfRepeatedFieldsCountsTheLast) {
       "\x22" +
       std::string(1, '\0') + "\x0A\x04last";
   Submission submission;
-  EXPECT_EQ(
-      FieldOf(
-          SubmitIntake(LimitsConfig()).Read(content, kSending, &submission)),
-      "");
+  EXPECT_EQ(ReadSubmit(SubmitIntake(LimitsConfig()), content, &submission), "");
   EXPECT_EQ(submission.submission_id, "last");
 }
 
@@ -332,8 +327,11 @@ TEST(ReadSending, TakesTheTimeOfSendingWhereItIsGiven) {
 TEST(Flatten, JoinsTheSlices) {
   const std::vector<grpc::Slice> slices = {grpc::Slice("one "), grpc::Slice(),
                                            grpc::Slice("two")};
-  EXPECT_EQ(Flatten({slices.data(), slices.size()}), "one two");
-  EXPECT_EQ(Flatten(grpc::ByteBuffer()), "");
+  std::string flat = "what was there before";
+  Flatten({slices.data(), slices.size()}, &flat);
+  EXPECT_EQ(flat, "one two");
+  Flatten(grpc::ByteBuffer(), &flat);
+  EXPECT_EQ(flat, "");
 }
 
 TEST(TooLarge, NamesTheLimit) {

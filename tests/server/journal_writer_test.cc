@@ -51,8 +51,8 @@ class JournalWriterTest : public testing::Test {
 
   // Admitted, and not yet with the writer.
   std::shared_ptr<SubmissionTask> Admit() {
-    const auto task = std::make_shared<SubmissionTask>(
-        method_, settings_, &owner_, 0, SubmissionTask::Parking::kSilent);
+    const auto task = MakeSubmissionTask(method_, settings_, &owner_, 0,
+                                         SubmissionTask::Parking::kSilent);
     EXPECT_EQ(pool_.Arrive(task.get(), FailFastPolicy()).kind,
               Admission::Kind::kAdmitted);
     tasks_.push_back(task);

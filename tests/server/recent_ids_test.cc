@@ -25,7 +25,7 @@ class RecentIdsTest : public testing::Test {
   // Of no pool: they only arrive and end.
   static Task MakeTask(const std::string& id, std::uint8_t content = 1) {
     static const MethodContext method = {};
-    auto task = std::make_shared<SubmissionTask>(
+    auto task = MakeSubmissionTask(
         method, MakeMethodSettings({.pool = "pool"}, FairBy::kNone), nullptr, 0,
         SubmissionTask::Parking::kSilent);
     task->submission().study_id = "study";

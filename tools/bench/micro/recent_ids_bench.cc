@@ -35,9 +35,9 @@ BENCHMARK(KeyOfAnId);
 // Of no pool: it only arrives and ends.
 std::shared_ptr<SubmissionTask> MakeTask() {
   static const MethodContext method = {};
-  return std::make_shared<SubmissionTask>(
-      method, MakeMethodSettings({.pool = "pool"}, FairBy::kNone), nullptr, 0,
-      SubmissionTask::Parking::kSilent);
+  return MakeSubmissionTask(method,
+                            MakeMethodSettings({.pool = "pool"}, FairBy::kNone),
+                            nullptr, 0, SubmissionTask::Parking::kSilent);
 }
 
 // One that is new comes, and ends stored. The memory is full.

@@ -60,7 +60,8 @@ class Submissions {
     std::vector<Submission> batch(count);
     for (Submission& submission : batch) {
       const Sending sending{.received_at = now, .sent_at = {}, .sender = {}};
-      intake_.Read(std::string(samples_.Next(now).bytes), sending, &submission);
+      submission.content = std::string(samples_.Next(now).bytes);
+      intake_.Read(sending, &submission);
       submission.sequence = sequence_++;
       Decode(&submission);
     }
