@@ -40,6 +40,7 @@ class Sample:
     calls_per_cpu_second: float  # of the server's, user and system, all threads
     p50_us: float
     p99_us: float
+    switches_per_call: float  # of context, of the server's threads
     generator_busy: float  # the share of its core that sluice-load took
 
 
@@ -107,6 +108,7 @@ def table_row(results, load, server):
         format_time(results.spread(load, server, "p50_us").middle),
         f"{results.ratio(load, server, 'p50_us').middle:.2f}",
         format_time(results.spread(load, server, "p99_us").middle),
+        f"{results.spread(load, server, 'switches_per_call').middle:.2f}",
         f"{100 * results.spread(load, server, 'generator_busy').middle:.0f} %",
     ]
 
@@ -116,8 +118,8 @@ def print_tables(results, file=None):
     for method, size in results.kinds:
         print(f"\n{method}, {format_bytes(size)}:\n", file=file)
         print("| connections × in flight | server | calls/s (least to most) | of the floor (least to most) "
-              "| calls per CPU second | of the floor (least to most) | p50 | of the floor's | p99 | generator busy |", file=file)
-        print("|---" * 10 + "|", file=file)
+              "| calls per CPU second | of the floor (least to most) | p50 | of the floor's | p99 | context switches a call | generator busy |", file=file)
+        print("|---" * 11 + "|", file=file)
         for load in results.loads:
             if load.kind != (method, size):
                 continue
