@@ -17,35 +17,38 @@ class Row {
  public:
   Row(std::string_view link_id, std::string_view type, std::string& out)
       : out_(out) {
-    if (out_.back() == '}') out_ += ',';
-    out_ += '{';
-    Member("link_id", link_id);
-    Member("type", type);
+    out_ += out_.back() == '}' ? ",{" : "{";
+    if (!link_id.empty()) {
+      out_ += R"("link_id":)";
+      AppendJsonString(link_id, out_);
+      out_ += ',';
+    }
+    out_ += R"("type":")";
+    out_ += type;
+    out_ += '"';
   }
   ~Row() { out_ += '}'; }
   Row(const Row&) = delete;
   Row& operator=(const Row&) = delete;
 
-  void Member(std::string_view name, std::string_view value) {
-    if (value.empty()) return;
-    Name(name);
-    AppendJsonString(value, out_);
+  void Value(std::string_view value) { Member(R"(,"value":)", value); }
+  void Display(std::string_view display) { Member(R"(,"display":)", display); }
+  void System(std::string_view system) { Member(R"(,"system":)", system); }
+  void Unit(std::string_view unit) { Member(R"(,"unit":)", unit); }
+  void Comparator(std::string_view comparator) {
+    Member(R"(,"comparator":)", comparator);
   }
-
-  void Value(std::string_view value) { Member("value", value); }
 
   // A JSON number, or true or false.
   void BareValue(absl::AlphaNum value) {
-    Name("value");
-    absl::StrAppend(&out_, value);
+    absl::StrAppend(&out_, R"(,"value":)", value);
   }
 
  private:
-  void Name(std::string_view name) {
-    if (out_.back() != '{') out_ += ',';
-    out_ += '"';
-    out_ += name;
-    out_ += "\":";
+  void Member(std::string_view comma_and_name, std::string_view value) {
+    if (value.empty()) return;
+    out_ += comma_and_name;
+    AppendJsonString(value, out_);
   }
 
   std::string& out_;
@@ -89,16 +92,16 @@ void AppendValue(std::string_view link_id,
       const v1::Coding& coding = answer.coding();
       Row row(link_id, "coding", out);
       row.Value(FirstOf(coding.code(), coding.display()));
-      row.Member("display", coding.display());
-      row.Member("system", coding.system());
+      row.Display(coding.display());
+      row.System(coding.system());
       break;
     }
     case Answer::kQuantity: {
       const v1::Quantity& quantity = answer.quantity();
       Row row(link_id, "quantity", out);
       row.Value(quantity.value());
-      row.Member("comparator", quantity.comparator());
-      row.Member("unit", FirstOf(quantity.unit(), quantity.code()));
+      row.Comparator(quantity.comparator());
+      row.Unit(FirstOf(quantity.unit(), quantity.code()));
       break;
     }
     case Answer::kAttachment: {
@@ -111,7 +114,7 @@ void AppendValue(std::string_view link_id,
       const v1::Reference& reference = answer.reference();
       Row row(link_id, "reference", out);
       row.Value(FirstOf(reference.reference(), reference.display()));
-      row.Member("display", reference.display());
+      row.Display(reference.display());
       break;
     }
     case Answer::VALUE_NOT_SET:
@@ -160,7 +163,7 @@ bool IsInstant(std::string_view text) {
 }  // namespace
 
 std::string AnswersJson(const QuestionnaireResponse& response) {
-  constexpr std::size_t kAnswerBytes = 96;  // of most
+  constexpr std::size_t kAnswerBytes = 160;  // of most
   std::string out;
   out.reserve(static_cast<std::size_t>(response.item_size()) * kAnswerBytes);
   out += '[';

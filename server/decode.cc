@@ -1,39 +1,85 @@
 #include "server/decode.h"
 
+#include <array>
+#include <cstddef>
+#include <cstdint>
 #include <stdexcept>
+#include <string_view>
 
 #include "absl/time/time.h"
 #include "forms/answers.h"
 #include "forms/content.h"
+#include "forms/wire_check.h"
+#include "google/protobuf/io/coded_stream.h"
 #include "sluice/v1/ingestion.pb.h"
 #include "stores/content_type.h"
 
 namespace sluice {
 namespace {
 
-// A message that the thread uses again and again, since that spares most of
-// what parsing allocates.
+// What a message that is used again has parsed, at most: it keeps room for
+// whatever was in one of those that it was, wherever that was in it.
+constexpr std::size_t kReusedForBytes = std::size_t{256} << 10;
+
+// An empty message that the thread has parsed others into, which spares most of
+// what parsing allocates. So many bytes are to be parsed now.
 template <typename Message>
-const Message& Parse(std::string_view content) {
+Message& ToParse(std::size_t bytes) {
   thread_local Message message;
-  if (!message.ParseFromArray(content.data(),
-                              static_cast<int>(content.size()))) {
-    throw std::invalid_argument("content does not parse");
+  thread_local std::size_t parsed_bytes = 0;
+  parsed_bytes += bytes;
+  if (parsed_bytes <= kReusedForBytes) {
+    message.Clear();
+  } else {
+    Message().Swap(&message);
+    parsed_bytes = bytes;
   }
   return message;
 }
 
+void MergeInto(google::protobuf::Message* message, std::string_view bytes) {
+  google::protobuf::io::CodedInputStream input(
+      reinterpret_cast<const std::uint8_t*>(bytes.data()),
+      static_cast<int>(bytes.size()));
+  if (!message->MergeFromCodedStream(&input) ||
+      !input.ConsumedEntireMessage()) {
+    throw std::invalid_argument("content does not parse");
+  }
+}
+
+template <typename Message>
+const Message& Parse(std::string_view content) {
+  auto& message = ToParse<Message>(content.size());
+  MergeInto(&message, content);
+  return message;
+}
+
+// Of the request's messages, a parser would keep none to use again.
+const v1::QuestionnaireResponse& ParseResponse(std::string_view request) {
+  auto& response = ToParse<v1::QuestionnaireResponse>(request.size());
+  const auto parts =
+      FindRepeated(request, v1::SubmitRequest::kResponseFieldNumber);
+  if (parts.empty()) throw std::invalid_argument("content has no response");
+  for (const std::string_view part : parts) MergeInto(&response, part);
+  return response;
+}
+
 void DecodeResponse(Submission* submission) {
-  const auto& request = Parse<v1::SubmitRequest>(submission->content);
-  const v1::QuestionnaireResponse& response = request.response();
+  using Request = v1::SubmitRequest;
+  const auto& response = ParseResponse(submission->content);
   submission->subject = response.subject().reference();
   submission->questionnaire = response.questionnaire();
   submission->status = StatusCode(response.status());
   submission->authored = response.authored();
   submission->authored_at = ParseInstant(response.authored());
-  submission->supersedes_submission_id = request.supersedes_submission_id();
-  submission->reason_for_change = request.reason_for_change();
   submission->answers_json = AnswersJson(response);
+  constexpr std::array<int, 2> kFields = {
+      Request::kSupersedesSubmissionIdFieldNumber,
+      Request::kReasonForChangeFieldNumber};
+  std::array<std::string_view, kFields.size()> found;
+  FindLengthDelimited(submission->content, kFields, found);
+  submission->supersedes_submission_id = found[0];
+  submission->reason_for_change = found[1];
 }
 
 void DecodeRecord(Submission* submission) {

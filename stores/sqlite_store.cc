@@ -51,20 +51,6 @@ absl::Time ToMicroseconds(absl::Time time) {
   return absl::FromUnixMicros(absl::ToUnixMicros(time));
 }
 
-std::string TimeText(absl::Time time) {
-  return absl::FormatTime("%E4Y-%m-%dT%H:%M:%E6SZ", time, absl::UTCTimeZone());
-}
-
-// Empty where there is none, or SQLite's date functions could not read it.
-std::string TimeText(const std::optional<absl::Time>& time) {
-  static const absl::Time kFirst =
-      absl::FromCivil(absl::CivilYear(0), absl::UTCTimeZone());
-  static const absl::Time kEnd =
-      absl::FromCivil(absl::CivilYear(10000), absl::UTCTimeZone());
-  if (!time.has_value() || *time < kFirst || *time >= kEnd) return "";
-  return TimeText(*time);
-}
-
 absl::Status Malformed(std::int64_t sequence, const char* what) {
   return absl::DataLossError(
       absl::StrCat("submission ", sequence, " has a malformed ", what));

@@ -1,6 +1,9 @@
 #include "stores/sqlite_values.h"
 
 #include <algorithm>
+#include <cstdint>
+
+#include "absl/strings/str_cat.h"
 
 namespace sluice {
 
@@ -23,6 +26,34 @@ std::optional<SubmissionKind> ParseKind(std::string_view name) {
     if (KindName(kind) == name) return kind;
   }
   return std::nullopt;
+}
+
+std::string TimeText(absl::Time time) {
+  constexpr std::int64_t kDay = std::int64_t{24} * 3600 * 1'000'000;
+  const std::int64_t microseconds = absl::ToUnixMicros(time);
+  const std::int64_t of_day = (microseconds % kDay + kDay) % kDay;
+  const std::int64_t day = (microseconds - of_day) / kDay;
+  // Most are of the day of the one before, and only dates are dear.
+  thread_local std::int64_t day_of_date = 0;
+  thread_local std::string date = "1970-01-01T";
+  if (day != day_of_date) {
+    date = absl::FormatTime("%E4Y-%m-%dT", time, absl::UTCTimeZone());
+    day_of_date = day;
+  }
+  const std::int64_t seconds = of_day / 1'000'000;
+  return absl::StrCat(date, absl::Dec(seconds / 3600, absl::kZeroPad2), ":",
+                      absl::Dec(seconds / 60 % 60, absl::kZeroPad2), ":",
+                      absl::Dec(seconds % 60, absl::kZeroPad2), ".",
+                      absl::Dec(of_day % 1'000'000, absl::kZeroPad6), "Z");
+}
+
+std::string TimeText(const std::optional<absl::Time>& time) {
+  static const absl::Time kFirst =
+      absl::FromCivil(absl::CivilYear(0), absl::UTCTimeZone());
+  static const absl::Time kEnd =
+      absl::FromCivil(absl::CivilYear(10000), absl::UTCTimeZone());
+  if (!time.has_value() || *time < kFirst || *time >= kEnd) return "";
+  return TimeText(*time);
 }
 
 std::string_view DigestBlob(const Sha256Digest& digest) {
