@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "server/decode.h"
@@ -70,12 +71,13 @@ StoreState SubmissionProcessor::Process(std::span<Task* const> batch) {
   metrics_->ObserveProcessing(clock_->Now() - begun);
   if (tasks.empty()) return StoreState::kUntouched;
   const Batch prepared{tasks, std::span(submissions).first(tasks.size())};
-  const StoreState state = Save(prepared);
-  for (std::size_t i = 0; i < prepared.size(); ++i) {
-    tasks[i]->TakeBack(std::move(submissions[i].content));
-    Empty(&submissions[i]);
-  }
-  return state;
+  const absl::Cleanup give_back = [&prepared] {
+    for (std::size_t i = 0; i < prepared.size(); ++i) {
+      prepared.tasks[i]->TakeBack(std::move(prepared.submissions[i].content));
+      Empty(&prepared.submissions[i]);
+    }
+  };
+  return Save(prepared);
 }
 
 bool SubmissionProcessor::Prepare(SubmissionTask* task,
