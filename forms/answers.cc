@@ -163,9 +163,13 @@ bool IsInstant(std::string_view text) {
 }  // namespace
 
 std::string AnswersJson(const QuestionnaireResponse& response) {
-  constexpr std::size_t kAnswerBytes = 160;  // of most
+  // Of most. But there may be millions of items without an answer.
+  constexpr std::size_t kAnswerBytes = 160;
+  constexpr std::size_t kReservedMaxBytes = std::size_t{64} << 10;
   std::string out;
-  out.reserve(static_cast<std::size_t>(response.item_size()) * kAnswerBytes);
+  out.reserve(
+      std::min(static_cast<std::size_t>(response.item_size()) * kAnswerBytes,
+               kReservedMaxBytes));
   out += '[';
   for (const auto& item : response.item()) AppendItem(item, out);
   out += ']';

@@ -71,7 +71,7 @@ void BulkCall::Offer() {
     if (OfferOne(next_++)) return;
   }
   // The entries have copies of their own.
-  content_ = std::string();
+  std::string().swap(content_);
   entries_ = BulkIntake::Request();
   FinishIfAnswered();
 }

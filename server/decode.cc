@@ -11,18 +11,19 @@
 #include "forms/content.h"
 #include "forms/wire_check.h"
 #include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/message.h"
 #include "sluice/v1/ingestion.pb.h"
 #include "stores/content_type.h"
 
 namespace sluice {
 namespace {
 
-// What a message that is used again has parsed, at most: it keeps room for
-// whatever was in one of those that it was, wherever that was in it.
+// So many are parsed into one message before it is made anew: it keeps the room
+// of all that it ever had.
 constexpr std::size_t kReusedForBytes = std::size_t{256} << 10;
 
-// An empty message that the thread has parsed others into, which spares most of
-// what parsing allocates. So many bytes are to be parsed now.
+// The thread's message, emptied, to parse so many bytes into: one that is used
+// again spares most of what parsing allocates.
 template <typename Message>
 Message& ToParse(std::size_t bytes) {
   thread_local Message message;

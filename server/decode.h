@@ -9,7 +9,8 @@ namespace sluice {
 
 // Fills, by the submission's kind, subject, questionnaire, status,
 // times, answers and what it corrects, from `content`, which has passed the
-// structure check. Throws std::invalid_argument where it does not parse.
+// structure check. Throws std::invalid_argument where its response, record or
+// event does not parse, or there is none.
 void Decode(Submission* submission);
 
 // Whether two contents of a kind mean the same; see SameContent in store.h.

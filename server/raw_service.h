@@ -12,6 +12,7 @@
 #include "grpcpp/support/async_unary_call.h"
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/slice.h"
+#include "grpcpp/support/status.h"
 #include "sluice/v1/ingestion.grpc.pb.h"
 
 namespace sluice {

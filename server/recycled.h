@@ -28,6 +28,9 @@ class Spares {
   static constexpr std::size_t kMax = 1024;
 #endif
 
+  // So that giving one back does not fail.
+  Spares() { spares_.reserve(kMax); }
+
   // Of a process, and never destroyed: a thread may end after all else.
   static Spares& Instance() {
     static auto* const instance = new Spares;
@@ -85,7 +88,8 @@ class RecyclingAllocator {
   using Memory = std::unique_ptr<Block>;
 };
 
-// Base of a class whose objects are made with `new`.
+// Base of a class whose objects are made with `new`, and of which no other is
+// derived.
 template <typename T>
 class Recycled {
  public:

@@ -12,7 +12,7 @@ namespace sluice {
 namespace {
 
 // A stream is read on while no more than this many of its submissions lack a
-// receipt, or have one that the client has not taken.
+// receipt, or have one that gRPC has not taken, which keeps 64 KiB of them.
 constexpr std::size_t kWindow = 256;
 
 }  // namespace
@@ -160,6 +160,7 @@ void StreamCall::Write() {
   loop_->BeforeWrite(&context_);
   grpc::WriteOptions options;
   // gRPC keeps it until the next is written, and sends all that it has at once.
+  // The first of a stream is written as it comes, and with it the metadata.
   if (outbox_.size() > 1) options.set_buffer_hint();
   stream_.Write(outbox_.front(), options, ToQueue(&write_tag_));
   outbox_.pop_front();

@@ -12,7 +12,6 @@
 #include <string_view>
 
 #include "grpcpp/server_context.h"
-#include "grpcpp/support/async_stream.h"
 #include "grpcpp/support/byte_buffer.h"
 #include "server/completion_loop.h"
 #include "server/intake.h"

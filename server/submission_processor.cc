@@ -30,12 +30,14 @@ std::string CodeOf(const absl::Status& status) {
   return absl::StatusCodeToString(status.code());
 }
 
-// Leaves nothing but the room of its ids.
+// Leaves nothing but the room of its ids, which are short.
 void Empty(Submission* submission) {
-  submission->content = std::string();
-  Submission empty;
-  static_cast<ReceivedSubmission&>(empty) = std::move(*submission);
-  *submission = std::move(empty);
+  // Assigning an empty string would free nothing.
+  Submission used(std::move(*submission));
+  *submission = Submission();
+  submission->study_id.swap(used.study_id);
+  submission->submission_id.swap(used.submission_id);
+  submission->site_id.swap(used.site_id);
 }
 
 void SetSaved(SubmissionTask* task, const Saved& saved) {
@@ -59,10 +61,17 @@ SubmissionProcessor::SubmissionProcessor(Store* store, ProcessingStep step,
 StoreState SubmissionProcessor::Process(std::span<Task* const> batch) {
   const TimePoint begun = clock_->Now();
   // One batch after another uses the room of their ids.
-  thread_local std::vector<Submission> submissions;
-  submissions.resize(std::max(submissions.size(), batch.size()));
+  thread_local std::vector<Submission> room;
+  room.resize(std::max(room.size(), batch.size()));
+  const auto submissions = std::span(room).first(batch.size());
   std::vector<SubmissionTask*> tasks;
   tasks.reserve(batch.size());
+  const absl::Cleanup give_back = [&] {
+    for (std::size_t i = 0; i < tasks.size(); ++i) {
+      tasks[i]->TakeBack(std::move(submissions[i].content));
+    }
+    for (Submission& used : submissions) Empty(&used);
+  };
   for (Task* taken : batch) {
     auto* task = static_cast<SubmissionTask*>(taken);
     metrics_->ObserveQueueWait(begun - task->admitted_at);
@@ -70,14 +79,7 @@ StoreState SubmissionProcessor::Process(std::span<Task* const> batch) {
   }
   metrics_->ObserveProcessing(clock_->Now() - begun);
   if (tasks.empty()) return StoreState::kUntouched;
-  const Batch prepared{tasks, std::span(submissions).first(tasks.size())};
-  const absl::Cleanup give_back = [&prepared] {
-    for (std::size_t i = 0; i < prepared.size(); ++i) {
-      prepared.tasks[i]->TakeBack(std::move(prepared.submissions[i].content));
-      Empty(&prepared.submissions[i]);
-    }
-  };
-  return Save(prepared);
+  return Save({tasks, submissions.first(tasks.size())});
 }
 
 bool SubmissionProcessor::Prepare(SubmissionTask* task,

@@ -237,6 +237,13 @@ void SubmissionTask::LendSubmission(Submission* lent) {
   lent->content = std::move(content);
 }
 
+void SubmissionTask::TakeBack(std::string content) {
+  // A quiet stream holds its last task for as long as it likes.
+  if (again || content.capacity() <= kRoomMaxBytes) {
+    submission_.content = std::move(content);
+  }
+}
+
 void SubmissionTask::SetSaved(const Saved& saved) {
   const StoredReceipt kept = {.sequence = saved.sequence,
                               .received_at = saved.received_at,

@@ -109,11 +109,10 @@ class SubmissionTask final
   StoredReceipt OwnReceipt() const;
 
   // For the worker: makes it what is to be stored. The content is lent, and
-  // comes back before OnDone.
+  // comes back, once it is set what became of it: to be stored again, or for
+  // its room where that is small.
   void LendSubmission(Submission* lent);
-  void TakeBack(std::string content) {
-    submission_.content = std::move(content);
-  }
+  void TakeBack(std::string content);
 
   // What became of it; one of these, by the worker, before OnDone. SetAgain is
   // for one that is promised: it is not done.
@@ -139,7 +138,7 @@ class SubmissionTask final
   // By the one that this one follows: `answer` is what that one was told.
   void OnShared(const Answer& answer);
   // Before it follows: its content is the other's.
-  void DropContent() { submission_.content = std::string(); }
+  void DropContent() { std::string().swap(submission_.content); }
 
   void OnAdmitted(std::int64_t admitted_as) override;
   void OnEnded(Ending ending, Duration retry_delay) override;

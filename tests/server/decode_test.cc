@@ -3,9 +3,11 @@
 #include <malloc.h>
 
 #include <cstdint>
+#include <optional>
 #include <stdexcept>
 #include <string>
 
+#include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "sluice/v1/ingestion.pb.h"
 #include "tests/fakes/test_server.h"
@@ -76,6 +78,7 @@ TEST(Decode, ThrowsForWhatIsNoSubmission) {
 
 // Each has many answers at a place where none before it had any.
 TEST(Decode, KeepsNoRoomForAllThatEverWas) {
+  if (mallinfo2().uordblks == 0) GTEST_SKIP() << "the allocator does not say";
   constexpr int kPlaces = 400;
   constexpr int kAnswers = 2000;
   const auto used = [] {

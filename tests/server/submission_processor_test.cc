@@ -1,5 +1,9 @@
 #include "server/submission_processor.h"
 
+#include <malloc.h>
+
+#include <cstddef>
+#include <cstdint>
 #include <initializer_list>
 #include <memory>
 #include <stdexcept>
@@ -8,9 +12,11 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "prometheus/registry.h"
 #include "sluice/v1/ingestion.pb.h"
+#include "stores/discard_store.h"
 #include "tests/fakes/gated_store.h"
 #include "tests/fakes/test_server.h"
 
@@ -106,6 +112,32 @@ TEST_F(SubmissionProcessorTest, OneThatAStepFailsForLeavesNothingToTheNext) {
   ASSERT_EQ(stored.size(), 1u);
   EXPECT_EQ(stored[0].questionnaire, "");
   EXPECT_EQ(stored[0].content, "");
+}
+
+TEST_F(SubmissionProcessorTest, KeepsNoRoomOfWhatWasLarge) {
+  if (mallinfo2().uordblks == 0) GTEST_SKIP() << "the allocator does not say";
+  constexpr std::size_t kBytes = 1'000'000;
+  DiscardStore store({});
+  // With a step, it is decoded for this store as well.
+  SubmissionProcessor processor(
+      &store, [](const Submission&) {}, SystemClock(), &metrics_);
+  const auto used = [] {
+    return static_cast<std::int64_t>(mallinfo2().uordblks);
+  };
+  const std::int64_t before = used();
+  for (int i = 0; i < 2; ++i) {
+    std::vector<TaskPtr> tasks;
+    std::vector<Task*> batch;
+    for (int j = 0; j < 20; ++j) {
+      v1::SubmitRequest request = MakeSubmit(absl::StrCat(j));
+      request.set_reason_for_change(std::string(kBytes, 'r'));
+      tasks.push_back(MakeTask(SubmissionKind::kQuestionnaireResponse,
+                               absl::StrCat(j), request.SerializeAsString()));
+      batch.push_back(tasks.back().get());
+    }
+    EXPECT_EQ(processor.Process(batch), StoreState::kUp);
+  }
+  EXPECT_LT(used() - before, std::int64_t{5 * kBytes});
 }
 
 TEST_F(SubmissionProcessorTest, WhatIsToBeWorkedAgainIsWhole) {

@@ -55,6 +55,24 @@ TEST(SubmissionTask, LeavesNoMoreRoomThanMostNeed) {
   }
 }
 
+TEST(SubmissionTask, TakesBackWhatIsLargeOnlyToBeStoredAgain) {
+  const std::string large(1'000'000, 'c');
+  const auto stored = MakeTask();
+  stored->TakeBack(large);
+  EXPECT_LE(stored->submission().content.capacity(), 4096u);
+  const auto again = MakeTask();
+  again->SetAgain();
+  again->TakeBack(large);
+  EXPECT_EQ(again->submission().content, large);
+}
+
+TEST(SubmissionTask, DropsTheRoomOfItsContentToo) {
+  const auto task = MakeTask();
+  task->submission().content = std::string(1000, 'c');
+  task->DropContent();
+  EXPECT_LT(task->submission().content.capacity(), 100u);
+}
+
 TEST(SubmissionTask, LendsItsContentAndHasItBack) {
   const auto task = MakeTask();
   Fill(&task->submission());

@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import datetime
+import math
 import os
 import pathlib
 import platform
@@ -40,8 +41,8 @@ class Sample:
     calls_per_cpu_second: float  # of the server's, user and system, all threads
     p50_us: float
     p99_us: float
-    switches_per_call: float  # of context, of the server's threads
     generator_busy: float  # the share of its core that sluice-load took
+    switches_per_call: float = math.nan  # of context, of the server's threads
 
 
 def sample_of(fields):
@@ -118,7 +119,8 @@ def print_tables(results, file=None):
     for method, size in results.kinds:
         print(f"\n{method}, {format_bytes(size)}:\n", file=file)
         print("| connections × in flight | server | calls/s (least to most) | of the floor (least to most) "
-              "| calls per CPU second | of the floor (least to most) | p50 | of the floor's | p99 | context switches a call | generator busy |", file=file)
+              "| calls per CPU second | of the floor (least to most) | p50 | of the floor's | p99 "
+              "| context switches a call | generator busy |", file=file)
         print("|---" * 11 + "|", file=file)
         for load in results.loads:
             if load.kind != (method, size):
