@@ -4,6 +4,10 @@
 // that wakes the peer and is acknowledged: a third of what a call costs. While
 // a socket is corked (TCP_CORK in tcp(7)) the kernel only gathers; once it is
 // not, all goes out in as few packets as hold it.
+//
+// To cork a socket and to let it go are two system calls, which are worth it
+// where a few writes to each are made within a moment. Whether they are, the
+// last writes tell.
 
 #ifndef SLUICE_SERVER_HELD_WRITES_H_
 #define SLUICE_SERVER_HELD_WRITES_H_
@@ -22,7 +26,7 @@ namespace sluice {
 class HeldWrites {
  public:
   // With null nothing is held.
-  explicit HeldWrites(const PeerSockets* sockets) : sockets_(sockets) {}
+  explicit HeldWrites(const PeerSockets* sockets) : known_(sockets) {}
   ~HeldWrites() { LetGo(); }
   HeldWrites(const HeldWrites&) = delete;
   HeldWrites& operator=(const HeldWrites&) = delete;
@@ -31,7 +35,8 @@ class HeldWrites {
   // kWritesMax are held, these go first.
   void Hold(std::string_view peer);
   void LetGo();
-  bool empty() const { return corked_.empty(); }
+  // Whether nothing is held.
+  bool empty() const { return !corks_ || sockets_.empty(); }
 
   // As the queue's own. Lets go what is held before the thread sleeps, and what
   // is enough at any time: the callers have something to do meanwhile.
@@ -40,11 +45,22 @@ class HeldWrites {
   static constexpr std::size_t kWritesEnough = 32;
   // More would make the first wait for too long.
   static constexpr std::size_t kWritesMax = 64;
+  // Sockets are corked while the last kWritesEnough writes were, from one LetGo
+  // to the next, so many to each that was written to.
+  static constexpr double kWritesToCork = 1.25;
 
  private:
-  const PeerSockets* const sockets_;
-  std::vector<int> corked_;
+  void Judge();
+
+  const PeerSockets* const known_;
+  // Whether sockets are corked as they are written to.
+  bool corks_ = true;
+  // Since the last LetGo.
+  std::vector<int> sockets_;
   std::size_t writes_ = 0;
+  // Of those before, since it was judged.
+  std::size_t sockets_judged_ = 0;
+  std::size_t writes_judged_ = 0;
 };
 
 }  // namespace sluice

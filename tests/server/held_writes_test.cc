@@ -108,6 +108,30 @@ TEST_F(HeldWritesTest, HoldsUntilItLetsGo) {
   EXPECT_FALSE(second_.corked());
 }
 
+// Two system calls for each, and nothing goes out together.
+TEST_F(HeldWritesTest, DoesNotHoldWhatComesOneToASocket) {
+  const auto one_to_each = [this] {
+    held_.Hold(first_.peer());
+    held_.Hold(second_.peer());
+    const bool corked = first_.corked();
+    EXPECT_EQ(held_.empty(), !corked);
+    held_.LetGo();
+    return corked;
+  };
+  for (std::size_t i = 0; i < HeldWrites::kWritesEnough / 2; ++i) {
+    EXPECT_TRUE(one_to_each());
+  }
+  for (int i = 0; i < 100; ++i) EXPECT_FALSE(one_to_each());
+  // As soon as it would be worth it, again.
+  for (std::size_t i = 0; i < HeldWrites::kWritesEnough; ++i) {
+    held_.Hold(first_.peer());
+    EXPECT_FALSE(first_.corked());
+  }
+  held_.LetGo();
+  held_.Hold(first_.peer());
+  EXPECT_TRUE(first_.corked());
+}
+
 TEST_F(HeldWritesTest, LetsGoBeforeItHoldsTooMany) {
   for (std::size_t i = 0; i < HeldWrites::kWritesMax; ++i) {
     held_.Hold(first_.peer());
