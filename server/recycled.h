@@ -65,7 +65,7 @@ class RecyclingAllocator {
 
   RecyclingAllocator() = default;
   template <typename U>
-  explicit(false) RecyclingAllocator(const RecyclingAllocator<U>&) {}
+  explicit RecyclingAllocator(const RecyclingAllocator<U>&) {}
 
   T* allocate(std::size_t) {
     auto spare = Spares<Memory>::Instance().Take();
