@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -27,8 +26,7 @@ constexpr std::uint64_t EachByte(std::uint8_t byte) {
 // of bytes that are too small (Warren, Hacker's Delight, section 6-1); where
 // its borrow goes on, a byte is only taken for one that is not plain.
 bool IsPlainWord(const char* bytes) {
-  std::uint64_t word = 0;
-  std::memcpy(&word, bytes, sizeof(word));
+  const auto word = utf8_internal::Load<std::uint64_t>(bytes);
   const std::uint64_t suspects = word | (word - EachByte(0x20)) |
                                  ((word ^ EachByte('"')) - EachByte(1)) |
                                  ((word ^ EachByte('\\')) - EachByte(1));

@@ -10,7 +10,7 @@ namespace sluice {
 // Fills, by the submission's kind, subject, questionnaire, status,
 // times, answers and what it corrects, from `content`, which has passed the
 // structure check. Throws std::invalid_argument where its response, record or
-// event does not parse, or there is none.
+// event does not parse, or a request has no response.
 void Decode(Submission* submission);
 
 // Whether two contents of a kind mean the same; see SameContent in store.h.

@@ -51,16 +51,13 @@ TEST(RecyclingAllocator, HasMemoryForEveryThread) {
   for (std::thread& thread : threads) thread.join();
 }
 
-class Object : public Recycled<Object> {
+class Object {
  public:
   virtual ~Object() = default;
 };
 
 class Derived final : public Object, public Recycled<Derived> {
  public:
-  using Recycled<Derived>::operator new;
-  using Recycled<Derived>::operator delete;
-
   int more = 0;
 };
 

@@ -22,6 +22,7 @@ TEST(TimeText, IsToTheMicrosecondInUtc) {
             "1969-12-31T23:59:59.999999Z");
   EXPECT_EQ(TimeText(absl::FromUnixMicros(1'772'395'200'000'042)),
             "2026-03-01T20:00:00.000042Z");
+  EXPECT_EQ(TimeText(absl::UnixEpoch()), "1970-01-01T00:00:00.000000Z");
 }
 
 // One after the other, of the same day and of others.
