@@ -16,6 +16,7 @@ find_package(benchmark CONFIG REQUIRED)
 # Headers only, without a config file.
 find_path(SLUICE_PROTOZERO_DIR protozero/pbf_writer.hpp REQUIRED)
 find_package(PkgConfig REQUIRED)
+pkg_check_modules(NGHTTP2 REQUIRED IMPORTED_TARGET libnghttp2)
 pkg_check_modules(tcmalloc REQUIRED IMPORTED_TARGET libtcmalloc_minimal)
 if(BUILD_TESTING)
   find_package(GTest CONFIG REQUIRED)

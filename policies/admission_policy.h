@@ -8,37 +8,14 @@
 #ifndef SLUICE_POLICIES_ADMISSION_POLICY_H_
 #define SLUICE_POLICIES_ADMISSION_POLICY_H_
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <string_view>
 
+#include "base/time.h"
 #include "policies/priority.h"
 
 namespace sluice {
-
-// Deadlines and waits run on the monotonic clock.
-using Duration = std::chrono::steady_clock::duration;
-using TimePoint = std::chrono::steady_clock::time_point;
-
-// "No deadline".
-inline constexpr TimePoint kForever = TimePoint::max();
-
-// Why an arrival was not let in. Callers read it in ErrorInfo.reason, operators
-// in the label `reason`.
-enum class RefusalReason {
-  kQueueFull,         // the policy does not wait
-  kWaitOver,          // it waited as long as the policy lets it
-  kWaitingRoomFull,   // it would have waited, but too many do already
-  kDraining,          // the server is shutting down
-  kStoreUnavailable,  // its result could not be waited for: the store fails
-  kHopeless,          // it would not be done in the time that it has
-};
-inline constexpr std::size_t kRefusalReasons = 6;
-
-// In upper snake case, e.g. "QUEUE_FULL".
-std::string_view RefusalReasonName(RefusalReason reason);
 
 struct Arrival {
   // When it came; for one of many tasks of a call, when the call came.

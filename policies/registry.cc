@@ -37,24 +37,6 @@ constexpr PolicyKind kKinds[] = {
 
 }  // namespace
 
-std::string_view RefusalReasonName(RefusalReason reason) {
-  switch (reason) {
-    case RefusalReason::kQueueFull:
-      return "QUEUE_FULL";
-    case RefusalReason::kWaitOver:
-      return "WAIT_OVER";
-    case RefusalReason::kWaitingRoomFull:
-      return "WAITING_ROOM_FULL";
-    case RefusalReason::kDraining:
-      return "DRAINING";
-    case RefusalReason::kStoreUnavailable:
-      return "STORE_UNAVAILABLE";
-    case RefusalReason::kHopeless:
-      return "HOPELESS";
-  }
-  return "";
-}
-
 std::span<const PolicyKind> PolicyKinds() { return kKinds; }
 
 const PolicyKind* FindPolicyKind(std::string_view name) {

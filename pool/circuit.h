@@ -11,7 +11,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include "policies/admission_policy.h"
+#include "base/time.h"
 
 namespace sluice {
 

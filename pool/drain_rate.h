@@ -6,7 +6,7 @@
 
 #include <cstddef>
 
-#include "policies/admission_policy.h"
+#include "base/time.h"
 
 namespace sluice {
 

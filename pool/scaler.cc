@@ -20,10 +20,6 @@ constexpr double kBusyAfterEnd = 0.75;
 // The longest that a change is waited for to show.
 constexpr double kSettleSecondsMax = 5;
 
-double ToSeconds(Duration duration) {
-  return std::chrono::duration<double>(duration).count();
-}
-
 double Mean(double sum, std::size_t count) {
   return count == 0 ? 0 : sum / static_cast<double>(count);
 }

@@ -27,7 +27,7 @@
 #include <limits>
 #include <optional>
 
-#include "policies/admission_policy.h"
+#include "base/time.h"
 
 namespace sluice {
 

@@ -9,7 +9,7 @@
 #include <chrono>
 #include <cstddef>
 
-#include "policies/admission_policy.h"
+#include "base/time.h"
 #include "pool/drain_rate.h"
 
 namespace sluice {

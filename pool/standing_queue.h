@@ -15,7 +15,7 @@
 
 #include <chrono>
 
-#include "policies/admission_policy.h"
+#include "base/time.h"
 
 namespace sluice {
 

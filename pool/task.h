@@ -7,8 +7,9 @@
 #include <cstdint>
 #include <optional>
 
-#include "policies/admission_policy.h"
+#include "base/time.h"
 #include "policies/priority.h"
+#include "pool/refusal_reason.h"
 
 namespace sluice {
 

@@ -18,8 +18,8 @@
 
 #include "absl/synchronization/mutex.h"
 #include "absl/types/span.h"
+#include "base/clock.h"
 #include "policies/admission_policy.h"
-#include "pool/clock.h"
 #include "pool/gate.h"
 #include "pool/scaler.h"
 #include "pool/task.h"

@@ -9,7 +9,7 @@
 #include "absl/time/time.h"
 #include "config/method.h"
 #include "pool/gate.h"
-#include "server/leftovers.h"
+#include "server/submissions/leftovers.h"
 
 namespace sluice {
 

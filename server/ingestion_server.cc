@@ -12,11 +12,11 @@
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/resource_quota.h"
 #include "prometheus/gauge.h"
+#include "server/admin/journal_quarantine.h"
 #include "server/build_info.h"
-#include "server/bulk_call.h"
-#include "server/journal_quarantine.h"
-#include "server/process_metrics.h"
-#include "server/submit_call.h"
+#include "server/calls/bulk_call.h"
+#include "server/calls/submit_call.h"
+#include "server/metrics/process_metrics.h"
 #include "spdlog/spdlog.h"
 
 namespace sluice {

@@ -1,6 +1,6 @@
 // Every kind of breach is found, and nothing else is called one.
 
-#include "tools/crash/audit.h"
+#include "tests/crash/audit.h"
 
 #include <functional>
 #include <string>

@@ -1,6 +1,6 @@
 // The reader sees what a store has written, and what has become of it since.
 
-#include "tools/crash/content_reader.h"
+#include "tests/crash/content_reader.h"
 
 #include <memory>
 #include <string>
@@ -11,9 +11,9 @@
 #include "gtest/gtest.h"
 #include "stores/postgres_store.h"
 #include "stores/sqlite_store.h"
+#include "tests/crash/journal_probe.h"
 #include "tests/fakes/postgres_server.h"
 #include "tests/stores/store_fixture.h"
-#include "tools/crash/journal_probe.h"
 
 namespace sluice {
 namespace {

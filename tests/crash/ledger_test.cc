@@ -1,4 +1,4 @@
-#include "tools/crash/ledger.h"
+#include "tests/crash/ledger.h"
 
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"

@@ -1,6 +1,6 @@
 // A power cut takes back what was not synced, and that alone.
 
-#include "tools/crash/power_cut.h"
+#include "tests/crash/power_cut.h"
 
 #include <filesystem>
 #include <fstream>
@@ -10,9 +10,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "tests/crash/undo_record.h"
 #include "tests/stores/store_fixture.h"
 #include "tests/tools/run_tool.h"
-#include "tools/crash/undo_record.h"
 
 namespace sluice {
 namespace {

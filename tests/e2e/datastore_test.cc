@@ -12,7 +12,7 @@
 #include "gmock/gmock.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
-#include "server/decode.h"
+#include "server/submissions/decode.h"
 #include "stores/registry.h"
 #include "tests/fakes/async_caller.h"
 #include "tests/fakes/call_status.h"

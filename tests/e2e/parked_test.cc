@@ -1,5 +1,5 @@
 // Many parked calls on many connections: they may leave in any order, and those
-// that stay are answered when the server ends. tools/bench/parked plays it with
+// that stay are answered when the server ends. bench/parked plays it with
 // a hundred times as many, and weighs them.
 
 #include <csignal>

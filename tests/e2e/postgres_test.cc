@@ -12,7 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
-#include "server/decode.h"
+#include "server/submissions/decode.h"
 #include "stores/registry.h"
 #include "tests/fakes/postgres_server.h"
 #include "tests/fakes/test_server.h"

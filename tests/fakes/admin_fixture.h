@@ -12,7 +12,7 @@
 #include "absl/time/time.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
-#include "server/admin_server.h"
+#include "server/admin/admin_server.h"
 #include "sluice/v1/admin.grpc.pb.h"
 #include "tests/fakes/fake_admin_backend.h"
 #include "tests/fakes/patience.h"

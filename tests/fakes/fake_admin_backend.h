@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
-#include "server/admin_backend.h"
+#include "server/admin/admin_backend.h"
 #include "stores/store.h"
 
 namespace sluice {

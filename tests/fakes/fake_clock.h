@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
-#include "pool/clock.h"
+#include "base/clock.h"
 
 namespace sluice {
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/postgres/local_postgres.h"
 #include "tests/stores/store_fixture.h"
-#include "tools/postgres/local_postgres.h"
 
 struct pg_conn;
 

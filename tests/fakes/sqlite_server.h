@@ -9,7 +9,7 @@
 #include "absl/status/statusor.h"
 #include "config/config.h"
 #include "gtest/gtest.h"
-#include "server/decode.h"
+#include "server/submissions/decode.h"
 #include "stores/sqlite_store.h"
 #include "tests/fakes/test_server.h"
 #include "tests/stores/store_fixture.h"

@@ -56,11 +56,5 @@ TEST(Registry, SaysWhatEachTakesAndMayDo) {
   }
 }
 
-TEST(RefusalReason, EveryReasonHasAName) {
-  for (std::size_t i = 0; i < kRefusalReasons; ++i) {
-    EXPECT_NE(RefusalReasonName(static_cast<RefusalReason>(i)), "");
-  }
-}
-
 }  // namespace
 }  // namespace sluice

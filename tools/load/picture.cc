@@ -8,11 +8,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "loadgen/metrics_scraper.h"
+#include "loadgen/pacing.h"
+#include "loadgen/timeline.h"
 #include "tools/charts/format.h"
 #include "tools/charts/svg_chart.h"
-#include "tools/load/metrics_scraper.h"
-#include "tools/load/pacing.h"
-#include "tools/load/timeline.h"
 
 namespace sluice {
 namespace {

@@ -5,8 +5,8 @@
 
 #include <string>
 
-#include "tools/load/load_generator.h"
-#include "tools/load/profile.h"
+#include "loadgen/load_generator.h"
+#include "loadgen/profile.h"
 
 namespace sluice {
 

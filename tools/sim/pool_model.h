@@ -15,10 +15,10 @@
 #include "config/config.h"
 #include "pool/gate.h"
 #include "pool/scaler.h"
-#include "tools/charts/windows.h"
 #include "tools/sim/caller.h"
 #include "tools/sim/pool_recorder.h"
 #include "tools/sim/result.h"
+#include "tools/traffic/windows.h"
 
 namespace sluice {
 

@@ -9,9 +9,9 @@
 
 #include "config/method.h"
 #include "pool/gate.h"
-#include "tools/charts/windows.h"
 #include "tools/sim/result.h"
 #include "tools/sim/time_recorder.h"
+#include "tools/traffic/windows.h"
 
 namespace sluice {
 

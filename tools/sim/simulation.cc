@@ -18,13 +18,13 @@
 #include "absl/strings/str_cat.h"
 #include "policies/registry.h"
 #include "stores/discard_store.h"
-#include "tools/charts/windows.h"
 #include "tools/sim/caller.h"
 #include "tools/sim/pool_model.h"
 #include "tools/sim/time_recorder.h"
 #include "tools/traffic/arrival_stream.h"
 #include "tools/traffic/random.h"
 #include "tools/traffic/virtual_time.h"
+#include "tools/traffic/windows.h"
 
 namespace sluice {
 namespace {

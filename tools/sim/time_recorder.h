@@ -3,8 +3,8 @@
 #ifndef SLUICE_TOOLS_SIM_TIME_RECORDER_H_
 #define SLUICE_TOOLS_SIM_TIME_RECORDER_H_
 
-#include "policies/admission_policy.h"
-#include "tools/load/latency_histogram.h"
+#include "base/time.h"
+#include "loadgen/latency_histogram.h"
 #include "tools/sim/result.h"
 #include "tools/traffic/virtual_time.h"
 

@@ -8,7 +8,7 @@
 #include <optional>
 #include <vector>
 
-#include "policies/admission_policy.h"
+#include "base/time.h"
 #include "tools/traffic/random.h"
 #include "tools/traffic/traffic.h"
 

@@ -8,16 +8,12 @@
 #include <cstdint>
 
 #include "absl/time/time.h"
-#include "policies/admission_policy.h"
+#include "base/time.h"
 
 namespace sluice {
 
 inline Duration ToDuration(absl::Duration time) {
   return absl::ToChronoNanoseconds(time);
-}
-
-inline double ToSeconds(Duration time) {
-  return std::chrono::duration<double>(time).count();
 }
 
 inline double ToSeconds(TimePoint time) {

@@ -1,0 +1,34 @@
+#include "base/clock.h"
+
+#include <chrono>
+
+#include "absl/time/time.h"
+
+namespace sluice {
+namespace {
+
+class MonotonicClock final : public Clock {
+ public:
+  TimePoint Now() override { return std::chrono::steady_clock::now(); }
+
+  void Wait(absl::CondVar* condition, absl::Mutex* mutex,
+            TimePoint until) override {
+    if (until == kForever) {
+      condition->Wait(mutex);
+      return;
+    }
+    const TimePoint now = Now();
+    if (now < until) {  // a moment long past would overflow the difference
+      condition->WaitWithTimeout(mutex, absl::FromChrono(until - now));
+    }
+  }
+};
+
+}  // namespace
+
+Clock* SystemClock() {
+  static MonotonicClock* const clock = new MonotonicClock;
+  return clock;
+}
+
+}  // namespace sluice

@@ -1,0 +1,141 @@
+// What a store takes in by itself, with nothing before it: the limit of what a
+// server in front of it can make of `ack: stored`, or of a journal.
+//
+// Files are in TMPDIR, which should be on a real disk. PostgreSQL is measured
+// where SLUICE_BENCH_POSTGRES has the URL of a database, which gains tables.
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "benchmark/benchmark.h"
+#include "loadgen/sample_submissions.h"
+#include "server/calls/intake.h"
+#include "server/submissions/decode.h"
+#include "stores/journal.h"
+#include "stores/registry.h"
+
+namespace sluice {
+namespace {
+
+// Of the benchmark; with all that is in it, until it ends.
+class TemporaryFolder {
+ public:
+  TemporaryFolder()
+      : path_(std::filesystem::temp_directory_path() /
+              absl::StrCat("sluice-bench.", std::random_device()())) {
+    std::filesystem::create_directories(path_);
+  }
+  ~TemporaryFolder() {
+    std::error_code error;
+    std::filesystem::remove_all(path_, error);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+
+  std::string File(const char* name) const { return path_ / name; }
+
+ private:
+  const std::filesystem::path path_;
+};
+
+// Submissions as a worker has them before it saves: of about 1 KiB, with ids
+// that grow with time.
+class Submissions {
+ public:
+  explicit Submissions(std::int64_t first_sequence)
+      : sequence_(first_sequence) {}
+
+  std::vector<Submission> Next(std::size_t count) {
+    const absl::Time now = absl::Now();
+    std::vector<Submission> batch(count);
+    for (Submission& submission : batch) {
+      const Sending sending{.received_at = now, .sent_at = {}, .sender = {}};
+      submission.content = std::string(samples_.Next(now).bytes);
+      intake_.Read(sending, &submission);
+      submission.sequence = sequence_++;
+      Decode(&submission);
+    }
+    return batch;
+  }
+
+ private:
+  static SampleOptions Options() {
+    SampleOptions options;
+    options.form.evening = absl::Now();
+    return options;
+  }
+
+  const SubmitIntake intake_{LimitsConfig()};
+  SampleSubmissions samples_{Options()};
+  std::int64_t sequence_;
+};
+
+void Batches(benchmark::internal::Benchmark* benchmark) {
+  benchmark->ArgName("batch")->Arg(1)->Arg(64)->Arg(256)->UseRealTime();
+}
+
+void SaveBatches(benchmark::State& state, const char* kind,
+                 const StoreOptions& options) {
+  const auto store = FindStoreKind(kind)->open(options, SameContentOfKind);
+  if (!store.ok()) return state.SkipWithError("the store does not open");
+  const auto last = (*store)->LastSequence();
+  if (!last.ok()) return state.SkipWithError("the store cannot be read");
+  Submissions submissions(*last + 1);
+  std::vector<Saved> saved(static_cast<std::size_t>(state.range(0)));
+  for (auto _ : state) {
+    state.PauseTiming();
+    const std::vector<Submission> batch = submissions.Next(saved.size());
+    state.ResumeTiming();
+    if (!(*store)->SaveBatch(batch, absl::MakeSpan(saved)).ok()) {
+      return state.SkipWithError("a batch was not saved");
+    }
+  }
+  state.SetItemsProcessed(state.iterations() * state.range(0));
+}
+
+void SqliteSaves(benchmark::State& state) {
+  const TemporaryFolder folder;
+  SaveBatches(state, "sqlite", {{"path", folder.File("sluice.db")}});
+}
+BENCHMARK(SqliteSaves)->Apply(Batches);
+
+void PostgresSaves(benchmark::State& state) {
+  const char* const url = std::getenv("SLUICE_BENCH_POSTGRES");
+  if (url == nullptr) return state.SkipWithError("no SLUICE_BENCH_POSTGRES");
+  SaveBatches(state, "postgres", {{"url", url}});
+}
+BENCHMARK(PostgresSaves)->Apply(Batches);
+
+void JournalAppends(benchmark::State& state) {
+  const TemporaryFolder folder;
+  const auto journal = Journal::Open(folder.File("journal.db"));
+  if (!journal.ok()) return state.SkipWithError("the journal does not open");
+  Submissions submissions(1);
+  for (auto _ : state) {
+    state.PauseTiming();
+    const std::vector<Submission> group =
+        submissions.Next(static_cast<std::size_t>(state.range(0)));
+    std::vector<NewJournalEntry> entries;
+    entries.reserve(group.size());
+    for (const Submission& one : group) entries.push_back({"Submit", &one});
+    state.ResumeTiming();
+    if (!(*journal)->Append(entries).ok()) {
+      return state.SkipWithError("a group was not appended");
+    }
+  }
+  state.SetItemsProcessed(state.iterations() * state.range(0));
+}
+BENCHMARK(JournalAppends)->Apply(Batches);
+
+}  // namespace
+}  // namespace sluice

@@ -1,0 +1,65 @@
+// Serialized requests by the hundred thousand a second: a request is made once
+// and then sent many times, each time with new ids written into its bytes.
+
+#ifndef SLUICE_LOADGEN_SAMPLE_SUBMISSIONS_H_
+#define SLUICE_LOADGEN_SAMPLE_SUBMISSIONS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "loadgen/sample_forms.h"
+#include "tools/uuid.h"
+
+namespace sluice {
+
+enum class SampleKind {
+  kSubmitRequest,
+  kImportPatientsRequest,
+  kRecordEventsRequest,
+  kGetReceiptsRequest,
+};
+
+struct SampleOptions {
+  SampleKind kind = SampleKind::kSubmitRequest;
+  FormOptions form;
+  // Records, events or ids in a request; of no meaning to kSubmitRequest.
+  int entries = 1;
+  UuidVersion id_version = UuidVersion::kTimeOrdered;
+  // The same seed gives the same requests in the same order, but for ids of
+  // version 7, which contain the time.
+  std::uint64_t seed = 1;
+};
+
+struct Sample {
+  absl::string_view bytes;     // the serialized request
+  absl::string_view first_id;  // within `bytes`
+};
+
+// Not thread-safe.
+class SampleSubmissions {
+ public:
+  explicit SampleSubmissions(const SampleOptions& options);
+
+  // The next request. Valid until the next call.
+  Sample Next(absl::Time now);
+
+ private:
+  // A request in which the ids stand at `id_offsets`.
+  struct Template {
+    std::string bytes;
+    std::vector<std::size_t> id_offsets;
+  };
+
+  UuidGenerator ids_;
+  std::vector<Template> templates_;
+  std::size_t next_ = 0;
+};
+
+}  // namespace sluice
+
+#endif  // SLUICE_LOADGEN_SAMPLE_SUBMISSIONS_H_

@@ -1,0 +1,32 @@
+// Between the server's types and those of admin.proto.
+
+#ifndef SLUICE_SERVER_ADMIN_ADMIN_MESSAGES_H_
+#define SLUICE_SERVER_ADMIN_ADMIN_MESSAGES_H_
+
+#include <string>
+
+#include "absl/time/time.h"
+#include "google/protobuf/timestamp.pb.h"
+#include "server/admin/sequence_gaps.h"
+#include "sluice/v1/admin.pb.h"
+#include "stores/journal.h"
+#include "stores/store.h"
+
+namespace sluice {
+
+// To the nanosecond; the years 1 to 9999, which is all that a Timestamp may be,
+// and the nearest of them otherwise.
+void SetTimestamp(absl::Time from, google::protobuf::Timestamp* to);
+absl::Time ToTime(const google::protobuf::Timestamp& from);
+
+// Moves the content out of `submission`.
+v1::ExportedSubmission ToExported(ReceivedSubmission submission);
+v1::SequenceGap ToGap(const SequenceRange& range);
+
+// `content_bytes` is the size of the content that is there.
+v1::QuarantinedSubmission ToEntry(const std::string& pool,
+                                  const Quarantined& quarantined);
+
+}  // namespace sluice
+
+#endif  // SLUICE_SERVER_ADMIN_ADMIN_MESSAGES_H_

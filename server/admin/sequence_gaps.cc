@@ -1,0 +1,132 @@
+#include "server/admin/sequence_gaps.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+namespace sluice {
+namespace {
+
+constexpr std::int64_t kNone = std::numeric_limits<std::int64_t>::max();
+
+SequenceCensus Sorted(SequenceCensus census) {
+  std::ranges::sort(census.queued);
+  std::ranges::sort(census.quarantined);
+  return census;
+}
+
+// Joins it to the last where they belong together.
+void Append(SequenceRange range, std::vector<SequenceRange>& ranges) {
+  if (range.first > range.last) return;
+  if (!ranges.empty() && ranges.back().reason == range.reason &&
+      ranges.back().last + 1 == range.first) {
+    ranges.back().last = range.last;
+  } else {
+    ranges.push_back(range);
+  }
+}
+
+}  // namespace
+
+SequenceGaps::SequenceGaps(std::int64_t after, SequenceCensus census)
+    : own_series_(SeriesOf(census.last)),
+      census_(Sorted(std::move(census))),
+      told_(after),
+      known_last_(after) {}
+
+bool SequenceGaps::IsLater(std::int64_t sequence) const {
+  return SeriesOf(sequence) == own_series_ && sequence > census_.last;
+}
+
+void SequenceGaps::AddKnown(absl::Span<const Gap> gaps) {
+  for (const Gap& gap : gaps) {
+    if (gap.sequence <= known_last_ || IsLater(gap.sequence)) continue;
+    known_.push_back(gap);
+    known_last_ = gap.sequence;
+  }
+}
+
+std::vector<SequenceRange> SequenceGaps::Before(std::int64_t stored) {
+  Ranges ranges;
+  const std::int64_t series = SeriesOf(stored);
+  while (SeriesOf(told_) < series) {
+    EndSeries(ranges);
+    told_ = BeginOfSeries(NextSeries(series));
+  }
+  Tell(stored - 1, ranges);
+  told_ = std::max(told_, stored);
+  return ranges;
+}
+
+std::vector<SequenceRange> SequenceGaps::End() {
+  Ranges ranges;
+  for (;;) {
+    EndSeries(ranges);
+    const std::int64_t series = NextSeries(kNone);
+    if (series == kNone) return ranges;
+    told_ = BeginOfSeries(series);
+  }
+}
+
+void SequenceGaps::EndSeries(Ranges& ranges) {
+  const std::int64_t series = SeriesOf(told_);
+  std::int64_t last = series == own_series_ ? census_.last : told_;
+  const auto after = std::ranges::find_if(known_, [series](const Gap& gap) {
+    return SeriesOf(gap.sequence) > series;
+  });
+  if (after != known_.begin()) {
+    last = std::max(last, std::prev(after)->sequence);
+  }
+  Tell(last, ranges);
+}
+
+std::int64_t SequenceGaps::NextSeries(std::int64_t limit) const {
+  const std::int64_t series = SeriesOf(told_);
+  std::int64_t next = limit;
+  if (own_series_ > series) next = std::min(next, own_series_);
+  for (const Gap& gap : known_) {
+    if (SeriesOf(gap.sequence) <= series) continue;
+    return std::min(next, SeriesOf(gap.sequence));
+  }
+  return next;
+}
+
+void SequenceGaps::Tell(std::int64_t last, Ranges& ranges) {
+  const GapReason otherwise = SeriesOf(told_) == own_series_
+                                  ? GapReason::kUnaccounted
+                                  : GapReason::kOtherServer;
+  // From one number that something is known of to the next: what is between may
+  // be any number of numbers.
+  while (told_ < last) {
+    while (!known_.empty() && known_.front().sequence <= told_) {
+      known_.pop_front();
+    }
+    const std::int64_t known = known_.empty() ? kNone : known_.front().sequence;
+    const std::int64_t quarantined =
+        NextOf(census_.quarantined, next_quarantined_);
+    const std::int64_t queued = NextOf(census_.queued, next_queued_);
+    const std::int64_t next = std::min({known, quarantined, queued});
+    if (next > last) {
+      Append({told_ + 1, last, otherwise}, ranges);
+      told_ = last;
+      return;
+    }
+    Append({told_ + 1, next - 1, otherwise}, ranges);
+    GapReason reason = GapReason::kQueued;
+    if (next == quarantined) reason = GapReason::kQuarantined;
+    if (next == known) {
+      reason = known_.front().conflict ? GapReason::kConflict
+                                       : GapReason::kDuplicate;
+    }
+    Append({next, next, reason}, ranges);
+    told_ = next;
+  }
+}
+
+std::int64_t SequenceGaps::NextOf(const std::vector<std::int64_t>& sorted,
+                                  std::size_t& next) const {
+  while (next < sorted.size() && sorted[next] <= told_) ++next;
+  return next < sorted.size() ? sorted[next] : kNone;
+}
+
+}  // namespace sluice

@@ -1,0 +1,146 @@
+#include "server/admin/store_export.h"
+
+#include <utility>
+
+#include "server/admin/admin_messages.h"
+
+namespace sluice {
+namespace {
+
+constexpr std::size_t kQuarantinePageMax = 1000;
+
+// Adds the sequences of all that is in quarantine.
+absl::Status AddQuarantined(Quarantine& quarantine,
+                            std::vector<std::int64_t>& sequences) {
+  std::int64_t after = 0;
+  for (;;) {
+    const auto page = quarantine.List(after, kQuarantinePageMax,
+                                      /*with_content=*/false);
+    if (!page.ok()) return page.status();
+    for (const Quarantined& entry : *page) {
+      sequences.push_back(entry.submission.sequence);
+    }
+    if (page->size() < kQuarantinePageMax) return absl::OkStatus();
+    after = sequences.back();
+  }
+}
+
+class StoreExport {
+ public:
+  using Take = absl::FunctionRef<bool(const v1::ExportResponse&)>;
+
+  StoreExport(const v1::ExportRequest& request, SequenceCensus census,
+              Take take)
+      : request_(request),
+        last_sequence_(census.last),
+        gaps_(request.after_sequence(), std::move(census)),
+        take_(take) {
+    if (request.has_received_since()) since_ = ToTime(request.received_since());
+  }
+
+  absl::Status Run(Store& store) {
+    std::int64_t after = request_.after_sequence();
+    for (bool more = true; more;) {
+      auto page = store.Read(after, kExportPageMax, kExportPageBytesMax);
+      if (!page.ok()) return page.status();
+      more = !page->last;
+      if (more && page->submissions.empty()) {
+        return absl::InternalError("the store returned an empty page");
+      }
+      gaps_.AddKnown(page->gaps);
+      for (Submission& submission : page->submissions) {
+        after = submission.sequence;
+        if (gaps_.IsLater(after)) {
+          // So is all that follows, up to the numbers of the next server.
+          after = BeginOfSeries(SeriesOf(after) + 1);
+          more = true;
+          break;
+        }
+        if (!TakeSubmission(std::move(submission))) return Stopped();
+      }
+      if (!TakeProgress(after)) return Stopped();
+    }
+    for (const SequenceRange& range : gaps_.End()) {
+      if (!TakeGap(range)) return Stopped();
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  static absl::Status Stopped() {
+    return absl::CancelledError("the caller has gone");
+  }
+
+  // Each returns false where no more is wanted.
+
+  bool TakeSubmission(Submission submission) {
+    const bool recent = submission.received_at >= since_;
+    const std::int64_t series = SeriesOf(submission.sequence);
+    seen_recent_ = recent || (seen_recent_ && series == series_);
+    series_ = series;
+    for (const SequenceRange& range : gaps_.Before(submission.sequence)) {
+      // The end of another server's numbers may be recent, whatever comes here.
+      const bool wanted = seen_recent_ || SeriesOf(range.first) != series;
+      if (wanted && !TakeGap(range)) return false;
+    }
+    if (!recent || !IsOfStudy(submission)) return true;
+    v1::ExportResponse response;
+    *response.mutable_submission() = ToExported(std::move(submission));
+    return take_(response);
+  }
+
+  bool TakeGap(const SequenceRange& range) {
+    v1::ExportResponse response;
+    *response.mutable_gap() = ToGap(range);
+    return take_(response);
+  }
+
+  bool TakeProgress(std::int64_t sequence) {
+    v1::ExportResponse response;
+    response.mutable_progress()->set_sequence(sequence);
+    response.mutable_progress()->set_last_sequence(last_sequence_);
+    return take_(response);
+  }
+
+  bool IsOfStudy(const Submission& submission) const {
+    return request_.study_id().empty() ||
+           submission.study_id == request_.study_id();
+  }
+
+  const v1::ExportRequest& request_;
+  const std::int64_t last_sequence_;
+  absl::Time since_ = absl::InfinitePast();
+
+  SequenceGaps gaps_;
+  Take take_;
+  std::int64_t series_ = 0;  // of the last submission
+  // Whether one of that series was received since then.
+  bool seen_recent_ = false;
+};
+
+}  // namespace
+
+absl::StatusOr<SequenceCensus> TakeCensus(AdminBackend& backend) {
+  SequenceCensus census;
+  census.last = backend.LastSequence();
+  census.queued = backend.PendingSequences();
+  for (const PoolQuarantine& pool : backend.quarantines()) {
+    const absl::Status status =
+        AddQuarantined(*pool.quarantine, census.quarantined);
+    if (!status.ok()) return status;
+  }
+  // Once more: what was put back meanwhile was in neither.
+  const std::vector<std::int64_t> again = backend.PendingSequences();
+  census.queued.insert(census.queued.end(), again.begin(), again.end());
+  return census;
+}
+
+absl::Status ExportStore(
+    AdminBackend& backend, const v1::ExportRequest& request,
+    absl::FunctionRef<bool(const v1::ExportResponse&)> take) {
+  absl::StatusOr<SequenceCensus> census = TakeCensus(backend);
+  if (!census.ok()) return census.status();
+  return StoreExport(request, *std::move(census), take).Run(backend.store());
+}
+
+}  // namespace sluice

@@ -1,0 +1,145 @@
+#include "server/calls/bulk_call.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <initializer_list>
+#include <utility>
+
+#include "pool/worker_pool.h"
+#include "server/calls/receipt.h"
+
+namespace sluice {
+namespace {
+
+// How many there are of each disposition.
+class Counts {
+ public:
+  void Add(v1::Receipt::Disposition disposition) {
+    ++counts_.at(static_cast<std::size_t>(disposition));
+  }
+
+  void WriteTo(protozero::pbf_writer* counts) const {
+    using v1::Receipt;
+    for (const auto& [field, disposition] :
+         std::initializer_list<std::pair<int, Receipt::Disposition>>{
+             {v1::Counts::kStoredFieldNumber, Receipt::STORED},
+             {v1::Counts::kQueuedFieldNumber, Receipt::QUEUED},
+             {v1::Counts::kDuplicateFieldNumber, Receipt::DUPLICATE},
+             {v1::Counts::kDroppedFieldNumber, Receipt::DROPPED},
+             {v1::Counts::kRefusedFieldNumber, Receipt::REFUSED},
+             {v1::Counts::kConflictFieldNumber, Receipt::CONFLICT},
+             {v1::Counts::kInvalidFieldNumber, Receipt::INVALID}}) {
+      counts->add_int64(static_cast<protozero::pbf_tag_type>(field),
+                        counts_.at(static_cast<std::size_t>(disposition)));
+    }
+  }
+
+ private:
+  std::array<std::int64_t, v1::Receipt::Disposition_ARRAYSIZE> counts_{};
+};
+
+}  // namespace
+
+void BulkCall::Await(const MethodContext& method, const BulkIntake& intake,
+                     RawService* service, CompletionLoop* loop) {
+  auto* call = new BulkCall(method, service, loop);
+  call->intake_ = &intake;
+  call->UnaryCall::Await();
+}
+
+void BulkCall::AwaitAnother() { Await(method_, *intake_, service_, loop_); }
+
+void BulkCall::OnRequest() {
+  if (RefusedUnread()) return;
+  if (auto violation = ReadRequest(&sending_)) {
+    return FinishInvalid(*std::move(violation));
+  }
+  came_at_ = std::chrono::steady_clock::now();
+  deadline_ = DeadlineOf(context_);
+  TakeRequest(&content_);
+  if (auto violation = intake_->Read(content_, &entries_)) {
+    return FinishInvalid(*std::move(violation));
+  }
+  results_.resize(entries_.entries.size());
+  Offer();
+}
+
+void BulkCall::Offer() {
+  while (next_ < results_.size() && !CallerGone()) {
+    if (OfferOne(next_++)) return;
+  }
+  // The entries have copies of their own.
+  std::string().swap(content_);
+  entries_ = BulkIntake::Request();
+  FinishIfAnswered();
+}
+
+bool BulkCall::OfferOne(std::size_t entry) {
+  auto task = MakeSubmissionTask(method_, settings_, this, entry,
+                                 SubmissionTask::Parking::kTold);
+  auto violation =
+      intake_->ReadEntry(entries_, entry, sending_, &task->submission());
+  if (violation.has_value()) {
+    method_.pool->CountInvalid(Index(method_.method));
+    results_[entry] = {task->submission().submission_id,
+                       Answer::Invalid(*std::move(violation))};
+    return false;
+  }
+  task->SetLane(sending_.sender);
+  task->bytes = entries_.entries[entry].size();
+  task->bytes_behind = content_.size() - std::min(content_.size(), task->bytes);
+  task->deadline = deadline_;
+  task->waits_since = came_at_;
+  ++due_;
+  offered_ = task;
+  parked_ = task->Arrive();
+  return parked_;
+}
+
+void BulkCall::OnUnparked() {
+  parked_ = false;
+  Offer();
+}
+
+void BulkCall::OnAnswer(std::size_t entry, std::string_view submission_id,
+                        const Answer& answer) {
+  results_[entry] = {std::string(submission_id), answer};
+  --due_;
+  FinishIfAnswered();
+}
+
+void BulkCall::OnCancelled() {
+  cancelled_.store(true, std::memory_order_relaxed);
+  if (offered_ != nullptr && offered_->Leave()) --due_;
+  FinishIfAnswered();
+}
+
+void BulkCall::FinishIfAnswered() {
+  const bool offered_all = next_ == results_.size() || CallerGone();
+  if (due_ > 0 || !offered_all || parked_ || finished_) return;
+  finished_ = true;
+  FinishWithReceipts();
+}
+
+void BulkCall::FinishWithReceipts() {
+  if (CallerGone()) return FinishWithError(CallerLeft());
+  // Both responses are of the same form.
+  using Response = v1::ImportPatientsResponse;
+  std::string bytes;
+  protozero::pbf_writer response(bytes);
+  Counts counts;
+  for (const Result& result : results_) {
+    protozero::pbf_writer receipt(response, Response::kReceiptsFieldNumber);
+    WriteReceipt(result.answer, result.id, &receipt);
+    counts.Add(ToDisposition(result.answer.kind));
+  }
+  {
+    protozero::pbf_writer of_each(response, Response::kCountsFieldNumber);
+    counts.WriteTo(&of_each);
+  }
+  FinishWith(bytes);
+}
+
+}  // namespace sluice

@@ -1,0 +1,106 @@
+// Takes requests in: checks their structure while they are raw bytes, and turns
+// them into submissions. Bad input ends here.
+
+#ifndef SLUICE_SERVER_CALLS_INTAKE_H_
+#define SLUICE_SERVER_CALLS_INTAKE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "config/config.h"
+#include "config/method.h"
+#include "forms/wire_check.h"
+#include "grpcpp/server_context.h"
+#include "grpcpp/support/byte_buffer.h"
+#include "server/submissions/sender.h"
+#include "stores/store.h"
+
+namespace sluice {
+
+// The most records, events or ids in one request.
+inline constexpr std::size_t kMaxEntries = 10000;
+
+// What is true of one sending, whatever it contains.
+struct Sending {
+  absl::Time received_at;
+  std::optional<absl::Time> sent_at;  // metadata sluice-sent-at
+  Sender sender;
+};
+
+// A violation where the metadata is malformed.
+std::optional<Violation> ReadSending(const grpc::ServerContext& context,
+                                     Sending* sending);
+
+// Sets `flat` to the bytes in one piece, empty where a slice cannot be read.
+void Flatten(const grpc::ByteBuffer& buffer, std::string* flat);
+
+// Thread-safe. Each reads one method's requests; a violation says what is wrong
+// with the first thing that is.
+class SubmitIntake {
+ public:
+  explicit SubmitIntake(const LimitsConfig& limits);
+
+  // Completes a submission that has its content, the request. It has its id, if
+  // that can be told, also where there is a violation.
+  std::optional<Violation> Read(const Sending& sending,
+                                ReceivedSubmission* submission) const;
+
+ private:
+  const WireChecker checker_;
+};
+
+// ImportPatients and RecordEvents: many entries in one request.
+class BulkIntake {
+ public:
+  // `method` is one of the two.
+  BulkIntake(Method method, const LimitsConfig& limits);
+
+  struct Request {
+    std::string_view study_id;
+    std::string_view site_id;
+    std::vector<std::string_view> entries;
+  };
+
+  // The views of `request` are into `content`. Entries are not looked into.
+  std::optional<Violation> Read(std::string_view content,
+                                Request* request) const;
+  // The entry at `index`. `submission` has its id, if it can be told, also
+  // where there is a violation.
+  std::optional<Violation> ReadEntry(const Request& request, std::size_t index,
+                                     const Sending& sending,
+                                     ReceivedSubmission* submission) const;
+
+ private:
+  const SubmissionKind kind_;
+  const std::string entries_name_;
+  const WireChecker request_checker_;
+  const WireChecker entry_checker_;
+};
+
+class LookupIntake {
+ public:
+  explicit LookupIntake(const LimitsConfig& limits);
+
+  struct Request {
+    std::string study_id;
+    std::vector<std::string> submission_ids;
+  };
+
+  std::optional<Violation> Read(std::string_view content,
+                                Request* request) const;
+
+ private:
+  const WireChecker checker_;
+};
+
+// The violation of limits.message_bytes.
+Violation TooLarge(std::size_t bytes, const LimitsConfig& limits);
+
+}  // namespace sluice
+
+#endif  // SLUICE_SERVER_CALLS_INTAKE_H_

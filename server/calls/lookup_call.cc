@@ -1,0 +1,150 @@
+#include "server/calls/lookup_call.h"
+
+#include <utility>
+
+#include "server/calls/receipt.h"
+#include "server/submissions/task_failure.h"
+#include "spdlog/spdlog.h"
+
+namespace sluice {
+namespace {
+
+using protozero::pbf_writer;
+
+void WriteQuarantined(const Quarantined& found, const std::string& id,
+                      pbf_writer* receipt) {
+  WriteKept(v1::Receipt::QUARANTINED,
+            {.sequence = found.submission.sequence,
+             .received_at = found.submission.received_at,
+             .content_sha256 = found.submission.content_sha256},
+            id, receipt);
+  WriteIssue("", found.reason, receipt);
+}
+
+void WriteUnknown(const std::string& id, pbf_writer* receipt) {
+  receipt->add_string(v1::Receipt::kSubmissionIdFieldNumber, id);
+  receipt->add_enum(v1::Receipt::kDispositionFieldNumber, v1::Receipt::UNKNOWN);
+}
+
+std::optional<StoredReceipt> FindAcknowledged(const RecentIds& recent,
+                                              const std::string& study_id,
+                                              const std::string& id) {
+  for (const auto kind :
+       {SubmissionKind::kQuestionnaireResponse, SubmissionKind::kPatientRecord,
+        SubmissionKind::kAppEvent}) {
+    auto found = recent.FindAcknowledged(SubmissionKey::Of(kind, study_id, id));
+    if (found.has_value()) return found;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+void LookupCall::Await(const MethodContext& method, const LookupIntake& intake,
+                       RawService* service, CompletionLoop* loop) {
+  auto* call = new LookupCall(method, service, loop);
+  call->intake_ = &intake;
+  call->UnaryCall::Await();
+}
+
+void LookupCall::AwaitAnother() { Await(method_, *intake_, service_, loop_); }
+
+void LookupCall::OnRequest() {
+  if (RefusedUnread()) return;
+  Sending sending;
+  if (auto violation = ReadRequest(&sending)) {
+    return FinishInvalid(*std::move(violation));
+  }
+  bytes = request_.Length();
+  deadline = DeadlineOf(context_);
+  std::string request;
+  TakeRequest(&request);
+  if (auto violation = intake_->Read(request, &lookup_)) {
+    return FinishInvalid(*std::move(violation));
+  }
+  method = Index(method_.method);
+  lane = LaneOf(settings_->fair_by, sending.sender, lookup_.study_id, "");
+  const Admission admission = method_.pool->Arrive(this, *settings_->policy);
+  if (admission.kind == Admission::Kind::kRefused) {
+    FinishWithError(Answer::TurnedAway(admission));
+  }
+}
+
+void LookupCall::Look(const LookupSources& sources) {
+  try {
+    const absl::Status status = FindReceipts(sources);
+    outcome = status.ok() ? Outcome::kAnswered : Outcome::kUnavailable;
+    if (!status.ok()) {
+      spdlog::warn("store failed: lookup status={}", status.ToString());
+    }
+  } catch (...) {
+    error_id_ = LogCurrentException();
+    outcome = Outcome::kFailed;
+  }
+}
+
+// A submission goes from its journal to the store or into quarantine: looked
+// for in that order, it is not missed on its way.
+absl::Status LookupCall::FindReceipts(const LookupSources& sources) {
+  const std::vector<std::string>& ids = lookup_.submission_ids;
+  std::vector<std::optional<StoredReceipt>> acknowledged;
+  acknowledged.reserve(ids.size());
+  for (const std::string& id : ids) {
+    acknowledged.push_back(
+        FindAcknowledged(*sources.recent, lookup_.study_id, id));
+  }
+  const auto stored = sources.store->FindReceipts(lookup_.study_id, ids);
+  if (!stored.ok()) return stored.status();
+  std::vector<std::optional<Quarantined>> quarantined(ids.size());
+  for (Journal* journal : sources.journals) {
+    if (journal->quarantined() == 0) continue;
+    auto found = journal->FindQuarantined(lookup_.study_id, ids);
+    if (!found.ok()) return found.status();
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      if ((*found)[i].has_value()) quarantined[i] = std::move((*found)[i]);
+    }
+  }
+  pbf_writer response(response_);
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    pbf_writer receipt(response, v1::GetReceiptsResponse::kReceiptsFieldNumber);
+    if ((*stored)[i].has_value()) {
+      WriteKept(v1::Receipt::STORED, *(*stored)[i], ids[i], &receipt);
+    } else if (quarantined[i].has_value()) {
+      WriteQuarantined(*quarantined[i], ids[i], &receipt);
+    } else if (acknowledged[i].has_value()) {
+      WriteKept(v1::Receipt::QUEUED, *acknowledged[i], ids[i], &receipt);
+    } else {
+      WriteUnknown(ids[i], &receipt);
+    }
+  }
+  return absl::OkStatus();
+}
+
+void LookupCall::OnEnded(Ending ending, Duration retry_delay) {
+  ended_ = Answer::Ended(ending, retry_delay);
+  loop_->Post(this);
+}
+
+void LookupCall::OnDone() { loop_->Post(this); }
+
+void LookupCall::OnLoop() {
+  if (ended_.has_value()) return FinishWithError(*ended_);
+  if (outcome == Outcome::kFailed) {
+    return FinishWithError(Answer::Failed(error_id_));
+  }
+  if (outcome == Outcome::kUnavailable) {
+    return FinishWithError(Answer::Unavailable());
+  }
+  FinishWith(response_);
+}
+
+void LookupCall::OnCancelled() {
+  if (method_.pool->Leave(this)) FinishWithError(CallerLeft());
+}
+
+StoreState LookupProcessor::Process(std::span<Task* const> batch) {
+  for (Task* task : batch) static_cast<LookupCall*>(task)->Look(sources_);
+  return StoreState::kUntouched;
+}
+
+}  // namespace sluice

@@ -1,0 +1,51 @@
+#include "server/calls/submit_call.h"
+
+#include <utility>
+
+#include "server/calls/receipt.h"
+
+namespace sluice {
+
+void SubmitCall::Await(const MethodContext& method, const SubmitIntake& intake,
+                       RawService* service, CompletionLoop* loop) {
+  auto* call = new SubmitCall(method, service, loop);
+  call->intake_ = &intake;
+  call->UnaryCall::Await();
+}
+
+void SubmitCall::AwaitAnother() { Await(method_, *intake_, service_, loop_); }
+
+void SubmitCall::OnRequest() {
+  if (RefusedUnread()) return;
+  auto task = MakeSubmissionTask(method_, settings_, this, std::size_t{0},
+                                 SubmissionTask::Parking::kSilent);
+  Sending sending;
+  if (auto violation = ReadRequest(&sending)) {
+    return FinishInvalid(*std::move(violation));
+  }
+  task->bytes = request_.Length();
+  task->deadline = DeadlineOf(context_);
+  TakeRequest(&task->submission().content);
+  if (auto violation = intake_->Read(sending, &task->submission())) {
+    return FinishInvalid(*std::move(violation));
+  }
+  task->SetLane(sending.sender);
+  task_ = task;
+  task->Arrive();
+}
+
+void SubmitCall::OnAnswer(std::size_t, std::string_view submission_id,
+                          const Answer& answer) {
+  if (answer.ok()) {
+    FinishWith(SerializeReceipt(answer, submission_id));
+  } else {
+    FinishWithError(answer);
+  }
+}
+
+void SubmitCall::OnCancelled() {
+  cancelled_.store(true, std::memory_order_relaxed);
+  if (task_ != nullptr && task_->Leave()) FinishWithError(CallerLeft());
+}
+
+}  // namespace sluice

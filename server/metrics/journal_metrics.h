@@ -1,0 +1,37 @@
+// What a pool's journal does.
+
+#ifndef SLUICE_SERVER_METRICS_JOURNAL_METRICS_H_
+#define SLUICE_SERVER_METRICS_JOURNAL_METRICS_H_
+
+#include <cstddef>
+#include <string>
+
+#include "base/time.h"
+#include "prometheus/gauge.h"
+#include "prometheus/histogram.h"
+#include "prometheus/registry.h"
+
+namespace sluice {
+
+// Thread-safe; one for each journal. The registry owns the metrics and must
+// outlive this.
+class JournalMetrics {
+ public:
+  JournalMetrics(const std::string& pool, prometheus::Registry* registry);
+
+  void ObserveCommit(Duration time, std::size_t entries);
+  // Entries that came into the journal, and one that left it.
+  void CountAppended(std::size_t entries);
+  void CountForgotten();
+  void SetQuarantined(std::size_t count);
+
+ private:
+  prometheus::Gauge* depth_;
+  prometheus::Gauge* quarantined_;
+  prometheus::Histogram* commit_seconds_;
+  prometheus::Histogram* batch_size_;
+};
+
+}  // namespace sluice
+
+#endif  // SLUICE_SERVER_METRICS_JOURNAL_METRICS_H_

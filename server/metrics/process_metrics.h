@@ -1,0 +1,45 @@
+// The process_* metrics that Prometheus' client libraries have in common, with
+// their names and texts:
+// https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics
+
+#ifndef SLUICE_SERVER_METRICS_PROCESS_METRICS_H_
+#define SLUICE_SERVER_METRICS_PROCESS_METRICS_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "prometheus/collectable.h"
+#include "prometheus/metric_family.h"
+
+namespace sluice {
+
+// What Sluice uses of /proc/<pid>/stat (proc(5)).
+struct ProcessStat {
+  std::uint64_t user_ticks = 0;
+  std::uint64_t system_ticks = 0;
+  std::uint64_t threads = 0;
+  std::uint64_t start_ticks = 0;  // after boot
+  std::uint64_t virtual_bytes = 0;
+  std::uint64_t resident_pages = 0;
+};
+
+// Nothing where `text` is not such a file.
+std::optional<ProcessStat> ParseProcessStat(const std::string& text);
+
+// Reads /proc with each Collect, and leaves out what it cannot read.
+// Thread-safe.
+class ProcessMetrics final : public prometheus::Collectable {
+ public:
+  ProcessMetrics();
+
+  std::vector<prometheus::MetricFamily> Collect() const override;
+
+ private:
+  const std::optional<double> boot_time_s_;  // since the Unix epoch
+};
+
+}  // namespace sluice
+
+#endif  // SLUICE_SERVER_METRICS_PROCESS_METRICS_H_

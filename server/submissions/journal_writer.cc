@@ -1,0 +1,131 @@
+#include "server/submissions/journal_writer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "pool/throughput.h"
+#include "server/submissions/submission_task.h"
+#include "spdlog/spdlog.h"
+
+namespace sluice {
+namespace {
+
+// What is done is forgotten along with what comes next; where nothing comes,
+// after this long.
+constexpr absl::Duration kForgetAfter = absl::Milliseconds(500);
+// A group is at most this large, so that the first of it does not wait long.
+constexpr std::size_t kGroupMax = 4096;
+
+}  // namespace
+
+JournalWriter::JournalWriter(Journal* journal, WorkerPool* pool, Clock* clock,
+                             JournalMetrics* metrics)
+    : journal_(journal), pool_(pool), clock_(clock), metrics_(metrics) {
+  metrics_->SetQuarantined(journal_->quarantined());
+  thread_ = std::thread([this] { Run(); });
+}
+
+JournalWriter::~JournalWriter() { Join(); }
+
+void JournalWriter::Add(std::shared_ptr<SubmissionTask> task) {
+  absl::MutexLock lock(&mutex_);
+  waiting_.push_back(std::move(task));
+  if (waiting_.size() == 1) changed_.Signal();
+}
+
+void JournalWriter::MarkDone(std::int64_t position) {
+  journal_->MarkDone(position);
+  metrics_->CountForgotten();
+  absl::MutexLock lock(&mutex_);
+  if (!marked_) changed_.Signal();
+  marked_ = true;
+}
+
+absl::Status JournalWriter::Quarantine(std::int64_t position,
+                                       std::string_view reason, int tries) {
+  absl::Status status = journal_->Quarantine(position, reason, tries);
+  if (status.ok()) metrics_->CountForgotten();
+  metrics_->SetQuarantined(journal_->quarantined());
+  return status;
+}
+
+void JournalWriter::Join() {
+  {
+    absl::MutexLock lock(&mutex_);
+    joining_ = true;
+    changed_.Signal();
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+void JournalWriter::Run() {
+  PreferThroughput();
+  for (;;) {
+    Group group;
+    bool forget = false;
+    {
+      absl::MutexLock lock(&mutex_);
+      while (waiting_.empty() && !joining_ && !forget) {
+        if (marked_) {
+          forget = changed_.WaitWithTimeout(&mutex_, kForgetAfter);
+        } else {
+          changed_.Wait(&mutex_);
+        }
+      }
+      if (waiting_.empty() && joining_) break;
+      const std::size_t size = std::min(waiting_.size(), kGroupMax);
+      const auto end = waiting_.begin() + static_cast<std::ptrdiff_t>(size);
+      group.assign(std::make_move_iterator(waiting_.begin()),
+                   std::make_move_iterator(end));
+      waiting_.erase(waiting_.begin(), end);
+      marked_ = false;
+    }
+    if (group.empty()) {
+      Forget();
+    } else {
+      Commit(&group);
+    }
+  }
+  Forget();
+}
+
+void JournalWriter::Commit(Group* group) {
+  // Two threads may have handed theirs over in another order.
+  std::ranges::sort(*group, {},
+                    [](const auto& task) { return task->sequence; });
+  std::vector<NewJournalEntry> entries;
+  std::vector<Task*> tasks;
+  entries.reserve(group->size());
+  tasks.reserve(group->size());
+  for (const auto& task : *group) {
+    entries.push_back(task->ToJournal());
+    tasks.push_back(task.get());
+  }
+  const TimePoint begun = clock_->Now();
+  const absl::StatusOr<std::int64_t> first = journal_->Append(entries);
+  metrics_->ObserveCommit(clock_->Now() - begun, group->size());
+  if (first.ok()) {
+    metrics_->CountAppended(group->size());
+    // Acknowledged before it is worked, so that nobody waits for a worker.
+    {
+      const CompletionLoop::Gathering gathering;
+      std::int64_t position = *first;
+      for (const auto& task : *group) task->OnCommitted(position++);
+    }
+    pool_->Committed(tasks);
+    return;
+  }
+  spdlog::warn("journal failed: batch={} status={}", group->size(),
+               first.status().ToString());
+  pool_->CommitFailed(tasks);
+  for (const auto& task : *group) task->OnCommitFailed();
+}
+
+void JournalWriter::Forget() {
+  const absl::Status status = journal_->Forget();
+  if (!status.ok()) {
+    spdlog::warn("journal failed: forgetting status={}", status.ToString());
+  }
+}
+
+}  // namespace sluice

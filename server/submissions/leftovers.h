@@ -1,0 +1,54 @@
+// What a drain could not finish: by id, or in a journal.
+
+#ifndef SLUICE_SERVER_SUBMISSIONS_LEFTOVERS_H_
+#define SLUICE_SERVER_SUBMISSIONS_LEFTOVERS_H_
+
+#include <cstddef>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/synchronization/mutex.h"
+#include "config/method.h"
+
+namespace sluice {
+
+struct Leftover {
+  Method method;
+  std::string study_id;
+  std::string submission_id;
+};
+
+// Thread-safe.
+class Leftovers {
+ public:
+  void Add(Leftover leftover) {
+    absl::MutexLock lock(&mutex_);
+    all_.push_back(std::move(leftover));
+  }
+
+  // One more that is in a journal, and so is worked after the next start.
+  void AddJournaled() {
+    absl::MutexLock lock(&mutex_);
+    ++journaled_;
+  }
+
+  std::size_t journaled() const {
+    absl::MutexLock lock(&mutex_);
+    return journaled_;
+  }
+
+  std::vector<Leftover> All() const {
+    absl::MutexLock lock(&mutex_);
+    return all_;
+  }
+
+ private:
+  mutable absl::Mutex mutex_;
+  std::vector<Leftover> all_ ABSL_GUARDED_BY(mutex_);
+  std::size_t journaled_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace sluice
+
+#endif  // SLUICE_SERVER_SUBMISSIONS_LEFTOVERS_H_

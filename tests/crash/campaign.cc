@@ -1,0 +1,426 @@
+#include "tests/crash/campaign.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <optional>
+#include <random>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "tests/crash/campaign_store.h"
+#include "tests/crash/content_reader.h"
+#include "tests/crash/journal_probe.h"
+#include "tests/crash/power_cut.h"
+#include "tests/crash/server_process.h"
+#include "tests/crash/submission_source.h"
+#include "tests/crash/undo_record.h"
+#include "tools/server_metrics.h"
+
+namespace sluice {
+namespace {
+
+constexpr char kStudy[] = "CRASH";
+
+// What a server that lives needs less for.
+constexpr absl::Duration kStartLimit = absl::Seconds(60);
+constexpr absl::Duration kFirstAnswerLimit = absl::Seconds(60);
+constexpr absl::Duration kWorkOffLimit = absl::Minutes(5);
+constexpr absl::Duration kStopLimit = absl::Seconds(60);
+// Metrics have to be asked for.
+constexpr absl::Duration kMetricsPause = absl::Milliseconds(20);
+
+// Of a hundred rounds: those that end around the start, without load, and those
+// that end after a time. The others end after a number of acknowledgements.
+constexpr std::uint64_t kStartPercent = 20;
+constexpr std::uint64_t kTimePercent = 20;
+constexpr absl::Duration kTimeMax = absl::Milliseconds(400);
+
+// How long a store is away at most, beside the time that it takes to start.
+constexpr absl::Duration kStoreAwayMax = absl::Milliseconds(500);
+// How long a server lives at most after its store.
+constexpr absl::Duration kAfterStoreMax = absl::Milliseconds(100);
+
+// Whether and how the store is killed in a round.
+enum class StoreKill {
+  kNone,
+  kUnderLoad,   // it is started again, then the server is killed
+  kWithServer,  // it is started before the next server
+};
+
+// When a server is killed.
+struct Moment {
+  bool load = true;
+  // Since its start; not where it depends on acknowledgements.
+  std::optional<absl::Duration> after;
+  std::int64_t acknowledgements = 0;  // of the round
+};
+
+class Campaign {
+ public:
+  Campaign(const CampaignOptions& options,
+           std::unique_ptr<StoreUnderTest> store)
+      : options_(options),
+        store_(std::move(store)),
+        random_(options.seed),
+        source_(kStudy, options.seed) {}
+
+  absl::StatusOr<CampaignResult> Run(ProgressBar& progress,
+                                     const std::atomic<bool>& stop);
+
+ private:
+  std::string DataDir() const { return options_.folder + "/data"; }
+  std::string UndoDir() const { return options_.folder + "/undo"; }
+  std::string JournalPath() const { return DataDir() + "/journal.db"; }
+
+  absl::Status Prepare();
+  absl::Status RunRound(int round);
+  absl::Status StartServer();
+  Moment PickMoment();
+  StoreKill PickStoreKill(const Moment& moment);
+  absl::Duration PickUpTo(absl::Duration max);
+  // Waits for the moment; under load if it says so and the server serves.
+  absl::Status AwaitMoment(const Moment& moment, int round);
+  absl::Status AwaitAcknowledgements(std::int64_t count);
+  // Kills the store under a server that goes on, and starts it again.
+  absl::Status RestartStore();
+  // Kills the store, and lets a moment pass.
+  absl::Status KillStore();
+  absl::Status Kill(bool under_load);
+  absl::Status CountKill(bool serving, bool under_load);
+
+  // Checks what was told since the last time, on a server that has just begun.
+  absl::Status CheckNews();
+  // A last server works off what is left, and ends; then all is audited.
+  absl::Status AuditTheEnd();
+  absl::Status AwaitServing();
+  absl::Status AwaitWorkedOff();
+  absl::StatusOr<std::vector<std::unique_ptr<ContentReader>>> OpenContent();
+
+  // Lets up to `max` pass.
+  void LiveOn(absl::Duration max);
+
+  // A breach that is none of a submission.
+  void Incident(absl::string_view what);
+
+  const CampaignOptions options_;
+  const std::unique_ptr<StoreUnderTest> store_;
+  std::mt19937_64 random_;
+  Ledger ledger_;
+  SubmissionSource source_;
+
+  std::unique_ptr<ServerProcess> server_;
+  absl::Time started_;
+  std::optional<Traffic> traffic_;
+  // How long the last start took that was waited for.
+  absl::Duration start_time_ = absl::Milliseconds(50);
+  // In the journal when the server was started.
+  std::int64_t replayed_position_ = 0;
+
+  AuditReport early_;
+  CampaignResult result_;
+};
+
+absl::StatusOr<CampaignResult> Campaign::Run(ProgressBar& progress,
+                                             const std::atomic<bool>& stop) {
+  const absl::Time begun = absl::Now();
+  absl::Status status = Prepare();
+  for (int round = 1; status.ok() && round <= options_.rounds; ++round) {
+    if (stop || early_.breaches > 0 || result_.incidents > 0) break;
+    status = RunRound(round);
+    result_.rounds = round;
+    progress.Show(static_cast<double>(round) / options_.rounds,
+                  absl::StrCat("round ", round, " of ", options_.rounds, ", ",
+                               ledger_.acknowledged(), " acknowledged"));
+  }
+  if (status.ok()) status = AuditTheEnd();
+  progress.Clear();
+  if (!status.ok()) return status;
+
+  // What was missing earlier and is there now was not there when it should be.
+  if (result_.audit.breaches == 0) {
+    for (std::string& text : early_.breach_texts) {
+      result_.audit.AddBreach(std::move(text));
+    }
+  }
+  result_.early_answers = early_.answers;
+  result_.answers = ledger_.counts();
+  result_.time = absl::Now() - begun;
+  return std::move(result_);
+}
+
+absl::Status Campaign::Prepare() {
+  std::error_code error;
+  if (std::filesystem::exists(DataDir(), error)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(DataDir(), " exists: of an earlier campaign?"));
+  }
+  std::filesystem::create_directories(DataDir(), error);
+  std::filesystem::create_directories(UndoDir(), error);
+  std::ofstream file(options_.folder + "/config.yaml", std::ios::binary);
+  file << ServerConfig(options_.ack, store_->Yaml(), JournalPath());
+  file.close();
+  if (error || file.fail()) {
+    return absl::UnavailableError(
+        absl::StrCat("cannot write to ", options_.folder));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Campaign::RunRound(int round) {
+  const Moment moment = PickMoment();
+  const StoreKill store_kill = PickStoreKill(moment);
+  absl::Status status = StartServer();
+  if (status.ok() && round % options_.check_every == 0) status = CheckNews();
+  if (status.ok()) status = AwaitMoment(moment, round);
+  if (status.ok() && result_.incidents == 0) {
+    if (store_kill == StoreKill::kUnderLoad) status = RestartStore();
+    if (store_kill == StoreKill::kWithServer) status = KillStore();
+  }
+  if (!status.ok()) return status;
+  return Kill(moment.load);
+}
+
+Moment Campaign::PickMoment() {
+  const std::uint64_t percent = random_() % 100;
+  if (percent < kStartPercent) {
+    return {.load = false, .after = PickUpTo(start_time_ * 1.3)};
+  }
+  if (percent < kStartPercent + kTimePercent) {
+    return {.load = true, .after = PickUpTo(kTimeMax)};
+  }
+  const auto max = static_cast<std::uint64_t>(options_.acknowledgements_max);
+  return {.load = true,
+          .after = std::nullopt,
+          .acknowledgements = 1 + static_cast<std::int64_t>(random_() % max)};
+}
+
+StoreKill Campaign::PickStoreKill(const Moment& moment) {
+  if (!store_->is_server()) return StoreKill::kNone;
+  const auto percent = static_cast<int>(random_() % 100);
+  const bool with_server = random_() % 2 == 0 || moment.after.has_value();
+  if (percent >= options_.store_kills_percent) return StoreKill::kNone;
+  return with_server ? StoreKill::kWithServer : StoreKill::kUnderLoad;
+}
+
+absl::Duration Campaign::PickUpTo(absl::Duration max) {
+  return max * std::uniform_real_distribution<double>(0, 1)(random_);
+}
+
+absl::Status Campaign::StartServer() {
+  // The server needs it.
+  if (absl::Status s = store_->Start(); !s.ok()) return s;
+  ServerCommand command;
+  command.program = options_.server;
+  command.arguments = {"--config", options_.folder + "/config.yaml"};
+  if (options_.disk != DiskMode::kAsItIs) {
+    command.environment = {absl::StrCat("LD_PRELOAD=", options_.disk_library),
+                           absl::StrCat(kDiskDataVariable, "=", DataDir()),
+                           absl::StrCat(kDiskUndoVariable, "=", UndoDir())};
+    if (options_.disk == DiskMode::kLies) {
+      command.environment.push_back(absl::StrCat(kDiskLiesVariable, "=1"));
+    }
+  }
+  started_ = absl::Now();
+  auto server = ServerProcess::Start(command);
+  if (!server.ok()) return server.status();
+  server_ = *std::move(server);
+  return absl::OkStatus();
+}
+
+absl::Status Campaign::AwaitMoment(const Moment& moment, int round) {
+  const absl::Time deadline = started_ + moment.after.value_or(kStartLimit);
+  if (!server_->AwaitServing(deadline)) {
+    if (!moment.after.has_value() || server_->AwaitEnd(absl::Now())) {
+      Incident("the server does not start");
+    }
+    return absl::OkStatus();
+  }
+  start_time_ = std::min(start_time_ * 2, absl::Now() - started_);
+  if (moment.load) {
+    traffic_.emplace(server_->port(), round, options_.callers, ledger_,
+                     source_);
+  }
+  if (moment.after.has_value()) {
+    if (server_->AwaitEnd(deadline)) Incident("the server ended by itself");
+    return absl::OkStatus();
+  }
+  return AwaitAcknowledgements(moment.acknowledgements);
+}
+
+absl::Status Campaign::AwaitAcknowledgements(std::int64_t count) {
+  const std::int64_t before = ledger_.acknowledged();
+  if (ledger_.AwaitAcknowledged(before + count,
+                                absl::Now() + kFirstAnswerLimit)) {
+    return absl::OkStatus();
+  }
+  if (server_->AwaitEnd(absl::Now())) {
+    Incident("the server ended by itself");
+  } else if (ledger_.acknowledged() == before) {
+    Incident("the server acknowledges nothing");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Campaign::RestartStore() {
+  ++result_.store_kills.under_load;
+  if (absl::Status s = store_->Kill(); !s.ok()) return s;
+  LiveOn(kStoreAwayMax);
+  if (absl::Status s = store_->Start(); !s.ok()) return s;
+  if (result_.incidents > 0) return absl::OkStatus();
+  const auto max = static_cast<std::uint64_t>(options_.acknowledgements_max);
+  return AwaitAcknowledgements(1 + static_cast<std::int64_t>(random_() % max));
+}
+
+absl::Status Campaign::KillStore() {
+  ++result_.store_kills.with_server;
+  const bool serving = server_->serving();
+  if (absl::Status s = store_->Kill(); !s.ok()) return s;
+  // One that starts just now may give up.
+  if (serving) LiveOn(kAfterStoreMax);
+  return absl::OkStatus();
+}
+
+void Campaign::LiveOn(absl::Duration max) {
+  if (server_->AwaitEnd(absl::Now() + PickUpTo(max))) {
+    Incident("the server ended by itself while its store was away");
+  }
+}
+
+absl::Status Campaign::Kill(bool under_load) {
+  const bool serving = server_->serving();
+  server_->Kill();
+  traffic_.reset();
+  if (absl::Status s = CountKill(serving, under_load); !s.ok()) return s;
+  if (options_.disk == DiskMode::kAsItIs) return absl::OkStatus();
+  // One time in two, nothing had reached the disk before it was told to.
+  const bool eager_disk = random_() % 2 == 0;
+  const auto cut = CutPower(DataDir(), UndoDir(), [&](std::size_t writes) {
+    return eager_disk ? random_() % (writes + 1) : 0;
+  });
+  if (!cut.ok()) return cut.status();
+  result_.unsynced_writes += static_cast<std::int64_t>(cut->writes);
+  result_.undone_writes += static_cast<std::int64_t>(cut->undone);
+  return absl::OkStatus();
+}
+
+absl::Status Campaign::CountKill(bool serving, bool under_load) {
+  JournalLeft left;
+  if (options_.ack == AckMode::kJournal) {
+    auto probed = ProbeJournal(JournalPath(), options_.folder + "/probe.db",
+                               replayed_position_);
+    if (!probed.ok()) return probed.status();
+    left = *probed;
+  }
+  Kills& kills = result_.kills;
+  if (!serving) {
+    ++kills.starting;
+  } else if (left.old_entries > 0) {
+    ++kills.replaying;
+  } else {
+    ++(under_load ? kills.under_load : kills.idle);
+  }
+  replayed_position_ = left.last_position;
+  return absl::OkStatus();
+}
+
+absl::Status Campaign::CheckNews() {
+  if (absl::Status s = AwaitServing(); !s.ok()) return s;
+  if (absl::Status s = AwaitWorkedOff(); !s.ok()) return s;
+  if (result_.incidents > 0) return absl::OkStatus();
+  auto readers = OpenContent();
+  if (!readers.ok()) return readers.status();
+  for (const LedgerKey& key : ledger_.TakeNews()) {
+    Findings findings;
+    for (const auto& reader : *readers) {
+      if (absl::Status s = reader->Read(key, findings); !s.ok()) return s;
+    }
+    AuditKey(key, ledger_.Find(key), findings, early_);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Campaign::AuditTheEnd() {
+  absl::Status status = StartServer();
+  if (status.ok()) status = AwaitServing();
+  if (status.ok()) status = AwaitWorkedOff();
+  if (!status.ok() || !server_->serving()) return status;
+  const auto exit_code = server_->Stop(absl::Now() + kStopLimit);
+  if (!exit_code.ok() || *exit_code != 0) {
+    Incident("the last server does not end clean");
+  }
+  auto readers = OpenContent();
+  if (!readers.ok()) return readers.status();
+  FindingsByKey findings;
+  for (const auto& reader : *readers) {
+    if (absl::Status s = reader->ReadAll(findings); !s.ok()) return s;
+  }
+  // Incidents come first: what is missing may follow from them.
+  AuditReport audit = AuditAll(ledger_, findings);
+  audit.breaches += result_.audit.breaches;
+  audit.breach_texts.insert(audit.breach_texts.begin(),
+                            result_.audit.breach_texts.begin(),
+                            result_.audit.breach_texts.end());
+  result_.audit = std::move(audit);
+  return absl::OkStatus();
+}
+
+absl::Status Campaign::AwaitServing() {
+  if (!server_->AwaitServing(absl::Now() + kStartLimit)) {
+    Incident("the server does not start");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Campaign::AwaitWorkedOff() {
+  const absl::Time deadline = absl::Now() + kWorkOffLimit;
+  while (server_->serving() && absl::Now() < deadline) {
+    const auto metrics = FetchMetrics(server_->metrics_port(), kStopLimit);
+    if (metrics.ok() && IsWorkedOff(*metrics)) return absl::OkStatus();
+    server_->AwaitEnd(absl::Now() + kMetricsPause);
+  }
+  if (result_.incidents == 0) {
+    Incident("the server does not work off its queue");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<std::unique_ptr<ContentReader>>>
+Campaign::OpenContent() {
+  std::vector<std::unique_ptr<ContentReader>> readers;
+  auto store = store_->OpenContent();
+  if (!store.ok()) return store.status();
+  readers.push_back(*std::move(store));
+  if (options_.ack == AckMode::kJournal) {
+    auto quarantine = OpenQuarantineContent(JournalPath());
+    if (!quarantine.ok()) return quarantine.status();
+    readers.push_back(*std::move(quarantine));
+  }
+  return readers;
+}
+
+void Campaign::Incident(absl::string_view what) {
+  ++result_.incidents;
+  result_.audit.AddBreach(absl::StrCat("round ", result_.rounds + 1, ": ", what,
+                                       "; it wrote:\n", server_->LogTail()));
+}
+
+}  // namespace
+
+absl::StatusOr<CampaignResult> RunCampaign(const CampaignOptions& options,
+                                           ProgressBar& progress,
+                                           const std::atomic<bool>& stop) {
+  auto store = MakeStoreUnderTest(options.store, options.folder);
+  if (store == nullptr) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("no such kind of store: ", options.store));
+  }
+  return Campaign(options, std::move(store)).Run(progress, stop);
+}
+
+}  // namespace sluice

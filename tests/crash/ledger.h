@@ -1,0 +1,104 @@
+// What clients sent, and what they were told of it.
+
+#ifndef SLUICE_TESTS_CRASH_LEDGER_H_
+#define SLUICE_TESTS_CRASH_LEDGER_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/functional/function_ref.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "sluice/v1/ingestion.pb.h"
+#include "stores/store.h"
+
+namespace sluice {
+
+struct LedgerKey {
+  std::string study_id;
+  std::string submission_id;
+
+  bool operator==(const LedgerKey&) const = default;
+  template <typename H>
+  friend H AbslHashValue(H state, const LedgerKey& key) {
+    return H::combine(std::move(state), key.study_id, key.submission_id);
+  }
+};
+
+// A content that was sent under an id.
+struct SentContent {
+  SubmissionKind kind = SubmissionKind::kQuestionnaireResponse;
+  Sha256Digest sha256{};
+  int times = 0;
+};
+
+// The answer to one sending.
+struct Told {
+  int round = 0;
+  absl::string_view method;  // e.g. "Submit"; a literal
+  v1::Receipt::Disposition disposition = v1::Receipt::DISPOSITION_UNSPECIFIED;
+  Sha256Digest sent_sha256{};  // of the bytes that were sent
+  // As the receipt has them; a conflict that is a status has none.
+  std::int64_t sequence = 0;
+  absl::Time received_at;
+  Sha256Digest told_sha256{};
+};
+
+struct LedgerEntry {
+  std::vector<SentContent> sent;
+  std::vector<Told> told;
+};
+
+// Answers by method and disposition.
+using AnswerCounts =
+    std::map<std::pair<absl::string_view, v1::Receipt::Disposition>,
+             std::int64_t>;
+
+// Whether the sender may forget the submission: it, or for a duplicate the
+// first under its id, has to be there from now on.
+bool IsAcknowledgement(v1::Receipt::Disposition disposition);
+
+// Thread-safe. Grows with what is sent.
+class Ledger {
+ public:
+  // To be called before it is sent.
+  void RecordSent(const LedgerKey& key, SubmissionKind kind,
+                  const Sha256Digest& sha256);
+  // Of a key that was sent. Refusals, and unanswered sendings (unspecified),
+  // are counted and not kept.
+  void RecordTold(const LedgerKey& key, const Told& told);
+
+  // Waits until so many acknowledgements have come in all; false where they
+  // have not by `deadline`.
+  bool AwaitAcknowledged(std::int64_t count, absl::Time deadline) const;
+  std::int64_t acknowledged() const;
+
+  AnswerCounts counts() const;
+
+  // The keys of which anything was told since the last call, each once.
+  absl::flat_hash_set<LedgerKey> TakeNews();
+  // Its entry; an empty one for a key that was never sent.
+  LedgerEntry Find(const LedgerKey& key) const;
+  // `visit` must not call the ledger.
+  void ForEach(
+      absl::FunctionRef<void(const LedgerKey& key, const LedgerEntry& entry)>
+          visit) const;
+
+ private:
+  mutable absl::Mutex mutex_;
+  absl::flat_hash_map<LedgerKey, LedgerEntry> entries_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_set<LedgerKey> news_ ABSL_GUARDED_BY(mutex_);
+  AnswerCounts counts_ ABSL_GUARDED_BY(mutex_);
+  std::int64_t acknowledged_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace sluice
+
+#endif  // SLUICE_TESTS_CRASH_LEDGER_H_

@@ -1,0 +1,209 @@
+// sluice-crash: proves, or disproves, that an acknowledgement survives kill -9.
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <string>
+#include <system_error>
+
+#include "absl/flags/flag.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "tests/crash/campaign.h"
+#include "tests/crash/campaign_store.h"
+#include "tests/crash/report.h"
+#include "tools/flags.h"
+#include "tools/progress_bar.h"
+
+ABSL_FLAG(int, rounds, 100, "how often the server is killed");
+ABSL_FLAG(std::uint64_t, seed, 1, "of the moments and of what is sent");
+ABSL_FLAG(std::string, store, "sqlite",
+          "sqlite, postgres (a server of its own, which is killed too), or "
+          "discard, which keeps nothing: that has to be found");
+ABSL_FLAG(int, store_kills, 30,
+          "in so many of a hundred rounds PostgreSQL is killed as well");
+ABSL_FLAG(bool, journal, false,
+          "Submit and ImportPatients are acknowledged by a journal");
+ABSL_FLAG(bool, memory_queue, false,
+          "they are acknowledged by a queue in memory: loss has to be found");
+ABSL_FLAG(bool, power_cut, false, "what is not synced is lost with the server");
+ABSL_FLAG(bool, lying_fsync, false,
+          "with --power_cut: syncs do nothing: loss has to be found");
+ABSL_FLAG(int, callers, 8,
+          "threads that call Submit; each other method has a quarter of them");
+ABSL_FLAG(int, acks, 1000,
+          "a round under load ends after at most so many acknowledgements");
+ABSL_FLAG(int, check_every, 10, "rounds between two checks");
+ABSL_FLAG(std::string, dir, "",
+          "folder of the data, which must have none yet (a temporary one)");
+ABSL_FLAG(bool, keep, false, "leave the folder in any case");
+ABSL_FLAG(std::string, server, "",
+          "the program to be killed (sluice, beside this one)");
+
+namespace sluice {
+namespace {
+
+constexpr absl::string_view kUsage =
+    "usage: sluice-crash [flags]\n"
+    "\n"
+    "Starts a server on the same data again and again, and kills it (SIGKILL)\n"
+    "at random moments while clients call it. Then holds every\n"
+    "acknowledgement that they had against what is in the store and in\n"
+    "quarantine.\n"
+    "\n";
+
+constexpr absl::string_view kExits =
+    "\n"
+    "exit codes: 0 all that was acknowledged is there, once and as it was "
+    "told;\n"
+    "1 something is not, or the campaign could not go on; 2 bad usage\n";
+
+std::atomic<bool> stop = false;
+
+absl::Status Wrong(absl::string_view what) {
+  return absl::InvalidArgumentError(what);
+}
+
+absl::StatusOr<int> ReadCount(const absl::Flag<int>& flag,
+                              absl::string_view name, int max) {
+  const int count = absl::GetFlag(flag);
+  if (count >= 1 && count <= max) return count;
+  return Wrong(absl::StrCat("--", name, " must be between 1 and ", max));
+}
+
+absl::Status ReadCounts(CampaignOptions& options) {
+  const auto rounds = ReadCount(FLAGS_rounds, "rounds", 1'000'000);
+  if (!rounds.ok()) return rounds.status();
+  options.rounds = *rounds;
+  const auto acks = ReadCount(FLAGS_acks, "acks", 1'000'000);
+  if (!acks.ok()) return acks.status();
+  options.acknowledgements_max = *acks;
+  const auto check_every =
+      ReadCount(FLAGS_check_every, "check_every", 1'000'000);
+  if (!check_every.ok()) return check_every.status();
+  options.check_every = *check_every;
+  const auto callers = ReadCount(FLAGS_callers, "callers", 1000);
+  if (!callers.ok()) return callers.status();
+  const int others = (*callers + 3) / 4;
+  options.callers = {
+      .submit = *callers, .stream = others, .import = others, .events = others};
+  return absl::OkStatus();
+}
+
+absl::Status ReadModes(CampaignOptions& options) {
+  options.store = absl::GetFlag(FLAGS_store);
+  if (MakeStoreUnderTest(options.store, "") == nullptr) {
+    return Wrong("--store must be sqlite, postgres or discard");
+  }
+  options.store_kills_percent = absl::GetFlag(FLAGS_store_kills);
+  if (options.store_kills_percent < 0 || options.store_kills_percent > 100) {
+    return Wrong("--store_kills must be between 0 and 100");
+  }
+  const bool journal = absl::GetFlag(FLAGS_journal);
+  const bool memory_queue = absl::GetFlag(FLAGS_memory_queue);
+  if (journal && memory_queue) {
+    return Wrong("--journal and --memory_queue exclude each other");
+  }
+  if (journal) options.ack = AckMode::kJournal;
+  if (memory_queue) options.ack = AckMode::kMemoryQueue;
+  const bool power_cut = absl::GetFlag(FLAGS_power_cut);
+  const bool lies = absl::GetFlag(FLAGS_lying_fsync);
+  if (lies && !power_cut) return Wrong("--lying_fsync needs --power_cut");
+  if (power_cut) options.disk = lies ? DiskMode::kLies : DiskMode::kPowerCut;
+  return absl::OkStatus();
+}
+
+absl::Status FindPrograms(CampaignOptions& options) {
+  std::error_code error;
+  const auto folder =
+      std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+  options.server = absl::GetFlag(FLAGS_server);
+  if (options.server.empty()) options.server = folder / "sluice";
+  options.disk_library = folder / "libsluice_lying_disk.so";
+  if (access(options.server.c_str(), X_OK) != 0) {
+    return absl::NotFoundError(
+        absl::StrCat("cannot run ", options.server, "; is it built?"));
+  }
+  if (options.disk != DiskMode::kAsItIs &&
+      access(options.disk_library.c_str(), R_OK) != 0) {
+    return absl::NotFoundError(
+        absl::StrCat("there is no ", options.disk_library, "; is it built?"));
+  }
+  return absl::OkStatus();
+}
+
+// Where links are followed: the server's files are known by their paths.
+absl::StatusOr<std::string> MakeFolder() {
+  std::error_code error;
+  std::filesystem::path folder = absl::GetFlag(FLAGS_dir);
+  if (folder.empty()) {
+    std::string name =
+        std::filesystem::temp_directory_path(error) / "sluice-crash.XXXXXX";
+    if (mkdtemp(name.data()) == nullptr) {
+      return absl::UnavailableError("cannot make a temporary folder");
+    }
+    folder = name;
+  }
+  std::filesystem::create_directories(folder, error);
+  const auto resolved = std::filesystem::canonical(folder, error);
+  if (!error) return resolved.string();
+  return absl::UnavailableError(
+      absl::StrCat("cannot use ", folder.string(), ": ", error.message()));
+}
+
+absl::StatusOr<CampaignOptions> ReadFlags(const CommandLine& line) {
+  if (!line.positional.empty()) {
+    return Wrong(absl::StrCat("what is ", line.positional.front(), "?"));
+  }
+  CampaignOptions options;
+  options.seed = absl::GetFlag(FLAGS_seed);
+  absl::Status status = ReadCounts(options);
+  status.Update(ReadModes(options));
+  if (status.ok()) status = FindPrograms(options);
+  if (!status.ok()) return status;
+  return options;
+}
+
+int Complain(const absl::Status& status) {
+  std::cerr << "sluice-crash: " << status.message() << " (see --help)\n";
+  return absl::IsInvalidArgument(status) ? kExitUsage : EXIT_FAILURE;
+}
+
+int Main(int argc, const char* const* argv) {
+  const auto line = ParseCommandLine(argc, argv);
+  if (line.ok() && line->help) {
+    std::cout << kUsage << DescribeFlags("tests/crash/main.cc") << kExits;
+    return EXIT_SUCCESS;
+  }
+  auto options = line.ok() ? ReadFlags(*line) : line.status();
+  if (!options.ok()) return Complain(options.status());
+  auto folder = MakeFolder();
+  if (!folder.ok()) return Complain(folder.status());
+  options->folder = *std::move(folder);
+
+  signal(SIGINT, [](int) { stop = true; });
+  signal(SIGTERM, [](int) { stop = true; });
+  ProgressBar progress(STDERR_FILENO);
+  const auto result = RunCampaign(*options, progress, stop);
+  const bool whole = result.ok() && result->audit.breaches == 0;
+  if (result.ok()) std::cout << CampaignReport(*options, *result);
+  if (absl::GetFlag(FLAGS_keep) || !whole) {
+    std::cerr << "sluice-crash: the data is in " << options->folder << "\n";
+  } else {
+    std::error_code ignored;
+    std::filesystem::remove_all(options->folder, ignored);
+  }
+  if (!result.ok()) return Complain(result.status());
+  return whole ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+}  // namespace
+}  // namespace sluice
+
+int main(int argc, char** argv) { return sluice::Main(argc, argv); }

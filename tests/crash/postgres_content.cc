@@ -1,0 +1,128 @@
+#include <cstdint>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "forms/content.h"
+#include "stores/postgres.h"
+#include "tests/crash/content_reader.h"
+#include "tests/crash/content_values.h"
+
+namespace sluice {
+namespace {
+
+constexpr absl::Duration kTimeout = absl::Seconds(60);
+
+// Not the whole table is to be in memory.
+constexpr int kPageRows = 500;
+
+// The first column is what a page begins after.
+constexpr char kSelect[] =
+    "SELECT sequence, study_id, submission_id, content_sha256, kind,"
+    " received_at, content FROM submissions";
+constexpr char kSelectConflicts[] =
+    "SELECT conflict, study_id, submission_id, content_sha256 FROM conflicts";
+constexpr char kOfKey[] = " WHERE submission_id = $1 AND study_id = $2";
+
+// Of a row of either.
+LedgerKey ReadKey(const PostgresResult& rows, int row) {
+  return {.study_id = std::string(rows.BytesAt(row, 1)),
+          .submission_id = std::string(rows.BytesAt(row, 2))};
+}
+
+absl::Status AddSubmission(const PostgresResult& rows, int row,
+                           Findings& findings) {
+  const auto noted_sha256 = ReadDigest(rows.BytesAt(row, 3));
+  if (!noted_sha256.ok()) return noted_sha256.status();
+  const auto kind = ReadKind(rows.BytesAt(row, 4));
+  if (!kind.ok()) return kind.status();
+  findings.submissions.push_back(
+      {.in_quarantine = false,
+       .kind = *kind,
+       .sequence = rows.IntegerAt(row, 0),
+       .received_at = rows.TimeAt(row, 5),
+       .noted_sha256 = *noted_sha256,
+       .content_sha256 = Sha256(rows.BytesAt(row, 6))});
+  return absl::OkStatus();
+}
+
+absl::Status AddConflict(const PostgresResult& rows, int row,
+                         Findings& findings) {
+  const auto sha256 = ReadDigest(rows.BytesAt(row, 3));
+  if (sha256.ok()) findings.conflicts.push_back(*sha256);
+  return sha256.status();
+}
+
+// Of a row of a table.
+using Add = absl::Status (*)(const PostgresResult& rows, int row,
+                             Findings& findings);
+
+class PostgresContent final : public ContentReader {
+ public:
+  explicit PostgresContent(PostgresConnection db) : db_(std::move(db)) {}
+
+  absl::Status ReadAll(FindingsByKey& findings) override {
+    absl::Status status =
+        ReadTable(kSelect, "sequence", AddSubmission, findings);
+    if (status.ok()) {
+      status = ReadTable(kSelectConflicts, "conflict", AddConflict, findings);
+    }
+    return status;
+  }
+
+  absl::Status Read(const LedgerKey& key, Findings& findings) override {
+    absl::Status status = ReadOfKey(kSelect, key, AddSubmission, findings);
+    if (status.ok()) {
+      status = ReadOfKey(kSelectConflicts, key, AddConflict, findings);
+    }
+    return status;
+  }
+
+ private:
+  // In pages, by the column `order`.
+  absl::Status ReadTable(const char* select, const char* order, Add add,
+                         FindingsByKey& findings) {
+    const std::string page =
+        absl::StrCat(select, " WHERE ", order, " > $1::bigint ORDER BY ", order,
+                     " LIMIT ", kPageRows);
+    std::int64_t after = std::numeric_limits<std::int64_t>::min();
+    for (;;) {
+      const auto rows = db_.Query(page.c_str(), {PostgresBigint(after)});
+      if (!rows.ok()) return rows.status();
+      for (int row = 0; row < rows->rows(); ++row) {
+        const absl::Status added =
+            add(*rows, row, findings[ReadKey(*rows, row)]);
+        if (!added.ok()) return added;
+      }
+      if (rows->rows() < kPageRows) return absl::OkStatus();
+      after = rows->IntegerAt(rows->rows() - 1, 0);
+    }
+  }
+
+  absl::Status ReadOfKey(const char* select, const LedgerKey& key, Add add,
+                         Findings& findings) {
+    const auto rows = db_.Query(absl::StrCat(select, kOfKey).c_str(),
+                                {key.submission_id, key.study_id});
+    if (!rows.ok()) return rows.status();
+    for (int row = 0; row < rows->rows(); ++row) {
+      const absl::Status added = add(*rows, row, findings);
+      if (!added.ok()) return added;
+    }
+    return absl::OkStatus();
+  }
+
+  PostgresConnection db_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ContentReader>> OpenPostgresContent(
+    const std::string& url) {
+  auto db = PostgresConnection::Open(url, kTimeout);
+  if (!db.ok()) return db.status();
+  return std::make_unique<PostgresContent>(*std::move(db));
+}
+
+}  // namespace sluice

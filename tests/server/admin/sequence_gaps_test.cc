@@ -1,0 +1,218 @@
+#include "server/admin/sequence_gaps.h"
+
+#include <algorithm>
+#include <map>
+#include <ostream>
+#include <random>
+#include <set>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace sluice {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using Ranges = std::vector<SequenceRange>;
+
+constexpr auto kDuplicate = GapReason::kDuplicate;
+constexpr auto kConflict = GapReason::kConflict;
+constexpr auto kQuarantined = GapReason::kQuarantined;
+constexpr auto kQueued = GapReason::kQueued;
+constexpr auto kUnaccounted = GapReason::kUnaccounted;
+constexpr auto kOtherServer = GapReason::kOtherServer;
+
+// The number `n` of server `series`.
+constexpr std::int64_t Of(std::int64_t series, std::int64_t n) {
+  return BeginOfSeries(series) + n;
+}
+
+SequenceCensus Census(std::int64_t last, std::vector<std::int64_t> queued = {},
+                      std::vector<std::int64_t> quarantined = {}) {
+  return {.last = last,
+          .queued = std::move(queued),
+          .quarantined = std::move(quarantined)};
+}
+
+// All of the ranges, told of `stored` in one page.
+Ranges AllOf(SequenceGaps gaps, const std::vector<std::int64_t>& stored,
+             const std::vector<Gap>& known = {}) {
+  gaps.AddKnown(known);
+  Ranges all;
+  for (const std::int64_t sequence : stored) {
+    const Ranges ranges = gaps.Before(sequence);
+    all.insert(all.end(), ranges.begin(), ranges.end());
+  }
+  const Ranges ranges = gaps.End();
+  all.insert(all.end(), ranges.begin(), ranges.end());
+  return all;
+}
+
+TEST(SequenceGapsTest, WithoutGapsThereAreNone) {
+  EXPECT_THAT(AllOf(SequenceGaps(0, Census(3)), {1, 2, 3}), IsEmpty());
+  EXPECT_THAT(AllOf(SequenceGaps(0, Census(0)), {}), IsEmpty());
+}
+
+TEST(SequenceGapsTest, WhatNobodyKnowsOfIsUnaccounted) {
+  EXPECT_THAT(AllOf(SequenceGaps(0, Census(9)), {3, 4, 7}),
+              ElementsAre(SequenceRange{1, 2, kUnaccounted},
+                          SequenceRange{5, 6, kUnaccounted},
+                          SequenceRange{8, 9, kUnaccounted}));
+}
+
+TEST(SequenceGapsTest, EachRangeHasOneReason) {
+  EXPECT_THAT(
+      AllOf(SequenceGaps(0, Census(20, {16, 15, 18}, {12, 13})), {1, 20},
+            {{2, false}, {3, false}, {4, true}, {9, false}}),
+      ElementsAre(
+          SequenceRange{2, 3, kDuplicate}, SequenceRange{4, 4, kConflict},
+          SequenceRange{5, 8, kUnaccounted}, SequenceRange{9, 9, kDuplicate},
+          SequenceRange{10, 11, kUnaccounted},
+          SequenceRange{12, 13, kQuarantined},
+          SequenceRange{14, 14, kUnaccounted}, SequenceRange{15, 16, kQueued},
+          SequenceRange{17, 17, kUnaccounted}, SequenceRange{18, 18, kQueued},
+          SequenceRange{19, 19, kUnaccounted}));
+}
+
+TEST(SequenceGapsTest, TheStoreKnowsBestThenTheQuarantine) {
+  EXPECT_THAT(
+      AllOf(SequenceGaps(0, Census(3, {1, 2, 3}, {2, 3})), {}, {{3, false}}),
+      ElementsAre(SequenceRange{1, 1, kQueued},
+                  SequenceRange{2, 2, kQuarantined},
+                  SequenceRange{3, 3, kDuplicate}));
+  // What was queued at the census may be stored by now.
+  EXPECT_THAT(AllOf(SequenceGaps(0, Census(2, {1, 2}, {2})), {1, 2}),
+              IsEmpty());
+}
+
+TEST(SequenceGapsTest, BeginsAfterTheNumberAskedFor) {
+  EXPECT_THAT(AllOf(SequenceGaps(4, Census(9, {2, 6}, {4, 5})), {8}),
+              ElementsAre(SequenceRange{5, 5, kQuarantined},
+                          SequenceRange{6, 6, kQueued},
+                          SequenceRange{7, 7, kUnaccounted},
+                          SequenceRange{9, 9, kUnaccounted}));
+  EXPECT_THAT(AllOf(SequenceGaps(9, Census(9, {3})), {}), IsEmpty());
+  EXPECT_THAT(AllOf(SequenceGaps(12, Census(9)), {}), IsEmpty());
+}
+
+TEST(SequenceGapsTest, ARangeMayHaveAnyNumberOfNumbers) {
+  const std::int64_t last = BeginOfSeries(1) - 1;
+  EXPECT_THAT(AllOf(SequenceGaps(0, Census(last)), {1}),
+              ElementsAre(SequenceRange{2, last, kUnaccounted}));
+}
+
+TEST(SequenceGapsTest, WhatIsGivenAfterTheCensusIsNotTold) {
+  SequenceGaps gaps(0, Census(5));
+  EXPECT_FALSE(gaps.IsLater(5));
+  EXPECT_TRUE(gaps.IsLater(6));
+  EXPECT_FALSE(gaps.IsLater(Of(1, 1)));
+  EXPECT_THAT(AllOf(std::move(gaps), {1, 2, 3, 4, 5}, {{6, false}}), IsEmpty());
+}
+
+TEST(SequenceGapsTest, APageMayBeReadTwice) {
+  SequenceGaps gaps(0, Census(9));
+  const std::vector<Gap> page = {{1, false}, {2, true}, {5, false}};
+  gaps.AddKnown(page);
+  EXPECT_THAT(gaps.Before(4), ElementsAre(SequenceRange{1, 1, kDuplicate},
+                                          SequenceRange{2, 2, kConflict},
+                                          SequenceRange{3, 3, kUnaccounted}));
+  gaps.AddKnown(page);
+  EXPECT_THAT(gaps.End(), ElementsAre(SequenceRange{5, 5, kDuplicate},
+                                      SequenceRange{6, 9, kUnaccounted}));
+}
+
+// Three servers on one store; the census is that of server 1.
+
+TEST(SequenceGapsTest, FromOneServersNumbersToTheNextIsNoGap) {
+  EXPECT_THAT(AllOf(SequenceGaps(0, Census(Of(1, 2))),
+                    {1, 2, Of(1, 1), Of(1, 2), Of(2, 1)}),
+              IsEmpty());
+}
+
+TEST(SequenceGapsTest, OfOthersItSaysThatItDoesNotKnow) {
+  EXPECT_THAT(
+      AllOf(SequenceGaps(0, Census(Of(1, 3))), {3, 5, Of(1, 2), Of(2, 4)}),
+      ElementsAre(SequenceRange{1, 2, kOtherServer},
+                  SequenceRange{4, 4, kOtherServer},
+                  SequenceRange{Of(1, 1), Of(1, 1), kUnaccounted},
+                  SequenceRange{Of(1, 3), Of(1, 3), kUnaccounted},
+                  SequenceRange{Of(2, 1), Of(2, 3), kOtherServer}));
+}
+
+TEST(SequenceGapsTest, OfOthersTheStoreMayKnow) {
+  EXPECT_THAT(
+      AllOf(SequenceGaps(0, Census(Of(1, 0))), {2, Of(3, 1)},
+            {{1, false}, {4, true}, {Of(2, 2), false}, {Of(3, 2), false}}),
+      ElementsAre(SequenceRange{1, 1, kDuplicate},
+                  SequenceRange{3, 3, kOtherServer},
+                  SequenceRange{4, 4, kConflict},
+                  SequenceRange{Of(2, 1), Of(2, 1), kOtherServer},
+                  SequenceRange{Of(2, 2), Of(2, 2), kDuplicate},
+                  SequenceRange{Of(3, 2), Of(3, 2), kDuplicate}));
+}
+
+TEST(SequenceGapsTest, OwnNumbersOfWhichNoneIsStoredAreTold) {
+  EXPECT_THAT(
+      AllOf(SequenceGaps(0, Census(Of(1, 2), {Of(1, 2)})), {1, Of(2, 1)}),
+      ElementsAre(SequenceRange{Of(1, 1), Of(1, 1), kUnaccounted},
+                  SequenceRange{Of(1, 2), Of(1, 2), kQueued}));
+  EXPECT_THAT(AllOf(SequenceGaps(0, Census(Of(1, 1))), {1}),
+              ElementsAre(SequenceRange{Of(1, 1), Of(1, 1), kUnaccounted}));
+}
+
+// Whatever comes, each number up to the last is stored or in one range, with
+// the reason that a look at it alone gives.
+TEST(SequenceGapsTest, EveryNumberIsToldOnce) {
+  for (unsigned seed = 0; seed < 300; ++seed) {
+    std::mt19937 random(seed);
+    const auto last = static_cast<std::int64_t>(random() % 60);
+    const auto after = static_cast<std::int64_t>(random() % 10);
+    SequenceCensus census = Census(last);
+    std::vector<std::int64_t> stored;
+    std::vector<Gap> known;
+    std::map<std::int64_t, GapReason> expected;
+    for (std::int64_t n = 1; n <= last; ++n) {
+      GapReason reason = kUnaccounted;
+      if (random() % 4 == 0) {
+        census.queued.push_back(n);
+        reason = kQueued;
+      }
+      if (random() % 4 == 0) {
+        census.quarantined.push_back(n);
+        reason = kQuarantined;
+      }
+      const unsigned fate = random() % 4;
+      if (n <= after) continue;
+      if (fate == 0) {
+        stored.push_back(n);
+        continue;
+      }
+      if (fate == 1) {
+        known.push_back({n, random() % 2 == 0});
+        reason = known.back().conflict ? kConflict : kDuplicate;
+      }
+      expected[n] = reason;
+    }
+    std::ranges::shuffle(census.queued, random);
+    std::map<std::int64_t, GapReason> told;
+    const Ranges ranges = AllOf(SequenceGaps(after, census), stored, known);
+    for (std::size_t i = 0; i < ranges.size(); ++i) {
+      EXPECT_LE(ranges[i].first, ranges[i].last);
+      if (i > 0) {
+        EXPECT_GT(ranges[i].first, ranges[i - 1].last);
+        EXPECT_FALSE(ranges[i].first == ranges[i - 1].last + 1 &&
+                     ranges[i].reason == ranges[i - 1].reason)
+            << "not merged at " << ranges[i].first;
+      }
+      for (auto n = ranges[i].first; n <= ranges[i].last; ++n) {
+        told[n] = ranges[i].reason;
+      }
+    }
+    EXPECT_EQ(told, expected) << "seed " << seed;
+  }
+}
+
+}  // namespace
+}  // namespace sluice

@@ -1,0 +1,239 @@
+#include "server/metrics/http_endpoint.h"
+
+#include <atomic>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "prometheus/counter.h"
+#include "prometheus/registry.h"
+#include "tests/fakes/tcp_connection.h"
+
+namespace sluice {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+class HttpEndpointTest : public testing::Test {
+ protected:
+  HttpEndpointTest() {
+    auto& family = prometheus::BuildCounter()
+                       .Name("apples_total")
+                       .Help("Apples seen.")
+                       .Register(*registry_);
+    family.Add({{"kind", "red"}}).Increment(3);
+    endpoint_ = Start("127.0.0.1:0").value();
+  }
+
+  absl::StatusOr<std::unique_ptr<HttpEndpoint>> Start(
+      const std::string& address,
+      absl::Duration request_timeout = absl::Seconds(10)) {
+    return HttpEndpoint::Start({.address = address,
+                                .metrics = {registry_, other_registry_},
+                                .readiness = [this] { return Readiness(); },
+                                .request_timeout = request_timeout});
+  }
+
+  absl::Status Readiness() const {
+    return ready_ ? absl::OkStatus() : absl::UnavailableError("draining");
+  }
+
+  // The whole answer to one request.
+  std::string Ask(const std::string& method, const std::string& path) const {
+    const TcpConnection connection(endpoint_->port());
+    EXPECT_TRUE(connection.connected());
+    connection.Send(absl::StrCat(method, " ", path,
+                                 " HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    return connection.ReadToEnd();
+  }
+
+  std::shared_ptr<prometheus::Registry> registry_ =
+      std::make_shared<prometheus::Registry>();
+  std::shared_ptr<prometheus::Registry> other_registry_ =
+      std::make_shared<prometheus::Registry>();
+  std::atomic<bool> ready_{true};
+  std::unique_ptr<HttpEndpoint> endpoint_;
+};
+
+TEST_F(HttpEndpointTest, MetricsComeFromAllSourcesInTheTextFormat) {
+  prometheus::BuildCounter()
+      .Name("pears_total")
+      .Help("Pears seen.")
+      .Register(*other_registry_)
+      .Add({})
+      .Increment();
+  EXPECT_THAT(
+      Ask("GET", "/metrics"),
+      AllOf(StartsWith("HTTP/1.1 200 OK\r\n"),
+            HasSubstr(
+                "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"),
+            HasSubstr("\n# TYPE apples_total counter\n"),
+            HasSubstr("\napples_total{kind=\"red\"} 3\n"),
+            HasSubstr("\npears_total 1\n")));
+}
+
+TEST_F(HttpEndpointTest, HeadHasTheSameHeadersAndNoBody) {
+  for (const char* path : {"/metrics", "/healthz", "/readyz"}) {
+    const std::string get = Ask("GET", path);
+    EXPECT_EQ(Ask("HEAD", path), get.substr(0, get.find("\r\n\r\n") + 4));
+  }
+}
+
+TEST_F(HttpEndpointTest, ContentLengthIsThatOfTheBody) {
+  const std::string answer = Ask("GET", "/metrics");
+  const std::size_t body_bytes = answer.size() - answer.find("\r\n\r\n") - 4;
+  EXPECT_THAT(answer, HasSubstr(absl::StrCat("\r\nContent-Length: ", body_bytes,
+                                             "\r\n")));
+}
+
+TEST_F(HttpEndpointTest, HealthzIsOkAlsoWhenNotReady) {
+  ready_ = false;
+  EXPECT_THAT(Ask("GET", "/healthz"), AllOf(StartsWith("HTTP/1.1 200 OK\r\n"),
+                                            EndsWith("\r\n\r\nok\n")));
+}
+
+TEST_F(HttpEndpointTest, ReadyzFollowsTheCallback) {
+  EXPECT_THAT(Ask("GET", "/readyz"), AllOf(StartsWith("HTTP/1.1 200 OK\r\n"),
+                                           EndsWith("\r\n\r\nok\n")));
+  ready_ = false;
+  EXPECT_THAT(Ask("GET", "/readyz"),
+              AllOf(StartsWith("HTTP/1.1 503 Service Unavailable\r\n"),
+                    EndsWith("\r\n\r\ndraining\n")));
+}
+
+TEST_F(HttpEndpointTest, AQueryChangesNothing) {
+  EXPECT_THAT(Ask("GET", "/healthz?verbose=1"), StartsWith("HTTP/1.1 200 "));
+}
+
+TEST_F(HttpEndpointTest, OtherPathsAreNotFound) {
+  for (const char* path : {"/", "/metrics/", "/metrics/x", "/metricsx",
+                           "/healthz/..", "/../../etc/passwd", "/config.yaml",
+                           "/%2e%2e/%2e%2e/etc/passwd", "/METRICS"}) {
+    EXPECT_THAT(Ask("GET", path),
+                AllOf(StartsWith("HTTP/1.1 4"), Not(HasSubstr("root:"))))
+        << path;
+  }
+  EXPECT_THAT(Ask("GET", "/nothing"), StartsWith("HTTP/1.1 404 Not Found\r\n"));
+}
+
+TEST_F(HttpEndpointTest, OtherMethodsAreNotAllowed) {
+  for (const char* method : {"POST", "PUT", "DELETE", "PATCH", "OPTIONS"}) {
+    EXPECT_THAT(
+        Ask(method, "/metrics"),
+        AllOf(StartsWith("HTTP/1.1 405 Method Not Allowed\r\n"),
+              HasSubstr("\r\nAllow: GET, HEAD\r\n"), Not(HasSubstr("apples"))))
+        << method;
+  }
+}
+
+TEST_F(HttpEndpointTest, ABodyIsNotWaitedFor) {
+  endpoint_ = Start("127.0.0.1:0", absl::Hours(1)).value();
+  for (const char* method : {"GET", "POST"}) {
+    const TcpConnection connection(endpoint_->port());
+    connection.Send(absl::StrCat(method,
+                                 " /healthz HTTP/1.1\r\nHost: localhost\r\n"
+                                 "Content-Length: 9999999999\r\n\r\n"));
+    EXPECT_THAT(connection.ReadToEnd(), StartsWith("HTTP/1.1 "));
+  }
+}
+
+TEST_F(HttpEndpointTest, NonsenseIsRefused) {
+  for (const std::string& text :
+       {std::string("\r\n\r\n"), std::string("GET\r\n\r\n"),
+        std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 15),
+        std::string("GET / HTTP/9.9\r\n\r\n"),
+        std::string("TRACE /metrics HTTP/1.1\r\n\r\n"),
+        "GET /" + std::string(100000, 'a') + " HTTP/1.1\r\n\r\n"}) {
+    const TcpConnection connection(endpoint_->port());
+    connection.Send(text);
+    EXPECT_THAT(connection.ReadToEnd(), Not(HasSubstr("HTTP/1.1 200")));
+  }
+  EXPECT_THAT(Ask("GET", "/healthz"), StartsWith("HTTP/1.1 200 "));
+}
+
+TEST_F(HttpEndpointTest, AnswersManyAtOnce) {
+  std::atomic<int> answered{0};
+  std::vector<std::thread> clients;
+  for (int i = 0; i < 16; ++i) {
+    clients.emplace_back([&] {
+      for (int j = 0; j < 20; ++j) {
+        if (Ask("GET", "/metrics").starts_with("HTTP/1.1 200")) ++answered;
+      }
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(answered, 16 * 20);
+}
+
+TEST_F(HttpEndpointTest, SilentClientsAreSentAwayAndOthersAnsweredAfterThem) {
+  endpoint_ = Start("127.0.0.1:0", absl::Milliseconds(200)).value();
+  std::vector<std::unique_ptr<TcpConnection>> silent;
+  for (int i = 0; i < 20; ++i) {
+    silent.push_back(std::make_unique<TcpConnection>(endpoint_->port()));
+    ASSERT_TRUE(silent.back()->connected());
+    if (i % 2 == 0) silent.back()->Send("GET /metrics HT");
+  }
+  EXPECT_THAT(Ask("GET", "/healthz"), StartsWith("HTTP/1.1 200 "));
+  for (const auto& connection : silent) {
+    EXPECT_THAT(connection->ReadToEnd(), Not(HasSubstr("200 OK")));
+  }
+}
+
+TEST_F(HttpEndpointTest, StopsWhileASilentClientIsConnected) {
+  endpoint_ = Start("127.0.0.1:0", absl::Hours(1)).value();
+  const TcpConnection silent(endpoint_->port());
+  ASSERT_TRUE(silent.connected());
+  // First come, first served: a thread has the silent one by then.
+  EXPECT_THAT(Ask("GET", "/healthz"), StartsWith("HTTP/1.1 200 "));
+  endpoint_.reset();
+  EXPECT_EQ(silent.ReadToEnd(), "");
+}
+
+TEST_F(HttpEndpointTest, AnAddressInUseIsAnErrorThatNamesIt) {
+  const std::string address = absl::StrCat("127.0.0.1:", endpoint_->port());
+  const auto second = Start(address);
+  EXPECT_EQ(second.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(second.status().message()),
+              AllOf(StartsWith("metrics: cannot listen on " + address),
+                    HasSubstr("Address already in use")));
+}
+
+TEST_F(HttpEndpointTest, AnAddressThatIsNoneIsAnError) {
+  for (const char* address :
+       {"", "127.0.0.1", "nonsense", "127.0.0.1:0,127.0.0.1:0", "192.0.2.1:0",
+        "127.0.0.1:99999", "[::1]:0", "no-such-host.invalid:0"}) {
+    const auto endpoint = Start(address);
+    EXPECT_FALSE(endpoint.ok()) << address;
+    EXPECT_THAT(std::string(endpoint.status().message()),
+                StartsWith("metrics: "));
+  }
+}
+
+TEST_F(HttpEndpointTest, ListensOnTheGivenHostAlone) {
+  EXPECT_TRUE(TcpConnection(endpoint_->port(), "127.0.0.1").connected());
+  EXPECT_FALSE(TcpConnection(endpoint_->port(), "127.0.0.2").connected());
+}
+
+TEST_F(HttpEndpointTest, TakesAHostName) {
+  const auto endpoint = Start("localhost:0");
+  ASSERT_TRUE(endpoint.ok()) << endpoint.status();
+  EXPECT_TRUE(TcpConnection((*endpoint)->port()).connected());
+}
+
+TEST_F(HttpEndpointTest, ThePortIsFreeAfterwards) {
+  const std::string address = absl::StrCat("127.0.0.1:", endpoint_->port());
+  endpoint_.reset();
+  EXPECT_TRUE(Start(address).ok());
+}
+
+}  // namespace
+}  // namespace sluice

@@ -1,0 +1,176 @@
+#include "server/submissions/recent_ids.h"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "server/submissions/submission_task.h"
+
+namespace sluice {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+class RecentIdsTest : public testing::Test {
+ protected:
+  using Arrival = RecentIds::Arrival;
+  using Leaving = RecentIds::Leaving;
+  using Task = std::shared_ptr<SubmissionTask>;
+
+  // Of no pool: they only arrive and end.
+  static Task MakeTask(const std::string& id, std::uint8_t content = 1) {
+    static const MethodContext method = {};
+    auto task = MakeSubmissionTask(
+        method, MakeMethodSettings({.pool = "pool"}, FairBy::kNone), nullptr, 0,
+        SubmissionTask::Parking::kSilent);
+    task->submission().study_id = "study";
+    task->submission().submission_id = id;
+    task->submission().content = "content";
+    task->submission().content_sha256.fill(content);
+    task->key = SubmissionKey::Of(task->submission());
+    return task;
+  }
+
+  Arrival Arrive(const Task& task, bool durably = true) {
+    return recent_.Arrive(task, durably, &receipt_);
+  }
+  // Stored, and so remembered.
+  std::vector<Task> End(const Task& task) {
+    return recent_.End(task.get(), task->OwnReceipt());
+  }
+
+  RecentIds recent_{1000};
+  StoredReceipt receipt_;
+};
+
+TEST_F(RecentIdsTest, TheSameFollowsUntilTheFirstEnds) {
+  const Task first = MakeTask("a");
+  const Task second = MakeTask("a");
+  const Task third = MakeTask("a");
+  EXPECT_EQ(Arrive(first), Arrival::kFirst);
+  EXPECT_EQ(Arrive(second), Arrival::kJoined);
+  EXPECT_EQ(Arrive(third), Arrival::kJoined);
+  EXPECT_EQ(second->submission().content, "");
+  EXPECT_EQ(Arrive(MakeTask("b")), Arrival::kFirst);
+  EXPECT_THAT(End(first), ElementsAre(second, third));
+  EXPECT_THAT(End(first), IsEmpty());
+}
+
+TEST_F(RecentIdsTest, AnotherContentIsNotNoted) {
+  const Task first = MakeTask("a");
+  const Task other = MakeTask("a", 2);
+  Arrive(first);
+  EXPECT_EQ(Arrive(other), Arrival::kOther);
+  EXPECT_EQ(recent_.Leave(other.get()), Leaving::kAlone);
+  EXPECT_THAT(recent_.End(other.get(), std::nullopt), IsEmpty());
+  EXPECT_EQ(Arrive(MakeTask("a")), Arrival::kJoined);
+}
+
+TEST_F(RecentIdsTest, WhatIsStoredIsRemembered) {
+  const Task first = MakeTask("a");
+  first->sequence = 7;
+  Arrive(first);
+  EXPECT_THAT(End(first), IsEmpty());
+  EXPECT_EQ(Arrive(MakeTask("a")), Arrival::kKnown);
+  EXPECT_EQ(receipt_.sequence, 7);
+  // With another content the store has the last word.
+  EXPECT_EQ(Arrive(MakeTask("a", 2)), Arrival::kFirst);
+}
+
+TEST_F(RecentIdsTest, WhatIsNotStoredMayComeAgain) {
+  const Task first = MakeTask("a");
+  Arrive(first);
+  EXPECT_THAT(recent_.End(first.get(), std::nullopt), IsEmpty());
+  EXPECT_EQ(Arrive(MakeTask("a")), Arrival::kFirst);
+}
+
+TEST_F(RecentIdsTest, ADurableAcknowledgementAnswersThoseThatFollow) {
+  const Task first = MakeTask("a");
+  const Task second = MakeTask("a");
+  first->sequence = 7;
+  Arrive(first);
+  Arrive(second);
+  EXPECT_EQ(recent_.FindAcknowledged(first->key), std::nullopt);
+  EXPECT_THAT(recent_.Acknowledge(first.get(), true), ElementsAre(second));
+  EXPECT_EQ(Arrive(MakeTask("a")), Arrival::kQueued);
+  EXPECT_EQ(receipt_.sequence, 7);
+  const auto found = recent_.FindAcknowledged(first->key);
+  ASSERT_TRUE(found.has_value());
+  EXPECT_EQ(found->sequence, 7);
+  EXPECT_THAT(End(first), IsEmpty());
+  EXPECT_EQ(recent_.FindAcknowledged(first->key), std::nullopt);
+}
+
+TEST_F(RecentIdsTest, OneFromMemoryIsFollowedByWhoWantsMore) {
+  const Task first = MakeTask("a");
+  const Task second = MakeTask("a");
+  const Task third = MakeTask("a");
+  Arrive(first);
+  Arrive(second);
+  EXPECT_THAT(recent_.Acknowledge(first.get(), false), IsEmpty());
+  EXPECT_EQ(Arrive(MakeTask("a"), /*durably=*/false), Arrival::kQueued);
+  EXPECT_EQ(Arrive(third, /*durably=*/true), Arrival::kJoined);
+  EXPECT_THAT(End(first), ElementsAre(second, third));
+}
+
+TEST_F(RecentIdsTest, OneThatIsRestoredIsAcknowledged) {
+  const Task first = MakeTask("a");
+  recent_.Restore(first);
+  EXPECT_EQ(Arrive(MakeTask("a")), Arrival::kQueued);
+  EXPECT_THAT(End(first), IsEmpty());
+  EXPECT_EQ(Arrive(MakeTask("a")), Arrival::kKnown);
+}
+
+TEST_F(RecentIdsTest, OneThatFollowsMayLeaveAndALeaderOfOthersNot) {
+  const Task first = MakeTask("a");
+  const Task second = MakeTask("a");
+  const Task third = MakeTask("a");
+  Arrive(first);
+  EXPECT_EQ(recent_.Leave(first.get()), Leaving::kAlone);
+  Arrive(second);
+  Arrive(third);
+  EXPECT_EQ(recent_.Leave(first.get()), Leaving::kLeads);
+  EXPECT_EQ(recent_.Leave(second.get()), Leaving::kFollowed);
+  EXPECT_EQ(recent_.Leave(second.get()), Leaving::kAlone);
+  EXPECT_THAT(End(first), ElementsAre(third));
+}
+
+TEST_F(RecentIdsTest, NoMoreThanSoManyFollow) {
+  const Task first = MakeTask("a");
+  Arrive(first);
+  for (std::size_t i = 0; i < RecentIds::kFollowersMax; ++i) {
+    ASSERT_EQ(Arrive(MakeTask("a")), Arrival::kJoined);
+  }
+  const Task late = MakeTask("a");
+  EXPECT_EQ(Arrive(late), Arrival::kTooMany);
+  EXPECT_EQ(late->submission().content, "content");
+  EXPECT_EQ(End(first).size(), RecentIds::kFollowersMax);
+  const Task again = MakeTask("b");
+  Arrive(again);
+  EXPECT_EQ(Arrive(MakeTask("b")), Arrival::kJoined);
+  End(again);
+}
+
+// Nobody can prepare it, but it may happen: half of two keys is the same.
+TEST_F(RecentIdsTest, IdsThatAreNearlyTheSameAreNotTakenForOneAnother) {
+  const Task first = MakeTask("a");
+  const Task near = MakeTask("b");
+  near->key = first->key;
+  near->key.hash[1] += 1 << 20;  // of the same shard
+  Arrive(first);
+  EXPECT_THAT(recent_.Acknowledge(first.get(), true), IsEmpty());
+  EXPECT_EQ(Arrive(near), Arrival::kOther);
+  EXPECT_EQ(recent_.FindAcknowledged(near->key), std::nullopt);
+  EXPECT_EQ(recent_.Leave(near.get()), Leaving::kAlone);
+  EXPECT_THAT(End(near), IsEmpty());
+  EXPECT_EQ(Arrive(MakeTask("a")), Arrival::kQueued);
+  End(first);
+}
+
+}  // namespace
+}  // namespace sluice

@@ -1,0 +1,157 @@
+#include "server/submissions/submission_processor.h"
+
+#include <malloc.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "prometheus/registry.h"
+#include "sluice/v1/ingestion.pb.h"
+#include "stores/discard_store.h"
+#include "tests/fakes/gated_store.h"
+#include "tests/fakes/test_server.h"
+
+namespace sluice {
+namespace {
+
+class SubmissionProcessorTest : public testing::Test {
+ protected:
+  using TaskPtr = std::shared_ptr<SubmissionTask>;
+
+  SubmissionProcessorTest() {
+    settings_.Set(MakeMethodSettings({.pool = "pool"}, FairBy::kNone));
+    method_.settings = &settings_;
+  }
+
+  // Promised, of no pool.
+  TaskPtr MakeTask(SubmissionKind kind, const std::string& id,
+                   std::string content) {
+    JournalEntry entry;
+    entry.submission.kind = kind;
+    entry.submission.study_id = "study";
+    entry.submission.submission_id = id;
+    entry.submission.content = std::move(content);
+    return MakeSubmissionTask(method_, nullptr, std::move(entry));
+  }
+
+  TaskPtr MakeResponse(const std::string& id) {
+    v1::SubmitRequest request = MakeSubmit(id);
+    request.set_supersedes_submission_id("superseded");
+    request.set_reason_for_change("reason");
+    return MakeTask(SubmissionKind::kQuestionnaireResponse, id,
+                    request.SerializeAsString());
+  }
+
+  StoreState Process(std::initializer_list<TaskPtr> tasks) {
+    std::vector<Task*> batch;
+    for (const TaskPtr& task : tasks) batch.push_back(task.get());
+    return processor_.Process(batch);
+  }
+
+  LiveMethodSettings settings_;
+  MethodContext method_{};
+  GatedStore store_;
+  prometheus::Registry registry_;
+  StageMetrics metrics_{"pool", &registry_};
+  SubmissionProcessor processor_{&store_, {}, SystemClock(), &metrics_};
+};
+
+TEST_F(SubmissionProcessorTest, StoresNothingOfTheBatchBefore) {
+  Process({MakeResponse("1"), MakeResponse("2")});
+  v1::PatientRecord record;
+  record.set_patient_id("patient");
+  Process({MakeTask(SubmissionKind::kAppEvent, "3", ""),
+           MakeTask(SubmissionKind::kPatientRecord, "4",
+                    record.SerializeAsString())});
+  const std::vector<Submission> stored = store_.stored();
+  ASSERT_EQ(stored.size(), 4u);
+  EXPECT_NE(stored[1].questionnaire, "");
+  EXPECT_EQ(stored[2].subject, "");
+  EXPECT_EQ(stored[3].subject, "patient");
+  for (const Submission& submission : {stored[2], stored[3]}) {
+    EXPECT_EQ(submission.questionnaire, "");
+    EXPECT_EQ(submission.authored_at, std::nullopt);
+    EXPECT_EQ(submission.answers_json, "[]");
+  }
+}
+
+TEST_F(SubmissionProcessorTest, OneThatDoesNotDecodeTakesNothingWithIt) {
+  const TaskPtr bad =
+      MakeTask(SubmissionKind::kQuestionnaireResponse, "1", "\xFF");
+  EXPECT_EQ(Process({bad, MakeResponse("2")}), StoreState::kUp);
+  EXPECT_EQ(bad->outcome, Outcome::kFailed);
+  const std::vector<Submission> stored = store_.stored();
+  ASSERT_EQ(stored.size(), 1u);
+  EXPECT_EQ(stored[0].submission_id, "2");
+}
+
+TEST_F(SubmissionProcessorTest, OneThatAStepFailsForLeavesNothingToTheNext) {
+  const ProcessingStep step = [](const Submission& submission) {
+    if (submission.submission_id == "1") throw std::runtime_error("no");
+  };
+  SubmissionProcessor processor(&store_, step, SystemClock(), &metrics_);
+  const TaskPtr failing = MakeResponse("1");
+  const TaskPtr event = MakeTask(SubmissionKind::kAppEvent, "2", "");
+  std::vector<Task*> batch = {failing.get(), event.get()};
+  EXPECT_EQ(processor.Process(batch), StoreState::kUp);
+  EXPECT_EQ(failing->outcome, Outcome::kFailed);
+  const std::vector<Submission> stored = store_.stored();
+  ASSERT_EQ(stored.size(), 1u);
+  EXPECT_EQ(stored[0].questionnaire, "");
+  EXPECT_EQ(stored[0].content, "");
+}
+
+TEST_F(SubmissionProcessorTest, KeepsNoRoomOfWhatWasLarge) {
+  if (mallinfo2().uordblks == 0) GTEST_SKIP() << "the allocator does not say";
+  constexpr std::size_t kBytes = 1'000'000;
+  DiscardStore store({});
+  // With a step, it is decoded for this store as well.
+  SubmissionProcessor processor(
+      &store, [](const Submission&) {}, SystemClock(), &metrics_);
+  const auto used = [] {
+    return static_cast<std::int64_t>(mallinfo2().uordblks);
+  };
+  const std::int64_t before = used();
+  for (int i = 0; i < 2; ++i) {
+    std::vector<TaskPtr> tasks;
+    std::vector<Task*> batch;
+    for (int j = 0; j < 20; ++j) {
+      v1::SubmitRequest request = MakeSubmit(absl::StrCat(j));
+      request.set_reason_for_change(std::string(kBytes, 'r'));
+      tasks.push_back(MakeTask(SubmissionKind::kQuestionnaireResponse,
+                               absl::StrCat(j), request.SerializeAsString()));
+      batch.push_back(tasks.back().get());
+    }
+    EXPECT_EQ(processor.Process(batch), StoreState::kUp);
+  }
+  EXPECT_LT(used() - before, std::int64_t{5 * kBytes});
+}
+
+TEST_F(SubmissionProcessorTest, WhatIsToBeWorkedAgainIsWhole) {
+  const TaskPtr first = MakeResponse("1");
+  const TaskPtr second = MakeResponse("2");
+  const std::string content = first->submission().content;
+  store_.FailWith(absl::UnavailableError("away"));
+  EXPECT_EQ(Process({first, second}), StoreState::kDown);
+  EXPECT_TRUE(first->again);
+  EXPECT_TRUE(second->again);
+  EXPECT_EQ(first->submission().content, content);
+  store_.FailWith(absl::OkStatus());
+  EXPECT_EQ(Process({first, second}), StoreState::kUp);
+  const std::vector<Submission> stored = store_.stored();
+  ASSERT_EQ(stored.size(), 2u);
+  EXPECT_EQ(stored[0].content, content);
+  EXPECT_NE(stored[0].questionnaire, "");
+}
+
+}  // namespace
+}  // namespace sluice
