@@ -157,8 +157,8 @@ class IngestionServer {
   const BulkIntake events_intake_;
   const LookupIntake lookup_intake_;
 
-  // The streams of a loop; as an errand, ends them.
-  struct LoopStreams final : public Errand {
+  // The streams of one loop. As a loop task, ends them.
+  struct LoopStreams final : public LoopTask {
     void OnLoop() override;
 
     StreamSet set;

@@ -54,8 +54,8 @@ class HealthService {
   std::set<HealthWatch*> watches_;
   bool serving_ = true;
   bool ended_ = false;
-  MemberErrand<HealthService, &HealthService::OnStopServing> stop_serving_;
-  MemberErrand<HealthService, &HealthService::OnEndWatches> end_watches_;
+  MemberLoopTask<HealthService, &HealthService::OnStopServing> stop_serving_;
+  MemberLoopTask<HealthService, &HealthService::OnEndWatches> end_watches_;
 };
 
 }  // namespace sluice

@@ -27,8 +27,8 @@ struct LookupSources {
   std::vector<Journal*> journals;
 };
 
-// The call is its own task, and its own errand to the loop: it outlives both.
-class LookupCall final : public UnaryCall, public Task, public Errand {
+// The call is its own pool task and its own loop task: it outlives both.
+class LookupCall final : public UnaryCall, public Task, public LoopTask {
  public:
   // Waits for a call. Everything must outlive the server's shutdown.
   static void Await(const MethodContext& method, const LookupIntake& intake,

@@ -108,7 +108,7 @@ void JournalWriter::Commit(Group* group) {
     metrics_->CountAppended(group->size());
     // Acknowledged before it is worked, so that nobody waits for a worker.
     {
-      const CompletionLoop::Gathering gathering;
+      const CompletionLoop::PostBatch batch;
       std::int64_t position = *first;
       for (const auto& task : *group) task->OnCommitted(position++);
     }

@@ -14,7 +14,7 @@ class LoopProcessor : public Processor {
  public:
   // What the tasks have for their calls goes to the loops as one.
   void HandBack(std::span<Task* const> tasks) override {
-    const CompletionLoop::Gathering gathering;
+    const CompletionLoop::PostBatch batch;
     Processor::HandBack(tasks);
   }
 };

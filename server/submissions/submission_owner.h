@@ -31,7 +31,7 @@ class SubmissionOwner {
                         const Answer& answer) = 0;
 
  private:
-  MemberErrand<SubmissionOwner, &SubmissionOwner::OnUnparked> unparked_{this};
+  MemberLoopTask<SubmissionOwner, &SubmissionOwner::OnUnparked> unparked_{this};
 };
 
 }  // namespace sluice

@@ -37,7 +37,7 @@ namespace sluice {
 class SubmissionTask final
     : public Task,
       public AdmissionListener,
-      public Errand,
+      public LoopTask,
       public RecentId,
       public std::enable_shared_from_this<SubmissionTask> {
  public:
@@ -157,7 +157,7 @@ class SubmissionTask final
   // delivered.
   std::shared_ptr<SubmissionTask> in_pool_;
   std::shared_ptr<SubmissionTask> notice_;
-  // The hold on the task, which is an errand, until the owner has its answer.
+  // Keeps the task alive while it is posted to the owner's loop.
   std::shared_ptr<SubmissionTask> telling_answer_;
 };
 

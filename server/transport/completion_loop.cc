@@ -5,11 +5,12 @@
 #include <utility>
 
 #include "absl/base/config.h"
+#include "base/check.h"
 #include "grpc/grpc.h"
 #include "grpc/support/alloc.h"
 
-// gRPC's packages are not instrumented, so ThreadSanitizer is told that what
-// came before an operation comes before its tag's return.
+// Debian's gRPC is not instrumented for ThreadSanitizer, which therefore cannot
+// see that starting an operation happens before its tag returns.
 #ifdef ABSL_HAVE_THREAD_SANITIZER
 #include <sanitizer/tsan_interface.h>
 #else
@@ -24,31 +25,38 @@ void* ToQueue(Tag* tag) {
   return tag;
 }
 
-void ErrandList::PushBack(Errand* errand) {
-  errand->next_ = nullptr;
-  (last_ != nullptr ? last_->next_ : first_) = errand;
-  last_ = errand;
+void LoopTaskList::PushBack(LoopTask* task) {
+  // A task that were linked twice would cut off the tasks behind it.
+  SLUICE_DCHECK(task->next_ == nullptr);
+  task->next_ = task;
+  (last_ != nullptr ? last_->next_ : first_) = task;
+  last_ = task;
 }
 
-void ErrandList::Append(ErrandList* other) {
+void LoopTaskList::Append(LoopTaskList* other) {
   if (other->empty()) return;
   (last_ != nullptr ? last_->next_ : first_) = other->first_;
   last_ = other->last_;
-  *other = ErrandList();
+  *other = LoopTaskList();
 }
 
-Errand* ErrandList::PopFront() {
-  Errand* errand = first_;
-  first_ = errand->next_;
-  if (first_ == nullptr) last_ = nullptr;
-  return errand;
+LoopTask* LoopTaskList::PopFront() {
+  SLUICE_DCHECK(!empty());
+  LoopTask* task = first_;
+  if (task == last_) {
+    first_ = last_ = nullptr;
+  } else {
+    first_ = task->next_;
+  }
+  task->next_ = nullptr;
+  return task;
 }
 
 namespace {
 
-// Of this thread.
+// The loop whose thread this is.
 thread_local CompletionLoop* running_loop = nullptr;
-thread_local CompletionLoop::Gathering* open_gathering = nullptr;
+thread_local CompletionLoop::PostBatch* open_batch = nullptr;
 
 }  // namespace
 
@@ -60,44 +68,50 @@ CompletionLoop::CompletionLoop(
 CompletionLoop::~CompletionLoop() { Join(); }
 
 void CompletionLoop::Start() {
+  SLUICE_DCHECK(!thread_.joinable() && !joined_);
   thread_ = std::thread([this] { Run(); });
 }
 
 void CompletionLoop::Join() {
   if (joined_) return;
   joined_ = true;
+  SLUICE_DCHECK(!InLoopThread());
   queue_->Shutdown();
   if (thread_.joinable()) {
     thread_.join();
   } else {
+    // Never started. The queue may be destroyed only once it is drained.
     Run();
   }
 }
 
-void CompletionLoop::Post(Errand* errand) {
-  if (open_gathering != nullptr) return open_gathering->Add(this, errand);
-  ErrandList one;
-  one.PushBack(errand);
-  PostAll(&one);
+bool CompletionLoop::InLoopThread() const { return running_loop == this; }
+
+void CompletionLoop::Post(LoopTask* task) {
+  if (open_batch != nullptr) return open_batch->Add(this, task);
+  LoopTaskList tasks;
+  tasks.PushBack(task);
+  PostAll(&tasks);
 }
 
-void CompletionLoop::PostAll(ErrandList* errands) {
+void CompletionLoop::PostAll(LoopTaskList* tasks) {
   {
     absl::MutexLock lock(&mutex_);
-    errands_.Append(errands);
-    // The loop's own thread looks for errands after each event.
-    if (waking_ || running_loop == this) return;
+    tasks_.Append(tasks);
+    // The loop's own thread looks for tasks after each event.
+    if (waking_ || InLoopThread()) return;
     waking_ = true;
   }
-  // Without the lock, for which the loop would wait as soon as it is awake. A
-  // time that is long over, since gRPC rounds up to milliseconds.
+  // Set without the lock: the loop wakes at once and takes the lock. The time
+  // lies far in the past because gRPC rounds up to milliseconds.
   alarm_.Set(queue_.get(), std::chrono::system_clock::time_point(),
              ToQueue(&wake_tag_));
 }
 
 void CompletionLoop::BeforeWrite(grpc::ServerContext* context) {
-  if (lone_errand_) return;
-  // As peer() of the context, which copies it once more.
+  SLUICE_DCHECK(InLoopThread());
+  if (single_task_) return;
+  // Like context->peer(), without its copy into a std::string.
   char* const peer = grpc_call_get_peer(context->c_call());
   held_.Hold(peer);
   gpr_free(peer);
@@ -111,42 +125,51 @@ void CompletionLoop::Run() {
     __tsan_acquire(returned);
     woken_ = false;
     static_cast<Tag*>(returned)->OnEvent(ok);
-    RunErrands();
+    RunTasks();
   }
   running_loop = nullptr;
 }
 
 void CompletionLoop::OnWake(bool) {
   woken_ = true;
+  // From here on another thread may set the alarm again. The tasks posted
+  // before that are run by RunTasks, which follows each event.
   absl::MutexLock lock(&mutex_);
+  SLUICE_DCHECK(waking_);
   waking_ = false;
 }
 
-void CompletionLoop::RunErrands() {
+void CompletionLoop::RunTasks() {
+  // Tasks may post further tasks to this loop without waking it (PostAll), so
+  // the thread may sleep only once the list is empty.
   for (;;) {
-    ErrandList errands;
+    LoopTaskList tasks;
     {
       absl::MutexLock lock(&mutex_);
-      std::swap(errands, errands_);
+      std::swap(tasks, tasks_);
     }
-    if (errands.empty()) return;
-    lone_errand_ = woken_ && errands.has_one() && held_.empty();
-    while (!errands.empty()) errands.PopFront()->OnLoop();
-    lone_errand_ = false;
+    if (tasks.empty()) return;
+    single_task_ = woken_ && tasks.has_one() && held_.empty();
+    while (!tasks.empty()) tasks.PopFront()->OnLoop();
+    single_task_ = false;
   }
 }
 
-CompletionLoop::Gathering::Gathering() { open_gathering = this; }
-
-CompletionLoop::Gathering::~Gathering() {
-  open_gathering = nullptr;
-  for (OfLoop& of : loops_) of.loop->PostAll(&of.errands);
+CompletionLoop::PostBatch::PostBatch() {
+  SLUICE_DCHECK(open_batch == nullptr);
+  open_batch = this;
 }
 
-void CompletionLoop::Gathering::Add(CompletionLoop* loop, Errand* errand) {
-  auto of = std::ranges::find(loops_, loop, &OfLoop::loop);
+CompletionLoop::PostBatch::~PostBatch() {
+  SLUICE_DCHECK(open_batch == this);
+  open_batch = nullptr;
+  for (LoopTasks& of : loops_) of.loop->PostAll(&of.tasks);
+}
+
+void CompletionLoop::PostBatch::Add(CompletionLoop* loop, LoopTask* task) {
+  auto of = std::ranges::find(loops_, loop, &LoopTasks::loop);
   if (of == loops_.end()) of = loops_.insert(of, {loop, {}});
-  of->errands.PushBack(errand);
+  of->tasks.PushBack(task);
 }
 
 }  // namespace sluice

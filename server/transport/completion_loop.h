@@ -1,5 +1,7 @@
-// A completion queue with its thread. All that touches a call happens on the
-// thread of its loop; what other threads have for a call they post.
+// One gRPC completion queue and the thread that serves it.
+//
+// A call is touched by the thread of its loop alone, so calls need no lock.
+// Other threads post a LoopTask to the loop of the call.
 
 #ifndef SLUICE_SERVER_TRANSPORT_COMPLETION_LOOP_H_
 #define SLUICE_SERVER_TRANSPORT_COMPLETION_LOOP_H_
@@ -18,17 +20,18 @@
 
 namespace sluice {
 
-// One operation on a completion queue. Its owner keeps it until the queue has
-// returned it.
+// One operation on a completion queue. The owner keeps the tag until the queue
+// has returned it.
 class Tag {
  public:
   virtual ~Tag() = default;
-  // The queue has returned the tag; on the queue's thread, which must not wait.
+  // The operation completed. `ok` is gRPC's result of the operation. Called on
+  // the loop's thread; must not wait.
   virtual void OnEvent(bool ok) = 0;
 };
 
-// A member function of an object as a tag, for one kind of operation of which
-// one is outstanding at a time.
+// Calls a member function of an object when its tag returns. For one kind of
+// operation, of which at most one is outstanding.
 template <typename Object, void (Object::*kMember)(bool ok)>
 class MemberTag final : public Tag {
  public:
@@ -39,52 +42,57 @@ class MemberTag final : public Tag {
   Object* const object_;
 };
 
-// To be passed to gRPC with an operation.
+// Returns the pointer to pass to gRPC when an operation is started.
 void* ToQueue(Tag* tag);
 
-// Something to be done on a loop's thread. Its owner keeps it until it is done,
-// and posts it again only then.
-class Errand {
+// Work that is posted to a loop. The owner keeps the task until OnLoop is
+// called, and may post it again only from then on.
+class LoopTask {
  public:
-  virtual ~Errand() = default;
+  virtual ~LoopTask() = default;
+  // Called on the loop's thread; must not wait.
   virtual void OnLoop() = 0;
 
  private:
-  friend class ErrandList;
-  Errand* next_ = nullptr;
+  friend class LoopTaskList;
+  // Null while the task is in no list. The last task of a list points to
+  // itself.
+  LoopTask* next_ = nullptr;
 };
 
-// A member function of an object as an errand.
+// Calls a member function of an object on the loop's thread.
 template <typename Object, void (Object::*kMember)()>
-class MemberErrand final : public Errand {
+class MemberLoopTask final : public LoopTask {
  public:
-  explicit MemberErrand(Object* object) : object_(object) {}
+  explicit MemberLoopTask(Object* object) : object_(object) {}
   void OnLoop() override { (object_->*kMember)(); }
 
  private:
   Object* const object_;
 };
 
-// First come first, linked through the errands themselves. Owns nothing.
-class ErrandList {
+// A first-in, first-out list of tasks, linked through the tasks themselves.
+// Owns nothing; not thread-safe.
+class LoopTaskList {
  public:
   bool empty() const { return first_ == nullptr; }
   bool has_one() const { return first_ != nullptr && first_ == last_; }
-  void PushBack(Errand* errand);
-  // Takes over all of `other`.
-  void Append(ErrandList* other);
-  // The list must not be empty.
-  Errand* PopFront();
+  // `task` must be in no list.
+  void PushBack(LoopTask* task);
+  // Moves all tasks of `other` to the end of this list.
+  void Append(LoopTaskList* other);
+  // Removes the first task and returns it. The list must not be empty.
+  LoopTask* PopFront();
 
  private:
-  Errand* first_ = nullptr;
-  Errand* last_ = nullptr;
+  LoopTask* first_ = nullptr;
+  LoopTask* last_ = nullptr;
 };
 
 class CompletionLoop {
  public:
-  // `sockets` are those of the server's connections; without them each answer
-  // goes out by itself.
+  // `sockets` are the server's connections, for writes that are joined
+  // (held_writes.h). If null, every write is sent by itself.
   explicit CompletionLoop(std::unique_ptr<grpc::ServerCompletionQueue> queue,
                           const PeerSockets* sockets = nullptr);
   // Joins.
@@ -92,65 +100,71 @@ class CompletionLoop {
 
   grpc::ServerCompletionQueue* queue() { return queue_.get(); }
 
-  // To be called once the server has been started.
+  // Starts the thread. Call once, after the server has been started.
   void Start();
-  // Shuts the queue down and waits until it is drained. The server must have
-  // been shut down.
+  // Shuts the queue down and waits until all tags have returned. The server
+  // must have been shut down. Does nothing if called again.
   void Join();
 
-  // Has the errand done by the queue's thread, after those that were posted
-  // before and after the event that the thread is at. Thread-safe; not to be
-  // called after Join.
-  void Post(Errand* errand);
+  // True on the loop's thread. For assertions.
+  bool InLoopThread() const;
 
-  // An answer or a message is about to be written to the caller: together with
-  // what else the loop has at hand, or at once where the loop was woken for
-  // that alone. Of the loop's thread.
+  // Runs `task` on the loop's thread, in posting order, after the event being
+  // handled. Thread-safe; not to be called after Join.
+  void Post(LoopTask* task);
+
+  // Call before each write to the caller of `context`. Joins the write with the
+  // loop's other writes, unless the loop was woken for this write alone. On the
+  // loop's thread.
   void BeforeWrite(grpc::ServerContext* context);
 
-  // While one lives on a thread, what the thread posts is gathered and goes out
-  // when it ends: a loop is woken once for all of it, and a worker that posts a
-  // batch is not interrupted by the first of it. No two live on one thread.
-  class Gathering {
+  // Collects the tasks that its thread posts, and posts them when it is
+  // destroyed. Each loop is then woken once for the whole batch, and a worker
+  // that posts many tasks is not interrupted by the first. At most one lives on
+  // a thread.
+  class PostBatch {
    public:
-    Gathering();
-    ~Gathering();
-    Gathering(const Gathering&) = delete;
-    Gathering& operator=(const Gathering&) = delete;
+    PostBatch();
+    ~PostBatch();
+    PostBatch(const PostBatch&) = delete;
+    PostBatch& operator=(const PostBatch&) = delete;
 
    private:
     friend class CompletionLoop;
-    struct OfLoop {
+    struct LoopTasks {
       CompletionLoop* loop;
-      ErrandList errands;
+      LoopTaskList tasks;
     };
-    void Add(CompletionLoop* loop, Errand* errand);
+    void Add(CompletionLoop* loop, LoopTask* task);
 
-    std::vector<OfLoop> loops_;
+    std::vector<LoopTasks> loops_;
   };
 
  private:
   void Run();
-  void RunErrands();
+  void RunTasks();
   void OnWake(bool ok);
-  void PostAll(ErrandList* errands);
+  void PostAll(LoopTaskList* tasks);
 
   const std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   std::thread thread_;
   bool joined_ = false;
-  // Of the loop's thread:
+
+  // Used on the loop's thread only:
   HeldWrites held_;
-  // The event that the thread is at is a wake-up: it slept.
+  // The event being handled is the wake-up, so the loop slept before it.
   bool woken_ = false;
-  // The errand that is being done is all that it was woken for.
-  bool lone_errand_ = false;
+  // The loop was woken for the running task alone, so its write need not be
+  // joined with others.
+  bool single_task_ = false;
 
   absl::Mutex mutex_;
-  ErrandList errands_ ABSL_GUARDED_BY(mutex_);
-  // The wake-up is on its way.
+  LoopTaskList tasks_ ABSL_GUARDED_BY(mutex_);
+  // `alarm_` is set, and `wake_tag_` has not returned yet.
   bool waking_ ABSL_GUARDED_BY(mutex_) = false;
-  // An alarm that is over at once is how a queue of gRPC can be handed
-  // something. Of whoever has set `waking_`, until the tag is back.
+  // Wakes the queue: an alarm that has already expired is the only way to put
+  // an event into a queue of gRPC. Used by the thread that set `waking_`, until
+  // `wake_tag_` has returned.
   grpc::Alarm alarm_;
   MemberTag<CompletionLoop, &CompletionLoop::OnWake> wake_tag_;
 };

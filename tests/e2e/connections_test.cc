@@ -159,7 +159,7 @@ TEST(Connections, GetManyAnswersInFewPackets) {
   EXPECT_LT(SegmentsOfAnswers(server, invalid, all_refused), kCallsAtOnce / 2);
 }
 
-// Each is answered by an errand of its own.
+// Each call is answered by a loop task of its own.
 TEST(Connections, GetManyAcknowledgementsInFewPackets) {
   Config config = LimitedTo(10);
   config.methods[Index(Method::kSubmit)].ack = Ack::kQueued;

@@ -17,51 +17,53 @@ namespace {
 
 using testing::ElementsAre;
 
-class Doing final : public Errand {
+class FunctionTask final : public LoopTask {
  public:
-  explicit Doing(std::function<void()> what) : what_(std::move(what)) {}
-  void OnLoop() override { what_(); }
+  explicit FunctionTask(std::function<void()> function)
+      : function_(std::move(function)) {}
+  void OnLoop() override { function_(); }
 
  private:
-  const std::function<void()> what_;
+  const std::function<void()> function_;
 };
 
 class CompletionLoopTest : public testing::Test {
  protected:
-  // Joins the loop, so that all that was posted is done.
+  // Joins the loop, after which all posted tasks have run.
   void Join() { loop_.Join(); }
 
-  Errand* Note(int number) {
-    return &errands_.emplace_back([this, number] { done_.push_back(number); });
+  // A task that appends `number` to `done_`.
+  LoopTask* Append(int number) {
+    return &tasks_.emplace_back([this, number] { done_.push_back(number); });
   }
 
   CompletionLoop loop_{grpc::ServerBuilder().AddCompletionQueue()};
-  std::list<Doing> errands_;
-  // Of the loop's thread, until it is joined.
+  std::list<FunctionTask> tasks_;
+  // Used on the loop's thread until it is joined.
   std::vector<int> done_;
 };
 
-TEST_F(CompletionLoopTest, DoesErrandsInTheirOrder) {
+TEST_F(CompletionLoopTest, RunsTasksInPostingOrder) {
   loop_.Start();
-  for (int i = 1; i <= 3; ++i) loop_.Post(Note(i));
+  for (int i = 1; i <= 3; ++i) loop_.Post(Append(i));
   Join();
   EXPECT_THAT(done_, ElementsAre(1, 2, 3));
 }
 
-TEST_F(CompletionLoopTest, WakesForWhatIsPostedWhileItSleeps) {
+TEST_F(CompletionLoopTest, WakesForATaskThatIsPostedWhileItSleeps) {
   loop_.Start();
   for (int i = 1; i <= 100; ++i) {
     absl::Notification done;
-    Doing errand([&] { done.Notify(); });
-    loop_.Post(&errand);
+    FunctionTask task([&] { done.Notify(); });
+    loop_.Post(&task);
     done.WaitForNotification();
   }
   Join();
 }
 
-TEST_F(CompletionLoopTest, DoesWhatAnErrandPostsAfterThatErrand) {
-  Errand* second = Note(2);
-  Doing first([&] {
+TEST_F(CompletionLoopTest, RunsATaskThatIsPostedByATaskAfterThatTask) {
+  LoopTask* second = Append(2);
+  FunctionTask first([&] {
     loop_.Post(second);
     done_.push_back(1);
   });
@@ -71,31 +73,31 @@ TEST_F(CompletionLoopTest, DoesWhatAnErrandPostsAfterThatErrand) {
   EXPECT_THAT(done_, ElementsAre(1, 2));
 }
 
-TEST_F(CompletionLoopTest, SendsWhatIsGatheredAtItsEnd) {
+TEST_F(CompletionLoopTest, PostsABatchWhenItEnds) {
   absl::Notification other_done;
-  Doing other([&] { other_done.Notify(); });
+  FunctionTask other([&] { other_done.Notify(); });
   loop_.Start();
   {
-    const CompletionLoop::Gathering gathering;
-    for (int i = 1; i <= 3; ++i) loop_.Post(Note(i));
-    // Of a thread that does not gather.
+    const CompletionLoop::PostBatch batch;
+    for (int i = 1; i <= 3; ++i) loop_.Post(Append(i));
+    // From a thread that has no batch.
     std::thread([&] { loop_.Post(&other); }).join();
     other_done.WaitForNotification();
-    // The loop has nothing else left, and has not done these.
+    // The loop is idle, and has not run the tasks of the batch.
     EXPECT_TRUE(done_.empty());
   }
   Join();
   EXPECT_THAT(done_, ElementsAre(1, 2, 3));
 }
 
-TEST_F(CompletionLoopTest, LosesNothingOfManyThreads) {
+TEST_F(CompletionLoopTest, RunsEveryTaskOfManyThreads) {
   constexpr int kThreads = 4;
   constexpr int kEach = 5000;
   std::atomic<int> done{0};
-  std::vector<std::list<Doing>> errands(kThreads);
+  std::vector<std::list<FunctionTask>> tasks(kThreads);
   loop_.Start();
   std::vector<std::thread> threads;
-  for (auto& own : errands) {
+  for (auto& own : tasks) {
     threads.emplace_back([&] {
       for (int i = 0; i < kEach; ++i) {
         loop_.Post(&own.emplace_back([&] { ++done; }));
