@@ -29,7 +29,7 @@ function(insert_before mark text)
 endfunction()
 
 file(READ ${GUIDE} guide)
-string(FIND "${guide}" "\n## Writing one\n" begin)
+string(FIND "${guide}" "\n## Writing a policy\n" begin)
 string(SUBSTRING "${guide}" ${begin} -1 guide)
 file(READ ${REGISTRY} registry)
 
