@@ -12,13 +12,13 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/progress_bar.h"
 #include "loadgen/load_connection.h"
 #include "loadgen/load_options.h"
 #include "loadgen/metrics_scraper.h"
 #include "loadgen/pacing.h"
 #include "loadgen/tally.h"
 #include "loadgen/workload.h"
-#include "tools/progress_bar.h"
 
 namespace sluice {
 

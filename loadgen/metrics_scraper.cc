@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
-#include "tools/server_metrics.h"
+#include "loadgen/server_metrics.h"
 
 namespace sluice {
 namespace {

@@ -12,8 +12,8 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "loadgen/pacing.h"
-#include "tools/traffic/arrival_stream.h"
-#include "tools/traffic/traffic.h"
+#include "loadgen/traffic/arrival_stream.h"
+#include "loadgen/traffic/traffic.h"
 
 namespace sluice {
 

@@ -12,8 +12,8 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "base/uuid.h"
 #include "loadgen/sample_forms.h"
-#include "tools/uuid.h"
 
 namespace sluice {
 

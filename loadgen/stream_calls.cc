@@ -7,8 +7,8 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
+#include "base/uuid.h"
 #include "loadgen/grpc_framing.h"
-#include "tools/uuid.h"
 
 namespace sluice {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "tools/traffic/windows.h"
+#include "loadgen/traffic/windows.h"
 
 namespace sluice {
 namespace {

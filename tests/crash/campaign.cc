@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "loadgen/server_metrics.h"
 #include "tests/crash/campaign_store.h"
 #include "tests/crash/content_reader.h"
 #include "tests/crash/journal_probe.h"
@@ -20,7 +21,6 @@
 #include "tests/crash/server_process.h"
 #include "tests/crash/submission_source.h"
 #include "tests/crash/undo_record.h"
-#include "tools/server_metrics.h"
 
 namespace sluice {
 namespace {

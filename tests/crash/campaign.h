@@ -11,11 +11,11 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/progress_bar.h"
 #include "tests/crash/audit.h"
 #include "tests/crash/ledger.h"
 #include "tests/crash/server_config.h"
 #include "tests/crash/traffic.h"
-#include "tools/progress_bar.h"
 
 namespace sluice {
 

@@ -15,11 +15,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "base/progress_bar.h"
 #include "tests/crash/campaign.h"
 #include "tests/crash/campaign_store.h"
 #include "tests/crash/report.h"
 #include "tools/flags.h"
-#include "tools/progress_bar.h"
 
 ABSL_FLAG(int, rounds, 100, "how often the server is killed");
 ABSL_FLAG(std::uint64_t, seed, 1, "of the moments and of what is sent");

@@ -15,10 +15,10 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "base/uuid.h"
 #include "loadgen/sample_forms.h"
 #include "stores/store.h"
 #include "tests/crash/ledger.h"
-#include "tools/uuid.h"
 
 namespace sluice {
 

@@ -8,10 +8,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
+#include "loadgen/server_metrics.h"
 #include "tests/fakes/patience.h"
 #include "tests/fakes/program.h"
 #include "tests/fakes/sluice_program.h"
-#include "tools/server_metrics.h"
 
 namespace sluice {
 namespace {

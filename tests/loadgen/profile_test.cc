@@ -6,8 +6,8 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "loadgen/traffic/yaml_file.h"
 #include "tests/tools/run_tool.h"
-#include "tools/traffic/yaml_file.h"
 
 namespace sluice {
 namespace {

@@ -8,8 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "config/config.h"
 #include "gtest/gtest.h"
+#include "loadgen/traffic/traffic.h"
 #include "tools/sim/simulation.h"
-#include "tools/traffic/traffic.h"
 
 namespace sluice {
 

@@ -2,8 +2,8 @@
 
 #include <set>
 
+#include "base/uuid.h"
 #include "gtest/gtest.h"
-#include "tools/uuid.h"
 
 namespace sluice {
 namespace {

@@ -10,11 +10,11 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/progress_bar.h"
 #include "tools/ctl/export.h"
 #include "tools/ctl/flags.h"
 #include "tools/ctl/output_file.h"
 #include "tools/ctl/quarantine.h"
-#include "tools/progress_bar.h"
 
 namespace sluice {
 namespace {

@@ -9,10 +9,10 @@
 #include "absl/flags/flag.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "base/progress_bar.h"
 #include "tools/ctl/commands.h"
 #include "tools/ctl/flags.h"
 #include "tools/ctl/receipt_output.h"
-#include "tools/progress_bar.h"
 
 namespace sluice {
 namespace {

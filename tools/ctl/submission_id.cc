@@ -2,7 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "tools/uuid.h"
+#include "base/uuid.h"
 
 namespace sluice {
 namespace {

@@ -20,17 +20,17 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
+#include "base/files.h"
+#include "base/progress_bar.h"
 #include "loadgen/load_generator.h"
 #include "loadgen/load_options.h"
 #include "loadgen/metrics_scraper.h"
 #include "loadgen/profile.h"
 #include "loadgen/report.h"
-#include "tools/files.h"
+#include "loadgen/traffic/traffic.h"
+#include "loadgen/traffic/yaml_file.h"
 #include "tools/flags.h"
 #include "tools/load/picture.h"
-#include "tools/progress_bar.h"
-#include "tools/traffic/traffic.h"
-#include "tools/traffic/yaml_file.h"
 
 ABSL_FLAG(std::string, target, "127.0.0.1:50051", "host:port of the server");
 ABSL_FLAG(std::string, method, "submit",

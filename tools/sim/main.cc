@@ -15,17 +15,17 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "base/files.h"
+#include "base/progress_bar.h"
 #include "config/config.h"
+#include "loadgen/traffic/traffic.h"
+#include "loadgen/traffic/yaml_file.h"
 #include "tools/charts/format.h"
-#include "tools/files.h"
 #include "tools/flags.h"
-#include "tools/progress_bar.h"
 #include "tools/sim/html_report.h"
 #include "tools/sim/json_report.h"
 #include "tools/sim/simulation.h"
 #include "tools/sim/summary.h"
-#include "tools/traffic/traffic.h"
-#include "tools/traffic/yaml_file.h"
 
 ABSL_FLAG(std::string, config, "config.yaml",
           "the server's configuration; its pools and methods count");

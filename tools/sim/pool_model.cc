@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "tools/traffic/virtual_time.h"
+#include "loadgen/traffic/virtual_time.h"
 
 namespace sluice {
 namespace {

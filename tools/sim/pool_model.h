@@ -13,12 +13,12 @@
 #include <vector>
 
 #include "config/config.h"
+#include "loadgen/traffic/windows.h"
 #include "pool/gate.h"
 #include "pool/scaler.h"
 #include "tools/sim/caller.h"
 #include "tools/sim/pool_recorder.h"
 #include "tools/sim/result.h"
-#include "tools/traffic/windows.h"
 
 namespace sluice {
 

@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "config/method.h"
+#include "loadgen/traffic/windows.h"
 #include "pool/gate.h"
 #include "tools/sim/result.h"
 #include "tools/sim/time_recorder.h"
-#include "tools/traffic/windows.h"
 
 namespace sluice {
 

@@ -16,15 +16,15 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "loadgen/traffic/arrival_stream.h"
+#include "loadgen/traffic/random.h"
+#include "loadgen/traffic/virtual_time.h"
+#include "loadgen/traffic/windows.h"
 #include "policies/registry.h"
 #include "stores/discard_store.h"
 #include "tools/sim/caller.h"
 #include "tools/sim/pool_model.h"
 #include "tools/sim/time_recorder.h"
-#include "tools/traffic/arrival_stream.h"
-#include "tools/traffic/random.h"
-#include "tools/traffic/virtual_time.h"
-#include "tools/traffic/windows.h"
 
 namespace sluice {
 namespace {

@@ -8,8 +8,8 @@
 
 #include "absl/status/statusor.h"
 #include "config/config.h"
+#include "loadgen/traffic/traffic.h"
 #include "tools/sim/result.h"
-#include "tools/traffic/traffic.h"
 
 namespace sluice {
 

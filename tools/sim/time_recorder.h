@@ -5,8 +5,8 @@
 
 #include "base/time.h"
 #include "loadgen/latency_histogram.h"
+#include "loadgen/traffic/virtual_time.h"
 #include "tools/sim/result.h"
-#include "tools/traffic/virtual_time.h"
 
 namespace sluice {
 

@@ -1,4 +1,4 @@
-#include "tools/traffic/windows.h"
+#include "loadgen/traffic/windows.h"
 
 #include <array>
 #include <chrono>

@@ -1,7 +1,7 @@
 // How many submissions a second come, over the time of a run.
 
-#ifndef SLUICE_TOOLS_TRAFFIC_RATE_CURVE_H_
-#define SLUICE_TOOLS_TRAFFIC_RATE_CURVE_H_
+#ifndef SLUICE_LOADGEN_TRAFFIC_RATE_CURVE_H_
+#define SLUICE_LOADGEN_TRAFFIC_RATE_CURVE_H_
 
 #include <cstddef>
 #include <vector>
@@ -49,4 +49,4 @@ class RateCurve {
 
 }  // namespace sluice
 
-#endif  // SLUICE_TOOLS_TRAFFIC_RATE_CURVE_H_
+#endif  // SLUICE_LOADGEN_TRAFFIC_RATE_CURVE_H_

@@ -1,7 +1,7 @@
 // Whole files.
 
-#ifndef SLUICE_TOOLS_FILES_H_
-#define SLUICE_TOOLS_FILES_H_
+#ifndef SLUICE_BASE_FILES_H_
+#define SLUICE_BASE_FILES_H_
 
 #include <string>
 
@@ -18,4 +18,4 @@ absl::Status WriteFile(const std::string& path, const std::string& text);
 
 }  // namespace sluice
 
-#endif  // SLUICE_TOOLS_FILES_H_
+#endif  // SLUICE_BASE_FILES_H_

@@ -1,4 +1,4 @@
-#include "tools/server_metrics.h"
+#include "loadgen/server_metrics.h"
 
 #include "gtest/gtest.h"
 

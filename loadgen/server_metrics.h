@@ -1,7 +1,7 @@
 // What a server says of itself on /metrics.
 
-#ifndef SLUICE_TOOLS_SERVER_METRICS_H_
-#define SLUICE_TOOLS_SERVER_METRICS_H_
+#ifndef SLUICE_LOADGEN_SERVER_METRICS_H_
+#define SLUICE_LOADGEN_SERVER_METRICS_H_
 
 #include <sys/socket.h>
 
@@ -32,4 +32,4 @@ bool IsWorkedOff(absl::string_view text);
 
 }  // namespace sluice
 
-#endif  // SLUICE_TOOLS_SERVER_METRICS_H_
+#endif  // SLUICE_LOADGEN_SERVER_METRICS_H_

@@ -1,10 +1,10 @@
-#include "tools/traffic/arrival_stream.h"
+#include "loadgen/traffic/arrival_stream.h"
 
 #include <cmath>
 #include <limits>
 
 #include "absl/time/time.h"
-#include "tools/traffic/virtual_time.h"
+#include "loadgen/traffic/virtual_time.h"
 
 namespace sluice {
 

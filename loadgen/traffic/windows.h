@@ -1,7 +1,7 @@
 // The intervals of equal length that a run is cut into for its report.
 
-#ifndef SLUICE_TOOLS_TRAFFIC_WINDOWS_H_
-#define SLUICE_TOOLS_TRAFFIC_WINDOWS_H_
+#ifndef SLUICE_LOADGEN_TRAFFIC_WINDOWS_H_
+#define SLUICE_LOADGEN_TRAFFIC_WINDOWS_H_
 
 #include <cstddef>
 
@@ -19,4 +19,4 @@ struct Windows {
 
 }  // namespace sluice
 
-#endif  // SLUICE_TOOLS_TRAFFIC_WINDOWS_H_
+#endif  // SLUICE_LOADGEN_TRAFFIC_WINDOWS_H_

@@ -1,7 +1,7 @@
 // Descriptions and configurations from their files.
 
-#ifndef SLUICE_TOOLS_TRAFFIC_YAML_FILE_H_
-#define SLUICE_TOOLS_TRAFFIC_YAML_FILE_H_
+#ifndef SLUICE_LOADGEN_TRAFFIC_YAML_FILE_H_
+#define SLUICE_LOADGEN_TRAFFIC_YAML_FILE_H_
 
 #include <string>
 #include <string_view>
@@ -10,8 +10,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/files.h"
 #include "config/config_error.h"
-#include "tools/files.h"
 
 namespace sluice {
 
@@ -34,4 +34,4 @@ absl::StatusOr<Parsed> ReadYamlFile(const std::string& path,
 
 }  // namespace sluice
 
-#endif  // SLUICE_TOOLS_TRAFFIC_YAML_FILE_H_
+#endif  // SLUICE_LOADGEN_TRAFFIC_YAML_FILE_H_

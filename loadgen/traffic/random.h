@@ -1,8 +1,8 @@
 // Random numbers that are the same wherever a seed is used: what the standard
 // library calls a distribution differs from one library to another.
 
-#ifndef SLUICE_TOOLS_TRAFFIC_RANDOM_H_
-#define SLUICE_TOOLS_TRAFFIC_RANDOM_H_
+#ifndef SLUICE_LOADGEN_TRAFFIC_RANDOM_H_
+#define SLUICE_LOADGEN_TRAFFIC_RANDOM_H_
 
 #include <cmath>
 #include <cstdint>
@@ -28,4 +28,4 @@ class SimRandom {
 
 }  // namespace sluice
 
-#endif  // SLUICE_TOOLS_TRAFFIC_RANDOM_H_
+#endif  // SLUICE_LOADGEN_TRAFFIC_RANDOM_H_

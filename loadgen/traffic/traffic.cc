@@ -1,4 +1,4 @@
-#include "tools/traffic/traffic.h"
+#include "loadgen/traffic/traffic.h"
 
 #include <algorithm>
 #include <array>

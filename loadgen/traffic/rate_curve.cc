@@ -1,4 +1,4 @@
-#include "tools/traffic/rate_curve.h"
+#include "loadgen/traffic/rate_curve.h"
 
 #include <algorithm>
 #include <cmath>

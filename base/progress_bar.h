@@ -1,7 +1,7 @@
 // One line on a terminal that tells how far the work is.
 
-#ifndef SLUICE_TOOLS_PROGRESS_BAR_H_
-#define SLUICE_TOOLS_PROGRESS_BAR_H_
+#ifndef SLUICE_BASE_PROGRESS_BAR_H_
+#define SLUICE_BASE_PROGRESS_BAR_H_
 
 #include <string>
 
@@ -40,4 +40,4 @@ class ProgressBar {
 
 }  // namespace sluice
 
-#endif  // SLUICE_TOOLS_PROGRESS_BAR_H_
+#endif  // SLUICE_BASE_PROGRESS_BAR_H_

@@ -1,7 +1,7 @@
 // The moments at which a source's submissions come, drawn one at a time.
 
-#ifndef SLUICE_TOOLS_TRAFFIC_ARRIVAL_STREAM_H_
-#define SLUICE_TOOLS_TRAFFIC_ARRIVAL_STREAM_H_
+#ifndef SLUICE_LOADGEN_TRAFFIC_ARRIVAL_STREAM_H_
+#define SLUICE_LOADGEN_TRAFFIC_ARRIVAL_STREAM_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "base/time.h"
-#include "tools/traffic/random.h"
-#include "tools/traffic/traffic.h"
+#include "loadgen/traffic/random.h"
+#include "loadgen/traffic/traffic.h"
 
 namespace sluice {
 
@@ -57,4 +57,4 @@ class ArrivalStream {
 
 }  // namespace sluice
 
-#endif  // SLUICE_TOOLS_TRAFFIC_ARRIVAL_STREAM_H_
+#endif  // SLUICE_LOADGEN_TRAFFIC_ARRIVAL_STREAM_H_

@@ -1,4 +1,4 @@
-#include "tools/uuid.h"
+#include "base/uuid.h"
 
 #include <openssl/evp.h>
 

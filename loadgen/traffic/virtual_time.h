@@ -1,7 +1,7 @@
 // The time of a simulation: that of the Gate's clock, from 0.
 
-#ifndef SLUICE_TOOLS_TRAFFIC_VIRTUAL_TIME_H_
-#define SLUICE_TOOLS_TRAFFIC_VIRTUAL_TIME_H_
+#ifndef SLUICE_LOADGEN_TRAFFIC_VIRTUAL_TIME_H_
+#define SLUICE_LOADGEN_TRAFFIC_VIRTUAL_TIME_H_
 
 #include <chrono>
 #include <cmath>
@@ -26,4 +26,4 @@ inline TimePoint AtSeconds(double seconds) {
 
 }  // namespace sluice
 
-#endif  // SLUICE_TOOLS_TRAFFIC_VIRTUAL_TIME_H_
+#endif  // SLUICE_LOADGEN_TRAFFIC_VIRTUAL_TIME_H_

@@ -1,4 +1,4 @@
-#include "tools/traffic/arrival_stream.h"
+#include "loadgen/traffic/arrival_stream.h"
 
 #include <algorithm>
 #include <cmath>
@@ -8,8 +8,8 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tools/traffic/rate_curve.h"
-#include "tools/traffic/virtual_time.h"
+#include "loadgen/traffic/rate_curve.h"
+#include "loadgen/traffic/virtual_time.h"
 
 namespace sluice {
 namespace {

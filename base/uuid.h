@@ -1,7 +1,7 @@
 // UUIDs as RFC 9562 defines them (which replaced RFC 4122).
 
-#ifndef SLUICE_TOOLS_UUID_H_
-#define SLUICE_TOOLS_UUID_H_
+#ifndef SLUICE_BASE_UUID_H_
+#define SLUICE_BASE_UUID_H_
 
 #include <array>
 #include <cstdint>
@@ -51,4 +51,4 @@ class UuidGenerator {
 
 }  // namespace sluice
 
-#endif  // SLUICE_TOOLS_UUID_H_
+#endif  // SLUICE_BASE_UUID_H_

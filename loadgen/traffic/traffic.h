@@ -2,8 +2,8 @@
 // file may say, and what is wrong with one. docs/simulation.md explains each
 // key.
 
-#ifndef SLUICE_TOOLS_TRAFFIC_TRAFFIC_H_
-#define SLUICE_TOOLS_TRAFFIC_TRAFFIC_H_
+#ifndef SLUICE_LOADGEN_TRAFFIC_TRAFFIC_H_
+#define SLUICE_LOADGEN_TRAFFIC_TRAFFIC_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -14,8 +14,8 @@
 #include "absl/time/time.h"
 #include "config/config_error.h"
 #include "config/method.h"
+#include "loadgen/traffic/rate_curve.h"
 #include "stores/discard_store.h"
-#include "tools/traffic/rate_curve.h"
 
 namespace sluice {
 
@@ -86,4 +86,4 @@ Traffic ParseTraffic(std::string_view yaml, ConfigErrors* errors);
 
 }  // namespace sluice
 
-#endif  // SLUICE_TOOLS_TRAFFIC_TRAFFIC_H_
+#endif  // SLUICE_LOADGEN_TRAFFIC_TRAFFIC_H_
