@@ -1,4 +1,4 @@
-# Everything comes from Debian packages; tools/install lists them with reasons.
+# All dependencies are Debian packages. tools/install lists them with reasons.
 
 find_package(Threads REQUIRED)
 find_package(Protobuf REQUIRED)  # Debian ships no config file for it
@@ -13,7 +13,7 @@ find_package(OpenSSL REQUIRED)
 find_package(SQLite3 REQUIRED)
 find_package(PostgreSQL REQUIRED)
 find_package(benchmark CONFIG REQUIRED)
-# Headers only, without a config file.
+# protozero has only headers and no CMake config file.
 find_path(SLUICE_PROTOZERO_DIR protozero/pbf_writer.hpp REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(NGHTTP2 REQUIRED IMPORTED_TARGET libnghttp2)
@@ -23,6 +23,6 @@ if(BUILD_TESTING)
 endif()
 
 find_program(SLUICE_GRPC_CPP_PLUGIN grpc_cpp_plugin REQUIRED)
-# Of the package grpc-proto.
+# Definitions from the package grpc-proto.
 find_path(SLUICE_GRPC_PROTO_DIR grpc/health/v1/health.proto
           PATHS /usr/share/grpc-proto REQUIRED)

@@ -1,4 +1,4 @@
-# What every target of the project is built with.
+# Compiler options and helper functions for all targets of the project.
 
 add_library(sluice_options INTERFACE)
 target_include_directories(sluice_options INTERFACE ${PROJECT_SOURCE_DIR})
@@ -9,7 +9,7 @@ endif()
 if(SLUICE_WERROR)
   target_compile_options(sluice_options INTERFACE -Werror)
 endif()
-# Assertions (base/check.h): in all builds but release.
+# Enables assertions (base/check.h) in debug and sanitizer builds.
 if(SLUICE_SANITIZE OR CMAKE_BUILD_TYPE STREQUAL "Debug")
   add_compile_definitions(SLUICE_CHECKS)
 endif()
@@ -17,16 +17,16 @@ if(SLUICE_SANITIZE)
   add_compile_options(-fsanitize=${SLUICE_SANITIZE} -fno-omit-frame-pointer
                       -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${SLUICE_SANITIZE})
-  # This check asks by a pipe whether memory can be read, and takes a process
-  # that is out of descriptors, as a test is on purpose, for a bad pointer.
+  # The vptr check opens a pipe to test whether memory is readable. A test runs
+  # out of file descriptors on purpose, and the check would report a bad pointer.
   add_compile_options(-fno-sanitize=vptr)
 endif()
 if(SLUICE_SANITIZE MATCHES thread)
   include(${CMAKE_CURRENT_LIST_DIR}/tsan.cmake)
 endif()
 
-# sluice_library(name DEPENDS targets...): a static library of the folder's
-# sources. A new file needs no line here.
+# sluice_library(name DEPENDS targets... EXCLUDE files...): a static library of
+# all sources of the folder. A new source file is found automatically.
 function(sluice_library name)
   cmake_parse_arguments(ARG "" "" "DEPENDS;EXCLUDE" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS *.cc)
@@ -39,21 +39,20 @@ function(sluice_library name)
 endfunction()
 
 # sluice_precompiled(name): compiles a target of tests/ with precompiled.h.
-# Libraries and programs are compiled without, so that they include what they
-# use.
+# Libraries and programs do not use it, so that a missing include fails.
 function(sluice_precompiled name)
   target_precompile_headers(${name} REUSE_FROM sluice_precompiled)
 endfunction()
 
-# sluice_tests(name DEPENDS targets...): one test program of the folder's
-# *_test.cc, each TEST a test of ctest.
+# sluice_tests(name DEPENDS targets...): one test program from all *_test.cc of
+# the folder. Each TEST is one test of ctest.
 function(sluice_tests name)
   cmake_parse_arguments(ARG "" "" "DEPENDS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS *_test.cc)
   add_executable(${name} ${sources})
   target_link_libraries(${name} PRIVATE ${ARG_DEPENDS} sluice_options
                                         GTest::gmock GTest::gtest_main)
-  # What tests have of their own, they name alike.
+  # Test files use the same names in their anonymous namespaces.
   set_target_properties(${name} PROPERTIES UNITY_BUILD OFF)
   if(SLUICE_SANITIZE)
     target_compile_definitions(${name} PRIVATE SLUICE_SANITIZED)

@@ -1,7 +1,8 @@
-# What a build with ThreadSanitizer needs beside the compiler's flag: Abseil's
-# locks made known to it (tests/tsan/absl_mutex.cc), and its options.
+# Settings for builds with ThreadSanitizer (TSan). TSan does not know the locks
+# of Debian's Abseil, which is not instrumented. tests/tsan/absl_mutex.cc wraps
+# their functions and reports each lock and unlock to TSan.
 
-# Debian's Abseil is in an inline namespace, which is part of every symbol.
+# The inline namespace of Debian's Abseil is part of every symbol.
 find_file(SLUICE_ABSL_OPTIONS_H absl/base/options.h REQUIRED)
 file(STRINGS ${SLUICE_ABSL_OPTIONS_H} line
      REGEX "^#define ABSL_OPTION_INLINE_NAMESPACE_NAME ")
@@ -10,7 +11,7 @@ string(LENGTH ${inline_namespace} length)
 set(absl_namespace 4absl${length}${inline_namespace})
 
 add_library(sluice_tsan STATIC ${PROJECT_SOURCE_DIR}/tests/tsan/absl_mutex.cc)
-# It goes into shared libraries too.
+# Shared libraries link it too.
 set_target_properties(sluice_tsan PROPERTIES POSITION_INDEPENDENT_CODE ON)
 target_compile_definitions(
   sluice_tsan PRIVATE SLUICE_ABSL_NAMESPACE="${absl_namespace}")
@@ -42,15 +43,18 @@ foreach(symbol
         _ZN,15BlockingCounter4WaitEv
         _ZN,7Barrier5BlockEv)
   string(REPLACE "," "${absl_namespace}" symbol ${symbol})
-  # gRPC's libraries, which come later on the command line, refer to the
-  # wrappers as well, also in a program that does not itself.
+  # gRPC's libraries come later on the command line and need the wrappers too,
+  # even if the program itself does not.
   target_link_options(sluice_tsan INTERFACE LINKER:--wrap=${symbol}
                                             LINKER:--undefined=__wrap_${symbol})
 endforeach()
 target_link_libraries(sluice_options INTERFACE sluice_tsan)
 
-# Without the first, the inside of uninstrumented libraries is reported; without
-# the second, now and then a thread of gRPC's that has just ended at the exit.
+# Options of TSan:
+#   ignore_noninstrumented_modules  no reports from inside uninstrumented
+#                                   libraries
+#   report_thread_leaks             no reports of gRPC threads that are just
+#                                   ending when the program exits
 string(JOIN ":" SLUICE_TSAN_OPTIONS
        ignore_noninstrumented_modules=1
        report_thread_leaks=0

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# What the scripts share: the place, the words, the build. To be sourced.
+# Functions that the scripts share. Source this file: it changes to the root of
+# the repository.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root" || exit 1

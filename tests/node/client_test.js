@@ -1,5 +1,5 @@
-// A Node client drives every RPC of a running server, knowing nothing of it
-// but its address.
+// Tests every RPC of a running server with a JavaScript client that knows only
+// the address of the server.
 
 'use strict';
 
@@ -20,7 +20,8 @@ methods:
   sluice.v1.Ingestion/RecordEvents: {pool: main, on_full: drop, ack: queued}
 `;
 
-// One worker, busy for this long with each submission, and a queue for one.
+// A pool with one worker, which takes this long for each submission, and a queue
+// for one submission.
 const BUSY_MS = 1500;
 const FULL = `
 store: {kind: discard, delay: ${BUSY_MS}ms, allow_loss: true}
@@ -33,8 +34,8 @@ methods:
   default: {pool: main, on_full: fail_fast, ack: stored}
 `;
 
-// gRPC's own retries. Without the server's word they would come so soon that
-// all of them find the queue full.
+// gRPC's own retries. Without the retry delay of the server, all retries would
+// come so soon that they find the queue full.
 const RETRIES = JSON.stringify({
   methodConfig: [{
     name: [{service: 'sluice.v1.Ingestion'}],
@@ -48,8 +49,8 @@ const RETRIES = JSON.stringify({
   }],
 });
 
-// The bounds of a delay that is told while no rate is known: 1 s, give or take
-// a fifth.
+// Bounds of the retry delay while the server does not know its rate: 1 s times
+// a random factor of 0.8 to 1.2.
 const PUSHBACK_MS = {min: 800, max: 1200};
 
 const SYMBOLS = [
@@ -74,7 +75,7 @@ function submission(id = randomUUID()) {
   };
 }
 
-// Calls a unary method; resolves to its response.
+// Calls a unary method. Resolves to the response.
 function call(client, method, request) {
   return new Promise((resolve, reject) => {
     client[method](request, {deadline: Date.now() + 60_000},
@@ -83,7 +84,7 @@ function call(client, method, request) {
   });
 }
 
-// Sends all on one stream; resolves to what came back.
+// Sends all requests on one stream. Resolves to the responses.
 function exchange(stream, requests) {
   return new Promise((resolve, reject) => {
     const responses = [];
@@ -99,7 +100,8 @@ function dispositions(receipts) {
   return receipts.map(({disposition}) => disposition);
 }
 
-// What a refusal's details say, by the messages that reflection tells of.
+// Returns the details of an error by message name, decoded with the messages
+// that reflection found.
 function decodeDetails(messages, error) {
   const [bytes] = error.metadata.get('grpc-status-details-bin');
   const status = messages.lookupType('google.rpc.Status').decode(bytes);
@@ -151,7 +153,7 @@ describe('a client that works by reflection', () => {
     assert.equal(status, 'SERVING');
   });
 
-  test('submits, and is recognised when it does so again', async () => {
+  test('submits, and gets DUPLICATE when it submits again', async () => {
     const request = submission();
     const bytes = context.Ingestion.service.Submit.requestSerialize(request);
     const first = await call(context.ingestion, 'submit', request);
@@ -165,7 +167,7 @@ describe('a client that works by reflection', () => {
     assert.deepEqual(second.received_at, first.received_at);
   });
 
-  test('is told of another content under a known id', async () => {
+  test('gets ALREADY_EXISTS for other content under a known id', async () => {
     const request = submission();
     await call(context.ingestion, 'submit', request);
     request.response.status = 'AMENDED';
@@ -173,7 +175,7 @@ describe('a client that works by reflection', () => {
                          {code: grpc.status.ALREADY_EXISTS});
   });
 
-  test('is told which field is wrong', async () => {
+  test('learns which field is invalid', async () => {
     await assert.rejects(
         call(context.ingestion, 'submit', submission('')), (error) => {
           assert.equal(error.code, grpc.status.INVALID_ARGUMENT);
@@ -195,7 +197,7 @@ describe('a client that works by reflection', () => {
     assert.deepEqual(dispositions(receipts), Array(20).fill('STORED'));
   });
 
-  test('imports patients, a bad one among them', async () => {
+  test('imports patients, one of them invalid', async () => {
     const data = Buffer.from('{"resourceType": "Patient"}');
     const {receipts, counts} =
         await call(context.ingestion, 'importPatients', {
@@ -239,8 +241,9 @@ describe('a client that finds the queue full', () => {
     await context.server.untilMetric('sluice_queue_depth', {pool: 'main'}, 1);
   });
 
-  // The tests run one after the other, while the worker is busy with the first.
-  test('learns why, and when to come back', async () => {
+  // The tests run one after another while the worker is busy with the first
+  // submission.
+  test('learns the reason and the retry delay', async () => {
     await assert.rejects(
         call(context.ingestion, 'submit', submission()), (error) => {
           assert.equal(error.code, grpc.status.RESOURCE_EXHAUSTED);
@@ -259,7 +262,7 @@ describe('a client that finds the queue full', () => {
         });
   });
 
-  test('comes back when it was told to, by its own retries', async () => {
+  test('retries after the delay that the server asked for', async () => {
     const refused = () => context.server.metric('sluice_rejections_total',
                                                 {method: 'Submit'});
     const refusedBefore = await refused();

@@ -1,18 +1,18 @@
-// A gRPC client that knows nothing but the server's address: it learns the
-// services and messages by server reflection, as grpcurl does.
+// Learns the services and messages of a server by reflection, as grpcurl does.
+// It needs only the address of the server.
 
 'use strict';
 
 const grpc = require('@grpc/grpc-js');
 const protoLoader = require('@grpc/proto-loader');
 const protobuf = require('protobufjs');
-// Gives protobufjs its fromDescriptor.
+// Adds fromDescriptor to protobufjs.
 const descriptor = require('protobufjs/ext/descriptor');
 
-// Where Debian's package grpc-proto has the reflection service's definition.
+// Folder of Debian's package grpc-proto, which defines the reflection service.
 const GRPC_PROTO_DIR = process.env.SLUICE_GRPC_PROTO_DIR;
 
-// Fields are named as in the proto, here and by protobufjs's fromDescriptor.
+// Keeps field names as in the proto, as fromDescriptor of protobufjs does.
 const LOADER_OPTIONS = {
   keepCase: true,
   longs: String,
@@ -20,7 +20,7 @@ const LOADER_OPTIONS = {
   defaults: true,
 };
 
-// What one server tells about itself.
+// Client of the reflection service of one server.
 class Reflection {
   constructor(address) {
     const definition = protoLoader.loadSync(
@@ -39,7 +39,8 @@ class Reflection {
     return answer.list_services_response.service.map(({name}) => name);
   }
 
-  // The serialised FileDescriptorSet of the symbols and of all that they need.
+  // Returns the serialized FileDescriptorSet of the symbols and all their
+  // dependencies.
   async fileDescriptorSet(symbols) {
     const files = new Map();
     for (const symbol of symbols) {
@@ -83,8 +84,8 @@ class Reflection {
   }
 }
 
-// Services as grpc-js has them (services), and messages as protobufjs has them
-// (messages), of the symbols.
+// Learns the given symbols. Returns `services` for grpc-js and `messages` for
+// protobufjs.
 async function learn(address, symbols) {
   const reflection = new Reflection(address);
   try {

@@ -1,4 +1,4 @@
-// A Sluice server in a process of its own, on ports that are free.
+// Runs a Sluice server in its own process, on free ports.
 
 'use strict';
 
@@ -11,8 +11,8 @@ const readline = require('node:readline');
 const ADDRESSES = 'listen: 127.0.0.1:0\nmetrics: 127.0.0.1:0\n';
 
 class Server {
-  // `config` is YAML without the addresses; "$DIR" in it stands for a
-  // directory that lives as long as the server.
+  // Starts a server. `config` is YAML without the addresses. "$DIR" in `config`
+  // is replaced by a directory that exists as long as the server.
   static async start(config) {
     const server = new Server();
     server.directory =
@@ -45,7 +45,7 @@ class Server {
     throw new Error(`the server did not start:\n${lines.join('\n')}`);
   }
 
-  // The sum of the samples of a metric that have all these labels.
+  // Returns the sum of the samples of a metric that have all these labels.
   async metric(name, labels = {}) {
     const text = await (await fetch(this.metricsUrl)).text();
     const wanted = Object.entries(labels).map(([k, v]) => `${k}="${v}"`);
@@ -55,13 +55,13 @@ class Server {
         .reduce((sum, line) => sum + Number(line.split(' ').pop()), 0);
   }
 
-  // Resolves once the metric has that value; the test's own limit of time ends
-  // it otherwise.
+  // Resolves once the metric has that value. If that never happens, the time
+  // limit of the test ends the wait.
   async untilMetric(name, labels, value) {
     while (await this.metric(name, labels) !== value);
   }
 
-  // Drains; resolves to the exit code.
+  // Drains the server. Resolves to the exit code.
   async stop() {
     this.process.kill('SIGTERM');
     const code = await this.ended;

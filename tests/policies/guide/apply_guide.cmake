@@ -1,9 +1,9 @@
-# Does what the guide in docs/policies.md says, with its own lines: writes the
-# policy's header, and the registry with the include and the entry.
+# Follows the guide in docs/policies.md with the lines of the guide: writes the
+# header of the policy, and the registry with the include and the entry.
 #
 #   cmake -DGUIDE=... -DREGISTRY=... -DOUT=... -P apply_guide.cmake
 
-# take_block(start out): the first code block of C++ in the rest of the guide
+# take_block(start out): sets `out` to the first C++ code block of the guide
 # that begins with `start`.
 function(take_block start out)
   string(FIND "${guide}" "\n```cpp\n${start}" begin)
@@ -17,12 +17,13 @@ function(take_block start out)
   set(${out} "${block}" PARENT_SCOPE)
 endfunction()
 
-# insert_before(mark text): into the registry, where `mark` has to be once.
+# insert_before(mark text): inserts `text` into the registry before `mark`,
+# which must occur exactly once.
 function(insert_before mark text)
   string(FIND "${registry}" "${mark}" first)
   string(FIND "${registry}" "${mark}" last REVERSE)
   if(first EQUAL -1 OR NOT first EQUAL last)
-    message(FATAL_ERROR "${REGISTRY}: not there, or not once: ${mark}")
+    message(FATAL_ERROR "${REGISTRY}: must contain exactly once: ${mark}")
   endif()
   string(REPLACE "${mark}" "${text}${mark}" registry "${registry}")
   set(registry "${registry}" PARENT_SCOPE)
@@ -36,7 +37,7 @@ file(READ ${REGISTRY} registry)
 take_block("// policies/short_wait.h\n" header)
 take_block("#include \"policies/short_wait.h\"" include)
 take_block("    {\"short_wait\"" entry)
-# Where alphabetical order has it.
+# The guide asks for alphabetical order.
 insert_before("#include \"policies/timed_wait.h\"" "${include}")
 insert_before("    {\"timed_wait\"" "${entry}")
 
