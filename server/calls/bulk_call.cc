@@ -52,7 +52,7 @@ void BulkCall::Await(const MethodContext& method, const BulkIntake& intake,
 void BulkCall::AwaitAnother() { Await(method_, *intake_, service_, loop_); }
 
 void BulkCall::OnRequest() {
-  if (RefusedUnread()) return;
+  if (RefuseUnread()) return;
   if (auto violation = ReadRequest(&sending_)) {
     return FinishInvalid(*std::move(violation));
   }
@@ -118,13 +118,12 @@ void BulkCall::OnCancelled() {
 
 void BulkCall::FinishIfAnswered() {
   const bool offered_all = next_ == results_.size() || CallerGone();
-  if (due_ > 0 || !offered_all || parked_ || finished_) return;
-  finished_ = true;
+  if (due_ > 0 || !offered_all || parked_ || finishing()) return;
   FinishWithReceipts();
 }
 
 void BulkCall::FinishWithReceipts() {
-  if (CallerGone()) return FinishWithError(CallerLeft());
+  if (CallerGone()) return FinishWithError(AnswerToCancelled());
   // Both responses are of the same form.
   using Response = v1::ImportPatientsResponse;
   std::string bytes;

@@ -72,7 +72,6 @@ class BulkCall final : public UnaryCall, public SubmissionOwner {
   bool parked_ = false;
   // Answers that are due.
   std::size_t due_ = 0;
-  bool finished_ = false;
   std::atomic<bool> cancelled_{false};
 };
 

@@ -2,10 +2,11 @@
 
 #include <string>
 
+#include "base/check.h"
 #include "config/method.h"
-#include "grpcpp/server_context.h"
 #include "grpcpp/support/async_stream.h"
 #include "grpcpp/support/async_unary_call.h"
+#include "server/calls/call.h"
 
 namespace sluice {
 namespace {
@@ -15,129 +16,98 @@ using grpc::health::v1::HealthCheckResponse;
 
 }  // namespace
 
-// One Check. Owns itself.
-class HealthCheck {
+// One Check. See call.h for its life.
+class HealthCheck final : public Call {
  public:
   explicit HealthCheck(HealthService* health)
-      : health_(health),
-        responder_(&context_),
-        request_tag_(this),
-        finish_tag_(this) {
-    grpc::ServerCompletionQueue* queue = health_->loop_->queue();
-    health_->service_.RequestCheck(&context_, &request_, &responder_, queue,
-                                   queue, ToQueue(&request_tag_));
+      : Call(health->loop_, /*metrics=*/nullptr),
+        health_(health),
+        responder_(&context_) {
+    health_->service_.RequestCheck(&context_, &request_, &responder_,
+                                   loop_->queue(), loop_->queue(),
+                                   StartRequest());
   }
 
  private:
-  void OnRequestTag(bool ok) {
-    if (!ok) return OnFinishTag(ok);
-    new HealthCheck(health_);
+  void AwaitAnother() override { new HealthCheck(health_); }
+
+  void OnStarted() override {
     HealthCheckResponse response;
     response.set_status(health_->StatusOf(request_.service()));
     if (response.status() == HealthCheckResponse::SERVICE_UNKNOWN) {
-      responder_.FinishWithError(
-          grpc::Status(grpc::StatusCode::NOT_FOUND, "unknown service"),
-          ToQueue(&finish_tag_));
+      const grpc::Status status(grpc::StatusCode::NOT_FOUND, "unknown service");
+      responder_.FinishWithError(status, StartFinish(status.error_code()));
     } else {
-      responder_.Finish(response, grpc::Status::OK, ToQueue(&finish_tag_));
+      responder_.Finish(response, grpc::Status::OK,
+                        StartFinish(grpc::StatusCode::OK));
     }
   }
 
-  void OnFinishTag(bool /*ok*/) { delete this; }
+  // Never called: the finish is started as soon as the call has arrived.
+  void OnCancelled() override { SLUICE_UNREACHABLE(); }
 
   HealthService* const health_;
-  grpc::ServerContext context_;
   HealthCheckRequest request_;
   grpc::ServerAsyncResponseWriter<HealthCheckResponse> responder_;
-  MemberTag<HealthCheck, &HealthCheck::OnRequestTag> request_tag_;
-  MemberTag<HealthCheck, &HealthCheck::OnFinishTag> finish_tag_;
 };
 
-// One Watch: sends the status, and again when it is another. Owns itself.
-class HealthWatch {
+// One Watch: sends the status, and again whenever it changes. See call.h for
+// its life.
+class HealthWatch final : public Call {
  public:
   explicit HealthWatch(HealthService* health)
-      : health_(health),
-        writer_(&context_),
-        request_tag_(this),
-        done_tag_(this),
-        write_tag_(this),
-        finish_tag_(this) {
-    context_.AsyncNotifyWhenDone(ToQueue(&done_tag_));
-    grpc::ServerCompletionQueue* queue = health_->loop_->queue();
-    health_->service_.RequestWatch(&context_, &request_, &writer_, queue, queue,
-                                   ToQueue(&request_tag_));
+      : Call(health->loop_, /*metrics=*/nullptr),
+        health_(health),
+        writer_(&context_) {
+    health_->service_.RequestWatch(&context_, &request_, &writer_,
+                                   loop_->queue(), loop_->queue(),
+                                   StartRequest());
   }
 
-  // Begins what follows from the state.
-  void GoOn() {
-    if (writing_ || finishing_) return;
+  // Starts the operation that the state asks for. Called after each change of
+  // the state.
+  void Advance() {
+    if (write_.outstanding() || finishing()) return;
     const auto status = health_->StatusOf(request_.service());
-    if (status != sent_ && !gone_) {
+    if (status != sent_ && !caller_gone_) {
       HealthCheckResponse response;
       response.set_status(status);
       sent_ = status;
-      writing_ = true;
-      writer_.Write(response, ToQueue(&write_tag_));
-    } else if (gone_ || health_->ended()) {
-      finishing_ = true;
-      writer_.Finish(grpc::Status(grpc::StatusCode::UNAVAILABLE,
-                                  "the server is shutting down"),
-                     ToQueue(&finish_tag_));
+      writer_.Write(response, write_.Start());
+    } else if (caller_gone_ || health_->ended()) {
+      const grpc::Status over(grpc::StatusCode::UNAVAILABLE,
+                              "the server is shutting down");
+      writer_.Finish(over, StartFinish(over.error_code()));
     }
   }
 
  private:
-  ~HealthWatch() { health_->watches_.erase(this); }
+  ~HealthWatch() override { health_->watches_.erase(this); }
 
-  void OnRequestTag(bool ok) {
-    if (!ok) {
-      // The server shuts down; "done" never comes for what did not start.
-      delete this;
-      return;
-    }
-    new HealthWatch(health_);
+  void AwaitAnother() override { new HealthWatch(health_); }
+
+  void OnStarted() override {
     health_->watches_.insert(this);
-    GoOn();
+    Advance();
+  }
+
+  void OnCancelled() override {
+    caller_gone_ = true;
+    Advance();
   }
 
   void OnWriteTag(bool ok) {
-    writing_ = false;
-    gone_ = gone_ || !ok;
-    GoOn();
-  }
-
-  void OnDoneTag(bool /*ok*/) {
-    done_home_ = true;
-    gone_ = true;
-    GoOn();
-    FreeIfHome();
-  }
-
-  void OnFinishTag(bool /*ok*/) {
-    finish_home_ = true;
-    FreeIfHome();
-  }
-
-  void FreeIfHome() {
-    if (done_home_ && finish_home_) delete this;
+    if (!ok) caller_gone_ = true;
+    Advance();
   }
 
   HealthService* const health_;
-  grpc::ServerContext context_;
   HealthCheckRequest request_;
   grpc::ServerAsyncWriter<HealthCheckResponse> writer_;
-  MemberTag<HealthWatch, &HealthWatch::OnRequestTag> request_tag_;
-  MemberTag<HealthWatch, &HealthWatch::OnDoneTag> done_tag_;
-  MemberTag<HealthWatch, &HealthWatch::OnWriteTag> write_tag_;
-  MemberTag<HealthWatch, &HealthWatch::OnFinishTag> finish_tag_;
-
+  Operation<HealthWatch, &HealthWatch::OnWriteTag> write_{this};
+  // The status that was sent last; UNKNOWN before the first.
   HealthCheckResponse::ServingStatus sent_ = HealthCheckResponse::UNKNOWN;
-  bool gone_ = false;  // whoever watches
-  bool writing_ = false;
-  bool finishing_ = false;
-  bool done_home_ = false;
-  bool finish_home_ = false;
+  bool caller_gone_ = false;
 };
 
 HealthService::HealthService() : stop_serving_(this), end_watches_(this) {}
@@ -158,13 +128,15 @@ HealthCheckResponse::ServingStatus HealthService::StatusOf(
 }
 
 void HealthService::OnStopServing() {
+  SLUICE_DCHECK(loop_->InLoopThread());
   serving_ = false;
-  for (HealthWatch* watch : watches_) watch->GoOn();
+  for (HealthWatch* watch : watches_) watch->Advance();
 }
 
 void HealthService::OnEndWatches() {
+  SLUICE_DCHECK(loop_->InLoopThread());
   ended_ = true;
-  for (HealthWatch* watch : watches_) watch->GoOn();
+  for (HealthWatch* watch : watches_) watch->Advance();
 }
 
 }  // namespace sluice

@@ -1,8 +1,10 @@
-// grpc.health.v1.Health on a completion loop: whether the server takes calls.
+// grpc.health.v1.Health on a completion loop: tells whether the server takes
+// calls.
 //
-// gRPC brings a health service of its own. It comes with threads that poll the
-// connections beside the completion loops, and take a good part of the calls'
-// events only to hand them over: without them a call costs a quarter less.
+// gRPC has a health service of its own, but that service starts threads that
+// poll the connections in competition with the completion loops. They take many
+// of the calls' events, only to pass them on: without these threads a call
+// costs a quarter less.
 
 #ifndef SLUICE_SERVER_CALLS_HEALTH_SERVICE_H_
 #define SLUICE_SERVER_CALLS_HEALTH_SERVICE_H_
@@ -16,30 +18,32 @@ namespace sluice {
 
 class HealthWatch;
 
-// It knows two names, "" and that of Ingestion, and has one answer for both.
-// Check of another name is NOT_FOUND, Watch of it SERVICE_UNKNOWN. What is not
-// said here is of the loop's thread.
+// Knows two names, "" and the name of Ingestion, and gives both the same
+// status. For any other name Check answers NOT_FOUND, and Watch sends
+// SERVICE_UNKNOWN. Functions are called on the loop's thread unless their
+// comment says otherwise.
 class HealthService {
  public:
   HealthService();
 
-  // To be registered with the server.
+  // Returns the service to register with the server.
   grpc::Service* service() { return &service_; }
 
-  // Waits for calls on `loop`. Both must outlive the server's shutdown. Before
-  // the loop starts.
+  // Asks gRPC for calls on `loop`. Call once, before the loop starts. This and
+  // the loop must outlive the server's shutdown.
   void Await(CompletionLoop* loop);
 
-  // From now on NOT_SERVING, told to those who watch, too. From any thread,
-  // once.
+  // Changes the status to NOT_SERVING, also for those who watch. Call once,
+  // from any thread.
   void StopServing() { loop_->Post(&stop_serving_); }
-  // Ends the watches, for which the server's shutdown would wait. From any
-  // thread, once.
+  // Ends all watches: the server's shutdown would wait for them. Call once,
+  // from any thread.
   void EndWatches() { loop_->Post(&end_watches_); }
 
-  // What the service called `name` is told to be.
+  // Returns the status of the service called `name`.
   grpc::health::v1::HealthCheckResponse::ServingStatus StatusOf(
       const std::string& name) const;
+  // True once watches are to be ended.
   bool ended() const { return ended_; }
 
  private:

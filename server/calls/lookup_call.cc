@@ -50,7 +50,7 @@ void LookupCall::Await(const MethodContext& method, const LookupIntake& intake,
 void LookupCall::AwaitAnother() { Await(method_, *intake_, service_, loop_); }
 
 void LookupCall::OnRequest() {
-  if (RefusedUnread()) return;
+  if (RefuseUnread()) return;
   Sending sending;
   if (auto violation = ReadRequest(&sending)) {
     return FinishInvalid(*std::move(violation));
@@ -139,12 +139,18 @@ void LookupCall::OnLoop() {
 }
 
 void LookupCall::OnCancelled() {
-  if (method_.pool->Leave(this)) FinishWithError(CallerLeft());
+  if (method_.pool->Leave(this)) FinishWithError(AnswerToCancelled());
 }
 
 StoreState LookupProcessor::Process(std::span<Task* const> batch) {
   for (Task* task : batch) static_cast<LookupCall*>(task)->Look(sources_);
   return StoreState::kUntouched;
+}
+
+void LookupProcessor::HandBack(std::span<Task* const> tasks) {
+  // Each loop is woken once for all answers of the batch.
+  const CompletionLoop::PostBatch batch;
+  Processor::HandBack(tasks);
 }
 
 }  // namespace sluice

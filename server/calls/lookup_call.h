@@ -13,7 +13,6 @@
 #include "pool/worker_pool.h"
 #include "server/calls/intake.h"
 #include "server/calls/unary_call.h"
-#include "server/submissions/loop_processor.h"
 #include "server/submissions/recent_ids.h"
 #include "stores/journal.h"
 #include "stores/store.h"
@@ -58,7 +57,7 @@ class LookupCall final : public UnaryCall, public Task, public LoopTask {
   std::optional<Answer> ended_;
 };
 
-class LookupProcessor final : public LoopProcessor {
+class LookupProcessor final : public Processor {
  public:
   // The sources must outlive the processor.
   explicit LookupProcessor(LookupSources sources)
@@ -66,6 +65,7 @@ class LookupProcessor final : public LoopProcessor {
 
   // The batch must be of LookupCalls.
   StoreState Process(std::span<Task* const> batch) override;
+  void HandBack(std::span<Task* const> tasks) override;
 
  private:
   const LookupSources sources_;

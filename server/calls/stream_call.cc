@@ -11,8 +11,8 @@
 namespace sluice {
 namespace {
 
-// A stream is read on while no more than this many of its submissions lack a
-// receipt, or have one that gRPC has not taken, which keeps 64 KiB of them.
+// A stream is not read while this many of its submissions have no receipt, or
+// have one in the outbox. gRPC itself buffers another 64 KiB of receipts.
 constexpr std::size_t kWindow = 256;
 
 }  // namespace
@@ -21,55 +21,44 @@ void StreamCall::Await(const MethodContext& method, const SubmitIntake& intake,
                        RawService* service, CompletionLoop* loop,
                        StreamSet* streams) {
   auto* call = new StreamCall(method, intake, service, loop, streams);
-  call->context_.AsyncNotifyWhenDone(ToQueue(&call->done_tag_));
   service->AwaitStream(method.method, &call->context_, &call->stream_,
-                       loop->queue(), ToQueue(&call->request_tag_));
+                       loop->queue(), call->StartRequest());
 }
 
 StreamCall::StreamCall(const MethodContext& method, const SubmitIntake& intake,
                        RawService* service, CompletionLoop* loop,
                        StreamSet* streams)
-    : method_(method),
+    : Call(loop, method.rpc_metrics),
+      method_(method),
       intake_(intake),
       service_(service),
-      loop_(loop),
       streams_(streams),
-      stream_(&context_),
-      request_tag_(this),
-      done_tag_(this),
-      read_tag_(this),
-      write_tag_(this),
-      finish_tag_(this) {}
+      stream_(&context_) {}
 
 StreamCall::~StreamCall() { streams_->streams.erase(this); }
 
-void StreamCall::OnRequestTag(bool ok) {
-  if (!ok) {
-    // The server shuts down; "done" never comes for a call that did not start.
-    delete this;
-    return;
-  }
+void StreamCall::AwaitAnother() {
   Await(method_, intake_, service_, loop_, streams_);
-  started_at_ = absl::Now();
-  method_.rpc_metrics->Started();
+}
+
+void StreamCall::OnStarted() {
   streams_->streams.insert(this);
   draining_ = streams_->draining;
   malformed_ = ReadSending(context_, &sending_);
-  GoOn();
+  Advance();
 }
 
 void StreamCall::Drain() {
   draining_ = true;
-  GoOn();
+  Advance();
 }
 
 void StreamCall::OnReadTag(bool ok) {
-  reading_ = false;
   if (!ok) half_closed_ = true;
-  // What comes after the end was decided is not taken, nor acknowledged.
-  if (ok && !finishing_) return OnMessage();
-  GoOn();
-  FreeIfHome();
+  // A message that arrives after the stream's end was decided is discarded: its
+  // receipt could not be sent any more, so it must not be acknowledged.
+  if (ok && !finishing()) return OnMessage();
+  Advance();
 }
 
 void StreamCall::OnMessage() {
@@ -97,81 +86,70 @@ void StreamCall::OnMessage() {
   task->SetLane(sending_.sender);
   offered_ = task;
   parked_ = task->Arrive();
-  GoOn();
+  Advance();
 }
 
 void StreamCall::OnUnparked() {
   parked_ = false;
-  GoOn();
+  Advance();
 }
 
 void StreamCall::OnAnswer(std::size_t, std::string_view submission_id,
                           const Answer& answer) {
   outbox_.emplace_back(SerializeReceipt(answer, submission_id));
   --unanswered_;
-  GoOn();
+  Advance();
 }
 
 void StreamCall::OnWriteTag(bool ok) {
-  writing_ = false;
   if (!ok) cancelled_.store(true, std::memory_order_relaxed);
-  GoOn();
-  FreeIfHome();
+  Advance();
 }
 
-void StreamCall::OnDoneTag(bool) {
-  done_home_ = true;
-  if (context_.IsCancelled()) {
-    cancelled_.store(true, std::memory_order_relaxed);
-    Leave();
-  }
-  FreeIfHome();
-}
-
-void StreamCall::Leave() {
+void StreamCall::OnCancelled() {
+  cancelled_.store(true, std::memory_order_relaxed);
+  // Only the last submission can be parked. The others are queued; workers skip
+  // them, and answer them all the same.
   if (offered_ != nullptr && offered_->Leave()) --unanswered_;
-  GoOn();
+  Advance();
 }
 
-void StreamCall::OnFinishTag(bool) {
-  finish_home_ = true;
-  FreeIfHome();
-}
-
-void StreamCall::GoOn() {
-  if (finishing_) return;
+void StreamCall::Advance() {
+  if (finishing()) return;
   if (CallerGone()) outbox_.clear();
-  if (!writing_ && !outbox_.empty()) Write();
+  if (!write_.outstanding() && !outbox_.empty()) Write();
   const bool over = half_closed_ || draining_ || malformed_ || CallerGone();
   const bool room = unanswered_ + outbox_.size() < kWindow;
-  if (!over && !reading_ && !parked_ && room) Read();
-  if (over && !parked_ && !writing_ && unanswered_ == 0) Finish();
+  if (!over && !read_.outstanding() && !parked_ && room) Read();
+  // While a submission is unanswered, its task refers to this call. While a
+  // write is outstanding, gRPC does not accept the finish. An outstanding read
+  // does not delay the finish: it returns once the stream has ended.
+  if (over && !parked_ && !write_.outstanding() && unanswered_ == 0) Finish();
 }
 
 void StreamCall::Read() {
-  reading_ = true;
-  // gRPC tells the sender of the room that there is again.
+  // A read may write too: gRPC tells the sender how much it may send
+  // (WINDOW_UPDATE).
   loop_->BeforeWrite(&context_);
-  stream_.Read(&message_, ToQueue(&read_tag_));
+  stream_.Read(&message_, read_.Start());
 }
 
 void StreamCall::Write() {
-  writing_ = true;
   loop_->BeforeWrite(&context_);
   grpc::WriteOptions options;
-  // gRPC keeps it until the next is written, and sends all that it has at once.
-  // The first of a stream is written as it comes, and with it the metadata.
+  // With the hint gRPC keeps the receipt, and sends it together with the next
+  // one. It must not be set for the last receipt at hand: nothing would send
+  // that one. gRPC ignores the hint for the first write of a stream, which
+  // carries the metadata.
   if (outbox_.size() > 1) options.set_buffer_hint();
-  stream_.Write(outbox_.front(), options, ToQueue(&write_tag_));
+  stream_.Write(outbox_.front(), options, write_.Start());
   outbox_.pop_front();
 }
 
 void StreamCall::Finish() {
-  finishing_ = true;
   const grpc::Status status = FinalStatus();
-  code_ = status.error_code();
   loop_->BeforeWrite(&context_);
-  stream_.Finish(status, ToQueue(&finish_tag_));
+  stream_.Finish(status, StartFinish(status.error_code()));
 }
 
 grpc::Status StreamCall::FinalStatus() {
@@ -183,12 +161,6 @@ grpc::Status StreamCall::FinalStatus() {
   return ToStatus(
       Answer::Refused(RefusalReason::kDraining, std::chrono::seconds(1)),
       &context_);
-}
-
-void StreamCall::FreeIfHome() {
-  if (!done_home_ || !finish_home_ || reading_ || writing_) return;
-  method_.rpc_metrics->Handled(code_, absl::Now() - started_at_);
-  delete this;
 }
 
 }  // namespace sluice

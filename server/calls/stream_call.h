@@ -11,40 +11,41 @@
 #include <set>
 #include <string_view>
 
-#include "grpcpp/server_context.h"
 #include "grpcpp/support/byte_buffer.h"
+#include "server/calls/call.h"
 #include "server/calls/intake.h"
 #include "server/calls/raw_service.h"
 #include "server/submissions/method_context.h"
 #include "server/submissions/submission_task.h"
-#include "server/transport/completion_loop.h"
 
 namespace sluice {
 
 class StreamCall;
 
-// The streams of one completion loop. Used on its thread only.
+// The streams of one completion loop. Used on the loop's thread only.
 struct StreamSet {
   std::set<StreamCall*> streams;
-  // No new submissions: streams are ended once their receipts are sent.
+  // The server shuts down: streams that arrive are ended at once.
   bool draining = false;
 };
 
-// The stream is read one message at a time, and not at all while a submission
-// is parked or too many receipts are due: HTTP/2 flow control then holds back
-// the sender. Receipts are sent in the order of completion, one write at a
+// Reads one message at a time. Does not read while a submission is parked or
+// too many receipts are due: HTTP/2 flow control then slows the sender down.
+// Sends receipts in the order in which submissions complete, one write at a
 // time.
 //
-// Owns itself; freed when its last operation is home. Of the loop's thread.
-// After every change of state it is decided which operations follow.
-class StreamCall final : public SubmissionOwner {
+// See call.h for the life of a call, its ownership and its thread. Besides the
+// tags described there, at most one read and one write are outstanding. Each
+// event changes the state; Advance then starts the operations that the state
+// allows.
+class StreamCall final : public Call, public SubmissionOwner {
  public:
-  // Waits for a call. Everything must outlive the server's shutdown.
+  // Asks gRPC for a call. Everything must outlive the server's shutdown.
   static void Await(const MethodContext& method, const SubmitIntake& intake,
                     RawService* service, CompletionLoop* loop,
                     StreamSet* streams);
 
-  // The server shuts down: ends the stream once its receipts are sent.
+  // Ends the stream once its receipts are sent, because the server shuts down.
   void Drain();
 
   bool CallerGone() const override {
@@ -60,59 +61,48 @@ class StreamCall final : public SubmissionOwner {
              RawService* service, CompletionLoop* loop, StreamSet* streams);
   ~StreamCall() override;
 
-  void OnRequestTag(bool ok);
-  void OnDoneTag(bool ok);
+  void AwaitAnother() override;
+  void OnStarted() override;
+  void OnCancelled() override;
   void OnReadTag(bool ok);
   void OnWriteTag(bool ok);
-  void OnFinishTag(bool ok);
 
   // A message has been read.
   void OnMessage();
-  // Takes back what may be parked or queued of a caller that has gone.
-  void Leave();
 
-  // Begins what follows from the state.
-  void GoOn();
+  // Starts the operations that the state allows. Called after each change of
+  // the state.
+  void Advance();
   void Read();
   void Write();
   void Finish();
   grpc::Status FinalStatus();
-  void FreeIfHome();
 
   const MethodContext& method_;
   const SubmitIntake& intake_;
   RawService* const service_;
-  CompletionLoop* const loop_;
   StreamSet* const streams_;
 
-  grpc::ServerContext context_;
   RawService::Stream stream_;
-  MemberTag<StreamCall, &StreamCall::OnRequestTag> request_tag_;
-  MemberTag<StreamCall, &StreamCall::OnDoneTag> done_tag_;
-  MemberTag<StreamCall, &StreamCall::OnReadTag> read_tag_;
-  MemberTag<StreamCall, &StreamCall::OnWriteTag> write_tag_;
-  MemberTag<StreamCall, &StreamCall::OnFinishTag> finish_tag_;
-  absl::Time started_at_;
-  grpc::ByteBuffer message_;  // of the read
+  Operation<StreamCall, &StreamCall::OnReadTag> read_{this};
+  Operation<StreamCall, &StreamCall::OnWriteTag> write_{this};
+  grpc::ByteBuffer message_;  // filled by the read
   std::atomic<bool> cancelled_{false};
 
   Sending sending_;
-  // Submissions that are not answered yet.
+  // Number of submissions without an answer.
   std::size_t unanswered_ = 0;
-  // The last one offered.
+  // The submission that was offered to the pool last.
   std::shared_ptr<SubmissionTask> offered_;
+  // Receipts that have not been passed to gRPC.
   std::deque<SerializedMessage> outbox_;
-  // The last one read is parked, or has not found its way yet.
+  // `offered_` is parked, and OnUnparked has not been called for it.
   bool parked_ = false;
-  bool reading_ = false;
-  bool writing_ = false;
+  // The caller has sent its last message, or the connection has failed.
   bool half_closed_ = false;
-  std::optional<Violation> malformed_;  // metadata
+  // What is wrong with the metadata of the call.
+  std::optional<Violation> malformed_;
   bool draining_ = false;
-  bool finishing_ = false;
-  bool finish_home_ = false;
-  bool done_home_ = false;
-  grpc::StatusCode code_ = grpc::StatusCode::OK;
 };
 
 }  // namespace sluice

@@ -16,7 +16,7 @@ void SubmitCall::Await(const MethodContext& method, const SubmitIntake& intake,
 void SubmitCall::AwaitAnother() { Await(method_, *intake_, service_, loop_); }
 
 void SubmitCall::OnRequest() {
-  if (RefusedUnread()) return;
+  if (RefuseUnread()) return;
   auto task = MakeSubmissionTask(method_, settings_, this, std::size_t{0},
                                  SubmissionTask::Parking::kSilent);
   Sending sending;
@@ -45,7 +45,7 @@ void SubmitCall::OnAnswer(std::size_t, std::string_view submission_id,
 
 void SubmitCall::OnCancelled() {
   cancelled_.store(true, std::memory_order_relaxed);
-  if (task_ != nullptr && task_->Leave()) FinishWithError(CallerLeft());
+  if (task_ != nullptr && task_->Leave()) FinishWithError(AnswerToCancelled());
 }
 
 }  // namespace sluice

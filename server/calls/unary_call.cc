@@ -10,64 +10,35 @@ namespace sluice {
 
 UnaryCall::UnaryCall(const MethodContext& method, RawService* service,
                      CompletionLoop* loop)
-    : method_(method),
+    : Call(loop, method.rpc_metrics),
+      method_(method),
       service_(service),
-      loop_(loop),
-      responder_(&context_),
-      request_tag_(this),
-      done_tag_(this),
-      finish_tag_(this) {}
+      responder_(&context_) {}
 
 void UnaryCall::Await() {
-  context_.AsyncNotifyWhenDone(ToQueue(&done_tag_));
   service_->Await(method_.method, &context_, &request_, &responder_,
-                  loop_->queue(), ToQueue(&request_tag_));
+                  loop_->queue(), StartRequest());
 }
 
-void UnaryCall::OnRequestTag(bool ok) {
-  if (!ok) {
-    // The server shuts down; "done" never comes for a call that did not start.
-    delete this;
-    return;
-  }
-  AwaitAnother();
+void UnaryCall::OnStarted() {
   settings_ = method_.settings->Get();
-  started_at_ = absl::Now();
-  method_.rpc_metrics->Started();
   OnRequest();
-}
-
-void UnaryCall::OnDoneTag(bool) {
-  done_home_ = true;
-  if (!finish_home_ && context_.IsCancelled()) OnCancelled();
-  FreeIfHome();
-}
-
-void UnaryCall::OnFinishTag(bool) {
-  finish_home_ = true;
-  FreeIfHome();
-}
-
-void UnaryCall::FreeIfHome() {
-  if (!done_home_ || !finish_home_) return;
-  method_.rpc_metrics->Handled(code_, absl::Now() - started_at_);
-  delete this;
 }
 
 void UnaryCall::FinishWith(std::string_view response) {
   loop_->BeforeWrite(&context_);
   responder_.Finish(SerializedMessage(response), grpc::Status::OK,
-                    ToQueue(&finish_tag_));
+                    StartFinish(grpc::StatusCode::OK));
 }
 
 void UnaryCall::FinishWithError(const Answer& answer) {
+  SLUICE_DCHECK(!answer.ok());
   const grpc::Status status = ToStatus(answer, &context_);
-  code_ = status.error_code();
   loop_->BeforeWrite(&context_);
-  responder_.FinishWithError(status, ToQueue(&finish_tag_));
+  responder_.FinishWithError(status, StartFinish(status.error_code()));
 }
 
-bool UnaryCall::RefusedUnread() {
+bool UnaryCall::RefuseUnread() {
   if (!settings_->refuses_unread || !method_.pool->full()) return false;
   const Arrival arrival = {.now = {},
                            .deadline = DeadlineOf(context_),
@@ -101,7 +72,7 @@ void UnaryCall::TakeRequest(std::string* bytes) {
   request_.Clear();
 }
 
-Answer UnaryCall::CallerLeft() const {
+Answer UnaryCall::AnswerToCancelled() const {
   const bool in_time = std::chrono::steady_clock::now() < DeadlineOf(context_);
   return Answer::Of(in_time ? Answer::Kind::kCancelled
                             : Answer::Kind::kDeadline);

@@ -1,4 +1,4 @@
-// One unary call, from before it arrives until its last operation is home.
+// One unary call: reads the request, and answers exactly once.
 
 #ifndef SLUICE_SERVER_CALLS_UNARY_CALL_H_
 #define SLUICE_SERVER_CALLS_UNARY_CALL_H_
@@ -9,84 +9,65 @@
 #include <string>
 #include <string_view>
 
-#include "absl/time/time.h"
 #include "base/time.h"
-#include "grpcpp/server_context.h"
 #include "grpcpp/support/byte_buffer.h"
+#include "server/calls/call.h"
 #include "server/calls/intake.h"
 #include "server/calls/raw_service.h"
 #include "server/submissions/answer.h"
 #include "server/submissions/method_context.h"
-#include "server/transport/completion_loop.h"
 
 namespace sluice {
 
-// Of the loop's thread; owns itself. Of its three operations (the request,
-// "done", the finish) the last two come home in either order; the second of
-// them frees the call.
-class UnaryCall {
- public:
-  UnaryCall(const UnaryCall&) = delete;
-  UnaryCall& operator=(const UnaryCall&) = delete;
-
+// See call.h for the life of a call, its ownership and its thread. The answer
+// is given by exactly one of the Finish functions, within OnRequest or later.
+class UnaryCall : public Call {
  protected:
+  // `method` and `service` must outlive the server's shutdown.
   UnaryCall(const MethodContext& method, RawService* service,
             CompletionLoop* loop);
-  virtual ~UnaryCall() = default;
 
   // Asks gRPC for the next call.
   void Await();
 
-  // A call has come; `request_` has its bytes.
+  // The call has arrived. `request_` has its bytes.
   virtual void OnRequest() = 0;
-  // To put another call of its kind in its place, before anything else.
-  virtual void AwaitAnother() = 0;
-  // The caller has gone, or its deadline has passed. Finish is still due.
-  virtual void OnCancelled() = 0;
 
-  // The one answer, a serialized message.
+  // Ends the call with OK and a serialized message.
   void FinishWith(std::string_view response);
-  // For an answer that is not ok.
+  // Ends the call with the status of an answer that is not ok.
   void FinishWithError(const Answer& answer);
-
-  // Answers, and returns true, if the pool refuses the call before it is read.
-  bool RefusedUnread();
-  // What is wrong with the request before its content is looked at.
-  std::optional<Violation> ReadRequest(Sending* sending) const;
-  // Its bytes; the request is empty afterwards.
-  void TakeRequest(std::string* bytes);
-  // The answer to a caller that has gone, or whose deadline has passed.
-  Answer CallerLeft() const;
-  // Answers that the request is not fit to be let in.
+  // Ends the call with INVALID_ARGUMENT, and counts the request as invalid.
   void FinishInvalid(Violation violation);
+  // Ends the call and returns true if the pool refuses it before the request
+  // has been read.
+  bool RefuseUnread();
+
+  // Reads the metadata. Returns a violation if the metadata is malformed or the
+  // request is too large.
+  std::optional<Violation> ReadRequest(Sending* sending) const;
+  // Moves the bytes of the request to `bytes`. The request is empty afterwards.
+  void TakeRequest(std::string* bytes);
+  // Returns the answer to a caller that has cancelled, or whose deadline has
+  // passed.
+  Answer AnswerToCancelled() const;
 
   const MethodContext& method_;
-  // As they were when the call came; null before.
+  // The method's settings when the call arrived; null before that.
   std::shared_ptr<const MethodSettings> settings_;
   RawService* const service_;
-  CompletionLoop* const loop_;
-  grpc::ServerContext context_;
   grpc::ByteBuffer request_;
 
  private:
-  void OnRequestTag(bool ok);
-  void OnDoneTag(bool ok);
-  void OnFinishTag(bool ok);
-  void FreeIfHome();
-  // Nothing where the request must be read to know it.
+  void OnStarted() final;
+  // Returns nothing if the lane depends on the content of the request.
   std::optional<std::uint64_t> LaneBeforeReading() const;
 
   RawService::Responder responder_;
-  MemberTag<UnaryCall, &UnaryCall::OnRequestTag> request_tag_;
-  MemberTag<UnaryCall, &UnaryCall::OnDoneTag> done_tag_;
-  MemberTag<UnaryCall, &UnaryCall::OnFinishTag> finish_tag_;
-  absl::Time started_at_;
-  grpc::StatusCode code_ = grpc::StatusCode::OK;
-  bool done_home_ = false;
-  bool finish_home_ = false;
 };
 
-// A caller's deadline on the monotonic clock; kForever where there is none.
+// Returns the caller's deadline on the monotonic clock; kForever if the call
+// has none.
 TimePoint DeadlineOf(const grpc::ServerContext& context);
 
 }  // namespace sluice

@@ -82,6 +82,12 @@ StoreState SubmissionProcessor::Process(std::span<Task* const> batch) {
   return Save({tasks, submissions.first(tasks.size())});
 }
 
+void SubmissionProcessor::HandBack(std::span<Task* const> tasks) {
+  // Each loop is woken once for all answers of the batch.
+  const CompletionLoop::PostBatch batch;
+  Processor::HandBack(tasks);
+}
+
 bool SubmissionProcessor::Prepare(SubmissionTask* task,
                                   Submission* submission) const {
   if (task->PassOver()) {

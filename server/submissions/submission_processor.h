@@ -12,7 +12,6 @@
 #include "base/clock.h"
 #include "pool/worker_pool.h"
 #include "server/metrics/stage_metrics.h"
-#include "server/submissions/loop_processor.h"
 #include "server/submissions/submission_task.h"
 #include "stores/store.h"
 
@@ -27,7 +26,7 @@ using ProcessingStep = std::function<void(const Submission&)>;
 // While the store is away, what was acknowledged is to be worked again.
 //
 // Thread-safe.
-class SubmissionProcessor final : public LoopProcessor {
+class SubmissionProcessor final : public Processor {
  public:
   // Tries of one that throws, or that the store refuses.
   static constexpr int kTriesMax = 3;
@@ -42,6 +41,7 @@ class SubmissionProcessor final : public LoopProcessor {
 
   // The batch must be of SubmissionTasks.
   StoreState Process(std::span<Task* const> batch) override;
+  void HandBack(std::span<Task* const> tasks) override;
 
  private:
   // What is to be stored, each with its task.

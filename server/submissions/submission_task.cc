@@ -44,7 +44,7 @@ Answer ForFollower(const Answer& leader, bool may_be_dropped) {
 constexpr std::size_t kRoomMaxBytes = 4096;
 
 ReceivedSubmission EmptyWithRoom() {
-  return Spares<ReceivedSubmission>::Instance().Take().value_or(
+  return FreeList<ReceivedSubmission>::Instance().Take().value_or(
       ReceivedSubmission());
 }
 
@@ -59,7 +59,7 @@ void KeepRoom(ReceivedSubmission* submission) {
     room.clear();
     empty.*text = std::move(room);
   }
-  Spares<ReceivedSubmission>::Instance().Give(std::move(empty));
+  FreeList<ReceivedSubmission>::Instance().Give(std::move(empty));
 }
 
 }  // namespace

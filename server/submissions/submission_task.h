@@ -14,10 +14,10 @@
 
 #include "pool/task.h"
 #include "server/submissions/answer.h"
+#include "server/submissions/free_list.h"
 #include "server/submissions/leftovers.h"
 #include "server/submissions/method_context.h"
 #include "server/submissions/recent_ids.h"
-#include "server/submissions/recycled.h"
 #include "server/submissions/sender.h"
 #include "server/submissions/submission_owner.h"
 #include "server/transport/completion_loop.h"
@@ -165,7 +165,7 @@ class SubmissionTask final
 template <typename... Arguments>
 std::shared_ptr<SubmissionTask> MakeSubmissionTask(Arguments&&... arguments) {
   return std::allocate_shared<SubmissionTask>(
-      RecyclingAllocator<SubmissionTask>(),
+      FreeListAllocator<SubmissionTask>(),
       std::forward<Arguments>(arguments)...);
 }
 
