@@ -10,19 +10,10 @@
 #include <vector>
 
 #include "absl/types/span.h"
+#include "stores/sequence_series.h"
 #include "stores/store.h"
 
 namespace sluice {
-
-// Servers that share a store number apart: server N gives N * 2^40 + 1 and on.
-inline constexpr int kSeriesBits = 40;
-constexpr std::int64_t SeriesOf(std::int64_t sequence) {
-  return sequence >> kSeriesBits;
-}
-// The number before the first of a series; nothing has it.
-constexpr std::int64_t BeginOfSeries(std::int64_t series) {
-  return series << kSeriesBits;
-}
 
 enum class GapReason {
   kDuplicate,

@@ -1,0 +1,27 @@
+// Sequence numbers of servers that share a store. Each server has a number of
+// its own, and a series of 2^40 sequence numbers that belongs to it: server N
+// counts from N * 2^40 + 1 on. A server that shares its store with no other is
+// server 0.
+
+#ifndef SLUICE_STORES_SEQUENCE_SERIES_H_
+#define SLUICE_STORES_SEQUENCE_SERIES_H_
+
+#include <cstdint>
+
+namespace sluice {
+
+inline constexpr int kSeriesBits = 40;
+
+// The number of the server that gave `sequence`.
+constexpr std::int64_t SeriesOf(std::int64_t sequence) {
+  return sequence >> kSeriesBits;
+}
+
+// The number before the first of a series. No submission has it.
+constexpr std::int64_t BeginOfSeries(std::int64_t series) {
+  return series << kSeriesBits;
+}
+
+}  // namespace sluice
+
+#endif  // SLUICE_STORES_SEQUENCE_SERIES_H_
