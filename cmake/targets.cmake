@@ -42,6 +42,8 @@ endfunction()
 # Libraries and programs do not use it, so that a missing include fails.
 function(sluice_precompiled name)
   target_precompile_headers(${name} REUSE_FROM sluice_precompiled)
+  # precompiled.h includes generated code.
+  target_link_libraries(${name} PRIVATE sluice_protos)
 endfunction()
 
 # sluice_tests(name DEPENDS targets...): one test program from all *_test.cc of

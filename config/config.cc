@@ -8,10 +8,11 @@
 #include "absl/container/btree_set.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "base/path.h"
 #include "config/config_methods.h"
 #include "config/config_reader.h"
 #include "config/yaml_tree.h"
-#include "stores/files.h"
+#include "stores/kinds/kinds.h"
 
 namespace sluice {
 namespace {

@@ -14,7 +14,7 @@
 #include "config/config_error.h"
 #include "config/method.h"
 #include "policies/priority.h"
-#include "stores/registry.h"
+#include "stores/kinds/store_kind.h"
 
 namespace sluice {
 

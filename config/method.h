@@ -40,7 +40,8 @@ std::string_view FullMethodName(Method method);
 // The method of such a full name.
 std::optional<Method> FindMethod(std::string_view full_name);
 
-// Whether the proto says of it that it may lose what it took (option may_lose).
+// True if the method may lose submissions that it took: the method option
+// may_lose of ingestion.proto.
 bool MayLose(Method method);
 
 }  // namespace sluice

@@ -103,8 +103,8 @@ std::optional<Config> LoadConfig(const std::string& path,
 }
 
 absl::StatusOr<std::unique_ptr<IngestionServer>> StartServer(Config config) {
-  auto store = FindStoreKind(config.store.kind)
-                   ->open(config.store.options, SameContentOfKind);
+  auto store =
+      OpenStore(config.store.kind, config.store.options, SameContentOfKind);
   if (!store.ok()) return store.status();
   return IngestionServer::Start(
       {.config = std::move(config), .store = *std::move(store), .step = {}});

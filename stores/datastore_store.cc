@@ -8,8 +8,6 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/status/status.h"
-#include "absl/strings/ascii.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
@@ -18,7 +16,6 @@
 #include "grpcpp/support/channel_arguments.h"
 #include "stores/datastore_batch.h"
 #include "stores/datastore_messages.h"
-#include "stores/files.h"
 
 namespace sluice {
 namespace {
@@ -290,77 +287,6 @@ absl::Status DatastoreStore::Check() {
   v1::CheckResponse response;
   return Call("Check", &v1::Datastore::Stub::Check, nullptr,
               std::min(timeout_, kCheckTimeout), v1::CheckRequest(), &response);
-}
-
-// --- Configuration ---
-
-namespace {
-
-bool NamesAPort(absl::string_view text) {
-  int port = 0;
-  return text.find_first_not_of("0123456789") == absl::string_view::npos &&
-         absl::SimpleAtoi(text, &port) && port >= 1 && port <= 65535;
-}
-
-// host:port, with the host in brackets where it is an IPv6 address.
-bool NamesAService(absl::string_view target) {
-  const std::size_t colon = target.rfind(':');
-  if (colon == absl::string_view::npos) return false;
-  const absl::string_view host = target.substr(0, colon);
-  const bool in_brackets =
-      host.size() > 2 && host.front() == '[' && host.back() == ']';
-  return !host.empty() && NamesAPort(target.substr(colon + 1)) &&
-         std::ranges::all_of(host, [in_brackets](unsigned char c) {
-           return absl::ascii_isalnum(c) || c == '.' || c == '-' || c == '_' ||
-                  (in_brackets && (c == ':' || c == '[' || c == ']'));
-         });
-}
-
-DatastoreStoreOptions ReadDatastore(StoreOptionReader& reader) {
-  DatastoreStoreOptions options;
-  const std::string* target = reader.Find("target");
-  if (target == nullptr) {
-    reader.Error("target", "required: the service's host:port");
-  } else if (!NamesAService(*target)) {
-    reader.Error("target", "must be host:port");
-  } else {
-    options.target = *target;
-  }
-  if (const std::string* timeout = reader.Find("timeout")) {
-    if (!absl::ParseDuration(*timeout, &options.timeout) ||
-        options.timeout < absl::Milliseconds(10) ||
-        options.timeout > absl::Minutes(1)) {
-      reader.Error("timeout", "must be a duration from 10ms to 1m, such as 5s");
-    }
-  }
-  if (const std::string* max = reader.Find("max_in_flight")) {
-    if (!absl::SimpleAtoi(*max, &options.max_in_flight) ||
-        options.max_in_flight < 1 || options.max_in_flight > 1024) {
-      reader.Error("max_in_flight", "must be a count from 1 to 1024");
-    }
-  }
-  if (const std::string* certs = reader.Find("tls_root_certs")) {
-    if (!NamesAFile(*certs)) {
-      reader.Error("tls_root_certs", "must be the path of a file");
-    }
-    options.tls_root_certs = *certs;
-  }
-  return options;
-}
-
-absl::StatusOr<std::unique_ptr<Store>> OpenDatastore(
-    const StoreOptions& options, SameContent same_content) {
-  StoreOptionReader reader(options);
-  return DatastoreStore::Open(ReadDatastore(reader), std::move(same_content));
-}
-
-}  // namespace
-
-StoreKind DatastoreStoreKind() {
-  return {.name = "datastore",
-          .loses = false,
-          .check = CheckStoreOptions<ReadDatastore>,
-          .open = OpenDatastore};
 }
 
 }  // namespace sluice

@@ -17,21 +17,10 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "sluice/v1/datastore.grpc.pb.h"
+#include "stores/kinds/datastore_kind.h"
 #include "stores/store.h"
-#include "stores/store_kind.h"
 
 namespace sluice {
-
-struct DatastoreStoreOptions {
-  std::string target;  // "host:port"
-  // Of each call, with waiting for a place and tries.
-  absl::Duration timeout = absl::Seconds(5);
-  // Batches that are sent and not answered. Look-ups (FindReceipts,
-  // LastSequence, Read) have as many places of their own.
-  std::size_t max_in_flight = 8;
-  // A file of root certificates in PEM: TLS. Empty: no TLS.
-  std::string tls_root_certs = {};
-};
 
 // Places for calls in flight. Thread-safe.
 class CallPlaces {
@@ -96,9 +85,6 @@ class DatastoreStore final : public Store {
   CallPlaces saves_;
   CallPlaces lookups_;
 };
-
-// `kind: datastore` of the configuration.
-StoreKind DatastoreStoreKind();
 
 }  // namespace sluice
 

@@ -5,7 +5,6 @@
 #define SLUICE_STORES_DISCARD_STORE_H_
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,40 +12,10 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
-#include "absl/time/time.h"
+#include "stores/kinds/discard_kind.h"
 #include "stores/store.h"
-#include "stores/store_kind.h"
 
 namespace sluice {
-
-// How the time that operations take is distributed around its mean.
-enum class Jitter {
-  kConstant,
-  kExponential,
-  // Shape 1.5, at most 100 times the mean: many fast ones, a few very slow.
-  kPareto,
-};
-
-// As the configuration names them: "constant", "exponential", "pareto".
-std::optional<Jitter> ParseJitter(std::string_view name);
-
-// The inverse of the distribution function: the time at `uniform`, in [0, 1).
-absl::Duration Jittered(absl::Duration mean, Jitter jitter, double uniform);
-
-struct DiscardStoreOptions {
-  // The mean time that an operation, a SaveBatch, takes.
-  absl::Duration delay = absl::ZeroDuration();
-  Jitter jitter = Jitter::kConstant;
-  // The share of operations, from 0 to 1, that fails with UNAVAILABLE after
-  // its time.
-  double fail_rate = 0;
-
-  // For tests; called from all threads. Uniform in [0, 1), drawn for the time
-  // and then for the failure; by default random.
-  std::function<double()> uniform = nullptr;
-  // By default the calling thread sleeps.
-  std::function<void(absl::Duration)> sleep = nullptr;
-};
 
 class DiscardStore final : public Store {
  public:
@@ -81,9 +50,6 @@ class DiscardStore final : public Store {
   int in_flight_ ABSL_GUARDED_BY(mutex_) = 0;
   int peak_in_flight_ ABSL_GUARDED_BY(mutex_) = 0;
 };
-
-// `kind: discard` of the configuration.
-StoreKind DiscardStoreKind();
 
 }  // namespace sluice
 

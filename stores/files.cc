@@ -33,12 +33,6 @@ absl::Status SyncDirectory(const std::filesystem::path& directory) {
 
 }  // namespace
 
-bool NamesAFile(const std::string& path) {
-  const std::string name = std::filesystem::path(path).filename().string();
-  return !name.empty() && name != "." && name != ".." &&
-         path.find('\0') == std::string::npos;
-}
-
 absl::Status CreateDirectories(const std::filesystem::path& directory) {
   std::error_code error;
   if (directory.empty() || std::filesystem::is_directory(directory, error)) {

@@ -11,9 +11,6 @@
 
 namespace sluice {
 
-// Whether `path` can be the path of a file, not of a directory.
-bool NamesAFile(const std::string& path);
-
 // Creates `directory` and those above it, as far as they are missing, so that
 // they survive a power cut. UNAVAILABLE where that fails.
 absl::Status CreateDirectories(const std::filesystem::path& directory);

@@ -57,10 +57,6 @@ constexpr SqlStateMeaning kMeanings[] = {
     {"", absl::StatusCode::kInternal, "unexpected error"},
 };
 
-struct ConninfoFreer {
-  void operator()(PQconninfoOption* options) const { PQconninfoFree(options); }
-};
-
 template <typename Integer>
 void AppendBigEndian(Integer value, std::string& out) {
   const auto bits = static_cast<std::make_unsigned_t<Integer>>(value);
@@ -120,30 +116,6 @@ void TakeNotice(void* ended, const PGresult* notice) {
 }
 
 }  // namespace
-
-absl::Status CheckPostgresUrl(const std::string& url) {
-  constexpr char kExample[] =
-      "postgresql://sluice@db.example.org/epro?sslmode=verify-full";
-  const std::unique_ptr<PQconninfoOption, ConninfoFreer> options(
-      url.empty() || url.find('\0') != std::string::npos
-          ? nullptr
-          : PQconninfoParse(url.c_str(), nullptr));
-  if (options == nullptr) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "must be the URL of a PostgreSQL database, such as ", kExample));
-  }
-  for (const PQconninfoOption* o = options.get(); o->keyword != nullptr; ++o) {
-    const std::string keyword = o->keyword;
-    if (o->val == nullptr) continue;
-    if (keyword == "password" || keyword == "sslpassword") {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "must not contain a ", keyword,
-          ", since configurations are printed; use a password file (passfile "
-          "or PGPASSFILE) or the environment variable PGPASSWORD"));
-    }
-  }
-  return absl::OkStatus();
-}
 
 absl::Status PostgresError(std::string_view sqlstate, const char* doing) {
   const auto* meaning = std::ranges::find_if(

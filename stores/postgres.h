@@ -22,10 +22,6 @@
 
 namespace sluice {
 
-// OK where `url` (a URI, or `key=value` pairs) is one to connect with. The
-// error does not repeat it: it may hold a password, which is an error too.
-absl::Status CheckPostgresUrl(const std::string& url);
-
 // The Status of an error that has this SQLSTATE: ABORTED for a deadlock,
 // UNAVAILABLE where a later try may succeed, INVALID_ARGUMENT where the values
 // cannot be stored, DATA_LOSS where the database is damaged, INTERNAL for the
@@ -90,8 +86,9 @@ class PostgresResult {
 // the server undoes the transaction once it is destroyed.
 class PostgresConnection {
  public:
-  // `url` as CheckPostgresUrl has it. UNAVAILABLE where there is no server that
-  // can be written to. Each operation waits for at most `timeout`.
+  // `url` must pass CheckPostgresUrl (kinds/postgres_url.h). UNAVAILABLE where
+  // there is no server that can be written to. Each operation waits for at most
+  // `timeout`.
   static absl::StatusOr<PostgresConnection> Open(const std::string& url,
                                                  absl::Duration timeout);
 

@@ -4,17 +4,14 @@
 #include <limits>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "stores/postgres_batch.h"
 #include "stores/postgres_rows.h"
 #include "stores/postgres_schema.h"
+#include "stores/sequence_series.h"
 
 namespace sluice {
 namespace {
-
-// Sequences of a server are its number, shifted by so many bits, and a count.
-constexpr int kCountBits = 40;
 
 // /readyz is not to wait long.
 constexpr absl::Duration kCheckTimeout = absl::Seconds(2);
@@ -40,8 +37,6 @@ constexpr char kLastSequence[] =
     " (SELECT max(sequence) FROM gaps"
     "  WHERE sequence >= $1::bigint AND sequence < $2::bigint),"
     " $1::bigint)";
-
-std::int64_t FirstOf(std::int64_t server) { return server << kCountBits; }
 
 // How many of the rows of kFindSizes go on a page.
 int RowsOnPage(const PostgresResult& sizes, std::size_t max,
@@ -259,9 +254,9 @@ PostgresStore::FindReceipts(std::string_view study_id,
 absl::StatusOr<std::int64_t> PostgresStore::LastSequence() {
   std::int64_t last = 0;
   const absl::Status status = WithReader([&](PostgresConnection& db) {
-    const auto found =
-        db.Query(kLastSequence, {PostgresBigint(FirstOf(options_.server)),
-                                 PostgresBigint(FirstOf(options_.server + 1))});
+    const auto found = db.Query(
+        kLastSequence, {PostgresBigint(BeginOfSeries(options_.server)),
+                        PostgresBigint(BeginOfSeries(options_.server + 1))});
     if (!found.ok()) return found.status();
     last = found->IntegerAt(0, 0);
     return absl::OkStatus();
@@ -298,44 +293,6 @@ absl::Status PostgresStore::Check() {
   });
   if (probe && status.ok()) set_last_save_failed(false);
   return status;
-}
-
-// --- Configuration ---
-
-namespace {
-
-PostgresStoreOptions ReadPostgres(StoreOptionReader& reader) {
-  PostgresStoreOptions options;
-  if (const std::string* url = reader.Find("url")) {
-    const absl::Status status = CheckPostgresUrl(*url);
-    if (!status.ok()) reader.Error("url", std::string(status.message()));
-    options.url = *url;
-  } else {
-    reader.Error("url", "required: the URL of the database");
-  }
-  if (const std::string* server = reader.Find("server")) {
-    constexpr std::int64_t kMax = PostgresStoreOptions::kServerMax;
-    if (!absl::SimpleAtoi(*server, &options.server) || options.server < 0 ||
-        options.server > kMax) {
-      reader.Error("server", absl::StrCat("must be a number from 0 to ", kMax));
-    }
-  }
-  return options;
-}
-
-absl::StatusOr<std::unique_ptr<Store>> OpenPostgres(const StoreOptions& options,
-                                                    SameContent same_content) {
-  StoreOptionReader reader(options);
-  return PostgresStore::Open(ReadPostgres(reader), std::move(same_content));
-}
-
-}  // namespace
-
-StoreKind PostgresStoreKind() {
-  return {.name = "postgres",
-          .loses = false,
-          .check = CheckStoreOptions<ReadPostgres>,
-          .open = OpenPostgres};
 }
 
 }  // namespace sluice

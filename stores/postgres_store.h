@@ -18,22 +18,11 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "stores/kinds/postgres_kind.h"
 #include "stores/postgres.h"
 #include "stores/store.h"
-#include "stores/store_kind.h"
 
 namespace sluice {
-
-struct PostgresStoreOptions {
-  static constexpr std::int64_t kServerMax = 1023;
-
-  std::string url;  // as CheckPostgresUrl has it
-  // Of the servers that share the database each has a number of its own, from
-  // 0 to kServerMax. Its sequences are those from number * 2^40 on.
-  std::int64_t server = 0;
-  // How long a statement may take.
-  absl::Duration timeout = absl::Seconds(30);
-};
 
 // Holds a session for each SaveBatch in progress, kept for the next, one for
 // reading, and one that holds the server's number, as an advisory lock.
@@ -94,9 +83,6 @@ class PostgresStore final : public Store {
   std::vector<PostgresConnection> idle_writers_ ABSL_GUARDED_BY(state_mutex_);
   bool last_save_failed_ ABSL_GUARDED_BY(state_mutex_) = false;
 };
-
-// `kind: postgres` of the configuration.
-StoreKind PostgresStoreKind();
 
 }  // namespace sluice
 

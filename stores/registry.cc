@@ -2,29 +2,59 @@
 
 #include <algorithm>
 #include <iterator>
+#include <string>
+#include <utility>
 
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
 #include "stores/datastore_store.h"
 #include "stores/discard_store.h"
+#include "stores/kinds/kinds.h"
 #include "stores/postgres_store.h"
 #include "stores/sqlite_store.h"
 
 namespace sluice {
 namespace {
 
-const StoreKind kKinds[] = {
-    DatastoreStoreKind(),
-    DiscardStoreKind(),
-    PostgresStoreKind(),
-    SqliteStoreKind(),
+using StoreOr = absl::StatusOr<std::unique_ptr<Store>>;
+
+StoreOr OpenDiscard(
+    StoreOptionReader& options,
+    SameContent /*unused*/) {  // NOLINT(performance-unnecessary-value-param)
+  return std::make_unique<DiscardStore>(ReadDiscardOptions(options));
+}
+
+// Opens a store whose options are read by `Read`.
+template <typename StoreType, auto Read>
+StoreOr Open(StoreOptionReader& options, SameContent same_content) {
+  return StoreType::Open(Read(options), std::move(same_content));
+}
+
+struct Opener {
+  std::string_view kind;
+  StoreOr (*open)(StoreOptionReader& options, SameContent same_content);
+};
+
+constexpr Opener kOpeners[] = {
+    {"datastore", Open<DatastoreStore, ReadDatastoreOptions>},
+    {"discard", OpenDiscard},
+    {"postgres", Open<PostgresStore, ReadPostgresOptions>},
+    {"sqlite", Open<SqliteStore, ReadSqliteOptions>},
 };
 
 }  // namespace
 
-std::span<const StoreKind> StoreKinds() { return kKinds; }
-
-const StoreKind* FindStoreKind(std::string_view name) {
-  const auto* kind = std::ranges::find(kKinds, name, &StoreKind::name);
-  return kind == std::end(kKinds) ? nullptr : kind;
+StoreOr OpenStore(std::string_view kind, const StoreOptions& options,
+                  SameContent same_content) {
+  const auto* opener = std::ranges::find(kOpeners, kind, &Opener::kind);
+  if (opener == std::end(kOpeners)) {
+    return absl::NotFoundError(
+        absl::StrCat("there is no kind of store called ", std::string(kind)));
+  }
+  SLUICE_DCHECK(FindStoreKind(kind)->check(options).empty());
+  StoreOptionReader reader(options);
+  return opener->open(reader, std::move(same_content));
 }
 
 }  // namespace sluice

@@ -1,20 +1,24 @@
-// The kinds of store by the names that the configuration uses.
+// Opens stores by the name of their kind. The kinds' names and options are in
+// stores/kinds/.
 
 #ifndef SLUICE_STORES_REGISTRY_H_
 #define SLUICE_STORES_REGISTRY_H_
 
-#include <span>
+#include <memory>
 #include <string_view>
 
-#include "stores/store_kind.h"
+#include "absl/status/statusor.h"
+#include "stores/kinds/store_kind.h"
+#include "stores/store.h"
 
 namespace sluice {
 
-// All kinds, by name in alphabetical order.
-std::span<const StoreKind> StoreKinds();
-
-// Null where no kind has that name.
-const StoreKind* FindStoreKind(std::string_view name);
+// Opens a store of the kind called `kind`. `options` must have passed the
+// kind's check. Errors are those of the store's own Open; NOT_FOUND if there is
+// no such kind.
+absl::StatusOr<std::unique_ptr<Store>> OpenStore(std::string_view kind,
+                                                 const StoreOptions& options,
+                                                 SameContent same_content);
 
 }  // namespace sluice
 

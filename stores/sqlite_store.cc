@@ -477,38 +477,4 @@ void SqliteStore::set_last_save(const absl::Status& status) {
   last_save_ = status;
 }
 
-// --- Configuration ---
-
-namespace {
-
-SqliteStoreOptions ReadSqlite(StoreOptionReader& reader) {
-  SqliteStoreOptions options;
-  const std::string* path = reader.Find("path");
-  if (path == nullptr || path->empty()) {
-    reader.Error("path", "required: the file of the database");
-  } else if (*path == ":memory:") {
-    reader.Error("path", "must be a file: memory would lose what it took");
-  } else if (!NamesAFile(*path)) {
-    reader.Error("path", "must be the path of a file");
-  } else {
-    options.path = *path;
-  }
-  return options;
-}
-
-absl::StatusOr<std::unique_ptr<Store>> OpenSqlite(const StoreOptions& options,
-                                                  SameContent same_content) {
-  StoreOptionReader reader(options);
-  return SqliteStore::Open(ReadSqlite(reader), std::move(same_content));
-}
-
-}  // namespace
-
-StoreKind SqliteStoreKind() {
-  return {.name = "sqlite",
-          .loses = false,
-          .check = CheckStoreOptions<ReadSqlite>,
-          .open = OpenSqlite};
-}
-
 }  // namespace sluice

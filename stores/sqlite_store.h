@@ -18,18 +18,11 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "stores/files.h"
+#include "stores/kinds/sqlite_kind.h"
 #include "stores/sqlite.h"
 #include "stores/store.h"
-#include "stores/store_kind.h"
 
 namespace sluice {
-
-struct SqliteStoreOptions {
-  std::string path;
-  // How long a batch waits for another program, such as a shell, that holds the
-  // database's write lock.
-  absl::Duration busy_timeout = absl::Seconds(5);
-};
 
 class SqliteStore final : public Store {
  public:
@@ -160,9 +153,6 @@ class SqliteStore final : public Store {
   mutable absl::Mutex state_mutex_;
   absl::Status last_save_ ABSL_GUARDED_BY(state_mutex_);
 };
-
-// `kind: sqlite` of the configuration.
-StoreKind SqliteStoreKind();
 
 }  // namespace sluice
 

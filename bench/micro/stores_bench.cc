@@ -86,7 +86,7 @@ void Batches(benchmark::internal::Benchmark* benchmark) {
 
 void SaveBatches(benchmark::State& state, const char* kind,
                  const StoreOptions& options) {
-  const auto store = FindStoreKind(kind)->open(options, SameContentOfKind);
+  const auto store = OpenStore(kind, options, SameContentOfKind);
   if (!store.ok()) return state.SkipWithError("the store does not open");
   const auto last = (*store)->LastSequence();
   if (!last.ok()) return state.SkipWithError("the store cannot be read");

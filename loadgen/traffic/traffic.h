@@ -15,7 +15,7 @@
 #include "config/config_error.h"
 #include "config/method.h"
 #include "loadgen/traffic/rate_curve.h"
-#include "stores/discard_store.h"
+#include "stores/kinds/discard_kind.h"
 
 namespace sluice {
 

@@ -30,10 +30,17 @@ TEST(Method, OtherNamesAreNotFound) {
   }
 }
 
-TEST(Method, OnlyEventsMayBeLost) {
+TEST(Method, MayLoseIsWhatTheProtoSays) {
+  const auto* service =
+      google::protobuf::DescriptorPool::generated_pool()->FindServiceByName(
+          std::string(kServiceName));
+  ASSERT_NE(service, nullptr);
   for (const Method method : kAllMethods) {
-    EXPECT_EQ(MayLose(method), method == Method::kRecordEvents)
+    const auto& options =
+        service->method(static_cast<int>(Index(method)))->options();
+    EXPECT_EQ(MayLose(method), options.GetExtension(v1::may_lose))
         << MethodName(method);
+    EXPECT_EQ(MayLose(method), method == Method::kRecordEvents);
   }
 }
 

@@ -13,6 +13,7 @@
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
 #include "server/submissions/decode.h"
+#include "stores/kinds/kinds.h"
 #include "stores/registry.h"
 #include "tests/fakes/async_caller.h"
 #include "tests/fakes/call_status.h"
@@ -88,9 +89,8 @@ class DatastoreProgram {
 std::unique_ptr<Store> OpenStore(const DatastoreProgram& datastore,
                                  StoreOptions options = {}) {
   options["target"] = datastore.target();
-  const StoreKind& kind = *FindStoreKind("datastore");
-  EXPECT_TRUE(kind.check(options).empty());
-  auto store = kind.open(options, SameContentOfKind);
+  EXPECT_TRUE(FindStoreKind("datastore")->check(options).empty());
+  auto store = OpenStore("datastore", options, SameContentOfKind);
   EXPECT_TRUE(store.ok()) << store.status();
   return *std::move(store);
 }

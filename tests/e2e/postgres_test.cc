@@ -23,8 +23,8 @@ namespace {
 using v1::Receipt;
 
 std::unique_ptr<Store> OpenStore(const std::string& url) {
-  auto store = FindStoreKind("postgres")
-                   ->open({{"url", url}, {"server", "3"}}, SameContentOfKind);
+  auto store =
+      OpenStore("postgres", {{"url", url}, {"server", "3"}}, SameContentOfKind);
   EXPECT_TRUE(store.ok()) << store.status();
   return *std::move(store);
 }

@@ -20,40 +20,6 @@ PostgresConnection Connect(absl::Duration timeout = absl::Minutes(1)) {
   return *std::move(db);
 }
 
-TEST(PostgresUrl, IsAUriOrKeysAndValues) {
-  for (const char* good :
-       {"postgresql://", "postgres://sluice@db.example.org:5433/epro",
-        "postgresql://a,b/epro?sslmode=verify-full&sslrootcert=/etc/ca.pem",
-        "host=/run/postgresql dbname=epro passfile=/etc/sluice/pgpass"}) {
-    EXPECT_TRUE(CheckPostgresUrl(good).ok()) << good;
-  }
-}
-
-TEST(PostgresUrl, AnErrorDoesNotRepeatIt) {
-  for (const std::string& bad :
-       {std::string("secret"), std::string("mysql://secret"),
-        std::string("postgresql://secret%zz/"),
-        std::string("postgresql://host/?secret=1"),
-        std::string("host=secret unquoted"), std::string("host=secret\0", 12),
-        std::string()}) {
-    const absl::Status status = CheckPostgresUrl(bad);
-    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << bad;
-    EXPECT_THAT(std::string(status.message()), Not(HasSubstr("secret")));
-  }
-}
-
-TEST(PostgresUrl, MustNotHaveAPassword) {
-  for (const char* bad :
-       {"postgresql://user:secret@host/", "host=h password=secret",
-        "postgresql://host/?password=secret",
-        "postgresql://host/?sslpassword=secret"}) {
-    const absl::Status status = CheckPostgresUrl(bad);
-    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << bad;
-    EXPECT_THAT(std::string(status.message()), HasSubstr("PGPASSFILE"));
-    EXPECT_THAT(std::string(status.message()), Not(HasSubstr("secret")));
-  }
-}
-
 TEST(PostgresError, TellsWhatPasses) {
   using Code = absl::StatusCode;
   const std::pair<const char*, Code> states[] = {

@@ -21,7 +21,7 @@
 #include "loadgen/traffic/virtual_time.h"
 #include "loadgen/traffic/windows.h"
 #include "policies/registry.h"
-#include "stores/discard_store.h"
+#include "stores/kinds/discard_kind.h"
 #include "tools/sim/caller.h"
 #include "tools/sim/pool_model.h"
 #include "tools/sim/time_recorder.h"

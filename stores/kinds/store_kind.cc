@@ -1,4 +1,4 @@
-#include "stores/store_kind.h"
+#include "stores/kinds/store_kind.h"
 
 #include <algorithm>
 #include <utility>

@@ -1,0 +1,31 @@
+// `kind: datastore`: another gRPC service that has the database. The store is
+// in stores/datastore_store.h.
+
+#ifndef SLUICE_STORES_KINDS_DATASTORE_KIND_H_
+#define SLUICE_STORES_KINDS_DATASTORE_KIND_H_
+
+#include <cstddef>
+#include <string>
+
+#include "absl/time/time.h"
+#include "stores/kinds/store_kind.h"
+
+namespace sluice {
+
+struct DatastoreStoreOptions {
+  std::string target;  // "host:port"
+  // Limit for each call, including the wait for a free place and retries.
+  absl::Duration timeout = absl::Seconds(5);
+  // Limit for batches that are sent and not answered. Lookups (FindReceipts,
+  // LastSequence, Read) have as many places of their own.
+  std::size_t max_in_flight = 8;
+  // File of root certificates in PEM, for TLS. Empty: no TLS.
+  std::string tls_root_certs = {};
+};
+
+DatastoreStoreOptions ReadDatastoreOptions(StoreOptionReader& reader);
+StoreKind DatastoreStoreKind();
+
+}  // namespace sluice
+
+#endif  // SLUICE_STORES_KINDS_DATASTORE_KIND_H_
