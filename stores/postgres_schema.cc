@@ -210,10 +210,9 @@ absl::Status CreateInTransaction(PostgresConnection& db) {
 }  // namespace
 
 absl::StatusOr<PostgresConnection> OpenPostgresSession(const std::string& url,
-                                                       absl::Duration timeout) {
-  // The server is to end a statement before we stop waiting for it.
-  absl::StatusOr<PostgresConnection> db =
-      PostgresConnection::Open(url, timeout * 1.25);
+                                                       absl::Duration timeout,
+                                                       absl::Duration wait) {
+  absl::StatusOr<PostgresConnection> db = PostgresConnection::Open(url, wait);
   if (!db.ok()) return db.status();
   absl::Status status = CheckServer(*db);
   if (status.ok()) {
@@ -222,6 +221,7 @@ absl::StatusOr<PostgresConnection> OpenPostgresSession(const std::string& url,
         {{"$timeout", absl::StrCat(absl::ToInt64Milliseconds(timeout))}}));
   }
   if (!status.ok()) return status;
+  db->set_timeout(PostgresClientTimeout(timeout));
   return db;
 }
 

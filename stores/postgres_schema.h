@@ -22,11 +22,20 @@ inline constexpr std::int64_t kPostgresSchemaVersion = 1;
 inline constexpr std::int32_t kPostgresLockClass = 0x536c7569;
 inline constexpr std::int32_t kPostgresSchemaLock = -1;
 
-// Opens a session whose commits are on disk when they return. A statement takes
-// at most `timeout`. FAILED_PRECONDITION where the database cannot be used as
-// it is: not of UTF-8, older than version 15, or with fsync off.
+// Opens a session whose commits are on disk when they return. The server ends a
+// statement that takes longer than `timeout`. Each step of opening waits for at
+// most `wait`. FAILED_PRECONDITION if the database cannot be used as it is: its
+// encoding is not UTF-8, it is older than version 15, or fsync is off.
 absl::StatusOr<PostgresConnection> OpenPostgresSession(const std::string& url,
-                                                       absl::Duration timeout);
+                                                       absl::Duration timeout,
+                                                       absl::Duration wait);
+
+// How long a client waits for a statement that the server ends after `timeout`.
+// The server must end it first: a client that stops waiting earlier does not
+// know the outcome, and has to close the session.
+inline absl::Duration PostgresClientTimeout(absl::Duration timeout) {
+  return timeout + timeout / 4;
+}
 
 // Creates what is missing, in the first schema of the search_path; other
 // servers that do the same at that moment wait for it. FAILED_PRECONDITION

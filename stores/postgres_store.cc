@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/check.h"
 #include "stores/postgres_batch.h"
 #include "stores/postgres_rows.h"
 #include "stores/postgres_schema.h"
@@ -88,7 +89,10 @@ absl::StatusOr<StorePage> ReadPage(PostgresConnection& db, std::int64_t after,
 
 PostgresStore::PostgresStore(const PostgresStoreOptions& options,
                              SameContent same_content)
-    : options_(options), same_content_(std::move(same_content)) {}
+    : options_(options), same_content_(std::move(same_content)) {
+  SLUICE_DCHECK(options.server >= 0 &&
+                options.server <= PostgresStoreOptions::kServerMax);
+}
 
 absl::StatusOr<std::unique_ptr<PostgresStore>> PostgresStore::Open(
     const PostgresStoreOptions& options, SameContent same_content) {
@@ -101,25 +105,35 @@ absl::StatusOr<std::unique_ptr<PostgresStore>> PostgresStore::Open(
 
 absl::Status PostgresStore::Start() {
   absl::MutexLock lock(&number_mutex_);
-  const absl::Status taken = TakeNumber();
+  // The number first: it keeps a second server with the same number from
+  // writing, and the schema is created on its session.
+  const absl::Status taken =
+      TakeNumber(PostgresClientTimeout(options_.timeout));
   return taken.ok() ? CreatePostgresSchema(*number_) : taken;
 }
 
 // The server's number.
 
-absl::Status PostgresStore::HoldNumber() {
-  absl::MutexLock lock(&number_mutex_);
+absl::Status PostgresStore::HoldNumber(absl::Duration wait) {
   if (number_.has_value() && number_->Alive()) return absl::OkStatus();
   number_.reset();
-  const absl::Status taken = TakeNumber();
-  if (!absl::IsFailedPrecondition(taken)) return taken;
-  return absl::UnavailableError(taken.message());
+  set_last_number(absl::UnavailableError(
+      "the server's number in the database is being taken again"));
+  absl::Status taken = TakeNumber(wait);
+  // At the start another server with this number is a mistake of the
+  // configuration. Later it may pass, so that submissions must not fail for it.
+  if (absl::IsFailedPrecondition(taken)) {
+    taken = absl::UnavailableError(taken.message());
+  }
+  set_last_number(taken);
+  return taken;
 }
 
-absl::Status PostgresStore::TakeNumber() {
-  auto db = OpenPostgresSession(options_.url, options_.timeout);
+absl::Status PostgresStore::TakeNumber(absl::Duration wait) {
+  auto db = OpenPostgresSession(options_.url, options_.timeout, wait);
   if (!db.ok()) return db.status();
-  // A session that was lost may be about to let go of it.
+  // The server may still be about to release the lock of a session that this
+  // process has lost, so waiting a little is worth it.
   const absl::Status locked = db->Execute(absl::StrCat(
       "SET lock_timeout = '500ms'; SELECT pg_advisory_lock(",
       kPostgresLockClass, ", ", options_.server, "); SET lock_timeout = 0"));
@@ -133,16 +147,30 @@ absl::Status PostgresStore::TakeNumber() {
                    options_.server, "; each needs a number of its own"));
 }
 
+absl::Status PostgresStore::CheckNumber() {
+  // A batch that is taking the number may wait for long: how the last attempt
+  // ended tells.
+  if (!number_mutex_.TryLock()) return last_number();
+  const absl::Status held = HoldNumber(kCheckTimeout);
+  number_mutex_.Unlock();
+  return held;
+}
+
 // Saving.
 
 absl::Status PostgresStore::SaveBatch(absl::Span<const Submission> batch,
                                       absl::Span<Saved> saved) {
+  SLUICE_DCHECK_EQ(saved.size(), batch.size());
   if (batch.empty()) return absl::OkStatus();
   for (const Submission& submission : batch) {
     const absl::Status ids = CheckPostgresIds(submission);
     if (!ids.ok()) return ids;
   }
-  absl::Status status = HoldNumber();
+  absl::Status status;
+  {
+    absl::MutexLock lock(&number_mutex_);
+    status = HoldNumber(PostgresClientTimeout(options_.timeout));
+  }
   if (status.ok()) status = SaveOnAWriter(batch, saved);
   set_last_save_failed(!status.ok());
   return status;
@@ -152,12 +180,14 @@ absl::Status PostgresStore::SaveOnAWriter(absl::Span<const Submission> batch,
                                           absl::Span<Saved> saved) {
   absl::StatusOr<PostgresConnection> writer = TakeWriter();
   if (!writer.ok()) return writer.status();
+  // After an error, or an exception, the session may have a transaction open or
+  // answers on their way. It is closed, and not returned.
   const absl::Status status =
       PostgresBatch(*writer, batch, saved, same_content_).Save();
   if (status.ok()) {
-    GiveBack(*std::move(writer));
+    ReturnWriter(*std::move(writer));
   } else if (absl::IsUnavailable(status)) {
-    CloseIdleWriters();  // they may be as dead, and not know it
+    CloseIdleWriters();  // the others may be dead too, without knowing it
   }
   return status;
 }
@@ -173,15 +203,15 @@ absl::StatusOr<PostgresConnection> PostgresStore::TakeWriter() {
     }
     if (idle->Alive()) return *std::move(idle);
   }
-  absl::StatusOr<PostgresConnection> writer =
-      OpenPostgresSession(options_.url, options_.timeout);
+  absl::StatusOr<PostgresConnection> writer = OpenPostgresSession(
+      options_.url, options_.timeout, PostgresClientTimeout(options_.timeout));
   if (!writer.ok()) return writer.status();
   const absl::Status prepared = PreparePostgresBatches(*writer);
   if (!prepared.ok()) return prepared;
   return writer;
 }
 
-void PostgresStore::GiveBack(PostgresConnection writer) {
+void PostgresStore::ReturnWriter(PostgresConnection writer) {
   absl::MutexLock lock(&state_mutex_);
   idle_writers_.push_back(std::move(writer));
 }
@@ -202,19 +232,48 @@ void PostgresStore::set_last_save_failed(bool failed) {
   last_save_failed_ = failed;
 }
 
+absl::Status PostgresStore::last_number() const {
+  absl::MutexLock lock(&state_mutex_);
+  return last_number_;
+}
+
+void PostgresStore::set_last_number(const absl::Status& status) {
+  absl::MutexLock lock(&state_mutex_);
+  last_number_ = status;
+}
+
+absl::Status PostgresStore::last_read() const {
+  absl::MutexLock lock(&state_mutex_);
+  return last_read_;
+}
+
+void PostgresStore::set_last_read(const absl::Status& status) {
+  absl::MutexLock lock(&state_mutex_);
+  last_read_ = status;
+}
+
 // Reading.
 
-absl::Status PostgresStore::WithReader(
-    absl::FunctionRef<absl::Status(PostgresConnection& db)> read) {
+absl::Status PostgresStore::WithReader(ReadFunction read) {
   absl::MutexLock lock(&read_mutex_);
+  return WithLockedReader(PostgresClientTimeout(options_.timeout), read);
+}
+
+absl::Status PostgresStore::WithLockedReader(absl::Duration wait,
+                                             ReadFunction read) {
   if (reader_.has_value() && !reader_->Alive()) reader_.reset();
+  absl::Status status;
   if (!reader_.has_value()) {
-    auto db = OpenPostgresSession(options_.url, options_.timeout);
-    if (!db.ok()) return db.status();
-    reader_ = *std::move(db);
+    auto db = OpenPostgresSession(options_.url, options_.timeout, wait);
+    status = db.status();
+    if (db.ok()) reader_ = *std::move(db);
   }
-  const absl::Status status = read(*reader_);
+  if (status.ok()) status = read(*reader_);
+  // After an error a session may have a transaction open, or an answer on its
+  // way that the next statement would take for its own.
   if (!status.ok()) reader_.reset();
+  // An id that cannot be asked for says nothing of the database.
+  set_last_read(IsTransient(status) ? status : absl::OkStatus());
   return status;
 }
 
@@ -268,6 +327,7 @@ absl::StatusOr<std::int64_t> PostgresStore::LastSequence() {
 absl::StatusOr<StorePage> PostgresStore::Read(std::int64_t after,
                                               std::size_t max,
                                               std::size_t max_bytes) {
+  SLUICE_DCHECK_GT(max, 0u);
   StorePage page;
   const absl::Status status = WithReader([&](PostgresConnection& db) {
     absl::StatusOr<StorePage> read =
@@ -281,16 +341,20 @@ absl::StatusOr<StorePage> PostgresStore::Read(std::int64_t after,
 }
 
 absl::Status PostgresStore::Check() {
-  const absl::Status held = HoldNumber();
+  const absl::Status held = CheckNumber();
   if (!held.ok()) return held;
   const bool probe = last_save_failed();
-  const absl::Status status = WithReader([&](PostgresConnection& db) {
-    db.set_timeout(kCheckTimeout);
-    const absl::Status answered =
-        db.Execute(probe ? kProbeWriting : "SELECT 1");
-    db.set_timeout(options_.timeout);
-    return answered;
-  });
+  // A lookup in progress may hang: how the one before it ended tells.
+  if (!read_mutex_.TryLock()) return last_read();
+  const absl::Status status =
+      WithLockedReader(kCheckTimeout, [&](PostgresConnection& db) {
+        db.set_timeout(kCheckTimeout);
+        const absl::Status answered =
+            db.Execute(probe ? kProbeWriting : "SELECT 1");
+        db.set_timeout(PostgresClientTimeout(options_.timeout));
+        return answered;
+      });
+  read_mutex_.Unlock();
   if (probe && status.ok()) set_last_save_failed(false);
   return status;
 }

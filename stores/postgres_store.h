@@ -50,23 +50,35 @@ class PostgresStore final : public Store {
   PostgresStore(const PostgresStoreOptions& options, SameContent same_content);
 
   absl::Status Start();
-  // Takes the number's lock again where its session was lost.
-  absl::Status HoldNumber();
-  absl::Status TakeNumber() ABSL_EXCLUSIVE_LOCKS_REQUIRED(number_mutex_);
+  // Makes sure that this server has its number: takes the number's lock again
+  // if its session was lost. Each step waits for at most `wait`.
+  absl::Status HoldNumber(absl::Duration wait)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(number_mutex_);
+  absl::Status TakeNumber(absl::Duration wait)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(number_mutex_);
+  absl::Status CheckNumber();
 
   absl::Status SaveOnAWriter(absl::Span<const Submission> batch,
                              absl::Span<Saved> saved);
   // One that nobody uses, or a new one.
   absl::StatusOr<PostgresConnection> TakeWriter();
-  void GiveBack(PostgresConnection writer);
+  void ReturnWriter(PostgresConnection writer);
   void CloseIdleWriters();
 
-  // Calls `read` with the session for reading; closes it after an error.
-  absl::Status WithReader(
-      absl::FunctionRef<absl::Status(PostgresConnection& db)> read);
+  // Calls `read` with the session for reading, which it opens if necessary and
+  // closes after an error. Each step of opening waits for at most `wait`.
+  using ReadFunction = absl::FunctionRef<absl::Status(PostgresConnection& db)>;
+  absl::Status WithReader(ReadFunction read);
+  absl::Status WithLockedReader(absl::Duration wait, ReadFunction read)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(read_mutex_);
 
   bool last_save_failed() const;
   void set_last_save_failed(bool failed);
+  // How the last use of a session ended, for Check.
+  absl::Status last_number() const;
+  void set_last_number(const absl::Status& status);
+  absl::Status last_read() const;
+  void set_last_read(const absl::Status& status);
 
   // Constant after construction.
   const PostgresStoreOptions options_;
@@ -78,10 +90,13 @@ class PostgresStore final : public Store {
   absl::Mutex read_mutex_;
   std::optional<PostgresConnection> reader_ ABSL_GUARDED_BY(read_mutex_);
 
-  // Held for a moment only.
-  mutable absl::Mutex state_mutex_;
+  // Held for a moment only, never over I/O. The last to be locked.
+  mutable absl::Mutex state_mutex_ ABSL_ACQUIRED_AFTER(number_mutex_,
+                                                       read_mutex_);
   std::vector<PostgresConnection> idle_writers_ ABSL_GUARDED_BY(state_mutex_);
   bool last_save_failed_ ABSL_GUARDED_BY(state_mutex_) = false;
+  absl::Status last_number_ ABSL_GUARDED_BY(state_mutex_);
+  absl::Status last_read_ ABSL_GUARDED_BY(state_mutex_);
 };
 
 }  // namespace sluice
