@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/check.h"
 #include "stores/datastore_messages.h"
 
 namespace sluice {
@@ -16,12 +17,14 @@ DatastoreBatch::DatastoreBatch(absl::Span<const Submission> batch,
                                absl::Span<Saved> saved,
                                const SameContent& same_content)
     : batch_(batch), saved_(saved), same_content_(same_content) {
+  SLUICE_DCHECK_EQ(saved.size(), batch.size());
   for (std::size_t i = 0; i < batch.size(); ++i) {
     unsettled_.push_back({.index = i});
   }
 }
 
 v1::SaveBatchRequest DatastoreBatch::NextRequest(std::size_t bytes_max) {
+  SLUICE_DCHECK(!done());
   v1::SaveBatchRequest request;
   std::size_t bytes = 0;
   bool judged = false;
@@ -46,6 +49,7 @@ absl::Status DatastoreBatch::Take(const v1::SaveBatchResponse& response) {
     return absl::InvalidArgumentError(
         "there are not as many results as submissions");
   }
+  SLUICE_DCHECK(!sent_.empty());
   differed_ = false;
   for (std::size_t i = 0; i < sent_.size(); ++i) {
     const absl::Status status =

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
+#include "base/check.h"
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
 #include "grpcpp/support/channel_arguments.h"
@@ -157,6 +158,7 @@ bool CallPlaces::TakeBy(absl::Time deadline) {
 
 void CallPlaces::Return() {
   absl::MutexLock lock(&mutex_);
+  SLUICE_DCHECK_LT(free_, max_);
   ++free_;
 }
 
@@ -257,6 +259,7 @@ absl::StatusOr<std::int64_t> DatastoreStore::LastSequence() {
 absl::StatusOr<StorePage> DatastoreStore::Read(std::int64_t after,
                                                std::size_t max,
                                                std::size_t max_bytes) {
+  SLUICE_DCHECK_GT(max, 0u);
   v1::ReadRequest request;
   request.set_after(after);
   request.set_max_submissions(Clamp(max));

@@ -25,13 +25,14 @@ namespace sluice {
 // Places for calls in flight. Thread-safe.
 class CallPlaces {
  public:
-  explicit CallPlaces(std::size_t max) : free_(max) {}
+  explicit CallPlaces(std::size_t max) : max_(max), free_(max) {}
 
   // False: there was none until `deadline`.
   bool TakeBy(absl::Time deadline);
   void Return();
 
  private:
+  const std::size_t max_;
   absl::Mutex mutex_;
   std::size_t free_ ABSL_GUARDED_BY(mutex_);
 };

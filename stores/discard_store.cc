@@ -6,6 +6,7 @@
 
 #include "absl/random/random.h"
 #include "absl/status/status.h"
+#include "base/check.h"
 
 namespace sluice {
 namespace {
@@ -28,6 +29,7 @@ DiscardStore::DiscardStore(DiscardStoreOptions options)
 
 absl::Status DiscardStore::SaveBatch(absl::Span<const Submission> batch,
                                      absl::Span<Saved> saved) {
+  SLUICE_DCHECK_EQ(saved.size(), batch.size());
   Begin();
   options_.sleep(Jittered(options_.delay, options_.jitter, options_.uniform()));
   const bool fails = options_.uniform() < options_.fail_rate;
@@ -77,6 +79,7 @@ void DiscardStore::Begin() {
 
 void DiscardStore::End() {
   absl::MutexLock lock(&mutex_);
+  SLUICE_DCHECK_GT(in_flight_, 0);
   --in_flight_;
 }
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/check.h"
 #include "stores/journal_file.h"
 #include "stores/sqlite_file.h"
 
@@ -49,6 +50,7 @@ absl::Status Journal::Replay(absl::FunctionRef<void(JournalEntry)> visit) {
     }
     if (!part.ok()) return part.status();
     if (part->empty()) break;
+    SLUICE_DCHECK_GT(part->front().position, after);
     after = part->back().position;
     for (JournalEntry& entry : *part) visit(std::move(entry));
   }
@@ -67,8 +69,11 @@ absl::StatusOr<std::int64_t> Journal::Append(
   if (entries.empty()) return first;
   const auto forgotten = file_->Append(entries, first, FirstDone());
   if (!forgotten.ok()) return Wrote(forgotten.status());
+  // Only after the commit: MarkDone ignores positions that were never given,
+  // and a position of a failed group is given again.
   {
     absl::MutexLock state_lock(&state_mutex_);
+    SLUICE_DCHECK_EQ(last_position_ + 1, first);
     last_position_ += static_cast<std::int64_t>(entries.size());
   }
   Forgotten(*forgotten);
@@ -78,11 +83,14 @@ absl::StatusOr<std::int64_t> Journal::Append(
 
 void Journal::MarkDone(std::int64_t position) {
   absl::MutexLock lock(&state_mutex_);
-  // What is not there yet must not be forgotten when it comes.
+  // A position that was not given yet must not be forgotten when an entry gets
+  // it.
   if (position > 0 && position <= last_position_) done_.Add(position);
 }
 
 absl::Status Journal::Forget() {
+  // Entries that are appended meanwhile are left to the next call, so that this
+  // one ends.
   const std::int64_t last = last_position();
   for (bool more = true; more;) {
     absl::MutexLock lock(&file_mutex_);
@@ -92,7 +100,7 @@ absl::Status Journal::Forget() {
   return absl::OkStatus();
 }
 
-// As much as one transaction does.
+// Forgets as much as one transaction does. `more`: call it again.
 absl::Status Journal::ForgetUpTo(std::int64_t last, bool& more) {
   const std::vector<PositionRange> done = FirstDone();
   more = !done.empty() && done.front().first <= last;
@@ -100,6 +108,8 @@ absl::Status Journal::ForgetUpTo(std::int64_t last, bool& more) {
   const auto forgotten = file_->Remove(done, last_position());
   if (!forgotten.ok()) return Wrote(forgotten.status());
   Forgotten(*forgotten);
+  // The transaction stopped at its limits, or there were more ranges than it
+  // looked at.
   more = *forgotten != done || done.size() == kRangesAtOnce;
   if (!more) file_->Shrink();
   return Wrote(absl::OkStatus());
@@ -115,6 +125,7 @@ absl::Status Journal::Quarantine(std::int64_t position, std::string_view reason,
   const absl::StatusOr<bool> added =
       file_->Quarantine(position, reason, tries, absl::Now(), last_position());
   if (!added.ok()) return Failed(added.status());
+  // Counted after the commit, and while file_mutex_ keeps the limit above.
   absl::MutexLock state_lock(&state_mutex_);
   if (*added) ++quarantined_;
   return absl::OkStatus();
@@ -126,6 +137,8 @@ absl::StatusOr<JournalEntry> Journal::Release(std::int64_t sequence) {
       file_->Release(sequence, last_position() + 1);
   if (!entry.ok()) return Failed(entry.status());
   absl::MutexLock state_lock(&state_mutex_);
+  SLUICE_DCHECK_EQ(entry->position, last_position_ + 1);
+  SLUICE_DCHECK_GT(quarantined_, 0u);
   last_position_ = entry->position;
   --quarantined_;
   return entry;
@@ -140,7 +153,7 @@ absl::StatusOr<std::vector<Quarantined>> Journal::ListQuarantine(
 absl::StatusOr<std::vector<std::optional<Quarantined>>>
 Journal::FindQuarantined(std::string_view study_id,
                          absl::Span<const std::string> submission_ids) {
-  // The usual case, and not to wait for a commit.
+  // The usual case. It must not wait for a commit, which holds file_mutex_.
   if (quarantined() == 0) {
     return std::vector<std::optional<Quarantined>>(submission_ids.size());
   }
@@ -154,6 +167,7 @@ std::size_t Journal::quarantined() const {
 }
 
 absl::Status Journal::Check() {
+  // A commit in progress may hang: how the write before it ended tells.
   if (!file_mutex_.TryLock()) return last_write();
   const bool writing = !last_write().ok();
   absl::Status status = file_->Probe(writing);

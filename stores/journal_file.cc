@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/check.h"
 #include "stores/sqlite_file.h"
 #include "stores/sqlite_values.h"
 
@@ -204,6 +205,8 @@ absl::StatusOr<std::int64_t> JournalFile::CountQuarantined() {
 absl::StatusOr<std::vector<PositionRange>> JournalFile::Append(
     absl::Span<const NewJournalEntry> entries, std::int64_t first_position,
     absl::Span<const PositionRange> done) {
+  SLUICE_DCHECK(!entries.empty());
+  SLUICE_DCHECK(first_position > 0);
   SqliteTransaction transaction(db_);
   absl::Status status = transaction.Begin(SqliteTransaction::Mode::kWrite);
   if (!status.ok()) return status;
@@ -214,7 +217,8 @@ absl::StatusOr<std::vector<PositionRange>> JournalFile::Append(
     if (!status.ok()) return status;
     bytes += static_cast<std::int64_t>(entries[i].submission->content.size());
   }
-  // More than it appends, or the file would never stop growing.
+  // Removes more than it appends. Otherwise a journal whose backlog was large
+  // once would never become small again.
   const auto count = static_cast<std::int64_t>(entries.size());
   auto removed = RemoveWithin(done, {std::max(kRemoveEntries, 2 * count),
                                      std::max(kRemoveBytes, 2 * bytes)});
@@ -231,6 +235,8 @@ absl::StatusOr<std::vector<PositionRange>> JournalFile::Remove(
   if (!status.ok()) return status;
   auto removed = RemoveWithin(done, {kRemoveEntries, kRemoveBytes});
   if (!removed.ok()) return removed.status();
+  // SQLite forgets the highest position with its row. Remembered here,
+  // positions are not given twice after a restart.
   if (!removed->empty() && removed->back().last == last_position) {
     status = RememberPosition(last_position);
     if (!status.ok()) return status;
@@ -242,6 +248,7 @@ absl::StatusOr<std::vector<PositionRange>> JournalFile::Remove(
 
 absl::Status JournalFile::Insert(const NewJournalEntry& entry,
                                  std::int64_t position) {
+  SLUICE_DCHECK(db_.in_transaction());
   const ReceivedSubmission& submission = *entry.submission;
   SqliteRun insert(statements_.insert);
   insert.Integer(position)
@@ -265,6 +272,9 @@ absl::StatusOr<std::vector<PositionRange>> JournalFile::RemoveWithin(
     absl::Span<const PositionRange> ranges, Budget budget) {
   std::vector<PositionRange> removed;
   for (const PositionRange& range : ranges) {
+    // Ascending and not adjacent: the caller takes the removed ranges for a
+    // prefix of its own.
+    SLUICE_DCHECK(removed.empty() || range.first > removed.back().last + 1);
     if (budget.entries <= 0 || budget.bytes <= 0) break;
     const absl::StatusOr<PositionRange> part = PartWithin(range, budget);
     if (!part.ok()) return part.status();
@@ -275,7 +285,8 @@ absl::StatusOr<std::vector<PositionRange>> JournalFile::RemoveWithin(
   return removed;
 }
 
-// From the range's first, and takes off the budget what it has.
+// Returns the first part of the range that fits into the budget, and charges
+// the budget for it. A last entry may exceed the bytes: one must always fit.
 absl::StatusOr<PositionRange> JournalFile::PartWithin(PositionRange range,
                                                       Budget& budget) {
   SqliteRun measure(statements_.measure);
@@ -293,18 +304,22 @@ absl::StatusOr<PositionRange> JournalFile::PartWithin(PositionRange range,
 }
 
 absl::Status JournalFile::RemoveRange(PositionRange range) {
+  SLUICE_DCHECK(db_.in_transaction());
+  SLUICE_DCHECK_LE(range.first, range.last);
   SqliteRun remove(statements_.remove);
   remove.Integer(range.first).Integer(range.last);
   return remove.Step().status();
 }
 
 absl::Status JournalFile::RememberPosition(std::int64_t position) {
+  SLUICE_DCHECK(db_.in_transaction());
   return db_.Execute(
       absl::StrCat("UPDATE positions SET last = ", position).c_str());
 }
 
 absl::StatusOr<std::vector<JournalEntry>> JournalFile::Read(std::int64_t after,
                                                             std::int64_t last) {
+  SLUICE_DCHECK_LT(after, last);
   std::vector<JournalEntry> entries;
   std::size_t bytes = 0;
   SqliteRun read(statements_.read);
@@ -332,6 +347,8 @@ absl::StatusOr<bool> JournalFile::Quarantine(std::int64_t position,
   SqliteTransaction transaction(db_);
   absl::Status status = transaction.Begin(SqliteTransaction::Mode::kWrite);
   if (!status.ok()) return status;
+  // Copied, compared and removed in one transaction: after a crash the entry is
+  // in the journal or in quarantine, never in both or in none.
   const absl::StatusOr<bool> added =
       CopyIntoQuarantine(position, reason, tries, now);
   if (!added.ok()) return added.status();
@@ -361,7 +378,9 @@ absl::StatusOr<bool> JournalFile::CopyIntoQuarantine(std::int64_t position,
   return db_.changes() == 1;
 }
 
-// OK: what the entry has is in quarantine.
+// OK if the entry's submission is in quarantine already. NOT_FOUND if there is
+// no such entry. INTERNAL if the entry was not copied because another
+// submission in quarantine has its sequence: removing the entry would lose it.
 absl::Status JournalFile::IsInQuarantine(std::int64_t position) {
   auto statement = db_.Prepare(kCompareWithQuarantined);
   if (!statement.ok()) return statement.status();
@@ -385,9 +404,11 @@ absl::StatusOr<JournalEntry> JournalFile::Release(std::int64_t sequence,
   absl::Status status = transaction.Begin(SqliteTransaction::Mode::kWrite);
   if (status.ok()) status = CopyOutOfQuarantine(sequence, position);
   if (!status.ok()) return status;
+  // Read before the commit: a malformed entry must stay in quarantine.
   absl::StatusOr<std::vector<JournalEntry>> entry =
       Read(position - 1, position);
   if (!entry.ok()) return entry.status();
+  SLUICE_DCHECK_EQ(entry->size(), 1u);
   status = transaction.Commit();
   if (!status.ok()) return status;
   return std::move(entry->at(0));
@@ -459,6 +480,7 @@ void JournalFile::Shrink() {
       *pages - *free > kShrinkUsedPages) {
     return;
   }
+  // A VACUUM that failed may have left its commit in the log, as any commit.
   if (!db_.Execute("VACUUM").ok()) db_.CutLog();
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "base/check.h"
+
 namespace sluice {
 
 void PositionSet::Add(std::int64_t position) {
@@ -20,10 +22,15 @@ void PositionSet::Add(std::int64_t position) {
     range.last = after->second;
     after = last_of_.erase(after);
   }
+  // Adjacent ranges are joined, so that the number of ranges stays small.
+  SLUICE_DCHECK(after == last_of_.end() || after->first > range.last + 1);
+  SLUICE_DCHECK(after == last_of_.begin() ||
+                std::prev(after)->second < range.first - 1);
   last_of_.emplace_hint(after, range.first, range.last);
 }
 
 void PositionSet::Remove(PositionRange range) {
+  SLUICE_DCHECK_LE(range.first, range.last);
   auto at = last_of_.upper_bound(range.first);
   if (at != last_of_.begin()) --at;
   while (at != last_of_.end() && at->first <= range.last) {

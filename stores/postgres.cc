@@ -12,6 +12,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
+#include "base/check.h"
+#include "stores/kinds/postgres_url.h"
 
 namespace sluice {
 namespace {
@@ -175,6 +177,8 @@ PostgresArray& PostgresArray::Null() {
 }
 
 bool PostgresResult::IsNull(int row, int column) const {
+  SLUICE_DCHECK(row >= 0 && row < rows());
+  SLUICE_DCHECK(column >= 0 && column < PQnfields(handle_.get()));
   return PQgetisnull(handle_.get(), row, column) != 0;
 }
 
@@ -187,6 +191,8 @@ std::int64_t PostgresResult::IntegerAt(int row, int column) const {
 }
 
 std::string_view PostgresResult::BytesAt(int row, int column) const {
+  SLUICE_DCHECK(row >= 0 && row < rows());
+  SLUICE_DCHECK(column >= 0 && column < PQnfields(handle_.get()));
   return {PQgetvalue(handle_.get(), row, column),
           static_cast<std::size_t>(PQgetlength(handle_.get(), row, column))};
 }
@@ -203,6 +209,7 @@ PostgresConnection::PostgresConnection(PGconn* connection,
 
 absl::StatusOr<PostgresConnection> PostgresConnection::Open(
     const std::string& url, absl::Duration timeout) {
+  SLUICE_DCHECK(!CheckPostgresUrl(url).has_value());
   // What is named before the URL can be overridden by it, what is after cannot.
   // A peer that has vanished is found within a minute.
   constexpr const char* kKeywords[] = {"connect_timeout",
@@ -295,6 +302,8 @@ absl::Status PostgresConnection::StatusOf(const PGresult* result) const {
 }
 
 absl::Status PostgresConnection::Execute(const std::string& sql) {
+  // Its answers would come after those that are not received yet.
+  SLUICE_DCHECK_EQ(queued_, 0u);
   const absl::Time deadline = absl::Now() + timeout_;
   if (PQsendQuery(handle_.get(), sql.c_str()) == 0) return Lost();
   absl::Status status;
@@ -338,6 +347,7 @@ void PostgresConnection::SendQuery(const char* sql,
 
 absl::StatusOr<std::vector<PostgresResult>> PostgresConnection::Receive() {
   const std::size_t count = std::exchange(queued_, 0);
+  SLUICE_DCHECK_GT(count, 0u);
   if (send_failed_ || PQpipelineSync(handle_.get()) == 0) return Lost();
   const absl::Time deadline = absl::Now() + timeout_;
   std::vector<PostgresResult> results;

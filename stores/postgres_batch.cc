@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "absl/strings/str_cat.h"
+#include "base/check.h"
 
 namespace sluice {
 namespace {
@@ -57,6 +58,8 @@ PostgresBatch::PostgresBatch(PostgresConnection& db,
       saved_(saved),
       same_content_(same_content),
       by_id_(batch.size()) {
+  SLUICE_DCHECK(!batch.empty());
+  SLUICE_DCHECK_EQ(saved.size(), batch.size());
   std::iota(by_id_.begin(), by_id_.end(), std::size_t{0});
   std::ranges::stable_sort(by_id_, {}, [batch](std::size_t i) {
     return std::tie(batch[i].submission_id, batch[i].study_id);
@@ -90,7 +93,8 @@ absl::Status PostgresBatch::InsertSome(absl::Span<const std::size_t> indices) {
   const auto results = db_.Receive();
   if (!results.ok()) return results.status();
 
-  // Rows come back in the order in which they were given.
+  // Rows come back in the order in which they were given. So one pass over both
+  // finds those that were not inserted.
   const PostgresResult& inserted = results->back();
   int row = 0;
   for (const std::size_t i : indices) {
@@ -118,7 +122,8 @@ absl::Status PostgresBatch::CompareWithFirst() {
   std::vector<PostgresGap> gaps;
   for (const Known& k : *known) {
     const StoredReceipt& first = k.first.receipt;
-    // Its own row: it was stored before, unseen.
+    // Its own row: an earlier attempt stored it, and this server never learned
+    // of that.
     const bool own = first.sequence == batch_[k.index].sequence;
     saved_[k.index] = {.result = !k.same ? Saved::Result::kConflict
                                  : own   ? Saved::Result::kStored
@@ -129,6 +134,7 @@ absl::Status PostgresBatch::CompareWithFirst() {
     if (own) continue;
     gaps.push_back({&batch_[k.index], first.sequence, !k.same});
   }
+  // Only queued. Commit sends it, in one round trip with the COMMIT.
   if (!gaps.empty()) db_.Send(kRecordGaps, PostgresGaps(gaps));
   return absl::OkStatus();
 }
@@ -198,8 +204,9 @@ absl::Status PostgresBatch::CompareSome(absl::Span<Known* const> known) {
 }
 
 absl::Status PostgresBatch::Commit() {
-  // A COMMIT that waits for a standby server and is cut short says OK. Without
-  // a limit it is we who stop waiting, and cannot tell.
+  // If statement_timeout ends a COMMIT that waits for a standby, PostgreSQL
+  // answers OK although the commit is not replicated. Without that limit, this
+  // side stops waiting instead, and reports an unknown outcome.
   db_.SendQuery("SET LOCAL statement_timeout = 0");
   db_.SendQuery("COMMIT");
   return db_.Receive().status();

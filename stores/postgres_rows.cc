@@ -156,10 +156,6 @@ std::string ToPostgresJson(std::string_view json) {
   return out;
 }
 
-absl::Time ToMicroseconds(absl::Time time) {
-  return absl::FromUnixMicros(absl::ToUnixMicros(time));
-}
-
 absl::Status CheckPostgresIds(const Submission& submission) {
   const std::pair<const char*, const std::string&> ids[] = {
       {"study_id", submission.study_id},

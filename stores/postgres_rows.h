@@ -21,9 +21,6 @@ bool FitsPostgresText(std::string_view text);
 std::string ToPostgresText(std::string_view text);
 std::string ToPostgresJson(std::string_view json);
 
-// As precise as it is stored.
-absl::Time ToMicroseconds(absl::Time time);
-
 // INVALID_ARGUMENT where an id of the submission cannot be stored.
 absl::Status CheckPostgresIds(const Submission& submission);
 

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "base/check.h"
 
 namespace sluice {
 namespace {
@@ -67,6 +68,12 @@ absl::Status SqliteError(int code, const char* doing) {
                                    " (SQLite result code ", code, ")"));
 }
 
+SqliteRun::SqliteRun(SqliteStatement& statement)
+    : statement_(statement.handle_.get()) {
+  // A second run would go on with the rows and parameters of the first.
+  SLUICE_DCHECK(sqlite3_stmt_busy(statement_) == 0);
+}
+
 SqliteRun::~SqliteRun() {
   sqlite3_reset(statement_);
   sqlite3_clear_bindings(statement_);
@@ -109,6 +116,7 @@ absl::StatusOr<bool> SqliteRun::Step() {
   if (bind_error_ != SQLITE_OK) {
     return SqliteError(bind_error_, "cannot bind a parameter");
   }
+  SLUICE_DCHECK_EQ(parameter_, sqlite3_bind_parameter_count(statement_));
   const int code = sqlite3_step(statement_);
   if (code == SQLITE_ROW) return true;
   if (code == SQLITE_DONE) return false;
@@ -116,20 +124,24 @@ absl::StatusOr<bool> SqliteRun::Step() {
 }
 
 bool SqliteRun::IsNullAt(int column) const {
+  SLUICE_DCHECK(column >= 0 && column < sqlite3_data_count(statement_));
   return sqlite3_column_type(statement_, column) == SQLITE_NULL;
 }
 
 std::int64_t SqliteRun::IntegerAt(int column) const {
+  SLUICE_DCHECK(column >= 0 && column < sqlite3_data_count(statement_));
   return sqlite3_column_int64(statement_, column);
 }
 
 std::string_view SqliteRun::TextAt(int column) const {
+  SLUICE_DCHECK(column >= 0 && column < sqlite3_data_count(statement_));
   const unsigned char* text = sqlite3_column_text(statement_, column);
   const int size = sqlite3_column_bytes(statement_, column);
   return {reinterpret_cast<const char*>(text), static_cast<std::size_t>(size)};
 }
 
 std::string_view SqliteRun::BlobAt(int column) const {
+  SLUICE_DCHECK(column >= 0 && column < sqlite3_data_count(statement_));
   const void* blob = sqlite3_column_blob(statement_, column);
   const int size = sqlite3_column_bytes(statement_, column);
   return {static_cast<const char*>(blob), static_cast<std::size_t>(size)};
@@ -221,11 +233,13 @@ SqliteTransaction::~SqliteTransaction() {
 }
 
 absl::Status SqliteTransaction::Begin(Mode mode) {
+  SLUICE_DCHECK(!connection_.in_transaction());
   return connection_.Execute(mode == Mode::kWrite ? "BEGIN IMMEDIATE"
                                                   : "BEGIN");
 }
 
 absl::Status SqliteTransaction::Commit() {
+  SLUICE_DCHECK(connection_.in_transaction());
   const absl::Status committed = connection_.Execute("COMMIT");
   // A COMMIT that found the database locked leaves the transaction open.
   if (!committed.ok() && connection_.in_transaction()) {

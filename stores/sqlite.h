@@ -44,8 +44,7 @@ class SqliteStatement {
 // statement must outlive it, and has one run at a time.
 class SqliteRun {
  public:
-  explicit SqliteRun(SqliteStatement& statement)
-      : statement_(statement.handle_.get()) {}
+  explicit SqliteRun(SqliteStatement& statement);
   SqliteRun(const SqliteRun&) = delete;
   SqliteRun& operator=(const SqliteRun&) = delete;
   ~SqliteRun();

@@ -4,8 +4,10 @@
 #include <limits>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "base/check.h"
 #include "stores/files.h"
 #include "stores/sqlite_file.h"
 #include "stores/sqlite_schema.h"
@@ -46,10 +48,6 @@ constexpr std::string_view kDuplicate = "duplicate";
 
 // What one commit takes at most, where one batch is not more already.
 constexpr std::size_t kGroupSubmissions = 1024;
-
-absl::Time ToMicroseconds(absl::Time time) {
-  return absl::FromUnixMicros(absl::ToUnixMicros(time));
-}
 
 absl::Status Malformed(std::int64_t sequence, const char* what) {
   return absl::DataLossError(
@@ -178,14 +176,20 @@ SqliteStore::SqliteStore(FileLock lock, const SqliteStoreOptions& options,
 
 absl::Status SqliteStore::SaveBatch(absl::Span<const Submission> batch,
                                     absl::Span<Saved> saved) {
+  SLUICE_DCHECK_EQ(saved.size(), batch.size());
   if (batch.empty()) return absl::OkStatus();
   PendingBatch mine{.batch = batch, .saved = saved};
   WaitForTurn(mine);
   if (!mine.done) {
     absl::MutexLock lock(&write_mutex_);
-    const Group group = FirstInQueue();
-    SaveGroup(group);
-    Finish(group);
+    // Whatever happens, this batch must leave the queue before its thread does:
+    // `mine` is on the stack. That holds for an exception too, such as
+    // bad_alloc. Then the rest of the group fails with it.
+    std::size_t batches = 1;
+    const absl::Cleanup finish = [this, &batches] { Finish(batches); };
+    Group group = FirstInQueue();
+    batches = group.size();
+    SaveGroup(std::move(group));
   }
   if (mine.thrown != nullptr) std::rethrow_exception(mine.thrown);
   return mine.status;
@@ -194,6 +198,9 @@ absl::Status SqliteStore::SaveBatch(absl::Span<const Submission> batch,
 void SqliteStore::WaitForTurn(PendingBatch& mine) {
   absl::MutexLock lock(&queue_mutex_);
   queue_.push_back(&mine);
+  // The first stays in the queue while it commits. So there is one committing
+  // thread at a time, and batches that come meanwhile wait to share the next
+  // commit.
   const auto is_my_turn = [&] {
     queue_mutex_.AssertReaderHeld();
     return mine.done || queue_.front() == &mine;
@@ -203,21 +210,27 @@ void SqliteStore::WaitForTurn(PendingBatch& mine) {
 
 SqliteStore::Group SqliteStore::FirstInQueue() const {
   absl::MutexLock lock(&queue_mutex_);
+  SLUICE_DCHECK(!queue_.empty());
   Group group;
   std::size_t submissions = 0;
   for (PendingBatch* pending : queue_) {
     submissions += pending->batch.size();
+    // A batch above the limit is a group of its own.
     if (submissions > kGroupSubmissions && !group.empty()) break;
     group.push_back(pending);
   }
   return group;
 }
 
-void SqliteStore::Finish(const Group& group) {
+void SqliteStore::Finish(std::size_t batches) {
   absl::MutexLock lock(&queue_mutex_);
-  for (PendingBatch* pending : group) pending->done = true;
-  queue_.erase(queue_.begin(),
-               queue_.begin() + static_cast<std::ptrdiff_t>(group.size()));
+  SLUICE_DCHECK(batches > 0 && batches <= queue_.size());
+  for (; batches > 0; --batches) {
+    // Its thread may return from SaveBatch, and its batch be gone, as soon as
+    // the lock is released.
+    queue_.front()->done = true;
+    queue_.pop_front();
+  }
 }
 
 std::size_t SqliteStore::batches_in_progress() const {
@@ -225,12 +238,16 @@ std::size_t SqliteStore::batches_in_progress() const {
   return queue_.size();
 }
 
-// A batch that is to blame is left out, and the others are saved anew: rarer
-// and cheaper than a savepoint for each.
 void SqliteStore::SaveGroup(Group group) {
+  SLUICE_DCHECK(!group.empty());
+  // If one batch is to blame for an error, the transaction is rolled back and
+  // the others are saved anew without that batch. This is rarer and cheaper
+  // than a savepoint for each batch.
   while (!group.empty()) {
     PendingBatch* failed = nullptr;
     const absl::Status status = SaveInOneTransaction(group, failed);
+    // A transient error is of the file, so that trying again with fewer batches
+    // would only take longer.
     if (failed == nullptr || IsTransient(status)) {
       for (PendingBatch* pending : group) pending->status = status;
       set_last_save(status);
@@ -256,7 +273,8 @@ absl::Status SqliteStore::SaveInOneTransaction(const Group& group,
 }
 
 absl::Status SqliteStore::SaveEach(PendingBatch& pending) {
-  // The thread that commits must not be ended by what another's batch throws.
+  // This thread commits for other threads as well. An exception of one batch
+  // goes to the thread of that batch.
   try {
     for (std::size_t i = 0; i < pending.batch.size(); ++i) {
       absl::StatusOr<Saved> one = Save(pending.batch[i]);
@@ -281,6 +299,7 @@ absl::StatusOr<Saved> SqliteStore::Save(const Submission& submission) {
 }
 
 absl::StatusOr<bool> SqliteStore::Insert(const Submission& submission) {
+  SLUICE_DCHECK(writer_.db.in_transaction());
   const std::string authored_at = TimeText(submission.authored_at);
   const std::string sent_at = TimeText(submission.sent_at);
   const std::string received_at = TimeText(submission.received_at);
@@ -304,6 +323,7 @@ absl::StatusOr<bool> SqliteStore::Insert(const Submission& submission) {
       .Blob(submission.content);
   const absl::StatusOr<bool> ran = insert.Step();
   if (!ran.ok()) return ran.status();
+  // ON CONFLICT DO NOTHING changes no row if the id or the sequence is taken.
   return writer_.db.changes() == 1;
 }
 
@@ -313,6 +333,7 @@ absl::StatusOr<Saved> SqliteStore::CompareWithFirst(
   find.Text(submission.submission_id).Text(submission.study_id);
   const absl::StatusOr<bool> found = find.Step();
   if (!found.ok()) return found.status();
+  // The insert failed, but not for the id: so for the sequence.
   if (!*found) {
     return absl::InternalError(absl::StrCat("sequence ", submission.sequence,
                                             " belongs to another submission"));
@@ -340,6 +361,7 @@ absl::StatusOr<bool> SqliteStore::MeansTheSame(const Submission& submission,
   read.Integer(first_sequence);
   const absl::StatusOr<bool> found = read.Step();
   if (!found.ok()) return found.status();
+  SLUICE_DCHECK(*found);
   return same_content_(submission.kind, read.BlobAt(0), submission.content);
 }
 
@@ -349,7 +371,7 @@ absl::Status SqliteStore::KeepGap(const Submission& submission,
     const absl::Status audited = Audit(submission, first_sequence);
     if (!audited.ok()) return audited;
   }
-  // Itself, come again.
+  // The stored submission itself, sent again: its sequence is no gap.
   if (submission.sequence == first_sequence) return absl::OkStatus();
   return SqliteRun(writer_.insert_gap)
       .Integer(submission.sequence)
@@ -409,8 +431,10 @@ absl::StatusOr<std::int64_t> SqliteStore::LastSequence() {
 
 absl::StatusOr<StorePage> SqliteStore::Read(std::int64_t after, std::size_t max,
                                             std::size_t max_bytes) {
+  SLUICE_DCHECK_GT(max, 0u);
   StorePage page;
   absl::MutexLock lock(&page_mutex_);
+  // One transaction, so that the gaps are those of the submissions' state.
   SqliteTransaction transaction(page_reader_.db);
   absl::Status status = transaction.Begin(SqliteTransaction::Mode::kRead);
   if (status.ok()) status = ReadSubmissions(after, max, max_bytes, page);
@@ -426,6 +450,7 @@ absl::Status SqliteStore::ReadSubmissions(std::int64_t after, std::size_t max,
   read.Integer(after);
   std::size_t bytes = 0;
   while (true) {
+    // Reads one row more than the page has, to know whether it is the last.
     const absl::StatusOr<bool> row = read.Step();
     if (!row.ok()) return row.status();
     page.last = !*row;
@@ -456,9 +481,10 @@ absl::Status SqliteStore::ReadGaps(std::int64_t after, StorePage& page) {
 }
 
 absl::Status SqliteStore::Check() {
-  // A batch in progress is not waited for: the one before it tells.
+  // A batch in progress may hang: how the batch before it ended tells.
   if (!write_mutex_.TryLock()) return last_save();
-  // After a failed batch it takes pages on disk to know.
+  // After a failed batch only writing pages to the disk tells whether there is
+  // room again.
   const bool writing = !last_save().ok();
   const absl::Status status =
       ProbeSqliteFile(writer_.db, writing, busy_timeout_);

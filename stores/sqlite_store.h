@@ -58,8 +58,10 @@ class SqliteStore final : public Store {
     absl::Span<const Submission> batch;
     absl::Span<Saved> saved;
     bool done = false;  // guarded by queue_mutex_
-    // Results, for the batch's own thread once it is done.
-    absl::Status status = absl::OkStatus();
+    // Results, for the batch's own thread once `done`. An error until the
+    // commit has succeeded: if the committing thread is ended by an exception,
+    // the other batches of its group must not be acknowledged.
+    absl::Status status = absl::Status(absl::StatusCode::kUnavailable, "");
     std::exception_ptr thrown = nullptr;
   };
   using Group = std::vector<PendingBatch*>;
@@ -91,11 +93,13 @@ class SqliteStore final : public Store {
               SameContent same_content, Writer writer, Reader reader,
               PageReader page_reader);
 
-  // The batch is done, or is first in the queue and to commit for others.
+  // Adds the batch to the queue. Returns when the batch is done, or is first in
+  // the queue: then its thread has to commit for the group.
   void WaitForTurn(PendingBatch& mine) ABSL_LOCKS_EXCLUDED(queue_mutex_);
-  // Batches from the front of the queue, as many as share a commit.
+  // Returns the batches at the front of the queue that share the next commit.
   Group FirstInQueue() const ABSL_LOCKS_EXCLUDED(queue_mutex_);
-  void Finish(const Group& group) ABSL_LOCKS_EXCLUDED(queue_mutex_);
+  // Takes the first `batches` of the queue out of it, and wakes their threads.
+  void Finish(std::size_t batches) ABSL_LOCKS_EXCLUDED(queue_mutex_);
 
   // Gives each batch its status.
   void SaveGroup(Group group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);

@@ -18,6 +18,10 @@ bool IsTransient(const absl::Status& status) {
   }
 }
 
+absl::Time ToMicroseconds(absl::Time time) {
+  return absl::FromUnixMicros(absl::ToUnixMicros(time));
+}
+
 absl::StatusOr<StorePage> Store::Read(std::int64_t /*after*/,
                                       std::size_t /*max*/,
                                       std::size_t /*max_bytes*/) {

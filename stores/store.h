@@ -101,6 +101,9 @@ struct StorePage {
   bool last = false;
 };
 
+// `time` as precise as stores keep it.
+absl::Time ToMicroseconds(absl::Time time);
+
 // Whether an error is of the store (away, full, busy, damaged), so that a later
 // try of the same may succeed. Any other is of what was to be stored.
 bool IsTransient(const absl::Status& status);
@@ -138,9 +141,10 @@ class Store {
   // 0 where there is none. Sequences continue after it.
   virtual absl::StatusOr<std::int64_t> LastSequence() = 0;
 
-  // What is stored after the sequence `after`, at most `max` submissions and,
-  // but for the first of them, `max_bytes` of content. It does not wait for a
-  // SaveBatch in progress. UNIMPLEMENTED where the store cannot be read.
+  // Returns what is stored after the sequence `after`: at most `max` (> 0)
+  // submissions with at most `max_bytes` of content. The first submission is
+  // returned however large it is. Does not wait for a SaveBatch in progress.
+  // UNIMPLEMENTED if the store cannot be read.
   virtual absl::StatusOr<StorePage> Read(std::int64_t after, std::size_t max,
                                          std::size_t max_bytes);
 

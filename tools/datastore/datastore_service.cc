@@ -132,6 +132,10 @@ grpc::Status DatastoreService::Read(grpc::ServerContext* /*context*/,
     return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT,
                         "numbers must not be negative");
   }
+  if (request->max_submissions() == 0) {
+    return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT,
+                        "max_submissions must be at least 1");
+  }
   absl::StatusOr<StorePage> page = store_->Read(
       request->after(), static_cast<std::size_t>(request->max_submissions()),
       static_cast<std::size_t>(request->max_bytes()));
