@@ -138,27 +138,6 @@ class SqliteDatastore {
   const std::unique_ptr<DatastoreStore> client_;
 };
 
-TEST(DatastoreStore, TellsStoredDuplicateAndConflict) {
-  SqliteDatastore datastore;
-  const Submission first = MakeSubmission(1, "a", "content");
-  const Outcome outcome =
-      Save(datastore.client(),
-           {first, MakeSubmission(2, "a", "content"),
-            MakeSubmission(3, "a", "CONTENT"), MakeSubmission(4, "a", "other"),
-            MakeSubmission(5, "b", "other")});
-  ASSERT_TRUE(outcome.status.ok()) << outcome.status;
-  EXPECT_THAT(
-      outcome.results(),
-      ElementsAre(Result::kStored, Result::kDuplicate, Result::kDuplicate,
-                  Result::kConflict, Result::kStored));
-  for (std::size_t i = 0; i < 4; ++i) {
-    EXPECT_EQ(outcome.saved[i].sequence, 1);
-    EXPECT_EQ(outcome.saved[i].received_at, first.received_at);
-    EXPECT_EQ(outcome.saved[i].content_sha256, first.content_sha256);
-  }
-  EXPECT_EQ(outcome.saved[4].sequence, 5);
-}
-
 TEST(DatastoreStore, EveryFieldArrives) {
   SqliteDatastore datastore;
   EXPECT_THAT(Results(datastore.client(), {EveryField(42)}),
@@ -207,21 +186,6 @@ TEST(DatastoreStore, FindsReceiptsInTheOrderOfTheIds) {
   EXPECT_FALSE(
       datastore.client().FindReceipts("another", {"0"})->at(0).has_value());
   EXPECT_THAT(*datastore.client().FindReceipts("study", {}), IsEmpty());
-}
-
-TEST(DatastoreStore, KnowsTheLastSequence) {
-  SqliteDatastore datastore;
-  EXPECT_EQ(*datastore.client().LastSequence(), 0);
-  Results(datastore.client(), {MakeSubmission(7, "a")});
-  EXPECT_EQ(*datastore.client().LastSequence(), 7);
-}
-
-TEST(DatastoreStore, ASequenceOfAnotherSubmissionIsAnErrorForGood) {
-  SqliteDatastore datastore;
-  Results(datastore.client(), {MakeSubmission(1, "a")});
-  const Outcome outcome = Save(datastore.client(), {MakeSubmission(1, "b")});
-  EXPECT_FALSE(outcome.status.ok());
-  EXPECT_FALSE(IsTransient(outcome.status)) << outcome.status;
 }
 
 // --- Requests ---
@@ -323,15 +287,6 @@ TEST(DatastoreStore, WhatMeansTheSameIsNoConflictOfADatastoreThatCannotTell) {
   EXPECT_EQ(outcome.saved[1].content_sha256, FakeDigest("content"));
   EXPECT_THAT(fake.gaps(), ElementsAre(Pair(2, false), Pair(4, true)));
   EXPECT_THAT(fake.batches(), ElementsAre(5, 2));
-}
-
-TEST(DatastoreStore, AnotherKindIsAConflictWhateverItMeans) {
-  FakeDatastore fake;
-  const auto store = Open(fake.target());
-  Submission event = MakeSubmission(2, "a");
-  event.kind = SubmissionKind::kAppEvent;
-  EXPECT_THAT(Results(*store, {MakeSubmission(1, "a"), event}),
-              ElementsAre(Result::kStored, Result::kConflict));
 }
 
 TEST(DatastoreStore, AsksAgainForContentsThatWereLeftOut) {

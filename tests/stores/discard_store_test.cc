@@ -73,17 +73,6 @@ TEST(DiscardStore, SleepsOncePerBatchForWhatWasDrawn) {
   EXPECT_THAT(slept, ElementsAre(Jittered(kMean, Jitter::kExponential, 0.75)));
 }
 
-TEST(DiscardStore, SaysThatItStored) {
-  DiscardStore store({});
-  const std::vector<Submission> batch = {MakeSubmission(7, "a")};
-  std::vector<Saved> saved(1);
-  ASSERT_TRUE(store.SaveBatch(batch, absl::MakeSpan(saved)).ok());
-  EXPECT_EQ(saved[0].result, Saved::Result::kStored);
-  EXPECT_EQ(saved[0].sequence, 7);
-  EXPECT_EQ(saved[0].received_at, batch[0].received_at);
-  EXPECT_EQ(saved[0].content_sha256, batch[0].content_sha256);
-}
-
 TEST(DiscardStore, KeepsNothing) {
   DiscardStore store({});
   const std::vector<Submission> batch = {MakeSubmission(7, "a")};

@@ -4,8 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
-#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -15,7 +13,6 @@
 #include <set>
 #include <sstream>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -32,25 +29,11 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
-using ::testing::Not;
 
 JournalEntry MakeEntry(std::int64_t sequence, std::string content = "content") {
   return {.method = "ImportPatients",
           .submission = MakeSubmission(sequence, absl::StrCat("id-", sequence),
                                        std::move(content))};
-}
-
-void ExpectTheSame(const ReceivedSubmission& a, const ReceivedSubmission& b) {
-  EXPECT_EQ(a.kind, b.kind);
-  EXPECT_EQ(a.sequence, b.sequence);
-  EXPECT_EQ(a.study_id, b.study_id);
-  EXPECT_EQ(a.submission_id, b.submission_id);
-  EXPECT_EQ(a.site_id, b.site_id);
-  EXPECT_EQ(a.content, b.content);
-  EXPECT_EQ(a.content_sha256, b.content_sha256);
-  EXPECT_EQ(a.received_at, b.received_at);
-  EXPECT_EQ(a.sent_at, b.sent_at);
 }
 
 std::string FileBytes(const std::string& path) {
@@ -115,15 +98,6 @@ class JournalTest : public testing::Test {
     }
     return sequences;
   }
-  std::vector<std::int64_t> QuarantinedSequences() const {
-    std::vector<std::int64_t> sequences;
-    const auto all = journal_->ListQuarantine(0, 1000, false);
-    EXPECT_TRUE(all.ok()) << all.status();
-    for (const Quarantined& one : *all) {
-      sequences.push_back(one.submission.sequence);
-    }
-    return sequences;
-  }
   Shell::Rows Sql(const std::string& sql) { return Shell(path_).Run(sql); }
 
   // Copies the files as a kill would leave them, and opens the copy.
@@ -144,120 +118,7 @@ class JournalTest : public testing::Test {
   std::unique_ptr<Journal> journal_;
 };
 
-// What is appended.
-
-TEST_F(JournalTest, AnEntryComesBackByteForByte) {
-  Open();
-  std::string bytes;
-  for (int byte = 0; byte < 256; ++byte) bytes += static_cast<char>(byte);
-  std::vector<JournalEntry> entries = {
-      MakeEntry(41, bytes), MakeEntry(7, ""),
-      MakeEntry(42, std::string(std::size_t{1} << 21, 'x'))};
-  entries[0].method = "SubmitStream";
-  ReceivedSubmission& first = entries[0].submission;
-  first.kind = SubmissionKind::kAppEvent;
-  first.study_id = std::string("stu\0dy\xff", 7);
-  first.site_id = "site";
-  first.received_at = absl::FromUnixMicros(1709320532000001);
-  first.sent_at = absl::FromUnixMicros(-1);
-  entries[1].method = "";
-  ReceivedSubmission& second = entries[1].submission;
-  second.kind = SubmissionKind::kPatientRecord;
-  second.study_id = second.submission_id = "";
-  ASSERT_TRUE(Append(entries).ok());
-
-  for (int round = 0; round < 2; ++round) {
-    const std::vector<JournalEntry> replayed = Replayed(*journal_);
-    ASSERT_EQ(replayed.size(), entries.size());
-    for (std::size_t i = 0; i < entries.size(); ++i) {
-      EXPECT_EQ(replayed[i].position, entries[i].position);
-      EXPECT_EQ(replayed[i].method, entries[i].method);
-      ExpectTheSame(replayed[i].submission, entries[i].submission);
-    }
-    Reopen();
-  }
-}
-
-TEST_F(JournalTest, PositionsGoUpFromOneWithoutGaps) {
-  Open();
-  EXPECT_THAT(MustAppend(10, 12), ElementsAre(1, 2, 3));
-  EXPECT_THAT(MustAppend(5, 6), ElementsAre(4, 5));
-  EXPECT_THAT(Sequences(), ElementsAre(10, 11, 12, 5, 6));
-}
-
-TEST_F(JournalTest, NothingToAppendIsNoCommit) {
-  Open();
-  EXPECT_TRUE(journal_->Append({}).ok());
-  EXPECT_THAT(Replayed(*journal_), IsEmpty());
-}
-
-TEST_F(JournalTest, PositionsGoOnAfterReopening) {
-  Open();
-  MustAppend(1, 3);
-  Reopen();
-  EXPECT_THAT(MustAppend(4, 4), ElementsAre(4));
-}
-
-TEST_F(JournalTest, PositionsOfAForgottenJournalAreNotUsedAgain) {
-  Open();
-  for (const std::int64_t position : MustAppend(1, 5)) {
-    journal_->MarkDone(position);
-  }
-  ASSERT_TRUE(journal_->Forget().ok());
-  Reopen();
-  EXPECT_THAT(Replayed(*journal_), IsEmpty());
-  EXPECT_THAT(MustAppend(6, 6), ElementsAre(6));
-  ASSERT_TRUE(journal_->Quarantine(6, "reason", 1).ok());
-  Reopen();
-  EXPECT_THAT(MustAppend(7, 7), ElementsAre(7));
-}
-
-TEST_F(JournalTest, LastSequenceIsTheHighestOfAll) {
-  Open();
-  EXPECT_EQ(*journal_->LastSequence(), 0);
-  MustAppend(7, 9);
-  MustAppend(3, 3);
-  EXPECT_EQ(*journal_->LastSequence(), 9);
-  ASSERT_TRUE(journal_->Quarantine(3, "reason", 1).ok());
-  Reopen();
-  EXPECT_EQ(*journal_->LastSequence(), 9);
-}
-
-TEST_F(JournalTest, ReplayHoldsNoLockAndEndsWhereTheJournalDid) {
-  Open();
-  MustAppend(1, 600);
-  std::int64_t seen = 0;
-  ASSERT_TRUE(journal_
-                  ->Replay([&](const JournalEntry& entry) {
-                    EXPECT_EQ(entry.position, ++seen);
-                    journal_->MarkDone(entry.position);
-                    if (seen % 100 == 0) MustAppend(1000 + seen, 1000 + seen);
-                  })
-                  .ok());
-  EXPECT_EQ(seen, 600);
-}
-
 // What is forgotten.
-
-TEST_F(JournalTest, WhatIsDoneIsForgottenByTheNextAppend) {
-  Open();
-  MustAppend(1, 5);
-  journal_->MarkDone(2);
-  journal_->MarkDone(4);
-  EXPECT_EQ(Sql("SELECT count(*) FROM entries"), (Shell::Rows{{"5"}}));
-  MustAppend(6, 6);
-  EXPECT_THAT(Sequences(), ElementsAre(1, 3, 5, 6));
-}
-
-TEST_F(JournalTest, ForgetForgetsAllThatIsDone) {
-  Open();
-  for (const std::int64_t position : MustAppend(1, 5000)) {
-    if (position % 2 == 0) journal_->MarkDone(position);
-  }
-  ASSERT_TRUE(journal_->Forget().ok());
-  EXPECT_EQ(Sql("SELECT count(*), sum(position % 2) FROM entries"),
-            (Shell::Rows{{"2500", "2500"}}));
-}
 
 TEST_F(JournalTest, AnAppendForgetsALimitedNumber) {
   Open();
@@ -271,153 +132,6 @@ TEST_F(JournalTest, AnAppendForgetsALimitedNumber) {
     MustAppend(sequence, sequence);
   }
   EXPECT_EQ(Sql("SELECT count(*) FROM entries"), (Shell::Rows{{"9"}}));
-}
-
-TEST_F(JournalTest, APositionThatIsNotThereYetIsNotForgottenWhenItComes) {
-  Open();
-  for (const std::int64_t position : {-1, 0, 1, 2}) {
-    journal_->MarkDone(position);
-  }
-  MustAppend(1, 2);
-  MustAppend(3, 3);
-  EXPECT_THAT(Sequences(), ElementsAre(1, 2, 3));
-}
-
-TEST_F(JournalTest, WhatWasMarkedButNotForgottenIsReplayedAfterAKill) {
-  Open();
-  MustAppend(1, 3);
-  journal_->MarkDone(1);
-  journal_->MarkDone(3);
-  EXPECT_EQ(Replayed(*OpenCopy("copy")).size(), 3u);
-  ASSERT_TRUE(journal_->Forget().ok());
-  EXPECT_EQ(Replayed(*OpenCopy("copy 2")).size(), 1u);
-}
-
-// Quarantine.
-
-TEST_F(JournalTest, QuarantineKeepsTheEntryAndTellsWhy) {
-  Open();
-  std::vector<JournalEntry> entries = {MakeEntry(5, "five"), MakeEntry(6, "")};
-  entries[0].submission.sent_at = absl::FromUnixMicros(17);
-  entries[0].submission.site_id = "site";
-  ASSERT_TRUE(Append(entries).ok());
-  const absl::Time before = absl::Now();
-  ASSERT_TRUE(journal_->Quarantine(1, "threw", 3).ok());
-  EXPECT_EQ(journal_->quarantined(), 1u);
-  EXPECT_THAT(Sequences(), ElementsAre(6));
-  Reopen();
-  EXPECT_EQ(journal_->quarantined(), 1u);
-  EXPECT_THAT(Sequences(), ElementsAre(6));
-  const auto all = journal_->ListQuarantine(0, 10, true);
-  ASSERT_TRUE(all.ok()) << all.status();
-  ASSERT_EQ(all->size(), 1u);
-  const Quarantined& one = all->at(0);
-  EXPECT_EQ(one.method, "ImportPatients");
-  EXPECT_EQ(one.reason, "threw");
-  EXPECT_EQ(one.tries, 3);
-  EXPECT_GE(one.quarantined_at, before - absl::Microseconds(1));
-  EXPECT_LE(one.quarantined_at, absl::Now());
-  ExpectTheSame(one.submission, entries[0].submission);
-}
-
-TEST_F(JournalTest, QuarantineIsListedInPagesBySequence) {
-  Open();
-  for (const std::int64_t sequence : {30, 10, 20}) {
-    const std::int64_t position = MustAppend(sequence, sequence, "c")[0];
-    ASSERT_TRUE(journal_->Quarantine(position, "reason", 1).ok());
-  }
-  EXPECT_THAT(QuarantinedSequences(), ElementsAre(10, 20, 30));
-  const auto page = journal_->ListQuarantine(10, 1, false);
-  ASSERT_TRUE(page.ok());
-  ASSERT_EQ(page->size(), 1u);
-  EXPECT_EQ(page->at(0).submission.sequence, 20);
-  EXPECT_EQ(page->at(0).submission.content, "");
-  EXPECT_EQ(page->at(0).submission.content_sha256, FakeDigest("c"));
-  EXPECT_THAT(*journal_->ListQuarantine(30, 5, false), IsEmpty());
-}
-
-TEST_F(JournalTest, QuarantineIsFoundById) {
-  Open();
-  EXPECT_EQ(journal_->FindQuarantined("study", {"id-1"})->at(0), std::nullopt);
-  MustAppend(1, 3, "c");
-  ASSERT_TRUE(journal_->Quarantine(2, "reason", 1).ok());
-  const auto found =
-      journal_->FindQuarantined("study", {"id-1", "id-2", "id-2"});
-  ASSERT_TRUE(found.ok()) << found.status();
-  EXPECT_EQ(found->at(0), std::nullopt);
-  EXPECT_EQ(found->at(1)->submission.sequence, 2);
-  EXPECT_EQ(found->at(1)->submission.content, "");
-  EXPECT_EQ(found->at(2)->submission.sequence, 2);
-  EXPECT_EQ(journal_->FindQuarantined("other", {"id-2"})->at(0), std::nullopt);
-}
-
-TEST_F(JournalTest, WhatIsReleasedIsAtTheEndOfTheJournal) {
-  Open();
-  MustAppend(1, 3, "c");
-  ASSERT_TRUE(journal_->Quarantine(1, "reason", 1).ok());
-  const auto released = journal_->Release(1);
-  ASSERT_TRUE(released.ok()) << released.status();
-  EXPECT_EQ(released->position, 4);
-  EXPECT_EQ(released->method, "ImportPatients");
-  ExpectTheSame(released->submission, MakeEntry(1, "c").submission);
-  EXPECT_EQ(journal_->quarantined(), 0u);
-  EXPECT_THAT(MustAppend(9, 9), ElementsAre(5));
-  Reopen();
-  EXPECT_THAT(Sequences(), ElementsAre(2, 3, 1, 9));
-  EXPECT_EQ(journal_->quarantined(), 0u);
-  EXPECT_EQ(journal_->Release(1).status().code(), absl::StatusCode::kNotFound);
-  EXPECT_THAT(MustAppend(10, 10), ElementsAre(6));
-}
-
-TEST_F(JournalTest, ReleasedAndDoneItIsForgotten) {
-  Open();
-  MustAppend(1, 1);
-  ASSERT_TRUE(journal_->Quarantine(1, "reason", 1).ok());
-  journal_->MarkDone(journal_->Release(1)->position);
-  ASSERT_TRUE(journal_->Forget().ok());
-  EXPECT_THAT(Replayed(*journal_), IsEmpty());
-}
-
-TEST_F(JournalTest, TheSameContentIsInQuarantineOnce) {
-  Open();
-  std::vector<JournalEntry> entries = {
-      MakeEntry(1, "same"), MakeEntry(2, "same"), MakeEntry(3, "other")};
-  for (JournalEntry& e : entries) e.submission.submission_id = "id";
-  ASSERT_TRUE(Append(entries).ok());
-  ASSERT_TRUE(journal_->Quarantine(1, "reason", 1).ok());
-  EXPECT_TRUE(journal_->Quarantine(2, "reason", 1).ok());
-  EXPECT_TRUE(journal_->Quarantine(3, "reason", 1).ok());
-  EXPECT_EQ(journal_->quarantined(), 2u);
-  EXPECT_THAT(QuarantinedSequences(), ElementsAre(1, 3));
-  EXPECT_THAT(Sequences(), IsEmpty());
-}
-
-TEST_F(JournalTest, WhatIsNotThereCannotBeQuarantined) {
-  Open();
-  MustAppend(1, 1);
-  EXPECT_EQ(journal_->Quarantine(2, "reason", 1).code(),
-            absl::StatusCode::kNotFound);
-  EXPECT_EQ(journal_->quarantined(), 0u);
-  EXPECT_TRUE(journal_->Check().ok());
-}
-
-TEST_F(JournalTest, AFullQuarantineLeavesTheEntryWhereItIs) {
-  Open();
-  MustAppend(1, 1);
-  journal_.reset();
-  Sql(absl::StrCat(
-      "WITH RECURSIVE n(i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n"
-      " WHERE i < ",
-      Journal::kQuarantineMax + 9,
-      ") INSERT INTO quarantine SELECT i, '', 'app_event', '', i, '', 0, NULL,"
-      " zeroblob(32), '', 1, 0, x'' FROM n"));
-  Open();
-  EXPECT_EQ(journal_->quarantined(), Journal::kQuarantineMax);
-  EXPECT_EQ(journal_->Quarantine(1, "reason", 1).code(),
-            absl::StatusCode::kResourceExhausted);
-  EXPECT_THAT(Sequences(), ElementsAre(1));
-  ASSERT_TRUE(journal_->Release(10).ok());
-  EXPECT_TRUE(journal_->Quarantine(1, "reason", 1).ok());
 }
 
 // Opening.
@@ -477,52 +191,6 @@ TEST_F(JournalTest, ADirectoryThatCannotBeMadeIsUnavailable) {
             absl::StatusCode::kUnavailable);
 }
 
-TEST_F(JournalTest, AMalformedEntryIsDataLossAndTellsNothingOfIt) {
-  Open();
-  MustAppend(1, 1, "canary");
-  Sql("UPDATE entries SET kind = 'canary'");
-  const absl::Status status =
-      journal_->Replay([](const JournalEntry&) { ADD_FAILURE(); });
-  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
-  EXPECT_THAT(std::string(status.message()), Not(HasSubstr("canary")));
-}
-
-// A kill, and a log whose end never reached the disk.
-
-[[noreturn]] void AppendUntilKilled(const std::string& path, int acks) {
-  const auto journal = Journal::Open(path);
-  if (!journal.ok()) _exit(1);
-  for (std::int64_t sequence = 1;; ++sequence) {
-    const JournalEntry entry = MakeEntry(sequence);
-    const NewJournalEntry entries[] = {{entry.method, &entry.submission}};
-    if (!(*journal)->Append(entries).ok()) _exit(1);
-    if (write(acks, &sequence, sizeof(sequence)) != sizeof(sequence)) _exit(1);
-  }
-}
-
-TEST_F(JournalTest, WhatWasAppendedSurvivesAKill) {
-  int pipe_ends[2];
-  ASSERT_EQ(pipe(pipe_ends), 0);
-  const pid_t child = fork();
-  ASSERT_GE(child, 0);
-  if (child == 0) AppendUntilKilled(path_, pipe_ends[1]);
-  close(pipe_ends[1]);
-  std::int64_t acknowledged = 0;
-  while (read(pipe_ends[0], &acknowledged, sizeof(acknowledged)) ==
-         sizeof(acknowledged)) {
-    if (acknowledged == 50) kill(child, SIGKILL);
-  }
-  close(pipe_ends[0]);
-  waitpid(child, nullptr, 0);
-  ASSERT_GE(acknowledged, 50);
-  Open();
-  const std::vector<std::int64_t> sequences = Sequences();
-  ASSERT_GE(sequences.size(), static_cast<std::size_t>(acknowledged));
-  for (std::size_t i = 0; i < sequences.size(); ++i) {
-    EXPECT_EQ(sequences[i], static_cast<std::int64_t>(i) + 1);
-  }
-}
-
 // Faults.
 
 class JournalFaultTest : public JournalTest {
@@ -531,78 +199,6 @@ class JournalFaultTest : public JournalTest {
 
   FaultyDisk disk_;
 };
-
-TEST_F(JournalFaultTest, AnAppendIsSyncedOnce) {
-  Open();
-  MustAppend(1, 1);
-  for (std::int64_t i = 0; i < 3; ++i) {
-    const int before = disk_.log_syncs();
-    MustAppend(2 + i * 100, 100 + i * 100);
-    EXPECT_EQ(disk_.log_syncs(), before + 1);
-  }
-}
-
-TEST_F(JournalFaultTest, ForgettingNothingIsNoCommit) {
-  Open();
-  MustAppend(1, 1);
-  const int before = disk_.log_syncs();
-  EXPECT_TRUE(journal_->Forget().ok());
-  EXPECT_EQ(disk_.log_syncs(), before);
-}
-
-TEST_F(JournalFaultTest, AFullDiskTakesNothingUntilThereIsRoom) {
-  Open();
-  MustAppend(1, 2);
-  disk_.SetFull(true);
-  for (int round = 0; round < 3; ++round) {
-    EXPECT_EQ(TryAppend(3).code(), absl::StatusCode::kUnavailable);
-    EXPECT_EQ(journal_->Check().code(), absl::StatusCode::kUnavailable);
-  }
-  EXPECT_THAT(Sequences(), ElementsAre(1, 2));
-  EXPECT_EQ(Replayed(*OpenCopy("copy")).size(), 2u);
-  disk_.SetFull(false);
-  EXPECT_TRUE(journal_->Check().ok());
-  EXPECT_THAT(MustAppend(4, 4), ElementsAre(3));
-  EXPECT_THAT(Sequences(), ElementsAre(1, 2, 4));
-}
-
-TEST_F(JournalFaultTest, ADiskFullInTheMiddleOfAnAppendTakesNothing) {
-  Open();
-  disk_.SetFull(true);
-  // More than SQLite keeps in memory: it writes before the commit.
-  std::vector<JournalEntry> entries;
-  for (std::int64_t sequence = 1; sequence <= 100; ++sequence) {
-    entries.push_back(MakeEntry(sequence, std::string(100'000, 'x')));
-  }
-  EXPECT_EQ(Append(entries).code(), absl::StatusCode::kUnavailable);
-  disk_.SetFull(false);
-  EXPECT_THAT(Replayed(*journal_), IsEmpty());
-  EXPECT_TRUE(Append(entries).ok());
-  EXPECT_EQ(entries.back().position, 100);
-}
-
-TEST_F(JournalFaultTest, WhatASyncFailedForIsNotThereEvenAfterAKill) {
-  Open();
-  MustAppend(1, 2);
-  disk_.SetSyncsFail(true);
-  EXPECT_EQ(TryAppend(3).code(), absl::StatusCode::kUnavailable);
-  disk_.SetSyncsFail(false);
-  EXPECT_THAT(Sequences(), ElementsAre(1, 2));
-  EXPECT_EQ(Replayed(*OpenCopy("copy")).size(), 2u);
-  EXPECT_THAT(MustAppend(4, 4), ElementsAre(3));
-  Reopen();
-  EXPECT_THAT(Sequences(), ElementsAre(1, 2, 4));
-}
-
-TEST_F(JournalFaultTest, CheckFailsUntilItCouldWrite) {
-  Open();
-  disk_.SetSyncsFail(true);
-  EXPECT_FALSE(TryAppend(1).ok());
-  EXPECT_EQ(journal_->Check().code(), absl::StatusCode::kUnavailable);
-  disk_.SetSyncsFail(false);
-  EXPECT_TRUE(journal_->Check().ok());
-  EXPECT_THAT(Replayed(*journal_), IsEmpty());
-}
 
 TEST_F(JournalFaultTest, ClosedAfterAFailedSyncItHasWhatItHad) {
   Open();
@@ -613,42 +209,6 @@ TEST_F(JournalFaultTest, ClosedAfterAFailedSyncItHasWhatItHad) {
   disk_.SetSyncsFail(false);
   Open();
   EXPECT_THAT(Sequences(), ElementsAre(1, 2));
-}
-
-TEST_F(JournalFaultTest, AFailedCommitForgetsQuarantinesAndReleasesNothing) {
-  Open();
-  MustAppend(1, 4);
-  ASSERT_TRUE(journal_->Quarantine(1, "reason", 1).ok());
-  journal_->MarkDone(2);
-  disk_.SetSyncsFail(true);
-  EXPECT_EQ(journal_->Forget().code(), absl::StatusCode::kUnavailable);
-  EXPECT_EQ(journal_->Quarantine(3, "reason", 1).code(),
-            absl::StatusCode::kUnavailable);
-  EXPECT_EQ(journal_->Release(1).status().code(),
-            absl::StatusCode::kUnavailable);
-  EXPECT_EQ(journal_->quarantined(), 1u);
-  EXPECT_THAT(Sequences(), ElementsAre(2, 3, 4));
-  EXPECT_EQ(journal_->Check().code(), absl::StatusCode::kUnavailable);
-  disk_.SetSyncsFail(false);
-  EXPECT_THAT(MustAppend(5, 5), ElementsAre(5));
-  EXPECT_THAT(Sequences(), ElementsAre(3, 4, 5));
-  EXPECT_THAT(QuarantinedSequences(), ElementsAre(1));
-}
-
-TEST_F(JournalFaultTest, CheckAndMarkingDoNotWaitForACommit) {
-  Open();
-  MustAppend(1, 1);
-  disk_.HoldSyncs();
-  std::thread writer([this] { EXPECT_TRUE(TryAppend(2).ok()); });
-  ASSERT_TRUE(disk_.WaitForHeldSync());
-  EXPECT_TRUE(journal_->Check().ok());
-  journal_->MarkDone(1);
-  EXPECT_EQ(journal_->quarantined(), 0u);
-  EXPECT_EQ(journal_->FindQuarantined("study", {"id-1"})->size(), 1u);
-  disk_.ReleaseSyncs();
-  writer.join();
-  ASSERT_TRUE(journal_->Forget().ok());
-  EXPECT_THAT(Sequences(), ElementsAre(2));
 }
 
 // Where syncs take no time.
@@ -730,41 +290,6 @@ TEST_F(JournalFaultTest, ATornLogReplaysWhatIsBeforeTheTear) {
       ASSERT_EQ(replayed[i].submission.content, std::string(700, 'x'));
     }
   }
-}
-
-TEST_F(JournalFaultTest, ThreadsAppendForgetAndQuarantineAtTheSameTime) {
-  Open();
-  constexpr std::int64_t kThreads = 4;
-  constexpr std::int64_t kRounds = 40;
-  std::atomic<int> kept{0};
-  std::vector<std::thread> threads;
-  for (std::int64_t t = 0; t < kThreads; ++t) {
-    threads.emplace_back([&, t] {
-      for (std::int64_t round = 0; round < kRounds; ++round) {
-        std::vector<JournalEntry> entries;
-        for (std::int64_t i = 1; i <= 4; ++i) {
-          entries.push_back(MakeEntry((t * kRounds + round) * 4 + i));
-        }
-        ASSERT_TRUE(Append(entries).ok());
-        journal_->MarkDone(entries[0].position);
-        ASSERT_TRUE(journal_->Quarantine(entries[1].position, "r", 1).ok());
-        kept += 2;
-        if (round % 8 == 0) {
-          ASSERT_TRUE(journal_->Forget().ok());
-        }
-        if (round % 8 == 4) {
-          ASSERT_TRUE(journal_->Release(entries[1].submission.sequence).ok());
-          ++kept;
-        }
-        ASSERT_TRUE(journal_->Check().ok());
-      }
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
-  ASSERT_TRUE(journal_->Forget().ok());
-  EXPECT_EQ(Replayed(*journal_).size(), static_cast<std::size_t>(kept));
-  EXPECT_EQ(journal_->quarantined(),
-            static_cast<std::size_t>(kThreads * kRounds * 7 / 8));
 }
 
 // A power cut: whatever has not been synced may be there or not.

@@ -277,63 +277,7 @@ TEST_F(PostgresStoreTest, AnIdThatIsNotUtf8IsRefusedWithoutBeingQuoted) {
   EXPECT_EQ(SaveOne(MakeSubmission(1, "b")).result, Result::kStored);
 }
 
-// Receipts.
-
-TEST_F(PostgresStoreTest, ReceiptsComeInTheOrderOfTheIds) {
-  Open();
-  ASSERT_TRUE(Save({MakeSubmission(1, "a"), MakeSubmission(2, "b")}).ok());
-  const auto receipts = store_->FindReceipts("study", {"b", "?", "a", "b"});
-  ASSERT_TRUE(receipts.ok());
-  ASSERT_EQ(receipts->size(), 4u);
-  EXPECT_EQ(receipts->at(0)->sequence, 2);
-  EXPECT_EQ(receipts->at(1), std::nullopt);
-  EXPECT_EQ(receipts->at(2)->sequence, 1);
-  EXPECT_EQ(receipts->at(3)->sequence, 2);
-  EXPECT_EQ(store_->FindReceipts("other study", {"a"})->at(0), std::nullopt);
-  EXPECT_TRUE(store_->FindReceipts("study", {})->empty());
-}
-
-TEST_F(PostgresStoreTest, EveryReceiptOfASubmissionTellsTheSame) {
-  Open();
-  Submission s = MakeSubmission(5, "a");
-  s.received_at = absl::FromUnixNanos(1709320532000001999);
-  const Saved stored = SaveOne(s);
-  EXPECT_EQ(stored.result, Result::kStored);
-  EXPECT_EQ(stored.sequence, 5);
-  EXPECT_EQ(stored.received_at, absl::FromUnixMicros(1709320532000001));
-  EXPECT_EQ(stored.content_sha256, s.content_sha256);
-  const std::optional<StoredReceipt> found = Find("a");
-  EXPECT_EQ(found->sequence, stored.sequence);
-  EXPECT_EQ(found->received_at, stored.received_at);
-  EXPECT_EQ(found->content_sha256, stored.content_sha256);
-}
-
 // The same id again.
-
-TEST_F(PostgresStoreTest, TheSameAgainIsADuplicateWithTheFirstReceipt) {
-  Open();
-  const Saved first = SaveOne(MakeSubmission(1, "a", "same"));
-  for (int sequence = 8; sequence < 10; ++sequence) {
-    const Saved again = SaveOne(MakeSubmission(sequence, "a", "same"));
-    EXPECT_EQ(again.result, Result::kDuplicate);
-    EXPECT_EQ(again.sequence, 1);
-    EXPECT_EQ(again.received_at, first.received_at);
-    EXPECT_EQ(again.content_sha256, first.content_sha256);
-    Reopen();
-  }
-  EXPECT_EQ(Get("SELECT count(*) FROM submissions"), "1");
-  EXPECT_EQ(Get("SELECT count(*) FROM conflicts"), "0");
-  EXPECT_EQ(Sql("SELECT * FROM gaps ORDER BY sequence"),
-            (Shell::Rows{{"8", "duplicate"}, {"9", "duplicate"}}));
-}
-
-TEST_F(PostgresStoreTest, AnIdIsKnownWithinItsStudy) {
-  Open();
-  Submission other = MakeSubmission(2, "a", "other");
-  other.study_id = "other study";
-  ASSERT_TRUE(Save({MakeSubmission(1, "a", "first"), other}).ok());
-  EXPECT_THAT(Results(), ElementsAre(Result::kStored, Result::kStored));
-}
 
 TEST_F(PostgresStoreTest, AnotherContentIsAConflictThatIsAuditedAndAGap) {
   Open();
@@ -365,107 +309,6 @@ TEST_F(PostgresStoreTest, AnotherContentIsAConflictThatIsAuditedAndAGap) {
             (Shell::Rows{{"2", "conflict"}, {"3", "conflict"}}));
 }
 
-TEST_F(PostgresStoreTest, OtherBytesThatMeanTheSameAreADuplicate) {
-  std::vector<std::string> asked;
-  same_content_ = [&](SubmissionKind kind, std::string_view a,
-                      std::string_view b) {
-    EXPECT_EQ(kind, SubmissionKind::kAppEvent);
-    asked = {std::string(a), std::string(b)};
-    return true;
-  };
-  Open();
-  Submission first = MakeSubmission(1, "a", "x=1 y=2");
-  Submission second = MakeSubmission(2, "a", "y=2 x=1");
-  first.kind = second.kind = SubmissionKind::kAppEvent;
-  SaveOne(first);
-  const Saved again = SaveOne(second);
-  EXPECT_THAT(asked, ElementsAre("x=1 y=2", "y=2 x=1"));
-  EXPECT_EQ(again.result, Result::kDuplicate);
-  EXPECT_EQ(again.sequence, 1);
-  EXPECT_EQ(again.content_sha256, first.content_sha256);
-  EXPECT_EQ(Get("SELECT count(*) FROM conflicts"), "0");
-}
-
-TEST_F(PostgresStoreTest, MeaningIsAskedForOnlyWhereHashesDiffer) {
-  same_content_ = [](auto, auto, auto) {
-    ADD_FAILURE() << "asked";
-    return false;
-  };
-  Open();
-  ASSERT_TRUE(Save({MakeSubmission(1, "a"), MakeSubmission(2, "a")}).ok());
-  EXPECT_THAT(Results(), ElementsAre(Result::kStored, Result::kDuplicate));
-}
-
-TEST_F(PostgresStoreTest, AnotherKindIsAConflictEvenWithTheSameBytes) {
-  same_content_ = [](auto, auto, auto) { return true; };
-  Open();
-  Submission event = MakeSubmission(1, "a", "same");
-  event.kind = SubmissionKind::kAppEvent;
-  Submission record = MakeSubmission(2, "a", "same");
-  record.kind = SubmissionKind::kPatientRecord;
-  Submission response = MakeSubmission(3, "a", "other");
-  ASSERT_TRUE(Save({event, record, response}).ok());
-  EXPECT_THAT(Results(), ElementsAre(Result::kStored, Result::kConflict,
-                                     Result::kConflict));
-  EXPECT_EQ(Sql("SELECT kind FROM conflicts ORDER BY conflict"),
-            (Shell::Rows{{"patient_record"}, {"questionnaire_response"}}));
-}
-
-TEST_F(PostgresStoreTest, RepeatsInsideABatchAreRecognised) {
-  Open();
-  ASSERT_TRUE(
-      Save({MakeSubmission(1, "b", "first"), MakeSubmission(2, "c", "c"),
-            MakeSubmission(3, "b", "first"), MakeSubmission(4, "b", "other"),
-            MakeSubmission(5, "c", "c"), MakeSubmission(6, "a", "a")})
-          .ok());
-  EXPECT_THAT(Results(), ElementsAre(Result::kStored, Result::kStored,
-                                     Result::kDuplicate, Result::kConflict,
-                                     Result::kDuplicate, Result::kStored));
-  EXPECT_EQ(saved_[2].sequence, 1);
-  EXPECT_EQ(saved_[3].sequence, 1);
-  EXPECT_EQ(saved_[4].sequence, 2);
-  EXPECT_EQ(Sql("SELECT sequence FROM submissions ORDER BY sequence"),
-            (Shell::Rows{{"1"}, {"2"}, {"6"}}));
-  EXPECT_EQ(
-      Sql("SELECT * FROM gaps ORDER BY sequence"),
-      (Shell::Rows{{"3", "duplicate"}, {"4", "conflict"}, {"5", "duplicate"}}));
-}
-
-TEST_F(PostgresStoreTest, ABatchThatComesAgainLeavesNothingNew) {
-  Open();
-  SaveOne(MakeSubmission(1, "a"));
-  const std::vector<Submission> batch = {MakeSubmission(2, "b"),
-                                         MakeSubmission(3, "a"),
-                                         MakeSubmission(4, "a", "other")};
-  for (int round = 0; round < 2; ++round) {
-    ASSERT_TRUE(Save(batch).ok());
-    EXPECT_THAT(Results(), ElementsAre(Result::kStored, Result::kDuplicate,
-                                       Result::kConflict));
-    EXPECT_EQ(saved_[0].sequence, 2);
-    EXPECT_EQ(saved_[0].received_at, batch[0].received_at);
-    EXPECT_EQ(Sql("SELECT sequence FROM gaps ORDER BY sequence"),
-              (Shell::Rows{{"3"}, {"4"}}));
-    EXPECT_EQ(Get("SELECT count(*) FROM conflicts"), "1");
-  }
-}
-
-TEST_F(PostgresStoreTest, ASequenceIsNeverGivenTwice) {
-  Open();
-  SaveOne(MakeSubmission(1, "canary-first"));
-  Submission s = MakeSubmission(1, "canary-id", "canary-content");
-  s.subject = "canary-subject";
-  for (const auto& batch :
-       {std::vector{MakeSubmission(2, "b"), s},
-        std::vector{MakeSubmission(2, "b"), MakeSubmission(2, "canary-c")}}) {
-    const absl::Status status = Save(batch);
-    EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
-    EXPECT_THAT(std::string(status.message()), Not(HasSubstr("canary")));
-    EXPECT_EQ(Find("b"), std::nullopt);
-    EXPECT_EQ(Find("canary-id"), std::nullopt);
-  }
-  EXPECT_EQ(SaveOne(MakeSubmission(2, "b")).result, Result::kStored);
-}
-
 TEST_F(PostgresStoreTest, AnExceptionFromOutsideRollsTheBatchBack) {
   same_content_ = [](auto, auto, auto) -> bool {
     throw std::runtime_error("poison");
@@ -477,43 +320,6 @@ TEST_F(PostgresStoreTest, AnExceptionFromOutsideRollsTheBatchBack) {
                std::runtime_error);
   EXPECT_EQ(Find("b"), std::nullopt);
   EXPECT_EQ(SaveOne(MakeSubmission(2, "b")).result, Result::kStored);
-}
-
-TEST_F(PostgresStoreTest, AnEmptyBatchIsNothingToDo) {
-  Open();
-  EXPECT_TRUE(Save({}).ok());
-}
-
-// Reading for export.
-
-TEST_F(PostgresStoreTest, ReadsPagesInSequenceWithTheirGaps) {
-  Open();
-  std::vector<Submission> batch = {
-      MakeSubmission(1, "a", "12345"), MakeSubmission(2, "a", "12345"),
-      MakeSubmission(3, "b", "12345"), MakeSubmission(4, "a", "other"),
-      MakeSubmission(5, "c", "12345"), MakeSubmission(6, "c", "12345")};
-  ASSERT_TRUE(Save(batch).ok());
-  const auto read = [&](std::int64_t after, std::size_t max,
-                        std::size_t max_bytes) {
-    const auto page = store_->Read(after, max, max_bytes);
-    EXPECT_TRUE(page.ok()) << page.status();
-    std::string text;
-    for (const auto& s : page->submissions) absl::StrAppend(&text, s.sequence);
-    for (const Gap& gap : page->gaps) {
-      absl::StrAppend(&text, gap.conflict ? " !" : " ", gap.sequence);
-    }
-    return text + (page->last ? "." : "");
-  };
-  EXPECT_EQ(read(0, 10, 100), "135 2 !4 6.");
-  EXPECT_EQ(read(0, 3, 100), "135 2 !4 6.");
-  EXPECT_EQ(read(0, 2, 100), "13 2");
-  EXPECT_EQ(read(1, 1, 100), "3 2");
-  EXPECT_EQ(read(3, 1, 100), "5 !4 6.");
-  EXPECT_EQ(read(0, 10, 14), "13 2");
-  EXPECT_EQ(read(0, 10, 10), "13 2");
-  EXPECT_EQ(read(0, 10, 1), "1");
-  EXPECT_EQ(read(5, 10, 100), " 6.");
-  EXPECT_EQ(read(6, 10, 100), ".");
 }
 
 // Several servers.
@@ -798,31 +604,6 @@ TEST_F(PostgresStoreTest, AfterAFailureItIsReadyOnceItCanWrite) {
 }
 
 // Several threads.
-
-TEST_F(PostgresStoreTest, ReadingDoesNotWaitForABatch) {
-  Open();
-  SaveOne(MakeSubmission(1, "a"));
-  PostgresShell shell(url_);
-  shell.Run(
-      "BEGIN; INSERT INTO submissions SELECT 100, kind, study_id, 'b',"
-      " NULL, NULL, NULL, NULL, NULL, NULL, NULL, received_at, NULL,"
-      " NULL, content_sha256, '[]', '' FROM submissions");
-  absl::Status status = absl::UnknownError("not yet");
-  std::thread saving = SaveBehind(MakeSubmission(2, "b"), &status);
-  AwaitThat("the batch waits", [&] {
-    return Get("SELECT count(*) FROM pg_stat_activity WHERE"
-               " application_name = 'sluice' AND wait_event_type = 'Lock'") ==
-           "1";
-  });
-  EXPECT_EQ(Find("a")->sequence, 1);
-  EXPECT_EQ(Find("b"), std::nullopt);
-  EXPECT_EQ(*store_->LastSequence(), 1);
-  EXPECT_EQ(store_->Read(0, 10, 10)->submissions.size(), 1u);
-  EXPECT_TRUE(store_->Check().ok());
-  shell.Run("ROLLBACK");
-  saving.join();
-  EXPECT_TRUE(status.ok()) << status;
-}
 
 TEST_F(PostgresStoreTest, SessionsAreAsManyAsCallersAtTheSameTime) {
   Open();

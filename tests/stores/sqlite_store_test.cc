@@ -4,7 +4,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cstddef>
 #include <deque>
 #include <fstream>
@@ -28,7 +27,6 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::Not;
 using Result = Saved::Result;
 
 class SqliteStoreTest : public testing::Test {
@@ -195,36 +193,7 @@ TEST_F(SqliteStoreTest, IdsAreOnlyData) {
   }
 }
 
-// Receipts.
-
-TEST_F(SqliteStoreTest, ReceiptsComeInTheOrderOfTheIds) {
-  Open();
-  ASSERT_TRUE(Save({MakeSubmission(1, "a"), MakeSubmission(2, "b")}).ok());
-  const auto receipts = store_->FindReceipts("study", {"b", "?", "a", "b"});
-  ASSERT_TRUE(receipts.ok());
-  ASSERT_EQ(receipts->size(), 4u);
-  EXPECT_EQ(receipts->at(0)->sequence, 2);
-  EXPECT_EQ(receipts->at(1), std::nullopt);
-  EXPECT_EQ(receipts->at(2)->sequence, 1);
-  EXPECT_EQ(receipts->at(3)->sequence, 2);
-  EXPECT_EQ(store_->FindReceipts("other study", {"a"})->at(0), std::nullopt);
-  EXPECT_TRUE(store_->FindReceipts("study", {})->empty());
-}
-
-TEST_F(SqliteStoreTest, EveryReceiptOfASubmissionTellsTheSame) {
-  Open();
-  Submission s = MakeSubmission(5, "a");
-  s.received_at = absl::FromUnixNanos(1709320532000001999);
-  const Saved stored = SaveOne(s);
-  EXPECT_EQ(stored.result, Result::kStored);
-  EXPECT_EQ(stored.sequence, 5);
-  EXPECT_EQ(stored.received_at, absl::FromUnixMicros(1709320532000001));
-  EXPECT_EQ(stored.content_sha256, s.content_sha256);
-  const std::optional<StoredReceipt> found = Find("a");
-  EXPECT_EQ(found->sequence, stored.sequence);
-  EXPECT_EQ(found->received_at, stored.received_at);
-  EXPECT_EQ(found->content_sha256, stored.content_sha256);
-}
+// Damaged rows.
 
 TEST_F(SqliteStoreTest, ADamagedRowIsDataLossNotAReceipt) {
   Open();
@@ -237,43 +206,6 @@ TEST_F(SqliteStoreTest, ADamagedRowIsDataLossNotAReceipt) {
 }
 
 // The same id again.
-
-TEST_F(SqliteStoreTest, TheSameAgainIsADuplicateWithTheFirstReceipt) {
-  Open();
-  const Saved first = SaveOne(MakeSubmission(1, "a", "same"));
-  for (int round = 0; round < 2; ++round) {
-    const Saved again = SaveOne(MakeSubmission(9, "a", "same"));
-    EXPECT_EQ(again.result, Result::kDuplicate);
-    EXPECT_EQ(again.sequence, 1);
-    EXPECT_EQ(again.received_at, first.received_at);
-    EXPECT_EQ(again.content_sha256, first.content_sha256);
-    Reopen();
-  }
-  EXPECT_EQ(Sql("SELECT count(*) FROM submissions"), (Shell::Rows{{"1"}}));
-  EXPECT_EQ(Sql("SELECT count(*) FROM conflicts"), (Shell::Rows{{"0"}}));
-}
-
-TEST_F(SqliteStoreTest, AnIdIsKnownWithinItsStudy) {
-  Open();
-  Submission other = MakeSubmission(2, "a", "other");
-  other.study_id = "other study";
-  ASSERT_TRUE(Save({MakeSubmission(1, "a", "first"), other}).ok());
-  EXPECT_THAT(Results(), ElementsAre(Result::kStored, Result::kStored));
-}
-
-TEST_F(SqliteStoreTest, AnotherContentIsAConflictThatLeavesTheFirst) {
-  Open();
-  const Submission first = MakeSubmission(1, "a", "first");
-  const Saved stored = SaveOne(first);
-  const Saved conflict = SaveOne(MakeSubmission(2, "a", "second"));
-  EXPECT_EQ(conflict.result, Result::kConflict);
-  EXPECT_EQ(conflict.sequence, 1);
-  EXPECT_EQ(conflict.received_at, stored.received_at);
-  EXPECT_EQ(conflict.content_sha256, first.content_sha256);
-  EXPECT_EQ(Sql("SELECT sequence, content = CAST('first' AS BLOB)"
-                " FROM submissions"),
-            (Shell::Rows{{"1", "1"}}));
-}
 
 TEST_F(SqliteStoreTest, EveryConflictIsAudited) {
   Open();
@@ -295,203 +227,6 @@ TEST_F(SqliteStoreTest, EveryConflictIsAudited) {
             (Shell::Rows{{"0"}}));
 }
 
-TEST_F(SqliteStoreTest, OtherBytesThatMeanTheSameAreADuplicate) {
-  std::vector<std::string> asked;
-  same_content_ = [&](SubmissionKind kind, std::string_view a,
-                      std::string_view b) {
-    EXPECT_EQ(kind, SubmissionKind::kAppEvent);
-    asked = {std::string(a), std::string(b)};
-    return true;
-  };
-  Open();
-  Submission first = MakeSubmission(1, "a", "x=1 y=2");
-  Submission second = MakeSubmission(2, "a", "y=2 x=1");
-  first.kind = second.kind = SubmissionKind::kAppEvent;
-  SaveOne(first);
-  const Saved again = SaveOne(second);
-  EXPECT_THAT(asked, ElementsAre("x=1 y=2", "y=2 x=1"));
-  EXPECT_EQ(again.result, Result::kDuplicate);
-  EXPECT_EQ(again.sequence, 1);
-  EXPECT_EQ(again.content_sha256, first.content_sha256);
-  EXPECT_EQ(Sql("SELECT count(*) FROM conflicts"), (Shell::Rows{{"0"}}));
-}
-
-TEST_F(SqliteStoreTest, MeaningIsAskedForOnlyWhereHashesDiffer) {
-  same_content_ = [](auto, auto, auto) {
-    ADD_FAILURE() << "asked";
-    return false;
-  };
-  Open();
-  ASSERT_TRUE(Save({MakeSubmission(1, "a"), MakeSubmission(2, "a")}).ok());
-  EXPECT_THAT(Results(), ElementsAre(Result::kStored, Result::kDuplicate));
-}
-
-TEST_F(SqliteStoreTest, AnotherKindIsAConflictEvenWithTheSameBytes) {
-  same_content_ = [](auto, auto, auto) { return true; };
-  Open();
-  Submission event = MakeSubmission(1, "a", "same");
-  event.kind = SubmissionKind::kAppEvent;
-  Submission record = MakeSubmission(2, "a", "same");
-  record.kind = SubmissionKind::kPatientRecord;
-  Submission response = MakeSubmission(3, "a", "other");
-  ASSERT_TRUE(Save({event, record, response}).ok());
-  EXPECT_THAT(Results(), ElementsAre(Result::kStored, Result::kConflict,
-                                     Result::kConflict));
-  EXPECT_EQ(Sql("SELECT kind FROM conflicts ORDER BY sequence"),
-            (Shell::Rows{{"patient_record"}, {"questionnaire_response"}}));
-}
-
-TEST_F(SqliteStoreTest, RepeatsInsideABatchAreRecognised) {
-  Open();
-  ASSERT_TRUE(
-      Save({MakeSubmission(1, "a", "first"), MakeSubmission(2, "b", "b"),
-            MakeSubmission(3, "a", "first"), MakeSubmission(4, "a", "other"),
-            MakeSubmission(5, "b", "b"), MakeSubmission(6, "c", "c")})
-          .ok());
-  EXPECT_THAT(Results(), ElementsAre(Result::kStored, Result::kStored,
-                                     Result::kDuplicate, Result::kConflict,
-                                     Result::kDuplicate, Result::kStored));
-  EXPECT_EQ(saved_[2].sequence, 1);
-  EXPECT_EQ(saved_[3].sequence, 1);
-  EXPECT_EQ(saved_[4].sequence, 2);
-  EXPECT_EQ(Sql("SELECT sequence FROM submissions ORDER BY sequence"),
-            (Shell::Rows{{"1"}, {"2"}, {"6"}}));
-}
-
-TEST_F(SqliteStoreTest, ABatchThatWasStoredUnseenIsADuplicateNextTime) {
-  Open();
-  const std::vector<Submission> batch = {MakeSubmission(1, "a"),
-                                         MakeSubmission(2, "b")};
-  ASSERT_TRUE(Save(batch).ok());
-  ASSERT_TRUE(Save(batch).ok());
-  EXPECT_THAT(Results(), ElementsAre(Result::kDuplicate, Result::kDuplicate));
-}
-
-TEST_F(SqliteStoreTest, ASequenceIsNeverGivenTwice) {
-  Open();
-  SaveOne(MakeSubmission(1, "a"));
-  const absl::Status status =
-      Save({MakeSubmission(2, "b"), MakeSubmission(1, "c")});
-  EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
-  EXPECT_EQ(Find("b"), std::nullopt);
-  EXPECT_EQ(Find("c"), std::nullopt);
-  EXPECT_EQ(SaveOne(MakeSubmission(2, "b")).result, Result::kStored);
-}
-
-TEST_F(SqliteStoreTest, AnEmptyBatchIsNothingToDo) {
-  Open();
-  EXPECT_TRUE(Save({}).ok());
-}
-
-// What is read on.
-
-TEST_F(SqliteStoreTest, WhatIsReadIsWhatWasSaved) {
-  Open();
-  Submission full = MakeSubmission(2, "full", std::string("\0\xff", 2));
-  full.kind = SubmissionKind::kPatientRecord;
-  full.site_id = "site-1";
-  full.subject = "Patient/7";
-  full.questionnaire = "http://example.org/q|1.0";
-  full.status = "amended";
-  full.authored = "2024-03-01T20:15:30+01:00";
-  full.authored_at = absl::FromUnixSeconds(1709320530);
-  full.sent_at = absl::FromUnixMillis(1709320531250);
-  full.received_at = absl::FromUnixMicros(1709320532000001);
-  full.supersedes_submission_id = "id-0";
-  full.reason_for_change = "typing error";
-  full.answers_json = R"([{"link_id":"1"}])";
-  const Submission bare = MakeSubmission(3, "bare", "");
-  ASSERT_TRUE(Save({full, bare}).ok());
-
-  const auto page = store_->Read(0, 10, 1000);
-  ASSERT_TRUE(page.ok()) << page.status();
-  EXPECT_TRUE(page->last);
-  ASSERT_EQ(page->submissions.size(), 2u);
-  for (const Submission& saved : {full, bare}) {
-    const Submission& read = page->submissions[saved.sequence == 2 ? 0 : 1];
-    EXPECT_EQ(read.kind, saved.kind);
-    EXPECT_EQ(read.sequence, saved.sequence);
-    EXPECT_EQ(read.study_id, saved.study_id);
-    EXPECT_EQ(read.submission_id, saved.submission_id);
-    EXPECT_EQ(read.site_id, saved.site_id);
-    EXPECT_EQ(read.content, saved.content);
-    EXPECT_EQ(read.content_sha256, saved.content_sha256);
-    EXPECT_EQ(read.received_at, saved.received_at);
-    EXPECT_EQ(read.sent_at, saved.sent_at);
-    EXPECT_EQ(read.subject, saved.subject);
-    EXPECT_EQ(read.questionnaire, saved.questionnaire);
-    EXPECT_EQ(read.status, saved.status);
-    EXPECT_EQ(read.authored, saved.authored);
-    EXPECT_EQ(read.authored_at, saved.authored_at);
-    EXPECT_EQ(read.supersedes_submission_id, saved.supersedes_submission_id);
-    EXPECT_EQ(read.reason_for_change, saved.reason_for_change);
-    EXPECT_EQ(read.answers_json, saved.answers_json);
-  }
-}
-
-TEST_F(SqliteStoreTest, PagesEndAtTheirLimits) {
-  Open();
-  for (std::int64_t sequence = 1; sequence <= 5; ++sequence) {
-    SaveOne(MakeSubmission(sequence, absl::StrCat("id-", sequence), "0123"));
-  }
-  const auto read = [&](std::int64_t after, std::size_t max,
-                        std::size_t max_bytes) {
-    const auto page = store_->Read(after, max, max_bytes);
-    EXPECT_TRUE(page.ok()) << page.status();
-    std::string text;
-    for (const Submission& s : page->submissions) {
-      absl::StrAppend(&text, s.sequence, " ");
-    }
-    return text + (page->last ? "last" : "");
-  };
-  EXPECT_EQ(read(0, 2, 1000), "1 2 ");
-  EXPECT_EQ(read(2, 3, 1000), "3 4 5 last");
-  EXPECT_EQ(read(0, 10, 11), "1 2 ");
-  EXPECT_EQ(read(0, 10, 12), "1 2 3 ");
-  EXPECT_EQ(read(3, 10, 0), "4 ");
-  EXPECT_EQ(read(5, 10, 1000), "last");
-}
-
-TEST_F(SqliteStoreTest, GapsTellWhereASequenceWent) {
-  Open();
-  ASSERT_TRUE(Save({MakeSubmission(1, "a", "first"),
-                    MakeSubmission(2, "a", "first"), MakeSubmission(3, "b"),
-                    MakeSubmission(4, "a", "other"), MakeSubmission(6, "b"),
-                    MakeSubmission(7, "c"), MakeSubmission(8, "c")})
-                  .ok());
-  const Gap second{.sequence = 2, .conflict = false};
-  const Gap fourth{.sequence = 4, .conflict = true};
-  const Gap sixth{.sequence = 6, .conflict = false};
-  const Gap eighth{.sequence = 8, .conflict = false};
-  EXPECT_THAT(store_->Read(0, 10, 1000)->gaps,
-              ElementsAre(second, fourth, sixth, eighth));
-  EXPECT_THAT(store_->Read(0, 1, 1000)->gaps, ElementsAre());
-  EXPECT_THAT(store_->Read(0, 2, 1000)->gaps, ElementsAre(second));
-  EXPECT_THAT(store_->Read(1, 1, 1000)->gaps, ElementsAre(second));
-  EXPECT_THAT(store_->Read(3, 1, 1000)->gaps,
-              ElementsAre(fourth, sixth, eighth));
-  EXPECT_THAT(store_->Read(7, 1, 1000)->gaps, ElementsAre(eighth));
-}
-
-TEST_F(SqliteStoreTest, WhatComesAgainWithItsSequenceIsNoFurtherGap) {
-  Open();
-  const std::vector<Submission> batch = {MakeSubmission(1, "a", "first"),
-                                         MakeSubmission(2, "a", "other"),
-                                         MakeSubmission(3, "a", "first")};
-  for (int round = 0; round < 2; ++round) ASSERT_TRUE(Save(batch).ok());
-  EXPECT_EQ(Sql("SELECT sequence, reason FROM gaps ORDER BY sequence"),
-            (Shell::Rows{{"2", "conflict"}, {"3", "duplicate"}}));
-  EXPECT_EQ(Sql("SELECT sequence FROM conflicts"), (Shell::Rows{{"2"}}));
-}
-
-TEST_F(SqliteStoreTest, AGapIsASequenceThatWasUsed) {
-  Open();
-  SaveOne(MakeSubmission(1, "a"));
-  SaveOne(MakeSubmission(9, "a"));
-  Reopen();
-  EXPECT_EQ(*store_->LastSequence(), 9);
-}
-
 TEST_F(SqliteStoreTest, ADamagedRowEndsTheReading) {
   Open();
   SaveOne(MakeSubmission(1, "a"));
@@ -502,16 +237,6 @@ TEST_F(SqliteStoreTest, ADamagedRowEndsTheReading) {
 }
 
 // Opening.
-
-TEST_F(SqliteStoreTest, LastSequenceIsTheHighest) {
-  Open();
-  EXPECT_EQ(*store_->LastSequence(), 0);
-  ASSERT_TRUE(Save({MakeSubmission(7, "a"), MakeSubmission(3, "b")}).ok());
-  EXPECT_EQ(*store_->LastSequence(), 7);
-  Reopen();
-  EXPECT_EQ(*store_->LastSequence(), 7);
-  EXPECT_EQ(Find("a")->sequence, 7);
-}
 
 TEST_F(SqliteStoreTest, OneProcessHasTheFileForWriting) {
   Open();
@@ -646,28 +371,6 @@ TEST_F(SqliteStoreFaultTest, TheProbeLeavesNoTrace) {
   disk_.SetFull(false);
   EXPECT_TRUE(store_->Check().ok());
   EXPECT_EQ(Sql("SELECT name FROM sqlite_schema"), before);
-}
-
-TEST_F(SqliteStoreFaultTest, ReceiptsAndCheckDoNotWaitForABatchInProgress) {
-  Open();
-  SaveOne(MakeSubmission(1, "before"));
-  disk_.HoldSyncs();
-  std::thread writer([this] {
-    Saved saved;
-    EXPECT_TRUE(
-        store_->SaveBatch({MakeSubmission(2, "a")}, absl::MakeSpan(&saved, 1))
-            .ok());
-  });
-  ASSERT_TRUE(disk_.WaitForHeldSync());
-  EXPECT_EQ(Find("before")->sequence, 1);
-  EXPECT_EQ(*store_->LastSequence(), 1);
-  EXPECT_EQ(store_->Read(0, 10, 1000)->submissions.size(), 1u);
-  EXPECT_TRUE(store_->Check().ok());
-  // Not durable yet: had any of these waited, it would be found.
-  EXPECT_EQ(Find("a"), std::nullopt);
-  disk_.ReleaseSyncs();
-  writer.join();
-  EXPECT_EQ(Find("a")->sequence, 2);
 }
 
 // Batches that share a commit.
@@ -870,59 +573,7 @@ TEST_F(SqliteStoreTest, AnExceptionFromOutsideRollsTheBatchBack) {
   EXPECT_EQ(SaveOne(MakeSubmission(2, "b")).result, Result::kStored);
 }
 
-TEST_F(SqliteStoreTest, ErrorsTellNothingOfTheSubmission) {
-  Open();
-  SaveOne(MakeSubmission(1, "canary-first"));
-  Submission s = MakeSubmission(1, "canary-id", "canary-content");
-  s.study_id = "canary-study";
-  s.subject = "canary-subject";
-  s.answers_json = "canary-answers";
-  const absl::Status status = Save({s});
-  EXPECT_FALSE(status.ok());
-  EXPECT_THAT(std::string(status.message()), Not(HasSubstr("canary")));
-}
-
-// Several threads, and none.
-
-TEST_F(SqliteStoreTest, ManyThreadsWithTheSameIdsStoreEachOnce) {
-  Open();
-  constexpr int kThreads = 4;
-  constexpr int kIds = 200;
-  constexpr int kBatch = 8;
-  std::atomic<std::int64_t> sequence{0};
-  std::atomic<int> stored{0};
-  std::vector<std::thread> threads;
-  for (int t = 0; t < kThreads; ++t) {
-    threads.emplace_back([&] {
-      for (int first = 0; first < kIds; first += kBatch) {
-        std::vector<Submission> batch;
-        std::vector<std::string> ids;
-        for (int i = first; i < first + kBatch; ++i) {
-          ids.push_back(absl::StrCat("id-", i));
-          batch.push_back(MakeSubmission(++sequence, ids.back(), ids.back()));
-        }
-        std::vector<Saved> saved(batch.size());
-        const absl::Status status =
-            store_->SaveBatch(batch, absl::MakeSpan(saved));
-        ASSERT_TRUE(status.ok()) << status;
-        const auto receipts = store_->FindReceipts("study", ids);
-        ASSERT_TRUE(receipts.ok()) << receipts.status();
-        for (std::size_t i = 0; i < saved.size(); ++i) {
-          ASSERT_NE(saved[i].result, Result::kConflict);
-          stored += saved[i].result == Result::kStored ? 1 : 0;
-          ASSERT_TRUE(receipts->at(i).has_value());
-          ASSERT_EQ(receipts->at(i)->sequence, saved[i].sequence);
-        }
-        EXPECT_TRUE(store_->Check().ok());
-      }
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
-  EXPECT_EQ(stored, kIds);
-  EXPECT_EQ(Sql("SELECT count(*), count(DISTINCT submission_id)"
-                " FROM submissions"),
-            (Shell::Rows{{"200", "200"}}));
-}
+// A kill.
 
 // Stores one submission after the other, and writes each sequence to `acks`
 // once it is acknowledged, until it is killed.

@@ -1,0 +1,757 @@
+// What stores/journal.h promises, for every kind of journal.
+//
+// To add a kind: write a JournalUnderTest for it below, and name it in the
+// INSTANTIATE line at the end. Tests of what only one kind does, such as how
+// its file lies on disk, are in the test of that kind.
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "stores/journal.h"
+#include "tests/fakes/patience.h"
+#include "tests/stores/faulty_disk.h"
+#include "tests/stores/store_fixture.h"
+
+namespace sluice {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::ElementsAreArray;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
+
+// How long Check may take, whatever hangs. /readyz waits for it.
+constexpr absl::Duration kCheckMax = absl::Seconds(2);
+
+// --- The journals ---
+
+// A journal, and how to trouble it from outside.
+class JournalUnderTest {
+ public:
+  virtual ~JournalUnderTest() = default;
+
+  // Opens the journal, or closes it and opens it again.
+  virtual void Open() = 0;
+  virtual Journal& journal() = 0;
+  // Opens what would be left of the journal if the process were killed now.
+  virtual std::unique_ptr<Journal> OpenAfterKill() = 0;
+  // Opens the journal in another process, and appends and acknowledges entries
+  // until that process is killed. Returns the number of acknowledged entries.
+  virtual std::int64_t AppendUntilKilled() = 0;
+
+  virtual void SetDiskFull(bool full) = 0;
+  virtual void SetSyncsFail(bool fail) = 0;
+  virtual void HoldSyncs() = 0;
+  virtual bool AwaitHeldSync() = 0;
+  virtual void ReleaseSyncs() = 0;
+  virtual int syncs() = 0;
+  // From Hang to Resume another program keeps the journal from writing.
+  virtual void Hang() = 0;
+  virtual void Resume() = 0;
+  // Makes the kind, or the hash, of the entry with this sequence unreadable.
+  enum class Part { kKind, kHash };
+  virtual void Damage(std::int64_t sequence, Part part) = 0;
+  // Puts so many entries into quarantine, with sequences from 1,000,000 on.
+  virtual void FillQuarantine(std::size_t count) = 0;
+};
+
+JournalEntry MakeEntry(std::int64_t sequence, std::string content = "content") {
+  return {.method = "ImportPatients",
+          .submission = MakeSubmission(sequence, absl::StrCat("id-", sequence),
+                                       std::move(content))};
+}
+
+std::string FileBytes(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return (std::ostringstream() << file.rdbuf()).str();
+}
+
+// The journal in a SQLite file.
+class SqliteJournalUnderTest : public JournalUnderTest {
+ public:
+  ~SqliteJournalUnderTest() override { journal_.reset(); }
+
+  void Open() override {
+    journal_.reset();
+    auto journal = Journal::Open(path_);
+    ASSERT_TRUE(journal.ok()) << journal.status();
+    journal_ = *std::move(journal);
+  }
+  Journal& journal() override { return *journal_; }
+  std::unique_ptr<Journal> OpenAfterKill() override {
+    const std::string folder = folder_ / absl::StrCat("copy", ++copies_);
+    std::filesystem::create_directories(folder);
+    for (const char* suffix : {"", "-wal"}) {
+      std::ofstream(folder + "/journal.db" + suffix, std::ios::binary)
+          << FileBytes(path_ + suffix);
+    }
+    auto journal = Journal::Open(folder + "/journal.db");
+    EXPECT_TRUE(journal.ok()) << journal.status();
+    return *std::move(journal);
+  }
+  std::int64_t AppendUntilKilled() override {
+    journal_.reset();
+    int ends[2];
+    EXPECT_EQ(pipe(ends), 0);
+    const pid_t child = fork();
+    if (child == 0) AppendForever(ends[1]);
+    close(ends[1]);
+    std::int64_t acknowledged = 0;
+    while (read(ends[0], &acknowledged, sizeof(acknowledged)) ==
+           sizeof(acknowledged)) {
+      if (acknowledged == 50) kill(child, SIGKILL);
+    }
+    close(ends[0]);
+    waitpid(child, nullptr, 0);
+    Open();
+    return acknowledged;
+  }
+
+  void SetDiskFull(bool full) override { disk_.SetFull(full); }
+  void SetSyncsFail(bool fail) override { disk_.SetSyncsFail(fail); }
+  void HoldSyncs() override { disk_.HoldSyncs(); }
+  bool AwaitHeldSync() override { return disk_.WaitForHeldSync(); }
+  void ReleaseSyncs() override { disk_.ReleaseSyncs(); }
+  int syncs() override { return disk_.log_syncs(); }
+  void Hang() override {
+    shell_ = std::make_unique<Shell>(path_);
+    shell_->Run("BEGIN IMMEDIATE");
+  }
+  void Resume() override { shell_.reset(); }
+  void Damage(std::int64_t sequence, Part part) override {
+    Shell(path_).Run(absl::StrCat(
+        "UPDATE entries SET ",
+        part == Part::kKind ? "kind = 'canary'" : "content_sha256 = x'00'",
+        " WHERE sequence = ", sequence));
+  }
+  void FillQuarantine(std::size_t count) override {
+    journal_.reset();
+    Shell(path_).Run(absl::StrCat(
+        "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n"
+        " WHERE i + 1 < ",
+        count,
+        ") INSERT INTO quarantine SELECT 1000000 + i, '', 'app_event', '', i,"
+        " '', 0, NULL, zeroblob(32), '', 1, 0, x'' FROM n"));
+    Open();
+  }
+
+ private:
+  [[noreturn]] void AppendForever(int acks) {
+    const auto journal = Journal::Open(path_);
+    if (!journal.ok()) _exit(1);
+    for (std::int64_t sequence = 1;; ++sequence) {
+      const JournalEntry entry = MakeEntry(sequence);
+      const NewJournalEntry entries[] = {{entry.method, &entry.submission}};
+      if (!(*journal)->Append(entries).ok()) _exit(1);
+      if (write(acks, &sequence, sizeof(sequence)) != sizeof(sequence)) {
+        _exit(1);
+      }
+    }
+  }
+
+  const TempFolder folder_;
+  const std::string path_ = folder_ / "data/journal.db";
+  FaultyDisk disk_;
+  int copies_ = 0;
+  std::unique_ptr<Journal> journal_;
+  std::unique_ptr<Shell> shell_;
+};
+
+// --- The suite ---
+
+struct JournalCase {
+  std::string name;
+  std::function<std::unique_ptr<JournalUnderTest>()> make;
+};
+
+void ExpectTheSame(const ReceivedSubmission& a, const ReceivedSubmission& b) {
+  EXPECT_EQ(a.kind, b.kind);
+  EXPECT_EQ(a.sequence, b.sequence);
+  EXPECT_EQ(a.study_id, b.study_id);
+  EXPECT_EQ(a.submission_id, b.submission_id);
+  EXPECT_EQ(a.site_id, b.site_id);
+  EXPECT_EQ(a.content, b.content);
+  EXPECT_EQ(a.content_sha256, b.content_sha256);
+  EXPECT_EQ(a.received_at, b.received_at);
+  EXPECT_EQ(a.sent_at, b.sent_at);
+}
+
+std::vector<JournalEntry> Replay(Journal& journal) {
+  std::vector<JournalEntry> entries;
+  const absl::Status status = journal.Replay(
+      [&](JournalEntry entry) { entries.push_back(std::move(entry)); });
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_TRUE(std::ranges::is_sorted(entries, {}, &JournalEntry::position));
+  return entries;
+}
+
+std::vector<std::int64_t> SequencesOf(Journal& journal) {
+  std::vector<std::int64_t> sequences;
+  for (const JournalEntry& entry : Replay(journal)) {
+    sequences.push_back(entry.submission.sequence);
+  }
+  return sequences;
+}
+
+class JournalContract : public testing::TestWithParam<JournalCase> {
+ protected:
+  void SetUp() override {
+    under_test_ = GetParam().make();
+    Open();
+  }
+
+  void Open() { under_test_->Open(); }
+  Journal& journal() { return under_test_->journal(); }
+
+  // Gives the entries their positions.
+  absl::Status TryAppend(std::vector<JournalEntry>& entries) {
+    std::vector<NewJournalEntry> added;
+    added.reserve(entries.size());
+    for (const JournalEntry& entry : entries) {
+      added.push_back({entry.method, &entry.submission});
+    }
+    const absl::StatusOr<std::int64_t> first = journal().Append(added);
+    std::int64_t position = first.value_or(0);
+    for (JournalEntry& entry : entries) entry.position = position++;
+    return first.status();
+  }
+  absl::Status TryAppend(std::int64_t sequence) {
+    std::vector<JournalEntry> entries = {MakeEntry(sequence)};
+    return TryAppend(entries);
+  }
+  // Appends a group of entries with these sequences; returns their positions.
+  std::vector<std::int64_t> Append(std::int64_t first, std::int64_t last,
+                                   const std::string& content = "x") {
+    std::vector<JournalEntry> entries;
+    for (std::int64_t sequence = first; sequence <= last; ++sequence) {
+      entries.push_back(MakeEntry(sequence, content));
+    }
+    const absl::Status status = TryAppend(entries);
+    EXPECT_TRUE(status.ok()) << status;
+    std::vector<std::int64_t> positions;
+    for (const JournalEntry& e : entries) positions.push_back(e.position);
+    return positions;
+  }
+  std::vector<std::int64_t> Sequences() { return SequencesOf(journal()); }
+  std::vector<std::int64_t> Quarantined(std::int64_t after = 0,
+                                        std::size_t max = 1000) {
+    std::vector<std::int64_t> sequences;
+    const auto all = journal().ListQuarantine(after, max, false);
+    EXPECT_TRUE(all.ok()) << all.status();
+    for (const auto& one : *all) sequences.push_back(one.submission.sequence);
+    return sequences;
+  }
+
+  std::unique_ptr<JournalUnderTest> under_test_;
+};
+
+// --- Appended and replayed ---
+
+TEST_P(JournalContract, ReplaysEntriesByteForByte) {
+  std::string bytes;
+  for (int byte = 0; byte < 256; ++byte) bytes += static_cast<char>(byte);
+  std::vector<JournalEntry> entries = {
+      MakeEntry(41, bytes), MakeEntry(7, ""),
+      MakeEntry(42, std::string(std::size_t{1} << 21, 'x'))};
+  entries[0].method = "SubmitStream";
+  ReceivedSubmission& first = entries[0].submission;
+  first.kind = SubmissionKind::kAppEvent;
+  first.study_id = std::string("stu\0dy\xff", 7);
+  first.site_id = "site";
+  first.received_at = absl::FromUnixMicros(1709320532000001);
+  first.sent_at = absl::FromUnixMicros(-1);
+  entries[1].method = "";
+  ReceivedSubmission& second = entries[1].submission;
+  second.kind = SubmissionKind::kPatientRecord;
+  second.study_id = second.submission_id = "";
+  ASSERT_TRUE(TryAppend(entries).ok());
+  for (int round = 0; round < 2; ++round) {
+    const std::vector<JournalEntry> replayed = Replay(journal());
+    ASSERT_THAT(replayed, SizeIs(entries.size()));
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+      EXPECT_EQ(replayed[i].position, entries[i].position);
+      EXPECT_EQ(replayed[i].method, entries[i].method);
+      ExpectTheSame(replayed[i].submission, entries[i].submission);
+    }
+    Open();
+  }
+}
+
+TEST_P(JournalContract, TimesAreKeptToTheMicrosecond) {
+  std::vector<JournalEntry> entries = {MakeEntry(1)};
+  entries[0].submission.received_at = absl::FromUnixNanos(1709320532000001999);
+  ASSERT_TRUE(TryAppend(entries).ok());
+  EXPECT_EQ(Replay(journal()).at(0).submission.received_at,
+            absl::FromUnixMicros(1709320532000001));
+}
+
+TEST_P(JournalContract, PositionsGoUpFromOneInTheOrderOfAGroup) {
+  EXPECT_THAT(Append(10, 12), ElementsAre(1, 2, 3));
+  EXPECT_THAT(Append(5, 6), ElementsAre(4, 5));
+  EXPECT_THAT(Sequences(), ElementsAre(10, 11, 12, 5, 6));
+  Open();
+  EXPECT_THAT(Append(7, 7), ElementsAre(6));
+  EXPECT_THAT(Sequences(), ElementsAre(10, 11, 12, 5, 6, 7));
+}
+
+TEST_P(JournalContract, AppendingNothingIsNoCommit) {
+  const int before = under_test_->syncs();
+  EXPECT_TRUE(journal().Append({}).ok());
+  EXPECT_EQ(under_test_->syncs(), before);
+  EXPECT_THAT(Sequences(), IsEmpty());
+  EXPECT_THAT(Append(1, 1), ElementsAre(1));
+}
+
+TEST_P(JournalContract, AGroupIsSyncedOnceBeforeItIsAcknowledged) {
+  Append(1, 1);
+  for (std::int64_t i = 0; i < 3; ++i) {
+    const int before = under_test_->syncs();
+    Append(2 + i * 100, 100 + i * 100);
+    EXPECT_EQ(under_test_->syncs(), before + 1);
+  }
+}
+
+TEST_P(JournalContract, ReplayHoldsNoLockAndEndsWhereTheJournalDid) {
+  Append(1, 600);
+  std::int64_t seen = 0;
+  ASSERT_TRUE(journal()
+                  .Replay([&](const JournalEntry& entry) {
+                    EXPECT_EQ(entry.position, ++seen);
+                    journal().MarkDone(entry.position);
+                    if (seen % 100 == 0) Append(1000 + seen, 1000 + seen);
+                  })
+                  .ok());
+  EXPECT_EQ(seen, 600);
+}
+
+TEST_P(JournalContract, ReplaysPartsOfAnySizeOnce) {
+  // More entries, and more bytes, than are in memory at once.
+  std::vector<std::int64_t> expected;
+  for (std::int64_t first = 1; first <= 700; first += 100) {
+    Append(first, first + 99, std::string(first == 301 ? 40'000 : 10, 'x'));
+  }
+  for (std::int64_t sequence = 1; sequence <= 700; ++sequence) {
+    expected.push_back(sequence);
+  }
+  EXPECT_THAT(Sequences(), ElementsAreArray(expected));
+}
+
+TEST_P(JournalContract, LastSequenceIsTheHighestQuarantineIncluded) {
+  EXPECT_EQ(*journal().LastSequence(), 0);
+  const std::int64_t nine = Append(7, 9).back();
+  Append(3, 3);
+  EXPECT_EQ(*journal().LastSequence(), 9);
+  ASSERT_TRUE(journal().Quarantine(nine, "reason", 1).ok());
+  Open();
+  EXPECT_EQ(*journal().LastSequence(), 9);
+}
+
+TEST_P(JournalContract, AcknowledgedEntriesSurviveAKill) {
+  const std::int64_t acknowledged = under_test_->AppendUntilKilled();
+  ASSERT_GE(acknowledged, 50);
+  const std::vector<std::int64_t> sequences = Sequences();
+  ASSERT_GE(sequences.size(), static_cast<std::size_t>(acknowledged));
+  for (std::size_t i = 0; i < sequences.size(); ++i) {
+    EXPECT_EQ(sequences[i], static_cast<std::int64_t>(i) + 1);
+  }
+}
+
+// --- Done and forgotten ---
+
+TEST_P(JournalContract, ADoneEntryIsForgottenByTheNextAppend) {
+  Append(1, 5);
+  journal().MarkDone(2);
+  journal().MarkDone(4);
+  EXPECT_THAT(Sequences(), ElementsAre(1, 2, 3, 4, 5));
+  Append(6, 6);
+  EXPECT_THAT(Sequences(), ElementsAre(1, 3, 5, 6));
+  Append(7, 7);
+  EXPECT_THAT(Sequences(), ElementsAre(1, 3, 5, 6, 7));
+}
+
+TEST_P(JournalContract, ForgetForgetsAllDoneEntriesAndNoOther) {
+  std::vector<std::int64_t> left;
+  for (const std::int64_t position : Append(1, 5000)) {
+    if (position % 2 == 0) {
+      journal().MarkDone(position);
+    } else {
+      left.push_back(position);
+    }
+  }
+  ASSERT_TRUE(journal().Forget().ok());
+  EXPECT_THAT(Sequences(), ElementsAreArray(left));
+  const int before = under_test_->syncs();
+  ASSERT_TRUE(journal().Forget().ok());
+  EXPECT_EQ(under_test_->syncs(), before) << "forgetting nothing is no commit";
+}
+
+TEST_P(JournalContract, AnAppendForgetsALimitedNumberAndCatchesUp) {
+  for (const std::int64_t position : Append(1, 5000)) {
+    journal().MarkDone(position);
+  }
+  Append(5001, 5001);
+  const std::vector<std::int64_t> left = Sequences();
+  EXPECT_GT(left.size(), 1000u);
+  EXPECT_GT(left.front(), 1);
+  for (std::int64_t sequence = 5002; sequence < 5010; ++sequence) {
+    Append(sequence, sequence);
+  }
+  EXPECT_THAT(Sequences(), SizeIs(9));
+}
+
+TEST_P(JournalContract, APositionThatIsNotThereYetIsNotForgottenWhenItComes) {
+  for (const std::int64_t position : {-1, 0, 1, 2}) {
+    journal().MarkDone(position);
+  }
+  Append(1, 2);
+  Append(3, 3);
+  EXPECT_THAT(Sequences(), ElementsAre(1, 2, 3));
+}
+
+TEST_P(JournalContract, DoneButNotForgottenIsReplayedAfterAKill) {
+  Append(1, 3);
+  journal().MarkDone(1);
+  journal().MarkDone(3);
+  EXPECT_THAT(SequencesOf(*under_test_->OpenAfterKill()), ElementsAre(1, 2, 3));
+  ASSERT_TRUE(journal().Forget().ok());
+  EXPECT_THAT(SequencesOf(*under_test_->OpenAfterKill()), ElementsAre(2));
+  Open();
+  EXPECT_THAT(Sequences(), ElementsAre(2));
+}
+
+TEST_P(JournalContract, PositionsOfForgottenEntriesAreNotUsedAgain) {
+  for (const std::int64_t position : Append(1, 5)) journal().MarkDone(position);
+  ASSERT_TRUE(journal().Forget().ok());
+  Open();
+  EXPECT_THAT(Sequences(), IsEmpty());
+  EXPECT_THAT(Append(6, 6), ElementsAre(6));
+  ASSERT_TRUE(journal().Quarantine(6, "reason", 1).ok());
+  Open();
+  EXPECT_THAT(Append(7, 7), ElementsAre(7));
+}
+
+// --- Quarantined and released ---
+
+TEST_P(JournalContract, QuarantineKeepsTheEntryAndItsReason) {
+  std::vector<JournalEntry> entries = {MakeEntry(5, "five"), MakeEntry(6, "")};
+  entries[0].submission.sent_at = absl::FromUnixMicros(17);
+  entries[0].submission.site_id = "site";
+  ASSERT_TRUE(TryAppend(entries).ok());
+  const absl::Time before = absl::Now();
+  ASSERT_TRUE(journal().Quarantine(1, "threw", 3).ok());
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_EQ(journal().quarantined(), 1u);
+    EXPECT_THAT(Sequences(), ElementsAre(6));
+    const auto all = journal().ListQuarantine(0, 10, true);
+    ASSERT_TRUE(all.ok()) << all.status();
+    ASSERT_THAT(*all, SizeIs(1));
+    EXPECT_EQ(all->at(0).method, "ImportPatients");
+    EXPECT_EQ(all->at(0).reason, "threw");
+    EXPECT_EQ(all->at(0).tries, 3);
+    EXPECT_GE(all->at(0).quarantined_at, before - absl::Microseconds(1));
+    EXPECT_LE(all->at(0).quarantined_at, absl::Now());
+    ExpectTheSame(all->at(0).submission, entries[0].submission);
+    Open();
+  }
+}
+
+TEST_P(JournalContract, QuarantineIsListedInPagesBySequence) {
+  for (const std::int64_t sequence : {30, 10, 20}) {
+    const std::int64_t position = Append(sequence, sequence, "c")[0];
+    ASSERT_TRUE(journal().Quarantine(position, "reason", 1).ok());
+  }
+  EXPECT_THAT(Quarantined(), ElementsAre(10, 20, 30));
+  EXPECT_THAT(Quarantined(0, 2), ElementsAre(10, 20));
+  EXPECT_THAT(Quarantined(10, 1), ElementsAre(20));
+  EXPECT_THAT(Quarantined(30, 5), IsEmpty());
+  const auto page = journal().ListQuarantine(10, 1, false);
+  ASSERT_TRUE(page.ok()) << page.status();
+  EXPECT_EQ(page->at(0).submission.content, "");
+  EXPECT_EQ(page->at(0).submission.content_sha256, FakeDigest("c"));
+}
+
+TEST_P(JournalContract, QuarantineIsFoundById) {
+  EXPECT_EQ(journal().FindQuarantined("study", {"id-1"})->at(0), std::nullopt);
+  Append(1, 3, "c");
+  ASSERT_TRUE(journal().Quarantine(2, "reason", 1).ok());
+  const auto found =
+      journal().FindQuarantined("study", {"id-1", "id-2", "id-2"});
+  ASSERT_TRUE(found.ok()) << found.status();
+  ASSERT_THAT(*found, SizeIs(3));
+  EXPECT_EQ(found->at(0), std::nullopt);
+  EXPECT_EQ(found->at(1)->submission.sequence, 2);
+  EXPECT_EQ(found->at(1)->submission.content, "");
+  EXPECT_EQ(found->at(2)->submission.sequence, 2);
+  EXPECT_EQ(journal().FindQuarantined("other", {"id-2"})->at(0), std::nullopt);
+}
+
+TEST_P(JournalContract, AnIdIsFoundUnderTheFirstThatCame) {
+  std::vector<JournalEntry> entries = {MakeEntry(8, "one"),
+                                       MakeEntry(3, "two")};
+  for (JournalEntry& e : entries) e.submission.submission_id = "id";
+  ASSERT_TRUE(TryAppend(entries).ok());
+  ASSERT_TRUE(journal().Quarantine(1, "reason", 1).ok());
+  ASSERT_TRUE(journal().Quarantine(2, "reason", 1).ok());
+  EXPECT_EQ(
+      journal().FindQuarantined("study", {"id"})->at(0)->submission.sequence,
+      3);
+}
+
+TEST_P(JournalContract, AReleasedEntryIsAtTheEndOfTheJournal) {
+  Append(1, 3, "c");
+  ASSERT_TRUE(journal().Quarantine(1, "reason", 1).ok());
+  const auto released = journal().Release(1);
+  ASSERT_TRUE(released.ok()) << released.status();
+  EXPECT_EQ(released->position, 4);
+  EXPECT_EQ(released->method, "ImportPatients");
+  ExpectTheSame(released->submission, MakeEntry(1, "c").submission);
+  EXPECT_EQ(journal().quarantined(), 0u);
+  EXPECT_THAT(Append(9, 9), ElementsAre(5));
+  Open();
+  EXPECT_THAT(Sequences(), ElementsAre(2, 3, 1, 9));
+  EXPECT_EQ(journal().quarantined(), 0u);
+  EXPECT_EQ(journal().Release(1).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(Append(10, 10), ElementsAre(6));
+}
+
+TEST_P(JournalContract, AReleasedEntryCanBeDoneOrQuarantinedAgain) {
+  Append(1, 2);
+  ASSERT_TRUE(journal().Quarantine(1, "reason", 1).ok());
+  ASSERT_TRUE(journal().Quarantine(2, "reason", 1).ok());
+  journal().MarkDone(journal().Release(1)->position);
+  ASSERT_TRUE(
+      journal().Quarantine(journal().Release(2)->position, "again", 2).ok());
+  ASSERT_TRUE(journal().Forget().ok());
+  EXPECT_THAT(Sequences(), IsEmpty());
+  EXPECT_THAT(Quarantined(), ElementsAre(2));
+}
+
+TEST_P(JournalContract, TheSameContentIsInQuarantineOnce) {
+  std::vector<JournalEntry> entries = {
+      MakeEntry(1, "same"), MakeEntry(2, "same"), MakeEntry(3, "other"),
+      MakeEntry(4, "same")};
+  for (JournalEntry& e : entries) e.submission.submission_id = "id";
+  entries[3].submission.kind = SubmissionKind::kAppEvent;
+  ASSERT_TRUE(TryAppend(entries).ok());
+  for (std::int64_t position = 1; position <= 4; ++position) {
+    EXPECT_TRUE(journal().Quarantine(position, "reason", 1).ok());
+  }
+  EXPECT_EQ(journal().quarantined(), 3u);
+  EXPECT_THAT(Quarantined(), ElementsAre(1, 3, 4));
+  EXPECT_THAT(Sequences(), IsEmpty());
+}
+
+TEST_P(JournalContract, WhatIsNotThereIsNotFoundAndNoFailure) {
+  Append(1, 1);
+  EXPECT_EQ(journal().Quarantine(2, "reason", 1).code(),
+            absl::StatusCode::kNotFound);
+  EXPECT_EQ(journal().Release(1).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(journal().quarantined(), 0u);
+  EXPECT_TRUE(journal().Check().ok());
+  EXPECT_THAT(Sequences(), ElementsAre(1));
+}
+
+TEST_P(JournalContract, AFullQuarantineLeavesTheEntryWhereItIs) {
+  Append(1, 1);
+  under_test_->FillQuarantine(Journal::kQuarantineMax - 1);
+  Append(2, 2);
+  EXPECT_EQ(journal().quarantined(), Journal::kQuarantineMax - 1);
+  EXPECT_TRUE(journal().Quarantine(1, "reason", 1).ok());
+  EXPECT_EQ(journal().Quarantine(2, "reason", 1).code(),
+            absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(Sequences(), ElementsAre(2));
+  ASSERT_TRUE(journal().Release(1).ok());
+  EXPECT_TRUE(journal().Quarantine(2, "reason", 1).ok());
+}
+
+// --- Faults ---
+
+TEST_P(JournalContract, AMalformedEntryIsDataLossAndTellsNothingOfIt) {
+  using Part = JournalUnderTest::Part;
+  for (const Part part : {Part::kKind, Part::kHash}) {
+    under_test_.reset();
+    under_test_ = GetParam().make();
+    Open();
+    Append(1, 2, "canary");
+    under_test_->Damage(2, part);
+    const absl::Status status = journal().Replay([](const JournalEntry& entry) {
+      EXPECT_EQ(entry.submission.sequence, 1);
+    });
+    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+    EXPECT_THAT(std::string(status.message()), Not(HasSubstr("canary")));
+    EXPECT_THAT(std::string(status.message()), HasSubstr("sequence 2"));
+  }
+}
+
+TEST_P(JournalContract, AFullDiskTakesNothingUntilThereIsRoom) {
+  Append(1, 2);
+  under_test_->SetDiskFull(true);
+  for (int round = 0; round < 3; ++round) {
+    EXPECT_EQ(TryAppend(3).code(), absl::StatusCode::kUnavailable);
+    EXPECT_EQ(journal().Check().code(), absl::StatusCode::kUnavailable);
+  }
+  EXPECT_THAT(Sequences(), ElementsAre(1, 2));
+  EXPECT_THAT(SequencesOf(*under_test_->OpenAfterKill()), ElementsAre(1, 2));
+  under_test_->SetDiskFull(false);
+  EXPECT_TRUE(journal().Check().ok());
+  EXPECT_THAT(Append(4, 4), ElementsAre(3));
+  EXPECT_THAT(Sequences(), ElementsAre(1, 2, 4));
+}
+
+TEST_P(JournalContract, ADiskFullInTheMiddleOfAGroupTakesNothing) {
+  under_test_->SetDiskFull(true);
+  // More than is kept in memory before a commit.
+  std::vector<JournalEntry> entries;
+  for (std::int64_t sequence = 1; sequence <= 100; ++sequence) {
+    entries.push_back(MakeEntry(sequence, std::string(100'000, 'x')));
+  }
+  EXPECT_EQ(TryAppend(entries).code(), absl::StatusCode::kUnavailable);
+  under_test_->SetDiskFull(false);
+  EXPECT_THAT(Sequences(), IsEmpty());
+  EXPECT_TRUE(TryAppend(entries).ok());
+  EXPECT_EQ(entries.back().position, 100);
+}
+
+TEST_P(JournalContract, AGroupWhoseSyncFailedIsNotThereEvenAfterAKill) {
+  Append(1, 2);
+  under_test_->SetSyncsFail(true);
+  EXPECT_EQ(TryAppend(3).code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(journal().Check().code(), absl::StatusCode::kUnavailable);
+  under_test_->SetSyncsFail(false);
+  EXPECT_THAT(Sequences(), ElementsAre(1, 2));
+  EXPECT_THAT(SequencesOf(*under_test_->OpenAfterKill()), ElementsAre(1, 2));
+  EXPECT_TRUE(journal().Check().ok());
+  EXPECT_THAT(Append(4, 4), ElementsAre(3));
+  Open();
+  EXPECT_THAT(Sequences(), ElementsAre(1, 2, 4));
+}
+
+TEST_P(JournalContract, AFailedCommitForgetsQuarantinesAndReleasesNothing) {
+  Append(1, 4);
+  ASSERT_TRUE(journal().Quarantine(1, "reason", 1).ok());
+  journal().MarkDone(2);
+  under_test_->SetSyncsFail(true);
+  EXPECT_EQ(journal().Forget().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(journal().Quarantine(3, "reason", 1).code(),
+            absl::StatusCode::kUnavailable);
+  EXPECT_EQ(journal().Release(1).status().code(),
+            absl::StatusCode::kUnavailable);
+  EXPECT_EQ(journal().quarantined(), 1u);
+  EXPECT_THAT(Sequences(), ElementsAre(2, 3, 4));
+  EXPECT_EQ(journal().Check().code(), absl::StatusCode::kUnavailable);
+  under_test_->SetSyncsFail(false);
+  EXPECT_THAT(Append(5, 5), ElementsAre(5));
+  EXPECT_THAT(Sequences(), ElementsAre(3, 4, 5));
+  EXPECT_THAT(Quarantined(), ElementsAre(1));
+}
+
+TEST_P(JournalContract, CheckWritesOnlyUntilThatHasSucceeded) {
+  under_test_->SetSyncsFail(true);
+  EXPECT_FALSE(TryAppend(1).ok());
+  under_test_->SetSyncsFail(false);
+  const int failed = under_test_->syncs();
+  EXPECT_TRUE(journal().Check().ok());
+  const int probed = under_test_->syncs();
+  EXPECT_GT(probed, failed);
+  EXPECT_TRUE(journal().Check().ok());
+  EXPECT_EQ(under_test_->syncs(), probed);
+  EXPECT_THAT(Sequences(), IsEmpty());
+}
+
+TEST_P(JournalContract, CheckAndMarkingDoNotWaitForACommit) {
+  Append(1, 1);
+  under_test_->HoldSyncs();
+  std::thread writer([this] { EXPECT_TRUE(TryAppend(2).ok()); });
+  ASSERT_TRUE(under_test_->AwaitHeldSync());
+  const absl::Time start = absl::Now();
+  EXPECT_TRUE(journal().Check().ok());
+  EXPECT_LT(absl::Now() - start, kCheckMax);
+  journal().MarkDone(1);
+  EXPECT_EQ(journal().quarantined(), 0u);
+  EXPECT_THAT(*journal().FindQuarantined("study", {"id-1"}), SizeIs(1));
+  under_test_->ReleaseSyncs();
+  writer.join();
+  ASSERT_TRUE(journal().Forget().ok());
+  EXPECT_THAT(Sequences(), ElementsAre(2));
+}
+
+TEST_P(JournalContract, CheckTellsAndDoesNotWaitForAnotherWriter) {
+  Append(1, 1);
+  under_test_->Hang();
+  const absl::Time start = absl::Now();
+  EXPECT_EQ(journal().Check().code(), absl::StatusCode::kUnavailable);
+  EXPECT_LT(absl::Now() - start, kCheckMax);
+  EXPECT_THAT(Sequences(), ElementsAre(1)) << "reading goes on";
+  under_test_->Resume();
+  EXPECT_TRUE(journal().Check().ok());
+  EXPECT_TRUE(TryAppend(2).ok());
+}
+
+TEST_P(JournalContract, ThreadsAppendForgetAndQuarantineAtTheSameTime) {
+  constexpr std::int64_t kThreads = 4;
+  constexpr std::int64_t kRounds = 40;
+  std::atomic<int> kept{0};
+  std::vector<std::thread> threads;
+  for (std::int64_t t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      for (std::int64_t round = 0; round < kRounds; ++round) {
+        std::vector<JournalEntry> entries;
+        for (std::int64_t i = 1; i <= 4; ++i) {
+          entries.push_back(MakeEntry((t * kRounds + round) * 4 + i));
+        }
+        ASSERT_TRUE(TryAppend(entries).ok());
+        journal().MarkDone(entries[0].position);
+        ASSERT_TRUE(journal().Quarantine(entries[1].position, "r", 1).ok());
+        kept += 2;
+        if (round % 8 == 0) {
+          ASSERT_TRUE(journal().Forget().ok());
+        }
+        if (round % 8 == 4) {
+          ASSERT_TRUE(journal().Release(entries[1].submission.sequence).ok());
+          ++kept;
+        }
+        ASSERT_TRUE(journal().Check().ok());
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  ASSERT_TRUE(journal().Forget().ok());
+  EXPECT_THAT(Replay(journal()), SizeIs(static_cast<std::size_t>(kept)));
+  EXPECT_EQ(journal().quarantined(),
+            static_cast<std::size_t>(kThreads * kRounds * 7 / 8));
+}
+
+std::string NameOf(const testing::TestParamInfo<JournalCase>& info) {
+  return info.param.name;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Journals, JournalContract,
+    testing::Values(JournalCase{
+        "sqlite", [] { return std::make_unique<SqliteJournalUnderTest>(); }}),
+    NameOf);
+
+}  // namespace
+}  // namespace sluice

@@ -1,0 +1,925 @@
+// What stores/store.h promises, for every kind of store.
+//
+// To add a kind: write a StoreUnderTest for it below, and name it in the
+// INSTANTIATE lines at the end. Tests of what only one kind does are in the
+// test of its store.
+
+#include <signal.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest-spi.h"
+#include "gtest/gtest.h"
+#include "stores/datastore_store.h"
+#include "stores/discard_store.h"
+#include "stores/postgres_store.h"
+#include "stores/sqlite_store.h"
+#include "stores/store.h"
+#include "tests/fakes/patience.h"
+#include "tests/fakes/postgres_server.h"
+#include "tests/stores/faulty_disk.h"
+#include "tests/stores/store_fixture.h"
+#include "tools/datastore/datastore_server.h"
+#include "tools/datastore/datastore_service.h"
+
+namespace sluice {
+namespace {
+
+using ::testing::Each;
+using ::testing::ElementsAre;
+using ::testing::ElementsAreArray;
+using ::testing::Eq;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
+using Result = Saved::Result;
+
+// How long Check may take, whatever hangs. /readyz waits for it.
+constexpr absl::Duration kCheckMax = absl::Seconds(8);
+
+// --- The stores ---
+
+// A store, and how to trouble it from outside.
+class StoreUnderTest {
+ public:
+  virtual ~StoreUnderTest() = default;
+
+  // Opens the store, or closes it and opens it again with what it has.
+  // `timeout` limits how long a call waits for the database.
+  virtual void Open(absl::Duration timeout, const SameContent& same) = 0;
+  virtual Store& store() = 0;
+  // Number of refused submissions that the store has recorded.
+  virtual int audited_conflicts() { return 0; }
+
+  // From Hang to Resume the database answers nothing that writes.
+  virtual void Hang() {}
+  virtual void Resume() {}
+  // From HoldSaves to ReleaseSaves no SaveBatch ends. AwaitHeldSave: one has
+  // begun; false if that takes too long.
+  virtual void HoldSaves() {}
+  virtual bool AwaitHeldSave() { return false; }
+  virtual void ReleaseSaves() {}
+};
+
+class SqliteUnderTest : public StoreUnderTest {
+ public:
+  ~SqliteUnderTest() override { store_.reset(); }
+
+  void Open(absl::Duration timeout, const SameContent& same) override {
+    store_.reset();
+    auto opened =
+        SqliteStore::Open({.path = path_, .busy_timeout = timeout}, same);
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    store_ = *std::move(opened);
+  }
+  Store& store() override { return *store_; }
+  int audited_conflicts() override {
+    return std::stoi(Shell(path_).Run("SELECT count(*) FROM conflicts")[0][0]);
+  }
+
+  // Another program holds the write lock.
+  void Hang() override {
+    shell_ = std::make_unique<Shell>(path_);
+    shell_->Run("BEGIN IMMEDIATE");
+  }
+  void Resume() override { shell_.reset(); }
+  void HoldSaves() override { disk_.HoldSyncs(); }
+  bool AwaitHeldSave() override { return disk_.WaitForHeldSync(); }
+  void ReleaseSaves() override { disk_.ReleaseSyncs(); }
+
+ private:
+  const TempFolder folder_;
+  const std::string path_ = folder_ / "data/sluice.db";
+  FaultyDisk disk_;
+  std::unique_ptr<SqliteStore> store_;
+  std::unique_ptr<Shell> shell_;
+};
+
+class PostgresUnderTest : public StoreUnderTest {
+ public:
+  ~PostgresUnderTest() override { Resume(); }
+
+  void Open(absl::Duration timeout, const SameContent& same) override {
+    store_.reset();
+    auto opened = PostgresStore::Open(
+        {.url = url_, .timeout = std::max(timeout, absl::Seconds(1))}, same);
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    store_ = *std::move(opened);
+  }
+  Store& store() override { return *store_; }
+  int audited_conflicts() override {
+    return std::stoi(PostgresShell(url_).Get("SELECT count(*) FROM conflicts"));
+  }
+
+  // Every process of the server that the store could talk to is stopped.
+  void Hang() override {
+    PostgresShell shell(url_);
+    for (const auto& row : shell.Run("SELECT pid FROM pg_stat_activity"
+                                     " WHERE application_name = 'sluice'")) {
+      stopped_.push_back(std::stoi(row[0]));
+    }
+    stopped_.push_back(std::stoi(
+        shell.Get("SELECT split_part(pg_read_file('postmaster.pid'), E'\\n',"
+                  " 1)")));
+    for (const pid_t pid : stopped_) EXPECT_EQ(kill(pid, SIGSTOP), 0);
+  }
+  void Resume() override {
+    for (const pid_t pid : stopped_) kill(pid, SIGCONT);
+    stopped_.clear();
+  }
+  void HoldSaves() override {
+    shell_ = std::make_unique<PostgresShell>(url_);
+    shell_->Run("BEGIN; LOCK TABLE submissions IN SHARE MODE");
+  }
+  bool AwaitHeldSave() override {
+    PostgresShell watcher(url_);
+    AwaitThat("a batch waits for the table", [&] {
+      return watcher.Get(
+                 "SELECT count(*) FROM pg_stat_activity WHERE"
+                 " application_name = 'sluice'"
+                 " AND wait_event_type = 'Lock'") == "1";
+    });
+    return true;
+  }
+  void ReleaseSaves() override { shell_.reset(); }
+
+ private:
+  const std::string url_ = PostgresServer::Shared().NewSchema();
+  std::unique_ptr<PostgresStore> store_;
+  std::vector<pid_t> stopped_;
+  std::unique_ptr<PostgresShell> shell_;
+};
+
+// Passes calls on to another store, or holds them until it is told to go on.
+class HeldStore : public Store {
+ public:
+  explicit HeldStore(Store& store) : store_(store) {}
+
+  void Hold(bool saves, bool others) {
+    absl::MutexLock lock(&mutex_);
+    hold_saves_ = saves;
+    hold_others_ = others;
+  }
+  bool AwaitHeldSave() {
+    absl::MutexLock lock(&mutex_);
+    const auto held = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      return held_saves_ > 0;
+    };
+    return mutex_.AwaitWithTimeout(absl::Condition(&held), kPatience);
+  }
+
+  absl::Status SaveBatch(absl::Span<const Submission> batch,
+                         absl::Span<Saved> saved) override {
+    {
+      absl::MutexLock lock(&mutex_);
+      ++held_saves_;
+      const auto released = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+        return !hold_saves_;
+      };
+      mutex_.Await(absl::Condition(&released));
+      --held_saves_;
+    }
+    return store_.SaveBatch(batch, saved);
+  }
+  absl::StatusOr<std::vector<std::optional<StoredReceipt>>> FindReceipts(
+      std::string_view study_id,
+      absl::Span<const std::string> submission_ids) override {
+    AwaitRelease();
+    return store_.FindReceipts(study_id, submission_ids);
+  }
+  absl::StatusOr<std::int64_t> LastSequence() override {
+    AwaitRelease();
+    return store_.LastSequence();
+  }
+  absl::StatusOr<StorePage> Read(std::int64_t after, std::size_t max,
+                                 std::size_t max_bytes) override {
+    AwaitRelease();
+    return store_.Read(after, max, max_bytes);
+  }
+  absl::Status Check() override {
+    AwaitRelease();
+    return store_.Check();
+  }
+
+ private:
+  void AwaitRelease() {
+    absl::MutexLock lock(&mutex_);
+    const auto released = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      return !hold_others_;
+    };
+    mutex_.Await(absl::Condition(&released));
+  }
+
+  Store& store_;
+  absl::Mutex mutex_;
+  bool hold_saves_ ABSL_GUARDED_BY(mutex_) = false;
+  bool hold_others_ ABSL_GUARDED_BY(mutex_) = false;
+  int held_saves_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+// The service of sluice-datastore, on SQLite, and a store that calls it.
+class DatastoreUnderTest : public StoreUnderTest {
+ public:
+  ~DatastoreUnderTest() override { Close(); }
+
+  void Open(absl::Duration timeout, const SameContent& same) override {
+    Close();
+    auto backend = SqliteStore::Open({.path = path_}, same);
+    ASSERT_TRUE(backend.ok()) << backend.status();
+    backend_ = *std::move(backend);
+    held_ = std::make_unique<HeldStore>(*backend_);
+    service_ = std::make_unique<DatastoreService>(held_.get(),
+                                                  DatastoreServiceOptions{});
+    auto server = DatastoreServer::Start("127.0.0.1:0", service_.get());
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+    auto store = DatastoreStore::Open(
+        {.target = absl::StrCat("127.0.0.1:", server_->port()),
+         .timeout = std::max(timeout, absl::Milliseconds(200))},
+        same);
+    ASSERT_TRUE(store.ok()) << store.status();
+    store_ = *std::move(store);
+  }
+  Store& store() override { return *store_; }
+  int audited_conflicts() override {
+    return std::stoi(Shell(path_).Run("SELECT count(*) FROM conflicts")[0][0]);
+  }
+
+  // The service takes calls and answers none.
+  void Hang() override { held_->Hold(true, true); }
+  void Resume() override { held_->Hold(false, false); }
+  void HoldSaves() override { held_->Hold(true, false); }
+  bool AwaitHeldSave() override { return held_->AwaitHeldSave(); }
+  void ReleaseSaves() override { held_->Hold(false, false); }
+
+ private:
+  void Close() {
+    if (held_ != nullptr) held_->Hold(false, false);
+    store_.reset();
+    server_.reset();
+    service_.reset();
+    held_.reset();
+    backend_.reset();
+  }
+
+  const TempFolder folder_;
+  const std::string path_ = folder_ / "datastore.db";
+  std::unique_ptr<SqliteStore> backend_;
+  std::unique_ptr<HeldStore> held_;
+  std::unique_ptr<DatastoreService> service_;
+  std::unique_ptr<DatastoreServer> server_;
+  std::unique_ptr<DatastoreStore> store_;
+};
+
+class DiscardUnderTest : public StoreUnderTest {
+ public:
+  void Open(absl::Duration /*timeout*/, const SameContent& /*same*/) override {
+    store_ = std::make_unique<DiscardStore>(DiscardStoreOptions{});
+  }
+  Store& store() override { return *store_; }
+
+ private:
+  std::unique_ptr<DiscardStore> store_;
+};
+
+// --- The suite ---
+
+struct StoreCase {
+  std::string name;
+  std::function<std::unique_ptr<StoreUnderTest>()> make;
+  // Tests that this kind fails, with the reason. Such a test must fail: once
+  // the store keeps the promise, the line here has to go.
+  std::map<std::string, std::string> expected_failures = {};
+};
+
+template <typename T>
+StoreCase CaseOf(std::string name,
+                 std::map<std::string, std::string> expected_failures = {}) {
+  return {std::move(name), [] { return std::make_unique<T>(); },
+          std::move(expected_failures)};
+}
+
+std::string NameOf(const testing::TestParamInfo<StoreCase>& info) {
+  return info.param.name;
+}
+
+// Contents mean the same if they are the same in lower case.
+bool SameInLowerCase(std::string_view a, std::string_view b) {
+  return absl::EqualsIgnoreCase({a.data(), a.size()}, {b.data(), b.size()});
+}
+
+Submission EveryField(std::int64_t sequence, const std::string& id) {
+  Submission s = MakeSubmission(sequence, id, absl::StrCat("content ", id));
+  s.kind = SubmissionKind::kPatientRecord;
+  s.site_id = "site-1";
+  s.subject = "Patient/7";
+  s.questionnaire = "http://example.org/q|1.0";
+  s.status = "amended";
+  s.authored = "2024-03-01T20:15:30+01:00";
+  s.authored_at = absl::FromUnixSeconds(1709320530);
+  s.sent_at = absl::FromUnixMillis(1709320531250);
+  s.received_at = absl::FromUnixMicros(1709320532000001);
+  s.supersedes_submission_id = "id-0";
+  s.reason_for_change = "typing error";
+  s.answers_json = R"([{"link_id": "1"}])";
+  return s;
+}
+
+void ExpectEqual(const Submission& read, const Submission& saved) {
+  EXPECT_EQ(read.kind, saved.kind);
+  EXPECT_EQ(read.sequence, saved.sequence);
+  EXPECT_EQ(read.study_id, saved.study_id);
+  EXPECT_EQ(read.submission_id, saved.submission_id);
+  EXPECT_EQ(read.site_id, saved.site_id);
+  EXPECT_EQ(read.content, saved.content);
+  EXPECT_EQ(read.content_sha256, saved.content_sha256);
+  EXPECT_EQ(read.received_at, saved.received_at);
+  EXPECT_EQ(read.sent_at, saved.sent_at);
+  EXPECT_EQ(read.subject, saved.subject);
+  EXPECT_EQ(read.questionnaire, saved.questionnaire);
+  EXPECT_EQ(read.status, saved.status);
+  EXPECT_EQ(read.authored, saved.authored);
+  EXPECT_EQ(read.authored_at, saved.authored_at);
+  EXPECT_EQ(read.supersedes_submission_id, saved.supersedes_submission_id);
+  EXPECT_EQ(read.reason_for_change, saved.reason_for_change);
+  EXPECT_EQ(read.answers_json, saved.answers_json);
+}
+
+class AnyStoreContract : public testing::TestWithParam<StoreCase> {
+ protected:
+  void SetUp() override {
+    const std::string test =
+        testing::UnitTest::GetInstance()->current_test_info()->name();
+    const auto expected =
+        GetParam().expected_failures.find(test.substr(0, test.find('/')));
+    if (expected != GetParam().expected_failures.end()) {
+      reason_ = expected->second;
+      reporter_ = std::make_unique<testing::ScopedFakeTestPartResultReporter>(
+          testing::ScopedFakeTestPartResultReporter::INTERCEPT_ALL_THREADS,
+          &failures_);
+    }
+    under_test_ = GetParam().make();
+    Open();
+  }
+  void TearDown() override {
+    under_test_.reset();
+    if (reporter_ == nullptr) return;
+    reporter_.reset();
+    EXPECT_GT(failures_.size(), 0)
+        << "no longer fails; remove it from expected_failures: " << reason_;
+  }
+
+  void Open(absl::Duration timeout = kPatience) {
+    under_test_->Open(timeout, [this](SubmissionKind kind, std::string_view a,
+                                      std::string_view b) {
+      ++compared_;
+      last_compared_ = kind;
+      return SameInLowerCase(a, b);
+    });
+  }
+  Store& store() { return under_test_->store(); }
+
+  absl::Status TrySave(const std::vector<Submission>& batch) {
+    saved_.assign(batch.size(), Saved());
+    return store().SaveBatch(batch, absl::MakeSpan(saved_));
+  }
+  std::vector<Result> Save(const std::vector<Submission>& batch) {
+    const absl::Status status = TrySave(batch);
+    EXPECT_TRUE(status.ok()) << status;
+    std::vector<Result> results;
+    for (const Saved& saved : saved_) results.push_back(saved.result);
+    return results;
+  }
+  std::optional<StoredReceipt> Find(const std::string& id) {
+    const auto receipts = store().FindReceipts("study", {id});
+    EXPECT_TRUE(receipts.ok()) << receipts.status();
+    return receipts.ok() ? receipts->at(0) : std::nullopt;
+  }
+  StorePage ReadAll() {
+    const auto page = store().Read(0, 100'000, std::size_t{1} << 30);
+    EXPECT_TRUE(page.ok()) << page.status();
+    EXPECT_TRUE(page.ok() && page->last);
+    return page.ok() ? *page : StorePage();
+  }
+  std::vector<std::int64_t> Sequences() {
+    std::vector<std::int64_t> sequences;
+    for (const Submission& s : ReadAll().submissions) {
+      sequences.push_back(s.sequence);
+    }
+    return sequences;
+  }
+
+  std::unique_ptr<StoreUnderTest> under_test_;
+  std::vector<Saved> saved_;  // by the last Save
+  // Calls of SameContent so far, and the kind that the last was asked about.
+  std::atomic<int> compared_{0};
+  std::atomic<SubmissionKind> last_compared_{};
+
+ private:
+  std::string reason_;
+  testing::TestPartResultArray failures_;
+  std::unique_ptr<testing::ScopedFakeTestPartResultReporter> reporter_;
+};
+
+// The promises of stores that keep what they take.
+class StoreContract : public AnyStoreContract {};
+
+// --- Every store ---
+
+TEST_P(AnyStoreContract, ReportsANewSubmissionAsStored) {
+  const Submission s = MakeSubmission(7, "a");
+  EXPECT_THAT(Save({s, MakeSubmission(9, "b")}), Each(Result::kStored));
+  EXPECT_EQ(saved_[0].sequence, 7);
+  EXPECT_EQ(saved_[0].received_at, s.received_at);
+  EXPECT_EQ(saved_[0].content_sha256, s.content_sha256);
+  EXPECT_EQ(saved_[1].sequence, 9);
+}
+
+TEST_P(AnyStoreContract, TakesAnEmptyBatch) {
+  EXPECT_TRUE(TrySave({}).ok());
+  EXPECT_EQ(*store().LastSequence(), 0);
+}
+
+TEST_P(AnyStoreContract, AnEmptyStoreHasNothing) {
+  EXPECT_EQ(*store().LastSequence(), 0);
+  EXPECT_TRUE(store().FindReceipts("study", {})->empty());
+  EXPECT_THAT(*store().FindReceipts("study", {"a", "b"}),
+              Each(Eq(std::nullopt)));
+  const StorePage page = ReadAll();
+  EXPECT_THAT(page.submissions, IsEmpty());
+  EXPECT_THAT(page.gaps, IsEmpty());
+  EXPECT_TRUE(store().Check().ok());
+}
+
+// --- What is kept ---
+
+TEST_P(StoreContract, KeepsEveryField) {
+  Submission response = MakeSubmission(1, "bare", "");
+  Submission event = MakeSubmission(3, "event");
+  event.kind = SubmissionKind::kAppEvent;
+  const Submission full = EveryField(2, "full é€𝄞");
+  ASSERT_THAT(Save({response, full, event}), Each(Result::kStored));
+  for (int round = 0; round < 2; ++round) {
+    const StorePage page = ReadAll();
+    ASSERT_THAT(page.submissions, SizeIs(3));
+    ExpectEqual(page.submissions[0], response);
+    ExpectEqual(page.submissions[1], full);
+    ExpectEqual(page.submissions[2], event);
+    Open();
+  }
+}
+
+TEST_P(StoreContract, KeepsContentByteForByte) {
+  std::string every_byte;
+  for (int byte = 0; byte < 256; ++byte) every_byte += static_cast<char>(byte);
+  const std::string odd[] = {"",
+                             std::string("\0", 1),
+                             std::string("a\0b\0", 4),
+                             "'; DROP TABLE submissions; --",
+                             "\"{},NULL\\x00\\",
+                             "\xff\xfe\x80",
+                             every_byte,
+                             std::string(std::size_t{5} << 20, 'x')};
+  std::vector<Submission> batch;
+  for (const std::string& content : odd) {
+    const auto sequence = static_cast<std::int64_t>(batch.size()) + 1;
+    // Ids are data as well.
+    batch.push_back(MakeSubmission(
+        sequence, absl::StrCat("'\"\\{}é€𝄞 --", sequence), content));
+  }
+  ASSERT_THAT(Save(batch), Each(Result::kStored));
+  const StorePage page = ReadAll();
+  ASSERT_THAT(page.submissions, SizeIs(batch.size()));
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    ExpectEqual(page.submissions[i], batch[i]);
+    EXPECT_EQ(Find(batch[i].submission_id)->sequence, batch[i].sequence);
+  }
+}
+
+TEST_P(StoreContract, KeepsTimesToTheMicrosecond) {
+  Submission s = MakeSubmission(5, "a");
+  s.received_at = absl::FromUnixNanos(1709320532000001999);
+  s.sent_at = absl::FromUnixMicros(-1);
+  s.authored_at = absl::FromCivil(absl::CivilYear(33), absl::UTCTimeZone());
+  Submission odd = MakeSubmission(6, "b");
+  // SQL has no such times.
+  odd.sent_at = absl::InfiniteFuture();
+  odd.authored_at =
+      absl::FromCivil(absl::CivilYear(12345), absl::UTCTimeZone());
+  Save({s, odd});
+  const absl::Time kept = absl::FromUnixMicros(1709320532000001);
+  EXPECT_EQ(saved_[0].received_at, kept);
+  EXPECT_EQ(Find("a")->received_at, kept);
+  const StorePage page = ReadAll();
+  ASSERT_THAT(page.submissions, SizeIs(2));
+  EXPECT_EQ(page.submissions[0].received_at, kept);
+  EXPECT_EQ(page.submissions[0].sent_at, s.sent_at);
+  EXPECT_EQ(page.submissions[0].authored_at, s.authored_at);
+  EXPECT_EQ(page.submissions[1].sent_at, std::nullopt);
+  EXPECT_EQ(page.submissions[1].authored_at, std::nullopt);
+}
+
+// --- The same id again ---
+
+TEST_P(StoreContract, TheSameAgainIsADuplicateOfTheFirst) {
+  const Submission first = MakeSubmission(1, "a", "same");
+  Save({first});
+  for (std::int64_t sequence = 8; sequence < 10; ++sequence) {
+    EXPECT_THAT(Save({MakeSubmission(sequence, "a", "same")}),
+                ElementsAre(Result::kDuplicate));
+    EXPECT_EQ(saved_[0].sequence, 1);
+    EXPECT_EQ(saved_[0].received_at, first.received_at);
+    EXPECT_EQ(saved_[0].content_sha256, first.content_sha256);
+    Open();
+  }
+  EXPECT_THAT(Sequences(), ElementsAre(1));
+  EXPECT_EQ(under_test_->audited_conflicts(), 0);
+  EXPECT_EQ(compared_, 0) << "equal hashes need no comparison";
+}
+
+TEST_P(StoreContract, OtherBytesThatMeanTheSameAreADuplicate) {
+  Submission first = MakeSubmission(1, "a", "content");
+  Submission second = MakeSubmission(2, "a", "CONTENT");
+  first.kind = second.kind = SubmissionKind::kAppEvent;
+  Save({first});
+  EXPECT_THAT(Save({second}), ElementsAre(Result::kDuplicate));
+  EXPECT_EQ(saved_[0].sequence, 1);
+  EXPECT_EQ(saved_[0].content_sha256, first.content_sha256);
+  EXPECT_EQ(compared_, 1);
+  EXPECT_EQ(last_compared_, SubmissionKind::kAppEvent);
+  EXPECT_EQ(under_test_->audited_conflicts(), 0);
+  EXPECT_EQ(ReadAll().submissions.at(0).content, "content");
+}
+
+TEST_P(StoreContract, AnotherMeaningIsAConflictThatLeavesTheFirst) {
+  const Submission first = MakeSubmission(1, "a", "first");
+  Save({first});
+  EXPECT_THAT(Save({MakeSubmission(2, "a", "second")}),
+              ElementsAre(Result::kConflict));
+  EXPECT_EQ(saved_[0].sequence, 1);
+  EXPECT_EQ(saved_[0].received_at, first.received_at);
+  EXPECT_EQ(saved_[0].content_sha256, first.content_sha256);
+  Save({MakeSubmission(3, "a", "third")});
+  EXPECT_EQ(under_test_->audited_conflicts(), 2);
+  const StorePage page = ReadAll();
+  ASSERT_THAT(page.submissions, SizeIs(1));
+  ExpectEqual(page.submissions[0], first);
+}
+
+TEST_P(StoreContract, AnotherKindIsAConflictWhateverItsContent) {
+  Submission event = MakeSubmission(1, "a", "same");
+  event.kind = SubmissionKind::kAppEvent;
+  Submission record = MakeSubmission(2, "a", "same");
+  record.kind = SubmissionKind::kPatientRecord;
+  const Submission response = MakeSubmission(3, "a", "SAME");
+  EXPECT_THAT(
+      Save({event, record, response}),
+      ElementsAre(Result::kStored, Result::kConflict, Result::kConflict));
+  EXPECT_EQ(under_test_->audited_conflicts(), 2);
+}
+
+TEST_P(StoreContract, AnIdIsKnownWithinItsStudy) {
+  Submission other = MakeSubmission(2, "a", "other");
+  other.study_id = "other study";
+  EXPECT_THAT(Save({MakeSubmission(1, "a", "first"), other}),
+              Each(Result::kStored));
+  EXPECT_THAT(Sequences(), ElementsAre(1, 2));
+}
+
+TEST_P(StoreContract, RepeatsWithinABatchAreRecognised) {
+  EXPECT_THAT(
+      Save({MakeSubmission(1, "b", "first"), MakeSubmission(2, "c", "c"),
+            MakeSubmission(3, "b", "first"), MakeSubmission(4, "b", "other"),
+            MakeSubmission(5, "c", "C"), MakeSubmission(6, "a", "a")}),
+      ElementsAre(Result::kStored, Result::kStored, Result::kDuplicate,
+                  Result::kConflict, Result::kDuplicate, Result::kStored));
+  EXPECT_EQ(saved_[2].sequence, 1);
+  EXPECT_EQ(saved_[3].sequence, 1);
+  EXPECT_EQ(saved_[4].sequence, 2);
+  EXPECT_EQ(saved_[5].sequence, 6);
+  EXPECT_THAT(Sequences(), ElementsAre(1, 2, 6));
+  EXPECT_EQ(under_test_->audited_conflicts(), 1);
+}
+
+TEST_P(StoreContract, ABatchThatComesAgainIsRecognisedAndLeavesNothingNew) {
+  Save({MakeSubmission(1, "a")});
+  const std::vector<Submission> batch = {MakeSubmission(2, "b"),
+                                         MakeSubmission(3, "a"),
+                                         MakeSubmission(4, "a", "other")};
+  for (int round = 0; round < 2; ++round) {
+    const std::vector<Result> results = Save(batch);
+    ASSERT_THAT(results, SizeIs(3));
+    EXPECT_TRUE(results[0] == Result::kStored ||
+                (round > 0 && results[0] == Result::kDuplicate));
+    EXPECT_EQ(results[1], Result::kDuplicate);
+    EXPECT_EQ(results[2], Result::kConflict);
+    EXPECT_EQ(saved_[0].sequence, 2);
+    EXPECT_EQ(saved_[0].received_at, batch[0].received_at);
+    EXPECT_THAT(ReadAll().gaps,
+                ElementsAre(Gap{.sequence = 3, .conflict = false},
+                            Gap{.sequence = 4, .conflict = true}));
+    EXPECT_EQ(under_test_->audited_conflicts(), 1);
+  }
+  EXPECT_THAT(Sequences(), ElementsAre(1, 2));
+}
+
+// --- Errors ---
+
+TEST_P(StoreContract, ASequenceIsNeverGivenTwice) {
+  Save({MakeSubmission(1, "canary-first")});
+  Submission s = MakeSubmission(1, "canary-id", "canary-content");
+  s.subject = "canary-subject";
+  s.study_id = "canary-study";
+  for (const auto& batch :
+       {std::vector{MakeSubmission(2, "b"), s},
+        std::vector{MakeSubmission(2, "b"), MakeSubmission(2, "canary-c")}}) {
+    const absl::Status status = TrySave(batch);
+    EXPECT_FALSE(status.ok());
+    EXPECT_FALSE(IsTransient(status)) << status;
+    EXPECT_THAT(std::string(status.message()), Not(HasSubstr("canary")));
+    EXPECT_EQ(Find("b"), std::nullopt) << "a batch is stored whole or not";
+    EXPECT_EQ(Find("canary-c"), std::nullopt);
+  }
+  EXPECT_THAT(ReadAll().gaps, IsEmpty());
+  EXPECT_THAT(Save({MakeSubmission(2, "b")}), ElementsAre(Result::kStored));
+}
+
+TEST_P(StoreContract, AStoreThatHangsIsATransientError) {
+  const std::vector<Submission> batch = {MakeSubmission(2, "a"),
+                                         MakeSubmission(3, "b")};
+  Save({MakeSubmission(1, "first")});
+  Open(absl::ZeroDuration());
+  under_test_->Hang();
+  const absl::Status status = TrySave(batch);
+  EXPECT_FALSE(status.ok());
+  EXPECT_TRUE(IsTransient(status)) << status;
+  under_test_->Resume();
+  // Whether the batch was stored unseen or not, it is there once.
+  Open();
+  Save(batch);
+  EXPECT_EQ(saved_[0].sequence, 2);
+  EXPECT_EQ(saved_[1].sequence, 3);
+  EXPECT_THAT(Sequences(), ElementsAre(1, 2, 3));
+  EXPECT_THAT(ReadAll().gaps, IsEmpty());
+}
+
+TEST_P(StoreContract, CheckTellsAndDoesNotWaitForAStoreThatHangs) {
+  Save({MakeSubmission(1, "first")});
+  EXPECT_EQ(Find("first")->sequence, 1);
+  EXPECT_TRUE(store().Check().ok());
+  under_test_->Hang();
+  const absl::Time start = absl::Now();
+  EXPECT_FALSE(store().Check().ok());
+  EXPECT_LT(absl::Now() - start, kCheckMax);
+
+  // Calls that hang must not hold it up either.
+  std::atomic<int> begun = 0;
+  std::vector<std::thread> hanging;
+  hanging.emplace_back([&] {
+    Saved saved;
+    ++begun;
+    store()
+        .SaveBatch({MakeSubmission(2, "a")}, absl::MakeSpan(&saved, 1))
+        .IgnoreError();
+  });
+  hanging.emplace_back([&] {
+    ++begun;
+    store().FindReceipts("study", {"first"}).status().IgnoreError();
+  });
+  AwaitThat("they have begun", [&] { return begun == 2; });
+  const absl::Time again = absl::Now();
+  store().Check().IgnoreError();
+  EXPECT_LT(absl::Now() - again, kCheckMax);
+  under_test_->Resume();
+  for (std::thread& thread : hanging) thread.join();
+  AwaitThat("the store is ready", [&] { return store().Check().ok(); });
+  Save({MakeSubmission(3, "b")});
+  EXPECT_EQ(saved_[0].sequence, 3);
+}
+
+TEST_P(StoreContract, LookupsAndCheckDoNotWaitForASave) {
+  Save({MakeSubmission(1, "before")});
+  under_test_->HoldSaves();
+  absl::Status status = absl::UnknownError("not yet");
+  std::thread saving([&] {
+    Saved saved;
+    status =
+        store().SaveBatch({MakeSubmission(2, "a")}, absl::MakeSpan(&saved, 1));
+  });
+  EXPECT_TRUE(under_test_->AwaitHeldSave());
+  EXPECT_EQ(Find("before")->sequence, 1);
+  EXPECT_THAT(Sequences(), ElementsAre(1));
+  EXPECT_TRUE(store().Check().ok());
+  // Not durable yet. Had a call above waited for the batch, it would be found.
+  EXPECT_EQ(Find("a"), std::nullopt);
+  under_test_->ReleaseSaves();
+  saving.join();
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(Find("a")->sequence, 2);
+}
+
+// --- Reading ---
+
+TEST_P(StoreContract, ReceiptsComeInTheOrderOfTheIds) {
+  const Submission a = MakeSubmission(1, "a");
+  Save({a, MakeSubmission(2, "b")});
+  const auto receipts = store().FindReceipts("study", {"b", "?", "a", "b"});
+  ASSERT_TRUE(receipts.ok()) << receipts.status();
+  ASSERT_THAT(*receipts, SizeIs(4));
+  EXPECT_EQ(receipts->at(0)->sequence, 2);
+  EXPECT_EQ(receipts->at(1), std::nullopt);
+  EXPECT_EQ(receipts->at(2)->sequence, 1);
+  EXPECT_EQ(receipts->at(2)->received_at, a.received_at);
+  EXPECT_EQ(receipts->at(2)->content_sha256, a.content_sha256);
+  EXPECT_EQ(receipts->at(3)->sequence, 2);
+  EXPECT_EQ(store().FindReceipts("other study", {"a"})->at(0), std::nullopt);
+  EXPECT_THAT(*store().FindReceipts("study", {}), IsEmpty());
+}
+
+// E.g. "1 3 ~2 !4 ." for submissions 1 and 3, a duplicate, a conflict, the end.
+std::string Summary(Store& store, std::int64_t after, std::size_t max,
+                    std::size_t max_bytes) {
+  const auto page = store.Read(after, max, max_bytes);
+  EXPECT_TRUE(page.ok()) << page.status();
+  if (!page.ok()) return "";
+  std::string text;
+  for (const Submission& s : page->submissions) {
+    absl::StrAppend(&text, s.sequence, " ");
+  }
+  for (const Gap& gap : page->gaps) {
+    absl::StrAppend(&text, gap.conflict ? "!" : "~", gap.sequence, " ");
+  }
+  return text + (page->last ? "." : "");
+}
+
+TEST_P(StoreContract, PagesEndAtTheirLimitsAndHaveTheirGaps) {
+  // Not in the order of their sequences.
+  Save({MakeSubmission(3, "b", "12345"), MakeSubmission(1, "a", "12345")});
+  Save({MakeSubmission(2, "a", "12345"), MakeSubmission(4, "a", "other"),
+        MakeSubmission(5, "c", "12345"), MakeSubmission(6, "c", "12345")});
+  EXPECT_EQ(Summary(store(), 0, 10, 100), "1 3 5 ~2 !4 ~6 .");
+  EXPECT_EQ(Summary(store(), 0, 3, 100), "1 3 5 ~2 !4 ~6 .");
+  EXPECT_EQ(Summary(store(), 0, 2, 100), "1 3 ~2 ");
+  EXPECT_EQ(Summary(store(), 0, 1, 100), "1 ");
+  EXPECT_EQ(Summary(store(), 1, 1, 100), "3 ~2 ");
+  EXPECT_EQ(Summary(store(), 3, 1, 100), "5 !4 ~6 .");
+  EXPECT_EQ(Summary(store(), 0, 10, 15), "1 3 5 ~2 !4 ~6 .");
+  EXPECT_EQ(Summary(store(), 0, 10, 14), "1 3 ~2 ");
+  EXPECT_EQ(Summary(store(), 0, 10, 10), "1 3 ~2 ");
+  EXPECT_EQ(Summary(store(), 0, 10, 9), "1 ");
+  EXPECT_EQ(Summary(store(), 0, 10, 0), "1 ") << "the first always fits";
+  EXPECT_EQ(Summary(store(), 5, 10, 100), "~6 .");
+  EXPECT_EQ(Summary(store(), 6, 10, 100), ".");
+}
+
+TEST_P(StoreContract, PagesJoinWithoutLossOrRepetition) {
+  std::vector<std::int64_t> expected;
+  for (std::int64_t batch = 0; batch < 6; ++batch) {
+    std::vector<Submission> submissions;
+    for (std::int64_t i = 0; i < 50; ++i) {
+      const std::int64_t sequence = 1 + batch * 100 + i * 2;
+      submissions.push_back(MakeSubmission(sequence, absl::StrCat(sequence)));
+      expected.push_back(sequence);
+    }
+    ASSERT_THAT(Save(submissions), Each(Result::kStored));
+  }
+  std::vector<std::int64_t> read;
+  for (bool last = false; !last && read.size() <= expected.size();) {
+    const auto page = store().Read(read.empty() ? 0 : read.back(), 7, 1000);
+    ASSERT_TRUE(page.ok()) << page.status();
+    for (const Submission& s : page->submissions) read.push_back(s.sequence);
+    last = page->last;
+  }
+  EXPECT_THAT(read, ElementsAreArray(expected));
+}
+
+TEST_P(StoreContract, LastSequenceIsTheHighestThatWasUsed) {
+  Save({MakeSubmission(7, "a"), MakeSubmission(3, "b")});
+  EXPECT_EQ(*store().LastSequence(), 7);
+  Open();
+  EXPECT_EQ(*store().LastSequence(), 7);
+  Save({MakeSubmission(9, "a")});
+  EXPECT_EQ(*store().LastSequence(), 9) << "a gap is a used sequence";
+  Save({MakeSubmission(12, "a", "other")});
+  Open();
+  EXPECT_EQ(*store().LastSequence(), 12);
+  EXPECT_THAT(Save({MakeSubmission(13, "c")}), ElementsAre(Result::kStored));
+}
+
+// --- Several threads ---
+
+TEST_P(StoreContract, CallersWithOneIdAndContentGetOneRecord) {
+  constexpr int kThreads = 4;
+  constexpr int kIds = 25;
+  std::atomic<std::int64_t> sequence{0};
+  std::mutex mutex;
+  std::map<std::string, std::vector<Saved>> outcomes;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < kIds; ++i) {
+        const std::string id = absl::StrCat("id-", i);
+        Saved saved;
+        const absl::Status status = store().SaveBatch(
+            {MakeSubmission(++sequence, id, id)}, absl::MakeSpan(&saved, 1));
+        ASSERT_TRUE(status.ok()) << status;
+        const std::lock_guard lock(mutex);
+        outcomes[id].push_back(saved);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_THAT(Sequences(), SizeIs(kIds));
+  EXPECT_THAT(ReadAll().gaps, SizeIs((kThreads - 1) * kIds));
+  for (const auto& [id, saved] : outcomes) {
+    EXPECT_THAT(saved, SizeIs(kThreads));
+    EXPECT_EQ(std::ranges::count(saved, Result::kStored, &Saved::result), 1);
+    EXPECT_EQ(std::ranges::count(saved, Result::kDuplicate, &Saved::result),
+              kThreads - 1);
+    for (const Saved& one : saved) {
+      EXPECT_EQ(one.sequence, Find(id)->sequence);
+      EXPECT_EQ(one.received_at, saved[0].received_at);
+    }
+  }
+}
+
+TEST_P(StoreContract, BatchesOfTheSameIdsInAnyOrderStoreEachOnce) {
+  constexpr int kThreads = 4;
+  constexpr int kIds = 100;
+  constexpr int kBatch = 10;
+  std::atomic<std::int64_t> sequence{0};
+  std::atomic<int> stored{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      for (int first = 0; first < kIds; first += kBatch) {
+        std::vector<Submission> batch;
+        std::vector<std::string> ids;
+        for (int i = first; i < first + kBatch; ++i) {
+          ids.push_back(absl::StrCat("id-", i));
+          batch.push_back(MakeSubmission(++sequence, ids.back(), ids.back()));
+        }
+        if (t % 2 == 0) {
+          std::ranges::reverse(ids);
+          std::ranges::reverse(batch);
+        }
+        std::vector<Saved> saved(batch.size());
+        const absl::Status status =
+            store().SaveBatch(batch, absl::MakeSpan(saved));
+        ASSERT_TRUE(status.ok()) << status;
+        const auto receipts = store().FindReceipts("study", ids);
+        ASSERT_TRUE(receipts.ok()) << receipts.status();
+        for (std::size_t i = 0; i < saved.size(); ++i) {
+          ASSERT_NE(saved[i].result, Result::kConflict);
+          stored += saved[i].result == Result::kStored ? 1 : 0;
+          ASSERT_TRUE(receipts->at(i).has_value());
+          ASSERT_EQ(receipts->at(i)->sequence, saved[i].sequence);
+        }
+        EXPECT_TRUE(store().Check().ok());
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(stored, kIds);
+  EXPECT_THAT(Sequences(), SizeIs(kIds));
+  EXPECT_THAT(ReadAll().gaps, SizeIs((kThreads - 1) * kIds));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Stores, AnyStoreContract,
+    testing::Values(CaseOf<SqliteUnderTest>("sqlite"),
+                    CaseOf<PostgresUnderTest>("postgres"),
+                    CaseOf<DatastoreUnderTest>("datastore"),
+                    CaseOf<DiscardUnderTest>("discard")),
+    NameOf);
+INSTANTIATE_TEST_SUITE_P(
+    Stores, StoreContract,
+    testing::Values(CaseOf<SqliteUnderTest>("sqlite"),
+                    CaseOf<PostgresUnderTest>("postgres"),
+                    CaseOf<DatastoreUnderTest>("datastore")),
+    NameOf);
+
+}  // namespace
+}  // namespace sluice
