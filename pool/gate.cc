@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
-#include <numeric>
+
+#include "base/check.h"
 
 namespace sluice {
 namespace {
@@ -25,6 +26,10 @@ Duration ToDuration(double seconds, Duration most) {
                std::chrono::duration<double>(most)));
 }
 
+Admission Dropped() {
+  return {.kind = Admission::Kind::kEnded, .result = TaskResult::kDropped};
+}
+
 // Whether `bytes` fit beside those `taken`; written so that nothing overflows.
 bool Fits(std::size_t bytes, std::size_t taken, std::size_t limit) {
   return taken <= limit && bytes <= limit - taken;
@@ -33,13 +38,8 @@ bool Fits(std::size_t bytes, std::size_t taken, std::size_t limit) {
 }  // namespace
 
 bool MethodCounters::Balanced() const {
-  const std::uint64_t all_rejected =
-      std::accumulate(rejected.begin(), rejected.end(), std::uint64_t{0});
-  const std::uint64_t all_completed =
-      std::accumulate(completed.begin(), completed.end(), std::uint64_t{0});
-  return received == admitted + all_rejected + dropped + abandoned_cancelled +
-                         abandoned_deadline + invalid + waiting &&
-         admitted == all_completed + queued + in_work;
+  return received == admitted + not_admitted.Sum() + waiting &&
+         admitted == completed.Sum() + queued + in_work;
 }
 
 Gate::Gate(const GateLimits& limits, std::size_t methods,
@@ -76,9 +76,8 @@ Admission Gate::Arrive(Task* task, const AdmissionPolicy& policy, TimePoint now,
     case Admission::Kind::kParked:
       Park(task, verdict->until);
       break;
-    case Admission::Kind::kRefused:
-    case Admission::Kind::kDropped:
-      CountTurnedAway(admission, &counters);
+    case Admission::Kind::kEnded:
+      ++counters.not_admitted[admission.result];
       break;
   }
   return admission;
@@ -93,36 +92,21 @@ std::optional<Admission> Gate::TurnAway(const Arrival& arrival,
   std::optional<Verdict> verdict;
   const Admission admission =
       Decide(arrival, method, lane, policy, arrival.now, &verdict);
-  if (admission.kind == Admission::Kind::kAdmitted ||
-      admission.kind == Admission::Kind::kParked) {
-    return std::nullopt;
-  }
-  ++counters_[method].received;
-  CountTurnedAway(admission, &counters_[method]);
+  if (admission.kind != Admission::Kind::kEnded) return std::nullopt;
+  CountArrival(method, admission.result);
   CountShadow(verdict, &counters_[method]);
   return admission;
 }
 
-void Gate::CountInvalid(std::size_t method) {
-  ++counters_[method].received;
-  ++counters_[method].invalid;
-}
-
-void Gate::CountShared(std::size_t method, Outcome outcome) {
+void Gate::CountArrival(std::size_t method, TaskResult result) {
   MethodCounters& counters = counters_[method];
   ++counters.received;
-  ++counters.admitted;
-  ++counters.completed[static_cast<std::size_t>(outcome)];
-}
-
-void Gate::CountShared(std::size_t method, const Admission& turned_away) {
-  ++counters_[method].received;
-  CountTurnedAway(turned_away, &counters_[method]);
-}
-
-void Gate::CountSharedLeft(std::size_t method) {
-  ++counters_[method].received;
-  ++counters_[method].abandoned_cancelled;
+  if (IsWorked(result)) {
+    ++counters.admitted;
+    ++counters.completed[result];
+  } else {
+    ++counters.not_admitted[result];
+  }
 }
 
 void Gate::Restore(Task* task, TimePoint now) {
@@ -146,7 +130,7 @@ void Gate::CommitFailed(std::span<Task* const> tasks, TimePoint now,
                         GateEvents* events) {
   for (Task* task : tasks) {
     committing_.Remove(task);
-    LeaveQueue(task, Outcome::kUnavailable);
+    LeaveQueue(task, TaskResult::kStoreUnavailable);
   }
   LetWaitingIn(now, events);
 }
@@ -177,7 +161,7 @@ void Gate::TakeBatch(std::size_t size_max, TimePoint now,
       standing_.Taken(waited, target, now);
       queue_.Waited(*task, waited, target, now);
       if (TooLate(takes, task->deadline, now)) {
-        EndQueued(task, Outcome::kHopeless, Ending::kHopeless, events);
+        EndQueued(task, TaskResult::kHopeless, events);
         continue;
       }
     }
@@ -230,7 +214,8 @@ void Gate::Complete(std::span<Task* const> batch, TimePoint now,
       again->PushBack(task);
       continue;
     }
-    ++counters.completed[static_cast<std::size_t>(task->outcome)];
+    SLUICE_DCHECK(OutcomeName(task->result) != "");
+    ++counters.completed[task->result];
     Release(*task);
     queue_.Exit(*task);
     task->place_ = Task::Place::kOutside;
@@ -259,13 +244,13 @@ bool Gate::Leave(Task* task, TimePoint now, GateEvents* events) {
   switch (task->place_) {
     case Task::Place::kWaiting:
       Unpark(task);
-      ++(now < task->deadline ? counters.abandoned_cancelled
-                              : counters.abandoned_deadline);
+      ++counters.not_admitted[now < task->deadline ? TaskResult::kCancelled
+                                                   : TaskResult::kDeadline];
       break;
     case Task::Place::kQueued:
       if (task->promised) return false;
       queue_.Remove(task);
-      LeaveQueue(task, Outcome::kAbandoned);
+      LeaveQueue(task, TaskResult::kCancelled);
       break;
     case Task::Place::kCommitting:
     case Task::Place::kInWork:
@@ -282,8 +267,8 @@ void Gate::Expire(TimePoint now, GateEvents* events) {
   while (!expiries_.empty() && expiries_.begin()->at <= now) {
     Task* task = expiries_.begin()->task;
     EndWait(task,
-            task->parked_until_ == task->deadline ? Ending::kDeadline
-                                                  : Ending::kWaitOver,
+            task->parked_until_ == task->deadline ? TaskResult::kDeadline
+                                                  : TaskResult::kWaitOver,
             events);
   }
   if (paused_ && now >= circuit_.retry_at()) paused_ = false;
@@ -308,7 +293,7 @@ void Gate::Close(TimePoint until, GateEvents* events) {
   closed_ = true;
   closed_until_ = until;
   for (Task* task : queue_.Waiting()) {
-    EndWait(task, Ending::kDraining, events);
+    EndWait(task, TaskResult::kDraining, events);
   }
 }
 
@@ -405,9 +390,9 @@ Task* Gate::NextToLetIn() const {
 Admission Gate::Decide(const Arrival& arrival, std::size_t method, Lane* lane,
                        const AdmissionPolicy& policy, TimePoint now,
                        std::optional<Verdict>* said) {
-  if (closed_) return Refusal(RefusalReason::kDraining);
+  if (closed_) return Refusal(TaskResult::kDraining);
   if (ResultsUnavailable() && !arrival.promised) {
-    return Refusal(RefusalReason::kStoreUnavailable);
+    return Refusal(TaskResult::kStoreUnavailable);
   }
   // Of one whose lane is not known, that says nothing.
   const bool known = arrival.lane.has_value();
@@ -417,7 +402,7 @@ Admission Gate::Decide(const Arrival& arrival, std::size_t method, Lane* lane,
             : 0;
   if (!arrival.promised && TooLate(TimeToWork(ahead) + service_rate_.batch(),
                                    arrival.deadline, now)) {
-    return RefuseForNow(RefusalReason::kHopeless, now);
+    return RefuseForNow(TaskResult::kHopeless, now);
   }
   // Behind those who wait there is no room, even if this one would fit.
   if (!SomebodyIsFirst(*lane) &&
@@ -430,22 +415,21 @@ Admission Gate::Decide(const Arrival& arrival, std::size_t method, Lane* lane,
     case Verdict::Kind::kPark:
       break;
     case Verdict::Kind::kRefuse:
-      return RefuseForNow(RefusalReason::kQueueFull, now);
+      return RefuseForNow(TaskResult::kQueueFull, now);
     case Verdict::Kind::kDrop:
-      return {.kind = Admission::Kind::kDropped};
+      return Dropped();
     case Verdict::Kind::kEvictOldest:
-      return {.kind = CanEvictFor(arrival.bytes, method)
-                          ? Admission::Kind::kAdmitted
-                          : Admission::Kind::kDropped};
+      if (!CanEvictFor(arrival.bytes, method)) return Dropped();
+      return {.kind = Admission::Kind::kAdmitted};
   }
   if (!HasWaitingRoom(*lane, arrival.bytes + arrival.bytes_behind)) {
-    return RefuseForNow(RefusalReason::kWaitingRoomFull, now);
+    return RefuseForNow(TaskResult::kWaitingRoomFull, now);
   }
   verdict.until = std::min(verdict.until, arrival.deadline);
   const std::size_t enter_before =
       known ? queue_.Ahead(*lane, lane->waiting.size(), queue_.waiting()) : 0;
   if (TooLate(TimeToWork(enter_before + 1), verdict.until, now)) {
-    return RefuseForNow(RefusalReason::kHopeless, now);
+    return RefuseForNow(TaskResult::kHopeless, now);
   }
   return {.kind = Admission::Kind::kParked};
 }
@@ -469,8 +453,7 @@ bool Gate::CanEvictFor(std::size_t bytes, std::size_t method) const {
 // longer, and workers make it shorter.
 void Gate::EvictFor(const Task& arrival, GateEvents* events) {
   do {
-    EndQueued(droppable_.oldest(arrival.method), Outcome::kDropped,
-              Ending::kDropped, events);
+    EndQueued(droppable_.oldest(arrival.method), TaskResult::kDropped, events);
   } while (!Fits(arrival.bytes, held_bytes_, limits_.capacity_bytes));
 }
 
@@ -491,14 +474,14 @@ Duration Gate::target_wait() const {
   return std::max<Duration>(kTargetWait, 2 * service_rate_.batch());
 }
 
-Admission Gate::RefuseForNow(RefusalReason reason, TimePoint now) {
+Admission Gate::RefuseForNow(TaskResult reason, TimePoint now) {
   refused_.Add(drain_rate_.per_second(), now);
   return Refusal(reason);
 }
 
-Admission Gate::Refusal(RefusalReason reason) const {
-  return {.kind = Admission::Kind::kRefused,
-          .reason = reason,
+Admission Gate::Refusal(TaskResult reason) const {
+  return {.kind = Admission::Kind::kEnded,
+          .result = reason,
           .retry_delay = ExpectedRoom()};
 }
 
@@ -509,15 +492,6 @@ Duration Gate::ExpectedRoom() const {
   const double ahead = static_cast<double>(queued_ + queue_.waiting()) +
                        std::max(refused_.count(), 1.0);
   return std::max(ToDuration(ahead / rate, kRetryDelayMax), kRetryDelayMin);
-}
-
-void Gate::CountTurnedAway(const Admission& admission,
-                           MethodCounters* counters) {
-  if (admission.kind == Admission::Kind::kDropped) {
-    ++counters->dropped;
-  } else {
-    ++counters->rejected[static_cast<std::size_t>(admission.reason)];
-  }
 }
 
 void Gate::CountShadow(const std::optional<Verdict>& said,
@@ -555,12 +529,12 @@ void Gate::CountAdmitted(Task* task, TimePoint now) {
 }
 
 // Of a task that is in no list any more.
-void Gate::LeaveQueue(Task* task, Outcome outcome) {
+void Gate::LeaveQueue(Task* task, TaskResult result) {
   if (MayBeDropped(*task)) droppable_.Remove(task);
   task->place_ = Task::Place::kOutside;
   --queued_;
   --counters_[task->method].queued;
-  ++counters_[task->method].completed[static_cast<std::size_t>(outcome)];
+  ++counters_[task->method].completed[result];
   Release(*task);
   queue_.Release(task);
   queue_.Exit(*task);
@@ -602,23 +576,17 @@ void Gate::LetWaitingIn(TimePoint now, GateEvents* events) {
   if (queue_.waiting() > 0) standing_.TurnedAway(now);
 }
 
-void Gate::EndWait(Task* task, Ending ending, GateEvents* events) {
+void Gate::EndWait(Task* task, TaskResult result, GateEvents* events) {
   Unpark(task);
   task->place_ = Task::Place::kOutside;
-  MethodCounters& counters = counters_[task->method];
-  if (const auto reason = RefusalOf(ending)) {
-    ++counters.rejected[static_cast<std::size_t>(*reason)];
-  } else {
-    ++counters.abandoned_deadline;
-  }
-  events->ended.push_back({task, ending, ExpectedRoom()});
+  ++counters_[task->method].not_admitted[result];
+  events->ended.push_back({task, result, ExpectedRoom()});
 }
 
-void Gate::EndQueued(Task* task, Outcome outcome, Ending ending,
-                     GateEvents* events) {
+void Gate::EndQueued(Task* task, TaskResult result, GateEvents* events) {
   queue_.Remove(task);
-  LeaveQueue(task, outcome);
-  events->ended.push_back({task, ending, ExpectedRoom()});
+  LeaveQueue(task, result);
+  events->ended.push_back({task, result, ExpectedRoom()});
 }
 
 void Gate::EndQueue(GateEvents* events) {
@@ -626,18 +594,18 @@ void Gate::EndQueue(GateEvents* events) {
   order_.ReleaseAll(&aside);
   queue_.PushFront(&aside);
   while (!queue_.empty()) {
-    EndQueued(queue_.Next(), Outcome::kLeft, Ending::kDraining, events);
+    EndQueued(queue_.Next(), TaskResult::kDraining, events);
   }
 }
 
 void Gate::EndUnpromised(GateEvents* events) {
   for (Task* task : queue_.Waiting()) {
     if (task->promised) continue;
-    EndWait(task, Ending::kStoreUnavailable, events);
+    EndWait(task, TaskResult::kStoreUnavailable, events);
   }
   for (Task* task : queue_.Queued()) {
     if (task->promised) continue;
-    EndQueued(task, Outcome::kUnavailable, Ending::kStoreUnavailable, events);
+    EndQueued(task, TaskResult::kStoreUnavailable, events);
   }
 }
 

@@ -84,14 +84,14 @@ struct GateLimits {
   bool by_lane = false;
 };
 
-// The answer to an arrival.
+// What Gate::Arrive did with an arrival.
 struct Admission {
-  enum class Kind { kAdmitted, kParked, kRefused, kDropped };
+  enum class Kind { kAdmitted, kParked, kEnded };
 
   Kind kind = Kind::kAdmitted;
   std::int64_t sequence = 0;  // of kAdmitted
-  RefusalReason reason{};     // of kRefused
-  Duration retry_delay{};     // of kRefused: when room is expected
+  TaskResult result{};        // of kEnded: a refusal or kDropped
+  Duration retry_delay{};     // of a refusal: when room is expected
 };
 
 // A parked task that is now queued.
@@ -103,7 +103,7 @@ struct LetIn {
 // A task that the Gate has let go of unworked.
 struct Ended {
   Task* task;
-  Ending ending;
+  TaskResult result;
   Duration retry_delay;  // when room is expected
 };
 
@@ -123,12 +123,9 @@ struct GateEvents {
 struct MethodCounters {
   std::uint64_t received = 0;
   std::uint64_t admitted = 0;
-  std::array<std::uint64_t, kRefusalReasons> rejected{};
-  std::uint64_t dropped = 0;
-  std::uint64_t abandoned_cancelled = 0;  // both before admission
-  std::uint64_t abandoned_deadline = 0;
-  std::uint64_t invalid = 0;
-  std::array<std::uint64_t, kOutcomes> completed{};
+  // By result: those that ended before they were admitted, and the admitted.
+  ResultCounts not_admitted;
+  ResultCounts completed;
   // Of the received, those of which another policy was asked as well, by what
   // it would have done (Verdict::shadow).
   std::array<std::uint64_t, kVerdictKinds> shadow{};
@@ -136,7 +133,7 @@ struct MethodCounters {
   std::size_t queued = 0;
   std::size_t in_work = 0;
 
-  // received = admitted + rejected + dropped + abandoned + invalid + waiting
+  // received = admitted + not admitted + waiting
   // and admitted = completed + queued + in work.
   bool Balanced() const;
 
@@ -158,27 +155,23 @@ class Gate {
   Gate(const GateLimits& limits, std::size_t methods,
        std::atomic<std::int64_t>* sequence, std::uint32_t seed = 1);
 
-  // Lets the task in, or does with it what the policy says. After kRefused and
-  // kDropped the task is its owner's again. Those whose places it takes are
-  // ended (Ending::kDropped).
+  // Lets the task in, or does with it what the policy says. After kEnded the
+  // task is its owner's again. Those whose places it takes are ended
+  // (TaskResult::kDropped).
   Admission Arrive(Task* task, const AdmissionPolicy& policy, TimePoint now,
                    GateEvents* events);
 
-  // What Arrive would answer, and counted as its answer, if that is a refusal
-  // or a drop; nothing otherwise. With it a full pool is answered before the
+  // What Arrive would answer, and counted as its answer, if that is kEnded;
+  // nothing otherwise. With it a full pool is answered before the
   // request is looked into. Where the arrival's lane is not known: if that
   // would be the answer whatever its lane.
   std::optional<Admission> TurnAway(const Arrival& arrival, std::size_t method,
                                     const AdmissionPolicy& policy);
 
-  // An arrival whose content is not fit to be let in.
-  void CountInvalid(std::size_t method);
-
-  // Arrivals that shared what became of another: worked with an outcome, turned
-  // away, or gone before that.
-  void CountShared(std::size_t method, Outcome outcome);
-  void CountShared(std::size_t method, const Admission& turned_away);
-  void CountSharedLeft(std::size_t method);
+  // Counts an arrival that ended without coming through the Gate: an invalid
+  // one, or one that shared the result of another. Counts it as admitted if the
+  // result is one of work (IsWorked).
+  void CountArrival(std::size_t method, TaskResult result);
 
   // A task from before a restart, with the sequence that it had: queued at
   // once, whatever the limits.
@@ -298,8 +291,8 @@ class Gate {
   Duration TimeToWork(std::size_t count) const;
   Duration target_wait() const;
   // A refusal for want of room, after which the caller will come again.
-  Admission RefuseForNow(RefusalReason reason, TimePoint now);
-  Admission Refusal(RefusalReason reason) const;
+  Admission RefuseForNow(TaskResult reason, TimePoint now);
+  Admission Refusal(TaskResult reason) const;
   // When there is room for one more, by what is ahead and the measured rate.
   Duration ExpectedRoom() const;
   // Whether arrivals that wait for a result are of no use at this time.
@@ -310,7 +303,6 @@ class Gate {
   // Until the batch has `size_max` tasks.
   void TakeBatch(std::size_t size_max, TimePoint now, std::vector<Task*>* batch,
                  GateEvents* events);
-  void CountTurnedAway(const Admission& admission, MethodCounters* counters);
   static void CountShadow(const std::optional<Verdict>& said,
                           MethodCounters* counters);
   void Admit(Task* task, TimePoint now);
@@ -318,15 +310,14 @@ class Gate {
   // or with those that are committing.
   void Enqueue(Task* task, TimePoint now);
   void CountAdmitted(Task* task, TimePoint now);
-  void LeaveQueue(Task* task, Outcome outcome);
+  void LeaveQueue(Task* task, TaskResult result);
   void Release(const Task& task);
   void Park(Task* task, TimePoint until);
   void Unpark(Task* task);
   void CountUnparked(Task* task);
   void LetWaitingIn(TimePoint now, GateEvents* events);
-  void EndWait(Task* task, Ending ending, GateEvents* events);
-  void EndQueued(Task* task, Outcome outcome, Ending ending,
-                 GateEvents* events);
+  void EndWait(Task* task, TaskResult result, GateEvents* events);
+  void EndQueued(Task* task, TaskResult result, GateEvents* events);
   void EndQueue(GateEvents* events);
   // The results of a batch's tasks; those that are worked again go to `again`.
   void Complete(std::span<Task* const> batch, TimePoint now, TaskList* again);

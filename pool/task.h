@@ -5,60 +5,14 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 
 #include "base/time.h"
 #include "policies/priority.h"
-#include "pool/refusal_reason.h"
+#include "pool/task_result.h"
 
 namespace sluice {
 
-// How admitted work ended.
-enum class Outcome : std::uint8_t {
-  kStored,
-  kDuplicate,
-  kConflict,
-  kAnswered,     // a question, not a submission
-  kFailed,       // it threw
-  kUnavailable,  // the store did not take it
-  kQuarantined,  // acknowledged, and set apart since it cannot be stored
-  kAbandoned,    // its caller had gone before it was begun
-  kLeft,         // the drain's time ran out before it was begun
-  kHopeless,     // it could not be done any more before its deadline
-  kDropped,      // a later arrival of its method took its place
-};
-inline constexpr std::size_t kOutcomes = 11;
-
 struct Lane;
-
-// Why a task that was parked or queued will not be worked.
-enum class Ending : std::uint8_t {
-  kWaitOver,          // parked for as long as the policy lets it
-  kDeadline,          // parked until its caller's deadline
-  kDraining,          // parked or queued when the drain ended it
-  kStoreUnavailable,  // parked or queued when the circuit opened
-  kHopeless,          // queued until it could not be done in time any more
-  kDropped,           // queued until a later arrival took its place
-};
-
-// The refusal that such an ending is; nothing for the caller's own deadline,
-// and for what was dropped.
-constexpr std::optional<RefusalReason> RefusalOf(Ending ending) {
-  switch (ending) {
-    case Ending::kWaitOver:
-      return RefusalReason::kWaitOver;
-    case Ending::kDeadline:
-    case Ending::kDropped:
-      return std::nullopt;
-    case Ending::kDraining:
-      return RefusalReason::kDraining;
-    case Ending::kStoreUnavailable:
-      return RefusalReason::kStoreUnavailable;
-    case Ending::kHopeless:
-      return RefusalReason::kHopeless;
-  }
-  return std::nullopt;
-}
 
 // Is told that a parked arrival has entered the queue, and its sequence. The
 // task itself can't be told: by then a worker may have finished with it.
@@ -80,7 +34,7 @@ class Task {
 
   // The pool lets go of the task, which was not begun. Room is expected after
   // `retry_delay`.
-  virtual void OnEnded(Ending ending, Duration retry_delay) = 0;
+  virtual void OnEnded(TaskResult end, Duration retry_delay) = 0;
   // The pool lets go of the task, which was worked and counted.
   virtual void OnDone() = 0;
 
@@ -119,9 +73,9 @@ class Task {
   // effect on one that is promised or needs a commit.
   bool droppable = false;
 
-  // Set by who works the task: how it ended, or that it did not and is to be
-  // worked again.
-  Outcome outcome = Outcome::kFailed;
+  // Set by the processor: the result (one that is worked, kStoreUnavailable or
+  // kCancelled), or that the task is to be worked again.
+  TaskResult result = TaskResult::kFailed;
   bool again = false;
 
  private:

@@ -65,24 +65,9 @@ bool WorkerPool::Leave(Task* task) {
   return left;
 }
 
-void WorkerPool::CountInvalid(std::size_t method) {
+void WorkerPool::CountArrival(std::size_t method, TaskResult result) {
   absl::MutexLock lock(&mutex_);
-  gate_.CountInvalid(method);
-}
-
-void WorkerPool::CountShared(std::size_t method, Outcome outcome) {
-  absl::MutexLock lock(&mutex_);
-  gate_.CountShared(method, outcome);
-}
-
-void WorkerPool::CountShared(std::size_t method, const Admission& turned_away) {
-  absl::MutexLock lock(&mutex_);
-  gate_.CountShared(method, turned_away);
-}
-
-void WorkerPool::CountSharedLeft(std::size_t method) {
-  absl::MutexLock lock(&mutex_);
-  gate_.CountSharedLeft(method);
+  gate_.CountArrival(method, result);
 }
 
 void WorkerPool::Restore(Task* task) {
@@ -285,7 +270,7 @@ StoreState WorkerPool::Process(std::span<Task* const> batch) {
     return processor_->Process(batch);
   } catch (...) {
     for (Task* task : batch) {
-      task->outcome = Outcome::kFailed;
+      task->result = TaskResult::kFailed;
       task->again = false;
     }
     return StoreState::kUntouched;
@@ -378,7 +363,7 @@ void WorkerPool::Deliver(GateEvents* events) {
     let_in.listener->OnAdmitted(let_in.sequence);
   }
   for (const Ended& ended : events->ended) {
-    ended.task->OnEnded(ended.ending, ended.retry_delay);
+    ended.task->OnEnded(ended.result, ended.retry_delay);
   }
   events->clear();
 }

@@ -107,10 +107,7 @@ class WorkerPool {
   // atomic.
   bool full() const { return full_.load(std::memory_order_relaxed); }
   bool Leave(Task* task);
-  void CountInvalid(std::size_t method);
-  void CountShared(std::size_t method, Outcome outcome);
-  void CountShared(std::size_t method, const Admission& turned_away);
-  void CountSharedLeft(std::size_t method);
+  void CountArrival(std::size_t method, TaskResult result);
   void Restore(Task* task);
   void Committed(std::span<Task* const> tasks);
   void CommitFailed(std::span<Task* const> tasks);

@@ -1,7 +1,6 @@
 #include "server/drain_report.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "absl/strings/str_cat.h"
 
@@ -10,17 +9,16 @@ namespace {
 
 std::string CountersLine(const DrainReport::Line& line) {
   const MethodCounters& c = line.counters;
-  const auto rejected =
-      std::accumulate(c.rejected.begin(), c.rejected.end(), std::uint64_t{0});
-  const auto completed =
-      std::accumulate(c.completed.begin(), c.completed.end(), std::uint64_t{0});
+  const ResultCounts& ended = c.not_admitted;
   return absl::StrCat(
       "method=", std::string(MethodName(line.method)), " received=", c.received,
-      " admitted=", c.admitted, " completed=", completed,
-      " rejected=", rejected, " dropped=", c.dropped,
-      " abandoned=", c.abandoned_cancelled + c.abandoned_deadline,
-      " invalid=", c.invalid, " waiting=", c.waiting, " queued=", c.queued,
-      " in_work=", c.in_work, " balanced=", c.Balanced() ? "yes" : "NO");
+      " admitted=", c.admitted, " completed=", c.completed.Sum(),
+      " rejected=", ended.Refusals(), " dropped=", ended[TaskResult::kDropped],
+      " abandoned=",
+      ended[TaskResult::kCancelled] + ended[TaskResult::kDeadline],
+      " invalid=", ended[TaskResult::kInvalid], " waiting=", c.waiting,
+      " queued=", c.queued, " in_work=", c.in_work,
+      " balanced=", c.Balanced() ? "yes" : "NO");
 }
 
 }  // namespace

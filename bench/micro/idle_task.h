@@ -9,7 +9,7 @@ namespace sluice {
 
 class IdleTask final : public Task {
  public:
-  void OnEnded(Ending, Duration) override {}
+  void OnEnded(TaskResult, Duration) override {}
   void OnDone() override {}
 };
 

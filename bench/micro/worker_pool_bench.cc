@@ -15,7 +15,7 @@ namespace {
 class DoesNothing final : public Processor {
  public:
   StoreState Process(std::span<Task* const> batch) override {
-    for (Task* task : batch) task->outcome = Outcome::kStored;
+    for (Task* task : batch) task->result = TaskResult::kStored;
     return StoreState::kUp;
   }
 };
@@ -24,7 +24,7 @@ class DoesNothing final : public Processor {
 class BurstTask final : public Task {
  public:
   void SetLeft(std::atomic<std::size_t>* left) { left_ = left; }
-  void OnEnded(Ending, Duration) override { OnDone(); }
+  void OnEnded(TaskResult, Duration) override { OnDone(); }
   void OnDone() override {
     if (left_->fetch_sub(1) == 1) left_->notify_one();
   }

@@ -82,7 +82,7 @@ bool BulkCall::OfferOne(std::size_t entry) {
   auto violation =
       intake_->ReadEntry(entries_, entry, sending_, &task->submission());
   if (violation.has_value()) {
-    method_.pool->CountInvalid(Index(method_.method));
+    method_.pool->CountArrival(Index(method_.method), TaskResult::kInvalid);
     results_[entry] = {task->submission().submission_id,
                        Answer::Invalid(*std::move(violation))};
     return false;

@@ -65,21 +65,22 @@ void LookupCall::OnRequest() {
   method = Index(method_.method);
   lane = LaneOf(settings_->fair_by, sending.sender, lookup_.study_id, "");
   const Admission admission = method_.pool->Arrive(this, *settings_->policy);
-  if (admission.kind == Admission::Kind::kRefused) {
-    FinishWithError(Answer::TurnedAway(admission));
+  if (admission.kind == Admission::Kind::kEnded) {
+    FinishWithError(Answer::Ended(admission.result, admission.retry_delay));
   }
 }
 
 void LookupCall::Look(const LookupSources& sources) {
   try {
     const absl::Status status = FindReceipts(sources);
-    outcome = status.ok() ? Outcome::kAnswered : Outcome::kUnavailable;
+    result =
+        status.ok() ? TaskResult::kAnswered : TaskResult::kStoreUnavailable;
     if (!status.ok()) {
       spdlog::warn("store failed: lookup status={}", status.ToString());
     }
   } catch (...) {
     error_id_ = LogCurrentException();
-    outcome = Outcome::kFailed;
+    result = TaskResult::kFailed;
   }
 }
 
@@ -120,8 +121,8 @@ absl::Status LookupCall::FindReceipts(const LookupSources& sources) {
   return absl::OkStatus();
 }
 
-void LookupCall::OnEnded(Ending ending, Duration retry_delay) {
-  ended_ = Answer::Ended(ending, retry_delay);
+void LookupCall::OnEnded(TaskResult end, Duration retry_delay) {
+  ended_ = Answer::Ended(end, retry_delay);
   loop_->Post(this);
 }
 
@@ -129,10 +130,10 @@ void LookupCall::OnDone() { loop_->Post(this); }
 
 void LookupCall::OnLoop() {
   if (ended_.has_value()) return FinishWithError(*ended_);
-  if (outcome == Outcome::kFailed) {
+  if (result == TaskResult::kFailed) {
     return FinishWithError(Answer::Failed(error_id_));
   }
-  if (outcome == Outcome::kUnavailable) {
+  if (result == TaskResult::kStoreUnavailable) {
     return FinishWithError(Answer::Unavailable());
   }
   FinishWith(response_);

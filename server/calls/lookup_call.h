@@ -36,7 +36,7 @@ class LookupCall final : public UnaryCall, public Task, public LoopTask {
   // By a worker.
   void Look(const LookupSources& sources);
 
-  void OnEnded(Ending ending, Duration retry_delay) override;
+  void OnEnded(TaskResult end, Duration retry_delay) override;
   void OnDone() override;
   void OnLoop() override;
 

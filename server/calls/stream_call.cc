@@ -79,7 +79,7 @@ void StreamCall::OnMessage() {
   message_.Clear();
   ++unanswered_;
   if (violation.has_value()) {
-    method_.pool->CountInvalid(Index(method_.method));
+    method_.pool->CountArrival(Index(method_.method), TaskResult::kInvalid);
     return OnAnswer(0, task->submission().submission_id,
                     Answer::Invalid(*std::move(violation)));
   }
@@ -159,7 +159,7 @@ grpc::Status StreamCall::FinalStatus() {
   if (malformed_) return ToStatus(Answer::Invalid(*malformed_), &context_);
   if (half_closed_) return grpc::Status::OK;
   return ToStatus(
-      Answer::Refused(RefusalReason::kDraining, std::chrono::seconds(1)),
+      Answer::Refused(TaskResult::kDraining, std::chrono::seconds(1)),
       &context_);
 }
 

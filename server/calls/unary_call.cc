@@ -49,7 +49,7 @@ bool UnaryCall::RefuseUnread() {
   const auto admission = method_.pool->TurnAway(arrival, Index(method_.method),
                                                 *settings_->policy);
   if (!admission.has_value()) return false;
-  FinishWithError(Answer::TurnedAway(*admission));
+  FinishWithError(Answer::Ended(admission->result, admission->retry_delay));
   return true;
 }
 
@@ -79,7 +79,7 @@ Answer UnaryCall::AnswerToCancelled() const {
 }
 
 void UnaryCall::FinishInvalid(Violation violation) {
-  method_.pool->CountInvalid(Index(method_.method));
+  method_.pool->CountArrival(Index(method_.method), TaskResult::kInvalid);
   FinishWithError(Answer::Invalid(std::move(violation)));
 }
 

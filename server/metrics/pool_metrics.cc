@@ -134,33 +134,34 @@ struct MethodFamilies {
     const Labels labels = {{"method", name}};
     received.Add(labels, counters.received);
     admitted.Add(labels, counters.admitted);
-    dropped.Add(labels, counters.dropped);
-    invalid.Add(labels, counters.invalid);
+    dropped.Add(labels, counters.not_admitted[TaskResult::kDropped]);
+    invalid.Add(labels, counters.not_admitted[TaskResult::kInvalid]);
     abandoned.Add({{"method", name}, {"reason", "cancelled"}},
-                  counters.abandoned_cancelled);
+                  counters.not_admitted[TaskResult::kCancelled]);
     abandoned.Add({{"method", name}, {"reason", "deadline"}},
-                  counters.abandoned_deadline);
-    for (const auto& [policy, counts] : refusals.At(counters.rejected)) {
+                  counters.not_admitted[TaskResult::kDeadline]);
+    for (const auto& [policy, counts] :
+         refusals.At(counters.not_admitted.counts)) {
       AddRejections(name, policy, counts);
     }
     for (const auto& [policy, counts] : shadows.At(counters.shadow)) {
       if (!policy.empty()) AddShadow(name, policy, counts);
     }
-    for (std::size_t i = 0; i < kOutcomes; ++i) {
-      const auto outcome = OutcomeName(static_cast<Outcome>(i));
-      completed.Add({{"method", name}, {"outcome", std::string(outcome)}},
-                    counters.completed[i]);
+    for (const TaskResult result : kOutcomes) {
+      completed.Add(
+          {{"method", name}, {"outcome", std::string(OutcomeName(result))}},
+          counters.completed[result]);
     }
   }
 
   void AddRejections(const std::string& method, const std::string& policy,
                      const RefusalsByPolicy::Counts& counts) {
-    for (std::size_t i = 0; i < kRefusalReasons; ++i) {
-      const auto reason = RefusalReasonName(static_cast<RefusalReason>(i));
+    for (const TaskResult result : kRefusals) {
+      const auto reason = RefusalReasonName(result);
       rejections.Add({{"method", method},
                       {"policy", policy},
                       {"reason", absl::AsciiStrToLower(std::string(reason))}},
-                     counts[i]);
+                     counts[Index(result)]);
     }
   }
 
@@ -183,34 +184,6 @@ struct MethodFamilies {
 };
 
 }  // namespace
-
-std::string_view OutcomeName(Outcome outcome) {
-  switch (outcome) {
-    case Outcome::kStored:
-      return "stored";
-    case Outcome::kDuplicate:
-      return "duplicate";
-    case Outcome::kConflict:
-      return "conflict";
-    case Outcome::kAnswered:
-      return "answered";
-    case Outcome::kFailed:
-      return "failed";
-    case Outcome::kUnavailable:
-      return "unavailable";
-    case Outcome::kQuarantined:
-      return "quarantined";
-    case Outcome::kAbandoned:
-      return "abandoned";
-    case Outcome::kLeft:
-      return "left";
-    case Outcome::kHopeless:
-      return "hopeless";
-    case Outcome::kDropped:
-      return "dropped";
-  }
-  return "";
-}
 
 std::string_view VerdictName(Verdict::Kind kind) {
   switch (kind) {
@@ -237,7 +210,7 @@ PoolMetrics::PoolMetrics(std::vector<const WorkerPool*> pools,
 
 void PoolMetrics::SetPolicy(Method method, const std::string& policy) {
   absl::MutexLock lock(&mutex_);
-  refusals_.at(method).Change(CountersOf(method).rejected, policy);
+  refusals_.at(method).Change(CountersOf(method).not_admitted.counts, policy);
 }
 
 void PoolMetrics::SetShadow(Method method, const std::string& policy) {

@@ -67,7 +67,7 @@ class CountsByPolicy {
   std::map<std::string, Counts> before_;
 };
 
-using RefusalsByPolicy = CountsByPolicy<kRefusalReasons>;
+using RefusalsByPolicy = CountsByPolicy<kTaskResults>;
 using ShadowByPolicy = CountsByPolicy<kVerdictKinds>;
 
 // Thread-safe. The pools must outlive it.
@@ -95,8 +95,6 @@ class PoolMetrics final : public prometheus::Collectable {
   std::map<Method, ShadowByPolicy> shadows_ ABSL_GUARDED_BY(mutex_);
 };
 
-// As the label `outcome` has it, e.g. "stored".
-std::string_view OutcomeName(Outcome outcome);
 // As the label `verdict` has it, e.g. "park".
 std::string_view VerdictName(Verdict::Kind kind);
 

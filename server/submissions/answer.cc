@@ -5,6 +5,7 @@
 
 #include "absl/random/random.h"
 #include "absl/strings/str_cat.h"
+#include "base/check.h"
 #include "google/protobuf/any.pb.h"
 #include "google/protobuf/duration.pb.h"
 #include "google/rpc/error_details.pb.h"
@@ -61,9 +62,9 @@ struct Refusal {
   std::string details;  // a google.rpc.Status, without the delay
 };
 
-Refusal MakeRefusal(RefusalReason reason) {
-  const bool away = reason == RefusalReason::kDraining ||
-                    reason == RefusalReason::kStoreUnavailable;
+Refusal MakeRefusal(TaskResult reason) {
+  const bool away = reason == TaskResult::kDraining ||
+                    reason == TaskResult::kStoreUnavailable;
   google::rpc::ErrorInfo info;
   info.set_reason(std::string(RefusalReasonName(reason)));
   info.set_domain(kErrorDomain);
@@ -75,15 +76,15 @@ Refusal MakeRefusal(RefusalReason reason) {
 }
 
 // Refusing must cost far less than accepting, so that each is made once.
-const Refusal& RefusalFor(RefusalReason reason) {
+const Refusal& RefusalFor(TaskResult reason) {
   static const auto* const all = [] {
-    auto* const made = new std::array<Refusal, kRefusalReasons>;
-    for (std::size_t i = 0; i < made->size(); ++i) {
-      (*made)[i] = MakeRefusal(static_cast<RefusalReason>(i));
+    auto* const made = new std::array<Refusal, kTaskResults>;
+    for (const TaskResult each : kRefusals) {
+      (*made)[Index(each)] = MakeRefusal(each);
     }
     return made;
   }();
-  return (*all)[static_cast<std::size_t>(reason)];
+  return (*all)[Index(reason)];
 }
 
 // To be appended to the details of a refusal: serialized messages of one type,
@@ -115,22 +116,23 @@ Answer Kept(Answer::Kind kind, const StoredReceipt& kept) {
 
 }  // namespace
 
-std::string_view Explain(RefusalReason reason) {
+std::string_view Explain(TaskResult reason) {
   switch (reason) {
-    case RefusalReason::kQueueFull:
+    case TaskResult::kQueueFull:
       return "the queue is full";
-    case RefusalReason::kWaitOver:
+    case TaskResult::kWaitOver:
       return "the queue stayed full for as long as the method waits";
-    case RefusalReason::kWaitingRoomFull:
+    case TaskResult::kWaitingRoomFull:
       return "the queue is full, and so is its waiting room";
-    case RefusalReason::kDraining:
+    case TaskResult::kDraining:
       return "the server is shutting down";
-    case RefusalReason::kStoreUnavailable:
+    case TaskResult::kStoreUnavailable:
       return "the store cannot be reached";
-    case RefusalReason::kHopeless:
+    case TaskResult::kHopeless:
       return "it would not be done in the time that it has";
+    default:
+      return "";
   }
-  return "";
 }
 
 Answer Answer::Invalid(Violation violation) {
@@ -139,28 +141,21 @@ Answer Answer::Invalid(Violation violation) {
   return answer;
 }
 
-Answer Answer::Refused(RefusalReason reason, Duration retry_delay) {
+Answer Answer::Refused(TaskResult reason, Duration retry_delay) {
+  SLUICE_DCHECK(IsRefusal(reason));
   Answer answer = Of(Kind::kRefused);
   answer.reason = reason;
   answer.retry_delay = Jittered(absl::FromChrono(retry_delay));
   return answer;
 }
 
-Answer Answer::TurnedAway(const Admission& admission) {
-  return admission.kind == Admission::Kind::kDropped
-             ? Of(Kind::kDropped)
-             : Refused(admission.reason, admission.retry_delay);
-}
-
-Answer Answer::Ended(Ending ending, Duration retry_delay) {
-  if (ending == Ending::kDropped) return Of(Kind::kDropped);
-  const auto reason = RefusalOf(ending);
-  return reason.has_value() ? Refused(*reason, retry_delay)
-                            : Of(Kind::kDeadline);
+Answer Answer::Ended(TaskResult result, Duration retry_delay) {
+  if (IsRefusal(result)) return Refused(result, retry_delay);
+  return Of(result == TaskResult::kDropped ? Kind::kDropped : Kind::kDeadline);
 }
 
 Answer Answer::Unavailable() {
-  return Refused(RefusalReason::kStoreUnavailable,
+  return Refused(TaskResult::kStoreUnavailable,
                  absl::ToChronoNanoseconds(kStoreRetryDelay));
 }
 

@@ -31,8 +31,7 @@
 #include "forms/wire_check.h"
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/status.h"
-#include "pool/gate.h"
-#include "pool/task.h"
+#include "pool/task_result.h"
 #include "stores/store.h"
 
 namespace sluice {
@@ -58,11 +57,11 @@ struct Answer {
     return answer;
   }
   static Answer Invalid(Violation violation);
-  static Answer Refused(RefusalReason reason, Duration retry_delay);
-  // Of kRefused or kDropped.
-  static Answer TurnedAway(const Admission& admission);
-  // Of a task that the pool has ended.
-  static Answer Ended(Ending ending, Duration retry_delay);
+  // `reason` must be a refusal (IsRefusal).
+  static Answer Refused(TaskResult reason, Duration retry_delay);
+  // For a task that the pool ended, on arrival or later: a refusal, kDropped or
+  // kDeadline.
+  static Answer Ended(TaskResult result, Duration retry_delay);
   // The store did not take it.
   static Answer Unavailable();
   // Of what is kept. A duplicate is as another, of which it has the receipt; so
@@ -77,7 +76,7 @@ struct Answer {
 
   Kind kind = Kind::kCancelled;
   // Of kRefused.
-  RefusalReason reason{};
+  TaskResult reason = TaskResult::kQueueFull;
   // Of what was kept, or is about to be.
   StoredReceipt kept;
   // Of kRefused. Each is told a time of its own, 0.8 to 1.2 of
@@ -88,7 +87,7 @@ struct Answer {
   std::shared_ptr<const Violation> why;
 };
 
-std::string_view Explain(RefusalReason reason);
+std::string_view Explain(TaskResult reason);
 
 // The status for a unary caller; adds the pushback trailer to `context`.
 grpc::Status ToStatus(const Answer& answer, grpc::ServerContext* context);

@@ -31,10 +31,10 @@ Answer ForFollower(const Answer& leader, bool may_be_dropped) {
     case Answer::Kind::kDropped:
       return may_be_dropped
                  ? leader
-                 : Answer::Refused(RefusalReason::kQueueFull, kComeAgain);
+                 : Answer::Refused(TaskResult::kQueueFull, kComeAgain);
     case Answer::Kind::kDeadline:
     case Answer::Kind::kCancelled:
-      return Answer::Refused(RefusalReason::kWaitOver, kComeAgain);
+      return Answer::Refused(TaskResult::kWaitOver, kComeAgain);
     default:
       return leader;
   }
@@ -136,18 +136,16 @@ bool SubmissionTask::LeadsOrIsAlone() {
     case RecentIds::Arrival::kJoined:
       return false;
     case RecentIds::Arrival::kTooMany:
-      method_.pool->CountShared(method,
-                                {.kind = Admission::Kind::kRefused,
-                                 .reason = RefusalReason::kWaitingRoomFull});
-      answer_ = Answer::Refused(RefusalReason::kWaitingRoomFull, kComeAgain);
+      method_.pool->CountArrival(method, TaskResult::kWaitingRoomFull);
+      answer_ = Answer::Refused(TaskResult::kWaitingRoomFull, kComeAgain);
       break;
     case RecentIds::Arrival::kQueued:
       // Not yet DUPLICATE: the store may know of one that came still earlier.
-      method_.pool->CountShared(method, Outcome::kDuplicate);
+      method_.pool->CountArrival(method, TaskResult::kDuplicate);
       answer_ = Answer::Queued(known);
       break;
     case RecentIds::Arrival::kKnown:
-      method_.pool->CountShared(method, Outcome::kDuplicate);
+      method_.pool->CountArrival(method, TaskResult::kDuplicate);
       answer_ = Answer::Duplicate(known);
       break;
   }
@@ -174,11 +172,10 @@ bool SubmissionTask::Offer() {
         AnswerQueued();
       }
       return false;
-    case Admission::Kind::kRefused:
-    case Admission::Kind::kDropped:
+    case Admission::Kind::kEnded:
       notice_.reset();
       in_pool_.reset();
-      answer_ = Answer::TurnedAway(admission);
+      answer_ = Answer::Ended(admission.result, admission.retry_delay);
       End(/*owner_waits=*/true, std::nullopt);
       return false;
   }
@@ -189,7 +186,7 @@ bool SubmissionTask::Leave() {
   if (!arrived_.load(std::memory_order_acquire)) return false;
   switch (method_.recent->Leave(this)) {
     case RecentIds::Leaving::kFollowed:
-      method_.pool->CountSharedLeft(method);
+      method_.pool->CountArrival(method, TaskResult::kCancelled);
       return true;
     case RecentIds::Leaving::kLeads:
       return false;
@@ -250,32 +247,32 @@ void SubmissionTask::SetSaved(const Saved& saved) {
                               .content_sha256 = saved.content_sha256};
   switch (saved.result) {
     case Saved::Result::kStored:
-      outcome = Outcome::kStored;
+      result = TaskResult::kStored;
       answer_ = Answer::Stored(kept);
       break;
     case Saved::Result::kDuplicate:
-      outcome = Outcome::kDuplicate;
+      result = TaskResult::kDuplicate;
       answer_ = Answer::Duplicate(kept);
       break;
     case Saved::Result::kConflict:
-      outcome = Outcome::kConflict;
+      result = TaskResult::kConflict;
       answer_ = Answer::Of(Answer::Kind::kConflict);
       break;
   }
 }
 
 void SubmissionTask::SetUnavailable() {
-  outcome = Outcome::kUnavailable;
+  result = TaskResult::kStoreUnavailable;
   answer_ = Answer::Unavailable();
 }
 
 void SubmissionTask::SetFailed(const std::string& error_id) {
-  outcome = Outcome::kFailed;
+  result = TaskResult::kFailed;
   answer_ = Answer::Failed(error_id);
 }
 
 void SubmissionTask::SetPassedOver() {
-  outcome = Outcome::kAbandoned;
+  result = TaskResult::kCancelled;
   answer_ = Answer::Of(Answer::Kind::kCancelled);
 }
 
@@ -288,7 +285,7 @@ bool SubmissionTask::Quarantine(const std::string& reason, int tries) {
     return false;
   }
   spdlog::warn("quarantined: sequence={} reason={}", sequence, reason);
-  outcome = Outcome::kQuarantined;
+  result = TaskResult::kQuarantined;
   answer_ = Answer::Queued(OwnReceipt());
   return true;
 }
@@ -319,17 +316,16 @@ void SubmissionTask::CountShared(const Answer& answer) {
   WorkerPool* pool = method_.pool;
   switch (answer.kind) {
     case Answer::Kind::kRefused:
-      return pool->CountShared(
-          method, {.kind = Admission::Kind::kRefused, .reason = answer.reason});
+      return pool->CountArrival(method, answer.reason);
     case Answer::Kind::kDropped:
-      return pool->CountShared(method, {.kind = Admission::Kind::kDropped});
+      return pool->CountArrival(method, TaskResult::kDropped);
     case Answer::Kind::kQueued:
     case Answer::Kind::kDuplicate:
-      return pool->CountShared(method, Outcome::kDuplicate);
+      return pool->CountArrival(method, TaskResult::kDuplicate);
     case Answer::Kind::kConflict:
-      return pool->CountShared(method, Outcome::kConflict);
+      return pool->CountArrival(method, TaskResult::kConflict);
     default:
-      return pool->CountShared(method, Outcome::kFailed);
+      return pool->CountArrival(method, TaskResult::kFailed);
   }
 }
 
@@ -344,25 +340,25 @@ void SubmissionTask::OnAdmitted(std::int64_t /*admitted_as*/) {
   TellUnparked();
 }
 
-void SubmissionTask::OnEnded(Ending ending, Duration retry_delay) {
+void SubmissionTask::OnEnded(TaskResult end, Duration retry_delay) {
   const auto self = std::move(in_pool_);
   const bool was_admitted = sequence != 0;
   StopWaiting();
-  if (was_admitted && ending == Ending::kDraining) {
+  if (was_admitted && end == TaskResult::kDraining) {
     if (in_journal()) {
       method_.leftovers->AddJournaled();
     } else {
       method_.leftovers->Add(Identity());
     }
   }
-  answer_ = Answer::Ended(ending, retry_delay);
+  answer_ = Answer::Ended(end, retry_delay);
   End(/*owner_waits=*/!(was_admitted && promised), std::nullopt);
 }
 
 void SubmissionTask::OnDone() {
   const auto self = std::move(in_pool_);
   const bool stored =
-      outcome == Outcome::kStored || outcome == Outcome::kDuplicate;
+      result == TaskResult::kStored || result == TaskResult::kDuplicate;
   // What failed stays in the journal for another start.
   if (in_journal() && stored) journal_->MarkDone(journal_position_);
   // Not of one in quarantine, which may have had the same before, under another

@@ -119,7 +119,7 @@ class SubmissionTask final
   void DropContent() { std::string().swap(submission_.content); }
 
   void OnAdmitted(std::int64_t admitted_as) override;
-  void OnEnded(Ending ending, Duration retry_delay) override;
+  void OnEnded(TaskResult end, Duration retry_delay) override;
   void OnDone() override;
   // The owner is told its answer.
   void OnLoop() override;

@@ -525,10 +525,9 @@ TEST(ACallThatCancels, IsForgottenWhileParkedByTheTenThousand) {
   server.AwaitWaiting(0);
   server.AwaitQueued(0);
   const MethodCounters counters = server.counters(Method::kSubmit);
-  EXPECT_EQ(
-      counters.abandoned_cancelled +
-          counters.completed[static_cast<std::size_t>(Outcome::kAbandoned)],
-      kCalls - 1);
+  EXPECT_EQ(counters.not_admitted[TaskResult::kCancelled] +
+                counters.completed[TaskResult::kCancelled],
+            kCalls - 1);
   server.store().Release();
   ExpectServes(server, "afterwards");
 }

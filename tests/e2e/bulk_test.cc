@@ -284,7 +284,9 @@ TEST(RecordEvents, AreAnsweredQueuedAndDroppedEachForItself) {
   EXPECT_EQ(response.counts().queued(), 4);
   EXPECT_EQ(response.counts().dropped(), 3);
   EXPECT_EQ(response.counts().invalid(), 1);
-  EXPECT_EQ(server.counters(Method::kRecordEvents).dropped, 3u);
+  EXPECT_EQ(
+      server.counters(Method::kRecordEvents).not_admitted[TaskResult::kDropped],
+      3u);
 
   server.store().Release();
   server.Drain();
@@ -325,7 +327,7 @@ TEST(RecordEvents, TheOldestAreDroppedForTheLatestOfTheSameCallToo) {
   releaser.join();
   const MethodCounters counters = server.counters(Method::kRecordEvents);
   EXPECT_EQ(counters.admitted, 7u);
-  EXPECT_EQ(counters.dropped, 0u);
+  EXPECT_EQ(counters.not_admitted[TaskResult::kDropped], 0u);
   EXPECT_THAT(StoredIds(server.store()),
               ElementsAre("in work", "event 3", "event 4", "event 5"));
 }

@@ -154,7 +154,8 @@ TEST(Connections, GetManyAnswersInFewPackets) {
   TestServer server(LimitedTo(10));
   const auto invalid = [](std::uint32_t) { return "no submission"; };
   const auto all_refused = [&] {
-    return server.counters(Method::kSubmit).invalid == kCallsAtOnce;
+    return server.counters(Method::kSubmit)
+               .not_admitted[TaskResult::kInvalid] == kCallsAtOnce;
   };
   EXPECT_LT(SegmentsOfAnswers(server, invalid, all_refused), kCallsAtOnce / 2);
 }

@@ -231,8 +231,7 @@ TEST(Drain, NamesWhatWasStillQueuedWhenItsTimeRanOut) {
     std::thread release([&] {
       AwaitThat("the queue was given up", [&] {
         const MethodCounters counters = full.server().counters(Method::kSubmit);
-        return counters.completed[static_cast<std::size_t>(Outcome::kLeft)] ==
-               3;
+        return counters.completed[TaskResult::kDraining] == 3;
       });
       full.store().Release();
     });

@@ -92,8 +92,7 @@ TEST(AThrowingTask, EndsWithInternalForItsOwnCallerAlone) {
         ElementsAre("first", "before throws exception", "before throws int",
                     "before throws bad_alloc", "last"));
     const MethodCounters counters = server.counters(Method::kSubmit);
-    EXPECT_EQ(counters.completed[static_cast<std::size_t>(Outcome::kFailed)],
-              3u);
+    EXPECT_EQ(counters.completed[TaskResult::kFailed], 3u);
     EXPECT_THAT(server.Get("/metrics"),
                 HasSubstr("sluice_completed_total{method=\"Submit\","
                           "outcome=\"failed\"} 3\n"));

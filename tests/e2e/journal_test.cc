@@ -506,8 +506,8 @@ TEST_F(Poison, ThatCannotBeSetApartIsTriedAgainAtTheNextStart) {
     server.store().Release();
     AwaitStored(server, 1);
     AwaitThat("it has failed", [&] {
-      return server.counters(Method::kSubmit)
-                 .completed[static_cast<std::size_t>(Outcome::kFailed)] == 1;
+      return server.counters(Method::kSubmit).completed[TaskResult::kFailed] ==
+             1;
     });
     EXPECT_THAT(server.Get("/metrics"),
                 HasSubstr("sluice_quarantined{pool=\"clinical\"} 0\n"));
@@ -576,8 +576,7 @@ TEST_F(Poison, SentAgainIsNotADuplicateUnderItsSecondNumber) {
     const Receipt receipt = Submit(server, MakeSubmit("poison"));
     AwaitThat("it is in quarantine", [&] {
       return server.counters(Method::kSubmit)
-                 .completed[static_cast<std::size_t>(Outcome::kQuarantined)] ==
-             1;
+                 .completed[TaskResult::kQuarantined] == 1;
     });
     return receipt;
   };
@@ -736,7 +735,8 @@ TEST_F(Followers, MayGoBeforeTheFirst) {
   EXPECT_EQ(caller_.Await(follower).status.error_code(),
             grpc::StatusCode::CANCELLED);
   AwaitThat("it has gone", [&] {
-    return server_.counters(Method::kSubmit).abandoned_cancelled == 1;
+    return server_.counters(Method::kSubmit)
+               .not_admitted[TaskResult::kCancelled] == 1;
   });
   server_.store().Release();
   EXPECT_EQ(caller_.Await(*leader_).receipt.disposition(), Receipt::STORED);

@@ -32,10 +32,8 @@ using v1::Receipt;
 
 constexpr auto kExhausted = grpc::StatusCode::RESOURCE_EXHAUSTED;
 
-std::uint64_t Rejected(FullServer& full, RefusalReason reason) {
-  return full.server()
-      .counters(Method::kSubmit)
-      .rejected[static_cast<std::size_t>(reason)];
+std::uint64_t Rejected(FullServer& full, TaskResult reason) {
+  return full.server().counters(Method::kSubmit).not_admitted[reason];
 }
 
 Config TimedWait(absl::Duration max_wait) {
@@ -83,8 +81,8 @@ TEST(Block, AParkedCallThatCancelsLeavesAtOnceAndItsPlaceCountsAgain) {
   EXPECT_THAT(StoredIds(full.store()),
               ElementsAre("in work", "queued 1", "stays", "takes the place"));
   const MethodCounters counters = full.server().counters(Method::kSubmit);
-  EXPECT_EQ(counters.abandoned_cancelled, 1u);
-  EXPECT_EQ(Rejected(full, RefusalReason::kWaitingRoomFull), 1u);
+  EXPECT_EQ(counters.not_admitted[TaskResult::kCancelled], 1u);
+  EXPECT_EQ(Rejected(full, TaskResult::kWaitingRoomFull), 1u);
 }
 
 TEST(Block, AParkedCallLeavesAtItsOwnDeadline) {
@@ -99,7 +97,9 @@ TEST(Block, AParkedCallLeavesAtItsOwnDeadline) {
     // Client and server keep the time each for itself, so that the server
     // learns either of the deadline or of the client that gave up.
     const MethodCounters counters = full.server().counters(Method::kSubmit);
-    return counters.abandoned_cancelled + counters.abandoned_deadline == 1;
+    return counters.not_admitted[TaskResult::kCancelled] +
+               counters.not_admitted[TaskResult::kDeadline] ==
+           1;
   });
   full.Park(MakeSubmit("takes the place"));
 
@@ -127,7 +127,7 @@ TEST(TimedWait, RefusesAfterMaxWait) {
   const AsyncSubmit& call = full.caller().SubmitAndWait(MakeSubmit("late"));
   EXPECT_GE(absl::Now() - begun, kMaxWait);
   ExpectTryLater(call.status, call.context, kExhausted, "WAIT_OVER");
-  EXPECT_EQ(Rejected(full, RefusalReason::kWaitOver), 1u);
+  EXPECT_EQ(Rejected(full, TaskResult::kWaitOver), 1u);
   EXPECT_EQ(full.server().view().waiting, 0u);
 
   full.store().Release();
@@ -156,7 +156,7 @@ TEST(FailFast, RefusesAtOnceAndKeepsNothing) {
   FullServer full(SmallConfig("fail_fast", 2));
   const AsyncSubmit& call = full.caller().SubmitAndWait(MakeSubmit("refused"));
   ExpectTryLater(call.status, call.context, kExhausted, "QUEUE_FULL");
-  EXPECT_EQ(Rejected(full, RefusalReason::kQueueFull), 1u);
+  EXPECT_EQ(Rejected(full, TaskResult::kQueueFull), 1u);
   EXPECT_EQ(full.server().view().waiting, 0u);
 
   full.store().Release();
@@ -171,7 +171,10 @@ TEST(FailFast, RefusesARequestThatItHasNotRead) {
   v1::SubmitRequest no_id = MakeSubmit("");
   const AsyncSubmit& full_call = full.caller().SubmitAndWait(no_id);
   EXPECT_EQ(full_call.status.error_code(), kExhausted);
-  EXPECT_EQ(full.server().counters(Method::kSubmit).invalid, 0u);
+  EXPECT_EQ(full.server()
+                .counters(Method::kSubmit)
+                .not_admitted[TaskResult::kInvalid],
+            0u);
 
   full.store().Release();
   full.caller().AwaitEnded(3);
@@ -201,7 +204,10 @@ TEST(Drop, AnswersThatItKeptNothing) {
   EXPECT_EQ(call.receipt.submission_id(), "dropped");
   EXPECT_EQ(call.receipt.sequence(), 0);
   EXPECT_THAT(call.receipt.content_sha256(), IsEmpty());
-  EXPECT_EQ(full.server().counters(Method::kSubmit).dropped, 1u);
+  EXPECT_EQ(full.server()
+                .counters(Method::kSubmit)
+                .not_admitted[TaskResult::kDropped],
+            1u);
 
   full.store().Release();
   full.caller().AwaitEnded(3);
@@ -215,8 +221,7 @@ TEST(Drop, DoesNotHideThatARequestIsMalformed) {
 }
 
 std::uint64_t DroppedFromQueue(TestServer& server, Method method) {
-  return server.counters(method)
-      .completed[static_cast<std::size_t>(Outcome::kDropped)];
+  return server.counters(method).completed[TaskResult::kDropped];
 }
 
 TEST(DropOldest, TheOldestIsToldThatItWasDroppedAndTheArrivalIsStored) {
@@ -229,7 +234,10 @@ TEST(DropOldest, TheOldestIsToldThatItWasDroppedAndTheArrivalIsStored) {
   EXPECT_EQ(oldest.receipt.sequence(), 0);
   EXPECT_THAT(oldest.receipt.content_sha256(), IsEmpty());
   EXPECT_EQ(DroppedFromQueue(full.server(), Method::kSubmit), 1u);
-  EXPECT_EQ(full.server().counters(Method::kSubmit).dropped, 0u);
+  EXPECT_EQ(full.server()
+                .counters(Method::kSubmit)
+                .not_admitted[TaskResult::kDropped],
+            0u);
 
   full.store().Release();
   EXPECT_EQ(full.caller().Await(latest).receipt.disposition(), Receipt::STORED);
@@ -266,7 +274,10 @@ TEST(DropOldest, WhoFollowsTheOldestSharesItsFate) {
   full.caller().Submit(MakeSubmit("latest"));
   EXPECT_EQ(full.caller().Await(follower).receipt.disposition(),
             Receipt::DROPPED);
-  EXPECT_EQ(full.server().counters(Method::kSubmit).dropped, 1u);
+  EXPECT_EQ(full.server()
+                .counters(Method::kSubmit)
+                .not_admitted[TaskResult::kDropped],
+            1u);
 }
 
 TEST(DropOldest, WhoFollowsItByAMethodThatLosesNothingIsRefused) {
@@ -342,11 +353,11 @@ TEST(Refusal, IsRetriedByGrpcAfterThePushback) {
   const absl::Time begun = absl::Now();
   const AsyncSubmit& call = retrying.Submit(MakeSubmit("persistent"));
   AwaitThat("it was refused",
-            [&] { return Rejected(full, RefusalReason::kQueueFull) > 0; });
+            [&] { return Rejected(full, TaskResult::kQueueFull) > 0; });
   full.store().Release();
   EXPECT_TRUE(retrying.Await(call).status.ok()) << call.status.error_message();
   EXPECT_GE(absl::Now() - begun, absl::Milliseconds(800));
-  EXPECT_EQ(Rejected(full, RefusalReason::kQueueFull), 1u);
+  EXPECT_EQ(Rejected(full, TaskResult::kQueueFull), 1u);
 }
 
 std::size_t ThreadCount() {

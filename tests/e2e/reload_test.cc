@@ -381,7 +381,7 @@ TEST(Reload, LosesNoCallAndAnswersNoneTwiceInAThousandUnderLoad) {
   for (const Method method :
        {Method::kSubmit, Method::kSubmitStream, Method::kRecordEvents}) {
     received += server.counters(method).received;
-    dropped += server.counters(method).dropped;
+    dropped += server.counters(method).not_admitted[TaskResult::kDropped];
   }
   EXPECT_EQ(dropped, answers.dropped());
   // A bulk call that is refused unread is one.

@@ -319,8 +319,7 @@ TEST(FailingStore, IsUnavailableUntilItRecovers) {
   EXPECT_EQ(again.receipt.disposition(), Receipt::STORED);
   EXPECT_EQ(server.Get("/readyz"), "ok\n");
   const MethodCounters counters = server.counters(Method::kSubmit);
-  EXPECT_EQ(counters.completed[static_cast<std::size_t>(Outcome::kUnavailable)],
-            1u);
+  EXPECT_EQ(counters.completed[TaskResult::kStoreUnavailable], 1u);
 }
 
 TEST(SentAt, IsKeptApartFromWhenItWasReceivedAndAuthored) {

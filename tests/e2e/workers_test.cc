@@ -84,8 +84,7 @@ TEST(Workers, ThatHangAreToldOfAndReplaced) {
              Shows(server,
                    "sluice_workers{pool=\"clinical\",state=\"hung\"} 0");
     });
-    EXPECT_EQ(server.counters(Method::kSubmit)
-                  .completed[static_cast<std::size_t>(Outcome::kStored)],
+    EXPECT_EQ(server.counters(Method::kSubmit).completed[TaskResult::kStored],
               2u);
   }
   EXPECT_THAT(log.text(),

@@ -39,7 +39,7 @@ class FakeProcessor final : public Processor {
 
   StoreState Process(std::span<Task* const> batch) override {
     Begin(batch);
-    for (Task* task : batch) task->outcome = Outcome::kStored;
+    for (Task* task : batch) task->result = TaskResult::kStored;
     if (then) then(batch);
     return store;
   }

@@ -48,18 +48,18 @@ class FakeTask final : public Task, public AdmissionListener {
     admitted_as_ = admitted_as;
   }
 
-  void OnEnded(Ending ending, Duration) override {
+  void OnEnded(TaskResult end, Duration) override {
     if (when_told) when_told();
     absl::MutexLock lock(&mutex_);
     ++times_handed_back_;
-    ending_ = ending;
+    ending_ = end;
   }
 
   void OnDone() override {
     if (when_told) when_told();
     absl::MutexLock lock(&mutex_);
     ++times_handed_back_;
-    done_ = outcome;
+    done_ = result;
   }
 
   // How often it was told that it entered, and as what the last time.
@@ -76,13 +76,13 @@ class FakeTask final : public Task, public AdmissionListener {
     absl::MutexLock lock(&mutex_);
     return times_handed_back_;
   }
-  // Of the last OnEnded.
-  std::optional<Ending> ending() const {
+  // The result that the last OnEnded was told.
+  std::optional<TaskResult> ending() const {
     absl::MutexLock lock(&mutex_);
     return ending_;
   }
-  // The outcome at the last OnDone.
-  std::optional<Outcome> done() const {
+  // The result at the last OnDone.
+  std::optional<TaskResult> done() const {
     absl::MutexLock lock(&mutex_);
     return done_;
   }
@@ -108,8 +108,8 @@ class FakeTask final : public Task, public AdmissionListener {
   int notices_ ABSL_GUARDED_BY(mutex_) = 0;
   std::int64_t admitted_as_ ABSL_GUARDED_BY(mutex_) = 0;
   int times_handed_back_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::optional<Ending> ending_ ABSL_GUARDED_BY(mutex_);
-  std::optional<Outcome> done_ ABSL_GUARDED_BY(mutex_);
+  std::optional<TaskResult> ending_ ABSL_GUARDED_BY(mutex_);
+  std::optional<TaskResult> done_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace sluice

@@ -45,12 +45,10 @@ namespace sluice {
 // How a counter set is printed where two differ.
 void PrintTo(const MethodCounters& counters, std::ostream* out) {
   *out << "received " << counters.received << " admitted " << counters.admitted
-       << " rejected " << testing::PrintToString(counters.rejected)
-       << " dropped " << counters.dropped << " cancelled "
-       << counters.abandoned_cancelled << " deadline "
-       << counters.abandoned_deadline << " invalid " << counters.invalid
-       << " completed " << testing::PrintToString(counters.completed)
-       << " shadow " << testing::PrintToString(counters.shadow) << " waiting "
+       << " not admitted "
+       << testing::PrintToString(counters.not_admitted.counts) << " completed "
+       << testing::PrintToString(counters.completed.counts) << " shadow "
+       << testing::PrintToString(counters.shadow) << " waiting "
        << counters.waiting << " queued " << counters.queued << " in work "
        << counters.in_work;
 }
@@ -160,12 +158,12 @@ using Ids = std::vector<std::size_t>;
 
 struct ModelEnded {
   std::size_t id;
-  Ending ending;
+  TaskResult result;
   bool operator==(const ModelEnded&) const = default;
 };
 
 void PrintTo(const ModelEnded& ended, std::ostream* out) {
-  *out << ended.id << " ending " << static_cast<int>(ended.ending);
+  *out << ended.id << " result " << static_cast<int>(ended.result);
 }
 
 // What gate.h promises, with a few lists and nothing else: sums are added up
@@ -177,14 +175,14 @@ class Model {
  public:
   explicit Model(const GateLimits& initial) : limits(initial) {}
 
-  // Of the answer only kind and reason.
+  // Of the answer only kind and result.
   Admission Arrive(Entry entry, Rules rules, TimePoint now) {
     const Rule rule = rules.obeyed;
     MethodCounters& c = counters[entry.method];
     c.received++;
-    if (closed) return Refuse(&c, RefusalReason::kDraining);
+    if (closed) return Refuse(&c, TaskResult::kDraining);
     if (paused && open() && !entry.promised) {
-      return Refuse(&c, RefusalReason::kStoreUnavailable);
+      return Refuse(&c, TaskResult::kStoreUnavailable);
     }
     entry.joined = LaneFor(entry);
     const LaneView lane = ViewOf(entry);
@@ -194,7 +192,7 @@ class Model {
             : 0;
     if (!entry.promised &&
         TooLate(TimeFor(ahead) + service.batch(), entry.deadline, now)) {
-      return Refuse(&c, RefusalReason::kHopeless);
+      return Refuse(&c, TaskResult::kHopeless);
     }
     if (!SomebodyIsFirst(lane) &&
         QueueTakes(lane, entry.bytes, entry.promised || !entry.lane_known)) {
@@ -206,14 +204,14 @@ class Model {
     if (rules.shadow.has_value()) {
       c.shadow[static_cast<std::size_t>(VerdictOf(*rules.shadow))]++;
     }
-    if (rule == Rule::kFailFast) return Refuse(&c, RefusalReason::kQueueFull);
+    if (rule == Rule::kFailFast) return Refuse(&c, TaskResult::kQueueFull);
     if (rule == Rule::kDropOldest && MakeRoom(entry)) {
       Admit(entry, now);
       return {.kind = Admission::Kind::kAdmitted};
     }
     if (rule == Rule::kDrop || rule == Rule::kDropOldest) {
-      c.dropped++;
-      return {.kind = Admission::Kind::kDropped};
+      c.not_admitted[TaskResult::kDropped]++;
+      return {.kind = Admission::Kind::kEnded, .result = TaskResult::kDropped};
     }
     const std::size_t own = limits.by_lane ? lane.waiting : 0;
     const std::size_t own_bytes = limits.by_lane ? lane.waiting_bytes : 0;
@@ -222,7 +220,7 @@ class Model {
         (waiting.empty() ||
          SumWaiting() + own_bytes + entry.bytes + entry.bytes_behind <=
              limits.waiting_max_bytes);
-    if (!waiting_room_takes) return Refuse(&c, RefusalReason::kWaitingRoomFull);
+    if (!waiting_room_takes) return Refuse(&c, TaskResult::kWaitingRoomFull);
     entry.wait_until = entry.deadline;
     if (rule == Rule::kTimedWait) {
       const TimePoint since = std::min(now, entry.waits_since);
@@ -231,7 +229,7 @@ class Model {
     const std::size_t enter_before =
         entry.lane_known ? Ahead(lane, lane.waiting, waiting.size()) : 0;
     if (TooLate(TimeFor(enter_before + 1), entry.wait_until, now)) {
-      return Refuse(&c, RefusalReason::kHopeless);
+      return Refuse(&c, TaskResult::kHopeless);
     }
     c.waiting++;
     waiting.push_back(entry);
@@ -243,8 +241,7 @@ class Model {
                                     TimePoint now) {
     Model after = *this;
     const Admission answer = after.Arrive(entry, rules, now);
-    if (answer.kind == Admission::Kind::kAdmitted ||
-        answer.kind == Admission::Kind::kParked) {
+    if (answer.kind != Admission::Kind::kEnded) {
       standing = after.standing;
       lanes = after.lanes;
       return std::nullopt;
@@ -324,11 +321,11 @@ class Model {
         of_lane.Taken(waited, TargetWait(), now);
       }
       if (!Contains(hopeless, entry.id)) continue;
-      CompleteUnworked(Remove(&queue, entry.id), Outcome::kHopeless);
+      CompleteUnworked(Remove(&queue, entry.id), TaskResult::kHopeless);
       ResetIfEmpty(entry.joined);
     }
     for (const std::size_t id : hopeless) {
-      ended.push_back({id, Ending::kHopeless});
+      ended.push_back({id, TaskResult::kHopeless});
     }
     Batch batch{.entries = {}, .taken_at = now};
     for (const std::size_t id : ids) {
@@ -353,7 +350,7 @@ class Model {
 
   // Of a batch, each with its outcome, or none for one that is worked again.
   void Done(std::size_t number,
-            const std::vector<std::optional<Outcome>>& outcomes,
+            const std::vector<std::optional<TaskResult>>& outcomes,
             StoreState store, TimePoint retry_at_if_it_fails, TimePoint now) {
     const std::vector<Entry> batch = batches[number].entries;
     service.Done(batch.size(), now - batches[number].taken_at, queue.size() > 0,
@@ -364,7 +361,7 @@ class Model {
       MethodCounters& c = counters[batch[i].method];
       c.in_work--;
       if (outcomes[i].has_value()) {
-        c.completed[static_cast<std::size_t>(*outcomes[i])]++;
+        c.completed[*outcomes[i]]++;
       } else {
         c.queued++;
         again.push_back(batch[i]);
@@ -406,7 +403,7 @@ class Model {
   void CommitFailed(std::size_t count, TimePoint now) {
     for (std::size_t i = 0; i < count; ++i) {
       CompleteUnworked(Remove(&committing, committing[0].id),
-                       Outcome::kUnavailable);
+                       TaskResult::kStoreUnavailable);
     }
     Settle(now);
   }
@@ -417,15 +414,15 @@ class Model {
       MethodCounters& c = counters[entry.method];
       c.waiting--;
       if (entry.deadline <= now) {
-        c.abandoned_deadline++;
+        c.not_admitted[TaskResult::kDeadline]++;
       } else {
-        c.abandoned_cancelled++;
+        c.not_admitted[TaskResult::kCancelled]++;
       }
       Settle(now);
       return true;
     }
     if (Has(queue, id) && !Find(queue, id)->promised) {
-      CompleteUnworked(Remove(&queue, id), Outcome::kAbandoned);
+      CompleteUnworked(Remove(&queue, id), TaskResult::kCancelled);
       Settle(now);
       return true;
     }
@@ -441,15 +438,15 @@ class Model {
       }
       if (first == waiting.end() || first->wait_until > now) break;
       EndWait(first->id, first->wait_until == first->deadline
-                             ? Ending::kDeadline
-                             : Ending::kWaitOver);
+                             ? TaskResult::kDeadline
+                             : TaskResult::kWaitOver);
     }
     if (paused && now >= retry_at) paused = false;
     if (closed && now >= closed_until) {
       while (queue.size() > 0) {
         const Entry entry = Remove(&queue, queue[0].id);
-        CompleteUnworked(entry, Outcome::kLeft);
-        ended.push_back({entry.id, Ending::kDraining});
+        CompleteUnworked(entry, TaskResult::kDraining);
+        ended.push_back({entry.id, TaskResult::kDraining});
       }
     }
     Settle(now);
@@ -463,7 +460,7 @@ class Model {
   void Close(TimePoint until) {
     closed = true;
     closed_until = until;
-    while (waiting.size() > 0) EndWait(waiting[0].id, Ending::kDraining);
+    while (waiting.size() > 0) EndWait(waiting[0].id, TaskResult::kDraining);
   }
 
   TimePoint NextExpiry() const {
@@ -792,9 +789,9 @@ class Model {
     return entry;
   }
 
-  static Admission Refuse(MethodCounters* c, RefusalReason reason) {
-    c->rejected[static_cast<std::size_t>(reason)]++;
-    return {.kind = Admission::Kind::kRefused, .reason = reason};
+  static Admission Refuse(MethodCounters* c, TaskResult reason) {
+    c->not_admitted[reason]++;
+    return {.kind = Admission::Kind::kEnded, .result = reason};
   }
 
   void Admit(Entry entry, TimePoint now) {
@@ -818,8 +815,8 @@ class Model {
       });
       if (oldest == queue.end()) break;
       const std::size_t id = oldest->id;
-      CompleteUnworked(Remove(&queue, id), Outcome::kDropped);
-      ended.push_back({id, Ending::kDropped});
+      CompleteUnworked(Remove(&queue, id), TaskResult::kDropped);
+      ended.push_back({id, TaskResult::kDropped});
       if (HeldBytes() + arrival.bytes <= limits.capacity_bytes) return true;
     }
     *this = before;
@@ -828,12 +825,12 @@ class Model {
 
   void EndUnpromised() {
     for (const Entry& entry : std::vector<Entry>(waiting)) {
-      if (!entry.promised) EndWait(entry.id, Ending::kStoreUnavailable);
+      if (!entry.promised) EndWait(entry.id, TaskResult::kStoreUnavailable);
     }
     for (const Entry& entry : std::vector<Entry>(queue)) {
       if (entry.promised) continue;
-      CompleteUnworked(Remove(&queue, entry.id), Outcome::kUnavailable);
-      ended.push_back({entry.id, Ending::kStoreUnavailable});
+      CompleteUnworked(Remove(&queue, entry.id), TaskResult::kStoreUnavailable);
+      ended.push_back({entry.id, TaskResult::kStoreUnavailable});
     }
   }
 
@@ -856,23 +853,18 @@ class Model {
     return false;
   }
 
-  void EndWait(std::size_t id, Ending ending) {
+  void EndWait(std::size_t id, TaskResult result) {
     const Entry entry = Remove(&waiting, id);
     MethodCounters& c = counters[entry.method];
     c.waiting--;
-    if (ending == Ending::kDeadline) c.abandoned_deadline++;
-    if (ending == Ending::kWaitOver) Refuse(&c, RefusalReason::kWaitOver);
-    if (ending == Ending::kDraining) Refuse(&c, RefusalReason::kDraining);
-    if (ending == Ending::kStoreUnavailable) {
-      Refuse(&c, RefusalReason::kStoreUnavailable);
-    }
-    ended.push_back({id, ending});
+    c.not_admitted[result]++;
+    ended.push_back({id, result});
   }
 
-  void CompleteUnworked(const Entry& entry, Outcome outcome) {
+  void CompleteUnworked(const Entry& entry, TaskResult result) {
     ResetIfEmpty(entry.joined);
     counters[entry.method].queued--;
-    counters[entry.method].completed[static_cast<std::size_t>(outcome)]++;
+    counters[entry.method].completed[result]++;
   }
 };
 
@@ -1064,9 +1056,9 @@ class Schedule {
 
   void Invalid() {
     const std::size_t method = Below(kMethods);
-    gate_.CountInvalid(method);
+    gate_.CountArrival(method, TaskResult::kInvalid);
     model_.counters[method].received++;
-    model_.counters[method].invalid++;
+    model_.counters[method].not_admitted[TaskResult::kInvalid]++;
   }
 
   void Take(std::size_t max) {
@@ -1076,7 +1068,7 @@ class Schedule {
     const Ids ids = IdsOf(batch);
     Ids hopeless;
     for (const Ended& event : events_.ended) {
-      if (event.ending != Ending::kHopeless) continue;
+      if (event.result != TaskResult::kHopeless) continue;
       hopeless.push_back(IdOf(event.task));
     }
     ASSERT_EQ(model_.WhyNotTake(ids, hopeless, max, now_), "")
@@ -1090,13 +1082,13 @@ class Schedule {
     if (model_.batches.empty()) return;
     const std::size_t number = Below(model_.batches.size());
     std::vector<Task*> batch;
-    std::vector<std::optional<Outcome>> outcomes;
+    std::vector<std::optional<TaskResult>> outcomes;
     for (const Entry& entry : model_.batches[number].entries) {
       FakeTask& task = tasks_[entry.id];
       task.again = entry.promised && store_fails && Below(3) == 0;
-      task.outcome = static_cast<Outcome>(Below(kOutcomes));
+      task.result = kOutcomes[Below(kOutcomes.size())];
       batch.push_back(&task);
-      outcomes.emplace_back(task.outcome);
+      outcomes.emplace_back(task.result);
       if (task.again) outcomes.back().reset();
       if (!task.again) outside_.push_back(entry.id);
     }
@@ -1152,19 +1144,13 @@ class Schedule {
     const std::size_t method = Below(kMethods);
     MethodCounters& c = model_.counters[method];
     c.received++;
-    if (Below(3) > 0) {
-      const auto outcome = static_cast<Outcome>(Below(kOutcomes));
-      gate_.CountShared(method, outcome);
+    const auto result = static_cast<TaskResult>(Below(kTaskResults));
+    gate_.CountArrival(method, result);
+    if (result <= TaskResult::kQuarantined) {
       c.admitted++;
-      c.completed[static_cast<std::size_t>(outcome)]++;
-    } else if (Below(2) == 0) {
-      const auto reason = static_cast<RefusalReason>(Below(kRefusalReasons));
-      gate_.CountShared(method,
-                        {.kind = Admission::Kind::kRefused, .reason = reason});
-      c.rejected[static_cast<std::size_t>(reason)]++;
+      c.completed[result]++;
     } else {
-      gate_.CountSharedLeft(method);
-      c.abandoned_cancelled++;
+      c.not_admitted[result]++;
     }
   }
 
@@ -1196,8 +1182,8 @@ class Schedule {
 
   void CompareAnswers(const Admission& answer, const Admission& expected) {
     EXPECT_EQ(answer.kind, expected.kind);
-    EXPECT_EQ(answer.reason, expected.reason);
-    if (answer.kind == Admission::Kind::kRefused) {
+    EXPECT_EQ(answer.result, expected.result);
+    if (answer.kind == Admission::Kind::kEnded && IsRefusal(answer.result)) {
       CheckRetryDelay(answer.retry_delay);
     }
   }
@@ -1232,7 +1218,7 @@ class Schedule {
 
     std::vector<ModelEnded> ended;
     for (const Ended& event : events_.ended) {
-      ended.push_back({IdOf(event.task), event.ending});
+      ended.push_back({IdOf(event.task), event.result});
       outside_.push_back(ended.back().id);
       CheckRetryDelay(event.retry_delay);
     }
@@ -1389,43 +1375,36 @@ class Reached {
  public:
   void AddEvicted(std::size_t evicted) { evicted_ += evicted; }
   void Add(const MethodCounters& counters) {
-    for (std::size_t i = 0; i < kRefusalReasons; ++i) {
-      rejected_[i] += counters.rejected[i];
-    }
-    for (std::size_t i = 0; i < kOutcomes; ++i) {
-      completed_[i] += counters.completed[i];
+    for (std::size_t i = 0; i < kTaskResults; ++i) {
+      not_admitted_.counts[i] += counters.not_admitted.counts[i];
+      completed_.counts[i] += counters.completed.counts[i];
     }
     for (std::size_t i = 0; i < kVerdictKinds; ++i) {
       shadow_[i] += counters.shadow[i];
     }
-    dropped_ += counters.dropped;
-    cancelled_ += counters.abandoned_cancelled;
-    deadline_ += counters.abandoned_deadline;
-    invalid_ += counters.invalid;
   }
 
   void ExpectEverything() const {
     using testing::Each;
     using testing::Gt;
-    EXPECT_THAT(rejected_, Each(Gt(100u)));
-    EXPECT_THAT(completed_, Each(Gt(100u)));
+    for (std::size_t i = 0; i < kTaskResults; ++i) {
+      const auto result = static_cast<TaskResult>(i);
+      if (!IsWorked(result)) {
+        EXPECT_GT(not_admitted_[result], 100u) << i;
+      }
+      if (OutcomeName(result) != "") {
+        EXPECT_GT(completed_[result], 100u) << i;
+      }
+    }
     EXPECT_THAT(shadow_, Each(Gt(100u)));
-    EXPECT_GT(dropped_, 100u);
     EXPECT_GT(evicted_, 100u);
-    EXPECT_GT(cancelled_, 100u);
-    EXPECT_GT(deadline_, 100u);
-    EXPECT_GT(invalid_, 100u);
   }
 
  private:
-  std::array<std::uint64_t, kRefusalReasons> rejected_{};
-  std::array<std::uint64_t, kOutcomes> completed_{};
+  ResultCounts not_admitted_;
+  ResultCounts completed_;
   std::array<std::uint64_t, kVerdictKinds> shadow_{};
-  std::uint64_t dropped_ = 0;
   std::uint64_t evicted_ = 0;
-  std::uint64_t cancelled_ = 0;
-  std::uint64_t deadline_ = 0;
-  std::uint64_t invalid_ = 0;
 };
 
 using Steps = std::vector<std::size_t>;

@@ -66,30 +66,30 @@ std::string ToString(const Admission& admission) {
       return "admitted";
     case Admission::Kind::kParked:
       return "parked";
-    case Admission::Kind::kDropped:
-      return "dropped";
-    case Admission::Kind::kRefused:
-      return "refused: " + std::string(RefusalReasonName(admission.reason));
+    case Admission::Kind::kEnded:
+      if (!IsRefusal(admission.result)) return "dropped";
+      return "refused: " + std::string(RefusalReasonName(admission.result));
   }
   return "?";
 }
 
-std::string ToString(Ending ending) {
-  switch (ending) {
-    case Ending::kWaitOver:
+std::string ToString(TaskResult result) {
+  switch (result) {
+    case TaskResult::kWaitOver:
       return "wait over";
-    case Ending::kDeadline:
+    case TaskResult::kDeadline:
       return "deadline";
-    case Ending::kDraining:
+    case TaskResult::kDraining:
       return "draining";
-    case Ending::kStoreUnavailable:
+    case TaskResult::kStoreUnavailable:
       return "store unavailable";
-    case Ending::kHopeless:
+    case TaskResult::kHopeless:
       return "hopeless";
-    case Ending::kDropped:
+    case TaskResult::kDropped:
       return "dropped";
+    default:
+      return "?";
   }
-  return "?";
 }
 
 // A gate and tasks that are called by letters, so that a test reads as a story:
@@ -121,11 +121,11 @@ class GateTest : public testing::Test {
     return names;
   }
 
-  void Done(std::string_view names, Outcome outcome = Outcome::kStored) {
+  void Done(std::string_view names, TaskResult result = TaskResult::kStored) {
     std::vector<Task*> batch;
     for (const char name : names) {
       batch.push_back(Named(name));
-      batch.back()->outcome = outcome;
+      batch.back()->result = result;
     }
     gate_->Done(batch, StoreState::kUp, now_, &events_);
   }
@@ -136,7 +136,7 @@ class GateTest : public testing::Test {
     for (const char name : names) {
       batch.push_back(Named(name));
       batch.back()->again = batch.back()->promised;
-      batch.back()->outcome = Outcome::kUnavailable;
+      batch.back()->result = TaskResult::kStoreUnavailable;
     }
     gate_->Done(batch, StoreState::kDown, now_, &events_);
   }
@@ -179,7 +179,7 @@ class GateTest : public testing::Test {
   std::vector<std::string> Ended() {
     std::vector<std::string> lines;
     for (const sluice::Ended& ended : events_.ended) {
-      lines.push_back(NameOf(ended.task) + (": " + ToString(ended.ending)));
+      lines.push_back(NameOf(ended.task) + (": " + ToString(ended.result)));
     }
     events_.ended.clear();
     return lines;
@@ -188,11 +188,11 @@ class GateTest : public testing::Test {
   const MethodCounters& Counters(std::size_t method = 0) const {
     return gate_->counters(method);
   }
-  std::uint64_t Rejected(RefusalReason reason, std::size_t method = 0) const {
-    return Counters(method).rejected[static_cast<std::size_t>(reason)];
+  std::uint64_t Rejected(TaskResult reason, std::size_t method = 0) const {
+    return Counters(method).not_admitted[reason];
   }
-  std::uint64_t Completed(Outcome outcome, std::size_t method = 0) const {
-    return Counters(method).completed[static_cast<std::size_t>(outcome)];
+  std::uint64_t Completed(TaskResult result, std::size_t method = 0) const {
+    return Counters(method).completed[result];
   }
 
   FakeTask* Named(char name) const { return tasks_.at(name).get(); }
@@ -306,9 +306,9 @@ TEST_F(GateTest, AFullQueueDoesWhatThePolicySays) {
   EXPECT_EQ(Waiting(), "de");
   EXPECT_EQ(Counters().received, 5u);
   EXPECT_EQ(Counters().admitted, 1u);
-  EXPECT_EQ(Counters().dropped, 1u);
+  EXPECT_EQ(Counters().not_admitted[TaskResult::kDropped], 1u);
   EXPECT_EQ(Counters().waiting, 2u);
-  EXPECT_EQ(Rejected(RefusalReason::kQueueFull), 1u);
+  EXPECT_EQ(Rejected(TaskResult::kQueueFull), 1u);
 }
 
 TEST_F(GateTest, SequencesRiseInTheOrderOfAdmission) {
@@ -371,8 +371,8 @@ TEST_F(GateTest, TheOldestGivesItsPlaceToTheArrivalAndIsToldSo) {
   EXPECT_EQ(Queued(), "cde");
   EXPECT_EQ(Named('e')->sequence, 5);
   EXPECT_EQ(Counters().admitted, 5u);
-  EXPECT_EQ(Counters().dropped, 0u);
-  EXPECT_EQ(Completed(Outcome::kDropped), 2u);
+  EXPECT_EQ(Counters().not_admitted[TaskResult::kDropped], 0u);
+  EXPECT_EQ(Completed(TaskResult::kDropped), 2u);
 }
 
 TEST_F(GateTest, WhatWasTakenOrHasLeftIsNotDropped) {
@@ -415,7 +415,7 @@ TEST_F(GateTest, WhereNothingMayBeLostTheArrivalIsDropped) {
   Arrive('c', kDropOldest, {.method = 1, .droppable = true});
   EXPECT_EQ(Arrive('d', kDropOldest, kDroppable), "dropped");
   EXPECT_EQ(Queued(), "abc");
-  EXPECT_EQ(Counters().dropped, 1u);
+  EXPECT_EQ(Counters().not_admitted[TaskResult::kDropped], 1u);
 }
 
 TEST_F(GateTest, WhatNeedsACommitIsNotDropped) {
@@ -504,10 +504,10 @@ TEST_F(GateTest, TurnAwaySaysOfOneThatTakesAPlaceNothingAndTakesNone) {
   Arrive('a', kDropOldest, kDroppable);
   EXPECT_FALSE(gate_->TurnAway({.now = now_}, 0, kDropOldest).has_value());
   EXPECT_EQ(gate_->TurnAway({.now = now_}, 1, kDropOldest)->kind,
-            Admission::Kind::kDropped);
+            Admission::Kind::kEnded);
   EXPECT_EQ(Queued(), "a");
   EXPECT_EQ(Counters().received, 1u);
-  EXPECT_EQ(Counters(1).dropped, 1u);
+  EXPECT_EQ(Counters(1).not_admitted[TaskResult::kDropped], 1u);
 }
 
 // Waiting
@@ -604,7 +604,7 @@ TEST_F(GateTest, TheWaitingRoomIsBoundedByCount) {
   ArriveAll("abc", kBlock);
   EXPECT_EQ(Arrive('d', kBlock), "refused: WAITING_ROOM_FULL");
   EXPECT_EQ(Arrive('e', kFailFast), "refused: QUEUE_FULL");
-  EXPECT_EQ(Rejected(RefusalReason::kWaitingRoomFull), 1u);
+  EXPECT_EQ(Rejected(TaskResult::kWaitingRoomFull), 1u);
   EXPECT_TRUE(Leave('b'));
   EXPECT_EQ(Arrive('f', kBlock), "parked");
   EXPECT_EQ(Waiting(), "cf");
@@ -661,8 +661,8 @@ TEST_F(GateTest, AWaitEndsWhenThePolicySays) {
   now_ = At(10);
   Expire();
   EXPECT_EQ(Ended(), Lines{"b: wait over"});
-  EXPECT_EQ(Rejected(RefusalReason::kWaitOver), 1u);
-  EXPECT_EQ(Counters().abandoned_deadline, 0u);
+  EXPECT_EQ(Rejected(TaskResult::kWaitOver), 1u);
+  EXPECT_EQ(Counters().not_admitted[TaskResult::kDeadline], 0u);
   EXPECT_EQ(gate_->next_expiry(), kForever);
 }
 
@@ -689,8 +689,8 @@ TEST_F(GateTest, AWaitEndsWithTheCallersDeadline) {
   now_ = At(9);
   Expire();
   EXPECT_EQ(Ended(), (Lines{"c: deadline", "b: deadline"}));
-  EXPECT_EQ(Counters().abandoned_deadline, 2u);
-  EXPECT_EQ(Rejected(RefusalReason::kWaitOver), 0u);
+  EXPECT_EQ(Counters().not_admitted[TaskResult::kDeadline], 2u);
+  EXPECT_EQ(Rejected(TaskResult::kWaitOver), 0u);
 }
 
 TEST_F(GateTest, ADeadlineAtTheSameMomentAsTheWaitsEndIsADeadline) {
@@ -765,7 +765,7 @@ TEST_F(GateTest, ACallerLeavesTheWaitingRoom) {
   ArriveAll("abc", kBlock);
   EXPECT_TRUE(Leave('b'));
   EXPECT_EQ(Waiting(), "c");
-  EXPECT_EQ(Counters().abandoned_cancelled, 1u);
+  EXPECT_EQ(Counters().not_admitted[TaskResult::kCancelled], 1u);
   EXPECT_FALSE(Leave('b')) << "it is outside";
 }
 
@@ -777,8 +777,8 @@ TEST_F(GateTest, ACallerThatLeavesAtItsDeadlineIsCountedAsThat) {
   EXPECT_TRUE(Leave('b'));
   now_ = At(10);
   EXPECT_TRUE(Leave('c'));
-  EXPECT_EQ(Counters().abandoned_cancelled, 1u);
-  EXPECT_EQ(Counters().abandoned_deadline, 1u);
+  EXPECT_EQ(Counters().not_admitted[TaskResult::kCancelled], 1u);
+  EXPECT_EQ(Counters().not_admitted[TaskResult::kDeadline], 1u);
 }
 
 TEST_F(GateTest, ACallerLeavesTheMiddleOfTheQueue) {
@@ -787,8 +787,9 @@ TEST_F(GateTest, ACallerLeavesTheMiddleOfTheQueue) {
   EXPECT_TRUE(Leave('b'));
   EXPECT_EQ(Queued(), "ac");
   EXPECT_EQ(gate_->view().held_bytes, 20u);
-  EXPECT_EQ(Completed(Outcome::kAbandoned), 1u);
-  EXPECT_EQ(Counters().abandoned_cancelled, 0u) << "that is before admission";
+  EXPECT_EQ(Completed(TaskResult::kCancelled), 1u);
+  EXPECT_EQ(Counters().not_admitted[TaskResult::kCancelled], 0u)
+      << "that is before admission";
 }
 
 TEST_F(GateTest, APromisedTaskLeavesTheWaitingRoomButNotTheQueue) {
@@ -835,12 +836,12 @@ TEST_F(GateTest, OutcomesAreCountedPerMethod) {
   Arrive('c', kBlock, {.method = 2});
   EXPECT_EQ(Take(), "abc");
   EXPECT_EQ(Counters(1).in_work, 2u);
-  Done("a", Outcome::kStored);
-  Done("b", Outcome::kConflict);
-  EXPECT_EQ(Completed(Outcome::kStored, 1), 1u);
-  EXPECT_EQ(Completed(Outcome::kConflict, 1), 1u);
+  Done("a", TaskResult::kStored);
+  Done("b", TaskResult::kConflict);
+  EXPECT_EQ(Completed(TaskResult::kStored, 1), 1u);
+  EXPECT_EQ(Completed(TaskResult::kConflict, 1), 1u);
   EXPECT_EQ(Counters(2).in_work, 1u);
-  EXPECT_EQ(Completed(Outcome::kStored, 2), 0u);
+  EXPECT_EQ(Completed(TaskResult::kStored, 2), 0u);
 }
 
 TEST_F(GateTest, IsIdleWhenNothingWaitsIsQueuedOrInWork) {
@@ -875,10 +876,10 @@ TEST_F(GateTest, TurnAwayAnswersAndCountsAsArriveWould) {
   EXPECT_EQ(ToString(*gate_->TurnAway(arrival, 1, kDrop)), "refused: DRAINING");
 
   EXPECT_EQ(Counters(1).received, 4u);
-  EXPECT_EQ(Counters(1).dropped, 1u);
-  EXPECT_EQ(Rejected(RefusalReason::kQueueFull, 1), 1u);
-  EXPECT_EQ(Rejected(RefusalReason::kWaitingRoomFull, 1), 1u);
-  EXPECT_EQ(Rejected(RefusalReason::kDraining, 1), 1u);
+  EXPECT_EQ(Counters(1).not_admitted[TaskResult::kDropped], 1u);
+  EXPECT_EQ(Rejected(TaskResult::kQueueFull, 1), 1u);
+  EXPECT_EQ(Rejected(TaskResult::kWaitingRoomFull, 1), 1u);
+  EXPECT_EQ(Rejected(TaskResult::kDraining, 1), 1u);
 }
 
 TEST_F(GateTest, TurnAwayLooksAtTheBytes) {
@@ -892,9 +893,9 @@ TEST_F(GateTest, TurnAwayLooksAtTheBytes) {
 
 TEST_F(GateTest, InvalidArrivalsAreCountedAndNotLetIn) {
   Open(Places(1));
-  gate_->CountInvalid(2);
+  gate_->CountArrival(2, TaskResult::kInvalid);
   EXPECT_EQ(Counters(2).received, 1u);
-  EXPECT_EQ(Counters(2).invalid, 1u);
+  EXPECT_EQ(Counters(2).not_admitted[TaskResult::kInvalid], 1u);
   EXPECT_TRUE(gate_->idle());
 }
 
@@ -962,7 +963,7 @@ TEST_F(GateTest, CloseEndsTheWaitingAndRefusesArrivals) {
   Arrive('c', kBlock, {.deadline = At(5)});
   Close(At(100));
   EXPECT_EQ(Ended(), (Lines{"b: draining", "c: draining"}));
-  EXPECT_EQ(Rejected(RefusalReason::kDraining), 2u);
+  EXPECT_EQ(Rejected(TaskResult::kDraining), 2u);
   EXPECT_EQ(Arrive('d', kBlock), "refused: DRAINING");
   EXPECT_EQ(Arrive('e', kFailFast), "refused: DRAINING");
   EXPECT_EQ(Arrive('f', kDrop), "refused: DRAINING");
@@ -988,7 +989,7 @@ TEST_F(GateTest, WhatWasQueuedAtCloseIsStillWorked) {
   now_ = At(100);
   Expire();
   Done("b");
-  EXPECT_EQ(Completed(Outcome::kStored), 2u);
+  EXPECT_EQ(Completed(TaskResult::kStored), 2u);
 }
 
 TEST_F(GateTest, WhatIsStillQueuedWhenTheDrainIsOverIsEnded) {
@@ -1001,7 +1002,7 @@ TEST_F(GateTest, WhatIsStillQueuedWhenTheDrainIsOverIsEnded) {
   now_ = At(100);
   Expire();
   EXPECT_EQ(Ended(), (Lines{"b: draining", "c: draining"}));
-  EXPECT_EQ(Completed(Outcome::kLeft), 2u);
+  EXPECT_EQ(Completed(TaskResult::kDraining), 2u);
   EXPECT_EQ(gate_->next_expiry(), kForever);
   EXPECT_FALSE(gate_->idle()) << "what is in work goes on";
   Done("a");
@@ -1093,7 +1094,7 @@ TEST_F(GateTest, WhatCannotBeCommittedGivesItsPlaceBack) {
   gate_->CommitFailed(failed, now_, &events);
   EXPECT_EQ(events.admitted.size(), 1u);
   EXPECT_EQ(Queued(), "b");
-  EXPECT_EQ(Completed(Outcome::kUnavailable), 1u);
+  EXPECT_EQ(Completed(TaskResult::kStoreUnavailable), 1u);
 }
 
 TEST_F(GateTest, WhatIsBeingCommittedDoesNotLeave) {
@@ -1253,14 +1254,13 @@ TEST_F(GateTest, BatchesThatFailBesideEachOtherAreOneFailure) {
 
 TEST_F(GateTest, CountsWhatIsShared) {
   Open(Places(1));
-  gate_->CountShared(0, Outcome::kDuplicate);
-  gate_->CountShared(0, {.kind = Admission::Kind::kRefused,
-                         .reason = RefusalReason::kWaitOver});
-  gate_->CountSharedLeft(0);
+  gate_->CountArrival(0, TaskResult::kDuplicate);
+  gate_->CountArrival(0, TaskResult::kWaitOver);
+  gate_->CountArrival(0, TaskResult::kCancelled);
   EXPECT_EQ(Counters().received, 3u);
-  EXPECT_EQ(Completed(Outcome::kDuplicate), 1u);
-  EXPECT_EQ(Rejected(RefusalReason::kWaitOver), 1u);
-  EXPECT_EQ(Counters().abandoned_cancelled, 1u);
+  EXPECT_EQ(Completed(TaskResult::kDuplicate), 1u);
+  EXPECT_EQ(Rejected(TaskResult::kWaitOver), 1u);
+  EXPECT_EQ(Counters().not_admitted[TaskResult::kCancelled], 1u);
 }
 
 // Predictions
@@ -1303,7 +1303,7 @@ TEST_F(GateUnderLoadTest, WhoCouldNotBeDoneInTimeIsRefusedAtOnce) {
   EXPECT_EQ(Arrive('x', kBlock, Within(milliseconds(490))),
             "refused: HOPELESS");
   EXPECT_EQ(Arrive('y', kBlock, Within(milliseconds(510))), "parked");
-  EXPECT_EQ(Rejected(RefusalReason::kHopeless), 1u);
+  EXPECT_EQ(Rejected(TaskResult::kHopeless), 1u);
 }
 
 TEST_F(GateUnderLoadTest, WaitsLongerThanTheLongestDelayArePredictedToo) {
@@ -1351,7 +1351,7 @@ TEST_F(GateUnderLoadTest, WhatHasNoTimeLeftIsNotBegun) {
   now_ += milliseconds(150);
   EXPECT_EQ(Take(1), "y");
   EXPECT_EQ(Ended(), Lines{"x: hopeless"});
-  EXPECT_EQ(Completed(Outcome::kHopeless), 1u);
+  EXPECT_EQ(Completed(TaskResult::kHopeless), 1u);
 }
 
 TEST_F(GateUnderLoadTest, NobodyIsParkedForLongerThanItMayWait) {

@@ -93,15 +93,15 @@ class WorkerPoolTest : public testing::Test {
   std::unique_ptr<WorkerPool> pool_;
 };
 
-std::uint64_t Completed(const MethodCounters& counters, Outcome outcome) {
-  return counters.completed[static_cast<std::size_t>(outcome)];
+std::uint64_t Completed(const MethodCounters& counters, TaskResult result) {
+  return counters.completed[result];
 }
 
 TEST_F(WorkerPoolTest, WorksWhatArrives) {
   Start({});
   FakeTask* task = Arrived(Kind::kAdmitted);
   ASSERT_TRUE(task->AwaitHandedBack());
-  EXPECT_EQ(task->done(), Outcome::kStored);
+  EXPECT_EQ(task->done(), TaskResult::kStored);
   EXPECT_EQ(task->times_handed_back(), 1);
   EXPECT_EQ(task->notices(), 0) << "it never waited";
 }
@@ -143,8 +143,8 @@ TEST_F(WorkerPoolTest, TenThousandParkedAllEnterInOrderAndAreWorked) {
   for (std::size_t i = 0; i < kParked; ++i) {
     parked.push_back(Arrived(Kind::kParked));
   }
-  EXPECT_EQ(pool_->Arrive(NewTask(), kBlock).reason,
-            RefusalReason::kWaitingRoomFull);
+  EXPECT_EQ(pool_->Arrive(NewTask(), kBlock).result,
+            TaskResult::kWaitingRoomFull);
   tasks_.pop_back();
 
   processor_.Release();
@@ -161,9 +161,9 @@ TEST_F(WorkerPoolTest, TenThousandParkedAllEnterInOrderAndAreWorked) {
   for (const FakeTask& task : tasks_) {
     ASSERT_EQ(task.times_handed_back(), 1);
     ASSERT_LE(task.notices(), 1);
-    ASSERT_EQ(task.done(), Outcome::kStored);
+    ASSERT_EQ(task.done(), TaskResult::kStored);
   }
-  EXPECT_EQ(Completed(pool_->Snapshot().counters[0], Outcome::kStored),
+  EXPECT_EQ(Completed(pool_->Snapshot().counters[0], TaskResult::kStored),
             tasks_.size());
 }
 
@@ -178,20 +178,20 @@ TEST_F(WorkerPoolTest, ParkedTasksAreEndedWhenTheirTimeHasCome) {
 
   clock_.Advance(milliseconds(100));
   ASSERT_TRUE(hurried->AwaitHandedBack());
-  EXPECT_EQ(hurried->ending(), Ending::kDeadline);
+  EXPECT_EQ(hurried->ending(), TaskResult::kDeadline);
   EXPECT_EQ(timed->times_handed_back(), 0);
   FakeTask* next = Arrived(Kind::kParked, kWait250);
 
   clock_.Advance(milliseconds(150));
   ASSERT_TRUE(timed->AwaitHandedBack());
-  EXPECT_EQ(timed->ending(), Ending::kWaitOver);
+  EXPECT_EQ(timed->ending(), TaskResult::kWaitOver);
   EXPECT_EQ(next->times_handed_back(), 0);
   EXPECT_EQ(patient->times_handed_back(), 0);
   EXPECT_EQ(pool_->Snapshot().view.waiting, 2u);
 
   processor_.Release();
   ASSERT_TRUE(patient->AwaitHandedBack());
-  EXPECT_EQ(patient->done(), Outcome::kStored);
+  EXPECT_EQ(patient->done(), TaskResult::kStored);
   EXPECT_EQ(timed->notices(), 0);
 }
 
@@ -224,13 +224,13 @@ TEST_F(WorkerPoolTest, CallersLeaveTheWaitingRoomAndTheQueueButNotWork) {
   processor_.Release();
   ASSERT_TRUE(in_work->AwaitHandedBack());
   pool_->Join();
-  EXPECT_EQ(in_work->done(), Outcome::kStored);
+  EXPECT_EQ(in_work->done(), TaskResult::kStored);
   EXPECT_EQ(queued->times_handed_back(), 0);
   EXPECT_EQ(waiting->times_handed_back(), 0);
   EXPECT_EQ(waiting->notices(), 0);
   const MethodCounters counters = pool_->Snapshot().counters[0];
-  EXPECT_EQ(counters.abandoned_cancelled, 1u);
-  EXPECT_EQ(Completed(counters, Outcome::kAbandoned), 1u);
+  EXPECT_EQ(counters.not_admitted[TaskResult::kCancelled], 1u);
+  EXPECT_EQ(Completed(counters, TaskResult::kCancelled), 1u);
 }
 
 TEST_F(WorkerPoolTest, WhoLeavesLetsInTheNextWhoIsTold) {
@@ -313,7 +313,7 @@ TEST_F(WorkerPoolTest, WhoIsDroppedForAnArrivalIsToldAndMayCallThePool) {
   oldest->when_told = [&] { CallThePool(); };
   Arrived(Kind::kAdmitted, kDropOldest, {.droppable = true});
   EXPECT_EQ(oldest->times_handed_back(), 1) << "told before Arrive returns";
-  EXPECT_EQ(oldest->ending(), Ending::kDropped);
+  EXPECT_EQ(oldest->ending(), TaskResult::kDropped);
   EXPECT_EQ(pool_->Snapshot().view.depth, 1u);
 }
 
@@ -368,14 +368,14 @@ TEST_F(WorkerPoolTest, WhatThrowsFailsItsBatchAndTheWorkerLives) {
   Arrived(Kind::kAdmitted, kBlock, {.bytes = 1});
   Arrived(Kind::kAdmitted, kBlock, {.bytes = 1});
   processor_.Release();
-  std::vector<std::optional<Outcome>> outcomes;
+  std::vector<std::optional<TaskResult>> outcomes;
   for (FakeTask& task : tasks_) {
     ASSERT_TRUE(task.AwaitHandedBack());
     outcomes.push_back(task.done());
   }
-  EXPECT_THAT(outcomes, ElementsAre(Outcome::kStored, Outcome::kFailed,
-                                    Outcome::kFailed, Outcome::kFailed,
-                                    Outcome::kFailed, Outcome::kStored));
+  EXPECT_THAT(outcomes, ElementsAre(TaskResult::kStored, TaskResult::kFailed,
+                                    TaskResult::kFailed, TaskResult::kFailed,
+                                    TaskResult::kFailed, TaskResult::kStored));
   EXPECT_EQ(pool_->Snapshot().workers_idle, 1u);
 }
 
@@ -386,16 +386,15 @@ TEST_F(WorkerPoolTest, TurnsAwayWhileItIsFullOrClosed) {
   Occupy(1);
   Arrived(Kind::kAdmitted);
   EXPECT_EQ(pool_->TurnAway(arrival, 1, kBlock), std::nullopt);
-  EXPECT_EQ(pool_->TurnAway(arrival, 1, kDrop)->kind, Kind::kDropped);
-  EXPECT_EQ(pool_->TurnAway(arrival, 1, kFailFast)->reason,
-            RefusalReason::kQueueFull);
+  EXPECT_EQ(pool_->TurnAway(arrival, 1, kDrop)->result, TaskResult::kDropped);
+  EXPECT_EQ(pool_->TurnAway(arrival, 1, kFailFast)->result,
+            TaskResult::kQueueFull);
   pool_->Close(kForever);
-  EXPECT_EQ(pool_->TurnAway(arrival, 1, kDrop)->reason,
-            RefusalReason::kDraining);
-  pool_->CountInvalid(1);
+  EXPECT_EQ(pool_->TurnAway(arrival, 1, kDrop)->result, TaskResult::kDraining);
+  pool_->CountArrival(1, TaskResult::kInvalid);
   const MethodCounters counters = pool_->Snapshot().counters[1];
   EXPECT_EQ(counters.received, 4u);
-  EXPECT_EQ(counters.invalid, 1u);
+  EXPECT_EQ(counters.not_admitted[TaskResult::kInvalid], 1u);
 }
 
 TEST_F(WorkerPoolTest, AResizeLetsInAndWakesAndSetsTheNextBatch) {
@@ -471,15 +470,15 @@ TEST_F(WorkerPoolTest, ADrainWorksWhatIsQueuedAndEndsWhatWaits) {
   FakeTask* waiting = Arrived(Kind::kParked);
 
   pool_->Close(clock_.Now() + seconds(10));
-  EXPECT_EQ(waiting->ending(), Ending::kDraining) << "before Close returns";
-  EXPECT_EQ(pool_->Arrive(NewTask(), kBlock).reason, RefusalReason::kDraining);
+  EXPECT_EQ(waiting->ending(), TaskResult::kDraining) << "before Close returns";
+  EXPECT_EQ(pool_->Arrive(NewTask(), kBlock).result, TaskResult::kDraining);
 
   EXPECT_FALSE(pool_->AwaitIdle(clock_.Now())) << "it is held";
   processor_.Release();
   EXPECT_TRUE(pool_->AwaitIdle(clock_.Now() + seconds(10)));
   pool_->Join();
-  EXPECT_EQ(in_work->done(), Outcome::kStored);
-  EXPECT_EQ(queued->done(), Outcome::kStored);
+  EXPECT_EQ(in_work->done(), TaskResult::kStored);
+  EXPECT_EQ(queued->done(), TaskResult::kStored);
 }
 
 TEST_F(WorkerPoolTest, ADrainEndsWhatIsStillQueuedWhenItsTimeIsOver) {
@@ -494,14 +493,15 @@ TEST_F(WorkerPoolTest, ADrainEndsWhatIsStillQueuedWhenItsTimeIsOver) {
   clock_.Advance(seconds(10));
   ASSERT_TRUE(queued->AwaitHandedBack());
   ASSERT_TRUE(promised->AwaitHandedBack());
-  EXPECT_EQ(queued->ending(), Ending::kDraining);
-  EXPECT_EQ(promised->ending(), Ending::kDraining);
+  EXPECT_EQ(queued->ending(), TaskResult::kDraining);
+  EXPECT_EQ(promised->ending(), TaskResult::kDraining);
   EXPECT_FALSE(pool_->AwaitIdle(until)) << "one is in work";
   EXPECT_EQ(in_work->times_handed_back(), 0);
 
   processor_.Release();
   EXPECT_TRUE(pool_->AwaitIdle(kForever));
-  EXPECT_EQ(Completed(pool_->Snapshot().counters[0], Outcome::kLeft), 2u);
+  EXPECT_EQ(Completed(pool_->Snapshot().counters[0], TaskResult::kDraining),
+            2u);
 }
 
 TEST_F(WorkerPoolTest, AwaitIdleGivesUpAtItsDeadline) {
@@ -537,7 +537,7 @@ TEST_F(WorkerPoolTest, JoinLeavesWhatIsQueuedUnworked) {
   ASSERT_TRUE(clock_.AwaitWaiters(0)) << "the timer is gone: Join has begun";
   processor_.Release();
   joiner.join();
-  EXPECT_EQ(in_work->done(), Outcome::kStored);
+  EXPECT_EQ(in_work->done(), TaskResult::kStored);
   EXPECT_EQ(queued->times_handed_back(), 0);
   EXPECT_EQ(pool_->Snapshot().view.depth, 1u);
   pool_->Join();  // again is no harm
@@ -559,7 +559,7 @@ TEST_F(WorkerPoolTest, WhatComesBackAfterADrainIsHandedBackByJoin) {
   processor_.Release();
   joiner.join();
   EXPECT_EQ(task->times_handed_back(), 1);
-  EXPECT_EQ(task->ending(), Ending::kDraining);
+  EXPECT_EQ(task->ending(), TaskResult::kDraining);
 }
 
 TEST_F(WorkerPoolTest, IsJoinedByItsDestructor) {
@@ -864,8 +864,7 @@ class Caller {
         .droppable = Below(2) == 0});
     const Admission admission =
         pool_->Arrive(&called.task, *policies[Below(6)]);
-    called.refused =
-        admission.kind == Kind::kRefused || admission.kind == Kind::kDropped;
+    called.refused = admission.kind == Kind::kEnded;
   }
 
   // One of the latest, wherever it is by now.
@@ -929,7 +928,7 @@ TEST_F(WorkerPoolTest, UnderHammeringEachIsAnsweredOnceAndTheBalanceHolds) {
   for (const MethodCounters& counters : pool_->Snapshot().counters) {
     received += counters.received;
     admitted += counters.admitted;
-    stored += Completed(counters, Outcome::kStored);
+    stored += Completed(counters, TaskResult::kStored);
   }
   EXPECT_EQ(received, kCallers * kTimes);
   EXPECT_EQ(stored, done);

@@ -142,11 +142,11 @@ TEST(Simulation, ParkedCallersEnterOrAreRefusedAsTheirPolicySays) {
            TrafficYaml("{per_batch: 1s, per_submission: 0}",
                        "{method: Submit, rate: 3}"));
   const MethodResult& method = result.methods[0];
-  const auto rejected = [&](RefusalReason reason) {
-    return method.counters.rejected[static_cast<std::size_t>(reason)];
+  const auto rejected = [&](TaskResult reason) {
+    return method.counters.not_admitted[reason];
   };
-  EXPECT_EQ(method.refused, rejected(RefusalReason::kWaitOver) +
-                                rejected(RefusalReason::kHopeless));
+  EXPECT_EQ(method.refused,
+            rejected(TaskResult::kWaitOver) + rejected(TaskResult::kHopeless));
   EXPECT_NEAR(static_cast<double>(method.refused), 7200, 350);
   // At most parked, then behind one in work, then in work itself.
   EXPECT_LE(method.answer.max, 5.5);
@@ -226,7 +226,7 @@ TEST(Simulation, WhoIsDroppedFromTheQueueIsCountedAsSuch) {
                        "{method: Submit, rate: 3, deadline: 1h}"));
   const MethodResult& method = result.methods[0];
   EXPECT_GT(method.dropped, 6000U);
-  EXPECT_EQ(method.counters.dropped, 0U);
+  EXPECT_EQ(method.counters.not_admitted[TaskResult::kDropped], 0U);
   EXPECT_EQ(result.pools[0].total.dropped, method.dropped);
 }
 

@@ -21,15 +21,16 @@ class CallerOwner {
   // It was parked and is queued now.
   virtual void OnLetIn(Caller* caller) = 0;
   virtual void OnTaken(Caller* caller) = 0;
-  virtual void OnUnworked(Caller* caller, Ending ending, Duration retry) = 0;
+  virtual void OnUnworked(Caller* caller, TaskResult result,
+                          Duration retry) = 0;
   virtual void OnWorked(Caller* caller) = 0;
 };
 
 class Caller final : public Task, public AdmissionListener {
  public:
   void OnAdmitted(std::int64_t /*sequence*/) override { owner->OnLetIn(this); }
-  void OnEnded(Ending ending, Duration retry) override {
-    owner->OnUnworked(this, ending, retry);
+  void OnEnded(TaskResult end, Duration retry) override {
+    owner->OnUnworked(this, end, retry);
   }
   void OnDone() override { owner->OnWorked(this); }
 

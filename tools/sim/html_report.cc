@@ -164,9 +164,9 @@ class PoolCharts {
                               .color = color,
                               .values = std::move(values)});
     };
-    for (std::size_t reason = 0; reason < kRefusalReasons; ++reason) {
-      add(std::string(RefusalReasonName(static_cast<RefusalReason>(reason))),
-          kColors[reason % kColors.size()],
+    for (std::size_t i = 0; i < kRefusals.size(); ++i) {
+      const TaskResult reason = kRefusals[i];
+      add(std::string(RefusalReasonName(reason)), kColors[i % kColors.size()],
           [reason](const PoolWindow& w) { return w.rejected[reason]; });
     }
     add("dropped", 1, [](const PoolWindow& w) { return w.dropped; });

@@ -27,12 +27,11 @@ Json Level(const LevelSummary& level) {
   return {{"mean", level.mean}, {"max", level.max}};
 }
 
-Json Rejected(const std::array<std::uint64_t, kRefusalReasons>& rejected) {
+Json Rejected(const ResultCounts& rejected) {
   Json counts = Json::object();
-  for (std::size_t reason = 0; reason < kRefusalReasons; ++reason) {
+  for (const TaskResult reason : kRefusals) {
     if (rejected[reason] == 0) continue;
-    counts[std::string(RefusalReasonName(static_cast<RefusalReason>(reason)))] =
-        rejected[reason];
+    counts[std::string(RefusalReasonName(reason))] = rejected[reason];
   }
   return counts;
 }

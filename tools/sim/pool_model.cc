@@ -77,7 +77,7 @@ void PoolModel::FinishBatch(TimePoint now) {
   const std::size_t index = finishing_.top().worker;
   finishing_.pop();
   std::vector<Task*>& batch = workers_[index].batch;
-  for (Task* task : batch) task->outcome = Outcome::kStored;
+  for (Task* task : batch) task->result = TaskResult::kStored;
   gate_.Done(batch, StoreState::kUp, now, &events_);
   scaler_.End(now - workers_[index].since, batch.size(), now);
   Deliver();
@@ -120,7 +120,7 @@ void PoolModel::Deliver() {
     Caller* const caller = CallerOf(ended.task);
     if (caller->parked) parked_bytes_ -= caller->bytes;
     caller->parked = false;
-    ended.task->OnEnded(ended.ending, ended.retry_delay);
+    ended.task->OnEnded(ended.result, ended.retry_delay);
   }
   events_.clear();
 }

@@ -37,8 +37,8 @@ class PoolModel {
   PoolModel(std::string name, const Config& config, const Windows& windows,
             ServiceTime service_time, std::atomic<std::int64_t>* sequence);
 
-  // The caller is the model's until its owner is told otherwise; after kRefused
-  // and kDropped it never was.
+  // The caller is the model's until its owner is told otherwise; after kEnded
+  // it never was.
   Admission Arrive(Caller* caller, const AdmissionPolicy& policy,
                    TimePoint now);
   // As the Gate's: true gives the caller back.

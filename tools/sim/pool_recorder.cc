@@ -16,17 +16,15 @@ PoolWindow Counted(const Gate& gate) {
     counted.arrivals += counters.received;
     counted.admitted += counters.admitted;
     const auto refusals = RefusalsOf(counters);
-    for (std::size_t reason = 0; reason < kRefusalReasons; ++reason) {
+    for (const TaskResult reason : kRefusals) {
       counted.rejected[reason] += refusals[reason];
     }
-    counted.dropped +=
-        counters.dropped +
-        counters.completed[static_cast<std::size_t>(Outcome::kDropped)];
-    counted.left +=
-        counters.abandoned_cancelled + counters.abandoned_deadline +
-        counters.completed[static_cast<std::size_t>(Outcome::kAbandoned)];
-    counted.stored +=
-        counters.completed[static_cast<std::size_t>(Outcome::kStored)];
+    counted.dropped += counters.not_admitted[TaskResult::kDropped] +
+                       counters.completed[TaskResult::kDropped];
+    counted.left += counters.not_admitted[TaskResult::kCancelled] +
+                    counters.not_admitted[TaskResult::kDeadline] +
+                    counters.completed[TaskResult::kCancelled];
+    counted.stored += counters.completed[TaskResult::kStored];
   }
   return counted;
 }
@@ -36,7 +34,7 @@ void CountSince(const PoolWindow& before, const PoolWindow& now,
                 PoolWindow* window) {
   window->arrivals = now.arrivals - before.arrivals;
   window->admitted = now.admitted - before.admitted;
-  for (std::size_t reason = 0; reason < kRefusalReasons; ++reason) {
+  for (const TaskResult reason : kRefusals) {
     window->rejected[reason] = now.rejected[reason] - before.rejected[reason];
   }
   window->dropped = now.dropped - before.dropped;

@@ -1,16 +1,16 @@
 #include "tools/sim/result.h"
 
 #include <algorithm>
-#include <numeric>
 
 namespace sluice {
 
-std::array<std::uint64_t, kRefusalReasons> RefusalsOf(
-    const MethodCounters& counters) {
-  std::array<std::uint64_t, kRefusalReasons> refusals = counters.rejected;
+ResultCounts RefusalsOf(const MethodCounters& counters) {
+  ResultCounts refusals;
+  for (const TaskResult reason : kRefusals) {
+    refusals[reason] = counters.not_admitted[reason];
+  }
   // The Gate has counted these as admitted.
-  refusals[static_cast<std::size_t>(RefusalReason::kHopeless)] +=
-      counters.completed[static_cast<std::size_t>(Outcome::kHopeless)];
+  refusals[TaskResult::kHopeless] += counters.completed[TaskResult::kHopeless];
   return refusals;
 }
 
@@ -28,23 +28,20 @@ SubmissionCounts& SubmissionCounts::operator+=(const SubmissionCounts& other) {
 }
 
 bool MethodResult::Balanced() const {
-  const auto completed = [this](Outcome outcome) {
-    return counters.completed[static_cast<std::size_t>(outcome)];
-  };
   const std::uint64_t acknowledged =
-      promised ? counters.admitted : completed(Outcome::kStored);
+      promised ? counters.admitted : counters.completed[TaskResult::kStored];
   // Those that were acknowledged are at an end for their callers.
   const std::uint64_t admitted =
       promised ? 0 : counters.queued + counters.in_work;
-  const auto reasons = RefusalsOf(counters);
-  const std::uint64_t rejected =
-      std::accumulate(reasons.begin(), reasons.end(), std::uint64_t{0});
   return counters.Balanced() && counters.received == attempts &&
          pending() == counters.waiting + admitted + returning &&
-         answered + late == acknowledged && refusals == rejected &&
-         dropped == counters.dropped + completed(Outcome::kDropped) &&
-         left == counters.abandoned_cancelled + counters.abandoned_deadline +
-                     completed(Outcome::kAbandoned);
+         answered + late == acknowledged &&
+         refusals == RefusalsOf(counters).Sum() &&
+         dropped == counters.not_admitted[TaskResult::kDropped] +
+                        counters.completed[TaskResult::kDropped] &&
+         left == counters.not_admitted[TaskResult::kCancelled] +
+                     counters.not_admitted[TaskResult::kDeadline] +
+                     counters.completed[TaskResult::kCancelled];
 }
 
 bool SimulationResult::Balanced() const {

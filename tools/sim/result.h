@@ -3,7 +3,6 @@
 #ifndef SLUICE_TOOLS_SIM_RESULT_H_
 #define SLUICE_TOOLS_SIM_RESULT_H_
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -31,8 +30,7 @@ struct TimeSummary {
 };
 
 // Attempts by the reason of their refusal, on arrival or later.
-std::array<std::uint64_t, kRefusalReasons> RefusalsOf(
-    const MethodCounters& counters);
+ResultCounts RefusalsOf(const MethodCounters& counters);
 
 // One pool during one interval of the run. Counts are of attempts, but for
 // `submissions`.
@@ -40,7 +38,7 @@ struct PoolWindow {
   std::uint64_t submissions = 0;  // first attempts
   std::uint64_t arrivals = 0;     // all attempts
   std::uint64_t admitted = 0;
-  std::array<std::uint64_t, kRefusalReasons> rejected{};
+  ResultCounts rejected;  // refusals only
   std::uint64_t dropped = 0;
   std::uint64_t left = 0;      // callers gone before a worker began
   std::uint64_t answered = 0;  // told OK before their deadline
@@ -60,11 +58,7 @@ struct PoolWindow {
   TimeSummary wait;    // from an attempt to a worker, of those taken
   TimeSummary answer;  // from an attempt to OK, of those answered in time
 
-  std::uint64_t refused() const {
-    std::uint64_t sum = 0;
-    for (const std::uint64_t count : rejected) sum += count;
-    return sum;
-  }
+  std::uint64_t refused() const { return rejected.Sum(); }
 };
 
 struct PoolResult {

@@ -100,7 +100,7 @@ class Simulation final : public CallerOwner {
 
   void OnLetIn(Caller* caller) override;
   void OnTaken(Caller* caller) override;
-  void OnUnworked(Caller* caller, Ending ending, Duration retry) override;
+  void OnUnworked(Caller* caller, TaskResult result, Duration retry) override;
   void OnWorked(Caller* caller) override;
 
  private:
@@ -298,12 +298,8 @@ void Simulation::Attempt(Caller* caller) {
       break;
     case Admission::Kind::kParked:
       break;
-    case Admission::Kind::kRefused:
-      Refuse(caller, admission.retry_delay);
-      break;
-    case Admission::Kind::kDropped:
-      EndAttempt(caller);
-      Count(caller, &SubmissionCounts::dropped);
+    case Admission::Kind::kEnded:
+      OnUnworked(caller, admission.result, admission.retry_delay);
       break;
   }
 }
@@ -356,13 +352,13 @@ void Simulation::OnTaken(Caller* caller) {
   RecordOf(*caller).waits.Add(now_ - caller->arrived_at);
 }
 
-void Simulation::OnUnworked(Caller* caller, Ending ending, Duration retry) {
+void Simulation::OnUnworked(Caller* caller, TaskResult result, Duration retry) {
   if (caller->answered) return callers_.Return(caller);
-  if (ending == Ending::kDeadline) {
+  if (result == TaskResult::kDeadline) {
     EndAttempt(caller);
     return Count(caller, &SubmissionCounts::left);
   }
-  if (ending == Ending::kDropped) {
+  if (result == TaskResult::kDropped) {
     EndAttempt(caller);
     return Count(caller, &SubmissionCounts::dropped);
   }

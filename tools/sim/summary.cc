@@ -24,9 +24,8 @@ std::string Reasons(const PoolWindow& window) {
     parts.push_back(absl::StrCat(absl::string_view(name.data(), name.size()),
                                  " ", FormatShare(count, window.arrivals)));
   };
-  for (std::size_t reason = 0; reason < kRefusalReasons; ++reason) {
-    add(RefusalReasonName(static_cast<RefusalReason>(reason)),
-        window.rejected[reason]);
+  for (const TaskResult reason : kRefusals) {
+    add(RefusalReasonName(reason), window.rejected[reason]);
   }
   add("dropped", window.dropped);
   return absl::StrJoin(parts, ", ");

@@ -88,7 +88,7 @@ TEST(SerializeReceipt, OfWhatWasNotKeptHasNoneOfThem) {
 
 TEST(SerializeReceipt, TellsWhenToComeAgain) {
   const Answer refused =
-      Answer::Refused(RefusalReason::kQueueFull, std::chrono::seconds(10));
+      Answer::Refused(TaskResult::kQueueFull, std::chrono::seconds(10));
   for (const Answer& answer : {refused, Answer::Unavailable()}) {
     const Receipt receipt = ReceiptOf(answer, "id");
     EXPECT_EQ(absl::Seconds(receipt.retry_delay().seconds()) +

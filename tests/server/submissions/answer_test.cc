@@ -125,11 +125,11 @@ TEST(ToStatus, OfAnInvalidMessageHasNoField) {
 }
 
 TEST(ToStatus, TellsARefusedCallerTheReasonAndWhenToComeAgain) {
-  const std::vector<std::pair<RefusalReason, grpc::StatusCode>> rows = {
-      {RefusalReason::kQueueFull, grpc::StatusCode::RESOURCE_EXHAUSTED},
-      {RefusalReason::kWaitOver, grpc::StatusCode::RESOURCE_EXHAUSTED},
-      {RefusalReason::kWaitingRoomFull, grpc::StatusCode::RESOURCE_EXHAUSTED},
-      {RefusalReason::kDraining, grpc::StatusCode::UNAVAILABLE}};
+  const std::vector<std::pair<TaskResult, grpc::StatusCode>> rows = {
+      {TaskResult::kQueueFull, grpc::StatusCode::RESOURCE_EXHAUSTED},
+      {TaskResult::kWaitOver, grpc::StatusCode::RESOURCE_EXHAUSTED},
+      {TaskResult::kWaitingRoomFull, grpc::StatusCode::RESOURCE_EXHAUSTED},
+      {TaskResult::kDraining, grpc::StatusCode::UNAVAILABLE}};
   for (const auto& [reason, code] : rows) {
     const Answer answer = Answer::Refused(reason, kDelay);
     EXPECT_FALSE(answer.ok());
@@ -154,7 +154,7 @@ TEST(Answer, SendsEachCallerAwayForATimeOfItsOwn) {
   absl::Duration longest = absl::ZeroDuration();
   for (int i = 0; i < 10'000; ++i) {
     const absl::Duration delay =
-        Answer::Refused(RefusalReason::kQueueFull, kDelay).retry_delay;
+        Answer::Refused(TaskResult::kQueueFull, kDelay).retry_delay;
     shortest = std::min(shortest, delay);
     longest = std::max(longest, delay);
   }
@@ -166,26 +166,20 @@ TEST(Answer, SendsEachCallerAwayForATimeOfItsOwn) {
 }
 
 TEST(Answer, ToAnEndedTaskSaysWhy) {
-  EXPECT_EQ(Answer::Ended(Ending::kDeadline, kDelay).kind, Kind::kDeadline);
-  const Answer wait_over = Answer::Ended(Ending::kWaitOver, kDelay);
+  EXPECT_EQ(Answer::Ended(TaskResult::kDeadline, kDelay).kind, Kind::kDeadline);
+  const Answer wait_over = Answer::Ended(TaskResult::kWaitOver, kDelay);
   EXPECT_EQ(wait_over.kind, Kind::kRefused);
-  EXPECT_EQ(wait_over.reason, RefusalReason::kWaitOver);
-  const Answer draining = Answer::Ended(Ending::kDraining, kDelay);
+  EXPECT_EQ(wait_over.reason, TaskResult::kWaitOver);
+  const Answer draining = Answer::Ended(TaskResult::kDraining, kDelay);
   EXPECT_EQ(draining.kind, Kind::kRefused);
-  EXPECT_EQ(draining.reason, RefusalReason::kDraining);
-  EXPECT_EQ(Answer::Ended(Ending::kDropped, kDelay).kind, Kind::kDropped);
+  EXPECT_EQ(draining.reason, TaskResult::kDraining);
+  EXPECT_EQ(Answer::Ended(TaskResult::kDropped, kDelay).kind, Kind::kDropped);
 }
 
-TEST(Answer, ToOneTurnedAwayIsARefusalOrThatItWasDropped) {
-  Admission admission{};
-  admission.kind = Admission::Kind::kDropped;
-  EXPECT_EQ(Answer::TurnedAway(admission).kind, Kind::kDropped);
-  admission.kind = Admission::Kind::kRefused;
-  admission.reason = RefusalReason::kWaitingRoomFull;
-  admission.retry_delay = kDelay;
-  const Answer refused = Answer::TurnedAway(admission);
+TEST(Answer, ToARefusedTaskCarriesReasonAndDelay) {
+  const Answer refused = Answer::Ended(TaskResult::kWaitingRoomFull, kDelay);
   EXPECT_EQ(refused.kind, Kind::kRefused);
-  EXPECT_EQ(refused.reason, RefusalReason::kWaitingRoomFull);
+  EXPECT_EQ(refused.reason, TaskResult::kWaitingRoomFull);
   EXPECT_GE(refused.retry_delay, absl::Seconds(8));
 }
 

@@ -88,7 +88,7 @@ TEST_F(SubmissionProcessorTest, OneThatDoesNotDecodeTakesNothingWithIt) {
   const TaskPtr bad =
       MakeTask(SubmissionKind::kQuestionnaireResponse, "1", "\xFF");
   EXPECT_EQ(Process({bad, MakeResponse("2")}), StoreState::kUp);
-  EXPECT_EQ(bad->outcome, Outcome::kFailed);
+  EXPECT_EQ(bad->result, TaskResult::kFailed);
   const std::vector<Submission> stored = store_.stored();
   ASSERT_EQ(stored.size(), 1u);
   EXPECT_EQ(stored[0].submission_id, "2");
@@ -103,7 +103,7 @@ TEST_F(SubmissionProcessorTest, OneThatAStepFailsForLeavesNothingToTheNext) {
   const TaskPtr event = MakeTask(SubmissionKind::kAppEvent, "2", "");
   std::vector<Task*> batch = {failing.get(), event.get()};
   EXPECT_EQ(processor.Process(batch), StoreState::kUp);
-  EXPECT_EQ(failing->outcome, Outcome::kFailed);
+  EXPECT_EQ(failing->result, TaskResult::kFailed);
   const std::vector<Submission> stored = store_.stored();
   ASSERT_EQ(stored.size(), 1u);
   EXPECT_EQ(stored[0].questionnaire, "");
