@@ -1,0 +1,66 @@
+// SameMessage is an equivalence: a message that parses is the same as itself
+// and as what protobuf writes of it, `a` and `b` are the same in either order,
+// and two messages are the same where protobuf finds no difference.
+//
+// Input: a byte that chooses the message type, then two messages, the first
+// after two bytes of its length.
+
+#include <array>
+#include <memory>
+#include <string>
+
+#include "forms/content.h"
+#include "google/protobuf/unknown_field_set.h"
+#include "google/protobuf/util/message_differencer.h"
+#include "sluice/v1/ingestion.pb.h"
+#include "tests/fuzz/fuzz.h"
+
+namespace sluice {
+namespace {
+
+using google::protobuf::Message;
+using google::protobuf::util::MessageDifferencer;
+
+// Protobuf's comparison does not say how it takes unknown fields.
+bool HasUnknownFields(const Message& message) {
+  const std::unique_ptr<Message> known(message.New());
+  known->CopyFrom(message);
+  known->DiscardUnknownFields();
+  return known->ByteSizeLong() != message.ByteSizeLong();
+}
+
+}  // namespace
+
+void FuzzOne(std::string_view input) {
+  static const std::array<const Message*, 3> kTypes = {
+      &v1::SubmitRequest::default_instance(),
+      &v1::PatientRecord::default_instance(),
+      &v1::AppEvent::default_instance()};
+  InputReader reader(input);
+  const Message& prototype = *kTypes[reader.Below(kTypes.size())];
+  const std::size_t low = reader.Byte();
+  const std::size_t size = low | std::size_t{reader.Byte()} << 8;
+  const std::string_view both = reader.Rest();
+  const std::string a(both.substr(0, size));
+  const std::string b(size < both.size() ? both.substr(size) : a);
+  const auto same = [&](const std::string& x, const std::string& y) {
+    return SameMessage(*prototype.GetDescriptor(), x, y);
+  };
+
+  const std::unique_ptr<Message> first(prototype.New());
+  const std::unique_ptr<Message> second(prototype.New());
+  const bool first_parses = first->ParseFromString(a);
+  const bool second_parses = second->ParseFromString(b);
+  Require(same(a, a) == first_parses, "a message that parses is its own same");
+  Require(same(a, b) == same(b, a), "the order does not matter");
+  if (!first_parses || !second_parses) {
+    return Require(!same(a, b), "what does not parse is the same as nothing");
+  }
+  Require(same(a, first->SerializeAsString()),
+          "a message is the same as what protobuf writes of it");
+  if (HasUnknownFields(*first) || HasUnknownFields(*second)) return;
+  Require(same(a, b) == MessageDifferencer::Equals(*first, *second),
+          "protobuf finds the same messages equal");
+}
+
+}  // namespace sluice

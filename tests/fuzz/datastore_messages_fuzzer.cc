@@ -1,0 +1,60 @@
+// Any message of another datastore is a submission or receipt, or is refused
+// with a text that has no control characters. One that was taken, made a
+// message and read again is equal.
+//
+// Input: a byte for the message type and how it is read, then its serialized
+// bytes or its fields as FillMessage reads them.
+
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "stores/datastore_messages.h"
+#include "tests/fuzz/fuzz.h"
+
+namespace sluice {
+namespace {
+
+void RequireSafe(const absl::Status& status) {
+  const absl::string_view text = status.message();
+  Require(!text.empty() && IsPrintable({text.data(), text.size()}),
+          "an error is one line of text");
+}
+
+bool Read(InputReader& reader, bool serialized,
+          google::protobuf::Message& message) {
+  if (serialized) return message.ParseFromString(std::string(reader.Rest()));
+  FillMessage(reader, message);
+  return true;
+}
+
+}  // namespace
+
+void FuzzOne(std::string_view input) {
+  InputReader reader(input);
+  const std::size_t choice = reader.Below(4);
+  if (choice < 2) {
+    v1::StoredReceipt message;
+    if (!Read(reader, choice == 0, message)) return;
+    const auto receipt = FromMessage(message);
+    if (!receipt.ok()) return RequireSafe(receipt.status());
+    const auto again = FromMessage(ToMessage(*receipt));
+    Require(again.ok() && again->sequence == receipt->sequence &&
+                again->received_at == receipt->received_at &&
+                again->content_sha256 == receipt->content_sha256,
+            "a receipt is read equal");
+    return;
+  }
+  v1::Submission message;
+  if (!Read(reader, choice == 2, message)) return;
+  const auto submission = FromMessage(std::move(message));
+  if (!submission.ok()) return RequireSafe(submission.status());
+  v1::Submission written = ToMessage(*submission);
+  const std::string bytes = written.SerializeAsString();
+  const auto again = FromMessage(std::move(written));
+  Require(again.ok(), "a submission that is written is read");
+  Require(ToMessage(*again).SerializeAsString() == bytes,
+          "a submission is read equal");
+}
+
+}  // namespace sluice

@@ -1,0 +1,43 @@
+// Any command line is read or refused with an error that has a text; nothing
+// gets lost: every argument is a flag, a flag's value or positional.
+//
+// Input: the arguments, each ended by a zero byte.
+
+#include <string>
+#include <vector>
+
+#include "absl/flags/flag.h"
+#include "absl/flags/reflection.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/time.h"
+#include "tests/fuzz/fuzz.h"
+#include "tools/flags.h"
+
+ABSL_FLAG(int, fuzz_count, 1, "count");
+ABSL_FLAG(bool, fuzz_switch, false, "switch");
+ABSL_FLAG(double, fuzz_rate, 1.5, "rate");
+ABSL_FLAG(std::string, fuzz_text, "", "text");
+ABSL_FLAG(absl::Duration, fuzz_time, absl::Seconds(1), "time");
+
+namespace sluice {
+
+void FuzzOne(std::string_view input) {
+  constexpr std::size_t kArgumentsMax = 64;
+  std::vector<std::string> arguments =
+      absl::StrSplit(absl::string_view(input.data(), input.size()),
+                     absl::MaxSplits('\0', kArgumentsMax));
+  std::vector<const char*> argv = {"fuzz"};
+  for (const std::string& argument : arguments) {
+    argv.push_back(argument.c_str());
+  }
+  const absl::FlagSaver saver;
+  const auto line =
+      ParseCommandLine(static_cast<int>(argv.size()), argv.data());
+  if (!line.ok()) {
+    return Require(!line.status().message().empty(), "an error has a text");
+  }
+  Require(line->positional.size() <= arguments.size(),
+          "positional arguments are arguments");
+}
+
+}  // namespace sluice
