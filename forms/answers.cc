@@ -12,7 +12,8 @@ namespace {
 
 using v1::QuestionnaireResponse;
 
-// Writes one row: the members in the order of the calls, without empty ones.
+// Writes one row. Members are written in the order of the calls; empty members
+// are left out.
 class Row {
  public:
   Row(std::string_view link_id, std::string_view type, std::string& out)
@@ -39,7 +40,7 @@ class Row {
     Member(R"(,"comparator":)", comparator);
   }
 
-  // A JSON number, or true or false.
+  // `value` is a JSON number, true or false.
   void BareValue(absl::AlphaNum value) {
     absl::StrAppend(&out_, R"(,"value":)", value);
   }
@@ -130,7 +131,7 @@ void AppendItem(const QuestionnaireResponse::Item& item, std::string& out) {
   for (const auto& child : item.item()) AppendItem(child, out);
 }
 
-// Whether `text` begins with the pattern, in which a 0 stands for any digit.
+// True if `text` begins with `pattern`, in which 0 stands for any digit.
 bool BeginsWith(std::string_view text, std::string_view pattern) {
   return text.size() >= pattern.size() &&
          std::equal(pattern.begin(), pattern.end(), text.begin(),
@@ -148,7 +149,7 @@ bool IsOffset(std::string_view text) {
   return text.size() == 6 && text.substr(1) <= "14:00" && text[4] <= '5';
 }
 
-// The grammar of a FHIR dateTime with time and offset.
+// True if `text` follows the grammar of a FHIR dateTime with time and offset.
 bool IsInstant(std::string_view text) {
   constexpr std::string_view kSeconds = "0000-00-00T00:00:00";
   if (!BeginsWith(text, kSeconds) || text.substr(0, 4) == "0000") return false;
@@ -163,7 +164,8 @@ bool IsInstant(std::string_view text) {
 }  // namespace
 
 std::string AnswersJson(const QuestionnaireResponse& response) {
-  // Of most. But there may be millions of items without an answer.
+  // Enough for most rows. The sum is bounded because there may be millions of
+  // items without an answer.
   constexpr std::size_t kAnswerBytes = 160;
   constexpr std::size_t kReservedMaxBytes = std::size_t{64} << 10;
   std::string out;
@@ -194,8 +196,9 @@ std::string_view StatusCode(QuestionnaireResponse::Status status) {
 }
 
 std::optional<absl::Time> ParseInstant(std::string_view date_time) {
-  // The library takes more than FHIR does (spaces, "infinite-future", years of
-  // any length), and knows the calendar.
+  // The library knows the calendar, but also accepts what FHIR does not:
+  // spaces, "infinite-future", years of any length. So the grammar is checked
+  // first.
   if (!IsInstant(date_time)) return std::nullopt;
   absl::Time time;
   std::string ignored_error;

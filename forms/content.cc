@@ -8,7 +8,8 @@
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "google/protobuf/message.h"
-// What OpenSSL 3 has instead allocates a context for each hash.
+// OpenSSL 3 deprecates these functions. Their replacement allocates a context
+// for each hash.
 #define OPENSSL_API_COMPAT 10100
 #include "openssl/sha.h"
 
@@ -17,7 +18,7 @@ namespace {
 
 using google::protobuf::Message;
 
-// The message, serialized again; nothing where `bytes` do not parse.
+// Returns the message, serialized again, or nothing if `bytes` do not parse.
 std::optional<std::string> Normalized(Message& scratch,
                                       std::string_view bytes) {
   if (bytes.size() > std::numeric_limits<int>::max() ||

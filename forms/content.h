@@ -1,4 +1,4 @@
-// What makes two submissions the same.
+// Decides whether two submissions have the same content.
 
 #ifndef SLUICE_FORMS_CONTENT_H_
 #define SLUICE_FORMS_CONTENT_H_
@@ -11,11 +11,12 @@
 
 namespace sluice {
 
-// SHA-256 (FIPS 180-4) by OpenSSL. Thread-safe.
+// Returns the SHA-256 hash (FIPS 180-4) of `bytes`. Thread-safe.
 std::array<std::uint8_t, 32> Sha256(std::string_view bytes);
 
-// Whether `a` and `b`, messages of `type`, are the same once parsed and
-// serialized again deterministically; false where one does not parse.
+// True if `a` and `b`, serialized messages of `type`, are equal after both were
+// parsed and serialized again deterministically. False if either does not
+// parse. Thread-safe.
 bool SameMessage(const google::protobuf::Descriptor& type, std::string_view a,
                  std::string_view b);
 

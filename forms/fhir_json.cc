@@ -19,8 +19,8 @@ using v1::QuestionnaireResponse;
 
 constexpr int kMaxDepth = 200;
 
-// An element's place, linked to that of the element around it, and written out
-// only when someone asks.
+// The path to an element, linked to the path of the element around it. Paths
+// become text only for errors and elements that are left out.
 struct Path {
   const Path* parent = nullptr;
   std::string_view name;
@@ -40,15 +40,15 @@ std::string ToString(const Path& path, Indices indices) {
   return text;
 }
 
-// What has been found out so far.
+// Results of reading the document so far.
 struct Findings {
   absl::Status status;  // the first error
   std::vector<std::string> left_out;
   absl::flat_hash_set<std::string> seen_left_out;
 };
 
-// Reads the members of one JSON object. After an error, here or elsewhere in
-// the document, what is read has no meaning.
+// Reads the members of one JSON object. After the first error in the document
+// the values that are read have no meaning.
 class Element {
  public:
   Element(const Json::Object& members, const Path& path, Findings& findings)
@@ -66,7 +66,7 @@ class Element {
     return names;
   }
 
-  // Each of these returns the empty value where there is no such member.
+  // Each of these functions returns the empty value if there is no such member.
 
   std::string String(std::string_view name) {
     const auto* value = Read<std::string>(name, "must be a string");
@@ -102,14 +102,14 @@ class Element {
     return bytes;
   }
 
-  // Calls `read` with the element, if there is one.
+  // Calls `read` with the element `name`, if there is one.
   template <typename Reader>
   void One(std::string_view name, Reader read) {
     const auto* members = Read<Json::Object>(name, kObjectExpected);
     if (members != nullptr) Descend(*members, Path{&path_, name, {}}, read);
   }
 
-  // Calls `read` with each element of an array, if there is one.
+  // Calls `read` with each element of the array `name`, if there is one.
   template <typename Reader>
   void Each(std::string_view name, Reader read) {
     const auto* array = Read<Json::Array>(name, "must be an array");
@@ -126,7 +126,7 @@ class Element {
     FailAt(Path{&path_, name, {}}, what);
   }
 
-  // What nobody read is left out.
+  // Lists the members that nobody read as left out.
   void NoteLeftOut() {
     for (const auto& [name, value] : members_) {
       if (read_.contains(name)) continue;
@@ -241,7 +241,7 @@ void ReadValue(Element& in, std::string_view name,
       ReadReference(value, answer->mutable_reference());
     });
   } else {
-    in.Fail(name, "is no type of answer in FHIR R4");
+    in.Fail(name, "not a type of answer in FHIR R4");
   }
 }
 
@@ -249,7 +249,8 @@ void ReadItem(Element& in, QuestionnaireResponse::Item* item);
 
 void ReadAnswer(Element& in, QuestionnaireResponse::Answer* answer) {
   const std::vector<std::string_view> values = in.NamesWithPrefix("value");
-  if (values.size() > 1) return in.Fail("value[x]", "is there more than once");
+  if (values.size() > 1)
+    return in.Fail("value[x]", "more than one value: an answer has one");
   if (!values.empty()) ReadValue(in, values.front(), answer);
   in.Each("item", [&](Element& child) { ReadItem(child, answer->add_item()); });
 }

@@ -1,4 +1,4 @@
-// FHIR R4 QuestionnaireResponse JSON to the proto that carries its names.
+// Reads FHIR R4 QuestionnaireResponse JSON into the proto with the same names.
 // https://hl7.org/fhir/R4/questionnaireresponse.html
 
 #ifndef SLUICE_FORMS_FHIR_JSON_H_
@@ -15,19 +15,23 @@ namespace sluice {
 
 struct FhirResponse {
   v1::QuestionnaireResponse response;
-  std::string id;  // of the resource; empty where it has none
-  // Elements that the proto does not carry, each path once, e.g. "text" or
-  // "item.answer.valueCoding.extension".
+  std::string id;  // of the resource; empty if it has none
+  // Paths of elements that the proto has no field for, such as "text" or
+  // "item.answer.valueCoding.extension". Each path is listed once.
   std::vector<std::string> left_out;
 };
 
+// Reads a response. Decimals keep their digits as written. Thread-safe.
+//
 // INVALID_ARGUMENT, with the path of the element
-// (item[3].answer[0].valueInteger), where the text is not JSON, not a
-// QuestionnaireResponse, nested deeper than 200 levels, or where a value has
-// the wrong type. An answer whose value is of a type that R4 does not know is
-// an error too: without the value it would be another answer. Decimals keep
-// their digits as written. Whether elements are there, and what strings such as
-// dates contain, is not judged here. Error texts contain no value.
+// (item[3].answer[0].valueInteger) and without any value, if
+// - the text is not JSON, or is nested deeper than 200 levels,
+// - the resource is not a QuestionnaireResponse,
+// - a value has the wrong type,
+// - an answer has a type of value that R4 does not know: without its value it
+//   would be a different answer.
+//
+// Missing elements and the content of strings, such as dates, are not checked.
 absl::StatusOr<FhirResponse> ParseFhirJson(std::string_view json);
 
 }  // namespace sluice

@@ -1,9 +1,11 @@
 #include "forms/fhir_json_writer.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "forms/answers.h"
@@ -46,7 +48,8 @@ void InstantExtension(JsonWriter& json, std::string_view url, absl::Time time) {
   json.EndObject();
 }
 
-// Those of the years 1 to 9999, which FHIR can write.
+// Writes times of the years 1 to 9999. FHIR cannot express others, so they are
+// left out.
 void InstantExtension(JsonWriter& json, std::string_view url,
                       const google::protobuf::Timestamp& timestamp) {
   static const absl::Time kFirst =
@@ -97,7 +100,8 @@ void WriteQuarantine(JsonWriter& json,
   EndExtension(json);
 }
 
-// FHIR has no empty arrays, and an extension without a value has extensions.
+// True if `capture` has anything to write. FHIR forbids empty arrays, and an
+// extension without a value must contain extensions.
 bool SaysSomething(const v1::Capture& capture) {
   return !capture.device().empty() || !capture.app_version().empty() ||
          capture.has_started_at() || capture.has_completed_at();
@@ -127,8 +131,17 @@ void WriteExtensions(JsonWriter& json, const v1::SubmitRequest& request,
 
 // --- The mapping: https://hl7.org/fhir/R4/datatypes.html
 
+// True if JSON readers, which keep numbers as doubles, accept `value`.
+bool IsReadableNumber(std::string_view value) {
+  double number = 0;
+  return IsJsonNumber(value) &&
+         absl::SimpleAtod(absl::string_view(value.data(), value.size()),
+                          &number) &&
+         std::isfinite(number);
+}
+
 void WriteDecimal(JsonWriter& json, const char* name, std::string_view value) {
-  if (IsJsonNumber(value)) return json.BareMember(name, value);
+  if (IsReadableNumber(value)) return json.BareMember(name, value);
   json.Name(absl::StrCat("_", name));
   json.BeginObject();
   json.Name("extension");
@@ -289,7 +302,7 @@ void WriteResponse(JsonWriter& json, const QuestionnaireResponse& response) {
 
 // --- The resource's own ids
 
-// What RFC 3986 leaves unreserved stays.
+// Keeps the characters that RFC 3986 calls unreserved, and encodes all others.
 std::string PercentEncoded(std::string_view text) {
   std::string out;
   for (const char c : text) {

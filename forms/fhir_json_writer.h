@@ -1,4 +1,4 @@
-// The proto back to FHIR R4 QuestionnaireResponse JSON; the reverse of
+// Writes the proto as FHIR R4 QuestionnaireResponse JSON: the reverse of
 // forms/fhir_json.h.
 
 #ifndef SLUICE_FORMS_FHIR_JSON_WRITER_H_
@@ -14,12 +14,12 @@
 
 namespace sluice {
 
-// What is known of a submission beside what its sender wrote.
+// Facts about a submission that its sender did not write.
 struct FhirProvenance {
   std::int64_t sequence = 0;  // 0: left out
   std::optional<absl::Time> received_at = {};
 
-  // Of a submission in quarantine.
+  // Set for a submission in quarantine.
   struct Quarantine {
     std::string reason;
     int tries = 0;
@@ -28,29 +28,32 @@ struct FhirProvenance {
   std::optional<Quarantine> quarantine = {};
 };
 
-// The resource, on one line without a line end; always valid JSON.
+// Returns the resource as valid JSON, on one line without a line end.
+// Thread-safe.
 //
-// - `identifier` is the submission_id, its system "urn:sluice:study:" and the
-//   study_id, percent-encoded. `id` is the submission_id as well where FHIR
-//   takes it for one (IsFhirId); it is unique within its study.
-// - What FHIR has no element for are extensions, by the name of the field in
-//   the proto: "urn:sluice:study_id", and site_id, sequence (a string: it has
-//   64 bits), received_at, supersedes_submission_id, reason_for_change, capture
-//   and quarantine, the last two with the extensions device, app_version,
-//   started_at, completed_at, and reason, tries, quarantined_at. Those that are
-//   empty are left out.
-// - Values are as sent, also where FHIR would not take them (an empty string, a
-//   date that is none). Decimals keep their digits. One that is no number at
-//   all cannot stand in JSON as a decimal: it becomes the extension
+// - `identifier` is the submission_id. Its system is "urn:sluice:study:" and
+//   the percent-encoded study_id. `id` is also the submission_id if FHIR
+//   accepts it as an id (IsFhirId); it is unique within its study.
+// - Fields without a FHIR element are extensions, named after the proto's
+//   fields: "urn:sluice:study_id", and likewise site_id, sequence (a string,
+//   because it has 64 bits), received_at, supersedes_submission_id,
+//   reason_for_change, capture and quarantine. `capture` has the extensions
+//   device, app_version, started_at and completed_at; `quarantine` has reason,
+//   tries and quarantined_at. Empty fields are left out.
+// - Values are written as sent, even if FHIR does not allow them (an empty
+//   string, a malformed date). Decimals keep their digits.
+// - A decimal that is not a JSON number, or is too large for a double, such as
+//   1e400, which most readers refuse, is written as the extension
 //   "urn:sluice:decimal_as_sent" of `_valueDecimal`, or of a quantity's
 //   `_value`.
 //
-// So ParseFhirJson reads an equal response out of it, but for such decimals.
+// ParseFhirJson reads an equal response from it, except for such decimals, a
+// status that the proto does not name, and unknown fields.
 std::string ToFhirJson(const v1::SubmitRequest& request,
                        const FhirProvenance& provenance);
 
-// Whether FHIR takes it for the id of a resource: 1 to 64 letters, digits, -
-// and dots.
+// True if FHIR accepts `text` as the id of a resource: 1 to 64 letters, digits,
+// hyphens and dots.
 bool IsFhirId(std::string_view text);
 
 }  // namespace sluice

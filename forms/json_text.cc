@@ -6,6 +6,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "base/check.h"
 #include "forms/utf8.h"
 
 namespace sluice {
@@ -21,10 +22,11 @@ constexpr std::uint64_t EachByte(std::uint8_t byte) {
   return ~std::uint64_t{0} / 0xFF * byte;
 }
 
-// Whether none of the eight bytes is a control character, a quote, a backslash
-// or beyond ASCII: nearly all that forms say. A subtraction sets the high bit
-// of bytes that are too small (Warren, Hacker's Delight, section 6-1); where
-// its borrow goes on, a byte is only taken for one that is not plain.
+// True if none of the eight bytes is a control character, a quote, a backslash
+// or beyond ASCII, as in most of what forms contain. A subtraction sets the
+// high bit of bytes that are too small (Warren, Hacker's Delight, section 6-1).
+// A borrow may set it in the next byte too; then a plain byte only takes the
+// slow way.
 bool IsPlainWord(const char* bytes) {
   const auto word = utf8_internal::Load<std::uint64_t>(bytes);
   const std::uint64_t suspects = word | (word - EachByte(0x20)) |
@@ -33,7 +35,7 @@ bool IsPlainWord(const char* bytes) {
   return (suspects & EachByte(0x80)) == 0;
 }
 
-// How much of `text` can stand in a JSON string as it is.
+// Returns how many bytes at the front of `text` need no escape.
 std::size_t PlainPrefix(std::string_view text) {
   std::size_t size = 0;
   while (size < text.size()) {
@@ -50,7 +52,7 @@ std::size_t PlainPrefix(std::string_view text) {
   return size;
 }
 
-// Removes the digits that `text` begins with; false where there are none.
+// Removes the digits at the front of `text`. False if there are none.
 bool ConsumeDigits(std::string_view& text) {
   const auto end = std::ranges::find_if_not(
       text, [](unsigned char c) { return absl::ascii_isdigit(c); });
@@ -102,10 +104,13 @@ bool IsJsonNumber(std::string_view text) {
 }
 
 void JsonWriter::Name(std::string_view name) {
+  SLUICE_DCHECK(open_ > 0);
+  SLUICE_DCHECK(!named_);
   Separate();
   AppendJsonString(name, out_);
   out_ += ':';
   follows_ = false;
+  named_ = true;
 }
 
 void JsonWriter::String(std::string_view value) {
@@ -114,6 +119,8 @@ void JsonWriter::String(std::string_view value) {
 }
 
 void JsonWriter::Bare(std::string_view value) {
+  SLUICE_DCHECK(IsJsonNumber(value) || value == "true" || value == "false" ||
+                value == "null");
   Separate();
   out_ += value;
 }
@@ -121,10 +128,14 @@ void JsonWriter::Bare(std::string_view value) {
 void JsonWriter::Begin(char bracket) {
   Separate();
   out_ += bracket;
+  ++open_;
   follows_ = false;
 }
 
 void JsonWriter::End(char bracket) {
+  SLUICE_DCHECK(open_ > 0);
+  SLUICE_DCHECK(!named_);
+  --open_;
   out_ += bracket;
   follows_ = true;
 }
@@ -132,6 +143,7 @@ void JsonWriter::End(char bracket) {
 void JsonWriter::Separate() {
   if (follows_) out_ += ',';
   follows_ = true;
+  named_ = false;
 }
 
 }  // namespace sluice

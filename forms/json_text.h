@@ -1,5 +1,5 @@
-// JSON written piece by piece, for values that the JSON library's tree would
-// change: it would turn the decimal 1.10 into the double 1.1.
+// Writes JSON piece by piece. The JSON library's tree would change values: it
+// turns the decimal 1.10 into the double 1.1.
 
 #ifndef SLUICE_FORMS_JSON_TEXT_H_
 #define SLUICE_FORMS_JSON_TEXT_H_
@@ -9,19 +9,19 @@
 
 namespace sluice {
 
-// Appends `text` as a JSON string, in quotes. Bytes that are no UTF-8 become
-// U+FFFD.
+// Appends `text` as a JSON string, in quotes. Each byte that is not part of
+// valid UTF-8 becomes U+FFFD.
 void AppendJsonString(std::string_view text, std::string& out);
 
-// Whether `text` is a JSON number (RFC 8259), which is also what FHIR takes for
-// a decimal.
+// True if `text` is a JSON number (RFC 8259). FHIR's decimals have the same
+// grammar.
 bool IsJsonNumber(std::string_view text);
 
-// Writes one JSON document on one line. The caller sees to it that what is
-// begun is ended, and that members have names. Not thread-safe.
+// Writes one JSON document on one line. The caller must end each object and
+// array that it began, and must name each member of an object. Not thread-safe.
 class JsonWriter {
  public:
-  // Appends to `out`, which outlives this.
+  // Appends to `out`, which must outlive the writer.
   explicit JsonWriter(std::string& out) : out_(out) {}
 
   void BeginObject() { Begin('{'); }
@@ -29,11 +29,11 @@ class JsonWriter {
   void BeginArray() { Begin('['); }
   void EndArray() { End(']'); }
 
-  // Of the next value of an object.
+  // Writes the name of the next member. Its value must follow.
   void Name(std::string_view name);
 
   void String(std::string_view value);
-  // As it stands: a number, true or false.
+  // Writes `value` as it is. It must be a number, true, false or null.
   void Bare(std::string_view value);
 
   void Member(std::string_view name, std::string_view value) {
@@ -51,8 +51,12 @@ class JsonWriter {
   void Separate();
 
   std::string& out_;
-  // Whether the next value or name follows another one.
+  // True if a comma must come before the next value or name.
   bool follows_ = false;
+  // For assertions: objects and arrays that have begun and not ended, and
+  // whether a name still needs its value.
+  int open_ = 0;
+  bool named_ = false;
 };
 
 }  // namespace sluice

@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "base/check.h"
 #include "nlohmann/json.hpp"
 
 namespace sluice {
@@ -18,11 +19,13 @@ absl::Status NotJson(std::size_t position) {
       absl::StrCat("not JSON, from byte ", position, " on"));
 }
 
-// Receives the parser's events and builds the tree. An event that returns false
-// ends the parsing.
+// Receives the parser's events and builds the tree. Parsing ends at the first
+// event handler that returns false.
 class TreeBuilder : public nlohmann::json_sax<Library> {
  public:
-  explicit TreeBuilder(int max_depth) : max_depth_(max_depth) {}
+  explicit TreeBuilder(int max_depth) : max_depth_(max_depth) {
+    SLUICE_DCHECK_GT(max_depth, 0);
+  }
 
   absl::StatusOr<Json> Take() && {
     if (!status_.ok()) return status_;
@@ -32,8 +35,8 @@ class TreeBuilder : public nlohmann::json_sax<Library> {
   bool null() override { return Add(std::monostate()); }
   bool boolean(bool value) override { return Add(value); }
   bool number_integer(std::int64_t value) override {
-    // The library reports numbers with a minus sign here, all others as
-    // unsigned: a zero was written as -0.
+    // The library reports numbers with a minus sign here and all others as
+    // unsigned, so a zero was written as -0.
     return Add(JsonNumber{value == 0 ? "-0" : absl::StrCat(value), true});
   }
   bool number_unsigned(std::uint64_t value) override {
@@ -55,18 +58,23 @@ class TreeBuilder : public nlohmann::json_sax<Library> {
     const auto [member, is_new] = object.try_emplace(std::move(name));
     names_.back() = member;
     if (is_new) return true;
-    return Fail("is there twice");
+    return Fail("duplicate name");
   }
 
-  // The library's own text quotes the input.
+  // The library's own text must not be used: it quotes the input.
   bool parse_error(std::size_t position, const std::string&,
-                   const Library::exception&) override {
-    status_ = NotJson(position);
+                   const Library::exception& error) override {
+    constexpr int kNumberOutOfRange = 406;
+    status_ =
+        error.id == kNumberOutOfRange
+            ? absl::InvalidArgumentError(absl::StrCat(
+                  "the number that ends at byte ", position, " is too large"))
+            : NotJson(position);
     return false;
   }
 
  private:
-  // The place where the next value belongs.
+  // Returns the place of the next value. Not for an object before its key.
   Json& Next() {
     if (open_.empty()) return root_;
     auto* array = std::get_if<Json::Array>(&open_.back()->value);
@@ -86,7 +94,8 @@ class TreeBuilder : public nlohmann::json_sax<Library> {
       return Fail(absl::StrCat("nested deeper than ", max_depth_, " levels"));
     }
     place.value = std::move(value);
-    // Stays where it is while it is open: only the innermost array grows.
+    // The pointer stays valid while the value is open, because only the
+    // innermost open array grows.
     open_.push_back(&place);
     names_.emplace_back();
     return true;
@@ -119,14 +128,15 @@ class TreeBuilder : public nlohmann::json_sax<Library> {
   const int max_depth_;
   absl::Status status_;
   Json root_;
-  std::vector<Json*> open_;  // arrays and objects, the outermost first
-  std::vector<Json::Object::iterator> names_;  // in each open object: where
+  std::vector<Json*> open_;  // open arrays and objects, the outermost first
+  // For each of `open_`, its current member if it is an object.
+  std::vector<Json::Object::iterator> names_;
 };
 
 }  // namespace
 
 absl::StatusOr<Json> ParseJson(std::string_view text, int max_depth) {
-  // The library would take a zero byte for the end of the text.
+  // The library takes a zero byte for the end of the text.
   const std::size_t zero = text.find('\0');
   if (zero != text.npos) return NotJson(zero + 1);
   TreeBuilder builder(max_depth);

@@ -1,5 +1,5 @@
-// A JSON text as a tree that keeps numbers as they were written: the JSON
-// library's own tree would turn the decimal 1.10 into the double 1.1.
+// Reads JSON into a tree that keeps numbers as they were written. The JSON
+// library's own tree turns the decimal 1.10 into the double 1.1.
 
 #ifndef SLUICE_FORMS_JSON_TREE_H_
 #define SLUICE_FORMS_JSON_TREE_H_
@@ -17,7 +17,8 @@ namespace sluice {
 
 struct JsonNumber {
   std::string text;
-  // Whether it was written without fraction and exponent, and fits 64 bits.
+  // True if the number was written without fraction and exponent and fits 64
+  // bits.
   bool is_integer = false;
 };
 
@@ -30,9 +31,12 @@ struct Json {
       value;
 };
 
-// INVALID_ARGUMENT where `text` is not JSON (RFC 8259, UTF-8), where an object
-// has a name twice, or where arrays and objects are nested deeper than
-// `max_depth`. Error texts name the path or the byte, and contain no value.
+// Reads a JSON text. Thread-safe. INVALID_ARGUMENT if
+// - `text` is not JSON (RFC 8259) in UTF-8,
+// - an object has a name twice,
+// - arrays and objects are nested deeper than `max_depth`, which is at least 1,
+// - a number is too large for a double (1e400).
+// Error texts name the path or the byte, and contain no value.
 absl::StatusOr<Json> ParseJson(std::string_view text, int max_depth);
 
 }  // namespace sluice

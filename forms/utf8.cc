@@ -1,5 +1,7 @@
 #include "forms/utf8.h"
 
+#include "base/check.h"
+
 namespace sluice {
 namespace {
 
@@ -7,8 +9,8 @@ bool IsBetween(unsigned char byte, unsigned char low, unsigned char high) {
   return byte >= low && byte <= high;
 }
 
-// The second byte alone tells overlong forms, surrogates and what lies above
-// U+10FFFF.
+// True if `second` is allowed after `lead`. The second byte alone excludes
+// overlong forms, surrogates and values above U+10FFFF.
 bool MayFollow(unsigned char lead, unsigned char second) {
   switch (lead) {
     case 0xE0:
@@ -27,6 +29,7 @@ bool MayFollow(unsigned char lead, unsigned char second) {
 }  // namespace
 
 std::size_t Utf8CharacterSize(std::string_view text) {
+  SLUICE_DCHECK(!text.empty());
   const auto byte = [&](std::size_t i) {
     return static_cast<unsigned char>(text[i]);
   };

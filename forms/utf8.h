@@ -1,5 +1,5 @@
-// UTF-8 as Unicode defines it: no overlong forms, no surrogates, nothing above
-// U+10FFFF. (The Unicode Standard, table 3-7.)
+// Checks UTF-8 as the Unicode Standard defines it (table 3-7): no overlong
+// forms, no surrogates, nothing above U+10FFFF.
 
 #ifndef SLUICE_FORMS_UTF8_H_
 #define SLUICE_FORMS_UTF8_H_
@@ -23,8 +23,8 @@ bool IsValidInAnyScript(std::string_view text);
 
 }  // namespace utf8_internal
 
-// Eight bytes at a time. The last load overlaps the one before it, which spares
-// a loop over the bytes that remain.
+// True if all bytes are ASCII. Reads eight bytes at a time. The last load
+// overlaps the load before it, so no loop over single bytes is needed.
 inline bool IsAscii(std::string_view text) {
   using utf8_internal::Load;
   const char* at = text.data();
@@ -41,12 +41,13 @@ inline bool IsAscii(std::string_view text) {
   return (bits & 0x8080808080808080) == 0;
 }
 
+// True if `text` is valid UTF-8.
 inline bool IsValidUtf8(std::string_view text) {
   return IsAscii(text) || utf8_internal::IsValidInAnyScript(text);
 }
 
-// Bytes of the character that `text` begins with, or 0 where it begins with
-// none. `text` must not be empty.
+// Returns the size in bytes of the first character of `text`, or 0 if `text`
+// does not begin with valid UTF-8. `text` must not be empty.
 std::size_t Utf8CharacterSize(std::string_view text);
 
 }  // namespace sluice

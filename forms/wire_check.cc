@@ -11,6 +11,7 @@
 #include "absl/base/attributes.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
+#include "base/check.h"
 #include "forms/utf8.h"
 #include "google/protobuf/io/coded_stream.h"
 
@@ -35,7 +36,7 @@ constexpr std::uint32_t TagOf(std::uint32_t number, std::uint32_t wire_type) {
 constexpr std::uint32_t NumberOf(std::uint32_t tag) { return tag >> 3; }
 constexpr WireType WireTypeOf(std::uint32_t tag) { return WireType{tag & 7}; }
 
-// --- Reading: each function moves `at` past what it read, or returns false.
+// --- Reading. Each function moves `at` past what it read, or returns false.
 
 struct Input {
   const char* at;
@@ -46,7 +47,8 @@ std::string_view AsView(Input in) {
   return {in.at, static_cast<std::size_t>(in.end - in.at)};
 }
 
-// As protobuf's parser, takes up to `bytes_max` and ignores what overflows.
+// Reads at most `bytes_max` bytes and ignores bits that overflow, as protobuf's
+// parser does.
 ABSL_ATTRIBUTE_NOINLINE bool ReadLongVarint(Input& in, int bytes_max,
                                             std::uint64_t& value) {
   value = 0;
@@ -58,8 +60,9 @@ ABSL_ATTRIBUTE_NOINLINE bool ReadLongVarint(Input& in, int bytes_max,
   return false;
 }
 
-// Nearly all tags and lengths have one byte. The long way works on copies, so
-// that the caller's position can stay in a register.
+// Nearly all tags and lengths have one byte. The slow path works on copies: the
+// address of `in` does not escape, so the caller's position stays in a
+// register.
 ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool ReadVarint(Input& in, int bytes_max,
                                                     std::uint64_t& value) {
   if (in.at != in.end && static_cast<std::uint8_t>(*in.at) < 0x80) {
@@ -106,10 +109,10 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool ReadLengthDelimited(Input& in,
   return true;
 }
 
-// Skips to the end of a group whose first tag has been read.
+// Skips to the end of a group. Its first tag has been read already.
 bool SkipGroup(Input& in);
 
-// `content` is set for a length-delimited field.
+// Skips the value of a field. Sets `content` if the field is length-delimited.
 bool SkipField(Input& in, std::uint32_t tag, Input& content) {
   switch (WireTypeOf(tag)) {
     case kWireVarint:
@@ -144,8 +147,9 @@ bool SkipGroup(Input& in) {
   return true;
 }
 
-// Calls `use(tag, content)` for each field of the outermost level, with no
-// content for one that is not length-delimited, up to the first malformed one.
+// Calls `use(tag, content)` for each field of the outermost level, up to the
+// first malformed field. `content` is empty if the field is not
+// length-delimited.
 template <typename Use>
 void ForEachField(std::string_view message, Use use) {
   Input in{message.data(), message.data() + message.size()};
@@ -157,9 +161,9 @@ void ForEachField(std::string_view message, Use use) {
   }
 }
 
-// --- What may stand in a message.
+// --- What a message may contain.
 
-// What to do with a field of a certain tag.
+// Says how to check a field, by its tag.
 enum class Rule : std::uint8_t {
   kBadTag,
   kWrongType,
@@ -178,7 +182,7 @@ enum class Rule : std::uint8_t {
 
 struct Entry {
   Rule rule = Rule::kBadTag;
-  std::uint16_t child = 0;  // of a message: its place among the children
+  std::uint16_t child = 0;  // for kMessage: index into WireSchema::children
 };
 
 Rule RuleForUnknown(std::uint32_t tag) {
@@ -247,8 +251,8 @@ Rule PackedRuleFor(Rule rule) {
 
 }  // namespace
 
-// The fields of one message type. Tags of one byte, which are those of the
-// numbers 1 to 15, are looked up in an array.
+// The fields of one message type. Tags of one byte, those of the field numbers
+// 1 to 15, are looked up in an array.
 struct WireSchema {
   const Descriptor* type;
   std::array<Entry, 128> by_tag;
@@ -291,14 +295,14 @@ void AddField(const FieldDescriptor& field, WireSchema& schema) {
   schema.At(TagOf(number, WireTypeFor(rule))).rule = rule;
 }
 
-// In a group everything is unknown.
+// Schema of an unknown group, in which all fields are unknown.
 const WireSchema& GroupSchema() {
   static const WireSchema* const schema =
       SchemaWithoutFields(nullptr).release();
   return *schema;
 }
 
-// The schemas of `root` and of all messages within it, `root` first.
+// Returns the schemas of `root` and of all messages inside, `root` first.
 std::vector<std::unique_ptr<const WireSchema>> BuildSchemas(
     const Descriptor* root, int unread_field) {
   std::vector<std::unique_ptr<WireSchema>> schemas;
@@ -312,7 +316,8 @@ std::vector<std::unique_ptr<const WireSchema>> BuildSchemas(
     return schema;
   };
 
-  // Not among the known ones: deeper down, the type has no unread field.
+  // The root is not in `known`: if its type occurs again further down, that
+  // message has no unread field and needs a schema of its own.
   schemas.push_back(SchemaWithoutFields(root));
   for (std::size_t next = 0; next < schemas.size(); ++next) {
     WireSchema& schema = *schemas[next];
@@ -387,7 +392,7 @@ bool IsWholePack(Rule rule, Input content) {
   return AsView(content).size() % value_bytes == 0;
 }
 
-// Where a field begins, for the path to it.
+// Position of a field. The path to the field is made from it.
 struct Place {
   const WireSchema& schema;
   const char* message_begin;
@@ -395,8 +400,8 @@ struct Place {
   std::uint32_t tag;
 };
 
-// Such as item[2]; empty for what has no name: an unknown field, or a field
-// whose tag is wrong.
+// Returns a name such as item[2], or nothing for an unknown field or a field
+// with a malformed tag.
 std::string NameOf(const Place& place) {
   if (place.schema.type == nullptr) return "";
   const FieldDescriptor* field = place.schema.type->FindFieldByNumber(
@@ -411,15 +416,16 @@ std::string NameOf(const Place& place) {
   return absl::StrCat(field->name(), "[", index, "]");
 }
 
-// One pass over a message. The path to what is wrong is put together on the way
-// out, and its indices are counted only then, so a good message pays nothing
+// One pass over a message. The path to a problem is built while the recursion
+// returns, and indices are counted only then, so a good message does not pay
 // for them.
 class Walk {
  public:
   explicit Walk(int max_depth) : max_depth_(max_depth) {}
 
-  // Checks the fields of a message, or of the unknown group that began with
-  // the tag `group`. Returns where it ends, or null where something is wrong.
+  // Checks the fields of a message, or of the unknown group that began with the
+  // tag `group` (0: a message). Returns the end of the message or group, or
+  // null if there is a problem.
   const char* Fields(const WireSchema& schema, Input in, std::uint32_t group,
                      int depth);
 
@@ -530,6 +536,10 @@ WireChecker::WireChecker(const Descriptor* type, int max_depth,
       max_depth_(std::min(
           max_depth,
           google::protobuf::io::CodedInputStream::GetDefaultRecursionLimit())) {
+  SLUICE_DCHECK_GE(max_depth, 1);
+  SLUICE_DCHECK(unread_field == 0 ||
+                type->FindFieldByNumber(unread_field)->message_type() !=
+                    nullptr);
 }
 
 WireChecker::~WireChecker() = default;
@@ -552,6 +562,7 @@ std::string_view FindLengthDelimited(std::string_view message, int field) {
 
 void FindLengthDelimited(std::string_view message, std::span<const int> fields,
                          std::span<std::string_view> found) {
+  SLUICE_DCHECK_EQ(fields.size(), found.size());
   std::ranges::fill(found, std::string_view());
   ForEachField(message, [&](std::uint32_t tag, std::string_view content) {
     if (WireTypeOf(tag) != kWireLengthDelimited) return;

@@ -1,8 +1,9 @@
-// Checks a serialized message without building it: is it well-formed protobuf
-// of its type, with valid UTF-8, and nested no deeper than allowed?
+// Checks a serialized message without building it: the message must be
+// well-formed protobuf of its type, have valid UTF-8, and be nested no deeper
+// than allowed.
 //
-// Protobuf's own parser answers only yes or no, and costs several times as
-// much; here the caller learns which field is wrong before anything is queued.
+// Protobuf's own parser answers only yes or no and costs several times as much.
+// This check tells the caller which field is wrong before anything is queued.
 // Encoding: https://protobuf.dev/programming-guides/encoding
 
 #ifndef SLUICE_FORMS_WIRE_CHECK_H_
@@ -19,8 +20,9 @@
 
 namespace sluice {
 
-// What is wrong, and where: a path such as response.item[2].link_id, empty for
-// the message itself. Contains no value of the message.
+// A problem in a message. `field` is a path such as response.item[2].link_id,
+// or empty for the message itself. Neither text contains a value of the
+// message.
 struct Violation {
   std::string field;
   std::string description;
@@ -28,45 +30,52 @@ struct Violation {
 
 struct WireSchema;
 
-// Thread-safe once built.
+// Thread-safe after construction.
 class WireChecker {
  public:
-  // `type`, a proto3 message, must outlive the checker. `max_depth` counts
-  // messages (and unknown groups) inside messages, the outermost being 1; it
-  // is cut to the depth that protobuf's parser bears, 100. What is in the
-  // messages of `unread_field`, a field of `type`, is not looked at: whoever
-  // reads them one by one checks them one by one.
+  // `type` is a proto3 message and must outlive the checker.
+  //
+  // `max_depth` is the deepest allowed nesting of messages and unknown groups,
+  // at least 1, counting the outermost message as 1. Values above 100, the
+  // limit of protobuf's parser, mean 100.
+  //
+  // `unread_field` is a field of `type`, or 0 for none. The contents of its
+  // messages are not checked: a caller that reads these messages one by one
+  // checks them one by one.
   WireChecker(const google::protobuf::Descriptor* type, int max_depth,
               int unread_field = 0);
   ~WireChecker();
 
-  // The first thing that is wrong, or nothing. Whatever passes is accepted by
-  // protobuf's parser too, unread messages apart. The reverse holds with two
-  // exceptions, where the parser takes what no sender means:
-  // - a known field with a wrong wire type, which the parser moves to the
-  //   unknown fields, so that its value would vanish without a word; repeated
-  //   numbers may be packed or not, as the parser has it;
-  // - a field number above 2^29 - 1, whose upper bits the parser ignores.
-  // Allocates only to report.
+  // Returns the first problem, or nothing. Protobuf's parser accepts every
+  // message that passes, except for unread messages. Every message within
+  // `max_depth` that the parser accepts passes, with two exceptions, in which
+  // the parser accepts what no sender means:
+  // - A known field with a wrong wire type. The parser moves it to the unknown
+  //   fields, so that its value disappears silently. Repeated numbers may be
+  //   packed or not, as in the parser.
+  // - A field number above 2^29 - 1. The parser ignores its upper bits.
+  // Allocates memory only to report a problem.
   std::optional<Violation> Check(std::string_view bytes) const;
 
  private:
-  std::vector<std::unique_ptr<const WireSchema>> schemas_;  // the root first
+  // The schema of `type` comes first.
+  std::vector<std::unique_ptr<const WireSchema>> schemas_;
   const int max_depth_;
 };
 
-// The functions below read fields of the outermost level of a message that has
-// passed a check. (In any other they stop at the first malformed field.) Views
-// point into `message`.
+// The functions below read fields of the outermost level of a message that
+// passed a check. In any other message they stop at the first malformed field.
+// Views point into `message`.
 
-// Content of a string, bytes or message field. The last occurrence counts;
-// where there is none the view is empty, and its data() null. A parser would
-// merge several occurrences of a message.
+// Returns the content of a string, bytes or message field. The last occurrence
+// counts, although a parser would merge several occurrences of a message.
+// Without an occurrence the view is empty and its data() is null.
 std::string_view FindLengthDelimited(std::string_view message, int field);
-// The same for several fields in one pass: found[i] is that of fields[i].
+// Finds several fields in one pass: found[i] is the content of fields[i], as
+// above. The spans must have the same size, and each field is named once.
 void FindLengthDelimited(std::string_view message, std::span<const int> fields,
                          std::span<std::string_view> found);
-// All length-delimited occurrences, in their order.
+// Returns the contents of all length-delimited occurrences, in their order.
 std::vector<std::string_view> FindRepeated(std::string_view message, int field);
 
 }  // namespace sluice

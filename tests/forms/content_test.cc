@@ -60,7 +60,7 @@ std::string Attribute(char key) {
 }
 
 TEST(SameMessageTest, IsBlindToTheOrderOfMapEntries) {
-  // Enough of them that some share a bucket of the parsed map.
+  // So many entries that some share a bucket of the parsed map.
   std::string ascending;
   std::string descending;
   for (char key = ' '; key <= '~'; ++key) {

@@ -220,9 +220,10 @@ TEST(FhirJsonTest, RefusesAnswersOfAWrongType) {
 
 TEST(FhirJsonTest, RefusesAnswersItCannotCarry) {
   EXPECT_EQ(AnswerError(R"({"valueCode": "c"})"),
-            "item[0].answer[0].valueCode: is no type of answer in FHIR R4");
-  EXPECT_EQ(AnswerError(R"({"valueInteger": 1, "valueString": "1"})"),
-            "item[0].answer[0].value[x]: is there more than once");
+            "item[0].answer[0].valueCode: not a type of answer in FHIR R4");
+  EXPECT_EQ(
+      AnswerError(R"({"valueInteger": 1, "valueString": "1"})"),
+      "item[0].answer[0].value[x]: more than one value: an answer has one");
 }
 
 TEST(FhirJsonTest, ListsWhatItLeavesOutOnce) {
@@ -257,7 +258,7 @@ TEST(FhirJsonTest, RefusesWhatIsNoQuestionnaireResponse) {
   EXPECT_THAT(Error(""), HasSubstr("not JSON"));
   EXPECT_THAT(Error("<xml/>"), HasSubstr("not JSON"));
   EXPECT_EQ(Error(Document(R"("item": [{"linkId": "1", "linkId": "2"}])")),
-            "item[0].linkId: is there twice");
+            "item[0].linkId: duplicate name");
 }
 
 TEST(FhirJsonTest, BoundsTheDepth) {
@@ -310,7 +311,7 @@ TEST(FhirJsonTest, NeverCrashesOnMutatedFiles) {
   EXPECT_LT(parsed, 3000);
 }
 
-// The values of a document's answers, in the order of the form, as JSON.
+// Returns the values of a document's answers as JSON, in the order of the form.
 void CollectAnswers(const nlohmann::json& element, nlohmann::json* values) {
   if (element.contains("answer")) {
     for (const auto& answer : element["answer"]) {
@@ -328,7 +329,7 @@ void CollectAnswers(const nlohmann::json& element, nlohmann::json* values) {
   }
 }
 
-// Each answer of the document must come out again as a row with its value.
+// Expects a row with the same value for each answer of the document.
 void ExpectSameAnswers(const std::string& json, const FhirResponse& parsed) {
   nlohmann::json expected = nlohmann::json::array();
   CollectAnswers(nlohmann::json::parse(json), &expected);
@@ -406,7 +407,7 @@ TEST(SamplesTest, ResponsesAnswerTheirQuestionnaire) {
   }
 }
 
-// Real FHIR data, where it is at hand.
+// Real FHIR data, if it is on this machine.
 class FhirDataTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -442,7 +443,7 @@ TEST_F(FhirDataTest, FormsLabResponsesMapOrSayWhyNot) {
   for (const auto& path : files) {
     if (path.filename() == "open-choice-invalid-type-qr.json") {
       EXPECT_EQ(Error(ReadFile(path)),
-                "item[0].answer[0].valueCode: is no type of answer in FHIR R4");
+                "item[0].answer[0].valueCode: not a type of answer in FHIR R4");
     } else {
       ExpectFileMaps(path);
     }

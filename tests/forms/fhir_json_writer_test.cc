@@ -38,7 +38,7 @@ v1::SubmitRequest Request(const std::string& text) {
   return request;
 }
 
-// The resource that is read back.
+// Returns the resource, parsed.
 FhirResponse WriteAndParse(const QuestionnaireResponse& response) {
   v1::SubmitRequest request;
   request.set_study_id("S");
@@ -73,7 +73,8 @@ std::string ReadFile(const std::filesystem::path& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-// Reads each response there, writes it, and reads that. How many there were.
+// Reads, writes and reads again each response in the folder. Returns their
+// number.
 int RoundTripFiles(const std::filesystem::path& folder,
                    const std::string& suffix) {
   int files = 0;
@@ -151,7 +152,7 @@ class Filler {
   }
 
   std::string Text(const Field& field) {
-    // Decimals: those that JSON can write.
+    // Only decimals that JSON can express.
     if (field.name() == "decimal" ||
         field.full_name().ends_with("Quantity.value")) {
       return Pick({"0", "-0.00", "1.10", "12345678901234567890.5", "1E+3"});
@@ -207,6 +208,13 @@ TEST(FhirJsonWriterTest, DecimalsKeepTheirDigits) {
   EXPECT_THAT(json, HasSubstr(R"({"valueDecimal":1.10})"));
   EXPECT_THAT(json,
               HasSubstr(R"({"valueQuantity":{"value":-0.500,"unit":"mg"}})"));
+}
+
+TEST(FhirJsonWriterTest, ADecimalThatIsTooLargeForReadersIsKeptAsText) {
+  EXPECT_EQ(AnswerJson("decimal: '1e400'"),
+            R"({"_valueDecimal":{"extension":[)"
+            R"({"url":"urn:sluice:decimal_as_sent","valueString":"1e400"}]}})");
+  EXPECT_EQ(AnswerJson("decimal: '1e+300'"), R"({"valueDecimal":1e+300})");
 }
 
 TEST(FhirJsonWriterTest, ADecimalThatIsNoNumberIsKeptAsText) {
@@ -303,7 +311,7 @@ TEST(FhirJsonWriterTest, SamplesAreReadBack) {
             4);
 }
 
-// Real FHIR data, where it is at hand.
+// Real FHIR data, if it is on this machine.
 TEST(FhirJsonWriterTest, RealResponsesAreReadBack) {
   const char* set = std::getenv("SLUICE_FHIR_DIR");
   const auto folder =

@@ -10,8 +10,8 @@
 namespace sluice {
 namespace {
 
-// The definition, without regard to speed: decode, and see that the shortest
-// encoding was used for a scalar value.
+// The definition without regard to speed: decodes, and checks that the result
+// is a scalar value in its shortest encoding.
 bool IsOneCharacter(std::string_view text) {
   const auto byte = [&](std::size_t i) {
     return static_cast<std::uint8_t>(text[i]);

@@ -72,7 +72,8 @@ void ExpectGood(const std::string& bytes) {
   EXPECT_TRUE(Type().ParseFromString(bytes));
 }
 
-// Also that protobuf's parser agrees, which it does but for what is documented.
+// Also expects that protobuf's parser agrees, except where wire_check.h says
+// that it does not.
 template <typename Type>
 void ExpectBad(const std::string& bytes, std::string_view field,
                std::string_view description, bool parser_accepts = false) {
@@ -184,7 +185,7 @@ TEST_F(WireCheckTest, ChecksMapEntries) {
 TEST_F(WireCheckTest, FindsMalformedVarints) {
   const std::string nine(9, '\x80');
   ExpectGood<test::EveryField>(Tag(4, kVarint) + nine + '\x01');
-  // The parser drops what overflows 64 bits.
+  // The parser drops bits beyond 64.
   ExpectGood<test::EveryField>(Tag(4, kVarint) + nine + '\x7F');
   ExpectBad<test::EveryField>(Tag(4, kVarint) + nine + "\x80\x01", "int64",
                               "malformed varint");
@@ -379,7 +380,7 @@ TEST_F(WireCheckTest, LeavesTheMessagesOfTheUnreadFieldAlone) {
   const std::string bad = Delimited(14, "\xFF");
   EXPECT_EQ(Describe(checker.Check(Delimited(30, bad) + Delimited(30, "\x80"))),
             "nothing");
-  // Only on the outermost level, and only what is inside them.
+  // Only fields of the outermost level, and only their contents.
   const auto within = checker.Check(Delimited(17, Delimited(30, bad)));
   ASSERT_TRUE(within.has_value());
   EXPECT_EQ(within->field, "child.children[0].string");
@@ -390,7 +391,7 @@ TEST_F(WireCheckTest, LeavesTheMessagesOfTheUnreadFieldAlone) {
             "wrong wire type");
 }
 
-// --- Agreement with protobuf's parser on input that nobody thought of.
+// --- Agreement with protobuf's parser on random input.
 
 class Mutator {
  public:
@@ -455,8 +456,8 @@ bool IsStricterThanTheParser(const Violation& violation) {
          violation.description == "malformed field tag";
 }
 
-// What passes is accepted by the parser, and the reverse but for what is
-// documented.
+// The parser accepts what passes. The reverse holds except where wire_check.h
+// says that it does not.
 void ExpectAgreement(const Message& original, int rounds) {
   const WireChecker checker(original.GetDescriptor(), 100);
   const std::string valid = original.SerializeAsString();
@@ -476,7 +477,7 @@ void ExpectAgreement(const Message& original, int rounds) {
           << "round " << i << ": " << violation->description;
     }
   }
-  // Otherwise the mutations would prove nothing.
+  // If all mutations were refused, the test would prove nothing.
   EXPECT_GT(passed, rounds / 50);
   EXPECT_GT(failed, rounds / 50);
 }
@@ -490,7 +491,7 @@ TEST_F(WireCheckTest, AgreesWithTheParserOnEveryKindOfField) {
 }
 
 TEST_F(WireCheckTest, AgreesWithTheParserOnShortMessages) {
-  // Little around the mutated places, so that more of them pass or end early.
+  // A small message, so that more mutations pass or are found early.
   ExpectAgreement(FromText<test::EveryField>("int32s: 1 string: 'a'"), 200000);
 }
 
