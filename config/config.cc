@@ -8,6 +8,8 @@
 #include "absl/container/btree_set.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/check.h"
 #include "base/path.h"
 #include "config/config_methods.h"
 #include "config/config_reader.h"
@@ -41,7 +43,8 @@ constexpr absl::Duration kDrainTimeoutMax = absl::Hours(24);
 
 // --- The server as a whole ---
 
-// Two servers at one address. Each may take any port that is free.
+// True if two servers would have the same address. With port 0 each gets a free
+// port of its own.
 bool Clash(const std::string& a, const std::string& b) {
   return a == b && !a.ends_with(":0");
 }
@@ -52,19 +55,19 @@ void ReadAddresses(ConfigSection& root, Config* config) {
   root.ReadAddress("admin", &config->admin);
   if (config->metrics.starts_with('[')) {
     root.Error("metrics",
-               "must be an IPv4 address or a host name: the HTTP "
-               "endpoint does not speak IPv6");
+               "must be an IPv4 address or a host name: the HTTP endpoint does "
+               "not support IPv6");
   } else if (Clash(config->metrics, config->listen)) {
-    root.Error("metrics", "must not be the same as listen");
+    root.Error("metrics", "must differ from listen");
   }
   if (Clash(config->admin, config->listen)) {
-    root.Error("admin", "must not be the same as listen");
+    root.Error("admin", "must differ from listen");
   } else if (Clash(config->admin, config->metrics)) {
-    root.Error("admin", "must not be the same as metrics");
+    root.Error("admin", "must differ from metrics");
   }
 }
 
-// What arrives must fit, or it would wait for ever.
+// The largest request must fit, or it would wait for ever.
 void RequireRoomForAMessage(ConfigSection& section, const std::string& key,
                             std::size_t bytes, const LimitsConfig& limits) {
   if (bytes >= limits.message_bytes) return;
@@ -72,8 +75,8 @@ void RequireRoomForAMessage(ConfigSection& section, const std::string& key,
                                   ", but must be at least "
                                   "limits.message_bytes (",
                                   FormatBytes(limits.message_bytes),
-                                  "), or the largest request could never "
-                                  "enter"));
+                                  "), or the largest request would never "
+                                  "be admitted"));
 }
 
 void ReadLimits(ConfigSection limits, LimitsConfig* config) {
@@ -99,19 +102,26 @@ void ReadDrain(ConfigSection drain, Config* config) {
 
 // --- The store ---
 
+std::vector<std::string> StoreKindNames() {
+  std::vector<std::string> names;
+  for (const StoreKind& kind : StoreKinds()) names.emplace_back(kind.name);
+  return names;
+}
+
 void ReadStore(ConfigSection store, StoreConfig* config) {
   if (!store.present()) return;
   config->options.clear();
   store.ReadBool("allow_loss", &config->allow_loss);
   if (!store.ReadText("kind", &config->kind)) {
-    if (!store.Has("kind")) store.Error("kind", "is missing");
+    if (!store.Has("kind"))
+      store.Error("kind", absl::StrCat("missing, allowed: ",
+                                       absl::StrJoin(StoreKindNames(), ", ")));
     return;
   }
   const StoreKind* kind = FindStoreKind(config->kind);
   if (kind == nullptr) {
-    std::vector<std::string> known;
-    for (const StoreKind& k : StoreKinds()) known.emplace_back(k.name);
-    store.Error("kind", UnknownName("kind of store", config->kind, known));
+    store.Error("kind",
+                UnknownName("kind of store", config->kind, StoreKindNames()));
     return;
   }
   absl::btree_set<std::string> unread;
@@ -120,7 +130,7 @@ void ReadStore(ConfigSection store, StoreConfig* config) {
     if (!store.ReadText(key, &config->options[key])) unread.insert(key);
   }
   for (const StoreOptionError& error : kind->check(config->options)) {
-    if (unread.contains(error.key)) continue;  // said already
+    if (unread.contains(error.key)) continue;  // reported already
     store.Error(error.key.empty() ? "kind" : error.key, error.message);
   }
   if (kind->loses && !config->allow_loss) {
@@ -133,7 +143,8 @@ void ReadStore(ConfigSection store, StoreConfig* config) {
 
 // --- Pools ---
 
-// Names become values of the metrics' label `pool`.
+// True if `name` can be a pool's name. Names are values of the metrics' label
+// `pool`.
 bool IsPoolName(const std::string& name) {
   return !name.empty() && name.size() <= kPoolNameBytesMax &&
          std::ranges::all_of(name, [](unsigned char c) {
@@ -145,18 +156,19 @@ void ReadJournal(ConfigSection& queue, PoolConfig* pool) {
   std::string path;
   if (!queue.ReadText("path", &path)) {
     if (!queue.Has("path")) {
-      queue.Error("path", "is missing: the file of the journal");
+      queue.Error("path",
+                  "missing: name the journal's file, e.g. data/journal.db");
     }
   } else if (!NamesAFile(path)) {
-    queue.Error("path", "must be the path of a file");
+    queue.Error("path", "must be the path of a file, not of a directory");
   } else {
     pool->journal_path = path;
   }
 }
 
-// Each file has one owner.
+// Reports a file that has more than one owner.
 void RejectSharedFiles(ConfigSection& root, const Config& config) {
-  if (config.pools.empty()) return;  // an error already
+  if (config.pools.empty()) return;  // reported already
   absl::btree_set<std::string> taken;
   const auto path = config.store.options.find("path");
   if (path != config.store.options.end()) taken.insert(path->second);
@@ -166,7 +178,9 @@ void RejectSharedFiles(ConfigSection& root, const Config& config) {
       continue;
     }
     pools.Section(name).Section("queue").Error(
-        "path", "is the file of the store or of another pool's journal");
+        "path",
+        "already used by the store or by another pool's journal: choose a file "
+        "of its own");
   }
 }
 
@@ -176,7 +190,7 @@ void ReadQueue(ConfigSection queue, const LimitsConfig& limits,
   if (queue.ReadText("kind", &kind) && kind != "memory" && kind != "journal") {
     queue.Error("kind",
                 UnknownName("kind of queue", kind, {"journal", "memory"}));
-    return;  // its other keys may be right for that kind
+    return;  // the other keys may be meant for that kind
   }
   if (kind == "journal") ReadJournal(queue, pool);
   queue.ReadCount("capacity", kQueueCapacity, &pool->queue_capacity);
@@ -209,7 +223,8 @@ void ReadWorkers(ConfigSection section, WorkersConfig* workers) {
   }
   section.RejectUnknownKeys();
   if (section.Has("min") != section.Has("max")) {
-    section.Error(section.Has("min") ? "max" : "min", "is missing");
+    section.Error(section.Has("min") ? "max" : "min",
+                  "missing: min and max go together");
   }
   if (has_min && has_max && workers->min > workers->max) {
     section.Error(
@@ -229,7 +244,7 @@ void ReadFairBy(ConfigSection& section, FairBy* fair_by) {
     *fair_by = FairBy::kSite;
   } else {
     section.Error("fair_by",
-                  UnknownName("sender", text, {"none", "site", "study"}));
+                  UnknownName("value", text, {"none", "site", "study"}));
   }
 }
 
@@ -252,14 +267,16 @@ void ReadPools(ConfigSection& root, Config* config) {
     root.Error("pools", "must have at least one pool, e.g. {clinical: {}}");
   }
   if (names.size() > kPoolsMax) {
-    root.Error("pools", absl::StrCat("must have at most ", kPoolsMax));
+    root.Error("pools", absl::StrCat("has ", names.size(), " pools, at most ",
+                                     kPoolsMax, " are allowed"));
     return;
   }
   for (const std::string& name : names) {
     if (!IsPoolName(name)) {
-      pools.Error(name, absl::StrCat("a pool's name has letters, digits, _ and "
-                                     "-, at most ",
-                                     kPoolNameBytesMax));
+      pools.Error(name,
+                  absl::StrCat("a pool's name may have letters, digits, _ "
+                               "and -, at most ",
+                               kPoolNameBytesMax, " characters"));
       continue;
     }
     PoolConfig& pool = config->pools[name];
@@ -271,6 +288,7 @@ void ReadPools(ConfigSection& root, Config* config) {
 }  // namespace
 
 bool SharedByLane(const Config& config, const std::string& pool) {
+  SLUICE_DCHECK(config.pools.contains(pool));
   if (config.pools.at(pool).fair_by != FairBy::kNone) return true;
   absl::btree_set<Priority> priorities;
   for (const MethodConfig& method : config.methods) {

@@ -1,13 +1,15 @@
 #include "config/config_change.h"
 
 #include "absl/strings/str_cat.h"
+#include "base/check.h"
 
 namespace sluice {
 namespace {
 
 using Keys = std::vector<std::string>;
 
-// The value stays as it runs; names its key where the file says another.
+// Adds `key` to `needs_restart` if the file has a new value for it. The running
+// value stays.
 template <typename Value>
 void Keep(const std::string& key, const Value& running, const Value& fresh,
           Keys* needs_restart) {
@@ -53,8 +55,9 @@ void KeepQueueKind(const std::string& path, const PoolConfig& running,
   }
 }
 
-// A number of bytes that the largest request does not fit into was chosen with
-// another limits.message_bytes than the one that runs, and waits for that.
+// A number of bytes below the running limits.message_bytes was chosen for the
+// file's limits.message_bytes. It waits for the restart that changes this
+// limit, because until then the largest request would not fit.
 void ChangePool(const std::string& path, const LimitsConfig& limits,
                 const PoolConfig& fresh, PoolConfig* pool, Keys* keys) {
   KeepQueueKind(path, *pool, fresh, keys);
@@ -97,15 +100,16 @@ void ChangePools(const Config& fresh, Config* config, Keys* keys) {
   }
 }
 
-// Whether a crash would lose what was acknowledged, without leave to.
+// True if a crash would lose acknowledged submissions without permission to
+// (allow_loss, may_lose).
 bool LosesAcknowledged(Method method, const MethodConfig& config,
                        const PoolConfig& pool) {
   return config.ack == Ack::kQueued && pool.journal_path.empty() &&
          !config.allow_loss && !MayLose(method);
 }
 
-// Where the pool that runs has no journal, and that of the file has, the moment
-// of acknowledgement waits for the journal.
+// If the running pool has no journal and the file gives it one, a new
+// acknowledgement mode waits for the journal.
 void ChangeMethod(Method method, const PoolConfig& pool,
                   const MethodConfig& fresh, MethodConfig* config, Keys* keys) {
   const std::string path =
@@ -126,6 +130,8 @@ void ChangeMethod(Method method, const PoolConfig& pool,
 }  // namespace
 
 ConfigChange ChangeConfig(const Config& running, const Config& fresh) {
+  SLUICE_DCHECK(!running.pools.empty());
+  SLUICE_DCHECK(!fresh.pools.empty());
   ConfigChange change = {.config = running, .needs_restart = {}};
   Config* config = &change.config;
   Keys* keys = &change.needs_restart;

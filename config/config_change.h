@@ -1,6 +1,6 @@
-// What of a new configuration a running server can take over. Pure: who
-// carries it out is IngestionServer::Apply. docs/operations.md has the table of
-// what can change live.
+// Decides which values of a new configuration a running server can take over.
+// IngestionServer::Apply carries the change out. docs/operations.md lists the
+// values that can change live.
 
 #ifndef SLUICE_CONFIG_CONFIG_CHANGE_H_
 #define SLUICE_CONFIG_CONFIG_CHANGE_H_
@@ -13,17 +13,18 @@
 namespace sluice {
 
 struct ConfigChange {
-  // What to run from now on: the new values of what can change live, the old
-  // ones of everything else.
+  // The configuration to run from now on: new values for keys that can change
+  // live, old values for all other keys.
   Config config;
-  // The keys, e.g. pools.clinical.queue.path, whose new values need a restart;
+  // Keys whose new values need a restart, such as pools.clinical.queue.path,
   // each once, in the order of Config.
   std::vector<std::string> needs_restart;
 };
 
-// Both must be valid; what comes out is valid too. A live value that would not
-// be right beside an old one that stays (`ack: queued` for a pool that gets its
-// journal with the restart) waits for the restart as well.
+// Both configurations must be valid. The resulting configuration is valid too:
+// a live value that would be invalid together with an old value that stays,
+// such as `ack: queued` for a pool that gets its journal at the restart, also
+// waits for the restart.
 ConfigChange ChangeConfig(const Config& running, const Config& fresh);
 
 }  // namespace sluice

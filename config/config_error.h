@@ -1,4 +1,4 @@
-// One thing that is wrong with a configuration file, and where.
+// One problem in a configuration file, with its place.
 
 #ifndef SLUICE_CONFIG_CONFIG_ERROR_H_
 #define SLUICE_CONFIG_CONFIG_ERROR_H_
@@ -9,12 +9,14 @@
 namespace sluice {
 
 struct ConfigError {
-  int line = 0;  // from 1; 0 where there is none
-  // Its path, e.g. pools.clinical.queue.capacity; may be empty.
+  int line = 0;  // from 1; 0: the problem has no line
+  // Path of the key, such as pools.clinical.queue.capacity; empty if the
+  // problem is not about one key.
   std::string key = {};
   std::string message;
 
-  // "config.yaml:7: pools.clinical.queue.capacity: must be at least 1"
+  // Returns the problem as one line of text, such as
+  // "config.yaml:7: pools.clinical.queue.capacity: must be at least 1".
   std::string ToString(const std::string& file) const;
 };
 

@@ -20,8 +20,8 @@ std::string FullName(Method method) {
   return std::string(FullMethodName(method));
 }
 
-// An entry of `methods`, and the methods that it is for: the one that it names
-// or, of `default`, those that are not named.
+// An entry of `methods` and the methods that it applies to: the method that it
+// names or, for `default`, all methods without an entry.
 struct Entry {
   ConfigSection section;
   MethodConfig config;
@@ -38,8 +38,8 @@ void RejectUnknownMethods(ConfigSection& section) {
   }
 }
 
-// Reads on_full and max_wait over what is inherited. What is wrong with an
-// inherited value was said where it stands.
+// Reads on_full and max_wait over the inherited values. Errors in an inherited
+// value were reported at the entry `default`.
 void ReadPolicy(ConfigSection& section, std::string* inherited,
                 absl::Duration* max_wait) {
   std::string on_full = *inherited;
@@ -47,7 +47,7 @@ void ReadPolicy(ConfigSection& section, std::string* inherited,
   const PolicyKind* policy = FindPolicyKind(on_full);
   if (policy != nullptr && on_full != *inherited) {
     *inherited = on_full;
-    *max_wait = absl::ZeroDuration();  // it was another policy's
+    *max_wait = absl::ZeroDuration();  // it belonged to the other policy
   }
   section.ReadDuration("max_wait", kMaxWaitMax, max_wait);
 
@@ -57,16 +57,18 @@ void ReadPolicy(ConfigSection& section, std::string* inherited,
     section.Error("on_full", UnknownName("policy", on_full, known));
   } else if (policy->takes_max_wait && section.Has("on_full") &&
              !section.Has("max_wait") && *max_wait == absl::ZeroDuration()) {
-    section.Error("max_wait", absl::StrCat("is missing: ", on_full,
-                                           " waits at most this long, e.g. "
-                                           "250ms"));
+    section.Error("max_wait", absl::StrCat("missing: ", on_full,
+                                           " needs the longest time to wait, "
+                                           "e.g. 250ms"));
   } else if (!policy->takes_max_wait && section.Has("max_wait")) {
-    section.Error("max_wait", absl::StrCat("is of no use: on_full is ", on_full,
-                                           ", which has no such limit"));
+    section.Error("max_wait", absl::StrCat("not allowed: on_full is ", on_full,
+                                           ", which has no time limit; remove "
+                                           "max_wait, or use timed_wait"));
   }
 }
 
-// Nothing of it is inherited: it is tried on the methods of its own entry.
+// Reads the shadow policy. It applies to the methods of its own entry and is
+// not inherited.
 void ReadShadow(ConfigSection& entry, ShadowConfig* shadow) {
   *shadow = ShadowConfig();
   ConfigSection section = entry.Section("shadow");
@@ -75,7 +77,7 @@ void ReadShadow(ConfigSection& entry, ShadowConfig* shadow) {
     ReadPolicy(section, &shadow->on_full, &shadow->max_wait);
     section.RejectUnknownKeys();
   } else {
-    section.Error("on_full", "is missing: the policy to try");
+    section.Error("on_full", "missing: name the policy to compare with");
   }
 }
 
@@ -87,7 +89,8 @@ void ReadAck(ConfigSection& section, Ack* ack) {
   } else if (text == "queued") {
     *ack = Ack::kQueued;
   } else {
-    section.Error("ack", UnknownName("moment", text, {"stored", "queued"}));
+    section.Error(
+        "ack", UnknownName("acknowledgement mode", text, {"stored", "queued"}));
   }
 }
 
@@ -114,7 +117,7 @@ void ReadEntry(Entry& entry) {
   entry.section.RejectUnknownKeys();
 }
 
-// The entries for all methods that take submissions, `default` first.
+// Reads the entries of all methods that take submissions, `default` first.
 std::vector<Entry> ReadSubmissionEntries(ConfigSection& methods) {
   std::vector<Entry> entries = {
       {.section = methods.Section(kDefault), .config = {}, .methods = {}}};
@@ -128,15 +131,15 @@ std::vector<Entry> ReadSubmissionEntries(ConfigSection& methods) {
     Entry entry = {.section = methods.Section(FullName(method)),
                    .config = entries.front().config,
                    .methods = {method}};
-    entry.config.allow_loss = false;  // speaks for its own entry only
+    entry.config.allow_loss = false;  // never inherited
     ReadEntry(entry);
     entries.push_back(std::move(entry));
   }
   return entries;
 }
 
-// GetReceipts asks and brings nothing: there is nothing to acknowledge, to lose
-// or to take from `default`.
+// Reads the entry of GetReceipts. A lookup brings no submission, so there is
+// nothing to acknowledge or to lose, and `default` does not apply.
 Entry ReadReceiptsEntry(ConfigSection& methods) {
   Entry entry = {.section = methods.Section(FullName(Method::kGetReceipts)),
                  .config = {.pool = std::string(kReceiptsPool)},
@@ -148,15 +151,16 @@ Entry ReadReceiptsEntry(ConfigSection& methods) {
   if (FindPolicyKind(entry.config.on_full)->loses) {
     entry.section.Error("on_full",
                         absl::StrCat(entry.config.on_full,
-                                     " is not for a question: it would be "
-                                     "answered without an answer"));
+                                     " is not allowed for GetReceipts: the "
+                                     "caller would get no answer; use block, "
+                                     "fail_fast or timed_wait"));
   }
   return entry;
 }
 
 // --- Loss ---
 
-// What an entry would lose without having the right to.
+// Reports an entry that could lose submissions without permission to.
 void RejectLoss(Entry& entry, const Config& config) {
   if (entry.config.allow_loss) return;
   std::vector<std::string> losers;
@@ -165,20 +169,20 @@ void RejectLoss(Entry& entry, const Config& config) {
   }
   if (losers.empty()) return;
 
-  const auto reject = [&](const std::string& key, const std::string& why,
-                          const std::string& instead) {
+  const auto reject = [&](const std::string& key, const std::string& value,
+                          const std::string& why, const std::string& instead) {
     entry.section.Error(
-        key, absl::StrCat(why, " of ", absl::StrJoin(losers, ", "), "; use ",
-                          instead, ", or accept the loss with allow_loss: true",
-                          entry.section.Has(key) ? "" : " (from default)"));
+        key,
+        absl::StrCat(value, entry.section.Has(key) ? "" : " (from default)",
+                     why, " of ", absl::StrJoin(losers, ", "), "; use ",
+                     instead, ", or accept the loss with allow_loss: true"));
   };
   const PolicyKind& policy = *FindPolicyKind(entry.config.on_full);
   if (policy.loses) {
-    reject("on_full",
-           absl::StrCat(entry.config.on_full,
-                        policy.evicts ? " drops what is queued"
-                                      : " keeps nothing of what finds the "
-                                        "queue full",
+    reject("on_full", entry.config.on_full,
+           absl::StrCat(policy.evicts
+                            ? " drops submissions from the queue"
+                            : " drops submissions that arrive at a full queue",
                         ": it would lose submissions"),
            "another policy");
   }
@@ -186,15 +190,16 @@ void RejectLoss(Entry& entry, const Config& config) {
   const bool journal =
       pool != config.pools.end() && !pool->second.journal_path.empty();
   if (entry.config.ack == Ack::kQueued && !journal) {
-    reject("ack",
-           "queued acknowledges what is only in a memory queue: a crash would "
-           "lose acknowledged submissions",
+    reject("ack", "queued",
+           " acknowledges submissions that are only in a memory queue: a crash "
+           "would lose acknowledged submissions",
            "a queue of kind journal, ack: stored");
   }
 }
 
-// Who is dropped from the queue has to be told, so must not have its answer
-// already. What is wrong with `default` is said there alone.
+// Reports an entry that could drop a submission after its caller was answered.
+// A caller whose submission is dropped must be told, so it must not be answered
+// before. Errors of `default` are reported there alone.
 void RejectUntoldLoss(Entry& entry) {
   const std::string& on_full = entry.config.on_full;
   if (!FindPolicyKind(on_full)->evicts || entry.config.ack == Ack::kStored) {
@@ -204,13 +209,15 @@ void RejectUntoldLoss(Entry& entry) {
     entry.section.Error(
         "on_full",
         absl::StrCat(on_full,
-                     " needs ack: stored: who is dropped from the queue is "
-                     "told so, and by ack: queued has had its answer"));
+                     " needs ack: stored: with ack: queued, a caller whose "
+                     "submission is dropped from the queue has been answered "
+                     "already"));
   } else if (entry.section.Has("ack")) {
     entry.section.Error(
         "ack", absl::StrCat("must be stored where on_full is ", on_full,
-                            " (from default): who is dropped from the queue is "
-                            "told so, and by queued has had its answer"));
+                            " (from default): otherwise a caller whose "
+                            "submission is dropped from the queue has been "
+                            "answered already"));
   }
 }
 
@@ -230,7 +237,8 @@ void RequireKnownPool(Entry& entry, const std::vector<std::string>& known) {
   }
 }
 
-// The receipts pool needs no mention in the file.
+// Adds the receipts pool, which the file need not mention, and checks the pool
+// of GetReceipts.
 void BindReceiptsPool(Entry& receipts, Config* config) {
   if (receipts.config.pool == kReceiptsPool) {
     config->pools.try_emplace(receipts.config.pool,
@@ -241,22 +249,24 @@ void BindReceiptsPool(Entry& receipts, Config* config) {
   if (pool != config->pools.end() && !pool->second.journal_path.empty()) {
     receipts.section.Error("pool",
                            absl::StrCat(receipts.config.pool,
-                                        " has a journal, and a question is not "
-                                        "kept: use a pool with a queue in "
-                                        "memory"));
+                                        " has a journal, which GetReceipts "
+                                        "cannot use: name a pool with a queue "
+                                        "in memory"));
   }
 }
 
-// An entry without a pool gets the only one that there is for submissions.
+// Checks the entry's pool. An entry without a pool gets the pool for
+// submissions if there is only one.
 void BindSubmissionPool(Entry& entry, const Entry& receipts,
                         const Config& config) {
   const std::string& questions = receipts.config.pool;
   if (entry.section.Has("pool") && entry.config.pool == questions) {
     entry.section.Error(
         "pool",
-        absl::StrCat(questions, " answers ", FullName(Method::kGetReceipts),
-                     ", whose questions must not wait behind "
-                     "submissions: the two need different pools"));
+        absl::StrCat(Quoted(questions), " is the pool of ",
+                     FullName(Method::kGetReceipts),
+                     ", whose lookups must not wait behind submissions: use "
+                     "another pool"));
     return;
   }
   std::vector<std::string> names = PoolNames(config);
@@ -266,10 +276,11 @@ void BindSubmissionPool(Entry& entry, const Entry& receipts,
   if (names.size() == 1) {
     entry.config.pool = names.front();
   } else if (names.empty()) {
-    entry.section.Error("pool", "is missing: no pool takes submissions");
+    entry.section.Error(
+        "pool", "missing: there is no pool for submissions, add one to pools");
   } else {
-    entry.section.Error("pool", absl::StrCat("is missing: which of ",
-                                             absl::StrJoin(names, ", "), "?"));
+    entry.section.Error("pool", absl::StrCat("missing: use one of ",
+                                             absl::StrJoin(names, ", ")));
   }
 }
 
@@ -281,13 +292,15 @@ void RejectUnusedPools(ConfigSection& root, const std::vector<Entry>& entries,
   }
   ConfigSection pools = root.Section("pools");
   for (const std::string& name : PoolNames(config)) {
-    if (!used.contains(name)) pools.Error(name, "no method uses this pool");
+    if (!used.contains(name))
+      pools.Error(name,
+                  "no method uses this pool: remove it, or use it in methods");
   }
 }
 
 void BindPools(ConfigSection& root, std::vector<Entry>& entries,
                Entry& receipts, Config* config) {
-  if (config->pools.empty()) return;  // an error already, which says enough
+  if (config->pools.empty()) return;  // reported already
   BindReceiptsPool(receipts, config);
   for (Entry& entry : entries) BindSubmissionPool(entry, receipts, *config);
   RejectUnusedPools(root, entries, receipts, *config);

@@ -1,5 +1,5 @@
-// The map `methods` of the configuration: which pool, policy and moment of
-// acknowledgement each RPC has.
+// Reads the map `methods` of the configuration: pool, policy and
+// acknowledgement mode of each RPC.
 
 #ifndef SLUICE_CONFIG_CONFIG_METHODS_H_
 #define SLUICE_CONFIG_CONFIG_METHODS_H_
@@ -9,9 +9,9 @@
 
 namespace sluice {
 
-// Reads `methods` of the file into config->methods. config->pools must have
-// been read; it gains the pool `receipts` where GetReceipts uses it and the
-// file does not have it.
+// Reads `methods` into config->methods. config->pools must have been read
+// before. Adds the pool `receipts` if GetReceipts uses it and the file does not
+// define it.
 void ReadMethods(ConfigSection& root, Config* config);
 
 }  // namespace sluice

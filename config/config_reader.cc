@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "base/check.h"
 
 namespace sluice {
 namespace {
@@ -31,7 +32,8 @@ constexpr std::array<ByteUnit, 3> kByteUnits = {{
     {"KiB", std::size_t{1} << 10},
 }};
 
-// How many characters must be added, left out or replaced to make `b` of `a`.
+// Returns the Levenshtein distance: the number of characters to add, remove or
+// replace that turn `a` into `b`.
 std::size_t EditDistance(const std::string& a, const std::string& b) {
   std::vector<std::size_t> row(b.size() + 1);
   std::iota(row.begin(), row.end(), 0);
@@ -46,13 +48,14 @@ std::size_t EditDistance(const std::string& a, const std::string& b) {
   return row.back();
 }
 
-// The one of `known` that `name` was most likely meant to be.
+// Returns the name in `known` that `name` most likely stands for, if any is
+// similar.
 std::optional<std::string> Nearest(const std::string& name,
                                    const std::vector<std::string>& known) {
   if (name.size() > kQuotedBytesMax) return std::nullopt;
   std::optional<std::string> nearest;
-  // Two edits, as of letters in the wrong order; less in a very short name,
-  // more in a long one.
+  // Up to two edits, enough for two letters in the wrong order. Fewer in a very
+  // short name, more in a long one.
   std::size_t closer_than =
       std::max(name.size() / 3, std::min<std::size_t>(name.size() / 2, 2)) + 1;
   for (const std::string& candidate : known) {
@@ -65,7 +68,7 @@ std::optional<std::string> Nearest(const std::string& name,
   return nearest;
 }
 
-// Digits only: no sign, no space, no other base, no leading zero.
+// Reads digits only: no sign, no space, no other base, no leading zero.
 std::optional<std::size_t> ParseCount(std::string_view text) {
   const bool digits = std::ranges::all_of(
       text, [](unsigned char c) { return absl::ascii_isdigit(c); });
@@ -94,8 +97,9 @@ std::optional<std::size_t> ParseBytes(std::string_view text) {
   return bytes;
 }
 
-// RFC 1123, section 2.1: labels of letters, digits and hyphens. A last label of
-// digits alone would be a mistyped IPv4 address.
+// True if `host` is a host name (RFC 1123, section 2.1): labels of letters,
+// digits and hyphens. The last label must not be a number, as in a mistyped
+// IPv4 address.
 bool IsHostName(const std::string& host) {
   if (host.size() > 253) return false;
   const std::vector<std::string> labels = absl::StrSplit(host, '.');
@@ -153,7 +157,7 @@ std::string UnknownName(const std::string& what, const std::string& name,
   if (const std::optional<std::string> meant = Nearest(name, known)) {
     return absl::StrCat(unknown, ": did you mean ", *meant, "?");
   }
-  return absl::StrCat(unknown, ", known: ", absl::StrJoin(known, ", "));
+  return absl::StrCat(unknown, ", allowed: ", absl::StrJoin(known, ", "));
 }
 
 ConfigSection::ConfigSection(const YamlNode& root, ConfigErrors* errors)
@@ -208,6 +212,7 @@ bool ConfigSection::ReadBool(const std::string& key, bool* out) {
 
 bool ConfigSection::ReadCount(const std::string& key, Bounds bounds,
                               std::size_t* out) {
+  SLUICE_DCHECK_LE(bounds.min, bounds.max);
   const std::string* text = Scalar(key);
   if (text == nullptr) return false;
   const std::optional<std::size_t> count = ParseCount(*text);
@@ -222,6 +227,7 @@ bool ConfigSection::ReadCount(const std::string& key, Bounds bounds,
 
 bool ConfigSection::ReadBytes(const std::string& key, Bounds bounds,
                               std::size_t* out) {
+  SLUICE_DCHECK_LE(bounds.min, bounds.max);
   const std::string* text = Scalar(key);
   if (text == nullptr) return false;
   const std::optional<std::size_t> bytes = ParseBytes(*text);
@@ -242,6 +248,7 @@ bool ConfigSection::ReadDuration(const std::string& key, absl::Duration max,
   const std::string* text = Scalar(key);
   if (text == nullptr) return false;
   constexpr absl::Duration kUnit = absl::Milliseconds(1);
+  SLUICE_DCHECK_GE(max, kUnit);
   absl::Duration duration;
   if (!absl::ParseDuration(*text, &duration) || duration < kUnit ||
       duration > max || duration != absl::Trunc(duration, kUnit)) {
@@ -296,7 +303,7 @@ const std::string* ConfigSection::Scalar(const std::string& key) {
     case YamlNode::Kind::kScalar:
       return &entry->value.scalar;
     case YamlNode::Kind::kNull:
-      Error(key, "has no value");
+      Error(key, "value missing: remove the key or give it a value");
       return nullptr;
     case YamlNode::Kind::kSequence:
     case YamlNode::Kind::kMap:

@@ -1,5 +1,5 @@
-// Typed access to the maps of a configuration file. Whatever is wrong becomes
-// an error with its key and line, and reading goes on.
+// Typed access to the maps of a configuration file. Each problem becomes an
+// error with its key and line, and reading continues.
 
 #ifndef SLUICE_CONFIG_CONFIG_READER_H_
 #define SLUICE_CONFIG_CONFIG_READER_H_
@@ -15,46 +15,48 @@
 
 namespace sluice {
 
-// Both ends belong to it.
+// A range of allowed values, including both ends.
 struct Bounds {
   std::size_t min = 0;
   std::size_t max = 0;
 };
 
-// "256MiB", or the plain number where no unit divides it.
+// Returns a size such as "256MiB", or the plain number if no unit divides it.
 std::string FormatBytes(std::size_t bytes);
 
-// As it may appear in a message: in quotes, escaped, and cut where very long.
+// Returns `text` as it may appear in a message: in quotes, escaped, and cut
+// after 64 bytes.
 std::string Quoted(const std::string& text);
 
-// "unknown pool \"clinicl\": did you mean clinical?", or else all known names.
+// Returns a message such as "unknown pool \"clinicl\": did you mean clinical?".
+// Lists all allowed names if none is similar.
 std::string UnknownName(const std::string& what, const std::string& name,
                         const std::vector<std::string>& known);
 
-// One map of the file, or the absence of one. It points into the tree, which
-// must outlive it, and to where the errors go.
+// One map of the file, or the absence of the map. The tree and the list of
+// errors must outlive it. Not thread-safe.
 //
-// The Read... functions put the value of `key` into `out` and return true; they
-// leave `out` alone where the key is not there, and also where its value is not
-// right, which is an error.
+// The Read... functions put the value of `key` into `out` and return true. If
+// the key is missing they return false and leave `out` unchanged. If the value
+// is not allowed they also add an error.
 class ConfigSection {
  public:
-  // The whole file, as ParseYaml returns it.
+  // The whole file, as ParseYaml returned it.
   ConfigSection(const YamlNode& root, ConfigErrors* errors);
 
-  // The map below `key`; an absent one where there is none.
+  // Returns the map below `key`; an absent map if the key is missing.
   ConfigSection Section(const std::string& key);
 
-  // Whether the file has this map.
+  // True if the file has this map.
   bool present() const { return node_ != nullptr; }
   bool Has(const std::string& key) const { return Find(key) != nullptr; }
-  // In the order of the file.
+  // Returns the keys in the order of the file.
   std::vector<std::string> Keys() const;
 
   bool ReadText(const std::string& key, std::string* out);
   bool ReadBool(const std::string& key, bool* out);
   bool ReadCount(const std::string& key, Bounds bounds, std::size_t* out);
-  // Plain bytes, or with KiB, MiB, GiB.
+  // A plain number of bytes, or a number with KiB, MiB or GiB.
   bool ReadBytes(const std::string& key, Bounds bounds, std::size_t* out);
   // Whole milliseconds, at least one and at most `max`.
   bool ReadDuration(const std::string& key, absl::Duration max,
@@ -63,11 +65,11 @@ class ConfigSection {
   // name, and a port from 0 to 65535.
   bool ReadAddress(const std::string& key, std::string* out);
 
-  // Adds an error about `key`, at the line of the innermost part of its path
-  // that the file has.
+  // Adds an error about `key`. Its line is that of the innermost part of the
+  // path that the file has.
   void Error(const std::string& key, std::string message);
 
-  // Adds an error for each key that nothing asked for by Read... or Section.
+  // Adds an error for each key that was not asked for by Read... or Section.
   void RejectUnknownKeys();
 
  private:
@@ -75,7 +77,8 @@ class ConfigSection {
                 ConfigErrors* errors);
 
   const YamlEntry* Find(const std::string& key) const;
-  // The text of `key`; null where it is not there or no scalar.
+  // Returns the text of `key`; null if the key is missing or not a scalar,
+  // which is an error.
   const std::string* Scalar(const std::string& key);
 
   const YamlNode* node_;  // a map, or null

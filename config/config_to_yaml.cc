@@ -19,7 +19,7 @@ void OpenMap(YAML::Emitter& out, const std::string& key) {
   out << YAML::Key << key << YAML::Value << YAML::BeginMap;
 }
 
-// On one line: {max: 256}.
+// Opens a map that is written on one line: {max: 256}.
 void OpenFlowMap(YAML::Emitter& out, const std::string& key) {
   out << YAML::Key << key << YAML::Value << YAML::Flow << YAML::BeginMap;
 }
@@ -112,7 +112,7 @@ std::string ConfigToYaml(const Config& config) {
   out << YAML::BeginMap;
   Put(out, "listen", config.listen);
   Put(out, "metrics", config.metrics);
-  // Nowhere has no word of its own.
+  // There is no value that means "no admin service".
   if (!config.admin.empty()) Put(out, "admin", config.admin);
   Put(out, "completion_queues", config.completion_queues);
   PutLimits(out, config.limits);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/check.h"
+
 namespace sluice {
 namespace {
 
@@ -17,6 +19,7 @@ std::string_view MethodName(Method method) {
 }
 
 std::string_view FullMethodName(Method method) {
+  SLUICE_DCHECK_LT(Index(method), kMethods);
   return kFullNames[Index(method)];
 }
 

@@ -1,4 +1,4 @@
-// The RPCs of sluice.v1.Ingestion, as an index for everything that is kept per
+// The RPCs of sluice.v1.Ingestion, as an index for values that exist per
 // method.
 
 #ifndef SLUICE_CONFIG_METHOD_H_
@@ -31,13 +31,14 @@ constexpr std::size_t Index(Method method) {
 
 inline constexpr std::string_view kServiceName = "sluice.v1.Ingestion";
 
-// E.g. "Submit".
+// Returns the short name, such as "Submit".
 std::string_view MethodName(Method method);
 
-// E.g. "sluice.v1.Ingestion/Submit", as the configuration names it.
+// Returns the full name, such as "sluice.v1.Ingestion/Submit", which the
+// configuration uses.
 std::string_view FullMethodName(Method method);
 
-// The method of such a full name.
+// Returns the method with this full name, if there is one.
 std::optional<Method> FindMethod(std::string_view full_name);
 
 // True if the method may lose submissions that it took: the method option

@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "base/check.h"
 #include "yaml-cpp/eventhandler.h"
 #include "yaml-cpp/exceptions.h"
 #include "yaml-cpp/mark.h"
@@ -15,17 +16,18 @@
 namespace sluice {
 namespace {
 
-// The length of the UTF-8 sequence at the start of `text`, which is not empty;
-// 0 where there is none (RFC 3629, section 4).
+// Returns the length of the UTF-8 sequence at the start of `text`, which must
+// not be empty, or 0 if there is none (RFC 3629, section 4).
 std::size_t Utf8Length(std::string_view text) {
+  SLUICE_DCHECK(!text.empty());
   const auto byte = [&](std::size_t i) -> unsigned {
     return i < text.size() ? static_cast<unsigned char>(text[i]) : 0;
   };
   const unsigned lead = byte(0);
   if (lead < 0x80) return 1;
   if (lead < 0xC2 || lead > 0xF4) return 0;
-  // Overlong forms, surrogates and what lies beyond U+10FFFF show in the second
-  // byte.
+  // The second byte excludes overlong forms, surrogates and values above
+  // U+10FFFF.
   const unsigned low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
   const unsigned high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
   if (byte(1) < low || byte(1) > high) return 0;
@@ -36,20 +38,24 @@ std::size_t Utf8Length(std::string_view text) {
   return length;
 }
 
-// The YAML parser takes some control characters for the end of the file, and
-// lets any other byte pass.
+// Checks the bytes before the YAML parser sees them: the parser takes some
+// control characters for the end of the file and accepts all other bytes.
 bool CheckEncoding(std::string_view text, ConfigErrors* errors) {
   int line = 1;
   while (!text.empty()) {
     const char c = text.front();
     const std::size_t length = Utf8Length(text);
     if (length == 0) {
-      errors->push_back({.line = line, .message = "is not UTF-8"});
+      errors->push_back(
+          {.line = line, .message = "not UTF-8: save the file as UTF-8"});
       return false;
     }
     if (absl::ascii_iscntrl(static_cast<unsigned char>(c)) && c != '\n' &&
         c != '\r' && c != '\t') {
-      errors->push_back({.line = line, .message = "has a control character"});
+      errors->push_back(
+          {.line = line,
+           .message =
+               "control character: only tabs and line ends are allowed"});
       return false;
     }
     if (c == '\n') ++line;
@@ -60,8 +66,8 @@ bool CheckEncoding(std::string_view text, ConfigErrors* errors) {
 
 int Line(const YAML::Mark& mark) { return mark.is_null() ? 0 : mark.line + 1; }
 
-// Builds the tree out of the parser's events. After the first error it looks at
-// no more of them.
+// Builds the tree from the parser's events. Ignores all events after the first
+// error.
 class TreeBuilder final : public YAML::EventHandler {
  public:
   explicit TreeBuilder(ConfigErrors* errors) : errors_(*errors) {}
@@ -70,18 +76,21 @@ class TreeBuilder final : public YAML::EventHandler {
   YamlNode TakeRoot() { return std::move(root_); }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
-    if (++documents_ > 1) Fail(mark, "must be one YAML document, not several");
+    if (++documents_ > 1)
+      Fail(mark, "second YAML document: the file must be one document");
   }
   void OnDocumentEnd() override {}
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     if (!Accept(mark, "?", anchor) || in_sequences_ > 0) return;
-    if (KeyIsNext()) return Fail(mark, "a key is missing");
+    if (KeyIsNext())
+      return Fail(mark, "key missing: a name must come before the colon");
     Place(YamlNode::Kind::kNull);
   }
 
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
-    if (!failed_) Fail(mark, "aliases (*name) are not supported");
+    if (!failed_)
+      Fail(mark, "aliases (*name) are not supported: repeat the value");
   }
 
   void OnScalar(const YAML::Mark& mark, const std::string& tag,
@@ -113,11 +122,12 @@ class TreeBuilder final : public YAML::EventHandler {
               YAML::anchor_t anchor) {
     if (failed_) return false;
     if (anchor != 0) {
-      Fail(mark, "anchors (&name) are not supported");
+      Fail(mark, "anchors (&name) are not supported: remove the anchor");
     } else if (tag != "?" && tag != "!") {  // a plain and a quoted scalar
-      Fail(mark, "tags (!name) are not supported");
+      Fail(mark, "tags (!name) are not supported: remove the tag");
     } else if (++nodes_ > kYamlNodesMax) {
-      Fail(mark, absl::StrCat("has more than ", kYamlNodesMax, " values"));
+      Fail(mark, absl::StrCat("the file has more than ", kYamlNodesMax,
+                              " values, the most allowed"));
     }
     return !failed_;
   }
@@ -125,9 +135,11 @@ class TreeBuilder final : public YAML::EventHandler {
   void Open(YamlNode::Kind kind, const YAML::Mark& mark, const std::string& tag,
             YAML::anchor_t anchor) {
     if (!Accept(mark, tag, anchor)) return;
-    if (KeyIsNext()) return Fail(mark, "a key must be a name");
+    if (KeyIsNext())
+      return Fail(mark, "a key must be a name, not a list or a map");
     if (open_.size() + in_sequences_ >= kYamlDepthMax) {
-      return Fail(mark, absl::StrCat("is nested deeper than ", kYamlDepthMax));
+      return Fail(mark, absl::StrCat("nested deeper than ", kYamlDepthMax,
+                                     " levels, the most allowed"));
     }
     if (in_sequences_ == 0) {
       YamlNode* const node = Place(kind);
@@ -141,6 +153,7 @@ class TreeBuilder final : public YAML::EventHandler {
     if (in_sequences_ > 0) {
       --in_sequences_;
     } else {
+      SLUICE_DCHECK(!open_.empty());
       open_.pop_back();
     }
   }
@@ -149,8 +162,9 @@ class TreeBuilder final : public YAML::EventHandler {
     return in_sequences_ == 0 && !open_.empty() && !key_is_read_;
   }
 
-  // Puts the next value where it belongs.
+  // Sets the kind of the next value and returns its place.
   YamlNode* Place(YamlNode::Kind kind) {
+    SLUICE_DCHECK(open_.empty() || !open_.back()->entries.empty());
     YamlNode* const node =
         open_.empty() ? &root_ : &open_.back()->entries.back().value;
     node->kind = kind;
@@ -165,9 +179,9 @@ class TreeBuilder final : public YAML::EventHandler {
 
   ConfigErrors& errors_;
   YamlNode root_;
-  std::vector<YamlNode*> open_;   // the maps around the next event
-  bool key_is_read_ = false;      // in the innermost of them
-  std::size_t in_sequences_ = 0;  // sequences, and all that is open in them
+  std::vector<YamlNode*> open_;   // open maps, the outermost first
+  bool key_is_read_ = false;      // in the innermost open map
+  std::size_t in_sequences_ = 0;  // open sequences, and all open inside them
   std::size_t nodes_ = 0;
   int documents_ = 0;
   bool failed_ = false;
@@ -179,10 +193,11 @@ void RejectDuplicateKeys(const std::string& path, YamlNode* node,
   std::erase_if(node->entries, [&](const YamlEntry& entry) {
     const auto [first, is_first] = line_of.try_emplace(entry.key, entry.line);
     if (!is_first) {
-      errors->push_back({.line = entry.line,
-                         .key = KeyPath(path, entry.key),
-                         .message = absl::StrCat("is there already, in line ",
-                                                 first->second)});
+      errors->push_back(
+          {.line = entry.line,
+           .key = KeyPath(path, entry.key),
+           .message = absl::StrCat("duplicate key, first defined on line ",
+                                   first->second)});
     }
     return !is_first;
   });
@@ -202,7 +217,8 @@ std::string KeyPath(const std::string& parent, const std::string& key) {
 std::optional<YamlNode> ParseYaml(std::string_view text, ConfigErrors* errors) {
   if (text.size() > kYamlBytesMax) {
     errors->push_back(
-        {.message = absl::StrCat("is larger than ", kYamlBytesMax, " bytes")});
+        {.message = absl::StrCat("the file is larger than ", kYamlBytesMax,
+                                 " bytes, the most allowed")});
     return std::nullopt;
   }
   if (!CheckEncoding(text, errors)) return std::nullopt;
@@ -216,7 +232,7 @@ std::optional<YamlNode> ParseYaml(std::string_view text, ConfigErrors* errors) {
   } catch (const YAML::Exception& e) {
     if (builder.failed()) return std::nullopt;
     errors->push_back({.line = Line(e.mark),
-                       .message = absl::StrCat("is not YAML: ", e.msg)});
+                       .message = absl::StrCat("YAML syntax error: ", e.msg)});
     return std::nullopt;
   }
   if (builder.failed()) return std::nullopt;
@@ -224,7 +240,7 @@ std::optional<YamlNode> ParseYaml(std::string_view text, ConfigErrors* errors) {
   YamlNode root = builder.TakeRoot();
   if (root.kind == YamlNode::Kind::kNull) root.kind = YamlNode::Kind::kMap;
   if (root.kind != YamlNode::Kind::kMap) {
-    errors->push_back({.message = "must be a map (key: value)"});
+    errors->push_back({.message = "the file must be a map (key: value)"});
     return std::nullopt;
   }
   RejectDuplicateKeys("", &root, errors);

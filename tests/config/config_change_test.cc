@@ -29,14 +29,14 @@ Config Parse(const std::string& yaml) {
   return config;
 }
 
-// What a server runs that was started with `before` and has read `after`.
+// Returns the change of a server that runs `before` and has read `after`.
 ConfigChange Change(const std::string& before, const std::string& after) {
   return ChangeConfig(Parse(before), Parse(after));
 }
 
 // --- Every key ---
 
-// A file that says every key, each with a value that is not its default.
+// A file with every key. No value is the default.
 constexpr std::string_view kEveryKey = R"(
 listen: 127.0.0.1:1001
 metrics: 127.0.0.1:1002
@@ -68,12 +68,12 @@ methods:
 drain: {timeout: 9s}
 )";
 
-// A change of one key: what stands in kEveryKey, and what then stands there.
+// A change of one key: a text in kEveryKey, and the text that replaces it.
 struct KeyChange {
   std::string key;
   std::string from;
   std::string to;
-  // What needs a restart; nothing for a key that is live.
+  // Key that needs a restart; empty for a key that changes live.
   std::vector<std::string> needs_restart;
 };
 
@@ -163,7 +163,8 @@ const std::vector<KeyChange>& KeyChanges() {
   return *kChanges;
 }
 
-// The keys of a map, of pools as pools.P and of methods as methods.M.
+// Returns the keys of a map; those of pools as pools.P, of methods as
+// methods.M.
 void AddKeys(const YamlNode& node, const std::string& path,
              std::set<std::string>* keys) {
   for (const YamlEntry& entry : node.entries) {
@@ -179,8 +180,8 @@ void AddKeys(const YamlNode& node, const std::string& path,
   }
 }
 
-// Whoever adds a key says here what becomes of it while the server runs, and
-// EachKeyIsAppliedOrNamed holds ChangeConfig to that.
+// A new key needs an entry in kChanges, which says how a running server treats
+// the key. EachKeyIsAppliedOrNamed checks that ChangeConfig agrees.
 TEST(ConfigChange, TheTestsKnowEveryKeyThatThereIs) {
   const std::string yaml = ConfigToYaml(Parse(std::string(kEveryKey)));
   ConfigErrors errors;
@@ -215,7 +216,7 @@ TEST(ConfigChange, NothingNewIsNoChange) {
   EXPECT_THAT(change.needs_restart, IsEmpty());
 }
 
-// --- Keys that hang together ---
+// --- Keys that depend on each other ---
 
 TEST(ConfigChange, AppliesWhatIsLiveBesideWhatIsNot) {
   const ConfigChange change = Change(
@@ -245,8 +246,8 @@ TEST(ConfigChange, PoolsComeAndGoWithARestart) {
   EXPECT_EQ(change.config.method(Method::kSubmit).on_full, "block");
 }
 
-// The journal comes with the restart; until then it would be acknowledged from
-// memory.
+// The journal waits for the restart. Until then `ack: queued` would acknowledge
+// from a queue in memory.
 TEST(ConfigChange, AcknowledgesFromTheQueueOnlyWhereTheRunningPoolMay) {
   const std::string memory = "pools: {main: {}}\n";
   const std::string journal =
@@ -295,9 +296,10 @@ TEST(ConfigChange, HasRoomForTheLargestRequestThatRuns) {
   EXPECT_EQ(pool.waiting_max, 0u);
 }
 
-// --- Any two ---
+// --- Any two configurations ---
 
-// A valid configuration out of few values, so that any two have much in common.
+// Returns a valid configuration. It is drawn from few values, so that two
+// configurations often have the same ones.
 Config RandomConfig(std::mt19937& random) {
   const auto one_of = [&](std::vector<std::string> texts) {
     return texts[std::uniform_int_distribution<std::size_t>(
