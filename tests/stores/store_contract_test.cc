@@ -446,6 +446,22 @@ class AnyStoreContract : public testing::TestWithParam<StoreCase> {
 // The promises of stores that keep what they take.
 class StoreContract : public AnyStoreContract {};
 
+TEST(IsTransient, TellsErrorsOfTheStoreFromErrorsOfTheSubmission) {
+  using Code = absl::StatusCode;
+  for (const Code code :
+       {Code::kCancelled, Code::kDeadlineExceeded, Code::kPermissionDenied,
+        Code::kResourceExhausted, Code::kAborted, Code::kUnimplemented,
+        Code::kUnavailable, Code::kDataLoss, Code::kUnauthenticated}) {
+    EXPECT_TRUE(IsTransient(absl::Status(code, ""))) << code;
+  }
+  for (const Code code :
+       {Code::kOk, Code::kUnknown, Code::kInvalidArgument, Code::kNotFound,
+        Code::kAlreadyExists, Code::kFailedPrecondition, Code::kOutOfRange,
+        Code::kInternal}) {
+    EXPECT_FALSE(IsTransient(absl::Status(code, ""))) << code;
+  }
+}
+
 // --- Every store ---
 
 TEST_P(AnyStoreContract, ReportsANewSubmissionAsStored) {
@@ -669,8 +685,8 @@ TEST_P(StoreContract, ASequenceIsNeverGivenTwice) {
 TEST_P(StoreContract, AStoreThatHangsIsATransientError) {
   const std::vector<Submission> batch = {MakeSubmission(2, "a"),
                                          MakeSubmission(3, "b")};
-  Save({MakeSubmission(1, "first")});
   Open(absl::ZeroDuration());
+  Save({MakeSubmission(1, "first")});  // Connections are open from now on.
   under_test_->Hang();
   const absl::Status status = TrySave(batch);
   EXPECT_FALSE(status.ok());
