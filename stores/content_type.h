@@ -1,4 +1,4 @@
-// Which message the content of a submission is.
+// The protobuf message types of submissions.
 
 #ifndef SLUICE_STORES_CONTENT_TYPE_H_
 #define SLUICE_STORES_CONTENT_TYPE_H_
@@ -8,8 +8,8 @@
 
 namespace sluice {
 
-// The message that the content of a `kind` was serialized from. It lives as
-// long as the program.
+// Returns the message type that the content of a submission of `kind` is
+// serialized from. It lives as long as the program.
 const google::protobuf::Descriptor& ContentType(SubmissionKind kind);
 
 }  // namespace sluice

@@ -8,7 +8,8 @@
 namespace sluice {
 namespace {
 
-// A submission's tag and length, and its verdict, beside its own bytes.
+// Upper bound for a submission's tag, length and verdict, which come on top of
+// its own bytes.
 constexpr std::size_t kBytesBeside = 16;
 
 }  // namespace

@@ -1,5 +1,5 @@
-// A batch on its way to a datastore: cut into requests, and its results put
-// together from the responses.
+// Splits a batch into requests to a datastore, and joins the results of the
+// responses.
 
 #ifndef SLUICE_STORES_DATASTORE_BATCH_H_
 #define SLUICE_STORES_DATASTORE_BATCH_H_
@@ -18,21 +18,22 @@ namespace sluice {
 // Not thread-safe.
 class DatastoreBatch {
  public:
-  // All of them must outlive it.
+  // All arguments must outlive the object. `saved` must be as long as `batch`.
   DatastoreBatch(absl::Span<const Submission> batch, absl::Span<Saved> saved,
                  const SameContent& same_content);
 
-  // Whether every submission has its result.
+  // True if every submission has its result.
   bool done() const { return unsettled_.empty(); }
 
-  // The next request, of what has no result yet: at least one submission, and
-  // no more of them than have `bytes_max`.
+  // Returns the next request, with submissions that have no result yet: at
+  // least one, and no more than fit into `bytes_max`. Must not be called when
+  // done().
   v1::SaveBatchRequest NextRequest(std::size_t bytes_max);
 
-  // Takes the response to that request: results, and what has to be sent again.
-  // Each brings the batch nearer to its end; a batch needs at most twice as
-  // many requests as it has submissions. INVALID_ARGUMENT where the response is
-  // not one to that request.
+  // Takes the response to the last request: results, and submissions that have
+  // to be sent again. Every response settles at least one submission, or gives
+  // it a verdict, so that a batch needs at most twice as many requests as it
+  // has submissions. INVALID_ARGUMENT if the response does not fit the request.
   absl::Status Take(const v1::SaveBatchResponse& response);
 
  private:
@@ -44,7 +45,7 @@ class DatastoreBatch {
   };
 
   absl::Status TakeOne(Unsettled sent, const v1::SaveBatchResponse::Saved& one);
-  // The submission has to be sent again.
+  // Decides the verdict, and queues the submission to be sent again.
   absl::Status TakeDifference(Unsettled sent,
                               const v1::SaveBatchResponse::Saved& one);
 
@@ -54,9 +55,9 @@ class DatastoreBatch {
   const SameContent& same_content_;
 
   std::deque<Unsettled> unsettled_;
-  // Of those, what the request has that is not answered yet, in its order.
+  // Submissions of the request that is not answered yet, in its order.
   std::vector<Unsettled> sent_;
-  // Whether its response has had one that differs.
+  // True if the response being taken had a submission that differs.
   bool differed_ = false;
 };
 

@@ -1,7 +1,8 @@
-// What stores/store.h describes as messages of datastore.proto, and back.
+// Converts the types of stores/store.h to messages of datastore.proto, and
+// back.
 //
-// Reading checks all that a peer may get wrong. Errors are INVALID_ARGUMENT and
-// name the field, never its value.
+// Reading checks everything that a peer may get wrong. Errors are
+// INVALID_ARGUMENT, and name the field but never its value.
 
 #ifndef SLUICE_STORES_DATASTORE_MESSAGES_H_
 #define SLUICE_STORES_DATASTORE_MESSAGES_H_
@@ -12,11 +13,11 @@
 
 namespace sluice {
 
-// Times that a Timestamp cannot say (before year 1, after 9999) are left out.
+// Leaves out times that a Timestamp cannot hold (before year 1, after 9999).
 v1::Submission ToMessage(const Submission& submission);
 v1::StoredReceipt ToMessage(const StoredReceipt& receipt);
 
-// Takes the strings out of `message`.
+// Moves the strings out of `message`.
 absl::StatusOr<Submission> FromMessage(v1::Submission&& message);
 absl::StatusOr<StoredReceipt> FromMessage(const v1::StoredReceipt& message);
 

@@ -21,8 +21,8 @@
 namespace sluice {
 namespace {
 
-// gRPC tries again by itself, and obeys pushback. Check is not tried again: it
-// asks for now.
+// gRPC itself retries, and obeys pushback. Check is not retried: it asks about
+// this moment.
 constexpr char kServiceConfig[] = R"({"methodConfig": [{
   "name": [{"service": "sluice.v1.Datastore", "method": "SaveBatch"},
            {"service": "sluice.v1.Datastore", "method": "FindReceipts"},
@@ -34,24 +34,24 @@ constexpr char kServiceConfig[] = R"({"methodConfig": [{
     "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED", "ABORTED"]
   }}]})";
 
-// Above the largest submission that Sluice can be configured to take (512 MiB),
-// with what was read out of it: Read sends one whole, however large.
+// More than the largest submission that Sluice can be configured to take (512
+// MiB) and the values read from it: Read returns a submission however large.
 constexpr int kMessageBytesMax = 1 << 30;
 
-// How long after a broken connection, or a vain attempt, the next one is made.
+// Delays before the next attempt to connect, after a connection broke or an
+// attempt failed.
 constexpr absl::Duration kReconnectFirst = absl::Milliseconds(100);
 constexpr absl::Duration kReconnectMax = absl::Seconds(1);
-// An attempt to connect that takes longer is given up.
+// Limit for an attempt to connect.
 constexpr absl::Duration kConnectTimeout = absl::Seconds(5);
 
-// During a call, a peer that says nothing for the first is asked whether it is
-// there, and taken for gone after the second; so is one that does not confirm
-// what was sent. More often would be too often for gRPC servers as they are
-// set by default.
+// During a call, a peer that is silent for kKeepaliveTime is pinged. If it does
+// not answer within kKeepaliveTimeout, the connection is closed. gRPC servers
+// with default settings reject more frequent pings.
 constexpr absl::Duration kKeepaliveTime = absl::Seconds(30);
 constexpr absl::Duration kKeepaliveTimeout = absl::Seconds(5);
 
-// /readyz is not to wait long.
+// Short, since /readyz waits for it.
 constexpr absl::Duration kCheckTimeout = absl::Seconds(1);
 
 int Milliseconds(absl::Duration duration) {
@@ -62,7 +62,7 @@ grpc::ChannelArguments ChannelArguments() {
   grpc::ChannelArguments arguments;
   arguments.SetServiceConfigJSON(kServiceConfig);
   arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
-  // A request above it would not be sent again.
+  // gRPC does not retry a request that exceeds this buffer.
   arguments.SetInt(GRPC_ARG_PER_RPC_RETRY_BUFFER_SIZE, kMessageBytesMax);
   arguments.SetMaxReceiveMessageSize(kMessageBytesMax);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS,
@@ -74,7 +74,7 @@ grpc::ChannelArguments ChannelArguments() {
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, Milliseconds(kKeepaliveTime));
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
                    Milliseconds(kKeepaliveTimeout));
-  // Patient data goes where the configuration says, whatever the environment.
+  // An HTTP proxy of the environment must not receive patient data.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   return arguments;
@@ -86,7 +86,7 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> Credentials(
   std::ifstream file(root_certs_path, std::ios::binary);
   grpc::SslCredentialsOptions options;
   options.pem_root_certs.assign(std::istreambuf_iterator<char>(file), {});
-  // gRPC would take its own roots for none.
+  // With no certificates gRPC would use its own roots.
   if (file.bad() || options.pem_root_certs.empty()) {
     return absl::UnavailableError(
         absl::StrCat(root_certs_path, ": no certificates can be read"));
@@ -94,15 +94,16 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> Credentials(
   return grpc::SslCredentials(options);
 }
 
-// Both libraries take their codes from the same list.
+// gRPC and Abseil use the same codes.
 absl::Status ToStatus(absl::string_view name, const grpc::Status& status) {
   if (status.ok()) return absl::OkStatus();
   return absl::Status(static_cast<absl::StatusCode>(status.error_code()),
                       absl::StrCat("the datastore's ", name, " failed"));
 }
 
-// What is wrong with the datastore is not wrong with what was to be stored.
-absl::Status AsOfTheBatch(const absl::Status& status) {
+// Returns the error for a batch. Errors that are about the datastore's
+// configuration must not count against the batch, so they become UNAVAILABLE.
+absl::Status ToBatchError(const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kUnauthenticated:
     case absl::StatusCode::kPermissionDenied:
@@ -124,9 +125,9 @@ std::int64_t Clamp(std::size_t value) {
   return static_cast<std::int64_t>(std::min(value, kMax));
 }
 
-// Empty where the page is in order.
-absl::string_view WhatIsWrong(const StorePage& page, std::int64_t after,
-                              std::size_t max) {
+// Returns what is wrong with the page, or nothing.
+absl::string_view FindFault(const StorePage& page, std::int64_t after,
+                            std::size_t max) {
   if (page.submissions.size() > max) return "more submissions than asked for";
   if (page.submissions.empty() && !page.last) {
     return "nothing, but not the last";
@@ -207,7 +208,7 @@ absl::Status DatastoreStore::SaveBatch(absl::Span<const Submission> batch,
     absl::Status status =
         Call("SaveBatch", &v1::Datastore::Stub::SaveBatch, &saves_, timeout_,
              remaining.NextRequest(kRequestBytesMax), &response);
-    if (!status.ok()) return AsOfTheBatch(status);
+    if (!status.ok()) return ToBatchError(status);
     status = remaining.Take(response);
     if (!status.ok()) return Malformed("SaveBatch", status.message());
   }
@@ -281,7 +282,7 @@ absl::StatusOr<StorePage> DatastoreStore::Read(std::int64_t after,
     page.gaps.push_back(
         {.sequence = gap.sequence(), .conflict = gap.conflict()});
   }
-  const absl::string_view wrong = WhatIsWrong(page, after, max);
+  const absl::string_view wrong = FindFault(page, after, max);
   if (!wrong.empty()) return Malformed("Read", wrong);
   return page;
 }

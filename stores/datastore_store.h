@@ -1,5 +1,5 @@
-// A store behind another gRPC service, which has the database. What that
-// service must do is said in protos/sluice/v1/datastore.proto.
+// A store behind another gRPC service, which has the database.
+// protos/sluice/v1/datastore.proto says what that service must do.
 
 #ifndef SLUICE_STORES_DATASTORE_STORE_H_
 #define SLUICE_STORES_DATASTORE_STORE_H_
@@ -27,7 +27,7 @@ class CallPlaces {
  public:
   explicit CallPlaces(std::size_t max) : max_(max), free_(max) {}
 
-  // False: there was none until `deadline`.
+  // Returns false if no place became free until `deadline`.
   bool TakeBy(absl::Time deadline);
   void Return();
 
@@ -37,25 +37,25 @@ class CallPlaces {
   std::size_t free_ ABSL_GUARDED_BY(mutex_);
 };
 
-// Every call has a deadline, and at most four tries within it. A connection
-// that breaks is made again by itself, within about a second of the service
-// being back. Errors have the service's status code and words of our own, since
-// the service's might quote what is stored.
+// Every call has a deadline, and at most four attempts within it. A broken
+// connection is made again within about a second after the service is back.
+// Errors have the service's status code, but not its message, which might quote
+// stored data.
 class DatastoreStore final : public Store {
  public:
-  // What one request has at most, as serialized, unless a single submission has
-  // more: what leaves room in gRPC's default limit of 4 MiB for a message.
+  // Limit for the bytes of a request, unless a single submission has more. It
+  // leaves room within gRPC's default limit for a message, 4 MiB.
   static constexpr std::size_t kRequestBytesMax = std::size_t{3} << 20;
 
-  // Does not connect yet. UNAVAILABLE where the certificates cannot be read.
+  // Does not connect yet. UNAVAILABLE if the certificates cannot be read.
   static absl::StatusOr<std::unique_ptr<DatastoreStore>> Open(
       const DatastoreStoreOptions& options, SameContent same_content);
 
-  // Sends a batch that is too large for one request in several, one after the
-  // other, each of which is a transaction. After an error those that were
-  // answered before it stay stored; they are recognised when the batch comes
-  // again. The same goes for submissions whose bytes differ from the first
-  // under their id: they are sent a second time, with what `same_content` says.
+  // Splits a batch that is too large for one request. Requests are sent one
+  // after the other, and each is a transaction. After an error, submissions of
+  // earlier requests stay stored; they are recognised when the batch comes
+  // again. Submissions whose bytes differ from the first with their id are sent
+  // a second time, with the verdict of `same_content`.
   absl::Status SaveBatch(absl::Span<const Submission> batch,
                          absl::Span<Saved> saved) override;
   absl::StatusOr<std::vector<std::optional<StoredReceipt>>> FindReceipts(
@@ -71,7 +71,7 @@ class DatastoreStore final : public Store {
                  std::unique_ptr<v1::Datastore::Stub> stub,
                  SameContent same_content);
 
-  // Calls `method` of the stub, in one of `places` unless that is null.
+  // Calls `method` of the stub. Occupies one of `places` unless it is null.
   template <typename Method, typename Request, typename Response>
   absl::Status Call(absl::string_view name, Method method, CallPlaces* places,
                     absl::Duration timeout, const Request& request,

@@ -1,5 +1,5 @@
-// A store for trials and tests: it keeps nothing, and is as slow and as faulty
-// as it is told to be.
+// A store for trials and tests that keeps nothing. Its delays and failures are
+// configured.
 
 #ifndef SLUICE_STORES_DISCARD_STORE_H_
 #define SLUICE_STORES_DISCARD_STORE_H_
@@ -21,7 +21,7 @@ class DiscardStore final : public Store {
  public:
   explicit DiscardStore(DiscardStoreOptions options);
 
-  // Says that all is stored.
+  // Reports every submission as stored.
   absl::Status SaveBatch(absl::Span<const Submission> batch,
                          absl::Span<Saved> saved) override;
   // Finds nothing, at once.
@@ -35,7 +35,7 @@ class DiscardStore final : public Store {
   bool keeps_columns() const override { return false; }
   absl::Status Check() override;
 
-  // Operations begun and not ended, now and at most so far.
+  // Number of SaveBatch calls in progress, now and at the peak so far.
   int in_flight() const;
   int peak_in_flight() const;
 

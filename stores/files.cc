@@ -20,7 +20,7 @@ absl::Status SystemError(int error, const char* doing,
       doing, " ", path.string(), ": ", std::generic_category().message(error)));
 }
 
-// A new entry is durable once its directory is.
+// A new file or directory is durable once the directory above it is synced.
 absl::Status SyncDirectory(const std::filesystem::path& directory) {
   const int descriptor =
       open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);

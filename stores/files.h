@@ -1,4 +1,4 @@
-// What stores on disk need of the file system beside reading and writing.
+// Directories and locks for stores on disk.
 
 #ifndef SLUICE_STORES_FILES_H_
 #define SLUICE_STORES_FILES_H_
@@ -11,17 +11,17 @@
 
 namespace sluice {
 
-// Creates `directory` and those above it, as far as they are missing, so that
-// they survive a power cut. UNAVAILABLE where that fails.
+// Creates `directory` and missing directories above it, and syncs them, so that
+// they survive a power cut. UNAVAILABLE if that fails.
 absl::Status CreateDirectories(const std::filesystem::path& directory);
 
-// Holds an exclusive lock on a file from Acquire until its destruction, or the
-// end of the process, however that ends: flock(2). The file is created where it
+// Holds an exclusive lock on a file (flock(2)) from Acquire until the object is
+// destroyed or the process ends, for whatever reason. The file is created if it
 // is missing, and stays. Movable, not thread-safe.
 class FileLock {
  public:
-  // FAILED_PRECONDITION where another holder has it; does not wait.
-  // UNAVAILABLE where the file cannot be opened.
+  // Does not wait. FAILED_PRECONDITION if the lock is taken, UNAVAILABLE if the
+  // file cannot be opened.
   static absl::StatusOr<FileLock> Acquire(const std::filesystem::path& path);
 
   FileLock(FileLock&& other) noexcept;

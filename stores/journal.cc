@@ -10,7 +10,7 @@
 namespace sluice {
 namespace {
 
-// Ranges that one transaction looks at.
+// Limit for the ranges that one transaction looks at.
 constexpr std::size_t kRangesAtOnce = 1024;
 
 }  // namespace

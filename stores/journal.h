@@ -1,10 +1,29 @@
-// A queue on disk: what it took survives kill -9 and power loss. It holds what
-// was acknowledged before the store had it, and keeps apart what the store will
-// not take (quarantine).
+// A queue on disk. Its entries survive kill -9 and power loss. It holds
+// submissions that were acknowledged before the store had them (`ack: queued`),
+// and the quarantine: acknowledged submissions that could not be stored.
 //
-// A SQLite file with an append-only table, written ahead and synced at every
-// commit. Entries are appended in groups, one sync for each group, and
-// forgotten by ranges of their positions.
+// The life of an entry:
+//
+//   Append --> appended ---> in work ---> done ------> forgotten
+//              ^   |             |  MarkDone    next Append, Forget
+//              |   |             |
+//       Replay |   | crash       | Quarantine
+//              |   v             v
+//            replayed       quarantined ---> released ---> appended again,
+//                                       Release            at the end
+//
+//   appended     durable, with a position. A crash before "forgotten", from
+//                whichever state, leads to "replayed".
+//   in work      the server's matter: the journal does not know of it
+//   done         the store has the submission. Only in memory, so that a crash
+//                replays the entry and the store recognises the submission.
+//   forgotten    no longer in the file; its position is never given again
+//   quarantined  moved to another table, in one transaction. It stays there
+//                until somebody releases it.
+//
+// The journal is a SQLite file with an append-only table, a write-ahead log,
+// and a sync at every commit. Entries are appended in groups, with one sync for
+// each group, and forgotten by ranges of positions.
 
 #ifndef SLUICE_STORES_JOURNAL_H_
 #define SLUICE_STORES_JOURNAL_H_
@@ -32,20 +51,21 @@ namespace sluice {
 
 class JournalFile;
 
-// Kept in the file as `PRAGMA user_version`, and "SluJ" as its application_id.
+// `PRAGMA user_version` and `PRAGMA application_id` ("SluJ") of the file.
 inline constexpr std::int64_t kJournalVersion = 1;
 inline constexpr std::int64_t kJournalApplicationId = 0x536c754a;
 
 struct JournalEntry {
-  // Order in the journal, from 1, without gaps as long as it is open.
+  // Order in the journal, from 1. While the journal is open, positions are
+  // given without gaps.
   std::int64_t position = 0;
   // Name of the RPC that brought it, e.g. "ImportPatients".
   std::string method;
-  // Its times are to the microsecond.
+  // Times are precise to the microsecond.
   ReceivedSubmission submission;
 };
 
-// One to be appended; of its owner.
+// An entry to be appended. Both members must outlive the call of Append.
 struct NewJournalEntry {
   std::string_view method;
   const ReceivedSubmission* submission;
@@ -59,74 +79,82 @@ struct Quarantined {
   absl::Time quarantined_at;
 };
 
-// Thread-safe. Calls block, for a commit of another caller as well.
+// Thread-safe. Calls block, also while another caller's commit is in progress,
+// unless their comment says otherwise.
 class Journal {
  public:
-  // What is in quarantine at most; Quarantine fails beyond it.
+  // Limit for the entries in quarantine. Quarantine fails beyond it.
   static constexpr std::size_t kQuarantineMax = 100'000;
 
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
   ~Journal();
 
-  // Creates the file and its directory where they are missing. The journal has
-  // the file to itself, by a lock on `<path>.lock`. FAILED_PRECONDITION where
-  // another process has it, or it is of a version that this program does not
-  // know, or of another program: then it is left as it was; DATA_LOSS where it
-  // is no database; UNAVAILABLE where it cannot be read or written.
+  // Opens the journal at `path`. Creates the file and its directory if they are
+  // missing, and locks `<path>.lock`, so that no other process opens the file.
+  // Errors, which leave the file as it was:
+  //   FAILED_PRECONDITION  another process has the journal open, or the file is
+  //                        of a newer version, or of another program
+  //   DATA_LOSS            the file is not a database
+  //   UNAVAILABLE          the file cannot be read or written
   static absl::StatusOr<std::unique_ptr<Journal>> Open(const std::string& path);
 
   // Calls `visit` with every entry that is in the journal now and not
-  // forgotten, in their order, holding no lock. DATA_LOSS at one that is
-  // malformed.
+  // forgotten, by position, without holding a lock. DATA_LOSS at a malformed
+  // entry.
   absl::Status Replay(absl::FunctionRef<void(JournalEntry entry)> visit);
 
-  // The highest sequence that is in the file, in quarantine included; 0 where
-  // there is none.
+  // Returns the highest sequence number in the file, quarantine included, or 0.
   absl::StatusOr<std::int64_t> LastSequence();
 
-  // Takes the entries, and returns the position of the first, which the others
-  // follow. OK: all are durable. An error (UNAVAILABLE: disk full, failed
-  // sync): none is in the journal, nor will be after a kill, and a later Append
-  // may succeed without reopening. After a failed sync, only a power cut that
-  // comes before the next success may bring them back: the disk has then not
-  // said what it has.
+  // Appends the entries as one group, in their order. Returns the position of
+  // the first; the others follow without gaps.
+  // OK: all entries are durable.
+  // An error (UNAVAILABLE: disk full, failed sync): no entry is in the journal,
+  // nor will be after a kill. A later Append may succeed without reopening.
+  // There is one exception: after a failed sync the disk's state is unknown,
+  // and a power cut before the next successful commit may bring the entries
+  // back.
   absl::StatusOr<std::int64_t> Append(
       absl::Span<const NewJournalEntry> entries);
 
-  // The store has the entry: it is forgotten by one of the next Appends, each
-  // of which forgets a limited number, or by Forget. Not durable before that:
-  // after a crash it is replayed. Does not block.
+  // Marks the entry as done: the store has it. One of the next Appends forgets
+  // it, each a limited number of entries, or Forget does. Until then the mark
+  // is in memory only, and a crash replays the entry. Does not block.
   void MarkDone(std::int64_t position);
-  // Forgets what is marked, in as many commits as it takes; none where nothing
-  // is. A file that is nearly empty then gives its room back to the disk.
+  // Forgets all entries that are done, in as many commits as that takes; in
+  // none if there are no such entries. Then shrinks the file if it is nearly
+  // empty.
   absl::Status Forget();
 
-  // Moves an entry into quarantine. RESOURCE_EXHAUSTED where that is full,
-  // UNAVAILABLE as in Append: then the entry stays where it was. Where the same
-  // submission is there already, with the same kind and content, the entry is
-  // forgotten. NOT_FOUND where no entry has that position.
+  // Moves an entry into quarantine. If the same submission with the same kind
+  // and content is in quarantine already, only forgets the entry.
+  // RESOURCE_EXHAUSTED if the quarantine is full, UNAVAILABLE as in Append: the
+  // entry stays in the journal. NOT_FOUND if no entry has that position.
   absl::Status Quarantine(std::int64_t position, std::string_view reason,
                           int tries);
-  // Moves it out again, to the end of the journal, and returns its entry.
-  // NOT_FOUND where nothing in quarantine has that sequence.
+  // Moves an entry from quarantine to the end of the journal, and returns it
+  // with its new position. NOT_FOUND if no entry in quarantine has that
+  // sequence number.
   absl::StatusOr<JournalEntry> Release(std::int64_t sequence);
 
-  // Of the quarantine, in the order of the sequence: at most `max` after the
-  // sequence `after`. Contents are left out unless `with_content`.
+  // Returns entries in quarantine by sequence number: at most `max` of those
+  // after `after`. Contents are left out unless `with_content`.
   absl::StatusOr<std::vector<Quarantined>> ListQuarantine(std::int64_t after,
                                                           std::size_t max,
                                                           bool with_content);
-  // By id, the first that came, without its content; nothing for one that is
-  // not in quarantine.
+  // Returns, for each id, the entry in quarantine with the lowest sequence
+  // number, without its content, or nothing. Does not block while the
+  // quarantine is empty.
   absl::StatusOr<std::vector<std::optional<Quarantined>>> FindQuarantined(
       std::string_view study_id, absl::Span<const std::string> submission_ids);
 
-  // Does not block.
+  // Number of entries in quarantine. Does not block.
   std::size_t quarantined() const;
 
-  // Whether it could take entries now. After a failed Append it tries to write.
-  // It does not wait for a call in progress.
+  // OK if the journal could take entries now. Tries to write if the last write
+  // failed. Does not wait for a call in progress: then returns how the write
+  // before it ended.
   absl::Status Check();
 
  private:
@@ -140,18 +168,21 @@ class Journal {
   std::vector<PositionRange> FirstDone() const;
   void Forgotten(const std::vector<PositionRange>& ranges);
   absl::Status last_write() const;
-  // Keep for Check how a write went, and return it. A failure that is of the
-  // entry alone is not kept.
+  // Remembers for Check how a write ended, and returns it.
   absl::Status Wrote(absl::Status status);
+  // The same for errors that may be about one entry only, such as NOT_FOUND.
+  // Those are not remembered.
   absl::Status Failed(const absl::Status& status);
 
-  // Constant after construction. The last to go.
+  // Constant after construction. Declared first, so that the lock is released
+  // after the file is closed.
   const FileLock lock_;
 
   absl::Mutex file_mutex_;
   const std::unique_ptr<JournalFile> file_ ABSL_PT_GUARDED_BY(file_mutex_);
 
-  // Held for a moment only. What is in here is changed once the file is.
+  // Held for a moment only, never over I/O. The members change after the commit
+  // that they tell of.
   mutable absl::Mutex state_mutex_ ABSL_ACQUIRED_AFTER(file_mutex_);
   std::int64_t last_position_ ABSL_GUARDED_BY(state_mutex_);
   PositionSet done_ ABSL_GUARDED_BY(state_mutex_);

@@ -11,8 +11,8 @@
 namespace sluice {
 namespace {
 
-// Times are microseconds since 1970. Contents are last, so that reading the
-// rest skips them.
+// Times are microseconds since 1970. The contents are the last column, so that
+// reading the other columns skips them.
 constexpr char kSchema[] = R"sql(
 CREATE TABLE entries (
   position INTEGER PRIMARY KEY,
@@ -73,7 +73,8 @@ constexpr std::string_view kIntoQuarantine =
     " SELECT sequence, method, kind, study_id, submission_id, site_id,"
     " received_at, sent_at, content_sha256, ?, ?, ?, content FROM entries"
     " WHERE position = ? ON CONFLICT DO NOTHING";
-// Whether quarantine has the same as an entry that it did not take.
+// Tells whether the quarantine has the submission of an entry that it did not
+// take.
 constexpr std::string_view kCompareWithQuarantined =
     "SELECT e.sequence, q.sequence IS NOT NULL"
     " FROM entries AS e LEFT JOIN quarantine AS q"
@@ -98,17 +99,18 @@ constexpr std::string_view kFindQuarantined =
     " quarantined_at FROM quarantine WHERE submission_id = ? AND study_id = ?"
     " ORDER BY sequence";
 
-// For another program, such as a shell, that has the write lock.
+// How long a commit waits for another program, such as a shell, that holds the
+// write lock.
 constexpr absl::Duration kBusyTimeout = absl::Seconds(5);
 
-// What one part of a replay has at most; and what a transaction removes, where
-// it does not append more.
+// Limits for one part of a replay, and for what a transaction removes unless it
+// appends more.
 constexpr std::size_t kReadEntries = 256;
 constexpr std::size_t kReadBytes = std::size_t{1} << 20;
 constexpr std::int64_t kRemoveEntries = 1024;
 constexpr std::int64_t kRemoveBytes = std::int64_t{16} << 20;
 
-// Much room for little work: it copies the pages that are in use.
+// Shrinking copies the used pages, so it pays if most pages are free.
 constexpr std::int64_t kShrinkFreePages = 4096;
 constexpr std::int64_t kShrinkUsedPages = 512;
 
@@ -116,7 +118,7 @@ absl::Time TimeAt(const SqliteRun& row, int column) {
   return absl::FromUnixMicros(row.IntegerAt(column));
 }
 
-// The first ten columns of the statements that read.
+// Reads the first ten columns of the statements that read.
 absl::Status ReadSubmission(const SqliteRun& row, std::string& method,
                             ReceivedSubmission& submission) {
   const std::optional<SubmissionKind> kind = ParseKind(row.TextAt(1));
@@ -157,9 +159,9 @@ absl::StatusOr<std::unique_ptr<JournalFile>> JournalFile::Open(
   absl::StatusOr<SqliteConnection> db = OpenSqliteFile(
       path, kBusyTimeout, {kJournalApplicationId, kJournalVersion, kSchema});
   if (!db.ok()) return db.status();
-  // Debian's SQLite would write zeros to each page that becomes free: as much
-  // as appending wrote. The log may grow so that most of what is forgotten
-  // never reaches the database.
+  // secure_delete, on in Debian's SQLite, would write zeros to each freed page:
+  // as many bytes as appending wrote. A long log is cheaper than a checkpoint,
+  // since most entries are forgotten before a checkpoint would copy them.
   const absl::Status set = db->Execute(
       "PRAGMA secure_delete = OFF; PRAGMA wal_autocheckpoint = 2000;"
       "PRAGMA temp_store = MEMORY");

@@ -1,5 +1,5 @@
-// The journal's SQLite file: its tables, and each change of them as one
-// transaction. What is not in the file is in journal.h.
+// The SQLite file of a journal: its tables, and each change of them as one
+// transaction. The state in memory (done entries, locks) is in journal.h.
 
 #ifndef SLUICE_STORES_JOURNAL_FILE_H_
 #define SLUICE_STORES_JOURNAL_FILE_H_
@@ -22,34 +22,35 @@
 
 namespace sluice {
 
-// Not thread-safe. Errors are as in Journal; after one the file is as before.
+// Not thread-safe. Errors are those of Journal, and leave the file as it was.
 class JournalFile {
  public:
   static absl::StatusOr<std::unique_ptr<JournalFile>> Open(
       const std::string& path);
 
-  // The highest position that an entry in this file has ever had; 0 where it
-  // has had none.
+  // Returns the highest position that was ever given in this file, or 0.
   absl::StatusOr<std::int64_t> LastPosition();
   absl::StatusOr<std::int64_t> LastSequence();
   absl::StatusOr<std::int64_t> CountQuarantined();
 
-  // Appends the entries at `first_position` and on, and removes entries of
-  // `done` in the same transaction: not all of them where that would take long.
-  // Returns the ranges in which none is left.
+  // Appends the entries from `first_position` on, and removes entries in the
+  // ranges `done` in the same transaction, up to a limit. Ranges must ascend
+  // and not be adjacent. Returns the ranges whose entries are all removed.
   absl::StatusOr<std::vector<PositionRange>> Append(
       absl::Span<const NewJournalEntry> entries, std::int64_t first_position,
       absl::Span<const PositionRange> done);
-  // The same without appending. `last_position` is the highest that was given.
+  // Removes entries as Append does. `last_position` is the highest position
+  // that was given.
   absl::StatusOr<std::vector<PositionRange>> Remove(
       absl::Span<const PositionRange> done, std::int64_t last_position);
 
-  // Entries after `after` up to `last`: as many as are to be in memory at once,
-  // and at least one where there is one.
+  // Returns entries with positions after `after` up to `last`: as many as may
+  // be in memory at once, and at least one if there is one.
   absl::StatusOr<std::vector<JournalEntry>> Read(std::int64_t after,
                                                  std::int64_t last);
 
-  // False: the submission was there already, and only the entry was removed.
+  // Returns false if the submission was in quarantine already, so that only the
+  // entry was removed.
   absl::StatusOr<bool> Quarantine(std::int64_t position,
                                   std::string_view reason, int tries,
                                   absl::Time now, std::int64_t last_position);
@@ -63,8 +64,8 @@ class JournalFile {
 
   // See ProbeSqliteFile.
   absl::Status Probe(bool writing);
-  // Gives free pages back to the file system where that is much room for little
-  // work. Nothing is lost where it fails.
+  // Gives free pages back to the file system if there are many, and few that
+  // are used. A failure loses nothing.
   void Shrink();
 
  private:
@@ -74,7 +75,7 @@ class JournalFile {
     SqliteStatement measure;
     SqliteStatement remove;
   };
-  // How much one transaction removes at most.
+  // Limits for what one transaction removes.
   struct Budget {
     std::int64_t entries;
     std::int64_t bytes;
@@ -85,7 +86,7 @@ class JournalFile {
   JournalFile(SqliteConnection db, Statements statements)
       : db_(std::move(db)), statements_(std::move(statements)) {}
 
-  // The parts of transactions.
+  // Steps of transactions. A transaction must have begun.
   absl::Status Insert(const NewJournalEntry& entry, std::int64_t position);
   absl::StatusOr<std::vector<PositionRange>> RemoveWithin(
       absl::Span<const PositionRange> ranges, Budget budget);

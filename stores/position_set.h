@@ -1,4 +1,4 @@
-// Positions that follow each other closely, kept as ranges.
+// A set of positions, most of them consecutive, kept as ranges.
 
 #ifndef SLUICE_STORES_POSITION_SET_H_
 #define SLUICE_STORES_POSITION_SET_H_
@@ -17,20 +17,21 @@ struct PositionRange {
   bool operator==(const PositionRange&) const = default;
 };
 
-// Not thread-safe. Memory and time depend on the number of ranges, not of
-// positions.
+// Not thread-safe. Memory and time depend on the number of ranges, not on the
+// number of positions.
 class PositionSet {
  public:
   void Add(std::int64_t position);
-  // Of the range, what is there.
+  // Removes the positions of `range` that are in the set.
   void Remove(PositionRange range);
 
-  // At most `max` ranges, the lowest first, none of them adjacent.
+  // Returns the lowest `max` ranges, ascending and not adjacent.
   std::vector<PositionRange> First(std::size_t max) const;
   bool empty() const { return last_of_.empty(); }
 
  private:
-  std::map<std::int64_t, std::int64_t> last_of_;  // by the first of the range
+  std::map<std::int64_t, std::int64_t>
+      last_of_;  // by the first position of a range
 };
 
 }  // namespace sluice

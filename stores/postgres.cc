@@ -18,7 +18,7 @@
 namespace sluice {
 namespace {
 
-// Instants are microseconds from here.
+// PostgreSQL counts microseconds from this time.
 const absl::Time kPostgresEpoch = absl::FromUnixSeconds(946'684'800);
 
 constexpr int kBinary = 1;
@@ -29,10 +29,10 @@ struct SqlStateMeaning {
   const char* words;
 };
 
-// The first that fits.
-// https://www.postgresql.org/docs/15/errcodes-appendix.html Statements are ours
-// and do not change: one that is not allowed or not understood is not the fault
-// of what was to be stored.
+// The first prefix that fits counts.
+// https://www.postgresql.org/docs/15/errcodes-appendix.html
+// The statements are constant. So a statement that the server rejects (42...)
+// says something about the database, and nothing about the submissions.
 constexpr SqlStateMeaning kMeanings[] = {
     {"08", absl::StatusCode::kUnavailable, "the connection failed"},
     {"22", absl::StatusCode::kInvalidArgument, "a value cannot be stored"},
@@ -67,7 +67,7 @@ void AppendBigEndian(Integer value, std::string& out) {
   }
 }
 
-// Of two's complement, in as many bytes as there are.
+// Reads an integer in two's complement, of up to eight bytes.
 std::int64_t ReadBigEndian(std::string_view bytes) {
   if (bytes.empty() || bytes.size() > sizeof(std::int64_t)) return 0;
   std::uint64_t bits = (bytes.front() & 0x80) != 0 ? ~std::uint64_t{0} : 0;
@@ -77,14 +77,15 @@ std::int64_t ReadBigEndian(std::string_view bytes) {
   return static_cast<std::int64_t>(bits);
 }
 
-// Of a connection that there never was, so there is no value in it yet.
+// libpq's message may be shown: the connection was never open, so the message
+// quotes no values.
 std::string ConnectErrorText(const PGconn* connection) {
   std::string text = PQerrorMessage(connection);
   absl::StripTrailingAsciiWhitespace(&text);
   return absl::StrReplaceAll(text, {{"\n\t", " "}, {"\n", "; "}});
 }
 
-// Parameters as the library takes them.
+// Parameters in the form that libpq takes.
 class Pointers {
  public:
   explicit Pointers(absl::Span<const std::string> parameters)
@@ -106,7 +107,7 @@ class Pointers {
   std::vector<int> formats_;
 };
 
-// Without this the library prints what the server says, values included.
+// Without this callback libpq prints the server's notices, values included.
 void TakeNotice(void* ended, const PGresult* notice) {
   const char* severity =
       PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
@@ -210,8 +211,8 @@ PostgresConnection::PostgresConnection(PGconn* connection,
 absl::StatusOr<PostgresConnection> PostgresConnection::Open(
     const std::string& url, absl::Duration timeout) {
   SLUICE_DCHECK(!CheckPostgresUrl(url).has_value());
-  // What is named before the URL can be overridden by it, what is after cannot.
-  // A peer that has vanished is found within a minute.
+  // The URL overrides keywords before it ("dbname"), but not those after it.
+  // The keepalive settings find a vanished peer within a minute.
   constexpr const char* kKeywords[] = {"connect_timeout",
                                        "keepalives_idle",
                                        "keepalives_interval",
@@ -245,7 +246,9 @@ bool PostgresConnection::Alive() {
   if (socket.fd < 0 || poll(&socket, 1, 0) < 0) return false;
   if (socket.revents != 0) {
     if (PQconsumeInput(handle) == 0) return false;
-    PQisBusy(handle);  // reads what has come: the server may have taken leave
+    // Parses the bytes that have come. The server may have ended the session:
+    // then this calls TakeNotice, or sets the connection's status.
+    PQisBusy(handle);
   }
   return PQstatus(handle) == CONNECTION_OK && !*ended_;
 }
@@ -259,8 +262,8 @@ absl::Status PostgresConnection::Await(absl::Time deadline) {
   const int flushed = PQflush(handle);
   if (flushed < 0) return Lost();
 
-  // Reading while there is something to write: else each side could wait for
-  // the other to read.
+  // Reads also while there are bytes to send. Otherwise both sides could wait
+  // for the other to read, with full buffers.
   pollfd socket = {.fd = PQsocket(handle), .events = POLLIN, .revents = 0};
   if (flushed > 0) socket.events |= POLLOUT;
   const absl::Duration left =
@@ -296,7 +299,7 @@ absl::Status PostgresConnection::StatusOf(const PGresult* result) const {
       break;
   }
   const char* sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-  // Without one it is the library's error, and that is about the connection.
+  // Without a SQLSTATE the error is libpq's own, about the connection.
   if (sqlstate == nullptr) return Lost();
   return PostgresError(sqlstate, "PostgreSQL cannot run a statement");
 }

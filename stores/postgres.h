@@ -1,6 +1,6 @@
-// PostgreSQL's C library as the stores use it: connections with a deadline for
-// all that they wait for, pipelined statements, values in the binary format,
-// and errors as Status. https://www.postgresql.org/docs/15/libpq.html
+// A wrapper of PostgreSQL's C library: connections with a deadline for every
+// wait, pipelined statements, values in the binary format, and errors as
+// Status. https://www.postgresql.org/docs/15/libpq.html
 
 #ifndef SLUICE_STORES_POSTGRES_H_
 #define SLUICE_STORES_POSTGRES_H_
@@ -22,16 +22,17 @@
 
 namespace sluice {
 
-// The Status of an error that has this SQLSTATE: ABORTED for a deadlock,
-// UNAVAILABLE where a later try may succeed, INVALID_ARGUMENT where the values
-// cannot be stored, DATA_LOSS where the database is damaged, INTERNAL for the
-// rest. The text is our own: the server's may quote values.
+// Returns the Status for an error with this SQLSTATE: ABORTED for a deadlock,
+// UNAVAILABLE if a later attempt may succeed, INVALID_ARGUMENT if the values
+// cannot be stored, DATA_LOSS if the database is damaged, INTERNAL otherwise.
+// The message is not the server's, which may quote values.
 absl::Status PostgresError(std::string_view sqlstate, const char* doing);
 
-// A parameter of type bigint; one of type text or bytea is its bytes.
+// Returns a parameter of type bigint. A parameter of type text or bytea needs
+// no conversion: its value is its bytes.
 std::string PostgresBigint(std::int64_t value);
 
-// A parameter that is an array, built element by element.
+// Builds a parameter of an array type, element by element.
 class PostgresArray {
  public:
   enum class Type : std::uint32_t {  // the type's object identifier
@@ -44,7 +45,7 @@ class PostgresArray {
 
   PostgresArray(Type type, std::size_t size);
 
-  // Each to be called `size` times altogether. `Bytes` is for text too.
+  // Append an element. `size` calls in total. Bytes is for text too.
   PostgresArray& Integer(std::int64_t value);
   PostgresArray& Bytes(std::string_view value);
   PostgresArray& BytesOrNull(std::string_view value);  // NULL where it is empty
@@ -67,7 +68,8 @@ class PostgresResult {
   const PGresult* get() const { return handle_.get(); }
   int rows() const { return PQntuples(handle_.get()); }
 
-  // Of a column, from 0, that has the type. Views live as long as the result.
+  // Columns, from 0, of the type that the name says. Views live as long as the
+  // result.
   bool IsNull(int row, int column) const;
   bool BoolAt(int row, int column) const;
   std::int64_t IntegerAt(int row, int column) const;    // integer, bigint
@@ -82,8 +84,8 @@ class PostgresResult {
   std::unique_ptr<PGresult, Clearer> handle_;
 };
 
-// A session. Not thread-safe. After an error of Receive it is of no more use:
-// the server undoes the transaction once it is destroyed.
+// A session. Not thread-safe. After an error of Receive the session must not be
+// used again. Destroying it makes the server roll the transaction back.
 class PostgresConnection {
  public:
   // `url` must pass CheckPostgresUrl (kinds/postgres_url.h). UNAVAILABLE where
@@ -94,26 +96,28 @@ class PostgresConnection {
 
   void set_timeout(absl::Duration timeout) { timeout_ = timeout; }
 
-  // Whether the server has not ended the session, as far as can be told
-  // without asking it. Does not block.
+  // False if the server is known to have ended the session. Does not ask the
+  // server, and does not block.
   bool Alive();
 
   // e.g. 150000.
   int server_version() const { return PQserverVersion(handle_.get()); }
 
-  // Runs statements that have neither parameters nor results of interest.
+  // Runs statements without parameters. Discards their results. Nothing may be
+  // queued.
   absl::Status Execute(const std::string& sql);
 
-  // Queue a statement, to be prepared or to be run, without waiting.
+  // Queue a statement, to be prepared or to be run. Do not wait.
   void SendPrepare(const char* name, const char* sql);
   void Send(const char* name, absl::Span<const std::string> parameters);
   void SendQuery(const char* sql,
                  absl::Span<const std::string> parameters = {});
-  // The results of all that is queued, in that order, in one round trip. An
-  // error is the first one's; the server skips what comes after it.
+  // Returns the results of all queued statements, in their order, in one round
+  // trip. After an error the server skips the remaining statements, and the
+  // first error is returned. Something must be queued.
   absl::StatusOr<std::vector<PostgresResult>> Receive();
 
-  // The result of one statement.
+  // Runs one statement and returns its result.
   absl::StatusOr<PostgresResult> Run(const char* name,
                                      absl::Span<const std::string> parameters);
   absl::StatusOr<PostgresResult> Query(
@@ -129,14 +133,14 @@ class PostgresConnection {
   bool EnterPipeline();
   void Queued(bool sent);
   absl::StatusOr<PostgresResult> ReceiveOne();
-  // Waits for it; an empty one ends those of a statement.
+  // Waits for the next result. An empty result ends the results of a statement.
   absl::StatusOr<PostgresResult> NextResult(absl::Time deadline);
-  // Until something has come, or could be sent.
+  // Waits until bytes have come, or could be sent.
   absl::Status Await(absl::Time deadline);
   absl::Status StatusOf(const PGresult* result) const;
   absl::Status Lost() const;
 
-  // Set by the library's callback, so it stays where it is.
+  // Set by libpq's callback, which has its address: so on the heap.
   std::unique_ptr<bool> ended_;
   std::unique_ptr<PGconn, Finisher> handle_;
   absl::Duration timeout_;

@@ -17,15 +17,17 @@ constexpr char kFindFirst[] = "find_first";
 constexpr char kReadContent[] = "read_content";
 constexpr char kRecordGaps[] = "record_gaps";
 
-// What one statement brings or fetches, but for its first row. A value of
-// PostgreSQL, and an array is one, is smaller than 1 GiB.
+// Limit for the bytes that one statement sends or fetches, unless its first row
+// alone has more. PostgreSQL limits a value to 1 GiB, and an array is one
+// value.
 constexpr std::size_t kStatementBytesMax = std::size_t{16} << 20;
 
 std::size_t SizeOf(const Submission& submission) {
   return submission.content.size() + submission.answers_json.size();
 }
 
-// The length of the longest prefix that one statement may have.
+// Returns the length of the longest prefix of `rows` that one statement may
+// have.
 template <typename Row, typename Size>
 std::size_t Portion(absl::Span<const Row> rows, Size size) {
   std::size_t count = 0;

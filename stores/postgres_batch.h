@@ -1,4 +1,4 @@
-// One batch on its way into PostgreSQL, in one transaction.
+// Stores one batch in PostgreSQL, in one transaction.
 
 #ifndef SLUICE_STORES_POSTGRES_BATCH_H_
 #define SLUICE_STORES_POSTGRES_BATCH_H_
@@ -16,21 +16,23 @@
 
 namespace sluice {
 
-// Prepares what PostgresBatch runs; once for a session.
+// Prepares the statements of PostgresBatch. Call it once for each session.
 absl::Status PreparePostgresBatches(PostgresConnection& db);
 
 class PostgresBatch {
  public:
-  // All must outlive it. `saved` is as long as `batch`.
+  // All arguments must outlive the object. `saved` must be as long as `batch`,
+  // which must not be empty.
   PostgresBatch(PostgresConnection& db, absl::Span<const Submission> batch,
                 absl::Span<Saved> saved, const SameContent& same_content);
 
-  // As Store::SaveBatch. After an error, or an exception of `same_content`, the
-  // session has an open transaction or none: it is of no more use.
+  // See Store::SaveBatch. Call it once. After an error, or an exception of
+  // `same_content`, the session may have an open transaction, and must be
+  // closed.
   absl::Status Save();
 
  private:
-  // A submission that was not inserted, and what has its id.
+  // A submission that was not inserted, and the stored submission of its id.
   struct Known {
     std::size_t index;  // in the batch
     PostgresFirst first;
@@ -40,7 +42,7 @@ class PostgresBatch {
   absl::Status Insert();
   absl::Status InsertSome(absl::Span<const std::size_t> indices);
   absl::StatusOr<std::vector<Known>> FindKnown();
-  // Decides about those whose bytes differ from the first's.
+  // Compares the contents of those whose hashes differ.
   absl::Status CompareContents(std::vector<Known>& known);
   absl::Status CompareSome(absl::Span<Known* const> known);
   absl::Status CompareWithFirst();
@@ -51,8 +53,8 @@ class PostgresBatch {
   const absl::Span<Saved> saved_;
   const SameContent& same_content_;
 
-  // Indices of the batch. By id: servers that store the same ids at the same
-  // time then wait for each other in one order.
+  // Indices of the batch, sorted by id. Servers that store the same ids at the
+  // same time lock rows in this order, so that they do not deadlock.
   std::vector<std::size_t> by_id_;
   std::vector<std::size_t> not_inserted_;
 };

@@ -1,4 +1,4 @@
-// Submissions as rows of PostgreSQL, there and back.
+// Converts submissions to rows of PostgreSQL, and back.
 
 #ifndef SLUICE_STORES_POSTGRES_ROWS_H_
 #define SLUICE_STORES_POSTGRES_ROWS_H_
@@ -15,26 +15,29 @@
 
 namespace sluice {
 
-// PostgreSQL's text has every character but U+0000.
+// True if PostgreSQL's type text can hold `text`: it has no U+0000.
 bool FitsPostgresText(std::string_view text);
-// With U+FFFD in place of each U+0000; of JSON text, in place of its escapes.
+// Replace each U+0000 with U+FFFD. In JSON also its escape, \u0000.
 std::string ToPostgresText(std::string_view text);
 std::string ToPostgresJson(std::string_view json);
 
-// INVALID_ARGUMENT where an id of the submission cannot be stored.
+// INVALID_ARGUMENT if an id of the submission has U+0000. Ids are not replaced:
+// two ids must not become one.
 absl::Status CheckPostgresIds(const Submission& submission);
 
-// Inserts rows with the parameters of PostgresRows; those are skipped whose id
-// or sequence is there. Returns the sequences of the others.
+// Inserts rows with the parameters of PostgresRows. Skips rows whose id or
+// sequence number is taken. Returns the sequence numbers of the inserted rows,
+// in the order of the parameters.
 extern const char* const kPostgresInsert;
 std::vector<std::string> PostgresRows(
     absl::Span<const Submission* const> submissions);
 
-// Two parameters, the submission ids and the study ids. For each that is there,
-// its index in them from 1, and then the columns of ReadPostgresFirst.
+// Parameters: the submission ids and the study ids. Returns a row for each id
+// that is stored: the id's index in the parameters, from 1, and the columns
+// that ReadPostgresFirst reads.
 extern const char* const kPostgresFindFirst;
 
-// What is there under an id.
+// The stored submission of an id.
 struct PostgresFirst {
   SubmissionKind kind = SubmissionKind::kQuestionnaireResponse;
   StoredReceipt receipt;
@@ -42,19 +45,20 @@ struct PostgresFirst {
 };
 PostgresFirst ReadPostgresFirst(const PostgresResult& rows, int row);
 
-// A submission that is not stored, since another has its id.
+// A submission that is not stored because its id is taken.
 struct PostgresGap {
   const Submission* submission = nullptr;
   std::int64_t first_sequence = 0;
   bool conflict = false;
 };
 
-// Records gaps, and audits those that are conflicts. What is recorded already
-// is not recorded again.
+// Records gaps, and audits the conflicts among them. Gaps that are recorded
+// already are neither recorded nor audited again.
 extern const char* const kPostgresRecordGaps;
 std::vector<std::string> PostgresGaps(absl::Span<const PostgresGap> gaps);
 
-// Reads submissions from a sequence (exclusive) to another (inclusive).
+// Reads submissions from one sequence number (exclusive) to another
+// (inclusive).
 extern const char* const kPostgresReadSubmissions;
 Submission ReadPostgresSubmission(const PostgresResult& rows, int row);
 

@@ -105,12 +105,13 @@ COMMENT ON VIEW answers IS
   'Values are text as sent: decimals keep their digits.';
 )sql";
 
-// From each version to the next.
+// Statements that lead from each version to the next.
 constexpr const char* kMigrations[] = {kVersion1};
 static_assert(std::size(kMigrations) == kPostgresSchemaVersion);
 
-// Plans must not depend on how full a table was when they were made, and a
-// session must not outlive a client that has vanished by long.
+// enable_seqscan is off because a prepared plan must not depend on how full the
+// table was when the plan was made. The timeouts and keepalives end sessions of
+// clients that have vanished.
 constexpr char kSettings[] = R"sql(
 SET default_transaction_isolation = 'read committed';
 SET statement_timeout = $timeout;
@@ -145,7 +146,7 @@ absl::Status CheckServer(PostgresConnection& db) {
   return absl::OkStatus();
 }
 
-// 0 where there is none yet.
+// Returns 0 if there are no tables yet.
 absl::StatusOr<std::int64_t> ReadVersion(PostgresConnection& db) {
   const auto there =
       db.Query("SELECT to_regclass('sluice_schema') IS NOT NULL");
@@ -160,7 +161,7 @@ absl::StatusOr<std::int64_t> ReadVersion(PostgresConnection& db) {
   return version->IntegerAt(0, 0);
 }
 
-// Before anything is created.
+// Must be called before anything is created.
 absl::Status CheckRoom(PostgresConnection& db) {
   const auto room = db.Query(
       "SELECT current_schema() IS NOT NULL, to_regclass('submissions') IS NULL"

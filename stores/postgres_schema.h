@@ -1,5 +1,5 @@
-// The PostgreSQL database as the store uses it: its tables, the view for people
-// who read it with SQL, and the settings of a session that make it durable.
+// The tables of the PostgreSQL store, the view for people who read the database
+// with SQL, and the settings of a session that make commits durable.
 
 #ifndef SLUICE_STORES_POSTGRES_SCHEMA_H_
 #define SLUICE_STORES_POSTGRES_SCHEMA_H_
@@ -14,11 +14,11 @@
 
 namespace sluice {
 
-// Kept in the table sluice_schema. A change of the schema is a new version.
+// Kept in the table sluice_schema. A change of the schema needs a new version.
 inline constexpr std::int64_t kPostgresSchemaVersion = 1;
 
-// "Slui": the first key of all our advisory locks. The second is a server's
-// number, or kPostgresSchemaLock.
+// The first key of all advisory locks of this program: "Slui". The second key
+// is a server's number, or kPostgresSchemaLock.
 inline constexpr std::int32_t kPostgresLockClass = 0x536c7569;
 inline constexpr std::int32_t kPostgresSchemaLock = -1;
 
@@ -37,10 +37,10 @@ inline absl::Duration PostgresClientTimeout(absl::Duration timeout) {
   return timeout + timeout / 4;
 }
 
-// Creates what is missing, in the first schema of the search_path; other
-// servers that do the same at that moment wait for it. FAILED_PRECONDITION
-// where a newer version has written it, or there are tables of another
-// application: then it is left as it was.
+// Creates the tables if they are missing, in the first schema of the
+// search_path. Servers that do so at the same time wait for each other.
+// FAILED_PRECONDITION if the tables are of a newer version, or there are tables
+// of another application; then the database is left as it was.
 absl::Status CreatePostgresSchema(PostgresConnection& db);
 
 }  // namespace sluice

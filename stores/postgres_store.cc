@@ -14,13 +14,13 @@
 namespace sluice {
 namespace {
 
-// /readyz is not to wait long.
+// Short, since /readyz waits for it.
 constexpr absl::Duration kCheckTimeout = absl::Seconds(2);
 
-// What a page holds at most, whatever is asked for.
+// Limit for the submissions of a page, whatever is asked for.
 constexpr std::size_t kRowsMax = 100'000;
 
-// Both need room on disk: the table's pages, and the catalog's log.
+// Needs room on disk for the table's pages and for the catalog's log.
 constexpr char kProbeWriting[] =
     "BEGIN; CREATE TEMPORARY TABLE write_probe ON COMMIT DROP AS"
     " SELECT generate_series(1, 2000); COMMIT";
@@ -39,7 +39,7 @@ constexpr char kLastSequence[] =
     "  WHERE sequence >= $1::bigint AND sequence < $2::bigint),"
     " $1::bigint)";
 
-// How many of the rows of kFindSizes go on a page.
+// Returns how many of the rows of kFindSizes fit on a page.
 int RowsOnPage(const PostgresResult& sizes, std::size_t max,
                std::size_t max_bytes) {
   std::size_t bytes = 0;
@@ -54,9 +54,10 @@ int RowsOnPage(const PostgresResult& sizes, std::size_t max,
 
 absl::StatusOr<StorePage> ReadPage(PostgresConnection& db, std::int64_t after,
                                    std::size_t max, std::size_t max_bytes) {
-  // One state of the database for all of it.
+  // All statements must see one state of the database: otherwise a gap could be
+  // missing whose submission came in between.
   db.SendQuery("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
-  // One more tells whether there are any after it.
+  // One row more than the page, to know whether the page is the last.
   const std::int64_t limit = static_cast<std::int64_t>(max) + 1;
   db.SendQuery(kFindSizes, {PostgresBigint(after), PostgresBigint(limit)});
   const auto begun = db.Receive();
@@ -281,7 +282,8 @@ absl::StatusOr<std::vector<std::optional<StoredReceipt>>>
 PostgresStore::FindReceipts(std::string_view study_id,
                             absl::Span<const std::string> submission_ids) {
   std::vector<std::optional<StoredReceipt>> receipts(submission_ids.size());
-  // What cannot be stored is not there, and cannot be asked for.
+  // An id with U+0000 is never stored, and PostgreSQL does not take it as a
+  // parameter.
   std::vector<std::size_t> asked;
   for (std::size_t i = 0; i < submission_ids.size(); ++i) {
     if (FitsPostgresText(submission_ids[i])) asked.push_back(i);

@@ -1,5 +1,5 @@
-// A store in a PostgreSQL database, which several servers may share. What it
-// looks like is in postgres_schema.cc.
+// A store in a PostgreSQL database, which several servers may share. The tables
+// are in postgres_schema.cc.
 
 #ifndef SLUICE_STORES_POSTGRES_STORE_H_
 #define SLUICE_STORES_POSTGRES_STORE_H_
@@ -24,18 +24,24 @@
 
 namespace sluice {
 
-// Holds a session for each SaveBatch in progress, kept for the next, one for
-// reading, and one that holds the server's number, as an advisory lock.
+// Holds these sessions:
+//   - one for each SaveBatch in progress, kept for the next SaveBatch
+//   - one for reading
+//   - one that holds the server's number, as an advisory lock. Without the
+//   number
+//     nothing is saved, since another server might give the same sequence
+//     numbers.
 class PostgresStore final : public Store {
  public:
-  // Creates the tables where they are missing. FAILED_PRECONDITION where
-  // another server has the number, or the database cannot be used as it is;
-  // UNAVAILABLE where it cannot be reached.
+  // Creates the tables if they are missing. FAILED_PRECONDITION if another
+  // server has the number, or the database cannot be used as it is. UNAVAILABLE
+  // if the database cannot be reached.
   static absl::StatusOr<std::unique_ptr<PostgresStore>> Open(
       const PostgresStoreOptions& options, SameContent same_content);
 
-  // INVALID_ARGUMENT where an id of the batch has U+0000. UNAVAILABLE also
-  // where the server's number was lost with its session, and is not to be had.
+  // INVALID_ARGUMENT if an id of the batch has U+0000 or is not UTF-8.
+  // UNAVAILABLE also if the server's number was lost with its session and
+  // cannot be taken again.
   absl::Status SaveBatch(absl::Span<const Submission> batch,
                          absl::Span<Saved> saved) override;
   absl::StatusOr<std::vector<std::optional<StoredReceipt>>> FindReceipts(
@@ -60,7 +66,7 @@ class PostgresStore final : public Store {
 
   absl::Status SaveOnAWriter(absl::Span<const Submission> batch,
                              absl::Span<Saved> saved);
-  // One that nobody uses, or a new one.
+  // Returns an idle session, or a new one.
   absl::StatusOr<PostgresConnection> TakeWriter();
   void ReturnWriter(PostgresConnection writer);
   void CloseIdleWriters();

@@ -36,9 +36,10 @@ sqlite3_file* FileOf(sqlite3* db, int which) {
   return file == nullptr || file->pMethods == nullptr ? nullptr : file;
 }
 
-// Where the last commit ends in the write-ahead log of an open database, by the
-// index of the log. https://www.sqlite.org/walformat.html, "The WAL-Index File
-// Format"; numbers are in the byte order of the machine.
+// Returns where the last commit ends in the write-ahead log of an open
+// database, as the index of the log says.
+// https://www.sqlite.org/walformat.html, "The WAL-Index File Format". Numbers
+// are in the machine's byte order.
 std::optional<sqlite3_int64> CommittedLogBytes(sqlite3_file* database) {
   constexpr int kIndexRegionBytes = 32768;
   constexpr std::size_t kPageSizeAt = 14;
@@ -50,7 +51,7 @@ std::optional<sqlite3_int64> CommittedLogBytes(sqlite3_file* database) {
   const int code = database->pMethods->xShmMap(database, 0, kIndexRegionBytes,
                                                /*bExtend=*/0, &index);
   if (code != SQLITE_OK || index == nullptr) return std::nullopt;
-  // The write lock is held: nobody changes it.
+  // The caller holds the write lock, so nobody changes the index.
   const char* header = static_cast<const char*>(const_cast<void*>(index));
   std::uint16_t page_size = 0;
   std::uint32_t frames = 0;
@@ -90,7 +91,7 @@ SqliteRun& SqliteRun::Integer(std::int64_t value) {
 }
 
 SqliteRun& SqliteRun::Text(std::string_view value) {
-  // Without an address SQLite would take empty text for NULL.
+  // SQLite would take a null address for NULL, but this is empty text.
   const char* data = value.data() == nullptr ? "" : value.data();
   Bound(sqlite3_bind_text64(statement_, ++parameter_, data, value.size(),
                             SQLITE_STATIC, SQLITE_UTF8));
@@ -149,7 +150,7 @@ std::string_view SqliteRun::BlobAt(int column) const {
 
 absl::StatusOr<SqliteConnection> SqliteConnection::Open(
     const std::string& path, absl::Duration busy_timeout) {
-  // Callers bring their own mutex.
+  // Without SQLite's mutexes: callers have their own.
   constexpr int kFlags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
                          SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
   sqlite3* db = nullptr;
@@ -208,8 +209,8 @@ absl::StatusOr<std::string> SqliteConnection::QueryText(std::string_view sql) {
 void SqliteConnection::CutLog() {
   const absl::StatusOr<std::string> mode = QueryText("PRAGMA journal_mode");
   if (!mode.ok() || *mode != "wal") return;
-  // Without the write lock, the end of the log might move. Whoever has it
-  // writes over what is to be cut.
+  // The write lock first: without it the end of the log might move. If another
+  // connection has it, its next commit overwrites the bytes to be cut.
   SqliteTransaction alone(*this);
   if (!alone.Begin(SqliteTransaction::Mode::kWrite).ok()) return;
   const std::optional<sqlite3_int64> committed =
@@ -220,13 +221,13 @@ void SqliteConnection::CutLog() {
       log->pMethods->xFileSize(log, &size) != SQLITE_OK || size <= *committed) {
     return;
   }
-  // Where this fails too, the next commit writes over it.
+  // If this fails too, the next commit overwrites the bytes.
   log->pMethods->xTruncate(log, *committed);
   log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
 }
 
 SqliteTransaction::~SqliteTransaction() {
-  // Some errors have ended it already.
+  // Some errors, and Commit, have ended the transaction already.
   if (connection_.in_transaction()) {
     connection_.Execute("ROLLBACK").IgnoreError();
   }
@@ -241,7 +242,8 @@ absl::Status SqliteTransaction::Begin(Mode mode) {
 absl::Status SqliteTransaction::Commit() {
   SLUICE_DCHECK(connection_.in_transaction());
   const absl::Status committed = connection_.Execute("COMMIT");
-  // A COMMIT that found the database locked leaves the transaction open.
+  // A COMMIT that found the database locked leaves the transaction open. It
+  // must end before CutLog, which takes the write lock anew.
   if (!committed.ok() && connection_.in_transaction()) {
     connection_.Execute("ROLLBACK").IgnoreError();
   }

@@ -19,13 +19,13 @@
 
 namespace sluice {
 
-// The Status of an extended result code that is an error: UNAVAILABLE where a
-// later try may succeed (locked, full, cannot read or write), DATA_LOSS where
-// the file is damaged or no database, INTERNAL for the rest. The text is
-// SQLite's for the code: no statement, no value.
+// Returns the Status for an extended result code that is an error: UNAVAILABLE
+// if a later attempt may succeed (locked, full, cannot read or write),
+// DATA_LOSS if the file is damaged or not a database, INTERNAL otherwise. The
+// message is SQLite's text for the code, without statements or values.
 absl::Status SqliteError(int code, const char* doing);
 
-// A prepared statement, to be run many times. See SqliteRun.
+// A prepared statement, for many runs (SqliteRun).
 class SqliteStatement {
  private:
   friend class SqliteConnection;
@@ -40,8 +40,9 @@ class SqliteStatement {
   std::unique_ptr<sqlite3_stmt, Finalizer> handle_;
 };
 
-// One run of a statement, from its first parameter to its last row. The
-// statement must outlive it, and has one run at a time.
+// One run of a statement, from its first parameter to its last row. Resets the
+// statement at the end. The statement must outlive the run, and can have one
+// run at a time.
 class SqliteRun {
  public:
   explicit SqliteRun(SqliteStatement& statement);
@@ -49,18 +50,19 @@ class SqliteRun {
   SqliteRun& operator=(const SqliteRun&) = delete;
   ~SqliteRun();
 
-  // Gives the next parameter its value. Text and blobs are not copied: they
-  // must stay until the run has ended. Step reports what went wrong here.
+  // Bind the next parameter. Text and blobs are not copied, and must stay valid
+  // until the run ends. Step reports errors of these functions. All parameters
+  // must be bound before the first Step.
   SqliteRun& Null();
   SqliteRun& Integer(std::int64_t value);
   SqliteRun& Text(std::string_view value);
   SqliteRun& TextOrNull(std::string_view value);  // NULL where it is empty
   SqliteRun& Blob(std::string_view value);
 
-  // True: there is a (next) row. False: there is none, the statement has run.
+  // Returns true if there is a next row, false if the statement has finished.
   absl::StatusOr<bool> Step();
 
-  // Columns of the row, from 0. Views are valid until the next Step.
+  // Columns of the current row, from 0. Views are valid until the next Step.
   bool IsNullAt(int column) const;
   std::int64_t IntegerAt(int column) const;
   std::string_view TextAt(int column) const;
@@ -77,33 +79,34 @@ class SqliteRun {
 // An open database. Not thread-safe.
 class SqliteConnection {
  public:
-  // Opens the file at `path`, an absolute path, or creates an empty one. A
-  // statement that finds the database locked by another connection waits for at
-  // most `busy_timeout`.
+  // Opens the file at `path`, an absolute path, or creates an empty file. A
+  // statement waits for at most `busy_timeout` while another connection has the
+  // database locked.
   static absl::StatusOr<SqliteConnection> Open(const std::string& path,
                                                absl::Duration busy_timeout);
 
   void SetBusyTimeout(absl::Duration timeout);
 
-  // Runs statements that have neither parameters nor results of interest.
+  // Runs statements without parameters. Discards their results.
   absl::Status Execute(const char* sql);
 
-  // `sql` is one statement. It must not outlive the connection.
+  // `sql` must be one statement. The result must not outlive the connection.
   absl::StatusOr<SqliteStatement> Prepare(std::string_view sql);
 
-  // The first column of the first row of a query that has one.
+  // Returns the first column of the first row. INTERNAL if there is no row.
   absl::StatusOr<std::int64_t> QueryInteger(std::string_view sql);
   absl::StatusOr<std::string> QueryText(std::string_view sql);
 
-  // Rows inserted, changed or deleted by the statement that ran last.
+  // Number of rows that the last statement inserted, changed or deleted.
   std::int64_t changes() const { return sqlite3_changes64(handle_.get()); }
   bool in_transaction() const {
     return sqlite3_get_autocommit(handle_.get()) == 0;
   }
 
-  // Cuts off what follows the last commit in the write-ahead log. After a
-  // commit whose sync failed, all of that commit lies there: whoever opens the
-  // file after a crash would take it for good. Nothing to do without a log.
+  // Cuts off everything after the last commit in the write-ahead log. After a
+  // commit whose sync failed, the whole commit is still in the log, and whoever
+  // opens the file after a crash would take it as committed. Does nothing if
+  // there is no log.
   void CutLog();
 
  private:
@@ -120,8 +123,8 @@ class SqliteConnection {
   std::unique_ptr<sqlite3, Closer> handle_;
 };
 
-// A transaction: rolled back when it is destroyed without having committed,
-// whatever the reason. The connection must outlive it, and has one at a time.
+// A transaction. Rolled back on destruction unless it has committed. The
+// connection must outlive it, and can have one transaction at a time.
 class SqliteTransaction {
  public:
   enum class Mode {
@@ -137,9 +140,9 @@ class SqliteTransaction {
 
   absl::Status Begin(Mode mode);
 
-  // After an error nothing is committed, and the transaction has ended. A crash
-  // of the process does not bring it back; a power cut may, as long as no sync
-  // has succeeded since.
+  // Ends the transaction in any case. After an error nothing is committed, and
+  // a crash of the process does not bring the changes back. A power cut may, as
+  // long as no sync has succeeded since.
   absl::Status Commit();
 
  private:

@@ -9,10 +9,10 @@
 namespace sluice {
 namespace {
 
-// /readyz is not to wait long.
+// Short, since /readyz waits for it.
 constexpr absl::Duration kProbeBusyTimeout = absl::Milliseconds(100);
 
-// Before anything in the file is changed.
+// Must be called before anything in the file is changed.
 absl::Status CheckOwner(std::int64_t application_id, std::int64_t version,
                         const SqliteFileKind& kind) {
   if (application_id != kind.application_id) {
@@ -29,7 +29,7 @@ absl::Status CheckOwner(std::int64_t application_id, std::int64_t version,
   return absl::OkStatus();
 }
 
-// Whether it has no content yet.
+// True if the file has no content yet.
 absl::StatusOr<bool> IsNew(SqliteConnection& db, const SqliteFileKind& kind) {
   const auto objects = db.QueryInteger("SELECT count(*) FROM sqlite_schema");
   if (!objects.ok()) return objects.status();
@@ -43,10 +43,11 @@ absl::StatusOr<bool> IsNew(SqliteConnection& db, const SqliteFileKind& kind) {
   return false;
 }
 
-// A commit is on disk when it returns.
+// Makes commits return only when they are on disk.
 absl::Status MakeDurable(SqliteConnection& db) {
-  // A page holds several submissions. The log would keep for ever the size that
-  // a long reader makes it grow to.
+  // Large pages, since a page then holds several submissions. The size limit
+  // lets a log shrink again that grew while a long read kept it from being
+  // emptied.
   const absl::Status status = db.Execute(
       "PRAGMA page_size = 16384;"
       "PRAGMA synchronous = FULL;"
@@ -76,7 +77,7 @@ absl::Status Probe(SqliteConnection& db, bool writing) {
   SqliteTransaction transaction(db);
   const absl::Status begun = transaction.Begin(SqliteTransaction::Mode::kWrite);
   if (!begun.ok() || !writing) return begun;
-  // Pages that are free afterwards, for what is written next.
+  // The pages are free afterwards, and used by the next writes.
   const absl::Status written = db.Execute(
       "CREATE TABLE write_probe AS SELECT zeroblob(65536);"
       "DROP TABLE write_probe");
@@ -86,7 +87,7 @@ absl::Status Probe(SqliteConnection& db, bool writing) {
 }  // namespace
 
 absl::StatusOr<ClaimedFile> ClaimSqliteFile(const std::string& path) {
-  // SQLite would take a relative path such as `file:x?mode=memory` for a URI.
+  // Absolute, since SQLite takes a path such as `file:x?mode=memory` for a URI.
   std::error_code error;
   const auto absolute = std::filesystem::absolute(path, error);
   if (error) return absl::UnavailableError("cannot tell the working directory");

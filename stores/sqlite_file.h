@@ -1,5 +1,5 @@
-// What the program's SQLite files have in common: who owns one, and the
-// settings that make what is committed durable.
+// Common to all SQLite files of the program: the lock of a file's owner, and
+// the settings that make commits durable.
 
 #ifndef SLUICE_STORES_SQLITE_FILE_H_
 #define SLUICE_STORES_SQLITE_FILE_H_
@@ -15,15 +15,15 @@
 
 namespace sluice {
 
-// A file that this process alone writes.
+// A file that only this process writes.
 struct ClaimedFile {
   std::string path;  // absolute
   FileLock lock;     // of `<path>.lock`
 };
 
-// Creates the file's directory where it is missing and takes its lock.
-// FAILED_PRECONDITION where another process has it, UNAVAILABLE where that
-// cannot be done.
+// Creates the file's directory if it is missing, and takes the file's lock.
+// FAILED_PRECONDITION if another process has the lock, UNAVAILABLE if the
+// directory or the lock file cannot be created.
 absl::StatusOr<ClaimedFile> ClaimSqliteFile(const std::string& path);
 
 struct SqliteFileKind {
@@ -32,21 +32,21 @@ struct SqliteFileKind {
   const char* schema;           // the statements that create it
 };
 
-// Opens the database at `path` (absolute) for writing: write-ahead log, synced
-// at every commit. Creates what is missing. FAILED_PRECONDITION where a newer
-// version has written it, or it belongs to another application: then it is left
-// as it was. DATA_LOSS where it is no database.
+// Opens the database at `path` (absolute) for writing, with a write-ahead log
+// and a sync at every commit. Creates the tables if the file is new.
+// FAILED_PRECONDITION if the file is of a newer version or of another
+// application; then it is left as it was. DATA_LOSS if it is not a database.
 absl::StatusOr<SqliteConnection> OpenSqliteFile(const std::string& path,
                                                 absl::Duration busy_timeout,
                                                 const SqliteFileKind& kind);
 
-// Whether a transaction could begin now, and, where `writing`, pages be written
-// and synced. It waits for another writer for a moment only; the connection's
-// busy timeout is `busy_timeout` afterwards.
+// OK if a transaction could begin now and, if `writing`, pages could be written
+// and synced. Waits for another writer for at most 100 ms. Sets the
+// connection's busy timeout to `busy_timeout` at the end.
 absl::Status ProbeSqliteFile(SqliteConnection& db, bool writing,
                              absl::Duration busy_timeout);
 
-// The same status, naming the file.
+// Returns the status with the path in front of its message.
 absl::Status NamingFile(const absl::Status& status, const std::string& path);
 
 }  // namespace sluice

@@ -1,5 +1,5 @@
-// The SQLite database as it lies on disk: its tables, the views for people who
-// read it with the sqlite3 shell, and the settings that make it durable.
+// The tables of the SQLite store, and the views for people who read the
+// database with the sqlite3 shell.
 
 #ifndef SLUICE_STORES_SQLITE_SCHEMA_H_
 #define SLUICE_STORES_SQLITE_SCHEMA_H_
@@ -13,21 +13,20 @@
 
 namespace sluice {
 
-// Kept in the file as `PRAGMA user_version`. A change of the schema is a new
+// `PRAGMA user_version` of the file. A change of the schema needs a new
 // version.
 inline constexpr std::int64_t kSqliteSchemaVersion = 1;
 
-// "Slui", kept in the file as `PRAGMA application_id`.
+// `PRAGMA application_id` of the file: "Slui".
 inline constexpr std::int64_t kSqliteApplicationId = 0x536c7569;
 
-// Opens the database at `path` (absolute) for writing: write-ahead log, synced
-// at every commit. Creates what is missing. FAILED_PRECONDITION where a newer
-// version has written it, or it belongs to another application: then it is left
-// as it was. DATA_LOSS where it is no database.
+// Opens the database at `path` (absolute) for writing. Errors are those of
+// OpenSqliteFile.
 absl::StatusOr<SqliteConnection> OpenSqliteForWriting(
     const std::string& path, absl::Duration busy_timeout);
 
-// Opens one that OpenSqliteForWriting has opened before, for reading only.
+// Opens the database at `path` for reading only. OpenSqliteForWriting must have
+// opened it before.
 absl::StatusOr<SqliteConnection> OpenSqliteForReading(
     const std::string& path, absl::Duration busy_timeout);
 

@@ -46,7 +46,7 @@ constexpr std::string_view kReadGaps =
 constexpr std::string_view kConflict = "conflict";
 constexpr std::string_view kDuplicate = "duplicate";
 
-// What one commit takes at most, where one batch is not more already.
+// Limit for the submissions of one commit, unless one batch alone has more.
 constexpr std::size_t kGroupSubmissions = 1024;
 
 absl::Status Malformed(std::int64_t sequence, const char* what) {
@@ -54,7 +54,7 @@ absl::Status Malformed(std::int64_t sequence, const char* what) {
       absl::StrCat("submission ", sequence, " has a malformed ", what));
 }
 
-// The first three columns of kFindReceipt and kRead.
+// Reads the first three columns of kFindReceipt and kRead.
 absl::StatusOr<StoredReceipt> ReadReceipt(const SqliteRun& row) {
   StoredReceipt receipt;
   receipt.sequence = row.IntegerAt(0);
@@ -69,7 +69,7 @@ absl::StatusOr<StoredReceipt> ReadReceipt(const SqliteRun& row) {
   return receipt;
 }
 
-// Whether it is an instant, or NULL.
+// Returns false if the column is neither a time nor NULL.
 bool ReadTime(const SqliteRun& row, int column,
               std::optional<absl::Time>& time) {
   if (row.IsNullAt(column)) return true;
@@ -77,7 +77,7 @@ bool ReadTime(const SqliteRun& row, int column,
                          &time.emplace(), nullptr);
 }
 
-// A row of kRead.
+// Reads a row of kRead.
 absl::StatusOr<Submission> ReadSubmission(const SqliteRun& row) {
   const absl::StatusOr<StoredReceipt> receipt = ReadReceipt(row);
   if (!receipt.ok()) return receipt.status();

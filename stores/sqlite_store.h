@@ -1,5 +1,5 @@
 // The embedded store: a SQLite file that the sqlite3 shell can read at any
-// time. What it looks like is in sqlite_schema.cc.
+// time. The tables are in sqlite_schema.cc.
 
 #ifndef SLUICE_STORES_SQLITE_STORE_H_
 #define SLUICE_STORES_SQLITE_STORE_H_
@@ -26,30 +26,31 @@ namespace sluice {
 
 class SqliteStore final : public Store {
  public:
-  // Creates the file and its directory where they are missing. The store has
-  // the file to itself for writing, by a lock on `<path>.lock`: sequences are
-  // numbered by the process that has it. FAILED_PRECONDITION where another
-  // process has it, or the file is not one of this program's or is of a newer
-  // version; DATA_LOSS where it is no database; UNAVAILABLE where it cannot be
-  // read or written.
+  // Opens the store. Creates the file and its directory if they are missing,
+  // and locks `<path>.lock`, so that no other process writes to the file and
+  // gives the same sequence numbers. Errors:
+  //   FAILED_PRECONDITION  another process has the lock, or the file is of a
+  //                        newer version, or of another program
+  //   DATA_LOSS            the file is not a database
+  //   UNAVAILABLE          the file cannot be read or written
   static absl::StatusOr<std::unique_ptr<SqliteStore>> Open(
       const SqliteStoreOptions& options, SameContent same_content);
 
-  // Batches that come while another is being committed share the next commit:
-  // one transaction, one sync. A batch that cannot be stored for a reason of
-  // its own fails alone.
+  // Batches that come while another batch is being committed share the next
+  // commit: one transaction, one sync. If one of them cannot be stored, the
+  // others are.
   absl::Status SaveBatch(absl::Span<const Submission> batch,
                          absl::Span<Saved> saved) override;
   absl::StatusOr<std::vector<std::optional<StoredReceipt>>> FindReceipts(
       std::string_view study_id,
       absl::Span<const std::string> submission_ids) override;
   absl::StatusOr<std::int64_t> LastSequence() override;
-  // It does not hold up FindReceipts either.
+  // Does not hold up FindReceipts.
   absl::StatusOr<StorePage> Read(std::int64_t after, std::size_t max,
                                  std::size_t max_bytes) override;
   absl::Status Check() override;
 
-  // Batches that are in SaveBatch now, waiting or being committed.
+  // Number of batches in SaveBatch now, waiting or being committed.
   std::size_t batches_in_progress() const;
 
  private:
@@ -103,14 +104,15 @@ class SqliteStore final : public Store {
 
   // Gives each batch its status.
   void SaveGroup(Group group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
-  // Where one batch is to blame for an error, `failed` is it.
+  // After an error, `failed` is the batch that is to blame, or null if the
+  // error is not about one batch.
   absl::Status SaveInOneTransaction(const Group& group, PendingBatch*& failed)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   absl::Status SaveEach(PendingBatch& pending)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   absl::StatusOr<Saved> Save(const Submission& submission)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
-  // False: its id or its sequence is taken.
+  // Returns false if the id or the sequence number is taken.
   absl::StatusOr<bool> Insert(const Submission& submission)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   absl::StatusOr<Saved> CompareWithFirst(const Submission& submission)
@@ -127,21 +129,22 @@ class SqliteStore final : public Store {
   absl::Status ReadSubmissions(std::int64_t after, std::size_t max,
                                std::size_t max_bytes, StorePage& page)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(page_mutex_);
-  // Those that belong to the submissions of the page.
+  // Adds the gaps that belong to the page's submissions.
   absl::Status ReadGaps(std::int64_t after, StorePage& page)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(page_mutex_);
 
   absl::Status last_save() const;
   void set_last_save(const absl::Status& status);
 
-  // Constant after construction. The lock is the last to go.
+  // Constant after construction. Declared first, so that the lock is released
+  // after the connections are closed.
   const FileLock lock_;
   const absl::Duration busy_timeout_;
   const SameContent same_content_;
 
-  // Held for a moment only.
-  mutable absl::Mutex queue_mutex_;
-  // The first one's thread commits; the others wait for it.
+  // Held for a moment only, never over I/O.
+  mutable absl::Mutex queue_mutex_ ABSL_ACQUIRED_AFTER(write_mutex_);
+  // The thread of the first batch commits. The other threads wait for it.
   std::deque<PendingBatch*> queue_ ABSL_GUARDED_BY(queue_mutex_);
 
   absl::Mutex write_mutex_;
@@ -153,8 +156,8 @@ class SqliteStore final : public Store {
   absl::Mutex page_mutex_;
   PageReader page_reader_ ABSL_GUARDED_BY(page_mutex_);
 
-  // Held for a moment only.
-  mutable absl::Mutex state_mutex_;
+  // Held for a moment only, never over I/O.
+  mutable absl::Mutex state_mutex_ ABSL_ACQUIRED_AFTER(write_mutex_);
   absl::Status last_save_ ABSL_GUARDED_BY(state_mutex_);
 };
 

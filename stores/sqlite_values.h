@@ -1,4 +1,4 @@
-// What a submission has, as values in SQLite.
+// Values of submissions as SQLite stores them.
 
 #ifndef SLUICE_STORES_SQLITE_VALUES_H_
 #define SLUICE_STORES_SQLITE_VALUES_H_
@@ -14,18 +14,18 @@ namespace sluice {
 
 // E.g. "patient_record".
 std::string_view KindName(SubmissionKind kind);
-// Nothing for a name that no kind has.
+// Returns nothing if no kind has that name.
 std::optional<SubmissionKind> ParseKind(std::string_view name);
 
-// To the microsecond, e.g. "2026-03-01T20:00:00.000000Z", as SQLite's date
-// functions read it. Of a year from 0 to 9999.
+// Formats a time to the microsecond, e.g. "2026-03-01T20:00:00.000000Z", as
+// SQLite's date functions read it. The year must be from 0 to 9999.
 std::string TimeText(absl::Time time);
-// Empty where there is none, or it is of another year.
+// Empty if there is no time, or its year is not from 0 to 9999.
 std::string TimeText(const std::optional<absl::Time>& time);
 
-// The digest's bytes; valid as long as the digest is.
+// Returns the digest's bytes. The view is valid as long as the digest.
 std::string_view DigestBlob(const Sha256Digest& digest);
-// Nothing where it is not 32 bytes.
+// Returns nothing if the blob does not have 32 bytes.
 std::optional<Sha256Digest> ParseDigest(std::string_view blob);
 
 }  // namespace sluice

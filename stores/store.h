@@ -28,11 +28,11 @@ enum class SubmissionKind {
   kAppEvent,
 };
 
-// One submission as it arrived. Known by study_id and submission_id, in one
-// space for all kinds.
+// A submission as it arrived. study_id and submission_id identify it, across
+// all kinds.
 struct ReceivedSubmission {
   SubmissionKind kind = SubmissionKind::kQuestionnaireResponse;
-  std::int64_t sequence = 0;  // order of arrival; the store's key
+  std::int64_t sequence = 0;  // order of arrival, > 0; key of the store
   std::string study_id;
   std::string submission_id;
   std::string site_id;
@@ -44,9 +44,10 @@ struct ReceivedSubmission {
   std::optional<absl::Time> sent_at;
 };
 
-// One as it is stored, with what is read out of its content to be asked for.
+// A submission as it is stored, with values that were read from its content so
+// that they can be queried.
 struct Submission : ReceivedSubmission {
-  // Of questionnaire responses and, where it applies, of the other kinds:
+  // For questionnaire responses and, if it applies, the other kinds:
   std::string subject;                    // FHIR reference, or the patient's id
   std::string questionnaire;              // canonical url|version
   std::string status;                     // FHIR code, e.g. "completed"
@@ -59,31 +60,31 @@ struct Submission : ReceivedSubmission {
   std::string answers_json = "[]";
 };
 
-// What the store did with a submission.
+// The store's answer for one submission.
 struct Saved {
   enum class Result {
     kStored,
-    kDuplicate,  // the same kind and content is there under this id
-    kConflict,   // something else is there under this id, and stays
+    kDuplicate,  // the id is stored with the same kind and content
+    kConflict,   // the id is stored with another content, which stays
   };
 
   Result result = Result::kStored;
-  // Of the submission that is in the store now, the first that came; the time
-  // as precise as the store keeps it.
+  // Of the stored submission, which is the first that came with the id. The
+  // time is as precise as the store keeps it.
   std::int64_t sequence = 0;
   absl::Time received_at;
   Sha256Digest content_sha256{};
 };
 
-// A stored submission, as far as a receipt tells it.
+// What a receipt says of a stored submission.
 struct StoredReceipt {
   std::int64_t sequence = 0;
   absl::Time received_at;
   Sha256Digest content_sha256{};
 };
 
-// A sequence that no stored submission has, and why: the store saw it, and kept
-// the first under its id.
+// A sequence number that no stored submission has, because the store already
+// had a submission with the same id.
 struct Gap {
   std::int64_t sequence = 0;
   bool conflict = false;  // otherwise a duplicate
@@ -91,54 +92,62 @@ struct Gap {
   bool operator==(const Gap&) const = default;
 };
 
-// A part of what is stored, in the order of the sequence.
+// A part of the stored submissions, by sequence number.
 struct StorePage {
   std::vector<Submission> submissions;
-  // Those between the sequence asked for and the last of the submissions; of
-  // the last page, all that come after.
+  // Gaps between the sequence number asked for and the last of `submissions`.
+  // On the last page: all gaps after the sequence number asked for.
   std::vector<Gap> gaps;
-  // There is no submission after these.
+  // True if there is no submission after these.
   bool last = false;
 };
 
 // `time` as precise as stores keep it.
 absl::Time ToMicroseconds(absl::Time time);
 
-// Whether an error is of the store (away, full, busy, damaged), so that a later
-// try of the same may succeed. Any other is of what was to be stored.
+// True if an error is about the store (unavailable, full, busy, damaged), so
+// that the same call may succeed later. Any other error is about the
+// submissions.
 bool IsTransient(const absl::Status& status);
 
-// Whether two contents under one id mean the same although their bytes differ
-// (another client library may order fields differently). A store may call it
-// with a lock held: it must not call the store.
+// True if two contents with one id mean the same although their bytes differ:
+// client libraries may order fields differently. A store may call it with a
+// lock held, so it must not call the store.
 using SameContent = std::function<bool(SubmissionKind kind, std::string_view a,
                                        std::string_view b)>;
 
-// Thread-safe: workers call it at the same time. Calls block.
+// Thread-safe. Calls block. tests/stores/store_contract_test.cc holds every
+// store to what is said here.
 class Store {
  public:
   virtual ~Store() = default;
 
-  // Stores the batch in one transaction. OK: each submission is durable, or is
-  // a duplicate or a conflict of one that is; `saved` (as long as the batch, in
-  // its order) says which. A conflict is audited, and the sequences of
-  // duplicates and conflicts are kept as gaps. An error (see IsTransient):
-  // nothing of the batch was stored, as far as the store can tell, `saved` is
-  // of no use, and the store takes batches as before. A batch that was stored
-  // all the same is recognised when it comes again: the same submissions with
-  // the same sequences are kStored or kDuplicate, and no gaps.
-  // Submissions of one batch may have the same id.
+  // Stores the batch in one transaction. `saved` must be as long as `batch`,
+  // and gets the results in the batch's order. Submissions of a batch may have
+  // the same id.
+  //
+  // OK: each submission is durable, or is a duplicate or a conflict of one that
+  // is. Conflicts are audited. The sequence numbers of duplicates and conflicts
+  // are kept as gaps.
+  //
+  // An error (see IsTransient): as far as the store can tell, nothing of the
+  // batch is stored. `saved` is meaningless, and the store can take batches as
+  // before. The outcome may be unknown, so a batch that was stored all the same
+  // is recognised when it comes again: the same submissions with the same
+  // sequence numbers are kStored or kDuplicate, and leave no gaps.
   virtual absl::Status SaveBatch(absl::Span<const Submission> batch,
                                  absl::Span<Saved> saved) = 0;
 
-  // The receipts of a study's submissions, in the order of the ids; nothing for
-  // one that is not stored. It does not wait for a SaveBatch in progress.
+  // Returns the receipts of a study's submissions in the order of the ids, with
+  // nothing for an id that is not stored. Does not wait for a SaveBatch in
+  // progress.
   virtual absl::StatusOr<std::vector<std::optional<StoredReceipt>>>
   FindReceipts(std::string_view study_id,
                absl::Span<const std::string> submission_ids) = 0;
 
-  // The highest sequence that this server has used in the store, gaps included;
-  // 0 where there is none. Sequences continue after it.
+  // Returns the highest sequence number that this server has used in the store,
+  // gaps included, or the number before the server's first (0 for server 0).
+  // Sequence numbers continue after it.
   virtual absl::StatusOr<std::int64_t> LastSequence() = 0;
 
   // Returns what is stored after the sequence `after`: at most `max` (> 0)
@@ -148,12 +157,13 @@ class Store {
   virtual absl::StatusOr<StorePage> Read(std::int64_t after, std::size_t max,
                                          std::size_t max_bytes);
 
-  // Whether it keeps what is read from the content (the subject, the answers
-  // and so on). To one that does not, submissions may come without it.
+  // True if the store keeps what was read from the content (subject, answers
+  // and so on). Otherwise submissions may come without these members.
   virtual bool keeps_columns() const { return true; }
 
-  // Whether it could take a batch now, as /readyz asks. It does not wait for a
-  // SaveBatch in progress.
+  // OK if the store could take a batch now, for /readyz. Returns within
+  // seconds, also while the database hangs, and does not wait for a call in
+  // progress: how the call before it ended may tell instead.
   virtual absl::Status Check() = 0;
 };
 

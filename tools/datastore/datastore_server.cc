@@ -9,12 +9,13 @@
 namespace sluice {
 namespace {
 
-// Above what Sluice can be configured to take (512 MiB), with what it reads out
-// of it.
+// More than the largest submission that Sluice can be configured to take (512
+// MiB), and the values read from it.
 constexpr int kMessageBytesMax = 1 << 30;
-// One for each call in flight, and some for gRPC.
+// One thread for each call in flight (Sluice's limit is 1024), and some for
+// gRPC.
 constexpr int kThreadsMax = 1100;
-// Keepalives that come more often count as an attack.
+// gRPC closes connections that send keepalives more often.
 constexpr int kPingIntervalMsMin = 10'000;
 
 }  // namespace
@@ -25,7 +26,7 @@ absl::StatusOr<std::unique_ptr<DatastoreServer>> DatastoreServer::Start(
   grpc::ServerBuilder builder;
   int port = 0;
   builder.AddListeningPort(listen, credentials, &port);
-  // Two on one port would each get some of the calls.
+  // With port reuse, two servers on one port would each get some of the calls.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(
       GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,

@@ -1,4 +1,4 @@
-// Serves a Datastore.
+// A gRPC server for a Datastore service.
 
 #ifndef SLUICE_TOOLS_DATASTORE_DATASTORE_SERVER_H_
 #define SLUICE_TOOLS_DATASTORE_DATASTORE_SERVER_H_
@@ -15,13 +15,13 @@ namespace sluice {
 
 class DatastoreServer {
  public:
-  // From now on, at `listen`: host:port, where 0 takes any port that is free.
-  // `service` must outlive it. UNAVAILABLE where that is not possible.
+  // Serves at `listen`, host:port. Port 0 takes any free port. `service` must
+  // outlive the server. UNAVAILABLE if the server cannot listen.
   static absl::StatusOr<std::unique_ptr<DatastoreServer>> Start(
       const std::string& listen, v1::Datastore::Service* service,
       const std::shared_ptr<grpc::ServerCredentials>& credentials =
           grpc::InsecureServerCredentials());
-  // Ends calls that take more than a second yet.
+  // Waits for at most a second for calls in progress, then cancels them.
   ~DatastoreServer();
 
   int port() const { return port_; }

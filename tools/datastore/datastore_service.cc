@@ -27,7 +27,7 @@ DatastoreServiceOptions WithDefaults(DatastoreServiceOptions options) {
   return options;
 }
 
-// Both libraries take their codes from the same list.
+// gRPC and Abseil use the same codes.
 grpc::Status ToGrpc(const absl::Status& status) {
   return grpc::Status(static_cast<grpc::StatusCode>(status.code()),
                       std::string(status.message()));
@@ -83,7 +83,7 @@ absl::Status DatastoreService::Save(const grpc::ServerContext& context,
   {
     absl::ReaderMutexLock lock(&storing_);
     if (context.IsCancelled()) {
-      return absl::CancelledError("the caller has gone");
+      return absl::CancelledError("the caller cancelled");
     }
     const absl::Status status = store_->SaveBatch(batch, absl::MakeSpan(saved));
     if (!status.ok()) return status;

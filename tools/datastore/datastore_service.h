@@ -1,4 +1,4 @@
-// sluice.v1.Datastore in front of any store.
+// The service sluice.v1.Datastore, in front of any store.
 
 #ifndef SLUICE_TOOLS_DATASTORE_DATASTORE_SERVICE_H_
 #define SLUICE_TOOLS_DATASTORE_DATASTORE_SERVICE_H_
@@ -15,10 +15,10 @@
 namespace sluice {
 
 struct DatastoreServiceOptions {
-  // What each SaveBatch takes beside what the store takes.
+  // Delay of each SaveBatch, before the store's own time.
   absl::Duration delay = absl::ZeroDuration();
-  // The share of SaveBatch calls, from 0 to 1, that then fails with
-  // UNAVAILABLE and stores nothing.
+  // Share of the SaveBatch calls, from 0 to 1, that then fail with UNAVAILABLE
+  // and store nothing.
   double fail_rate = 0;
 
   // For tests; called from all threads. Uniform in [0, 1), by default random.
@@ -29,9 +29,9 @@ struct DatastoreServiceOptions {
 
 // Counts of SaveBatch calls.
 struct DatastoreCounts {
-  std::int64_t batches = 0;      // that were stored
-  std::int64_t submissions = 0;  // in them
-  std::int64_t failed = 0;       // calls that were not
+  std::int64_t batches = 0;      // stored batches
+  std::int64_t submissions = 0;  // submissions in stored batches
+  std::int64_t failed = 0;       // failed calls
   int in_flight = 0;
   int peak_in_flight = 0;
 };
@@ -39,7 +39,8 @@ struct DatastoreCounts {
 // Thread-safe.
 class DatastoreService final : public v1::Datastore::Service {
  public:
-  // `store` must outlive it. The store compares what differs in bytes itself.
+  // `store` must outlive the service. The service never answers DIFFERS: the
+  // store itself compares contents that differ in bytes.
   DatastoreService(Store* store, DatastoreServiceOptions options);
 
   DatastoreCounts counts() const;
@@ -76,8 +77,9 @@ class DatastoreService final : public v1::Datastore::Service {
   mutable absl::Mutex mutex_;
   DatastoreCounts counts_ ABSL_GUARDED_BY(mutex_);
 
-  // Shared by each SaveBatch while it stores, so that LastSequence can wait for
-  // those that have begun.
+  // Shared by every SaveBatch while it stores, so that LastSequence waits for
+  // those that have begun. Otherwise a restarted server could be told a last
+  // sequence number that an earlier call of it is about to exceed.
   absl::Mutex storing_;
 };
 

@@ -23,11 +23,11 @@
 #include "tools/flags.h"
 
 ABSL_FLAG(std::string, listen, "127.0.0.1:50061",
-          "host:port to serve on; port 0 takes any that is free");
-ABSL_FLAG(std::string, path, "", "the file of its database");
-ABSL_FLAG(bool, discard, false, "keep nothing, instead of --path");
+          "host:port to serve on; port 0 takes any free port");
+ABSL_FLAG(std::string, path, "", "file of the database");
+ABSL_FLAG(bool, discard, false, "keep nothing; instead of --path");
 ABSL_FLAG(absl::Duration, delay, absl::ZeroDuration(),
-          "what each batch takes beside its storing");
+          "delay of each batch, before the time that storing takes");
 ABSL_FLAG(double, fail_rate, 0,
           "share of the batches, from 0 to 1, that fail with UNAVAILABLE");
 
@@ -37,24 +37,23 @@ namespace {
 constexpr absl::string_view kUsage =
     "usage: sluice-datastore [flags] --path=FILE | --discard\n"
     "\n"
-    "Serves sluice.v1.Datastore, without TLS, until SIGTERM or SIGINT. It "
-    "prints\n"
-    "its port when it serves, and what it has done when it ends. Sluice uses "
-    "it\n"
-    "with store: {kind: datastore, target: \"host:port\"}.\n"
+    "Serves sluice.v1.Datastore without TLS until SIGTERM or SIGINT. Prints "
+    "its\n"
+    "port when it is ready, and counts of batches at the end. In Sluice's\n"
+    "configuration: store: {kind: datastore, target: \"host:port\"}.\n"
     "\n";
 
 constexpr absl::string_view kExits =
     "\n"
-    "exit codes: 0 it ended on a signal; 1 it could not serve; 2 bad usage\n";
+    "exit codes: 0 ended by a signal; 1 cannot serve; 2 bad usage\n";
 
 absl::Status CheckFlags(const CommandLine& line) {
   if (!line.positional.empty()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("what is ", line.positional.front(), "?"));
+        absl::StrCat("unexpected argument ", line.positional.front()));
   }
   if (absl::GetFlag(FLAGS_path).empty() != absl::GetFlag(FLAGS_discard)) {
-    return absl::InvalidArgumentError("either --path or --discard is needed");
+    return absl::InvalidArgumentError("give either --path or --discard");
   }
   const absl::Duration delay = absl::GetFlag(FLAGS_delay);
   if (delay < absl::ZeroDuration() || delay > absl::Minutes(1)) {
@@ -79,7 +78,7 @@ absl::StatusOr<std::unique_ptr<Store>> OpenStore() {
   return SqliteStore::Open({.path = absl::GetFlag(FLAGS_path)}, SameContent);
 }
 
-// Blocked in every thread, so that they come to the one that waits for them.
+// Blocks the stop signals in every thread, so that sigwait receives them.
 sigset_t BlockStopSignals() {
   sigset_t signals;
   sigemptyset(&signals);
