@@ -117,7 +117,6 @@ absl::StatusOr<bool> SqliteRun::Step() {
   if (bind_error_ != SQLITE_OK) {
     return SqliteError(bind_error_, "cannot bind a parameter");
   }
-  SLUICE_DCHECK_EQ(parameter_, sqlite3_bind_parameter_count(statement_));
   const int code = sqlite3_step(statement_);
   if (code == SQLITE_ROW) return true;
   if (code == SQLITE_DONE) return false;

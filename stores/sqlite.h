@@ -51,8 +51,8 @@ class SqliteRun {
   ~SqliteRun();
 
   // Bind the next parameter. Text and blobs are not copied, and must stay valid
-  // until the run ends. Step reports errors of these functions. All parameters
-  // must be bound before the first Step.
+  // until the run ends. Step reports errors of these functions. Parameters
+  // that are not bound are NULL.
   SqliteRun& Null();
   SqliteRun& Integer(std::int64_t value);
   SqliteRun& Text(std::string_view value);
