@@ -686,7 +686,8 @@ TEST_P(StoreContract, AStoreThatHangsIsATransientError) {
   const std::vector<Submission> batch = {MakeSubmission(2, "a"),
                                          MakeSubmission(3, "b")};
   Open(absl::ZeroDuration());
-  Save({MakeSubmission(1, "first")});  // Connections are open from now on.
+  AwaitThat("a batch is saved in time, so that connections are open",
+            [&] { return TrySave({MakeSubmission(1, "first")}).ok(); });
   under_test_->Hang();
   const absl::Status status = TrySave(batch);
   EXPECT_FALSE(status.ok());
