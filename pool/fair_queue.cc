@@ -4,17 +4,21 @@
 #include <numeric>
 #include <tuple>
 
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+
 namespace sluice {
 namespace {
 
-// A turn in a class's virtual time: so much that it can be divided among a
-// million lanes, and so little that the time does not overflow for years.
+// One turn in a class's virtual time. Large enough to be divided among a
+// million lanes, small enough that the time does not overflow for years.
 constexpr std::uint64_t kTurn = std::uint64_t{1} << 20;
 
-// The weight of the latest of the intervals between a lane's turns.
+// Weight of the latest interval between two turns of a lane, in the average.
 constexpr double kLatest = 1.0 / 16;
 
-// What a turn costs a class, so that classes get work by their weights.
+// What a turn adds to the pass of a class, so that classes get turns by their
+// weights.
 std::uint64_t Stride(Priority priority) {
   static_assert(kPriorityWeights[0] % kPriorityWeights[1] == 0);
   static_assert(kPriorityWeights[1] % kPriorityWeights[2] == 0);
@@ -23,10 +27,10 @@ std::uint64_t Stride(Priority priority) {
 
 }  // namespace
 
-bool FairQueue::LetInBefore::operator()(const Lane* a, const Lane* b) const {
+bool FairQueue::AdmittedBefore::operator()(const Lane* a, const Lane* b) const {
   const auto rank = [](const Lane* lane) {
     return std::tuple(lane->standing.stands(), lane->depth,
-                      lane->waiting.front()->arrival_);
+                      lane->waiting.front()->order_);
   };
   return rank(a) < rank(b);
 }
@@ -34,6 +38,7 @@ bool FairQueue::LetInBefore::operator()(const Lane* a, const Lane* b) const {
 FairQueue::FairQueue() {
   for (std::size_t i = 0; i < kPriorities; ++i) {
     classes_[i].empty.key.priority = static_cast<Priority>(i);
+    // So that Begin can subtract kBurst turns.
     classes_[i].now = kBurst * kTurn;
   }
 }
@@ -41,7 +46,9 @@ FairQueue::FairQueue() {
 void FairQueue::SetByLane(bool by_lane, const KeyOrder& order,
                           const TaskList& committing) {
   if (by_lane && !by_lane_) {
-    // Until now, all whose key was not known came into the common lane.
+    // Until now keys were not tracked, so that all tasks inside whose key is
+    // unknown are in the common lane. They are counted anew: a key in work must
+    // keep the later tasks of the key in the same lane, or they could overtake.
     KeyLanes keys;
     const auto add = [&](std::uint64_t key, std::size_t count) {
       const LaneKey* lane = keys_.Find(key);
@@ -92,7 +99,9 @@ void FairQueue::LeftBy(Lane* lane) {
   if (!lane->idle()) return;
   Class& in = ClassOf(*lane);
   --in.lanes;
-  if (lane->away) {
+  if (lane->remembered) {
+    // The lane keeps its tag, so that a sender cannot get more turns by coming
+    // one task at a time.
     ForgetOld(&in);
   } else {
     Forget(lane);
@@ -104,6 +113,8 @@ void FairQueue::Forget(Lane* lane) {
   lanes_.erase(lane->key);
 }
 
+// The order of `waiting` depends on a lane's depth, standing queue and first
+// parked task, so that the lane must be out of it while they change.
 template <typename Change>
 void FairQueue::Update(Lane* lane, Change change) {
   auto& waiting = ClassOf(*lane).waiting;
@@ -118,7 +129,8 @@ void FairQueue::Update(Lane* lane, Change change) {
 std::size_t FairQueue::Ahead(const Lane& lane, std::size_t count,
                              std::size_t all) const {
   if (lane.taken_for_one > 0) {
-    // Others that come later have theirs before it, too.
+    // Measured intervals include the turns of tasks that come later than this
+    // one but are taken before it, so `all` is no upper limit.
     return static_cast<std::size_t>(static_cast<double>(count + 1) *
                                     lane.taken_for_one) -
            1;
@@ -132,7 +144,7 @@ std::size_t FairQueue::Ahead(const Lane& lane, std::size_t count,
   }
   const std::size_t weight = kPriorityWeights[Index(own)];
   const std::size_t lanes = ClassOf(own).lanes + (lane.idle() ? 1 : 0);
-  // Turns of all lanes of all classes, up to and with its own.
+  // Turns of all lanes of all classes, up to and including the task's own.
   const std::size_t turns =
       ((count + 1) * lanes * weights + weight - 1) / weight;
   return std::min(turns - 1, all);
@@ -153,6 +165,7 @@ void FairQueue::Enter(const Task& task) {
 }
 
 void FairQueue::Reserve(Task* task) {
+  SLUICE_DCHECK(task->lane_ == nullptr);
   Lane* lane = Join(*task);
   Update(lane, [&] { AddPlace(lane, task); });
 }
@@ -166,16 +179,23 @@ void FairQueue::AddPlace(Lane* lane, Task* task) {
 
 void FairQueue::Push(Task* task) {
   Lane* lane = task->lane_;
+  SLUICE_DCHECK(lane != nullptr);
+  task->order_ = pushed_++;
+  task->returned_ = false;
   if (lane->queued.empty()) Begin(lane);
   lane->queued.PushBack(task);
   ++takeable_;
 }
 
 void FairQueue::PushFront(TaskList* tasks) {
+  // From the last to the first, each in front of those before, so that the
+  // first of the list ends up first.
   while (!tasks->empty()) {
     Task* task = tasks->back();
     tasks->Remove(task);
     Lane* lane = task->lane_;
+    SLUICE_DCHECK(lane != nullptr);
+    task->returned_ = true;
     if (lane->queued.empty()) Begin(lane);
     lane->queued.PushFront(task);
     ++takeable_;
@@ -184,11 +204,13 @@ void FairQueue::PushFront(TaskList* tasks) {
 
 void FairQueue::Begin(Lane* lane) {
   Class& in = ClassOf(*lane);
+  // A class that had nothing to do does not make up for the turns it missed.
   if (in.takeable_lanes == 0) in.pass = std::max(in.pass, pass_);
   ++in.takeable_lanes;
-  if (lane->away) {
-    lane->away = false;
-    in.away.Remove(lane);
+  // The tag is part of the order of `remembered`: remove the lane first.
+  if (lane->remembered) {
+    in.remembered.Remove(lane);
+    lane->remembered = false;
   }
   lane->tag = std::max(lane->tag, in.now - kBurst * kTurn);
   AddToTurns(lane);
@@ -203,20 +225,21 @@ void FairQueue::End(Lane* lane) {
   Class& in = ClassOf(*lane);
   --in.takeable_lanes;
   in.turns.Remove(lane);
-  lane->away = true;
-  in.away.Add(lane);
+  lane->remembered = true;
+  in.remembered.Add(lane);
 }
 
 void FairQueue::ForgetOld(Class* in) {
-  while (!in->away.empty()) {
-    Lane* lane = in->away.first();
-    // With nothing queued there is nobody to be fair to.
+  while (!in->remembered.empty()) {
+    Lane* lane = in->remembered.first();
+    // A tag older than kBurst turns says nothing: Begin would replace it. And
+    // if nothing of the class is queued there is no lane to be fair to.
     if (lane->tag + kBurst * kTurn > in->now && in->takeable_lanes > 0 &&
-        in->away.size() <= kRememberedMax) {
+        in->remembered.size() <= kRememberedMax) {
       return;
     }
-    lane->away = false;
-    in->away.Remove(lane);
+    in->remembered.Remove(lane);
+    lane->remembered = false;
     Forget(lane);
   }
 }
@@ -242,13 +265,15 @@ void FairQueue::Waited(const Task& task, Duration waited, Duration target,
 
 void FairQueue::UseTurn(const Task& task) {
   Lane* lane = task.lane_;
+  SLUICE_DCHECK(lane != nullptr);
   Class& in = ClassOf(*lane);
   pass_ = in.pass;
   in.pass += Stride(lane->key.priority);
   MeasureTurns(lane);
+  // The lane is in one of the two orders still, so that the divisor is not 0.
   in.now = std::max(in.now, lane->tag) +
-           kTurn / (in.takeable_lanes + in.away.size());
-  auto& order = lane->away ? in.away : in.turns;
+           kTurn / (in.takeable_lanes + in.remembered.size());
+  auto& order = lane->remembered ? in.remembered : in.turns;
   order.Remove(lane);
   lane->tag += kTurn;
   lane->turn = turns_++;
@@ -269,6 +294,7 @@ void FairQueue::MeasureTurns(Lane* lane) {
 
 void FairQueue::Remove(Task* task) {
   Lane* lane = task->lane_;
+  SLUICE_DCHECK(lane != nullptr);
   lane->queued.Remove(task);
   --takeable_;
   if (lane->queued.empty()) End(lane);
@@ -276,6 +302,8 @@ void FairQueue::Remove(Task* task) {
 
 void FairQueue::Release(Task* task) {
   Lane* lane = task->lane_;
+  SLUICE_DCHECK(lane != nullptr && lane->depth > 0);
+  SLUICE_DCHECK_GE(lane->bytes, task->bytes);
   Update(lane, [&] {
     --lane->depth;
     lane->bytes -= task->bytes;
@@ -290,6 +318,7 @@ void FairQueue::Release(Task* task) {
 }
 
 void FairQueue::Park(Task* task) {
+  SLUICE_DCHECK(task->lane_ == nullptr);
   Lane* lane = Join(*task);
   task->lane_ = lane;
   Update(lane, [&] {
@@ -309,20 +338,22 @@ void FairQueue::RemoveWaiting(Lane* lane, Task* task) {
 
 void FairQueue::Unpark(Task* task) {
   Lane* lane = task->lane_;
+  SLUICE_DCHECK(lane != nullptr);
   Update(lane, [&] { RemoveWaiting(lane, task); });
   task->lane_ = nullptr;
   LeftBy(lane);
 }
 
-void FairQueue::LetIn(Task* task) {
+void FairQueue::Admit(Task* task) {
   Lane* lane = task->lane_;
+  SLUICE_DCHECK(lane != nullptr);
   Update(lane, [&] {
     RemoveWaiting(lane, task);
     AddPlace(lane, task);
   });
 }
 
-FairQueue::Lanes FairQueue::NextToLetIn() const {
+FairQueue::Lanes FairQueue::NextToAdmit() const {
   Lanes next;
   for (const Class& c : classes_) {
     if (!c.waiting.empty()) next.push_back(c.waiting.first());
@@ -338,6 +369,7 @@ bool FairQueue::AnyBefore(const Lane& lane) const {
   if (!lane.waiting.empty()) return true;
   const auto& waiting = ClassOf(lane.key.priority).waiting;
   if (waiting.empty()) return false;
+  // Equal lanes: the parked task came first.
   const Lane& first = *waiting.first();
   return std::tuple(first.standing.stands(), first.depth) <=
          std::tuple(lane.standing.stands(), lane.depth);
@@ -362,8 +394,113 @@ std::vector<Task*> FairQueue::Waiting() const {
       lane->waiting.ForEach([&](Task* task) { tasks.push_back(task); });
     });
   }
-  std::ranges::sort(tasks, {}, [](const Task* task) { return task->arrival_; });
+  std::ranges::sort(tasks, {}, [](const Task* task) { return task->order_; });
   return tasks;
+}
+
+std::string FairQueue::CheckInvariants() const {
+  struct Sums {
+    std::size_t takeable_lanes = 0;
+    std::size_t remembered = 0;
+    std::size_t lanes_waiting = 0;
+    std::size_t lanes = 0;
+    std::size_t depth = 0;
+  };
+  std::array<Sums, kPriorities> sums;
+  std::size_t takeable = 0;
+  std::size_t waiting = 0;
+  std::size_t waiting_bytes = 0;
+  std::size_t standing = 0;
+  std::string broken;
+  ForEachLane([&](const Lane& lane) {
+    if (broken.empty()) broken = CheckLane(lane);
+    Sums& sum = sums[Index(lane.key.priority)];
+    takeable += lane.queued.size();
+    waiting += lane.waiting.size();
+    waiting_bytes += lane.waiting_bytes;
+    standing += lane.standing.stands() ? 1 : 0;
+    sum.takeable_lanes += lane.queued.empty() ? 0 : 1;
+    sum.remembered += lane.remembered ? 1 : 0;
+    sum.lanes_waiting += lane.waiting.empty() ? 0 : 1;
+    sum.lanes += lane.idle() ? 0 : 1;
+    sum.depth += lane.depth;
+  });
+  if (!broken.empty()) return broken;
+  if (takeable != takeable_) return "fair queue: wrong number of tasks";
+  if (waiting != waiting_ || waiting_bytes != waiting_bytes_) {
+    return "fair queue: wrong sums of parked tasks";
+  }
+  if (standing != lanes_standing_) return "fair queue: wrong standing lanes";
+  for (std::size_t i = 0; i < kPriorities; ++i) {
+    const Class& c = classes_[i];
+    const std::string name = absl::StrCat("fair queue: class ", i);
+    if (c.takeable_lanes != sums[i].takeable_lanes ||
+        c.turns.size() != sums[i].takeable_lanes) {
+      return name + " has wrong lanes to take from";
+    }
+    if (c.remembered.size() != sums[i].remembered) {
+      return name + " remembers wrong lanes";
+    }
+    // The common lane is remembered too, and costs nothing.
+    if (c.remembered.size() > kRememberedMax + c.lanes + 1) {
+      return name + " remembers too many lanes";
+    }
+    if (c.waiting.size() != sums[i].lanes_waiting || c.lanes != sums[i].lanes ||
+        c.depth != sums[i].depth) {
+      return name + " has wrong sums";
+    }
+    if (!c.turns.CheckInvariants() || !c.remembered.CheckInvariants() ||
+        !c.waiting.CheckInvariants()) {
+      return name + " has lanes out of order";
+    }
+    if (!c.empty.idle()) return name + " has tasks in its empty lane";
+  }
+  return "";
+}
+
+std::string FairQueue::CheckLane(const Lane& lane) const {
+  const std::string name = absl::StrCat("lane ", lane.key.id);
+  if (!lane.queued.CheckInvariants() || !lane.waiting.CheckInvariants()) {
+    return name + " has a broken list";
+  }
+  if (lane.depth < lane.queued.size()) return name + " is deeper than counted";
+  if (&lane != &common_ && lane.idle() && !lane.remembered) {
+    return name + " is kept for nothing";
+  }
+  if (lane.remembered && !lane.queued.empty()) {
+    return name + " can be taken from and is remembered";
+  }
+  std::string broken;
+  const Task* before = nullptr;
+  lane.queued.ForEach([&](const Task* task) {
+    if (task->place_ != Task::Place::kQueued || task->lane_ != &lane) {
+      broken = name + " lists a task that is not queued in it";
+    }
+    // First come first, behind the tasks that came back, in whatever order
+    // their batches and keys came.
+    if (before != nullptr && !before->returned_ &&
+        (task->returned_ || before->order_ >= task->order_)) {
+      broken = name + " has queued tasks out of order";
+    }
+    before = task;
+  });
+  std::size_t waiting_bytes = 0;
+  before = nullptr;
+  lane.waiting.ForEach([&](const Task* task) {
+    if (task->place_ != Task::Place::kParked || task->lane_ != &lane ||
+        task->sequence != 0) {
+      broken = name + " lists a task that is not parked in it";
+    }
+    if (before != nullptr && before->order_ >= task->order_) {
+      broken = name + " has parked tasks out of order";
+    }
+    before = task;
+    waiting_bytes += WaitingBytes(*task);
+  });
+  if (waiting_bytes != lane.waiting_bytes) {
+    return name + " has wrong bytes of parked tasks";
+  }
+  return broken;
 }
 
 }  // namespace sluice

@@ -3,21 +3,23 @@
 #include <algorithm>
 #include <chrono>
 
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
 #include "base/check.h"
 
 namespace sluice {
 namespace {
 
-// A refused caller is told to come back when room is expected, within these.
+// Limits of the delay that a refused caller is told.
 constexpr Duration kRetryDelayMin = std::chrono::milliseconds(50);
 constexpr Duration kRetryDelayMax = ReturningCallers::kLongest;
-// While nothing is known of the rate, and when the server goes away.
+// The delay while the rate is not known, and while the server shuts down.
 constexpr Duration kRetryDelayUnknown = std::chrono::seconds(1);
 
-// The share of an arrival's time that a predicted wait may take: predictions
+// Share of a caller's time that a predicted wait may take, since predictions
 // err.
 constexpr double kTrust = 0.8;
-// Waiting up to this is as it should be.
+// A queue in which tasks wait no longer than this is not a standing queue.
 constexpr Duration kTargetWait = std::chrono::milliseconds(50);
 
 Duration ToDuration(double seconds, Duration most) {
@@ -30,7 +32,7 @@ Admission Dropped() {
   return {.kind = Admission::Kind::kEnded, .result = TaskResult::kDropped};
 }
 
-// Whether `bytes` fit beside those `taken`; written so that nothing overflows.
+// True if `bytes` fit beside `taken`. Written so that nothing overflows.
 bool Fits(std::size_t bytes, std::size_t taken, std::size_t limit) {
   return taken <= limit && bytes <= limit - taken;
 }
@@ -46,7 +48,7 @@ Gate::Gate(const GateLimits& limits, std::size_t methods,
            std::atomic<std::int64_t>* sequence, std::uint32_t seed)
     : sequence_(sequence),
       limits_(limits),
-      droppable_(methods),
+      eviction_(methods),
       random_(seed),
       counters_(methods) {
   queue_.SetByLane(limits.by_lane, order_, committing_);
@@ -56,30 +58,37 @@ Admission Gate::Arrive(Task* task, const AdmissionPolicy& policy, TimePoint now,
                        GateEvents* events) {
   MethodCounters& counters = counters_[task->method];
   ++counters.received;
+  SLUICE_DCHECK(task->place_ == Task::Place::kOutside);
+  SLUICE_DCHECK(task->promised || !task->needs_commit);
   std::optional<Verdict> verdict;
-  Admission admission =
-      Decide({.now = std::min(now, task->waits_since),
-              .deadline = task->deadline,
-              .bytes = task->bytes,
-              .bytes_behind = task->bytes_behind,
-              .promised = task->promised,
-              .priority = task->priority,
-              .lane = task->lane},
-             task->method, queue_.LaneOf(*task), policy, now, &verdict);
+  Lane* lane = queue_.LaneOf(*task);
+  Admission admission = Decide({.now = std::min(now, task->waits_since),
+                                .deadline = task->deadline,
+                                .bytes = task->bytes,
+                                .bytes_behind = task->bytes_behind,
+                                .promised = task->promised,
+                                .priority = task->priority,
+                                .lane = task->lane},
+                               task->method, lane, policy, now, &verdict);
   CountShadow(verdict, &counters);
   switch (admission.kind) {
     case Admission::Kind::kAdmitted:
-      if (verdict.has_value()) EvictFor(*task, events);
+      // By its key: the lane may go with the last task that is evicted.
+      if (verdict.has_value()) EvictFor(*task, LaneKey(lane->key), events);
       Admit(task, now);
       admission.sequence = task->sequence;
       break;
     case Admission::Kind::kParked:
       Park(task, verdict->until);
+      // The task may be first, and have room: Decide parks it behind a task
+      // that awaits bytes in any class, also in one that comes later.
+      AdmitParked(now, events);
       break;
     case Admission::Kind::kEnded:
       ++counters.not_admitted[admission.result];
       break;
   }
+  CheckAfterEvent();
   return admission;
 }
 
@@ -95,6 +104,7 @@ std::optional<Admission> Gate::TurnAway(const Arrival& arrival,
   if (admission.kind != Admission::Kind::kEnded) return std::nullopt;
   CountArrival(method, admission.result);
   CountShadow(verdict, &counters_[method]);
+  CheckAfterEvent();
   return admission;
 }
 
@@ -109,48 +119,61 @@ void Gate::CountArrival(std::size_t method, TaskResult result) {
   }
 }
 
-void Gate::Restore(Task* task, TimePoint now) {
+void Gate::Restore(Task* task, TimePoint now, GateEvents* events) {
+  SLUICE_DCHECK(task->place_ == Task::Place::kOutside);
+  SLUICE_DCHECK(task->promised);
   ++counters_[task->method].received;
   queue_.Enter(*task);
   queue_.Reserve(task);
   CountAdmitted(task, now);
-  task->place_ = Task::Place::kQueued;
-  queue_.Push(task);
+  MakeTakeable(task);
+  limits_waived_ = true;
+  // The order among classes has changed, and with it who is first.
+  AdmitParked(now, events);
+  CheckAfterEvent();
 }
 
 void Gate::Committed(std::span<Task* const> tasks) {
   for (Task* task : tasks) {
+    SLUICE_DCHECK(task->place_ == Task::Place::kCommitting);
     committing_.Remove(task);
-    task->place_ = Task::Place::kQueued;
-    queue_.Push(task);
+    MakeTakeable(task);
   }
+  CheckAfterEvent();
 }
 
 void Gate::CommitFailed(std::span<Task* const> tasks, TimePoint now,
                         GateEvents* events) {
   for (Task* task : tasks) {
+    SLUICE_DCHECK(task->place_ == Task::Place::kCommitting);
     committing_.Remove(task);
     LeaveQueue(task, TaskResult::kStoreUnavailable);
   }
-  LetWaitingIn(now, events);
+  AdmitParked(now, events);
+  CheckAfterEvent();
 }
 
 void Gate::Take(std::size_t max, TimePoint now, std::vector<Task*>* batch,
                 GateEvents* events) {
+  // With an open circuit a probe is a single task, so that a store that is
+  // still unavailable holds up no more than one.
   if (ready()) {
     TakeBatch(batch->size() + (circuit_.open() ? 1 : max), now, batch, events);
   }
-  // Also where nothing is taken: Restore may have changed whose turn it is.
-  LetWaitingIn(now, events);
-  if (backlog() > 0) return;
-  standing_.Emptied();
-  service_rate_.Emptied();
-  // What is committing may have been all that a standing queue takes.
-  LetWaitingIn(now, events);
+  AdmitParked(now, events);
+  if (backlog() == 0) {
+    standing_.Emptied();
+    service_rate_.Emptied();
+    // A standing queue may have been all that kept parked tasks from the places
+    // beside the tasks that are committing.
+    AdmitParked(now, events);
+  }
+  CheckAfterEvent();
 }
 
 void Gate::TakeBatch(std::size_t size_max, TimePoint now,
                      std::vector<Task*>* batch, GateEvents* events) {
+  const std::size_t size_before = batch->size();
   const Duration target = target_wait();
   const Duration takes = service_rate_.batch();
   order_.BeginBatch();
@@ -166,8 +189,13 @@ void Gate::TakeBatch(std::size_t size_max, TimePoint now,
       }
     }
     queue_.Remove(task);
-    if (!order_.Claim(task)) continue;
-    if (MayBeDropped(*task)) droppable_.Remove(task);
+    if (!order_.Claim(task)) {
+      // A deferred task keeps its place, and its lane keeps its turn.
+      task->place_ = Task::Place::kDeferred;
+      continue;
+    }
+    eviction_.Remove(task);
+    // Before Release, which may forget the lane.
     queue_.UseTurn(*task);
     queue_.Release(task);
     task->place_ = Task::Place::kInWork;
@@ -178,7 +206,10 @@ void Gate::TakeBatch(std::size_t size_max, TimePoint now,
     ++in_work_;
     batch->push_back(task);
   }
-  probing_ = circuit_.failing() && !batch->empty();
+  if (circuit_.failing() && batch->size() > size_before) {
+    SLUICE_DCHECK(probe_ == nullptr);
+    probe_ = (*batch)[size_before];
+  }
 }
 
 void Gate::Done(std::span<Task* const> batch, StoreState store, TimePoint now,
@@ -191,22 +222,28 @@ void Gate::Done(std::span<Task* const> batch, StoreState store, TimePoint now,
   Complete(batch, now, &again);
   TaskList free;
   for (const Task* task : batch) order_.Release(*task, &free);
-  queue_.PushFront(&free);
-  queue_.PushFront(&again);
-  Learn(store, now, events);
-  LetWaitingIn(now, events);
+  // Tasks that are worked again were admitted before those that were deferred
+  // for them, so they go in front, which means last.
+  Return(&free);
+  Return(&again);
+  // After Return, so that an opening circuit ends the returned tasks, too.
+  Learn(batch, store, now, events);
+  AdmitParked(now, events);
+  CheckAfterEvent();
 }
 
 void Gate::Complete(std::span<Task* const> batch, TimePoint now,
                     TaskList* again) {
   std::size_t completed = 0;
   for (Task* task : batch) {
+    SLUICE_DCHECK(task->place_ == Task::Place::kInWork);
     MethodCounters& counters = counters_[task->method];
     --counters.in_work;
     --in_work_;
     if (task->again) {
+      SLUICE_DCHECK(task->promised);
       task->again = false;
-      task->place_ = Task::Place::kQueued;
+      limits_waived_ = true;
       queue_.Reserve(task);
       ++counters.queued;
       ++queued_;
@@ -216,7 +253,7 @@ void Gate::Complete(std::span<Task* const> batch, TimePoint now,
     }
     SLUICE_DCHECK(OutcomeName(task->result) != "");
     ++counters.completed[task->result];
-    Release(*task);
+    ReleaseBytes(*task);
     queue_.Exit(*task);
     task->place_ = Task::Place::kOutside;
     ++completed;
@@ -224,15 +261,23 @@ void Gate::Complete(std::span<Task* const> batch, TimePoint now,
   drain_rate_.Record(completed, now);
 }
 
-void Gate::Learn(StoreState store, TimePoint now, GateEvents* events) {
-  probing_ = false;
+void Gate::Learn(std::span<Task* const> batch, StoreState store, TimePoint now,
+                 GateEvents* events) {
+  // A batch that was taken before the failure may return while the probe is in
+  // work: only the probe's own return makes way for another.
+  if (probe_ != nullptr && std::ranges::find(batch, probe_) != batch.end()) {
+    probe_ = nullptr;
+  }
   if (store == StoreState::kUntouched) return;
   if (store == StoreState::kUp) {
     circuit_.Succeed();
     paused_ = false;
+    // The circuit has closed: a probe that is in work is a batch like others.
+    probe_ = nullptr;
     return;
   }
-  // Batches that were in work beside one that failed tell nothing new.
+  // During the pause only batches return that were in work beside the one that
+  // failed. Their failure is the same failure, so it does not count again.
   if (paused_) return;
   paused_ = true;
   circuit_.Fail(now, std::uniform_real_distribution<>()(random_));
@@ -242,14 +287,15 @@ void Gate::Learn(StoreState store, TimePoint now, GateEvents* events) {
 bool Gate::Leave(Task* task, TimePoint now, GateEvents* events) {
   MethodCounters& counters = counters_[task->method];
   switch (task->place_) {
-    case Task::Place::kWaiting:
+    case Task::Place::kParked:
       Unpark(task);
       ++counters.not_admitted[now < task->deadline ? TaskResult::kCancelled
                                                    : TaskResult::kDeadline];
       break;
     case Task::Place::kQueued:
+    case Task::Place::kDeferred:
       if (task->promised) return false;
-      queue_.Remove(task);
+      Unlink(task);
       LeaveQueue(task, TaskResult::kCancelled);
       break;
     case Task::Place::kCommitting:
@@ -258,22 +304,24 @@ bool Gate::Leave(Task* task, TimePoint now, GateEvents* events) {
       return false;
   }
   task->place_ = Task::Place::kOutside;
-  // The one that left may have been the one for which there was no room.
-  LetWaitingIn(now, events);
+  // The task may have been the first parked task, which had no room.
+  AdmitParked(now, events);
+  CheckAfterEvent();
   return true;
 }
 
 void Gate::Expire(TimePoint now, GateEvents* events) {
   while (!expiries_.empty() && expiries_.begin()->at <= now) {
     Task* task = expiries_.begin()->task;
-    EndWait(task,
-            task->parked_until_ == task->deadline ? TaskResult::kDeadline
-                                                  : TaskResult::kWaitOver,
-            events);
+    EndParked(task,
+              task->parked_until_ == task->deadline ? TaskResult::kDeadline
+                                                    : TaskResult::kWaitOver,
+              events);
   }
   if (paused_ && now >= circuit_.retry_at()) paused_ = false;
   if (now >= closed_until_) EndQueue(events);
-  LetWaitingIn(now, events);
+  AdmitParked(now, events);
+  CheckAfterEvent();
 }
 
 TimePoint Gate::next_expiry() const {
@@ -286,15 +334,18 @@ TimePoint Gate::next_expiry() const {
 void Gate::Resize(const GateLimits& limits, TimePoint now, GateEvents* events) {
   limits_ = limits;
   queue_.SetByLane(limits.by_lane, order_, committing_);
-  LetWaitingIn(now, events);
+  limits_waived_ = true;
+  AdmitParked(now, events);
+  CheckAfterEvent();
 }
 
 void Gate::Close(TimePoint until, GateEvents* events) {
   closed_ = true;
   closed_until_ = until;
   for (Task* task : queue_.Waiting()) {
-    EndWait(task, TaskResult::kDraining, events);
+    EndParked(task, TaskResult::kDraining, events);
   }
+  CheckAfterEvent();
 }
 
 bool Gate::open() const {
@@ -303,7 +354,9 @@ bool Gate::open() const {
          HasPlace(/*depth=*/queued_) && BytesFit(held_bytes_, 1);
 }
 
-bool Gate::ready() const { return !queue_.empty() && !paused_ && !probing_; }
+bool Gate::ready() const {
+  return !queue_.empty() && !paused_ && probe_ == nullptr;
+}
 
 bool Gate::idle() const {
   return queue_.waiting() == 0 && queued_ == 0 && in_work_ == 0;
@@ -320,10 +373,10 @@ PoolView Gate::view() const {
 }
 
 std::vector<const Task*> Gate::queued() const {
-  std::vector<const Task*> tasks = order_.Aside();
+  std::vector<Task*> tasks = order_.Deferred();
   const std::vector<Task*> rest = queue_.Queued();
   tasks.insert(tasks.end(), rest.begin(), rest.end());
-  return tasks;
+  return {tasks.begin(), tasks.end()};
 }
 
 std::vector<const Task*> Gate::committing() const {
@@ -337,7 +390,7 @@ std::vector<const Task*> Gate::waiting() const {
 
 bool Gate::HasRoom(const Lane& lane, std::size_t bytes, bool promised) const {
   return HasPlace(lane.depth) && BytesFit(lane.bytes, bytes) &&
-         (promised || !Stands(lane));
+         (promised || !HasStandingQueue(lane));
 }
 
 bool Gate::HasPlace(std::size_t depth) const {
@@ -350,9 +403,10 @@ bool Gate::BytesFit(std::size_t bytes_of_lane, std::size_t bytes) const {
                                limits_.capacity_bytes);
 }
 
-bool Gate::Stands(const Lane& lane) const {
+bool Gate::HasStandingQueue(const Lane& lane) const {
   if (!standing_.stands() && !lane.standing.stands()) return false;
-  // Those of a class get some of the work, whatever others have queued.
+  // A class that has nothing queued gets a turn soon, whatever other classes
+  // have queued.
   if (queue_.ClassDepth(lane) == 0) return false;
   return TimeToWork(queue_.Ahead(lane, lane.depth, queued_)) >= target_wait();
 }
@@ -365,10 +419,10 @@ bool Gate::HasWaitingRoom(const Lane& lane, std::size_t bytes) const {
                limits_.waiting_max_bytes));
 }
 
-bool Gate::SomebodyIsFirst(const Lane& lane) const {
+bool Gate::ComesBehindParked(const Lane& lane) const {
   if (queue_.waiting() == 0) return false;
   return queue_.AnyBefore(lane) ||
-         std::ranges::any_of(queue_.NextToLetIn(), [this](const Lane* first) {
+         std::ranges::any_of(queue_.NextToAdmit(), [this](const Lane* first) {
            return AwaitsBytes(*first);
          });
 }
@@ -377,11 +431,13 @@ bool Gate::AwaitsBytes(const Lane& lane) const {
   return lane.depth == 0 && !BytesFit(lane.bytes, lane.waiting.front()->bytes);
 }
 
-Task* Gate::NextToLetIn() const {
+Task* Gate::NextToAdmit() const {
   if (queue_.waiting() == 0) return nullptr;
-  for (const Lane* lane : queue_.NextToLetIn()) {
+  for (const Lane* lane : queue_.NextToAdmit()) {
     Task* task = lane->waiting.front();
     if (HasRoom(*lane, task->bytes, task->promised)) return task;
+    // Smaller tasks of other classes would take the bytes as they become free,
+    // and this one would never enter.
     if (AwaitsBytes(*lane)) return nullptr;
   }
   return nullptr;
@@ -389,12 +445,12 @@ Task* Gate::NextToLetIn() const {
 
 Admission Gate::Decide(const Arrival& arrival, std::size_t method, Lane* lane,
                        const AdmissionPolicy& policy, TimePoint now,
-                       std::optional<Verdict>* said) {
+                       std::optional<Verdict>* asked) {
   if (closed_) return Refusal(TaskResult::kDraining);
   if (ResultsUnavailable() && !arrival.promised) {
     return Refusal(TaskResult::kStoreUnavailable);
   }
-  // Of one whose lane is not known, that says nothing.
+  // If the lane is not known, nothing can be said about the backlog.
   const bool known = arrival.lane.has_value();
   const std::size_t ahead =
       known ? queue_.Ahead(*lane, lane->depth + lane->waiting.size(),
@@ -404,13 +460,13 @@ Admission Gate::Decide(const Arrival& arrival, std::size_t method, Lane* lane,
                                    arrival.deadline, now)) {
     return RefuseForNow(TaskResult::kHopeless, now);
   }
-  // Behind those who wait there is no room, even if this one would fit.
-  if (!SomebodyIsFirst(*lane) &&
+  // Behind a parked task there is no room, even if this one would fit.
+  if (!ComesBehindParked(*lane) &&
       HasRoom(*lane, arrival.bytes, arrival.promised || !known)) {
     return {.kind = Admission::Kind::kAdmitted};
   }
   TurnedAway(lane, now);
-  Verdict& verdict = said->emplace(policy.OnFull(arrival, view()));
+  Verdict& verdict = asked->emplace(policy.OnFull(arrival, view()));
   switch (verdict.kind) {
     case Verdict::Kind::kPark:
       break;
@@ -419,7 +475,7 @@ Admission Gate::Decide(const Arrival& arrival, std::size_t method, Lane* lane,
     case Verdict::Kind::kDrop:
       return Dropped();
     case Verdict::Kind::kEvictOldest:
-      if (!CanEvictFor(arrival.bytes, method)) return Dropped();
+      if (!CanEvictFor(arrival.bytes, method, *lane, known)) return Dropped();
       return {.kind = Admission::Kind::kAdmitted};
   }
   if (!HasWaitingRoom(*lane, arrival.bytes + arrival.bytes_behind)) {
@@ -439,22 +495,40 @@ void Gate::TurnedAway(Lane* lane, TimePoint now) {
   lane->standing.TurnedAway(now);
 }
 
-bool Gate::CanEvictFor(std::size_t bytes, std::size_t method) const {
-  // After a Resize to less, what is too much is worked off, not dropped.
-  const bool within_limits =
-      queued_ <= limits_.capacity && held_bytes_ <= limits_.capacity_bytes;
-  return queue_.waiting() == 0 && within_limits &&
-         droppable_.oldest(method) != nullptr &&
-         Fits(bytes, held_bytes_ - droppable_.bytes(method),
+bool Gate::CanEvictFor(std::size_t bytes, std::size_t method, const Lane& lane,
+                       bool lane_known) const {
+  // After a Resize to less, the excess is worked off, not dropped. And an
+  // arrival must not overtake a parked task.
+  if (queue_.waiting() > 0 || queued_ > limits_.capacity ||
+      held_bytes_ > limits_.capacity_bytes) {
+    return false;
+  }
+  // An empty lane may stand for one that does not exist, with another's key.
+  if (lane_known && lane.depth == 0) return false;
+  const Eviction::Evictable can =
+      lane_known ? eviction_.In(method, lane.key) : eviction_.InAnyLane(method);
+  if (can.tasks == 0) return false;
+  // Not more than what is evicted for it: the lane does not grow.
+  if (bytes <= can.bytes) return true;
+  const std::size_t left = lane.bytes - std::min(lane.bytes, can.bytes);
+  return Fits(bytes, held_bytes_ - can.bytes + Reserved(left),
               limits_.capacity_bytes);
 }
 
-// In a queue that stands a place is taken for a place as well: it gets no
-// longer, and workers make it shorter.
-void Gate::EvictFor(const Task& arrival, GateEvents* events) {
+// One place for one place, also where the lane has more than its share or a
+// standing queue: it gets no longer, and workers make it shorter.
+void Gate::EvictFor(const Task& arrival, const LaneKey& lane,
+                    GateEvents* events) {
+  std::size_t evicted = 0;
   do {
-    EndQueued(droppable_.oldest(arrival.method), TaskResult::kDropped, events);
-  } while (!Fits(arrival.bytes, held_bytes_, limits_.capacity_bytes));
+    Task* oldest = eviction_.Oldest(arrival.method, lane);
+    SLUICE_DCHECK(oldest != nullptr);
+    evicted += oldest->bytes;
+    EndQueued(oldest, TaskResult::kDropped, events);
+  } while (arrival.bytes > evicted &&
+           !Fits(arrival.bytes,
+                 held_bytes_ + Reserved(queue_.LaneOf(lane)->bytes),
+                 limits_.capacity_bytes));
 }
 
 bool Gate::TooLate(Duration predicted, TimePoint until, TimePoint now) {
@@ -465,7 +539,7 @@ bool Gate::TooLate(Duration predicted, TimePoint until, TimePoint now) {
 Duration Gate::TimeToWork(std::size_t count) const {
   const double rate = service_rate_.per_second();
   if (rate <= 0) return Duration::zero();
-  // Longer than anybody waits, so that nothing overflows.
+  // Longer than any caller waits, so that nothing overflows.
   constexpr Duration kMost = std::chrono::hours(24);
   return ToDuration(static_cast<double>(count) / rate, kMost);
 }
@@ -494,10 +568,10 @@ Duration Gate::ExpectedRoom() const {
   return std::max(ToDuration(ahead / rate, kRetryDelayMax), kRetryDelayMin);
 }
 
-void Gate::CountShadow(const std::optional<Verdict>& said,
+void Gate::CountShadow(const std::optional<Verdict>& verdict,
                        MethodCounters* counters) {
-  if (!said.has_value() || !said->shadow.has_value()) return;
-  ++counters->shadow[static_cast<std::size_t>(*said->shadow)];
+  if (!verdict.has_value() || !verdict->shadow.has_value()) return;
+  ++counters->shadow[static_cast<std::size_t>(*verdict->shadow)];
 }
 
 void Gate::Admit(Task* task, TimePoint now) {
@@ -513,9 +587,27 @@ void Gate::Enqueue(Task* task, TimePoint now) {
     task->place_ = Task::Place::kCommitting;
     committing_.PushBack(task);
   } else {
-    task->place_ = Task::Place::kQueued;
-    queue_.Push(task);
-    if (MayBeDropped(*task)) droppable_.Add(task);
+    MakeTakeable(task);
+  }
+}
+
+void Gate::MakeTakeable(Task* task) {
+  task->place_ = Task::Place::kQueued;
+  queue_.Push(task);
+  eviction_.Add(task);
+}
+
+void Gate::Return(TaskList* tasks) {
+  tasks->ForEach([](Task* task) { task->place_ = Task::Place::kQueued; });
+  queue_.PushFront(tasks);
+}
+
+void Gate::Unlink(Task* task) {
+  if (task->place_ == Task::Place::kDeferred) {
+    order_.Remove(task);
+  } else {
+    SLUICE_DCHECK(task->place_ == Task::Place::kQueued);
+    queue_.Remove(task);
   }
 }
 
@@ -528,29 +620,32 @@ void Gate::CountAdmitted(Task* task, TimePoint now) {
   ++counters_[task->method].queued;
 }
 
-// Of a task that is in no list any more.
 void Gate::LeaveQueue(Task* task, TaskResult result) {
-  if (MayBeDropped(*task)) droppable_.Remove(task);
+  // While the task has its lane still, by which it is found.
+  eviction_.Remove(task);
   task->place_ = Task::Place::kOutside;
   --queued_;
   --counters_[task->method].queued;
   ++counters_[task->method].completed[result];
-  Release(*task);
+  ReleaseBytes(*task);
   queue_.Release(task);
   queue_.Exit(*task);
 }
 
-void Gate::Release(const Task& task) { held_bytes_ -= task.bytes; }
+void Gate::ReleaseBytes(const Task& task) {
+  SLUICE_DCHECK_GE(held_bytes_, task.bytes);
+  held_bytes_ -= task.bytes;
+}
 
 void Gate::Park(Task* task, TimePoint until) {
-  task->place_ = Task::Place::kWaiting;
+  task->place_ = Task::Place::kParked;
   task->sequence = 0;
   task->parked_until_ = until;
-  task->arrival_ = arrivals_++;
+  task->order_ = parked_++;
   queue_.Enter(*task);
   queue_.Park(task);
   ++counters_[task->method].waiting;
-  if (until != kForever) expiries_.insert({until, task->arrival_, task});
+  if (until != kForever) expiries_.insert({until, task->order_, task});
 }
 
 void Gate::Unpark(Task* task) {
@@ -560,14 +655,16 @@ void Gate::Unpark(Task* task) {
 }
 
 void Gate::CountUnparked(Task* task) {
+  SLUICE_DCHECK(task->place_ == Task::Place::kParked);
   --counters_[task->method].waiting;
-  expiries_.erase({task->parked_until_, task->arrival_, task});
+  expiries_.erase({task->parked_until_, task->order_, task});
 }
 
-void Gate::LetWaitingIn(TimePoint now, GateEvents* events) {
-  while (Task* task = NextToLetIn()) {
+void Gate::AdmitParked(TimePoint now, GateEvents* events) {
+  while (Task* task = NextToAdmit()) {
+    // Before Enqueue, which changes the order that the expiry is found by.
     CountUnparked(task);
-    queue_.LetIn(task);
+    queue_.Admit(task);
     Enqueue(task, now);
     if (task->listener != nullptr) {
       events->admitted.push_back({task->listener, task->sequence});
@@ -576,7 +673,7 @@ void Gate::LetWaitingIn(TimePoint now, GateEvents* events) {
   if (queue_.waiting() > 0) standing_.TurnedAway(now);
 }
 
-void Gate::EndWait(Task* task, TaskResult result, GateEvents* events) {
+void Gate::EndParked(Task* task, TaskResult result, GateEvents* events) {
   Unpark(task);
   task->place_ = Task::Place::kOutside;
   ++counters_[task->method].not_admitted[result];
@@ -584,15 +681,15 @@ void Gate::EndWait(Task* task, TaskResult result, GateEvents* events) {
 }
 
 void Gate::EndQueued(Task* task, TaskResult result, GateEvents* events) {
-  queue_.Remove(task);
+  Unlink(task);
   LeaveQueue(task, result);
   events->ended.push_back({task, result, ExpectedRoom()});
 }
 
 void Gate::EndQueue(GateEvents* events) {
-  TaskList aside;
-  order_.ReleaseAll(&aside);
-  queue_.PushFront(&aside);
+  TaskList deferred;
+  order_.ReleaseAll(&deferred);
+  Return(&deferred);
   while (!queue_.empty()) {
     EndQueued(queue_.Next(), TaskResult::kDraining, events);
   }
@@ -601,12 +698,187 @@ void Gate::EndQueue(GateEvents* events) {
 void Gate::EndUnpromised(GateEvents* events) {
   for (Task* task : queue_.Waiting()) {
     if (task->promised) continue;
-    EndWait(task, TaskResult::kStoreUnavailable, events);
+    EndParked(task, TaskResult::kStoreUnavailable, events);
   }
-  for (Task* task : queue_.Queued()) {
-    if (task->promised) continue;
-    EndQueued(task, TaskResult::kStoreUnavailable, events);
+  for (const std::vector<Task*>& tasks : {queue_.Queued(), order_.Deferred()}) {
+    for (Task* task : tasks) {
+      if (task->promised) continue;
+      EndQueued(task, TaskResult::kStoreUnavailable, events);
+    }
   }
+}
+
+void Gate::CheckAfterEvent() {
+  if (!kChecks) return;
+  // All tasks are looked at: after each event of a small pool, and after one of
+  // many of a large one.
+  constexpr std::size_t kSmall = 64;
+  constexpr std::uint64_t kOneOf = 1024;
+  const bool small =
+      queued_ + queue_.waiting() <= kSmall && queue_.lanes_kept() <= kSmall;
+  if (!small && ++events_ % kOneOf != 0) return;
+  const std::string broken = CheckInvariants();
+  if (!broken.empty()) CheckFailed(__FILE__, __LINE__, broken.c_str());
+}
+
+std::string Gate::CheckInvariants() {
+  for (const std::string& broken :
+       {CheckBounds(), queue_.CheckInvariants(),
+        order_.CheckInvariants(in_work_), eviction_.CheckInvariants(),
+        CheckTasks(), CheckCounters()}) {
+    if (!broken.empty()) return broken;
+  }
+  const Task* next = NextToAdmit();
+  if (next != nullptr) return "a task is parked although there is room for it";
+  if (queue_.waiting() > 0 && queued_ + in_work_ == 0) {
+    return "a task is parked although nothing is inside";
+  }
+  if (closed_ && queue_.waiting() > 0) return "a task is parked while closed";
+  if (paused_ && !circuit_.failing()) return "paused, but nothing has failed";
+  if (probe_ != nullptr && !circuit_.failing()) {
+    return "a probe, but the circuit is closed";
+  }
+  if (probe_ != nullptr && probe_->place_ != Task::Place::kInWork) {
+    return "a probe that is not in work";
+  }
+  return "";
+}
+
+std::string Gate::CheckBounds() {
+  const Inside now = {.queued = queued_,
+                      .held_bytes = held_bytes_,
+                      .waiting = queue_.waiting(),
+                      .waiting_bytes = queue_.waiting_bytes()};
+  if (limits_waived_) allowed_ = now;
+  limits_waived_ = false;
+  // What was above a limit may stay until it is worked off, but not grow.
+  if (now.queued > std::max(limits_.capacity, allowed_.queued)) {
+    return absl::StrCat("more queued than `capacity`: ", now.queued);
+  }
+  if (now.held_bytes > std::max(limits_.capacity_bytes, allowed_.held_bytes) &&
+      queued_ + in_work_ > 1) {
+    return absl::StrCat("more bytes than `capacity_bytes`: ", now.held_bytes);
+  }
+  if (now.waiting > std::max(limits_.waiting_max, allowed_.waiting)) {
+    return absl::StrCat("more parked than `waiting_max`: ", now.waiting);
+  }
+  if (now.waiting_bytes >
+          std::max(limits_.waiting_max_bytes, allowed_.waiting_bytes) &&
+      now.waiting > 1) {
+    return absl::StrCat("more bytes parked than `waiting_max_bytes`: ",
+                        now.waiting_bytes);
+  }
+  // A single large task may have been admitted alone: others may come beside
+  // it only once it is gone, so that it is above the limit, but not waived.
+  allowed_ = now;
+  return "";
+}
+
+std::string Gate::CheckTasks() const {
+  struct Sum {
+    std::size_t tasks = 0;
+    std::size_t bytes = 0;
+  };
+  absl::flat_hash_map<const Lane*, Sum> lanes;
+  absl::flat_hash_map<std::uint64_t, std::uint64_t> last_of_key;
+  std::size_t queued_bytes = 0;
+  std::size_t evictable = 0;
+  std::string broken;
+  const auto add = [&](const Task* task) {
+    Sum& sum = lanes[task->lane_];
+    ++sum.tasks;
+    sum.bytes += task->bytes;
+    queued_bytes += task->bytes;
+    if (task->evictable_) ++evictable;
+    if (task->lane_ == nullptr) broken = "a queued task has no lane";
+    if (!task->promised && ResultsUnavailable()) {
+      broken = "a caller waits for a result while the circuit is open";
+    }
+  };
+  if (!committing_.CheckInvariants())
+    return "a broken list of committing tasks";
+  const Task* before = nullptr;
+  committing_.ForEach([&](const Task* task) {
+    add(task);
+    if (task->place_ != Task::Place::kCommitting || !task->needs_commit) {
+      broken = "a task is listed as committing and is not";
+    }
+    if (before != nullptr && before->sequence >= task->sequence) {
+      broken = "committing tasks are out of order";
+    }
+    before = task;
+  });
+  // Deferred tasks first, then those that can be taken: also for each key.
+  for (const Task* task : queued()) {
+    add(task);
+    if (task->order_key == 0) continue;
+    const auto [last, first] =
+        last_of_key.try_emplace(task->order_key, task->order_);
+    if (!first && last->second >= task->order_) {
+      broken =
+          absl::StrCat("tasks of key ", task->order_key, " are out of order");
+    }
+    last->second = task->order_;
+  }
+  std::size_t expiring = 0;
+  for (const Task* task : queue_.Waiting()) {
+    if (!task->promised && ResultsUnavailable()) {
+      broken = "a caller is parked for a result while the circuit is open";
+    }
+    if (task->parked_until_ == kForever) continue;
+    ++expiring;
+    if (!expiries_.contains(
+            {task->parked_until_, task->order_, const_cast<Task*>(task)})) {
+      broken = "the wait of a parked task does not expire";
+    }
+  }
+  if (expiring != expiries_.size()) broken = "a wait expires of no parked task";
+  queue_.ForEachLane([&](const Lane& lane) {
+    const Sum sum = lanes[&lane];
+    if (lane.depth != sum.tasks || lane.bytes != sum.bytes) {
+      broken = absl::StrCat("lane ", lane.key.id, " counts ", lane.depth,
+                            " tasks of ", lane.bytes, " bytes, but has ",
+                            sum.tasks, " of ", sum.bytes);
+    }
+  });
+  std::size_t can_evict = 0;
+  for (std::size_t method = 0; method < counters_.size(); ++method) {
+    can_evict += eviction_.InAnyLane(method).tasks;
+  }
+  if (evictable != can_evict) broken = "eviction lists other tasks than queued";
+  if (held_bytes_ < queued_bytes ||
+      (in_work_ == 0 && held_bytes_ != queued_bytes)) {
+    broken = absl::StrCat("wrong sum of bytes: ", held_bytes_);
+  }
+  return broken;
+}
+
+std::string Gate::CheckCounters() const {
+  std::size_t waiting = 0;
+  std::size_t queued = 0;
+  std::size_t in_work = 0;
+  for (std::size_t method = 0; method < counters_.size(); ++method) {
+    const MethodCounters& counters = counters_[method];
+    if (!counters.Balanced()) {
+      return absl::StrCat("counters of method ", method, " do not balance");
+    }
+    for (std::size_t i = 0; i < kTaskResults; ++i) {
+      const auto result = static_cast<TaskResult>(i);
+      if ((IsWorked(result) && counters.not_admitted[result] > 0) ||
+          (OutcomeName(result).empty() && counters.completed[result] > 0)) {
+        return absl::StrCat("method ", method, " counts an impossible result");
+      }
+    }
+    waiting += counters.waiting;
+    queued += counters.queued;
+    in_work += counters.in_work;
+  }
+  if (waiting != queue_.waiting() || queued != queued_ || in_work != in_work_) {
+    return "counters differ from what is inside";
+  }
+  std::size_t listed = order_.Deferred().size() + committing_.size();
+  listed += queue_.Queued().size();
+  return listed == queued_ ? "" : "a queued task is in no list";
 }
 
 }  // namespace sluice

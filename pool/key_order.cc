@@ -1,14 +1,20 @@
 #include "pool/key_order.h"
 
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+
 namespace sluice {
 
 bool KeyOrder::Claim(Task* task) {
   if (task->order_key == 0) return true;
   Key& key = keys_[task->order_key];
   if (key.in_work > 0 && key.batch != batch_) {
-    key.aside.PushBack(task);
+    key.deferred.PushBack(task);
     return false;
   }
+  // The deferred tasks of a key are released, to be taken before all others of
+  // their lanes, before another batch can have the key.
+  SLUICE_DCHECK(key.deferred.empty());
   key.batch = batch_;
   ++key.in_work;
   return true;
@@ -17,21 +23,53 @@ bool KeyOrder::Claim(Task* task) {
 void KeyOrder::Release(const Task& task, TaskList* free) {
   if (task.order_key == 0) return;
   const auto key = keys_.find(task.order_key);
+  SLUICE_DCHECK(key != keys_.end() && key->second.in_work > 0);
   if (--key->second.in_work > 0) return;
-  free->Append(&key->second.aside);
+  free->Append(&key->second.deferred);
   keys_.erase(key);
 }
 
-void KeyOrder::ReleaseAll(TaskList* free) {
-  for (auto& [id, key] : keys_) free->Append(&key.aside);
+void KeyOrder::Remove(Task* task) {
+  const auto key = keys_.find(task->order_key);
+  SLUICE_DCHECK(key != keys_.end());
+  key->second.deferred.Remove(task);
 }
 
-std::vector<const Task*> KeyOrder::Aside() const {
-  std::vector<const Task*> tasks;
+void KeyOrder::ReleaseAll(TaskList* free) {
+  for (auto& [id, key] : keys_) free->Append(&key.deferred);
+}
+
+std::vector<Task*> KeyOrder::Deferred() const {
+  std::vector<Task*> tasks;
   for (const auto& [id, key] : keys_) {
-    key.aside.ForEach([&](const Task* task) { tasks.push_back(task); });
+    key.deferred.ForEach([&](Task* task) { tasks.push_back(task); });
   }
   return tasks;
+}
+
+std::string KeyOrder::CheckInvariants(std::size_t in_work) const {
+  std::size_t with_key = 0;
+  for (const auto& [id, key] : keys_) {
+    const std::string name = absl::StrCat("key order: key ", id);
+    if (id == 0 || key.in_work == 0) return name + " is kept for nothing";
+    if (key.batch > batch_) return name + " is in no batch";
+    if (!key.deferred.CheckInvariants()) return name + " has a broken list";
+    with_key += key.in_work;
+    std::string broken;
+    const Task* before = nullptr;
+    key.deferred.ForEach([&, id = id](const Task* task) {
+      if (task->order_key != id || task->place_ != Task::Place::kDeferred) {
+        broken = name + " defers a task that is not its own";
+      }
+      if (before != nullptr && before->order_ >= task->order_) {
+        broken = name + " defers tasks out of order";
+      }
+      before = task;
+    });
+    if (!broken.empty()) return broken;
+  }
+  if (with_key > in_work) return "key order: more in work than the pool has";
+  return "";
 }
 
 }  // namespace sluice

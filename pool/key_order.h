@@ -1,11 +1,12 @@
-// Keeps tasks of the same key in order although several workers take batches:
-// while a batch has tasks of a key, all others of that key stand aside.
+// Keeps tasks of one key in order although several workers take batches: while
+// a batch has tasks of a key, all other tasks of this key are deferred.
 
 #ifndef SLUICE_POOL_KEY_ORDER_H_
 #define SLUICE_POOL_KEY_ORDER_H_
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -14,42 +15,52 @@
 
 namespace sluice {
 
-// Owns no task. Memory follows the keys in work.
+// Owns no task. Not thread-safe: belongs to a Gate. Memory follows the keys in
+// work. The key 0 is none: a task without a key is never deferred.
 class KeyOrder {
  public:
-  // From now on, what is claimed belongs to one more batch.
+  // Tasks that are claimed from now on belong to a new batch.
   void BeginBatch() { ++batch_; }
 
-  // Whether the task, which is in no list, may join the batch; otherwise it
-  // stands aside from now on. One without a key always may.
+  // Returns true if the task, which is in no list, joins the batch. Otherwise
+  // another batch has tasks of its key, and the task is deferred: it is in a
+  // list of this object from now on.
   bool Claim(Task* task);
 
-  // The task is in work no more. Where it was the last of its key, those that
-  // stood aside for it are appended to `free`, in their order.
+  // The claimed task is in work no more. If it was the last of its key, appends
+  // the deferred tasks of the key to `free`, in their order.
   void Release(const Task& task, TaskList* free);
 
-  // Ends the standing aside of all, wherever they belong in the order.
+  // Removes a task that is deferred.
+  void Remove(Task* task);
+
+  // Moves all deferred tasks to `free`, key by key, each key in its order.
   void ReleaseAll(TaskList* free);
 
-  // Calls `visit` with each key in work, and how many of it are in work or
-  // stand aside.
+  // Calls `visit` with each key in work, and how many tasks of it are in work
+  // or deferred.
   template <typename Visit>
   void VisitInside(Visit visit) const {
     for (const auto& [id, key] : keys_) {
-      visit(id, key.in_work + key.aside.size());
+      visit(id, key.in_work + key.deferred.size());
     }
   }
 
-  // For reports: those that stand aside.
-  std::vector<const Task*> Aside() const;
+  // The deferred tasks, key by key, each key in its order.
+  std::vector<Task*> Deferred() const;
+
+  // Returns the first broken invariant; empty if all hold. `in_work` is how
+  // many tasks are in work, with a key or without. O(keys and deferred tasks).
+  std::string CheckInvariants(std::size_t in_work) const;
 
  private:
   struct Key {
-    std::uint64_t batch = 0;  // the one that has it
+    std::uint64_t batch = 0;  // that has the tasks in work
     std::size_t in_work = 0;
-    TaskList aside;
+    TaskList deferred;
   };
 
+  // The keys of which a batch has tasks.
   absl::flat_hash_map<std::uint64_t, Key> keys_;
   std::uint64_t batch_ = 0;
 };

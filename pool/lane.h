@@ -1,4 +1,4 @@
-// What is queued and what waits of one sender, where a pool is shared fairly.
+// The queued and parked tasks of one sender, in a pool that is shared fairly.
 
 #ifndef SLUICE_POOL_LANE_H_
 #define SLUICE_POOL_LANE_H_
@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/container/btree_set.h"
+#include "base/check.h"
 #include "policies/priority.h"
 #include "pool/standing_queue.h"
 #include "pool/task_list.h"
@@ -25,35 +26,40 @@ struct LaneKey {
   }
 };
 
-// Of FairQueue, which alone changes it.
+// Belongs to a FairQueue, which alone changes it.
 struct Lane {
   LaneKey key;
-  // Those that can be taken.
+  // Tasks that can be taken.
   TaskList queued;
+  // Parked tasks.
   TaskList waiting;
-  // Of all that are admitted and not taken: also those that stand aside or are
-  // committing.
+  // Admitted tasks that are not in work: those in `queued`, and those that are
+  // deferred or committing.
   std::size_t depth = 0;
   std::size_t bytes = 0;
+  // Bytes of the parked tasks.
   std::size_t waiting_bytes = 0;
   StandingQueue standing;
-  // Tasks of all lanes that are taken for one of this, a moving average while
-  // it has something queued; 0 where that is not known. And how many had been
-  // when its last was taken.
+  // How many tasks of all lanes are taken for each task of this lane: a moving
+  // average since the lane last became empty; 0 if not known.
   double taken_for_one = 0;
+  // How many tasks of all lanes had been taken, including it, when the last
+  // task of this lane was; 0 if none was.
   std::uint64_t last_taken = 0;
 
   bool idle() const { return depth == 0 && waiting.empty(); }
 
-  // When its turn is, in the virtual time of its class; equals go by `turn`.
+  // Virtual time of the lane's next turn, in the time of its class. `turn`
+  // decides between equal tags.
   std::uint64_t tag = 0;
   std::uint64_t turn = 0;
-  // Nothing of it can be taken, and its tag is remembered.
-  bool away = false;
+  // Nothing of the lane can be taken, but its tag is still remembered.
+  bool remembered = false;
 };
 
-// Lanes in an order that reads what changes in a lane: while that does, the
-// lane must not be in it. One that is alone costs no memory. Owns nothing.
+// Lanes in an order that depends on fields of the lanes. While such a field
+// changes, the lane must not be in the order. The first lane is kept apart, so
+// that an order with one lane allocates nothing. Owns no lane.
 template <typename Before>
 class LaneOrder {
  public:
@@ -63,21 +69,29 @@ class LaneOrder {
     return rest_.size() + (first_ != nullptr ? 1 : 0);
   }
 
+  // `lane` must not be in the order.
   void Add(Lane* lane) {
+    SLUICE_DCHECK(lane != nullptr && lane != first_);
     if (first_ == nullptr) {
       first_ = lane;
-    } else if (Before()(lane, first_)) {
-      rest_.insert(first_);
+      return;
+    }
+    bool added = true;
+    if (Before()(lane, first_)) {
+      added = rest_.insert(first_).second;
       first_ = lane;
     } else {
-      rest_.insert(lane);
+      added = rest_.insert(lane).second;
     }
+    SLUICE_DCHECK(added);
   }
 
-  // `lane` must be in it.
+  // `lane` must be in the order.
   void Remove(Lane* lane) {
+    SLUICE_DCHECK(first_ != nullptr);
     if (lane != first_) {
-      rest_.erase(lane);
+      const std::size_t erased = rest_.erase(lane);
+      SLUICE_DCHECK(erased == 1);
     } else if (rest_.empty()) {
       first_ = nullptr;
     } else {
@@ -86,12 +100,23 @@ class LaneOrder {
     }
   }
 
-  // In their order.
+  // Calls `visit` with each lane, in their order.
   template <typename Visit>
   void ForEach(Visit visit) const {
     if (first_ == nullptr) return;
     visit(first_);
     for (Lane* lane : rest_) visit(lane);
+  }
+
+  // True if each lane comes before the next. O(lanes).
+  bool CheckInvariants() const {
+    bool sorted = true;
+    const Lane* before = nullptr;
+    ForEach([&](const Lane* lane) {
+      if (before != nullptr && !Before()(before, lane)) sorted = false;
+      before = lane;
+    });
+    return sorted;
   }
 
  private:

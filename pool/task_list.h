@@ -1,5 +1,6 @@
 // A first-in first-out list of tasks, linked through the tasks themselves, so
-// that one can leave from the middle in constant time and nothing is allocated.
+// that a task can leave from the middle in constant time and nothing is
+// allocated.
 
 #ifndef SLUICE_POOL_TASK_LIST_H_
 #define SLUICE_POOL_TASK_LIST_H_
@@ -8,25 +9,27 @@
 #include <utility>
 #include <vector>
 
+#include "base/check.h"
 #include "pool/task.h"
 
 namespace sluice {
 
-// Owns nothing. A task is in at most one list at a time.
+// Owns no task. A task is in at most one list at a time.
 class TaskList {
  public:
   bool empty() const { return size_ == 0; }
   std::size_t size() const { return size_; }
   Task* front() const { return front_; }
   Task* back() const { return back_; }
-  // First come first.
+  // The tasks, first come first.
   std::vector<const Task*> Content() const {
     std::vector<const Task*> tasks;
     tasks.reserve(size_);
     ForEach([&](const Task* task) { tasks.push_back(task); });
     return tasks;
   }
-  // The same; `visit` may remove the task that it is given.
+  // Calls `visit` with each task, first come first. `visit` may remove the task
+  // that it is given.
   template <typename Visit>
   void ForEach(Visit visit) const {
     for (Task *task = front_, *next; task != nullptr; task = next) {
@@ -35,24 +38,27 @@ class TaskList {
     }
   }
 
+  // `task` must be in no list.
   void PushBack(Task* task) {
+    SLUICE_DCHECK(task != nullptr && IsUnlinked(*task));
     task->previous_ = back_;
-    task->next_ = nullptr;
     (back_ != nullptr ? back_->next_ : front_) = task;
     back_ = task;
     ++size_;
   }
 
+  // `task` must be in no list.
   void PushFront(Task* task) {
-    task->previous_ = nullptr;
+    SLUICE_DCHECK(task != nullptr && IsUnlinked(*task));
     task->next_ = front_;
     (front_ != nullptr ? front_->previous_ : back_) = task;
     front_ = task;
     ++size_;
   }
 
-  // Takes over all of `other`, in their order, behind those that are here.
+  // Moves all tasks of `other`, in their order, behind those of this list.
   void Append(TaskList* other) {
+    SLUICE_DCHECK(other != this);
     if (other->empty()) return;
     other->front_->previous_ = back_;
     (back_ != nullptr ? back_->next_ : front_) = other->front_;
@@ -61,7 +67,7 @@ class TaskList {
     *other = TaskList();
   }
 
-  // The same, in front of those that are here.
+  // Moves all tasks of `other`, in their order, in front of those of this list.
   void Prepend(TaskList* other) {
     other->Append(this);
     *this = std::exchange(*other, TaskList());
@@ -69,13 +75,43 @@ class TaskList {
 
   // `task` must be in this list.
   void Remove(Task* task) {
+    SLUICE_DCHECK(IsLinked(*task));
     (task->previous_ != nullptr ? task->previous_->next_ : front_) =
         task->next_;
     (task->next_ != nullptr ? task->next_->previous_ : back_) = task->previous_;
+    task->previous_ = nullptr;
+    task->next_ = nullptr;
     --size_;
   }
 
+  // True if links and size agree. O(size).
+  bool CheckInvariants() const {
+    std::size_t count = 0;
+    const Task* previous = nullptr;
+    for (const Task* task = front_; task != nullptr && count <= size_;
+         previous = task, task = task->next_) {
+      if (task->previous_ != previous) return false;
+      ++count;
+    }
+    return count == size_ && previous == back_;
+  }
+
  private:
+  // True if `task` has no neighbours: so has one that is in no list, and one
+  // that is alone in a list.
+  bool IsUnlinked(const Task& task) const {
+    return task.previous_ == nullptr && task.next_ == nullptr &&
+           front_ != &task;
+  }
+  // True if the neighbours of `task`, or this list's ends, point to `task`. A
+  // task that is in no list, or alone in another, is found out.
+  bool IsLinked(const Task& task) const {
+    return size_ > 0 &&
+           (task.previous_ != nullptr ? task.previous_->next_ : front_) ==
+               &task &&
+           (task.next_ != nullptr ? task.next_->previous_ : back_) == &task;
+  }
+
   Task* front_ = nullptr;
   Task* back_ = nullptr;
   std::size_t size_ = 0;

@@ -71,9 +71,13 @@ void WorkerPool::CountArrival(std::size_t method, TaskResult result) {
 }
 
 void WorkerPool::Restore(Task* task) {
-  absl::MutexLock lock(&mutex_);
-  gate_.Restore(task, clock_->Now());
-  Wake();
+  GateEvents events;
+  {
+    absl::MutexLock lock(&mutex_);
+    gate_.Restore(task, clock_->Now(), &events);
+    Wake();
+  }
+  Deliver(&events);
 }
 
 void WorkerPool::Committed(std::span<Task* const> tasks) {
@@ -359,8 +363,8 @@ std::vector<WorkerHang> WorkerPool::FindHangs(TimePoint now) {
 }
 
 void WorkerPool::Deliver(GateEvents* events) {
-  for (const LetIn& let_in : events->admitted) {
-    let_in.listener->OnAdmitted(let_in.sequence);
+  for (const Unparked& unparked : events->admitted) {
+    unparked.listener->OnAdmitted(unparked.sequence);
   }
   for (const Ended& ended : events->ended) {
     ended.task->OnEnded(ended.result, ended.retry_delay);

@@ -233,6 +233,7 @@ class Model {
     }
     c.waiting++;
     waiting.push_back(entry);
+    Settle(now);
     return {.kind = Admission::Kind::kParked};
   }
 
@@ -254,9 +255,9 @@ class Model {
   // where nothing is.
   std::string WhyNotTake(const Ids& ids, const Ids& hopeless, std::size_t max,
                          TimePoint now) const {
-    if (ids.empty() && (paused || probing)) return "";
+    if (ids.empty() && (paused || Probing())) return "";
     if (paused) return "the store is given a rest";
-    if (probing) return "another batch is the probe";
+    if (Probing()) return "another batch is the probe";
     if (open()) max = std::min<std::size_t>(max, 1);
     if (ids.size() > max) return "too many";
     std::vector<Entry> left = queue;
@@ -327,7 +328,7 @@ class Model {
     for (const std::size_t id : hopeless) {
       ended.push_back({id, TaskResult::kHopeless});
     }
-    Batch batch{.entries = {}, .taken_at = now};
+    Batch batch{.entries = {}, .taken_at = now, .probe = failures > 0};
     for (const std::size_t id : ids) {
       const Entry entry = Remove(&queue, id);
       MeasureTurns(&lanes[entry.joined]);
@@ -338,7 +339,6 @@ class Model {
     }
     if (!ids.empty()) {
       batches.push_back(batch);
-      if (failures > 0) probing = true;
     }
     Settle(now);
     if (queue.size() == 0) {
@@ -371,9 +371,9 @@ class Model {
       }
     }
     queue.insert(queue.begin(), again.begin(), again.end());
-    probing = false;
     if (store == StoreState::kUp) {
       failures = 0;
+      for (Batch& other : batches) other.probe = false;
       paused = false;
     } else if (store == StoreState::kDown && !paused) {
       failures++;
@@ -392,6 +392,7 @@ class Model {
     c.admitted++;
     c.queued++;
     queue.push_back(entry);
+    Settle(now);
   }
 
   void Committed(std::size_t count) {
@@ -726,6 +727,7 @@ class Model {
 
   // The circuit.
   bool open() const { return failures >= 3; }
+  bool Probing() const { return std::ranges::any_of(batches, &Batch::probe); }
 
   static bool Has(const std::vector<Entry>& list, std::size_t id) {
     return Find(list, id) != list.end();
@@ -738,6 +740,7 @@ class Model {
   struct Batch {
     std::vector<Entry> entries;
     TimePoint taken_at;
+    bool probe = false;  // taken since the store failed, before it was up again
   };
 
   static constexpr std::uint64_t kUnknownLane = 1000;
@@ -755,7 +758,6 @@ class Model {
   std::vector<Batch> batches;  // in work
   int failures = 0;
   bool paused = false;
-  bool probing = false;
   TimePoint retry_at{};
   bool closed = false;
   TimePoint closed_until{};
@@ -808,16 +810,26 @@ class Model {
     if (Depth() > limits.capacity) return false;
     if (HeldBytes() > limits.capacity_bytes) return false;
     const Model before = *this;
+    const bool any_lane = !arrival.lane_known && limits.by_lane;
+    std::size_t gone = 0;
     while (true) {
       const auto oldest = std::ranges::find_if(queue, [&](const Entry& entry) {
         return entry.method == arrival.method && entry.droppable &&
-               !entry.promised;
+               !entry.promised && (any_lane || entry.joined == arrival.joined);
       });
       if (oldest == queue.end()) break;
       const std::size_t id = oldest->id;
+      gone += oldest->bytes;
       CompleteUnworked(Remove(&queue, id), TaskResult::kDropped);
       ended.push_back({id, TaskResult::kDropped});
-      if (HeldBytes() + arrival.bytes <= limits.capacity_bytes) return true;
+      // The lane does not grow, or has room by its bytes.
+      const std::size_t own = limits.by_lane && !any_lane
+                                  ? ViewOf(arrival.joined).bytes
+                                  : std::size_t{0};
+      if (gone >= arrival.bytes ||
+          HeldBytes() + own + arrival.bytes <= limits.capacity_bytes) {
+        return true;
+      }
     }
     *this = before;
     return false;
@@ -1135,7 +1147,7 @@ class Schedule {
     outside_.pop_front();
     FakeTask& task = TaskOf(entry);
     task.sequence = -1;
-    gate_.Restore(&task, now_);
+    gate_.Restore(&task, now_, &events_);
     model_.Restore(entry, now_);
     restored_ = true;
   }
@@ -1203,12 +1215,13 @@ class Schedule {
     restored_ = false;
     CompareEvents();
     CompareContent();
+    EXPECT_EQ(gate_.CheckInvariants(), "");
     CheckPromises(somebody_entered);
   }
 
   void CompareEvents() {
     std::vector<std::size_t> let_in;
-    for (const LetIn& event : events_.admitted) {
+    for (const Unparked& event : events_.admitted) {
       const auto* task = static_cast<FakeTask*>(event.listener);
       EXPECT_EQ(event.sequence, task->sequence);
       let_in.push_back(IdOf(task));

@@ -166,7 +166,7 @@ class GateTest : public testing::Test {
   // Who was told to have entered since this was last asked.
   std::string LetIn() {
     std::string names;
-    for (const sluice::LetIn& let_in : events_.admitted) {
+    for (const Unparked& let_in : events_.admitted) {
       const FakeTask* task = static_cast<FakeTask*>(let_in.listener);
       EXPECT_EQ(let_in.sequence, task->sequence);
       names += NameOf(task);
@@ -201,6 +201,7 @@ class GateTest : public testing::Test {
     for (std::size_t method = 0; method < kMethods; ++method) {
       EXPECT_TRUE(Counters(method).Balanced()) << "method " << method;
     }
+    EXPECT_EQ(gate_->CheckInvariants(), "");
     EXPECT_EQ(LetIn(), "") << "not asked for";
     EXPECT_EQ(Ended(), std::vector<std::string>{}) << "not asked for";
   }
@@ -422,7 +423,8 @@ TEST_F(GateTest, WhatNeedsACommitIsNotDropped) {
   Open(Places(2));
   Arrive('a', kDropOldest,
          {.promised = true, .needs_commit = true, .droppable = true});
-  Arrive('b', kDropOldest, {.needs_commit = true, .droppable = true});
+  Arrive('b', kDropOldest,
+         {.promised = true, .needs_commit = true, .droppable = true});
   EXPECT_EQ(Arrive('c', kDropOldest, kDroppable), "dropped");
   Commit("ab");
   EXPECT_EQ(Arrive('d', kDropOldest, kDroppable), "dropped");
@@ -1120,9 +1122,9 @@ TEST_F(GateTest, ADrainDoesNotEndWhatIsBeingCommitted) {
 TEST_F(GateTest, RestoresWithoutLookingAtItsLimits) {
   Open(Places(1));
   Arrive('a', kFailFast);
-  Arrive('b', kDrop);  // makes the task
+  Arrive('b', kDrop, {.promised = true});  // makes the task
   Named('b')->sequence = 17;
-  gate_->Restore(Named('b'), now_);
+  gate_->Restore(Named('b'), now_, &events_);
   EXPECT_EQ(Take(), "ab");
   EXPECT_EQ(Named('b')->sequence, 17);
 }
@@ -1286,7 +1288,7 @@ class GateUnderLoadTest : public GateTest {
   void Restore() {
     restored_.push_back(
         std::make_unique<FakeTask>(FakeTask::Traits{.promised = true}));
-    gate_->Restore(restored_.back().get(), now_);
+    gate_->Restore(restored_.back().get(), now_, &events_);
   }
 
   FakeTask::Traits Within(Duration time) const {

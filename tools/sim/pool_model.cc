@@ -110,11 +110,11 @@ void PoolModel::StartWorkers(TimePoint now) {
 }
 
 void PoolModel::Deliver() {
-  for (const LetIn& let_in : events_.admitted) {
-    Caller* const caller = static_cast<Caller*>(let_in.listener);
+  for (const Unparked& unparked : events_.admitted) {
+    Caller* const caller = static_cast<Caller*>(unparked.listener);
     caller->parked = false;
     parked_bytes_ -= caller->bytes;
-    let_in.listener->OnAdmitted(let_in.sequence);
+    unparked.listener->OnAdmitted(unparked.sequence);
   }
   for (const Ended& ended : events_.ended) {
     Caller* const caller = CallerOf(ended.task);

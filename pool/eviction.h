@@ -1,0 +1,80 @@
+// Queued tasks that a later arrival may evict, oldest first, by method and
+// lane.
+//
+// Policies decide that an arrival evicts (Verdict::EvictOldest). This class
+// knows which tasks can go, how many there are, and in which order. An arrival
+// evicts only tasks of its own method and its own lane, so that one sender
+// cannot empty the queue of another.
+//
+// The tasks are linked through themselves, so that the oldest is found, and any
+// leaves, in constant time.
+
+#ifndef SLUICE_POOL_EVICTION_H_
+#define SLUICE_POOL_EVICTION_H_
+
+#include <cstddef>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "pool/lane.h"
+#include "pool/task.h"
+
+namespace sluice {
+
+// Owns no task. Not thread-safe: it belongs to a Gate. Memory follows the lanes
+// that have evictable tasks.
+class Eviction {
+ public:
+  struct Evictable {
+    std::size_t tasks = 0;
+    std::size_t bytes = 0;
+  };
+
+  explicit Eviction(std::size_t methods)
+      : in_common_lane_(methods), of_method_(methods) {}
+
+  // True if an arrival may take the place of `task` while `task` is queued.
+  // Nobody who was promised a result loses it.
+  static bool MayEvict(const Task& task) {
+    return task.droppable && !task.promised && !task.needs_commit;
+  }
+
+  // Adds a task that has just entered the queue, as the newest of its method
+  // and lane. Does nothing unless MayEvict.
+  void Add(Task* task);
+  // Removes a task that leaves the queue. Does nothing if it was not added.
+  void Remove(Task* task);
+
+  // Returns the oldest task that an arrival of `method` in `lane` may evict;
+  // null if there is none.
+  Task* Oldest(std::size_t method, const LaneKey& lane) const;
+  // Counts the tasks that an arrival of `method` may evict, in `lane` or, the
+  // second, in any lane.
+  Evictable In(std::size_t method, const LaneKey& lane) const;
+  Evictable InAnyLane(std::size_t method) const { return of_method_[method]; }
+
+  // Returns the first broken invariant; empty if all hold. O(tasks).
+  std::string CheckInvariants() const;
+
+ private:
+  struct Tasks {
+    Task* oldest = nullptr;
+    Task* newest = nullptr;
+    Evictable size;
+  };
+  using MethodAndLane = std::pair<std::size_t, LaneKey>;
+
+  const Tasks* Find(std::size_t method, const LaneKey& lane) const;
+
+  // A pool that is not shared by lanes has only the common lane: nothing is
+  // looked up or allocated for it.
+  std::vector<Tasks> in_common_lane_;
+  absl::flat_hash_map<MethodAndLane, Tasks> in_lane_;
+  std::vector<Evictable> of_method_;
+};
+
+}  // namespace sluice
+
+#endif  // SLUICE_POOL_EVICTION_H_

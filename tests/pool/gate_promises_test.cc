@@ -1,0 +1,199 @@
+// Promises of gate.h that the Gate once broke, each with the events that broke
+// it. After each event the Gate checks its own invariants.
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <list>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "policies/drop_oldest.h"
+#include "policies/fail_fast.h"
+#include "pool/gate.h"
+#include "tests/fakes/fake_task.h"
+
+namespace sluice {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+constexpr std::size_t kUnlimited = std::numeric_limits<std::size_t>::max();
+constexpr FakeTask::Traits kDroppable = {.droppable = true};
+
+const DropOldestPolicy kDropOldest;
+const FailFastPolicy kFailFast;
+
+class GatePromisesTest : public testing::Test {
+ protected:
+  FakeTask* Make(const FakeTask::Traits& traits, std::uint64_t lane = 0) {
+    FakeTask& task = tasks_.emplace_back(traits);
+    task.lane = lane;
+    return &task;
+  }
+
+  Admission Arrive(FakeTask* task, const AdmissionPolicy& policy) {
+    const Admission admission = gate_.Arrive(task, policy, now_, &events_);
+    Check();
+    return admission;
+  }
+
+  std::vector<Task*> Take(std::size_t max = kUnlimited) {
+    std::vector<Task*> batch;
+    gate_.Take(max, now_, &batch, &events_);
+    Check();
+    return batch;
+  }
+
+  void Done(const std::vector<Task*>& batch, StoreState store) {
+    for (Task* task : batch) {
+      task->result = TaskResult::kStoreUnavailable;
+      task->again = store == StoreState::kDown && task->promised;
+    }
+    gate_.Done(batch, store, now_, &events_);
+    Check();
+  }
+
+  void EndPause() {
+    now_ = gate_.circuit().retry_at();
+    gate_.Expire(now_, &events_);
+    Check();
+  }
+
+  // The tasks that were ended since this was last asked.
+  std::vector<Task*> Ended() {
+    std::vector<Task*> tasks;
+    for (const sluice::Ended& ended : events_.ended) {
+      tasks.push_back(ended.task);
+    }
+    events_.clear();
+    return tasks;
+  }
+
+  void Check() { EXPECT_EQ(gate_.CheckInvariants(), ""); }
+
+  TimePoint now_{seconds(1000)};
+  std::atomic<std::int64_t> sequence_{0};
+  Gate gate_{{.capacity = 8,
+              .capacity_bytes = 100,
+              .waiting_max = 8,
+              .waiting_max_bytes = 100,
+              .by_lane = true},
+             /*methods=*/2,
+             &sequence_};
+  GateEvents events_;
+  std::list<FakeTask> tasks_;
+};
+
+TEST_F(GatePromisesTest, AnArrivalEvictsOnlyWithinItsOwnLane) {
+  FakeTask* quiet = Make(kDroppable, 1);
+  Arrive(quiet, kDropOldest);
+  std::vector<FakeTask*> loud;
+  for (int i = 0; i < 4; ++i) {
+    loud.push_back(Make(kDroppable, 2));
+    ASSERT_EQ(Arrive(loud.back(), kDropOldest).kind,
+              Admission::Kind::kAdmitted);
+  }
+  EXPECT_THAT(Ended(), IsEmpty());
+  EXPECT_EQ(Arrive(Make(kDroppable, 2), kDropOldest).kind,
+            Admission::Kind::kAdmitted);
+  EXPECT_THAT(Ended(), ElementsAre(loud[0])) << "not the other lane's oldest";
+  EXPECT_EQ(gate_.depth(), 5u);
+}
+
+TEST_F(GatePromisesTest, AnArrivalWhoseLaneHasNothingToEvictIsDropped) {
+  for (std::uint64_t lane = 1; lane <= 8; ++lane) {
+    ASSERT_EQ(Arrive(Make(kDroppable, lane), kDropOldest).kind,
+              Admission::Kind::kAdmitted);
+  }
+  EXPECT_EQ(Arrive(Make(kDroppable, 9), kDropOldest).result,
+            TaskResult::kDropped);
+  // The class has a lane of its own with the number 0, and its stand-in for a
+  // lane that does not exist has that number, too.
+  EXPECT_EQ(Arrive(Make(kDroppable, 0), kDropOldest).result,
+            TaskResult::kDropped);
+  EXPECT_THAT(Ended(), IsEmpty());
+}
+
+TEST_F(GatePromisesTest, TheLastOfALaneMayBeEvicted) {
+  FakeTask* small = Make({.bytes = 40, .droppable = true}, 2);
+  Arrive(small, kDropOldest);
+  // 40 queued and 40 reserved leave room for 20.
+  EXPECT_EQ(Arrive(Make({.bytes = 60, .droppable = true}, 2), kDropOldest).kind,
+            Admission::Kind::kAdmitted);
+  EXPECT_THAT(Ended(), ElementsAre(small));
+}
+
+TEST_F(GatePromisesTest, ADeferredTaskLeavesTheListThatItIsIn) {
+  FakeTask* first = Make({.order_key = 7});
+  FakeTask* second = Make({.order_key = 7});
+  FakeTask* third = Make({.order_key = 7});
+  FakeTask* other = Make({});
+  Arrive(first, kFailFast);
+  const std::vector<Task*> batch = Take(1);
+  Arrive(second, kFailFast);
+  Arrive(third, kFailFast);
+  EXPECT_THAT(Take(), IsEmpty()) << "both are deferred";
+  Arrive(other, kFailFast);
+  EXPECT_TRUE(gate_.Leave(second, now_, &events_));
+  Check();
+  EXPECT_THAT(gate_.queued(), ElementsAre(third, other));
+  Done(batch, StoreState::kUp);
+  EXPECT_THAT(Take(), ElementsAre(third, other));
+}
+
+TEST_F(GatePromisesTest, ADeferredTaskIsEndedWhenTheCircuitOpens) {
+  Arrive(Make({.promised = true, .order_key = 7}), kFailFast);
+  const std::vector<Task*> slow = Take();
+  FakeTask* waits = Make({.order_key = 7});
+  Arrive(waits, kFailFast);
+  EXPECT_THAT(Take(), IsEmpty()) << "it is deferred";
+  Arrive(Make({.promised = true}), kFailFast);
+  for (int failure = 1; failure <= Circuit::kOpensAfter; ++failure) {
+    EXPECT_THAT(Ended(), IsEmpty());
+    const std::vector<Task*> batch = Take();
+    ASSERT_EQ(batch.size(), 1u);
+    Done(batch, StoreState::kDown);
+    if (!gate_.circuit().open()) EndPause();
+  }
+  EXPECT_THAT(Ended(), ElementsAre(waits));
+  Done(slow, StoreState::kUp);
+}
+
+TEST_F(GatePromisesTest, AnOlderBatchDoesNotMakeWayForASecondProbe) {
+  for (int i = 0; i < 4; ++i) Arrive(Make({.promised = true}, 1), kFailFast);
+  const std::vector<Task*> fails = Take(1);
+  const std::vector<Task*> slow = Take(1);
+  Done(fails, StoreState::kDown);
+  EndPause();
+  const std::vector<Task*> probe = Take(1);
+  ASSERT_EQ(probe.size(), 1u);
+  EXPECT_FALSE(gate_.ready());
+  Done(slow, StoreState::kUntouched);
+  EXPECT_FALSE(gate_.ready()) << "the probe is in work";
+  EXPECT_THAT(Take(), IsEmpty());
+  Done(probe, StoreState::kUp);
+  EXPECT_TRUE(gate_.ready());
+}
+
+TEST_F(GatePromisesTest, ASuccessOfAnOlderBatchClosesTheCircuit) {
+  for (int i = 0; i < 4; ++i) Arrive(Make({.promised = true}, 1), kFailFast);
+  const std::vector<Task*> fails = Take(1);
+  const std::vector<Task*> slow = Take(1);
+  Done(fails, StoreState::kDown);
+  EndPause();
+  const std::vector<Task*> probe = Take(1);
+  Done(slow, StoreState::kUp);
+  EXPECT_TRUE(gate_.ready()) << "nothing is failing any more";
+  EXPECT_EQ(Take().size(), 2u);
+  Done(probe, StoreState::kUp);
+}
+
+}  // namespace
+}  // namespace sluice
