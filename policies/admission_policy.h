@@ -1,9 +1,9 @@
 // Start here: what happens to an arrival that finds its queue full.
 //
 // A policy is a pure function: it sees the arrival and the state of the pool,
-// and says what to do. It holds no state, takes no lock and reads no clock, so
-// one object serves all threads. A new one is a file beside this one and a line
-// in registry.cc.
+// and decides what to do. It holds no state, takes no lock and reads no clock,
+// so that one object serves all threads. To add a policy, add a file beside
+// this one and a line in registry.cc.
 
 #ifndef SLUICE_POLICIES_ADMISSION_POLICY_H_
 #define SLUICE_POLICIES_ADMISSION_POLICY_H_
@@ -18,15 +18,15 @@
 namespace sluice {
 
 struct Arrival {
-  // When it came; for one of many tasks of a call, when the call came.
+  // Time of the arrival; for one of many tasks of a call, that of the call.
   TimePoint now;
   TimePoint deadline = kForever;  // the caller's own
   std::size_t bytes = 0;
-  std::size_t bytes_behind = 0;  // that its call keeps beside it while it waits
-  // Its caller is answered before it is worked.
+  std::size_t bytes_behind = 0;  // that the call holds while the task is parked
+  // The caller is answered before the task is worked.
   bool promised = false;
-  // Its class, and who sends it, where the pool is shared fairly; nothing where
-  // that is not known yet.
+  // Class and sender, in a pool that is shared by lanes. The lane is empty
+  // while the sender is not known.
   Priority priority = Priority::kNormal;
   std::optional<std::uint64_t> lane = 0;
 };
@@ -35,30 +35,33 @@ struct Arrival {
 struct PoolView {
   std::size_t depth = 0;  // submissions in the queue
   std::size_t capacity = 0;
-  std::size_t held_bytes = 0;  // of those in the queue or in work
+  std::size_t held_bytes = 0;  // of submissions in the queue or in work
   std::size_t capacity_bytes = 0;
   std::size_t waiting = 0;  // arrivals parked before this one
   std::size_t waiting_max = 0;
-  double drained_per_second = 0;  // measured; 0 where nothing was yet
+  double drained_per_second = 0;  // measured; 0 if not known
 };
 
+// A policy's decision about an arrival. It is not a result: the Gate may find
+// that the decision cannot be carried out, and then refuses or drops. How the
+// arrival ended is a TaskResult (pool/task_result.h).
 struct Verdict {
   enum class Kind { kPark, kRefuse, kDrop, kEvictOldest };
 
-  // Wait for room, at most until `until`; kForever leaves it to the caller's
-  // deadline, which ends every wait.
+  // Park the arrival, at most until `until`. The caller's deadline ends every
+  // wait, also with kForever.
   static Verdict ParkUntil(TimePoint until) { return {Kind::kPark, until}; }
-  // Answer at once that there is no room.
+  // Refuse at once: there is no room.
   static Verdict Refuse() { return {Kind::kRefuse, {}}; }
-  // Answer at once that it is not kept.
+  // Answer at once that the submission is not kept.
   static Verdict Drop() { return {Kind::kDrop, {}}; }
-  // Take the place of the oldest of its method that may be dropped, and of as
-  // many more as its bytes need; where that does not make room, as Drop.
+  // Evict the oldest queued task of the same method and lane that may be
+  // dropped, and more if the bytes need it. If that makes no room, as Drop.
   static Verdict EvictOldest() { return {Kind::kEvictOldest, {}}; }
 
   Kind kind;
   TimePoint until;  // of kPark
-  // What a policy would have done that is only asked as well (shadowed.h).
+  // Decision of a second policy that is asked but not obeyed (shadowed.h).
   std::optional<Kind> shadow = std::nullopt;
 };
 inline constexpr std::size_t kVerdictKinds = 4;

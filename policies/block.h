@@ -1,4 +1,5 @@
-// Waits until there is room, the caller cancels, or its deadline passes.
+// Parks arrivals until there is room, the caller cancels, or its deadline
+// passes.
 
 #ifndef SLUICE_POLICIES_BLOCK_H_
 #define SLUICE_POLICIES_BLOCK_H_

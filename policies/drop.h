@@ -1,4 +1,4 @@
-// Answers at once that it kept nothing: for data that may be lost.
+// Answers at once that the submission is not kept: for data that may be lost.
 
 #ifndef SLUICE_POLICIES_DROP_H_
 #define SLUICE_POLICIES_DROP_H_

@@ -1,4 +1,4 @@
-// Gives the arrival the place of the oldest that may be lost: for data of which
+// Evicts the oldest queued submission that may be dropped: for data of which
 // the latest is worth most.
 
 #ifndef SLUICE_POLICIES_DROP_OLDEST_H_

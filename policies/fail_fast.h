@@ -1,4 +1,4 @@
-// Refuses at once, so that the caller can go elsewhere or try later.
+// Refuses at once, so that the caller can use another server or retry later.
 
 #ifndef SLUICE_POLICIES_FAIL_FAST_H_
 #define SLUICE_POLICIES_FAIL_FAST_H_

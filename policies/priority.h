@@ -1,4 +1,4 @@
-// How much of a pool's work a method gets when others want it too.
+// Share of a pool's work that a method gets when methods compete.
 
 #ifndef SLUICE_POLICIES_PRIORITY_H_
 #define SLUICE_POLICIES_PRIORITY_H_
@@ -13,12 +13,12 @@ namespace sluice {
 enum class Priority : std::uint8_t { kHigh, kNormal, kLow };
 inline constexpr std::size_t kPriorities = 3;
 
-// Of 21 tasks that are worked while all three have some queued, so many are of
-// each: the lowest has its turn, too.
+// Tasks of each class among 21 that are worked while all three classes have
+// queued tasks. The lowest class is never starved.
 inline constexpr std::array<std::size_t, kPriorities> kPriorityWeights = {16, 4,
                                                                           1};
 
-// As the configuration has them.
+// Names in the configuration.
 inline constexpr std::array<std::string_view, kPriorities> kPriorityNames = {
     "high", "normal", "low"};
 

@@ -1,4 +1,4 @@
-// The policies by the names that the configuration uses.
+// Policies by their names in the configuration.
 
 #ifndef SLUICE_POLICIES_REGISTRY_H_
 #define SLUICE_POLICIES_REGISTRY_H_
@@ -11,9 +11,9 @@
 
 namespace sluice {
 
-// What the configuration may give a policy beside its name.
+// Options of a policy in the configuration.
 struct PolicyOptions {
-  Duration max_wait{};  // more than 0 if, and only if, takes_max_wait
+  Duration max_wait{};  // more than 0 if and only if takes_max_wait
 };
 
 struct PolicyKind {
@@ -24,10 +24,10 @@ struct PolicyKind {
   std::unique_ptr<const AdmissionPolicy> (*make)(const PolicyOptions&);
 };
 
-// All kinds, by name in alphabetical order.
+// All kinds of policy, in alphabetical order.
 std::span<const PolicyKind> PolicyKinds();
 
-// Null where no kind has that name.
+// Returns null if no kind has that name.
 const PolicyKind* FindPolicyKind(std::string_view name);
 
 }  // namespace sluice

@@ -1,4 +1,4 @@
-// Waits for room as block does, but for at most max_wait.
+// Parks arrivals as block does, but for at most max_wait.
 
 #ifndef SLUICE_POLICIES_TIMED_WAIT_H_
 #define SLUICE_POLICIES_TIMED_WAIT_H_

@@ -1,9 +1,10 @@
-// Whether what stands behind a pool is to be tried again: a circuit breaker
-// (M. Nygard, Release It!, 2007) with exponential backoff and jitter.
+// Decides when the store behind a pool is tried again after a failure: a
+// circuit breaker (M. Nygard, Release It!, 2007) with exponential backoff and
+// jitter.
 //
-// The first failures only delay the next try, each twice as long as the one
-// before. Repeated ones open the circuit: callers who wait for a result are
-// then told at once that there will be none. A try that succeeds closes it.
+// The first failures only delay the next try, each twice as long as the failure
+// before. After kOpensAfter failures in a row the circuit is open: callers who
+// wait for a result are refused at once. A try that succeeds closes it.
 
 #ifndef SLUICE_POOL_CIRCUIT_H_
 #define SLUICE_POOL_CIRCUIT_H_
@@ -19,7 +20,8 @@ class Circuit {
  public:
   static constexpr int kOpensAfter = 3;  // failures without a success
   static constexpr Duration kDelayMin = std::chrono::milliseconds(100);
-  // A store that is back is found in less than 6 s, however long it was away.
+  // A store that is available again is noticed in less than 6 s, however long
+  // it was unavailable.
   static constexpr Duration kDelayMax = std::chrono::seconds(5);
 
   void Succeed() { failures_ = 0; }
@@ -40,8 +42,8 @@ class Circuit {
   // The last try failed.
   bool failing() const { return failures_ > 0; }
   bool open() const { return failures_ >= kOpensAfter; }
-  // When the next try is due, and how long that was after the failure; of a
-  // circuit that is failing.
+  // When the next try is due, and how long after the failure that is. Only
+  // while the circuit is failing.
   TimePoint retry_at() const { return retry_at_; }
   Duration delay() const { return delay_; }
 

@@ -1,5 +1,5 @@
-// Keeps tasks of one key in one lane, since only a lane keeps an order: while
-// one is inside, those that come later join its lane, whatever their own.
+// Keeps all tasks of one key in one lane, since only a lane keeps an order:
+// while a task of a key is inside, later tasks of the key join its lane.
 
 #ifndef SLUICE_POOL_KEY_LANES_H_
 #define SLUICE_POOL_KEY_LANES_H_
@@ -17,27 +17,28 @@ class KeyLanes {
  public:
   bool empty() const { return keys_.empty(); }
 
-  // Where those of the key are; null where it is not known of any.
+  // Returns the lane of the key's tasks; null if the key is not known.
   const LaneKey* Find(std::uint64_t key) const {
     if (key == 0 || keys_.empty()) return nullptr;
     const auto found = keys_.find(key);
     return found == keys_.end() ? nullptr : &found->second.lane;
   }
 
-  // `count` more of the key come inside, the first ever into `lane`.
+  // `count` more tasks of the key come inside. If the key is new, into `lane`.
   void Add(std::uint64_t key, const LaneKey& lane, std::size_t count = 1) {
     if (key == 0) return;
     keys_.try_emplace(key, Inside{lane, 0}).first->second.count += count;
   }
 
-  // The same, of a key that is known already.
+  // One more task of the key comes inside. Does nothing if the key is not
+  // known.
   void AddIfKnown(std::uint64_t key) {
     if (key == 0 || keys_.empty()) return;
     const auto found = keys_.find(key);
     if (found != keys_.end()) ++found->second.count;
   }
 
-  // One of them is outside. Does nothing with a key that is not known.
+  // A task of the key has left. Does nothing if the key is not known.
   void Remove(std::uint64_t key) {
     if (key == 0 || keys_.empty()) return;
     const auto found = keys_.find(key);

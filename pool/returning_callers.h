@@ -1,10 +1,10 @@
-// How many who were refused will come again: what the delays that they are told
-// are made of.
+// Estimates how many refused callers will retry, for the delays that they are
+// told.
 //
-// Each refusal gives its caller a place behind those refused before, as if they
-// stood in a line that moves at the rate of the pool. So the delays rise while
-// refusals go on, fall when they end, and spread the callers over the time that
-// the work they bring will take.
+// Each refusal gives its caller a place behind the callers refused before, as
+// in a line that moves at the rate of the pool. So delays rise while refusals
+// go on, fall when they end, and spread the retries over the time that their
+// work will take.
 
 #ifndef SLUICE_POOL_RETURNING_CALLERS_H_
 #define SLUICE_POOL_RETURNING_CALLERS_H_
@@ -18,11 +18,11 @@ namespace sluice {
 
 class ReturningCallers {
  public:
-  // Nobody is told to come back later than this, so that the line is not longer
-  // than what is done in that time.
+  // The longest delay that a caller is told. The line is no longer than what
+  // the pool works in this time.
   static constexpr Duration kLongest = std::chrono::seconds(32);
 
-  // One more was refused while `per_second` are worked.
+  // A caller was refused while the pool works `per_second` tasks a second.
   void Add(double per_second, TimePoint now) {
     using Seconds = std::chrono::duration<double>;
     const double moved =

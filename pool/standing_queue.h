@@ -1,14 +1,16 @@
-// Tells a queue that stands from one that only takes up a burst: controlled
+// Detects a standing queue, as opposed to one that absorbs a burst: controlled
 // delay (K. Nichols, V. Jacobson, CoDel; RFC 8289).
 //
-// A burst is worked off, and what is taken soon waits hardly at all again. A
-// standing queue makes everybody wait and serves nobody better. From RFC 8289
-// come target, interval and the test: the queue stands once all that is taken
-// for a whole interval has waited longer than the target. From folly's Codel
-// comes that newcomers are then turned away, instead of dropping what is
-// queued. Ours is how it ends: when the queue is empty, or after an interval in
-// which nobody was turned away, since under a lasting overload the queue is
-// short only because somebody is.
+// A burst is worked off, and waits become short again. A standing queue makes
+// every task wait and helps none.
+//  - The target, the interval and the test are those of RFC 8289: a queue is
+//    standing once every task that was taken during a whole interval had waited
+//    longer than the target.
+//  - As in folly's Codel, arrivals are then turned away. Queued tasks are not
+//    dropped.
+//  - A standing queue ends when the queue is empty, or after an interval in
+//    which no arrival was turned away. This end is our own: under a lasting
+//    overload the queue is short only because arrivals are turned away.
 
 #ifndef SLUICE_POOL_STANDING_QUEUE_H_
 #define SLUICE_POOL_STANDING_QUEUE_H_
@@ -23,7 +25,7 @@ class StandingQueue {
  public:
   static constexpr Duration kInterval = std::chrono::milliseconds(250);
 
-  // A task was taken after it had waited so long.
+  // A task was taken after it had waited for `waited`.
   void Taken(Duration waited, Duration target, TimePoint now) {
     if (waited > target) {
       if (above_since_ == kForever) above_since_ = now;
@@ -34,10 +36,10 @@ class StandingQueue {
     if (now - turned_away_at_ >= kInterval) stands_ = false;
   }
 
-  // An arrival was not let in, or still waits for room.
+  // An arrival was not admitted, or is still parked.
   void TurnedAway(TimePoint now) { turned_away_at_ = now; }
 
-  // Nothing is queued any more.
+  // The queue is empty.
   void Emptied() {
     above_since_ = kForever;
     stands_ = false;

@@ -11,7 +11,7 @@
 namespace sluice {
 namespace {
 
-// Until a thread is asked for again that the system did not have.
+// Delay after the system could not start a thread.
 constexpr Duration kStartAgainAfter = std::chrono::seconds(1);
 
 }  // namespace
@@ -140,14 +140,14 @@ void WorkerPool::Join() {
     timer_changed_.SignalAll();
   }
   if (timer_.joinable()) timer_.join();
-  // Nobody starts or joins workers any more, so that the list stays as it is.
+  // The timer has ended, so that nothing changes the list of workers any more.
   std::vector<std::thread*> threads;
   {
     absl::MutexLock lock(&mutex_);
     for (Worker& worker : workers_) threads.push_back(&worker.thread);
   }
   for (std::thread* thread : threads) thread->join();
-  // A batch may have come back to be worked again when the drain was over.
+  // A batch may have come back, to be worked again, after the end of the drain.
   GateEvents events;
   {
     absl::MutexLock lock(&mutex_);
@@ -227,7 +227,7 @@ bool WorkerPool::Take(Worker* self, std::vector<Task*>* batch) {
     if (ends()) {
       self->ended = true;
       ++ended_;
-      Wake();  // it may have been woken for work
+      Wake();  // this worker may have been woken for work: wake another
       return false;
     }
     const TimePoint now = clock_->Now();
@@ -395,7 +395,7 @@ std::size_t WorkerPool::WantedWorkers() const {
 }
 
 void WorkerPool::UpdateScaler(TimePoint now) {
-  // Those that hang leave so many to decide about.
+  // Hung workers count against the limit, but the scaler does not control them.
   const std::size_t max = range_.max > hung_ ? range_.max - hung_ : 1;
   scaler_.SetRange({std::min(range_.min, max), max}, now);
 }
