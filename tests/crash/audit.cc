@@ -17,7 +17,7 @@ std::string Text(const LedgerKey& key) {
   return absl::StrCat(key.study_id, "/", key.submission_id);
 }
 
-// Enough of a hash to know it by.
+// Returns the first quarter of a hash, which is enough to recognize it.
 std::string Text(const Sha256Digest& sha256) {
   return absl::BytesToHexString(absl::string_view(
       reinterpret_cast<const char*>(sha256.data()), sha256.size() / 4));
@@ -39,7 +39,7 @@ std::string Text(const Found& found) {
 }
 
 std::string Text(const Findings& findings) {
-  if (findings.submissions.empty()) return "nothing is there";
+  if (findings.submissions.empty()) return "nothing is stored";
   return absl::StrJoin(findings.submissions, "; ",
                        [](std::string* out, const Found& found) {
                          absl::StrAppend(out, Text(found));
@@ -73,7 +73,7 @@ class KeyAudit {
       AuditFound(found);
       if (!found.in_quarantine) ++in_store;
     }
-    if (in_store > 1 || SameContentTwice()) Breach("is there more than once");
+    if (in_store > 1 || SameContentTwice()) Breach("is stored more than once");
     for (const Told& told : entry_.told) AuditTold(told);
     report_.answers += static_cast<std::int64_t>(entry_.told.size());
   }
@@ -110,56 +110,58 @@ class KeyAudit {
 
   void AuditFound(const Found& found) {
     if (found.noted_sha256 != found.content_sha256) {
-      return Breach("has other bytes than its hash says");
+      return Breach("has bytes that differ from its stored hash");
     }
     const SentContent* sent = FindSent(found.content_sha256);
-    if (sent == nullptr) return Breach("is there, and was never sent");
-    if (sent->kind != found.kind) return Breach("is of another kind");
+    if (sent == nullptr) return Breach("is stored, but was never sent");
+    if (sent->kind != found.kind) return Breach("is stored with another kind");
   }
 
   void AuditTold(const Told& told) {
     if (IsAcknowledgement(told.disposition)) return AuditAcknowledged(told);
     if (told.disposition == Receipt::CONFLICT) return AuditConflict(told);
-    Breach("has an answer that it cannot have", told);
+    Breach("has an impossible answer", told);
   }
 
   void AuditAcknowledged(const Told& told) {
     if (told.told_sha256 != told.sent_sha256) {
-      return Breach("was told the hash of something else", told);
+      return Breach("has a receipt with the hash of another content", told);
     }
     if (findings_.submissions.empty()) {
       return Breach("is MISSING although it was acknowledged", told);
     }
     const Found* found = FindContent(told.sent_sha256);
     if (found == nullptr) {
-      return Breach("is MISSING, something else is in its place", told);
+      return Breach("is MISSING: another content is stored", told);
     }
-    // What was queued under a known id turns out to be a duplicate later.
+    // The receipt QUEUED of a repeated submission has a sequence number of its
+    // own, although it becomes a duplicate of the first one later.
     if (told.disposition == Receipt::QUEUED &&
         FindSent(told.sent_sha256)->times > 1) {
       return;
     }
     if (found->sequence != told.sequence) {
-      return Breach("has another sequence than was told", told);
+      return Breach("has another sequence number than its receipt", told);
     }
     if (absl::ToUnixMicros(found->received_at) !=
         absl::ToUnixMicros(told.received_at)) {
-      Breach("has another time than was told", told);
+      Breach("has another time than its receipt", told);
     }
   }
 
   void AuditConflict(const Told& told) {
     if (findings_.submissions.empty()) {
-      return Breach("conflicts with nothing", told);
+      return Breach("was refused as a conflict, but nothing is stored", told);
     }
-    // In quarantine it may be, where another sending of it was queued.
+    // The content may be in quarantine, if it was queued when sent again.
     const Found* found = FindContent(told.sent_sha256);
     if (found != nullptr && !found->in_quarantine) {
-      return Breach("is there although it was refused as a conflict", told);
+      return Breach("is stored although it was refused as a conflict", told);
     }
     if (std::ranges::find(findings_.conflicts, told.sent_sha256) ==
         findings_.conflicts.end()) {
-      Breach("was refused as a conflict, which is not on record", told);
+      Breach("was refused as a conflict, but the conflict is not on record",
+             told);
     }
   }
 
@@ -175,7 +177,7 @@ void AuditSequences(const FindingsByKey& findings, AuditReport& report) {
     for (const Found& found : there.submissions) {
       const auto [other, is_new] = taken.emplace(found.sequence, &key);
       if (is_new || *other->second == key) continue;
-      report.AddBreach(absl::StrCat(Text(key), " has the sequence of ",
+      report.AddBreach(absl::StrCat(Text(key), " has the sequence number of ",
                                     Text(*other->second), "\n    ",
                                     Text(there)));
     }

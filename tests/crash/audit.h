@@ -1,4 +1,4 @@
-// Holds what clients were told against what is there.
+// Checks the answers that clients received against the stored submissions.
 
 #ifndef SLUICE_TESTS_CRASH_AUDIT_H_
 #define SLUICE_TESTS_CRASH_AUDIT_H_
@@ -15,29 +15,29 @@
 
 namespace sluice {
 
-// A submission as it was found.
+// A submission found in the store or in quarantine.
 struct Found {
   bool in_quarantine = false;  // otherwise in the store
   SubmissionKind kind = SubmissionKind::kQuestionnaireResponse;
   std::int64_t sequence = 0;
   absl::Time received_at;
-  Sha256Digest noted_sha256{};    // as noted beside the bytes
-  Sha256Digest content_sha256{};  // of the bytes that are there
+  Sha256Digest noted_sha256{};    // stored beside the bytes
+  Sha256Digest content_sha256{};  // computed from the stored bytes
 };
 
-// All that is there under one key.
+// Everything found under one key.
 struct Findings {
   std::vector<Found> submissions;
-  std::vector<Sha256Digest> conflicts;  // contents that were refused
+  std::vector<Sha256Digest> conflicts;  // contents on record as conflicts
 };
 
 using FindingsByKey = absl::flat_hash_map<LedgerKey, Findings>;
 
 struct AuditReport {
-  // Of the breaches' texts so many are kept.
+  // Texts beyond this number are not kept.
   static constexpr std::size_t kBreachTextsMax = 20;
 
-  std::int64_t answers = 0;  // that were held against what is there
+  std::int64_t answers = 0;  // checked
   std::int64_t in_store = 0;
   std::int64_t in_quarantine = 0;
   std::int64_t conflicts = 0;  // on record
@@ -47,17 +47,18 @@ struct AuditReport {
   void AddBreach(std::string text);
 };
 
-// Of one key:
-// - what is there was sent, is byte for byte what was sent, and is there once:
-//   one submission in the store, none in quarantine that the store has as well;
-// - what was acknowledged is there, with the sequence and the time that were
-//   told (a duplicate: those of the first);
-// - what was refused as a conflict is not there, something else is, and the
-//   attempt is on record.
+// Audits one key and adds the breaches of these rules:
+// - What is stored was sent, byte for byte, and is stored once: there is one
+//   submission in the store, and none in quarantine with the same content.
+// - What was acknowledged is stored, with the sequence number and the time of
+//   the receipt. A duplicate has those of the first submission.
+// - A content that was refused as a conflict is not stored. Another content is,
+//   and the attempt is on record.
 void AuditKey(const LedgerKey& key, const LedgerEntry& entry,
               const Findings& findings, AuditReport& report);
 
-// Of all keys, sent or found; that no two submissions have one sequence, too.
+// Audits all keys that were sent or found, and that no two submissions have the
+// same sequence number.
 AuditReport AuditAll(const Ledger& ledger, const FindingsByKey& findings);
 
 }  // namespace sluice

@@ -1,4 +1,5 @@
-// Every kind of breach is found, and nothing else is called one.
+// Tests that every kind of breach is found, and that there are no false
+// breaches.
 
 #include "tests/crash/audit.h"
 
@@ -23,7 +24,7 @@ absl::Time ReceivedAt(std::int64_t sequence) {
   return absl::FromUnixMicros(1'700'000'000'000'000 + sequence);
 }
 
-// What a server that keeps its word would tell of a sending, and have of it.
+// Records a submission with the answer and the findings of a correct server.
 class AuditTest : public testing::Test {
  protected:
   void Send(const std::string& id, const std::string& content) {
@@ -56,7 +57,7 @@ class AuditTest : public testing::Test {
     Tell(id, id, Receipt::STORED, sequence);
     return Have(id, id, sequence);
   }
-  // Another content under the id of one that is stored.
+  // Another content under the id of a stored submission.
   void SendConflict(const std::string& id, const std::string& content) {
     Send(id, content);
     Tell(id, content, Receipt::CONFLICT, 0);
@@ -114,7 +115,7 @@ TEST_F(AuditTest, FindsOneThatIsMissingAndTellsWhatWasSaidOfIt) {
                     HasSubstr("study/lost is MISSING although"),
                     HasSubstr("round 7, Submit"),
                     HasSubstr(Receipt::Disposition_Name(disposition)),
-                    HasSubstr("sequence 12"), HasSubstr("nothing is there"))));
+                    HasSubstr("sequence 12"), HasSubstr("nothing is stored"))));
   }
 }
 
@@ -142,26 +143,26 @@ TEST_F(AuditTest, FindsAlteredBytes) {
   SendAndStore("a", 1).content_sha256 = FakeDigest("A");
   const AuditReport report = Audit();
   EXPECT_THAT(report.breach_texts,
-              ElementsAre(HasSubstr("other bytes than its hash says"),
-                          HasSubstr("something else is in its place")));
+              ElementsAre(HasSubstr("bytes that differ from its stored hash"),
+                          HasSubstr("another content is stored")));
 }
 
 TEST_F(AuditTest, FindsBytesThatWereNeverSent) {
   SendAndStore("a", 1);
   Have("unknown", "x", 2);
-  ExpectBreach("study/unknown is there, and was never sent");
+  ExpectBreach("study/unknown is stored, but was never sent");
 }
 
 TEST_F(AuditTest, FindsBytesThatWereSentUnderAnotherId) {
   SendAndStore("a", 1);
   Send("b", "b");
   Have("b", "a", 2);
-  ExpectBreach("study/b is there, and was never sent");
+  ExpectBreach("study/b is stored, but was never sent");
 }
 
 TEST_F(AuditTest, FindsAnotherKind) {
   SendAndStore("a", 1).kind = SubmissionKind::kAppEvent;
-  ExpectBreach("of another kind");
+  ExpectBreach("with another kind");
 }
 
 TEST_F(AuditTest, FindsAWrongSequence) {
@@ -190,13 +191,13 @@ TEST_F(AuditTest, FindsAWrongHashInAReceipt) {
                                 .sequence = 1,
                                 .received_at = ReceivedAt(1),
                                 .told_sha256 = FakeDigest("b")});
-  ExpectBreach("the hash of something else");
+  ExpectBreach("the hash of another content");
 }
 
 TEST_F(AuditTest, FindsASequenceThatTwoHave) {
   SendAndStore("a", 1);
   SendAndStore("b", 1);
-  ExpectBreach("has the sequence of");
+  ExpectBreach("has the sequence number of");
 }
 
 TEST_F(AuditTest, FindsAConflictThatChangedWhatIsThere) {
@@ -206,8 +207,8 @@ TEST_F(AuditTest, FindsAConflictThatChangedWhatIsThere) {
   Have("a", "other", 1);
   EXPECT_THAT(
       Audit().breach_texts,
-      ElementsAre(HasSubstr("something else is in its place"),
-                  HasSubstr("there although it was refused as a conflict")));
+      ElementsAre(HasSubstr("another content is stored"),
+                  HasSubstr("stored although it was refused as a conflict")));
 }
 
 TEST_F(AuditTest, LetsAConflictBeInQuarantineFromAnotherSending) {
@@ -222,7 +223,7 @@ TEST_F(AuditTest, LetsAConflictBeInQuarantineFromAnotherSending) {
 TEST_F(AuditTest, FindsAConflictWithNothing) {
   Send("a", "a");
   SendConflict("a", "other");
-  ExpectBreach("conflicts with nothing");
+  ExpectBreach("as a conflict, but nothing is stored");
 }
 
 TEST_F(AuditTest, FindsAConflictThatIsNotOnRecord) {
@@ -235,7 +236,7 @@ TEST_F(AuditTest, FindsAConflictThatIsNotOnRecord) {
 TEST_F(AuditTest, FindsAnAnswerThatFitsNothingSent) {
   Send("a", "a");
   Tell("a", "a", Receipt::INVALID, 0);
-  ExpectBreach("an answer that it cannot have");
+  ExpectBreach("an impossible answer");
 }
 
 TEST_F(AuditTest, LetsWhatWasQueuedTwiceHaveTheSequenceOfEither) {

@@ -27,38 +27,38 @@ namespace {
 
 constexpr char kStudy[] = "CRASH";
 
-// What a server that lives needs less for.
+// Generous limits: a healthy server needs far less.
 constexpr absl::Duration kStartLimit = absl::Seconds(60);
 constexpr absl::Duration kFirstAnswerLimit = absl::Seconds(60);
-constexpr absl::Duration kWorkOffLimit = absl::Minutes(5);
+constexpr absl::Duration kQueueEmptyLimit = absl::Minutes(5);
 constexpr absl::Duration kStopLimit = absl::Seconds(60);
-// Metrics have to be asked for.
+// Time between two scrapes of the metrics.
 constexpr absl::Duration kMetricsPause = absl::Milliseconds(20);
 
-// Of a hundred rounds: those that end around the start, without load, and those
+// Percentage of rounds that end around the start, without load, and of rounds
 // that end after a time. The others end after a number of acknowledgements.
 constexpr std::uint64_t kStartPercent = 20;
 constexpr std::uint64_t kTimePercent = 20;
 constexpr absl::Duration kTimeMax = absl::Milliseconds(400);
 
-// How long a store is away at most, beside the time that it takes to start.
-constexpr absl::Duration kStoreAwayMax = absl::Milliseconds(500);
-// How long a server lives at most after its store.
+// Longest pause before a killed store is started again.
+constexpr absl::Duration kStoreDownMax = absl::Milliseconds(500);
+// Longest time that a server outlives its store.
 constexpr absl::Duration kAfterStoreMax = absl::Milliseconds(100);
 
-// Whether and how the store is killed in a round.
+// How the store is killed in a round.
 enum class StoreKill {
   kNone,
-  kUnderLoad,   // it is started again, then the server is killed
-  kWithServer,  // it is started before the next server
+  kUnderLoad,   // the store is restarted, then the server is killed
+  kWithServer,  // the store is restarted before the next server
 };
 
-// When a server is killed.
+// When the server is killed in a round.
 struct Moment {
   bool load = true;
-  // Since its start; not where it depends on acknowledgements.
+  // Time since the start. Empty if the number of acknowledgements decides.
   std::optional<absl::Duration> after;
-  std::int64_t acknowledgements = 0;  // of the round
+  std::int64_t acknowledgements = 0;  // in this round
 };
 
 class Campaign {
@@ -84,28 +84,29 @@ class Campaign {
   Moment PickMoment();
   StoreKill PickStoreKill(const Moment& moment);
   absl::Duration PickUpTo(absl::Duration max);
-  // Waits for the moment; under load if it says so and the server serves.
+  // Waits for the moment. Starts the load, if any, once the server serves.
   absl::Status AwaitMoment(const Moment& moment, int round);
   absl::Status AwaitAcknowledgements(std::int64_t count);
-  // Kills the store under a server that goes on, and starts it again.
+  // Kills and restarts the store while the server keeps running.
   absl::Status RestartStore();
-  // Kills the store, and lets a moment pass.
+  // Kills the store and waits a moment.
   absl::Status KillStore();
   absl::Status Kill(bool under_load);
   absl::Status CountKill(bool serving, bool under_load);
 
-  // Checks what was told since the last time, on a server that has just begun.
+  // Checks the answers since the last check, on a freshly started server.
   absl::Status CheckNews();
-  // A last server works off what is left, and ends; then all is audited.
+  // Starts a last server, lets it process its queue and stop, and audits all
+  // keys.
   absl::Status AuditTheEnd();
   absl::Status AwaitServing();
-  absl::Status AwaitWorkedOff();
+  absl::Status AwaitQueueEmpty();
   absl::StatusOr<std::vector<std::unique_ptr<ContentReader>>> OpenContent();
 
-  // Lets up to `max` pass.
-  void LiveOn(absl::Duration max);
+  // Waits for a random time of at most `max`.
+  void WaitUpTo(absl::Duration max);
 
-  // A breach that is none of a submission.
+  // Records a breach that concerns the server, not a submission.
   void Incident(absl::string_view what);
 
   const CampaignOptions options_;
@@ -117,9 +118,9 @@ class Campaign {
   std::unique_ptr<ServerProcess> server_;
   absl::Time started_;
   std::optional<Traffic> traffic_;
-  // How long the last start took that was waited for.
+  // Duration of the last complete start.
   absl::Duration start_time_ = absl::Milliseconds(50);
-  // In the journal when the server was started.
+  // Last position in the journal when the server was started.
   std::int64_t replayed_position_ = 0;
 
   AuditReport early_;
@@ -142,7 +143,8 @@ absl::StatusOr<CampaignResult> Campaign::Run(ProgressBar& progress,
   progress.Clear();
   if (!status.ok()) return status;
 
-  // What was missing earlier and is there now was not there when it should be.
+  // A submission that was missing at an earlier check and is stored now was
+  // acknowledged too early, which is a breach.
   if (result_.audit.breaches == 0) {
     for (std::string& text : early_.breach_texts) {
       result_.audit.AddBreach(std::move(text));
@@ -158,7 +160,7 @@ absl::Status Campaign::Prepare() {
   std::error_code error;
   if (std::filesystem::exists(DataDir(), error)) {
     return absl::InvalidArgumentError(
-        absl::StrCat(DataDir(), " exists: of an earlier campaign?"));
+        absl::StrCat(DataDir(), " exists, perhaps from an earlier campaign"));
   }
   std::filesystem::create_directories(DataDir(), error);
   std::filesystem::create_directories(UndoDir(), error);
@@ -213,7 +215,7 @@ absl::Duration Campaign::PickUpTo(absl::Duration max) {
 }
 
 absl::Status Campaign::StartServer() {
-  // The server needs it.
+  // The server needs the store to start.
   if (absl::Status s = store_->Start(); !s.ok()) return s;
   ServerCommand command;
   command.program = options_.server;
@@ -262,7 +264,7 @@ absl::Status Campaign::AwaitAcknowledgements(std::int64_t count) {
   if (server_->AwaitEnd(absl::Now())) {
     Incident("the server ended by itself");
   } else if (ledger_.acknowledged() == before) {
-    Incident("the server acknowledges nothing");
+    Incident("the server acknowledged nothing");
   }
   return absl::OkStatus();
 }
@@ -270,7 +272,7 @@ absl::Status Campaign::AwaitAcknowledgements(std::int64_t count) {
 absl::Status Campaign::RestartStore() {
   ++result_.store_kills.under_load;
   if (absl::Status s = store_->Kill(); !s.ok()) return s;
-  LiveOn(kStoreAwayMax);
+  WaitUpTo(kStoreDownMax);
   if (absl::Status s = store_->Start(); !s.ok()) return s;
   if (result_.incidents > 0) return absl::OkStatus();
   const auto max = static_cast<std::uint64_t>(options_.acknowledgements_max);
@@ -281,14 +283,15 @@ absl::Status Campaign::KillStore() {
   ++result_.store_kills.with_server;
   const bool serving = server_->serving();
   if (absl::Status s = store_->Kill(); !s.ok()) return s;
-  // One that starts just now may give up.
-  if (serving) LiveOn(kAfterStoreMax);
+  // A server that is just starting may fail without its store, so only a
+  // serving one must survive.
+  if (serving) WaitUpTo(kAfterStoreMax);
   return absl::OkStatus();
 }
 
-void Campaign::LiveOn(absl::Duration max) {
+void Campaign::WaitUpTo(absl::Duration max) {
   if (server_->AwaitEnd(absl::Now() + PickUpTo(max))) {
-    Incident("the server ended by itself while its store was away");
+    Incident("the server ended by itself while its store was down");
   }
 }
 
@@ -298,7 +301,7 @@ absl::Status Campaign::Kill(bool under_load) {
   traffic_.reset();
   if (absl::Status s = CountKill(serving, under_load); !s.ok()) return s;
   if (options_.disk == DiskMode::kAsItIs) return absl::OkStatus();
-  // One time in two, nothing had reached the disk before it was told to.
+  // In half of the cuts, no write had reached the disk before a sync.
   const bool eager_disk = random_() % 2 == 0;
   const auto cut = CutPower(DataDir(), UndoDir(), [&](std::size_t writes) {
     return eager_disk ? random_() % (writes + 1) : 0;
@@ -331,7 +334,7 @@ absl::Status Campaign::CountKill(bool serving, bool under_load) {
 
 absl::Status Campaign::CheckNews() {
   if (absl::Status s = AwaitServing(); !s.ok()) return s;
-  if (absl::Status s = AwaitWorkedOff(); !s.ok()) return s;
+  if (absl::Status s = AwaitQueueEmpty(); !s.ok()) return s;
   if (result_.incidents > 0) return absl::OkStatus();
   auto readers = OpenContent();
   if (!readers.ok()) return readers.status();
@@ -348,11 +351,11 @@ absl::Status Campaign::CheckNews() {
 absl::Status Campaign::AuditTheEnd() {
   absl::Status status = StartServer();
   if (status.ok()) status = AwaitServing();
-  if (status.ok()) status = AwaitWorkedOff();
+  if (status.ok()) status = AwaitQueueEmpty();
   if (!status.ok() || !server_->serving()) return status;
   const auto exit_code = server_->Stop(absl::Now() + kStopLimit);
   if (!exit_code.ok() || *exit_code != 0) {
-    Incident("the last server does not end clean");
+    Incident("the last server did not stop with exit code 0");
   }
   auto readers = OpenContent();
   if (!readers.ok()) return readers.status();
@@ -360,7 +363,7 @@ absl::Status Campaign::AuditTheEnd() {
   for (const auto& reader : *readers) {
     if (absl::Status s = reader->ReadAll(findings); !s.ok()) return s;
   }
-  // Incidents come first: what is missing may follow from them.
+  // Incidents come first: missing submissions may be their consequence.
   AuditReport audit = AuditAll(ledger_, findings);
   audit.breaches += result_.audit.breaches;
   audit.breach_texts.insert(audit.breach_texts.begin(),
@@ -377,15 +380,15 @@ absl::Status Campaign::AwaitServing() {
   return absl::OkStatus();
 }
 
-absl::Status Campaign::AwaitWorkedOff() {
-  const absl::Time deadline = absl::Now() + kWorkOffLimit;
+absl::Status Campaign::AwaitQueueEmpty() {
+  const absl::Time deadline = absl::Now() + kQueueEmptyLimit;
   while (server_->serving() && absl::Now() < deadline) {
     const auto metrics = FetchMetrics(server_->metrics_port(), kStopLimit);
     if (metrics.ok() && IsWorkedOff(*metrics)) return absl::OkStatus();
     server_->AwaitEnd(absl::Now() + kMetricsPause);
   }
   if (result_.incidents == 0) {
-    Incident("the server does not work off its queue");
+    Incident("the server does not process its queue");
   }
   return absl::OkStatus();
 }
@@ -407,7 +410,8 @@ Campaign::OpenContent() {
 void Campaign::Incident(absl::string_view what) {
   ++result_.incidents;
   result_.audit.AddBreach(absl::StrCat("round ", result_.rounds + 1, ": ", what,
-                                       "; it wrote:\n", server_->LogTail()));
+                                       "; its log ends with:\n",
+                                       server_->LogTail()));
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
-// Rounds of kill -9: a server is started on the same data again and again, and
-// killed at a random moment, while clients call it; then what they were told is
-// held against what is there.
+// Rounds of kill -9: starts a server on the same data again and again, kills it
+// at a random moment while clients call it, and then checks the answers of the
+// clients against the stored submissions.
 
 #ifndef SLUICE_TESTS_CRASH_CAMPAIGN_H_
 #define SLUICE_TESTS_CRASH_CAMPAIGN_H_
@@ -20,41 +20,41 @@
 namespace sluice {
 
 enum class DiskMode {
-  kAsItIs,    // kill -9: what was written is there
-  kPowerCut,  // what was written and not synced is lost
-  kLies,      // the same on a disk that does not sync: it loses
+  kAsItIs,    // kill -9: written data survive
+  kPowerCut,  // data that were not synced are lost
+  kLies,      // a power cut on a disk whose syncs do nothing
 };
 
 struct CampaignOptions {
-  std::string server;        // the program `sluice`
-  std::string disk_library;  // lying_disk.cc, built; not used with kAsItIs
-  std::string folder;        // of the campaign, an absolute path; it exists
+  std::string server;        // path of the program `sluice`
+  std::string disk_library;  // built from lying_disk.cc; unused with kAsItIs
+  std::string folder;        // absolute path of an existing folder
   std::string store = "sqlite";
   AckMode ack = AckMode::kStored;
   DiskMode disk = DiskMode::kAsItIs;
-  // In so many of a hundred rounds a store that is a server is killed as well.
+  // Percentage of rounds in which a store that is a server is killed too.
   int store_kills_percent = 30;
   int rounds = 100;
   std::uint64_t seed = 1;
   Callers callers;
-  // A round under load ends after at most so many acknowledgements.
+  // Limit of acknowledgements in a round under load.
   int acknowledgements_max = 1000;
-  // After so many rounds what was told since the last check is checked.
+  // Rounds between two checks of the answers since the last check.
   int check_every = 10;
 };
 
-// How far the server was when it was killed.
+// Number of kills, by the state of the server.
 struct Kills {
-  int starting = 0;   // it did not serve yet
-  int replaying = 0;  // it had not worked off what an earlier one had left
-  int idle = 0;       // it served, and had nothing to do
+  int starting = 0;   // not serving yet
+  int replaying = 0;  // had not processed all entries of earlier servers
+  int idle = 0;       // serving, without load
   int under_load = 0;
 };
 
-// Of a store that is a server.
+// Number of kills of a store that is a server.
 struct StoreKills {
-  int under_load = 0;   // the server went on, and it was started again
-  int with_server = 0;  // the server was killed right after it
+  int under_load = 0;   // the server kept running; the store was restarted
+  int with_server = 0;  // the server was killed right after the store
 };
 
 struct CampaignResult {
@@ -62,19 +62,21 @@ struct CampaignResult {
   Kills kills;
   StoreKills store_kills;
   AnswerCounts answers;
-  std::int64_t early_answers = 0;    // checked between the rounds
-  std::int64_t unsynced_writes = 0;  // at the power cuts
-  std::int64_t undone_writes = 0;    // of these
-  // Servers that did not start, ended by themselves, or did not end their work.
+  std::int64_t early_answers = 0;    // checked between rounds
+  std::int64_t unsynced_writes = 0;  // at all power cuts
+  std::int64_t undone_writes = 0;    // of `unsynced_writes`
+  // Servers that did not start, ended by themselves, or did not process their
+  // queue.
   int incidents = 0;
   absl::Duration time;
-  // Of everything, at the end. Incidents are breaches of it as well.
+  // The audit of all keys at the end. Incidents count as breaches too.
   AuditReport audit;
 };
 
-// Runs until the rounds are over, a breach is found, or `stop` is set; then
-// audits. A server that cannot start, or does not work off what it has, is a
-// breach as well. An error: the campaign itself could not go on.
+// Runs until all rounds are done, a breach is found, or `stop` is set. Then
+// audits. A server that cannot start, ends by itself (as after a failed
+// assertion), or does not process its queue is a breach too. Returns an error
+// if the campaign itself cannot continue.
 absl::StatusOr<CampaignResult> RunCampaign(const CampaignOptions& options,
                                            ProgressBar& progress,
                                            const std::atomic<bool>& stop);

@@ -1,5 +1,5 @@
-// The store that the server of a campaign writes to: how the server is told of
-// it, and how it is read past the server.
+// The store of a campaign: its configuration for the server, and access to its
+// content without the server.
 
 #ifndef SLUICE_TESTS_CRASH_CAMPAIGN_STORE_H_
 #define SLUICE_TESTS_CRASH_CAMPAIGN_STORE_H_
@@ -18,25 +18,25 @@ class StoreUnderTest {
  public:
   virtual ~StoreUnderTest() = default;
 
-  // The value of the key `store` in the configuration.
+  // Returns the value of the configuration key `store`.
   virtual std::string Yaml() const = 0;
 
   virtual absl::StatusOr<std::unique_ptr<ContentReader>> OpenContent()
       const = 0;
 
-  // Whether it is a server itself, which can be killed. Others are there as
-  // soon as they are asked for.
+  // True if the store is a server, which can be killed. Other stores need no
+  // Start.
   virtual bool is_server() const { return false; }
-  // Starts it where it does not run; returns when it can be used.
+  // Starts the store if it is not running. Returns when it can be used.
   virtual absl::Status Start() { return absl::OkStatus(); }
-  // kill -9, of one that runs; returns when it is dead.
+  // Kills a running store with SIGKILL. Returns when it has ended.
   virtual absl::Status Kill() { return absl::OkStatus(); }
 };
 
-// The kind `sqlite`, `postgres`, or `discard` (which keeps nothing, so that an
-// audit must find everything missing). `folder`, an absolute path, is the
-// campaign's: what the server under test writes itself is in `folder`/data.
-// Null for another kind.
+// Makes a store of kind `sqlite`, `postgres` or `discard` (which keeps nothing,
+// so that an audit must find everything missing). `folder` is the absolute path
+// of the campaign's folder; the server under test writes to `folder`/data.
+// Returns null for other kinds.
 std::unique_ptr<StoreUnderTest> MakeStoreUnderTest(absl::string_view kind,
                                                    const std::string& folder);
 

@@ -1,5 +1,6 @@
-// The campaign through the programs, in short. A server that keeps its word
-// passes; one that loses what it acknowledged is found out.
+// Short campaigns with the real programs. A correct server passes; a server
+// that loses acknowledged submissions is detected. In builds with assertions,
+// the server's assertions are checked too: a server that aborts is a breach.
 
 #include <filesystem>
 #include <string>
@@ -17,17 +18,17 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-// Few rounds, each short.
+// Runs a few short rounds.
 ToolRun Crash(std::vector<std::string> arguments) {
   const TempFolder folder;
-  // PostgreSQL runs as another user where this one is root.
+  // PostgreSQL runs as another user if this process is root.
   std::filesystem::permissions(folder.path(), std::filesystem::perms(0711));
   arguments.insert(arguments.begin(),
                    {"--rounds=6", "--acks=300", "--dir", folder / "campaign"});
   return RunTool(SLUICE_CRASH, arguments);
 }
 
-// Until loss is found: a round may happen to lose nothing.
+// Runs until loss is found: a single round may lose nothing by chance.
 ToolRun CrashUntilLoss(std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), {"--rounds=100", "--check_every=2"});
   return Crash(std::move(arguments));
@@ -72,11 +73,11 @@ TEST(Campaign, FindsThatAStoreKeepsNothing) {
 TEST(Campaign, FindsThatAQueueInMemoryIsLost) {
   const ToolRun run = CrashUntilLoss({"--memory_queue"});
   EXPECT_EQ(run.exit_code, 1) << run.out << run.err;
-  // What is lost may also show as a number that was given twice.
+  // The loss may also show as a sequence number that was given twice.
   EXPECT_THAT(run.out, Not(HasSubstr("breaches       0")));
 }
 
-// A sanitizer wants to be the first library of a process itself.
+// A sanitizer must be the first library of a process, before the preloaded one.
 #ifndef SLUICE_SANITIZED
 
 TEST(Campaign, FindsEveryAcknowledgementAfterAPowerCut) {

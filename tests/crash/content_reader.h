@@ -1,5 +1,5 @@
-// Reads what a server has kept, past the server. Start here for the audit of
-// another kind of store.
+// Reads stored submissions without the server. Start here to audit another kind
+// of store.
 
 #ifndef SLUICE_TESTS_CRASH_CONTENT_READER_H_
 #define SLUICE_TESTS_CRASH_CONTENT_READER_H_
@@ -18,25 +18,25 @@ class ContentReader {
  public:
   virtual ~ContentReader() = default;
 
-  // Adds all that is there.
+  // Adds everything that is stored.
   virtual absl::Status ReadAll(FindingsByKey& findings) = 0;
-  // Adds what is there under one key.
+  // Adds everything stored under one key.
   virtual absl::Status Read(const LedgerKey& key, Findings& findings) = 0;
 };
 
-// What the store of kind `sqlite` at `path` has. A server may be at work on it;
-// where there is none, SQLite tidies the file up. UNAVAILABLE where there is no
-// such file.
+// Opens the file of a store of kind `sqlite`. A server may be using the file.
+// If none is, SQLite recovers the file. Returns UNAVAILABLE if the file does
+// not exist.
 absl::StatusOr<std::unique_ptr<ContentReader>> OpenSqliteContent(
     const std::string& path);
 
-// What the store of kind `postgres` in the database at `url` has. UNAVAILABLE
-// where it cannot be reached.
+// Opens the database of a store of kind `postgres`. Returns UNAVAILABLE if the
+// database cannot be reached.
 absl::StatusOr<std::unique_ptr<ContentReader>> OpenPostgresContent(
     const std::string& url);
 
-// What is in quarantine in the journal at `path`; what holds for
-// OpenSqliteContent does here too.
+// Opens the quarantine in the journal at `path`, under the same conditions as
+// OpenSqliteContent.
 absl::StatusOr<std::unique_ptr<ContentReader>> OpenQuarantineContent(
     const std::string& path);
 

@@ -1,4 +1,4 @@
-// The reader sees what a store has written, and what has become of it since.
+// Tests that readers find what a store wrote, and later changes of the file.
 
 #include "tests/crash/content_reader.h"
 
@@ -30,6 +30,32 @@ Submission RealSubmission(std::int64_t sequence, const std::string& id,
   return submission;
 }
 
+// Expects the submission "one" under id "a", and "two" as a conflict.
+void ExpectOneAndAConflict(const Findings& a) {
+  ASSERT_THAT(a.submissions, SizeIs(1));
+  EXPECT_EQ(a.submissions[0].sequence, 1);
+  EXPECT_EQ(a.submissions[0].kind, SubmissionKind::kPatientRecord);
+  EXPECT_EQ(a.submissions[0].received_at, MakeSubmission(1, "a").received_at);
+  EXPECT_EQ(a.submissions[0].content_sha256, Sha256("one"));
+  EXPECT_EQ(a.submissions[0].noted_sha256, Sha256("one"));
+  EXPECT_FALSE(a.submissions[0].in_quarantine);
+  EXPECT_THAT(a.conflicts, ElementsAre(Sha256("two")));
+}
+
+// Expects "two" under id "b", "three" as a conflict, and nothing in another
+// study.
+void ExpectOneKeyIsRead(ContentReader& reader) {
+  Findings findings;
+  ASSERT_TRUE(reader.Read({"study", "b"}, findings).ok());
+  ASSERT_THAT(findings.submissions, SizeIs(1));
+  EXPECT_EQ(findings.submissions[0].sequence, 2);
+  EXPECT_THAT(findings.conflicts, ElementsAre(Sha256("three")));
+  Findings nothing;
+  ASSERT_TRUE(reader.Read({"other study", "b"}, nothing).ok());
+  EXPECT_THAT(nothing.submissions, IsEmpty());
+  EXPECT_THAT(nothing.conflicts, IsEmpty());
+}
+
 class SqliteContentTest : public testing::Test {
  protected:
   void Save(const std::vector<Submission>& batch) {
@@ -55,15 +81,7 @@ TEST_F(SqliteContentTest, ReadsSubmissionsAndConflicts) {
         RealSubmission(3, "b", "three")});
   const FindingsByKey findings = ReadAll();
   ASSERT_THAT(findings, SizeIs(2));
-  const Findings& a = findings.at({"study", "a"});
-  ASSERT_THAT(a.submissions, SizeIs(1));
-  EXPECT_EQ(a.submissions[0].sequence, 1);
-  EXPECT_EQ(a.submissions[0].kind, SubmissionKind::kPatientRecord);
-  EXPECT_EQ(a.submissions[0].received_at, MakeSubmission(1, "a").received_at);
-  EXPECT_EQ(a.submissions[0].content_sha256, Sha256("one"));
-  EXPECT_EQ(a.submissions[0].noted_sha256, Sha256("one"));
-  EXPECT_FALSE(a.submissions[0].in_quarantine);
-  EXPECT_THAT(a.conflicts, ElementsAre(Sha256("two")));
+  ExpectOneAndAConflict(findings.at({"study", "a"}));
 }
 
 TEST_F(SqliteContentTest, ReadsWhatIsUnderOneKey) {
@@ -71,15 +89,7 @@ TEST_F(SqliteContentTest, ReadsWhatIsUnderOneKey) {
         RealSubmission(3, "b", "three")});
   const auto reader = OpenSqliteContent(path_);
   ASSERT_TRUE(reader.ok());
-  Findings findings;
-  ASSERT_TRUE((*reader)->Read({"study", "b"}, findings).ok());
-  ASSERT_THAT(findings.submissions, SizeIs(1));
-  EXPECT_EQ(findings.submissions[0].sequence, 2);
-  EXPECT_THAT(findings.conflicts, ElementsAre(Sha256("three")));
-  Findings nothing;
-  ASSERT_TRUE((*reader)->Read({"other study", "b"}, nothing).ok());
-  EXPECT_THAT(nothing.submissions, IsEmpty());
-  EXPECT_THAT(nothing.conflicts, IsEmpty());
+  ExpectOneKeyIsRead(**reader);
 }
 
 TEST_F(SqliteContentTest, HashesTheBytesThatAreThere) {
@@ -122,15 +132,7 @@ TEST_F(PostgresContentTest, ReadsSubmissionsAndConflicts) {
       "UPDATE submissions SET content = '\\x00' WHERE submission_id = 'b'");
   const FindingsByKey findings = ReadAll();
   ASSERT_THAT(findings, SizeIs(2));
-  const Findings& a = findings.at({"study", "a"});
-  ASSERT_THAT(a.submissions, SizeIs(1));
-  EXPECT_EQ(a.submissions[0].sequence, 1);
-  EXPECT_EQ(a.submissions[0].kind, SubmissionKind::kPatientRecord);
-  EXPECT_EQ(a.submissions[0].received_at, MakeSubmission(1, "a").received_at);
-  EXPECT_EQ(a.submissions[0].content_sha256, Sha256("one"));
-  EXPECT_EQ(a.submissions[0].noted_sha256, Sha256("one"));
-  EXPECT_FALSE(a.submissions[0].in_quarantine);
-  EXPECT_THAT(a.conflicts, ElementsAre(Sha256("two")));
+  ExpectOneAndAConflict(findings.at({"study", "a"}));
   const Found& altered = findings.at({"study", "b"}).submissions.at(0);
   EXPECT_EQ(altered.noted_sha256, Sha256("three"));
   EXPECT_EQ(altered.content_sha256, Sha256(std::string(1, '\0')));
@@ -141,15 +143,7 @@ TEST_F(PostgresContentTest, ReadsWhatIsUnderOneKey) {
         RealSubmission(3, "b", "three")});
   const auto reader = OpenPostgresContent(url_);
   ASSERT_TRUE(reader.ok()) << reader.status();
-  Findings findings;
-  ASSERT_TRUE((*reader)->Read({"study", "b"}, findings).ok());
-  ASSERT_THAT(findings.submissions, SizeIs(1));
-  EXPECT_EQ(findings.submissions[0].sequence, 2);
-  EXPECT_THAT(findings.conflicts, ElementsAre(Sha256("three")));
-  Findings nothing;
-  ASSERT_TRUE((*reader)->Read({"other study", "b"}, nothing).ok());
-  EXPECT_THAT(nothing.submissions, IsEmpty());
-  EXPECT_THAT(nothing.conflicts, IsEmpty());
+  ExpectOneKeyIsRead(**reader);
 }
 
 TEST_F(PostgresContentTest, ReadsMoreThanAPage) {
@@ -170,7 +164,7 @@ TEST(PostgresContent, IsUnavailableWhereThereIsNoServer) {
                               .status()));
 }
 
-// A journal as far as it is read here.
+// The part of a journal that the reader uses.
 constexpr char kJournal[] =
     "CREATE TABLE entries (position INTEGER PRIMARY KEY);"
     "INSERT INTO entries VALUES (3), (4), (6);"

@@ -1,4 +1,4 @@
-// Values as the stores on disk note them.
+// Parses column values of the stores.
 
 #ifndef SLUICE_TESTS_CRASH_CONTENT_VALUES_H_
 #define SLUICE_TESTS_CRASH_CONTENT_VALUES_H_
@@ -10,7 +10,7 @@
 
 namespace sluice {
 
-// DATA_LOSS where the value is malformed.
+// Both return DATA_LOSS if the value is malformed.
 absl::StatusOr<SubmissionKind> ReadKind(std::string_view name);
 absl::StatusOr<Sha256Digest> ReadDigest(std::string_view bytes);
 

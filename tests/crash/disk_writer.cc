@@ -1,7 +1,7 @@
-// disk_writer FILE STEP...: does things to a file, one after the other, and
-// ends as a killed process does.
+// disk_writer FILE STEP...: performs steps on a file in order, and then ends
+// like a killed process.
 //   write:OFFSET:TEXT  append:TEXT  truncate:SIZE  sync  datasync  unlink
-//   lock  locked (fails where another process finds no lock)
+//   lock  locked (fails if another process finds no lock)
 
 #include <fcntl.h>
 #include <sys/wait.h>
@@ -22,7 +22,7 @@ bool Lock(int file) {
   return fcntl(file, F_SETLK, &lock) == 0;
 }
 
-// A process has no lock against itself.
+// Asks in another process: locks do not conflict within one process.
 bool IsLockedForOthers(int file) {
   const pid_t child = fork();
   if (child == 0) _exit(Lock(file) ? EXIT_FAILURE : EXIT_SUCCESS);

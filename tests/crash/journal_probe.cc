@@ -12,7 +12,7 @@
 namespace sluice {
 namespace {
 
-// A database with its write-ahead log. False where there is none.
+// Copies a database and its write-ahead log. Returns false if there is none.
 absl::StatusOr<bool> CopyDatabase(const std::string& from,
                                   const std::string& to) {
   for (const char* suffix : {"", "-wal", "-shm", "-journal"}) {

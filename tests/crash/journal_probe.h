@@ -1,5 +1,5 @@
-// What a killed server has left in its journal. Looks at a copy: opening the
-// file itself would do what the next server has to do.
+// Counts what a killed server left in its journal. Reads a copy: opening the
+// file itself would recover it, which is the task of the next server.
 
 #ifndef SLUICE_TESTS_CRASH_JOURNAL_PROBE_H_
 #define SLUICE_TESTS_CRASH_JOURNAL_PROBE_H_
@@ -13,12 +13,12 @@ namespace sluice {
 
 struct JournalLeft {
   std::int64_t entries = 0;
-  std::int64_t last_position = 0;  // of these; 0 where there are none
-  std::int64_t old_entries = 0;    // with positions up to the one asked for
+  std::int64_t last_position = 0;  // of the last entry; 0 if empty
+  std::int64_t old_entries = 0;    // with positions up to `old_position`
 };
 
-// Nothing is left where there is no journal, or one without tables. `scratch`
-// is a file that may be overwritten, with those that SQLite puts beside it.
+// Returns zeros if there is no journal, or a journal without tables. The file
+// `scratch`, and those that SQLite creates beside it, are overwritten.
 absl::StatusOr<JournalLeft> ProbeJournal(const std::string& path,
                                          const std::string& scratch,
                                          std::int64_t old_position);

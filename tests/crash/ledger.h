@@ -1,4 +1,4 @@
-// What clients sent, and what they were told of it.
+// Records what clients sent and which answers they received.
 
 #ifndef SLUICE_TESTS_CRASH_LEDGER_H_
 #define SLUICE_TESTS_CRASH_LEDGER_H_
@@ -32,7 +32,7 @@ struct LedgerKey {
   }
 };
 
-// A content that was sent under an id.
+// One content that was sent under an id.
 struct SentContent {
   SubmissionKind kind = SubmissionKind::kQuestionnaireResponse;
   Sha256Digest sha256{};
@@ -45,7 +45,7 @@ struct Told {
   absl::string_view method;  // e.g. "Submit"; a literal
   v1::Receipt::Disposition disposition = v1::Receipt::DISPOSITION_UNSPECIFIED;
   Sha256Digest sent_sha256{};  // of the bytes that were sent
-  // As the receipt has them; a conflict that is a status has none.
+  // Values of the receipt. A conflict that is a status has none.
   std::int64_t sequence = 0;
   absl::Time received_at;
   Sha256Digest told_sha256{};
@@ -61,30 +61,30 @@ using AnswerCounts =
     std::map<std::pair<absl::string_view, v1::Receipt::Disposition>,
              std::int64_t>;
 
-// Whether the sender may forget the submission: it, or for a duplicate the
-// first under its id, has to be there from now on.
+// True if the sender may forget the submission: it must be stored from now on.
+// Of a duplicate, the first submission must be stored.
 bool IsAcknowledgement(v1::Receipt::Disposition disposition);
 
-// Thread-safe. Grows with what is sent.
+// Thread-safe. Memory grows with the number of submissions.
 class Ledger {
  public:
-  // To be called before it is sent.
+  // Must be called before the submission is sent.
   void RecordSent(const LedgerKey& key, SubmissionKind kind,
                   const Sha256Digest& sha256);
-  // Of a key that was sent. Refusals, and unanswered sendings (unspecified),
-  // are counted and not kept.
+  // Records the answer for a key that was sent. Refusals and missing answers
+  // (unspecified) are counted but not kept.
   void RecordTold(const LedgerKey& key, const Told& told);
 
-  // Waits until so many acknowledgements have come in all; false where they
-  // have not by `deadline`.
+  // Waits until `count` acknowledgements have been received in all. Returns
+  // false at `deadline`.
   bool AwaitAcknowledged(std::int64_t count, absl::Time deadline) const;
   std::int64_t acknowledged() const;
 
   AnswerCounts counts() const;
 
-  // The keys of which anything was told since the last call, each once.
+  // Returns the keys that were answered since the last call.
   absl::flat_hash_set<LedgerKey> TakeNews();
-  // Its entry; an empty one for a key that was never sent.
+  // Returns the entry of a key. Empty if the key was never sent.
   LedgerEntry Find(const LedgerKey& key) const;
   // `visit` must not call the ledger.
   void ForEach(

@@ -1,12 +1,12 @@
-// A library to be preloaded into the server, which makes a power cut out of
-// kill -9: it keeps what each write to the data directory replaces (see
-// undo_record.h) until the file is synced. With kDiskLiesVariable a sync
+// A library that is preloaded into the server to turn kill -9 into a power cut:
+// it saves the bytes that each write to the data directory replaces (see
+// undo_record.h) until the file is synced. With kDiskLiesVariable, a sync
 // reports success and does nothing, as some disks do.
 //
-// It knows the calls that SQLite makes, on files that are directly in the data
-// directory. Memory maps are not seen: SQLite has them for its shared memory
-// alone, which does not have to survive. fallocate, sync_file_range and the
-// like pass through and make nothing durable.
+// It intercepts the calls that SQLite makes on files directly in the data
+// directory. Memory maps are not intercepted: SQLite uses them for its shared
+// memory only, which need not survive. fallocate, sync_file_range and the like
+// pass through and make nothing durable.
 
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -31,7 +31,7 @@
 namespace sluice {
 namespace {
 
-// The next definition of a function: the C library's.
+// Returns the C library's definition of a function.
 template <typename Function>
 Function* Next(const char* name) {
   return reinterpret_cast<Function*>(dlsym(RTLD_NEXT, name));
@@ -64,7 +64,7 @@ struct UndoLog {
   int descriptor = -1;
 };
 
-// Lives until the process has ended: other threads may still write then.
+// Never destroyed: other threads may write until the process has ended.
 class Disk {
  public:
   static Disk& Get() {
@@ -74,7 +74,7 @@ class Disk {
 
   bool lies() const { return lies_; }
 
-  // Of a file in the data directory; null for all others.
+  // Returns the log of a file in the data directory. Null for other files.
   UndoLog* Find(int file) {
     struct stat64 about {};
     if (data_prefix_ == "/" || fstat64(file, &about) != 0 ||
@@ -115,15 +115,16 @@ class Disk {
   std::map<std::string, std::unique_ptr<UndoLog>> logs_;
 };
 
-// By the descriptor that writes, which must be for reading too: another would
-// have to be closed, and that ends all locks of this process on the file
-// (POSIX), those by which SQLite keeps others from removing its log.
+// Reads through the descriptor that writes, which must be readable too. Closing
+// a second descriptor would release all locks of this process on the file
+// (POSIX), and with them those that keep other processes from removing SQLite's
+// log.
 bool ReadAll(int file, off64_t offset, std::vector<char>& bytes) {
   const ssize_t size = pread64(file, bytes.data(), bytes.size(), offset);
   return size == static_cast<ssize_t>(bytes.size());
 }
 
-// Keeps what stands at [offset, offset + length). With the log's lock held.
+// Saves the content at [offset, offset + length). The log's lock must be held.
 bool Remember(const UndoLog& log, int file, off64_t offset, off64_t length) {
   struct stat64 about {};
   if (fstat64(file, &about) != 0) return false;
@@ -140,7 +141,7 @@ bool Remember(const UndoLog& log, int file, off64_t offset, off64_t length) {
   return real().writev(log.descriptor, parts.data(), parts.size()) == size;
 }
 
-// Does `write`, which changes the file from `offset` on.
+// Runs `write`, which changes the file from `offset` on.
 template <typename Write>
 auto Keeping(int file, off64_t offset, off64_t length, Write write) {
   UndoLog* log = Disk::Get().Find(file);
@@ -151,7 +152,7 @@ auto Keeping(int file, off64_t offset, off64_t length, Write write) {
   return decltype(write())(-1);
 }
 
-// Where a write without an offset goes.
+// Returns the offset of a write that has none.
 off64_t Position(int file) {
   if ((fcntl(file, F_GETFL) & O_APPEND) == 0) {
     return lseek64(file, 0, SEEK_CUR);
@@ -161,7 +162,7 @@ off64_t Position(int file) {
 }
 
 void Forget(const UndoLog& log) {
-  // What could not be forgotten would be taken back although it is durable.
+  // If the log could not be cleared, durable writes would be undone later.
   if (real().ftruncate(log.descriptor, 0) != 0) std::abort();
 }
 
@@ -176,7 +177,7 @@ int Sync(int file, int (*sync)(int)) {
   return result;
 }
 
-// pwrite and pwrite64 are the same where files have 64-bit sizes.
+// pwrite and pwrite64 are the same function if files have 64-bit sizes.
 static_assert(sizeof(off_t) == sizeof(off64_t));
 
 ssize_t PositionedWrite(int file, const void* bytes, std::size_t size,
@@ -197,7 +198,7 @@ extern "C" {
 
 ssize_t write(int file, const void* bytes, std::size_t size) {
   const auto write = [&] { return sluice::real().write(file, bytes, size); };
-  // Most are to pipes and the like, which have no position.
+  // Most writes go to pipes and sockets, which have no offset.
   const off64_t position = sluice::Position(file);
   if (position < 0) return write();
   return sluice::Keeping(file, position, static_cast<off64_t>(size), write);

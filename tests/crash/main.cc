@@ -1,4 +1,4 @@
-// sluice-crash: proves, or disproves, that an acknowledgement survives kill -9.
+// sluice-crash: tests that acknowledged submissions survive kill -9.
 
 #include <signal.h>
 #include <unistd.h>
@@ -21,30 +21,36 @@
 #include "tests/crash/report.h"
 #include "tools/flags.h"
 
-ABSL_FLAG(int, rounds, 100, "how often the server is killed");
-ABSL_FLAG(std::uint64_t, seed, 1, "of the moments and of what is sent");
-ABSL_FLAG(std::string, store, "sqlite",
-          "sqlite, postgres (a server of its own, which is killed too), or "
-          "discard, which keeps nothing: that has to be found");
+ABSL_FLAG(int, rounds, 100,
+          "number of rounds; the server is killed once in each");
+ABSL_FLAG(std::uint64_t, seed, 1, "seed of the moments and of the submissions");
+ABSL_FLAG(
+    std::string, store, "sqlite",
+    "sqlite, postgres (a server of its own, which is killed too) or discard "
+    "(keeps nothing: the campaign must find that)");
 ABSL_FLAG(int, store_kills, 30,
-          "in so many of a hundred rounds PostgreSQL is killed as well");
+          "percentage of rounds in which PostgreSQL is killed too");
 ABSL_FLAG(bool, journal, false,
-          "Submit and ImportPatients are acknowledged by a journal");
-ABSL_FLAG(bool, memory_queue, false,
-          "they are acknowledged by a queue in memory: loss has to be found");
-ABSL_FLAG(bool, power_cut, false, "what is not synced is lost with the server");
-ABSL_FLAG(bool, lying_fsync, false,
-          "with --power_cut: syncs do nothing: loss has to be found");
+          "acknowledge Submit and ImportPatients by a journal");
+ABSL_FLAG(
+    bool, memory_queue, false,
+    "acknowledge them by a queue in memory (loses submissions: the campaign "
+    "must find that)");
+ABSL_FLAG(bool, power_cut, false, "lose writes that were not synced");
+ABSL_FLAG(
+    bool, lying_fsync, false,
+    "with --power_cut: syncs do nothing (the campaign must find the loss)");
 ABSL_FLAG(int, callers, 8,
-          "threads that call Submit; each other method has a quarter of them");
-ABSL_FLAG(int, acks, 1000,
-          "a round under load ends after at most so many acknowledgements");
-ABSL_FLAG(int, check_every, 10, "rounds between two checks");
+          "threads that call Submit; each other method gets a quarter as many");
+ABSL_FLAG(int, acks, 1000, "limit of acknowledgements in a round under load");
+ABSL_FLAG(int, check_every, 10, "number of rounds between two checks");
 ABSL_FLAG(std::string, dir, "",
-          "folder of the data, which must have none yet (a temporary one)");
-ABSL_FLAG(bool, keep, false, "leave the folder in any case");
+          "folder for the data; must not have data yet (default: a temporary "
+          "folder)");
+ABSL_FLAG(bool, keep, false, "keep the folder even if nothing was lost");
 ABSL_FLAG(std::string, server, "",
-          "the program to be killed (sluice, beside this one)");
+          "server to run, e.g. build/debug/bin/sluice, which has assertions "
+          "(default: the sluice beside this program)");
 
 namespace sluice {
 namespace {
@@ -53,16 +59,16 @@ constexpr absl::string_view kUsage =
     "usage: sluice-crash [flags]\n"
     "\n"
     "Starts a server on the same data again and again, and kills it (SIGKILL)\n"
-    "at random moments while clients call it. Then holds every\n"
-    "acknowledgement that they had against what is in the store and in\n"
-    "quarantine.\n"
+    "at random moments while clients call it. Then checks every\n"
+    "acknowledgement against the store and the quarantine.\n"
     "\n";
 
 constexpr absl::string_view kExits =
     "\n"
-    "exit codes: 0 all that was acknowledged is there, once and as it was "
-    "told;\n"
-    "1 something is not, or the campaign could not go on; 2 bad usage\n";
+    "exit codes: 0 every acknowledged submission is stored once, as its "
+    "receipt\n"
+    "says; 1 there is a breach, or the campaign could not continue; 2 bad "
+    "usage\n";
 
 std::atomic<bool> stop = false;
 
@@ -108,7 +114,7 @@ absl::Status ReadModes(CampaignOptions& options) {
   const bool journal = absl::GetFlag(FLAGS_journal);
   const bool memory_queue = absl::GetFlag(FLAGS_memory_queue);
   if (journal && memory_queue) {
-    return Wrong("--journal and --memory_queue exclude each other");
+    return Wrong("--journal and --memory_queue cannot be combined");
   }
   if (journal) options.ack = AckMode::kJournal;
   if (memory_queue) options.ack = AckMode::kMemoryQueue;
@@ -133,12 +139,13 @@ absl::Status FindPrograms(CampaignOptions& options) {
   if (options.disk != DiskMode::kAsItIs &&
       access(options.disk_library.c_str(), R_OK) != 0) {
     return absl::NotFoundError(
-        absl::StrCat("there is no ", options.disk_library, "; is it built?"));
+        absl::StrCat("cannot read ", options.disk_library, "; is it built?"));
   }
   return absl::OkStatus();
 }
 
-// Where links are followed: the server's files are known by their paths.
+// Returns the folder of the campaign. Resolves symbolic links, because the disk
+// library recognizes the server's files by their paths.
 absl::StatusOr<std::string> MakeFolder() {
   std::error_code error;
   std::filesystem::path folder = absl::GetFlag(FLAGS_dir);
@@ -159,7 +166,7 @@ absl::StatusOr<std::string> MakeFolder() {
 
 absl::StatusOr<CampaignOptions> ReadFlags(const CommandLine& line) {
   if (!line.positional.empty()) {
-    return Wrong(absl::StrCat("what is ", line.positional.front(), "?"));
+    return Wrong(absl::StrCat("unexpected argument ", line.positional.front()));
   }
   CampaignOptions options;
   options.seed = absl::GetFlag(FLAGS_seed);
@@ -194,7 +201,7 @@ int Main(int argc, const char* const* argv) {
   const bool whole = result.ok() && result->audit.breaches == 0;
   if (result.ok()) std::cout << CampaignReport(*options, *result);
   if (absl::GetFlag(FLAGS_keep) || !whole) {
-    std::cerr << "sluice-crash: the data is in " << options->folder << "\n";
+    std::cerr << "sluice-crash: the data are in " << options->folder << "\n";
   } else {
     std::error_code ignored;
     std::filesystem::remove_all(options->folder, ignored);

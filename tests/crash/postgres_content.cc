@@ -15,10 +15,10 @@ namespace {
 
 constexpr absl::Duration kTimeout = absl::Seconds(60);
 
-// Not the whole table is to be in memory.
+// Tables are read in pages, so that they need not fit into memory.
 constexpr int kPageRows = 500;
 
-// The first column is what a page begins after.
+// A page begins after the last value of the first column.
 constexpr char kSelect[] =
     "SELECT sequence, study_id, submission_id, content_sha256, kind,"
     " received_at, content FROM submissions";
@@ -26,7 +26,7 @@ constexpr char kSelectConflicts[] =
     "SELECT conflict, study_id, submission_id, content_sha256 FROM conflicts";
 constexpr char kOfKey[] = " WHERE submission_id = $1 AND study_id = $2";
 
-// Of a row of either.
+// Columns that both queries have.
 LedgerKey ReadKey(const PostgresResult& rows, int row) {
   return {.study_id = std::string(rows.BytesAt(row, 1)),
           .submission_id = std::string(rows.BytesAt(row, 2))};
@@ -55,7 +55,7 @@ absl::Status AddConflict(const PostgresResult& rows, int row,
   return sha256.status();
 }
 
-// Of a row of a table.
+// Columns of one table.
 using Add = absl::Status (*)(const PostgresResult& rows, int row,
                              Findings& findings);
 
@@ -81,7 +81,7 @@ class PostgresContent final : public ContentReader {
   }
 
  private:
-  // In pages, by the column `order`.
+  // Reads a table in pages, ordered by the column `order`.
   absl::Status ReadTable(const char* select, const char* order, Add add,
                          FindingsByKey& findings) {
     const std::string page =

@@ -25,8 +25,8 @@ struct Undo {
   absl::string_view bytes;
 };
 
-// A record whose end is missing was being written when the process died: the
-// write that it was for had not begun.
+// A truncated record was being written when the process died. The write that it
+// belongs to had not begun, so the record is skipped.
 std::vector<Undo> ReadRecords(absl::string_view log) {
   std::vector<Undo> undos;
   while (log.size() >= sizeof(UndoRecord)) {
@@ -46,11 +46,12 @@ absl::Status Failed(absl::string_view doing, const std::string& path) {
       absl::StrCat(doing, " ", path, ": ", std::strerror(errno)));
 }
 
-// Undoes all but the first `kept`, the last one first.
+// Undoes all writes but the first `kept`, starting with the last.
 absl::Status RollBack(const std::string& path, const std::vector<Undo>& undos,
                       std::size_t kept) {
   const int file = open(path.c_str(), O_WRONLY | O_CLOEXEC);
-  if (file < 0 && errno == ENOENT) return absl::OkStatus();  // was removed
+  if (file < 0 && errno == ENOENT)
+    return absl::OkStatus();  // the file was removed
   if (file < 0) return Failed("cannot open", path);
   const absl::Cleanup close_file = [file] { close(file); };
   for (std::size_t i = undos.size(); i > kept; --i) {

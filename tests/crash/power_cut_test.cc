@@ -1,4 +1,4 @@
-// A power cut takes back what was not synced, and that alone.
+// Tests that a power cut undoes exactly the writes that were not synced.
 
 #include "tests/crash/power_cut.h"
 
@@ -35,7 +35,7 @@ class PowerCutTest : public testing::Test {
     return {std::istreambuf_iterator<char>(file), {}};
   }
 
-  // Lets a process do the steps on the disk.
+  // Runs a process that performs the steps on the disk.
   void Run(const std::string& name, const std::vector<std::string>& steps,
            bool lies = false) const {
     std::vector<std::string> arguments = {
@@ -48,7 +48,7 @@ class PowerCutTest : public testing::Test {
     EXPECT_EQ(RunTool("/usr/bin/env", arguments).exit_code, 0);
   }
 
-  // `kept` of each file's writes had reached the disk.
+  // Cuts the power. `kept` of each file's writes had reached the disk.
   PowerCut Cut(std::size_t kept = 0) const {
     const auto cut =
         CutPower(data_, undo_, [kept](std::size_t) { return kept; });
@@ -62,7 +62,7 @@ class PowerCutTest : public testing::Test {
   const std::string undo_ = absl::StrCat(root_, "/undo");
 };
 
-// A sanitizer wants to be the first library of a process itself.
+// A sanitizer must be the first library of a process, before the preloaded one.
 #ifndef SLUICE_SANITIZED
 
 TEST_F(PowerCutTest, TakesBackWhatWasNotSynced) {
@@ -116,8 +116,8 @@ TEST_F(PowerCutTest, TakesNoNotOfOneFileForThoseOfItsSuccessor) {
   EXPECT_EQ(ReadFile("db-journal"), "next");
 }
 
-// Another program that reads the database would otherwise take it for its own,
-// and remove the log that the server still writes to.
+// If the locks were lost, another program that reads the database would believe
+// that it is alone, and remove the log that the server still writes to.
 TEST_F(PowerCutTest, LeavesTheLocksOfTheProcessAsTheyAre) {
   WriteFile("db", "0123");
   Run("db", {"lock", "write:0:a", "truncate:3", "append:b", "sync", "locked"});

@@ -78,7 +78,7 @@ std::string CampaignReport(const CampaignOptions& options,
     absl::StrAppend(&text, "  ", breach, "\n");
   }
   if (audit.breaches > static_cast<std::int64_t>(audit.breach_texts.size())) {
-    absl::StrAppend(&text, "  ... and more\n");
+    absl::StrAppend(&text, "  ... and more breaches\n");
   }
   return text;
 }

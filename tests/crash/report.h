@@ -1,4 +1,4 @@
-// What a campaign tells at its end.
+// The report of a campaign.
 
 #ifndef SLUICE_TESTS_CRASH_REPORT_H_
 #define SLUICE_TESTS_CRASH_REPORT_H_
@@ -9,8 +9,8 @@
 
 namespace sluice {
 
-// Lines of text: what was done, what was checked, and every breach (of many,
-// the first).
+// Returns lines of text: the rounds, the checks, and the breaches, up to
+// AuditReport::kBreachTextsMax of them.
 std::string CampaignReport(const CampaignOptions& options,
                            const CampaignResult& result);
 

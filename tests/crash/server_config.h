@@ -9,20 +9,20 @@
 
 namespace sluice {
 
-// What Submit and ImportPatients are answered from. SubmitStream and
-// RecordEvents are answered once the store has a submission, in any case.
+// What acknowledges Submit and ImportPatients. SubmitStream and RecordEvents
+// are always acknowledged by the store.
 enum class AckMode {
   kStored,       // the store
-  kJournal,      // a queue on disk
-  kMemoryQueue,  // a queue in memory: it loses what it acknowledged
+  kJournal,      // the queue on disk
+  kMemoryQueue,  // a queue in memory, which loses acknowledged submissions
 };
 
-// `store` is the value of the key of that name; the journal is at
-// `journal_path`. Ports are any that are free.
+// Returns a configuration. `store` is the value of the key `store`. The server
+// picks free ports.
 std::string ServerConfig(AckMode ack, absl::string_view store,
                          absl::string_view journal_path);
 
-// As a string of YAML.
+// Returns `text` as a quoted YAML string.
 std::string YamlString(absl::string_view text);
 
 }  // namespace sluice

@@ -23,7 +23,7 @@ namespace {
 constexpr std::size_t kLogTailBytes = 4096;
 constexpr int kExitCannotRun = 127;
 
-// The terminated array that execve takes. The strings must stay.
+// Returns the null-terminated array for execve. The strings must outlive it.
 std::vector<char*> Pointers(const std::vector<std::string>& strings) {
   std::vector<char*> pointers;
   pointers.reserve(strings.size() + 1);
@@ -44,7 +44,7 @@ std::vector<std::string> Environment(const ServerCommand& command) {
   return environment;
 }
 
-// In the child, where after a fork little may be called.
+// Runs in the child. Only async-signal-safe functions may be called after fork.
 [[noreturn]] void Run(int output, pid_t parent, char* const* argv,
                       char* const* envp) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -55,7 +55,7 @@ std::vector<std::string> Environment(const ServerCommand& command) {
   _exit(kExitCannotRun);
 }
 
-// The number that follows `name`, e.g. " port="; 0 where there is none.
+// Returns the number after `name`, e.g. " port=". 0 if there is none.
 int NumberAfter(absl::string_view line, absl::string_view name) {
   const std::size_t at = line.find(name);
   if (at == absl::string_view::npos) return 0;
@@ -158,7 +158,7 @@ int ServerProcess::Reap() {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-// Until the process has ended, and its end of the pipe with it.
+// Reads until the process has ended, which closes its end of the pipe.
 void ServerProcess::ReadOutput() {
   std::string rest;
   std::array<char, 4096> bytes;

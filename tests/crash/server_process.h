@@ -1,4 +1,4 @@
-// The server under test: the real program, to be killed.
+// The server under test: the real program, as a child process.
 
 #ifndef SLUICE_TESTS_CRASH_SERVER_PROCESS_H_
 #define SLUICE_TESTS_CRASH_SERVER_PROCESS_H_
@@ -21,40 +21,41 @@ namespace sluice {
 struct ServerCommand {
   std::string program;
   std::vector<std::string> arguments;
-  std::vector<std::string> environment;  // NAME=value, beside this process's
+  std::vector<std::string> environment;  // NAME=value, added to this process's
 };
 
-// Its output is read all the time. Used by one thread.
+// A thread reads the output all the time. Must be used by one thread.
 class ServerProcess {
  public:
-  // UNAVAILABLE where no process can be made. A program that cannot be run ends
-  // with exit code 127.
+  // Returns UNAVAILABLE if no process can be created. A program that cannot be
+  // executed ends with exit code 127.
   static absl::StatusOr<std::unique_ptr<ServerProcess>> Start(
       const ServerCommand& command);
   ServerProcess(const ServerProcess&) = delete;
   ServerProcess& operator=(const ServerProcess&) = delete;
-  // Kills it if it still runs. It is killed as well when the thread that
-  // started it ends.
+  // Kills the process if it is still running. The kernel also kills it when the
+  // thread that started it ends.
   ~ServerProcess();
 
-  // Waits until it says that it serves. False: it has ended, or has not said so
-  // by `deadline`.
+  // Waits until the server logs that it serves. Returns false if the process
+  // ends first or at `deadline`.
   bool AwaitServing(absl::Time deadline);
-  // Waits until it has ended. False: it has not by `deadline`.
+  // Waits until the process has ended. Returns false at `deadline`.
   bool AwaitEnd(absl::Time deadline);
 
   bool serving() const;
-  // Of a server that serves.
+  // Ports of a serving server.
   int port() const;
   int metrics_port() const;
 
-  // kill -9; returns when it is dead.
+  // Kills the process with SIGKILL. Returns when it has ended.
   void Kill();
-  // SIGTERM. Its exit code; -1 where a signal ended it, DEADLINE_EXCEEDED where
-  // nothing had by `deadline`.
+  // Sends SIGTERM and returns the exit code, or -1 if a signal ended the
+  // process. Returns DEADLINE_EXCEEDED if the process is still running at
+  // `deadline`.
   absl::StatusOr<int> Stop(absl::Time deadline);
 
-  // The end of what it wrote.
+  // Returns the end of the process's output.
   std::string LogTail() const;
 
  private:
@@ -67,7 +68,7 @@ class ServerProcess {
     return ended_ || port_ != 0;
   }
   bool Ended() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return ended_; }
-  // Waits for the process. Its exit code, or -1.
+  // Waits for the process. Returns its exit code, or -1 after a signal.
   int Reap();
 
   const pid_t pid_;

@@ -18,7 +18,7 @@ namespace {
 
 constexpr absl::Duration kBusyTimeout = absl::Seconds(10);
 
-// The columns that a store's file and a journal's have in common.
+// Columns that stores and journals have in common.
 constexpr char kSelect[] =
     "SELECT study_id, submission_id, kind, sequence, received_at,"
     " content_sha256, content FROM ";
@@ -37,7 +37,7 @@ absl::StatusOr<absl::Time> ReadTime(const SqliteRun& row, int column,
   return time;
 }
 
-// A row of kSelect.
+// Columns of kSelect.
 absl::StatusOr<Found> ReadFound(const SqliteRun& row, bool in_quarantine) {
   const auto kind = ReadKind(row.TextAt(2));
   if (!kind.ok()) return kind.status();
@@ -60,7 +60,7 @@ LedgerKey ReadKey(const SqliteRun& row) {
 
 class SqliteContent final : public ContentReader {
  public:
-  // A store's file, or the quarantine of a journal's.
+  // Reads a store's file, or the quarantine in a journal's file.
   SqliteContent(SqliteConnection db, bool quarantine)
       : db_(std::move(db)), quarantine_(quarantine) {}
 
@@ -121,7 +121,7 @@ class SqliteContent final : public ContentReader {
 
 absl::StatusOr<std::unique_ptr<ContentReader>> OpenContent(
     const std::string& path, bool quarantine) {
-  // SQLite would create it.
+  // SQLite would create a missing file.
   if (!std::filesystem::exists(path)) {
     return absl::UnavailableError(absl::StrCat(path, " does not exist"));
   }

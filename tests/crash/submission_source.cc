@@ -9,11 +9,13 @@
 namespace sluice {
 namespace {
 
-// Of a hundred sendings.
+// Percentage of submissions that repeat a known one, or reuse its id with
+// another content.
 constexpr std::uint64_t kAgainPercent = 10;
 constexpr std::uint64_t kOtherContentPercent = 5;
 
-// Of those to be sent again; beyond these, they are forgotten at random.
+// Limits of remembered submissions. Beyond these, known submissions are
+// replaced at random, and unanswered ones are dropped.
 constexpr std::size_t kKnownMax = 4096;
 constexpr std::size_t kUnansweredMax = 4096;
 

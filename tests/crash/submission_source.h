@@ -1,5 +1,5 @@
-// What the clients of a campaign send: new submissions, and in between known
-// ones again and other contents under known ids.
+// The submissions of a campaign's clients: new ones, repetitions, and other
+// contents under known ids.
 
 #ifndef SLUICE_TESTS_CRASH_SUBMISSION_SOURCE_H_
 #define SLUICE_TESTS_CRASH_SUBMISSION_SOURCE_H_
@@ -25,7 +25,7 @@ namespace sluice {
 struct OutgoingSubmission {
   LedgerKey key;
   SubmissionKind kind = SubmissionKind::kQuestionnaireResponse;
-  // The bytes that are stored: a SubmitRequest, PatientRecord or AppEvent.
+  // The stored bytes: a serialized SubmitRequest, PatientRecord or AppEvent.
   std::string content;
   Sha256Digest sha256{};
 };
@@ -36,18 +36,18 @@ class SubmissionSource {
  public:
   SubmissionSource(std::string study_id, std::uint64_t seed);
 
-  // The study of all submissions.
+  // Returns the study of all submissions.
   const std::string& study_id() const { return form_.study_id; }
 
-  // The next one to send.
+  // Returns the next submission to send.
   Outgoing Next(SubmissionKind kind);
 
-  // One that had no answer, which its sender will send again, as it was.
+  // Queues a submission without an answer to be sent again, unchanged.
   void SendAgain(Outgoing unanswered);
 
  private:
   struct OfKind {
-    std::vector<Outgoing> known;  // some of those that were sent
+    std::vector<Outgoing> known;  // a sample of those that were sent
     std::deque<Outgoing> unanswered;
   };
 

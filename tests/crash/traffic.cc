@@ -14,21 +14,21 @@ namespace {
 
 using v1::Receipt;
 
-// No server that lives takes so long.
+// A healthy server answers far sooner.
 constexpr absl::Duration kCallLimit = absl::Seconds(60);
 constexpr absl::Duration kPause = absl::Milliseconds(5);
 
 constexpr std::size_t kEntriesOfBulk = 8;
-// Submissions on their way in a stream; after so many receipts it is ended, and
-// another begun.
+// Limit of open submissions in a stream, and of receipts after which the stream
+// is ended and another is opened.
 constexpr std::size_t kStreamOpenMax = 32;
 constexpr int kStreamReceiptsMax = 256;
 
 std::shared_ptr<grpc::Channel> NewChannel(int port) {
   grpc::ChannelArguments arguments;
-  // Not the connection of an earlier round.
+  // Do not share the connection of an earlier round.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  // A refusal is to be seen here.
+  // gRPC must not hide refusals by retrying.
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   return grpc::CreateCustomChannel(absl::StrCat("127.0.0.1:", port),
                                    grpc::InsecureChannelCredentials(),
@@ -52,8 +52,8 @@ Sha256Digest ToDigest(const std::string& bytes) {
   return digest;
 }
 
-// What an error status would be as a receipt; unspecified where it is no answer
-// of the server.
+// Returns the disposition that corresponds to an error status. Unspecified if
+// the status is not an answer of the server.
 Receipt::Disposition DispositionOf(const grpc::Status& status) {
   switch (status.error_code()) {
     case grpc::StatusCode::ALREADY_EXISTS:
@@ -61,7 +61,7 @@ Receipt::Disposition DispositionOf(const grpc::Status& status) {
     case grpc::StatusCode::INVALID_ARGUMENT:
       return Receipt::INVALID;
     default:
-      // Refusals say when to come back.
+      // Only refusals by the server have details: when to retry.
       return status.error_details().empty() ? Receipt::DISPOSITION_UNSPECIFIED
                                             : Receipt::REFUSED;
   }
@@ -184,7 +184,7 @@ bool Traffic::FillStream(Stream& stream, Open& open) {
   while (open.size() < kStreamOpenMax) {
     const Outgoing submission =
         source_.Next(SubmissionKind::kQuestionnaireResponse);
-    // Receipts are known by their ids: not two of one id at a time.
+    // Receipts are matched by id, so an id must not be open twice in a stream.
     if (!open.emplace(submission->key.submission_id, submission).second) {
       source_.SendAgain(submission);
       continue;

@@ -1,5 +1,9 @@
-// The clients of one round: callers of every method, at the same time, as fast
-// as answers come.
+// The clients of one round: threads call every method at the same time, as fast
+// as answers arrive.
+//
+// The load generator (loadgen/) is not used here: it counts answers, while the
+// audit needs each submission recorded before it is sent and its own receipt
+// afterwards.
 
 #ifndef SLUICE_TESTS_CRASH_TRAFFIC_H_
 #define SLUICE_TESTS_CRASH_TRAFFIC_H_
@@ -27,24 +31,24 @@ struct Callers {
   int events = 2;
 };
 
-// Used by one thread.
+// Must be used by one thread.
 class Traffic {
  public:
-  // Begins to call the server at 127.0.0.1:`port`. `ledger` and `source` must
-  // outlive it.
+  // Starts to call the server at 127.0.0.1:`port`. `ledger` and `source` must
+  // outlive this object.
   Traffic(int port, int round, const Callers& callers, Ledger& ledger,
           SubmissionSource& source);
   Traffic(const Traffic&) = delete;
   Traffic& operator=(const Traffic&) = delete;
   ~Traffic();
 
-  // Ends all callers. Quick where the server is dead; otherwise it waits for
-  // the answers that are due. What had no answer is sent again in another
+  // Stops all callers. Waits for outstanding answers, which is quick if the
+  // server is dead. Submissions without an answer are sent again in a later
   // round.
   void Stop();
 
  private:
-  // Of a stream: submissions that have no receipt yet, by id.
+  // Submissions of a stream without a receipt, by id.
   using Open = absl::flat_hash_map<std::string, Outgoing>;
   using Stream =
       grpc::ClientReaderWriterInterface<v1::SubmitRequest, v1::Receipt>;
@@ -57,19 +61,21 @@ class Traffic {
                                                           const Request&,
                                                           Response*));
 
-  // In the ledger; before it is sent.
+  // Records a submission in the ledger. Must be called before it is sent.
   void NoteSent(const Outgoing& submission);
   void Answered(const Outgoing& submission, absl::string_view method,
                 const v1::Receipt& receipt);
-  // The call ended with an error.
+  // Records that the call ended with an error.
   void Failed(const Outgoing& submission, absl::string_view method,
               const grpc::Status& status);
 
-  // Sends until so many are open; false where the stream is broken.
+  // Sends until kStreamOpenMax submissions are open. Returns false if the
+  // stream is broken.
   bool FillStream(Stream& stream, Open& open);
   bool ReadReceipt(Stream& stream, Open& open);
 
-  // Lets a moment pass before the next try; false: it is time to end.
+  // Waits a moment before the next call. Returns false if the callers must
+  // stop.
   bool Pause();
   bool stopped() const { return stop_.HasBeenNotified(); }
 

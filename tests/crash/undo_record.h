@@ -1,6 +1,7 @@
-// What lying_disk.cc and power_cut.cc agree on. For each file of the data
-// directory there is a file of the same name in the directory of undo logs:
-// records, in the order of the writes since the last sync.
+// The format of undo logs, written by lying_disk.cc and read by power_cut.cc.
+// Each file of the data directory has an undo log of the same name in the
+// directory of undo logs: one record for each write since the last sync, in
+// order.
 
 #ifndef SLUICE_TESTS_CRASH_UNDO_RECORD_H_
 #define SLUICE_TESTS_CRASH_UNDO_RECORD_H_
@@ -9,13 +10,14 @@
 
 namespace sluice {
 
-// Set for the server by the campaign, read by lying_disk.cc. The directories
-// are absolute paths without links, by which files are known.
+// Environment variables of the server, set by the campaign and read by
+// lying_disk.cc. The directories are absolute paths without symbolic links,
+// because files are recognized by their paths.
 inline constexpr char kDiskDataVariable[] = "SLUICE_DISK_DATA";
 inline constexpr char kDiskUndoVariable[] = "SLUICE_DISK_UNDO";
 inline constexpr char kDiskLiesVariable[] = "SLUICE_DISK_LIES";  // if set
 
-// Followed by the `length` bytes that stood at `offset`.
+// Followed by `length` bytes: the previous content at `offset`.
 struct UndoRecord {
   std::uint64_t size_before = 0;  // of the file
   std::uint64_t offset = 0;

@@ -23,6 +23,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "base/check.h"
 
 namespace sluice {
 namespace {
@@ -30,7 +31,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kUser[] = "postgres";
-// What a server that lives needs far less for.
+// Generous limit: a healthy server needs far less.
 constexpr absl::Duration kLimit = absl::Seconds(60);
 constexpr absl::Duration kPause = absl::Milliseconds(2);
 
@@ -52,7 +53,7 @@ absl::Status AwaitThat(absl::string_view what, Condition condition) {
   return absl::OkStatus();
 }
 
-// Where Debian has its programs. Of several versions, the newest.
+// Returns the folder of Debian's PostgreSQL programs, of the newest version.
 absl::StatusOr<std::string> ProgramsFolder() {
   std::string newest;
   std::error_code error;
@@ -79,8 +80,9 @@ absl::Status GiveToPostgres(const std::string& folder) {
   return SystemError(absl::StrCat("change the owner of ", folder), errno);
 }
 
-// Whatever happens to this process, it ends. What it writes goes to `log`. A
-// group of its own: Ctrl-C is for the one who started it.
+// Starts a program that is killed when the calling thread ends. Its output goes
+// to `log`. The program has its own process group, so that Ctrl-C does not
+// reach it.
 absl::StatusOr<pid_t> Spawn(const std::vector<std::string>& command,
                             const std::string& log) {
   std::vector<std::string> words = {"setpriv", "--pdeathsig=QUIT"};
@@ -116,7 +118,7 @@ absl::StatusOr<pid_t> Spawn(const std::vector<std::string>& command,
 
 std::string LogOf(const std::string& folder) { return folder + "/log"; }
 
-// Waits for it; one that does not end in time is killed.
+// Waits for a process. Kills the process if it does not end in time.
 bool EndsWell(pid_t pid) {
   int status = 0;
   const absl::Status ended = AwaitThat("a program ends", [pid, &status] {
@@ -136,7 +138,7 @@ std::vector<pid_t> ChildrenOf(pid_t parent) {
   return children;
 }
 
-// Gone, or not yet buried by whoever has inherited it.
+// True if the process has ended, even if its parent has not reaped it yet.
 bool HasEnded(pid_t process) {
   std::ifstream file(absl::StrCat("/proc/", process, "/stat"));
   std::string number;
@@ -145,7 +147,7 @@ bool HasEnded(pid_t process) {
   return !(file >> number >> name >> state) || state == "Z";
 }
 
-// As a value in a URL.
+// Returns `text` encoded as a value in a URL.
 std::string Escape(absl::string_view text) {
   std::string escaped;
   for (const char c : text) {
@@ -215,16 +217,18 @@ absl::Status LocalPostgres::AwaitConnections() {
 }
 
 absl::Status LocalPostgres::Stop() {
+  SLUICE_DCHECK(running());  // kill(0, ...) would signal this process
   kill(pid_, SIGINT);
   const bool well = EndsWell(pid_);
   pid_ = 0;
   if (well) return absl::OkStatus();
   return absl::UnavailableError(
-      absl::StrCat("PostgreSQL does not end well; see ", LogOf(folder_)));
+      absl::StrCat("PostgreSQL did not stop cleanly; see ", LogOf(folder_)));
 }
 
 absl::Status LocalPostgres::Kill() {
-  // Once it has stopped it begins no more processes.
+  SLUICE_DCHECK(running());
+  // Stopped by a signal, the server starts no more processes.
   kill(pid_, SIGSTOP);
   waitpid(pid_, nullptr, WUNTRACED);
   const std::vector<pid_t> children = ChildrenOf(pid_);

@@ -1,5 +1,5 @@
-// A real PostgreSQL beside a test or a campaign, in a folder of its own, that
-// can be stopped, killed and started again.
+// A PostgreSQL server for a test or a campaign, in its own folder, that can be
+// stopped, killed and started again.
 
 #ifndef SLUICE_TESTS_POSTGRES_LOCAL_POSTGRES_H_
 #define SLUICE_TESTS_POSTGRES_LOCAL_POSTGRES_H_
@@ -14,41 +14,43 @@
 
 namespace sluice {
 
-// Runs as the user `postgres` where this process is root's: PostgreSQL refuses
-// to run as root. It is reached by a socket in its folder alone, so that no
-// port can be taken from it while it is down. Used by one thread; ends with it.
+// Runs as the user `postgres` if this process is root, because PostgreSQL
+// refuses to run as root. Listens only on a socket in its folder, so that no
+// other process can take a port while the server is down. Must be used by one
+// thread. The kernel kills the server when that thread ends.
 class LocalPostgres {
  public:
-  // Makes the folder of a new, empty cluster in `folder`, which exists and may
-  // be entered by all. NOT_FOUND where PostgreSQL is not installed.
+  // Creates an empty cluster in `folder`, which must exist and be accessible to
+  // all users. Returns NOT_FOUND if PostgreSQL is not installed.
   static absl::Status MakeCluster(const std::string& folder);
 
-  // Of the cluster in `folder`, an absolute path short enough for a socket in
-  // it. It does not run yet.
+  // Manages the cluster in `folder`, an absolute path short enough for the path
+  // of a socket. Does not start the server.
   explicit LocalPostgres(std::string folder) : folder_(std::move(folder)) {}
   LocalPostgres(const LocalPostgres&) = delete;
   LocalPostgres& operator=(const LocalPostgres&) = delete;
   ~LocalPostgres();
 
-  // The URL of a database by its name; "postgres" is always there.
+  // Returns the URL of a database. The database "postgres" always exists.
   std::string Url(absl::string_view database) const;
 
   bool running() const { return pid_ != 0; }
 
-  // Returns when it takes connections, after it has repaired what it must.
-  // UNAVAILABLE where it does not start; it says why in the file `log` there.
+  // Starts the server. Returns when it accepts connections, after recovery.
+  // Returns UNAVAILABLE if it does not start; the file `log` in the folder says
+  // why.
   absl::Status Start();
-  // Ends sessions as they are, with leave taken; returns when it has ended.
-  // UNAVAILABLE where it does not end well.
+  // Stops the server in the mode "fast", which ends open sessions. Returns
+  // UNAVAILABLE if the server does not stop cleanly.
   absl::Status Stop();
-  // The same by SIGKILL to each of its processes.
+  // Kills all processes of the server with SIGKILL.
   absl::Status Kill();
 
  private:
   absl::Status AwaitConnections();
 
   const std::string folder_;
-  pid_t pid_ = 0;  // 0 where it does not run
+  pid_t pid_ = 0;  // 0 if not running
 };
 
 }  // namespace sluice
