@@ -15,7 +15,7 @@
 namespace sluice {
 namespace {
 
-// A flag as it is written: its name, and the value after `=`.
+// A flag as written on the command line: its name and the value after `=`.
 struct Written {
   absl::CommandLineFlag* flag = nullptr;
   std::optional<std::string> value;

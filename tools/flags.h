@@ -1,4 +1,4 @@
-// Command lines of the tools: Abseil's flags, with exit codes of our own.
+// Command lines of the tools: Abseil's flags with the tools' own exit codes.
 //
 // absl::ParseCommandLine ends the process with exit code 1 on bad usage. The
 // tools promise 2, and a message without the help of all linked libraries.
@@ -22,13 +22,13 @@ struct CommandLine {
 };
 
 // Sets the flags (`--name=value`, `--name value`, for a bool also `--name` and
-// `--noname`) and returns the rest; all that follows `--` is positional.
-// INVALID_ARGUMENT, with the flag's name, where a flag is not known, has no
-// value or one that does not parse.
+// `--noname`) and returns the other arguments. Arguments after `--` are
+// positional. Returns INVALID_ARGUMENT, with the flag's name, if a flag is
+// unknown, or its value is missing or cannot be parsed.
 absl::StatusOr<CommandLine> ParseCommandLine(int argc, const char* const* argv);
 
-// The flags that `source_file` (e.g. "tools/load/main.cc") defines, a line
-// each: name, meaning, default.
+// Describes the flags that `source_file` (e.g. "tools/load/main.cc") defines,
+// one line a flag: name, meaning, default.
 std::string DescribeFlags(absl::string_view source_file);
 
 }  // namespace sluice

@@ -14,7 +14,7 @@
 namespace sluice {
 namespace {
 
-// The first detail of a type; false where there is none.
+// Reads the first detail of a type. Returns false if there is none.
 template <typename Detail>
 bool FindDetail(const grpc::Status& status, Detail& detail) {
   google::rpc::Status details;
@@ -46,7 +46,7 @@ std::optional<absl::Duration> RetryDelay(const grpc::Status& status,
     const absl::string_view value(pushback->second.data(),
                                   pushback->second.size());
     std::int64_t ms = 0;
-    // What is no number means "do not retry".
+    // A value that is not a number means "do not retry".
     if (!absl::SimpleAtoi(value, &ms)) return std::nullopt;
     return Within(absl::Milliseconds(ms));
   }
@@ -75,7 +75,7 @@ grpc::Status Call(
 
 CallError DescribeError(const grpc::Status& status) {
   CallError error;
-  // Both libraries take their codes from the same list.
+  // gRPC and Abseil have the same codes.
   error.code = absl::StatusCodeToString(
       static_cast<absl::StatusCode>(status.error_code()));
   error.message = Printable(status.error_message());

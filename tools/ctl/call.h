@@ -1,5 +1,5 @@
-// One unary call as sluicectl makes it: with a deadline, the time of sending,
-// and as many retries as the server asks for and the user allows.
+// A unary call of sluicectl: with a deadline, the time of sending, and retries
+// when the server asks for them and the user allows them.
 
 #ifndef SLUICE_TOOLS_CTL_CALL_H_
 #define SLUICE_TOOLS_CTL_CALL_H_
@@ -20,12 +20,12 @@ namespace sluice {
 struct CallOptions {
   absl::Duration timeout = absl::Seconds(30);  // of each attempt
   int retries = 5;                             // after the first attempt
-  // How to wait between attempts.
+  // Waits between attempts.
   std::function<void(absl::Duration)> sleep = absl::SleepFor;
 };
 
-// What went wrong, for people and programs. Texts of the server are escaped,
-// so that they are safe to print.
+// An error, for people and programs. Texts from the server are escaped, so that
+// they are safe to print.
 struct CallError {
   struct FieldViolation {
     std::string field;
@@ -34,13 +34,13 @@ struct CallError {
 
   std::string code;  // e.g. "RESOURCE_EXHAUSTED"
   std::string message;
-  std::string reason;  // of ErrorInfo; empty where there is none
+  std::string reason;  // of ErrorInfo; empty if there is none
   std::vector<FieldViolation> field_violations;  // of BadRequest
 };
 
-// How long the server asks to wait before another attempt, by
-// grpc-retry-pushback-ms or RetryInfo. Nothing where it says no, says nothing,
-// or asks for more than kRetryDelayMax.
+// Returns the delay before another attempt that the server asked for, by
+// grpc-retry-pushback-ms or RetryInfo. Empty if the server asked for no retry,
+// gave no delay, or one above kRetryDelayMax.
 inline constexpr absl::Duration kRetryDelayMax = absl::Minutes(1);
 std::optional<absl::Duration> RetryDelay(const grpc::Status& status,
                                          const grpc::ClientContext& context);
@@ -52,14 +52,14 @@ grpc::Status Call(
     const CallOptions& options,
     absl::FunctionRef<grpc::Status(grpc::ClientContext&)> attempt);
 
-// Of a status that is not OK.
+// Describes a status that is not OK.
 CallError DescribeError(const grpc::Status& status);
 
-// E.g. "INVALID_ARGUMENT: no study_id (reason ...)"; field violations are left
-// out.
+// Returns e.g. "INVALID_ARGUMENT: no study_id (reason ...)", without field
+// violations.
 std::string ErrorText(const CallError& error);
 
-// Text of others, made safe for a terminal.
+// Escapes text from the server or a file for a terminal.
 std::string Printable(const std::string& text);
 
 }  // namespace sluice

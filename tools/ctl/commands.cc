@@ -16,9 +16,9 @@
 namespace sluice {
 namespace {
 
-// More than any server takes, and less than would hurt here.
+// More than any server accepts, and little enough for this process.
 constexpr std::size_t kFileBytesMax = std::size_t{64} << 20;
-// The service's own limit.
+// The limit of the service.
 constexpr std::size_t kIdsPerCallMax = 10'000;
 
 absl::StatusOr<std::string> ReadFile(const std::string& path) {
@@ -41,7 +41,7 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
   return bytes;
 }
 
-// A file that was not sent has no code of the server.
+// Returns the error of a file that was not sent, which has no gRPC code.
 CallError NotSent(const absl::Status& why) {
   return {.code = "NOT_SENT",
           .message = Printable(std::string(why.message())),

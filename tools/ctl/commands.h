@@ -1,4 +1,4 @@
-// What sluicectl does, apart from its command line.
+// The commands of sluicectl for submissions, without the command line.
 
 #ifndef SLUICE_TOOLS_CTL_COMMANDS_H_
 #define SLUICE_TOOLS_CTL_COMMANDS_H_
@@ -20,21 +20,23 @@ struct SubmitOptions {
   CallOptions call;
 };
 
-// The submission that a file of FHIR R4 JSON becomes. INVALID_ARGUMENT or
-// NOT_FOUND, without the path and without any of the content, where it cannot
-// be read or is no QuestionnaireResponse.
+// The submission made of a file.
 struct FileSubmission {
   v1::SubmitRequest request;
-  std::vector<std::string> left_out;
+  std::vector<std::string> left_out;  // elements that were not carried over
 };
+
+// Reads a file of FHIR R4 JSON. Returns INVALID_ARGUMENT or NOT_FOUND if the
+// file cannot be read or is not a QuestionnaireResponse. The error contains
+// neither the path nor any of the content.
 absl::StatusOr<FileSubmission> ReadSubmission(const std::string& path,
                                               const SubmitOptions& options);
 
-// Sends one file. Whatever goes wrong is told in the row.
+// Sends one file. Errors are returned in the row.
 ReceiptRow SubmitFile(v1::Ingestion::StubInterface& ingestion,
                       const std::string& path, const SubmitOptions& options);
 
-// Asks for the receipts of any number of ids and hands the rows to `sink`, in
+// Asks for the receipts of any number of ids and passes the rows to `sink` in
 // the order of the ids.
 void FetchReceipts(v1::Ingestion::StubInterface& ingestion,
                    const std::string& study_id,

@@ -1,4 +1,4 @@
-// Rows of comma-separated values as RFC 4180 has them.
+// Rows of comma-separated values (RFC 4180).
 
 #ifndef SLUICE_TOOLS_CTL_CSV_H_
 #define SLUICE_TOOLS_CTL_CSV_H_
@@ -10,8 +10,7 @@
 
 namespace sluice {
 
-// Appends a row with its line end, CR LF. Fields stay as they are, in quotes
-// where they need them.
+// Appends a row and CR LF. Fields are not changed, only quoted if needed.
 void AppendCsvRow(absl::Span<const absl::string_view> fields, std::string& out);
 
 }  // namespace sluice

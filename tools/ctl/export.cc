@@ -22,7 +22,7 @@ v1::ExportRequest ToRequest(const ExportOptions& options) {
   return request;
 }
 
-// Servers that share a store begin at multiples of 2^40.
+// Servers that share a store use ranges that begin at multiples of 2^40.
 double Fraction(const v1::ExportProgress& progress) {
   constexpr std::int64_t kOfSeries = (std::int64_t{1} << 40) - 1;
   const std::int64_t last = progress.last_sequence() & kOfSeries;
@@ -40,7 +40,7 @@ void AddGap(const v1::SequenceGap& gap, ExportReport& report) {
   }
 }
 
-// False where no more is wanted.
+// Returns false if the sink wants no more.
 bool AddSubmission(const v1::ExportedSubmission& submission,
                    ExportFormat format, const ExportSinks& sinks,
                    ExportReport& report) {
@@ -60,13 +60,13 @@ bool AddSubmission(const v1::ExportedSubmission& submission,
   return sinks.write(*lines);
 }
 
-// ", and 3 more"
+// Returns e.g. ", and 3 more".
 std::string AndMore(std::int64_t count, std::size_t listed) {
   const auto more = count - static_cast<std::int64_t>(listed);
   return more > 0 ? absl::StrCat(", and ", more, " more") : "";
 }
 
-// A number that this client does not know has no name.
+// Returns the number of a value that this client does not know.
 template <typename Enum>
 std::string NameOf(const std::string& name, Enum value) {
   return name.empty() ? absl::StrCat(static_cast<int>(value)) : name;
@@ -143,7 +143,7 @@ std::string RangeText(std::int64_t first, std::int64_t last) {
 
 absl::StatusOr<absl::Time> ParseSince(const std::string& text) {
   absl::Time time;
-  // The library takes "infinite-past" as well.
+  // Abseil also parses "infinite-past".
   const bool begins_well =
       !text.empty() &&
       absl::ascii_isdigit(static_cast<unsigned char>(text.front()));

@@ -1,4 +1,4 @@
-// An export as sluicectl makes it, apart from its command line.
+// The export of sluicectl, without the command line.
 
 #ifndef SLUICE_TOOLS_CTL_EXPORT_H_
 #define SLUICE_TOOLS_CTL_EXPORT_H_
@@ -20,49 +20,49 @@ namespace sluice {
 
 struct ExportOptions {
   ExportFormat format = ExportFormat::kNdjson;
-  std::string study_id;             // empty: of all studies
-  std::optional<absl::Time> since;  // when it was received
+  std::string study_id;             // empty: all studies
+  std::optional<absl::Time> since;  // time received
 };
 
-// What was written, and what was not.
+// What was written and what was left out.
 struct ExportReport {
-  // A list of ranges grows no longer than this; counts go on.
+  // Limit of the listed entries. Counts have no limit.
   static constexpr std::size_t kListedMax = 20;
 
-  // CANCELLED where the sink wanted no more.
+  // CANCELLED if the sink returned false.
   grpc::Status status;
   std::int64_t written = 0;  // questionnaire responses
-  // By kind; those that the formats do not have.
+  // Submissions that the formats cannot express, by kind.
   std::map<v1::SubmissionKind, std::int64_t> left_out;
-  // Sequences whose content cannot be used, as FormatSubmission says.
+  // Sequence numbers whose content cannot be used (see FormatSubmission).
   std::vector<std::int64_t> damaged;
   std::int64_t damaged_count = 0;
-  // Sequences by the reason that they are not stored.
+  // Number of sequence numbers without a submission, by reason.
   std::map<v1::SequenceGap::Reason, std::int64_t> gaps;
-  std::vector<v1::SequenceGap> unaccounted;  // of these, the first ranges
+  std::vector<v1::SequenceGap> unaccounted;  // the first such ranges
   std::int64_t unaccounted_ranges = 0;
 };
 
 struct ExportSinks {
-  // Takes what is to be written; false: no more is wanted.
+  // Writes some output. Returns false to end the export.
   absl::FunctionRef<bool(absl::string_view)> write;
-  // How far it is, 0 to 1, and how many were written.
+  // Called with the progress (0 to 1) and the number of responses written.
   absl::FunctionRef<void(double fraction, std::int64_t written)> progress;
 };
 
-// Has no deadline: it takes as long as there is something to read.
+// Exports all matching responses. Has no deadline.
 ExportReport ExportStored(v1::Admin::StubInterface& admin,
                           const ExportOptions& options,
                           const ExportSinks& sinks);
 
-// What is to be said about it, a line each; nothing where all is well.
+// Returns remarks about an export, one a line. Empty if everything was written.
 std::vector<std::string> Describe(const ExportReport& report);
 
-// "7-9", or "7".
+// Returns "7-9", or "7".
 std::string RangeText(std::int64_t first, std::int64_t last);
 
-// An instant (RFC 3339) or a day, which begins at midnight UTC.
-// INVALID_ARGUMENT otherwise.
+// Parses an instant (RFC 3339) or a day, which begins at midnight UTC. Returns
+// INVALID_ARGUMENT for other text.
 absl::StatusOr<absl::Time> ParseSince(const std::string& text);
 
 }  // namespace sluice

@@ -29,9 +29,9 @@ int OutputFailed(const absl::Status& status) {
                              std::string(status.message())));
 }
 
-// Gives the output its name where the export came to its end.
+// Commits the output if the export was complete.
 int Finish(const grpc::Status& status, OutputFile& output) {
-  // Where the output failed, that is why the call ended.
+  // If the output failed, the call was ended for that reason.
   if (status.error_code() != grpc::StatusCode::OK &&
       status.error_code() != grpc::StatusCode::CANCELLED) {
     return Failed(ErrorText(DescribeError(status)));
@@ -56,7 +56,7 @@ absl::StatusOr<ExportOptions> ReadExportOptions() {
   return options;
 }
 
-// On a terminal it would stand between the lines of the export.
+// A progress bar on a terminal would mix with the lines of the export.
 bool ShowsProgress() {
   return !absl::GetFlag(FLAGS_output).empty() || isatty(STDOUT_FILENO) == 0;
 }

@@ -22,7 +22,7 @@ constexpr std::array<absl::string_view, 16> kColumns = {
     "link_id",  "type",          "value",    "unit",
     "system",   "display",       "authored", "received_at"};
 
-// As the store writes it.
+// Formats a time like the store.
 std::string TimeText(absl::Time time) {
   return absl::FormatTime("%E4Y-%m-%dT%H:%M:%E6SZ", time, absl::UTCTimeZone());
 }
@@ -36,16 +36,16 @@ bool HasHash(const std::string& content, const std::string& sha256) {
 absl::StatusOr<v1::SubmitRequest> ParseContent(const std::string& content,
                                                const std::string& sha256) {
   if (!HasHash(content, sha256)) {
-    return absl::DataLossError("the content is not what its SHA-256 tells");
+    return absl::DataLossError("the content does not match its SHA-256");
   }
   v1::SubmitRequest request;
   if (!request.ParseFromString(content)) {
-    return absl::DataLossError("the content is no SubmitRequest");
+    return absl::DataLossError("the content is not a SubmitRequest");
   }
   return request;
 }
 
-// A member of an answer's row: text as it is, others as JSON has them.
+// Returns a member of an answer's row: a string as it is, other values as JSON.
 std::string Member(const SortedJson& row, const char* name) {
   const auto member = row.find(name);
   if (member == row.end()) return "";
@@ -119,7 +119,7 @@ absl::StatusOr<std::string> FormatQuarantined(
     const v1::GetQuarantinedResponse& quarantined) {
   const v1::QuarantinedSubmission& entry = quarantined.entry();
   if (entry.kind() != v1::QUESTIONNAIRE_RESPONSE) {
-    return absl::InvalidArgumentError("it is no questionnaire response");
+    return absl::InvalidArgumentError("not a questionnaire response");
   }
   const auto request =
       ParseContent(quarantined.content(), entry.content_sha256());

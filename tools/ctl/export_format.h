@@ -1,4 +1,4 @@
-// Questionnaire responses in the formats that others read.
+// Questionnaire responses as NDJSON and CSV.
 
 #ifndef SLUICE_TOOLS_CTL_EXPORT_FORMAT_H_
 #define SLUICE_TOOLS_CTL_EXPORT_FORMAT_H_
@@ -14,23 +14,24 @@
 namespace sluice {
 
 enum class ExportFormat {
-  kNdjson,  // a FHIR R4 QuestionnaireResponse a line: forms/fhir_json_writer.h
-  kCsv,     // an answer a row, in the columns of the view `answers`: RFC 4180
+  kNdjson,  // one FHIR R4 QuestionnaireResponse a line (fhir_json_writer.h)
+  kCsv,     // one answer a row, with the columns of the view `answers`
 };
 
-// "ndjson" or "csv"; INVALID_ARGUMENT otherwise.
+// Parses "ndjson" or "csv". Returns INVALID_ARGUMENT for other text.
 absl::StatusOr<ExportFormat> ParseExportFormat(absl::string_view name);
 
-// What comes before all others: the header of csv.
+// Returns what precedes the first submission: the header of CSV.
 std::string ExportHeader(ExportFormat format);
 
-// The lines of one submission, which is a questionnaire response. DATA_LOSS
-// where its content does not parse, or is not what its hash was taken of.
+// Returns the lines of one questionnaire response. Returns DATA_LOSS if the
+// content cannot be parsed or does not match its SHA-256.
 absl::StatusOr<std::string> FormatSubmission(
     ExportFormat format, const v1::ExportedSubmission& submission);
 
-// As a line of kNdjson, with reason, tries and time; INVALID_ARGUMENT where it
-// is no questionnaire response, DATA_LOSS as above.
+// Returns a line of NDJSON with reason, number of tries and time. Returns
+// INVALID_ARGUMENT if the entry is not a questionnaire response, DATA_LOSS if
+// the content cannot be parsed or does not match its SHA-256.
 absl::StatusOr<std::string> FormatQuarantined(
     const v1::GetQuarantinedResponse& quarantined);
 

@@ -9,31 +9,36 @@
 
 ABSL_FLAG(std::string, target, "127.0.0.1:50051", "host:port of the server");
 ABSL_FLAG(std::string, admin, "127.0.0.1:50052",
-          "host:port of its admin service");
-ABSL_FLAG(std::string, study, "", "study_id");
-ABSL_FLAG(std::string, site, "", "site_id of what is submitted");
-ABSL_FLAG(bool, json, false, "a JSON object per line instead of a table");
-ABSL_FLAG(int, retries, 5,
-          "how often to try again after a refusal, each time after the delay "
-          "that the server tells");
+          "host:port of the server's admin service");
+ABSL_FLAG(std::string, study, "", "study_id of the submissions");
+ABSL_FLAG(std::string, site, "", "site_id of the submissions to send");
+ABSL_FLAG(bool, json, false, "print one JSON object a line instead of a table");
+ABSL_FLAG(
+    int, retries, 5,
+    "number of retries after a refusal, each after the delay that the server "
+    "asked for");
 ABSL_FLAG(absl::Duration, timeout, absl::Seconds(30),
-          "of each attempt; an export has none");
-ABSL_FLAG(std::string, pool, "", "of this pool's quarantine alone");
-ABSL_FLAG(bool, all, false, "retry all that is in quarantine");
-ABSL_FLAG(std::string, format, "ndjson", "of an export: ndjson or csv");
-ABSL_FLAG(std::string, since, "",
-          "export what was received since then: 2026-03-01 (midnight UTC) or "
-          "2026-03-01T20:15:00+01:00");
-ABSL_FLAG(std::string, output, "", "the file to export to (default: stdout)");
+          "deadline of each attempt; exports have none");
+ABSL_FLAG(std::string, pool, "",
+          "pool whose quarantine is used (default: all pools)");
+ABSL_FLAG(bool, all, false, "retry all entries in quarantine");
+ABSL_FLAG(std::string, format, "ndjson", "format of an export: ndjson or csv");
+ABSL_FLAG(
+    std::string, since, "",
+    "export responses received since this time: 2026-03-01 (midnight UTC) "
+    "or 2026-03-01T20:15:00+01:00");
+ABSL_FLAG(std::string, output, "",
+          "file to export to (default: standard output)");
 ABSL_FLAG(bool, strict, false,
-          "an export fails if a number is UNACCOUNTED for");
+          "fail an export if a sequence number is UNACCOUNTED");
 
 namespace sluice {
 namespace {
 
-// Of a whole message: the largest content that a server can take, and more.
+// Limit of a received message: more than the largest content that a server
+// accepts.
 constexpr int kAnswerBytesMax = 600 << 20;
-// A server that is gone is missed after both.
+// A dead connection is detected after the sum of both.
 constexpr int kKeepaliveTimeMs = 30'000;
 constexpr int kKeepaliveTimeoutMs = 20'000;
 

@@ -1,4 +1,4 @@
-// The flags of sluicectl, and what several commands make of them.
+// The flags of sluicectl, and helpers that several commands share.
 
 #ifndef SLUICE_TOOLS_CTL_FLAGS_H_
 #define SLUICE_TOOLS_CTL_FLAGS_H_
@@ -26,18 +26,18 @@ ABSL_DECLARE_FLAG(bool, strict);
 
 namespace sluice {
 
-// The file that defines them, for DescribeFlags.
+// The file that defines the flags, for DescribeFlags.
 inline constexpr char kFlagsFile[] = "tools/ctl/flags.cc";
 
-// INVALID_ARGUMENT where one is out of its bounds.
+// Returns INVALID_ARGUMENT if a value is out of bounds.
 absl::Status CheckFlags();
 
-// INVALID_ARGUMENT where a command that takes none has some.
+// Returns INVALID_ARGUMENT if `arguments` is not empty.
 absl::Status NoArguments(const std::vector<std::string>& arguments);
 
 CallOptions ReadCallOptions();
 
-// To --target, and to --admin. They connect when they are used.
+// Return stubs for --target and --admin. They connect at the first call.
 std::unique_ptr<v1::Ingestion::Stub> ConnectToIngestion();
 std::unique_ptr<v1::Admin::Stub> ConnectToAdmin();
 

@@ -1,5 +1,5 @@
-// sluicectl: sends responses to a Sluice server, asks for receipts, looks into
-// the quarantine, and exports what is stored.
+// sluicectl: sends responses to a Sluice server, asks for receipts, manages the
+// quarantine, and exports stored responses.
 
 #include <algorithm>
 #include <array>
@@ -26,7 +26,7 @@ namespace sluice {
 namespace {
 
 struct Command {
-  const char* name;  // one word, or two
+  const char* name;  // one or two words
   const char* arguments;
   absl::StatusOr<int> (*run)(const std::vector<std::string>& arguments);
 };
@@ -45,27 +45,29 @@ constexpr std::array<Command, 7> kCommands = {{
 
 constexpr char kMeaning[] =
     "\n"
-    "submit sends files of FHIR R4 QuestionnaireResponse JSON. A response "
-    "sent\n"
-    "again has the same submission_id: the resource's id if it is a UUID, "
-    "else\n"
-    "one that follows from study and id, or from study and content.\n"
-    "receipts asks what became of submissions.\n"
-    "quarantine lists, shows, retries or exports what the store would not "
-    "take.\n"
-    "export writes the questionnaire responses that are stored: a FHIR "
-    "resource\n"
-    "a line (ndjson), or an answer a row (csv). Which numbers are not stored, "
-    "and\n"
-    "why, is said on standard error.\n"
+    "submit sends files of FHIR R4 QuestionnaireResponse JSON. A file sent "
+    "again\n"
+    "has the same submission_id, so that it is stored once: the resource's id "
+    "if\n"
+    "that is a UUID, otherwise an id derived from study and resource id, or "
+    "from\n"
+    "study and content.\n"
+    "receipts asks for the receipts of submissions.\n"
+    "quarantine lists, shows, retries or exports submissions that could not "
+    "be\n"
+    "processed.\n"
+    "export writes the stored questionnaire responses: one FHIR resource a "
+    "line\n"
+    "(ndjson), or one answer a row (csv). It reports on standard error which\n"
+    "sequence numbers have no stored submission, and why.\n"
     "\n";
 
 constexpr char kExits[] =
     "\n"
-    "exit codes: 0 all is well: submit, receipts: all are STORED, QUEUED or\n"
-    "DUPLICATE; retry: all are RETRIED; export: all is written; 1 it is not, "
-    "or\n"
-    "with --strict numbers are UNACCOUNTED for; 2 bad usage\n";
+    "exit codes: 0 success: submit, receipts: all are STORED, QUEUED or\n"
+    "DUPLICATE; retry: all are RETRIED; export: everything was written;\n"
+    "1 failure, or with --strict a sequence number is UNACCOUNTED; 2 bad "
+    "usage\n";
 
 std::string Usage() {
   std::string usage;
@@ -83,7 +85,7 @@ std::string Names() {
                        });
 }
 
-// The command that the first words name, and how many they are.
+// A command and the number of words in its name.
 struct Named {
   const Command* command = nullptr;
   std::size_t words = 0;
@@ -97,10 +99,11 @@ absl::StatusOr<Named> FindCommand(const std::vector<std::string>& words) {
     }
   }
   if (words.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat("no command: ", Names()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("missing command, one of: ", Names()));
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("unknown command ", words.front(), ": ", Names()));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "unknown command ", words.front(), ", not one of: ", Names()));
 }
 
 absl::StatusOr<int> Run(const CommandLine& line) {

@@ -19,7 +19,7 @@ absl::Status SystemError() {
   return absl::UnavailableError(std::strerror(errno));
 }
 
-// So that the new name survives a power cut.
+// Syncs the folder, so that the new name survives a power cut.
 absl::Status SyncDirectoryOf(const std::string& path) {
   std::string directory = std::filesystem::path(path).parent_path().string();
   if (directory.empty()) directory = ".";
@@ -36,7 +36,7 @@ absl::StatusOr<OutputFile> OutputFile::Create(const std::string& path) {
   if (path.empty()) return OutputFile("", "", stdout);
   struct stat existing {};
   if (stat(path.c_str(), &existing) == 0 && !S_ISREG(existing.st_mode)) {
-    return absl::FailedPreconditionError("is no regular file");
+    return absl::FailedPreconditionError("not a regular file");
   }
   std::string temporary = absl::StrCat(path, ".partial-XXXXXX");
   const int fd = mkostemp(temporary.data(), O_CLOEXEC);

@@ -1,4 +1,4 @@
-// A file that is there whole or not at all.
+// A file that is written completely or not at all.
 
 #ifndef SLUICE_TOOLS_CTL_OUTPUT_FILE_H_
 #define SLUICE_TOOLS_CTL_OUTPUT_FILE_H_
@@ -12,13 +12,13 @@
 
 namespace sluice {
 
-// What is written goes to `<path>.partial-XXXXXX`, for its owner alone to read,
-// until Commit gives it its name. Movable, not thread-safe. Errors tell the
-// system's reason and no path.
+// Writes to `<path>.partial-XXXXXX`, which only its owner can read, until
+// Commit renames it. Movable. Not thread-safe. Errors contain the system's
+// reason, not the path.
 class OutputFile {
  public:
-  // Standard output where `path` is empty: that has no temporary file.
-  // FAILED_PRECONDITION where something else than a file has the name.
+  // Creates the temporary file, or uses standard output if `path` is empty.
+  // Returns FAILED_PRECONDITION if `path` exists and is not a regular file.
   static absl::StatusOr<OutputFile> Create(const std::string& path);
 
   OutputFile(OutputFile&& other) noexcept;
@@ -26,11 +26,13 @@ class OutputFile {
   // Removes the temporary file, unless it was committed.
   ~OutputFile();
 
-  // False where it could not be written; status and Commit then say why.
+  // Returns false if the bytes cannot be written. Then status() and Commit()
+  // return the reason.
   bool Write(absl::string_view bytes);
   const absl::Status& status() const { return status_; }
 
-  // All is on disk under the path, where something else may have been. Once.
+  // Syncs the file and renames it to the path, replacing a file of that name.
+  // Must be called once.
   absl::Status Commit();
 
  private:
@@ -40,7 +42,7 @@ class OutputFile {
   absl::Status Finish();
 
   std::string path_;       // empty: standard output
-  std::string temporary_;  // empty: there is none any more
+  std::string temporary_;  // empty: none, or renamed
   std::FILE* file_;        // null after Commit
   absl::Status status_;    // of the writes
 };

@@ -9,7 +9,7 @@
 namespace sluice {
 namespace {
 
-// The service's own limits.
+// Limits of the service.
 constexpr int kPageSize = 1000;
 constexpr std::size_t kRetriesPerCallMax = 10'000;
 
@@ -44,7 +44,7 @@ grpc::Status ListQuarantine(
     for (const auto& entry : response.entries()) {
       if (!sink(entry)) return grpc::Status::OK;
     }
-    // A page may come without entries where all were put back meanwhile.
+    // A page is empty if all its entries were retried meanwhile.
     if (!response.more() || response.entries().empty()) return status;
     request.set_after_sequence(response.entries().rbegin()->sequence());
   }
@@ -95,7 +95,7 @@ QuarantineReport ExportQuarantine(
           return admin.GetQuarantined(&context, request, &response);
         });
         if (failed.error_code() == grpc::StatusCode::NOT_FOUND) {
-          failed = grpc::Status::OK;  // put back meanwhile
+          failed = grpc::Status::OK;  // retried meanwhile
           return true;
         }
         if (!failed.ok()) return false;

@@ -1,4 +1,4 @@
-// What sluicectl does with the quarantine, apart from its command line.
+// The quarantine commands of sluicectl, without the command line.
 
 #ifndef SLUICE_TOOLS_CTL_QUARANTINE_H_
 #define SLUICE_TOOLS_CTL_QUARANTINE_H_
@@ -15,15 +15,15 @@
 
 namespace sluice {
 
-// Hands all entries to `sink`, in the order of sequence, until it returns false
-// or a call fails. `pool` empty: of all.
+// Passes all entries to `sink`, ordered by sequence number, until `sink`
+// returns false or a call fails. An empty `pool` means all pools.
 grpc::Status ListQuarantine(
     v1::Admin::StubInterface& admin, const std::string& pool,
     const CallOptions& options,
     absl::FunctionRef<bool(const v1::QuarantinedSubmission&)> sink);
 
-// Puts back those, or all where there are none, and adds up the answers until
-// all have come or a call fails.
+// Retries the entries with these sequence numbers, or all if there are none.
+// Adds up the answers of all calls, until a call fails.
 grpc::Status RetryQuarantined(v1::Admin::StubInterface& admin,
                               const std::string& pool,
                               const std::vector<std::int64_t>& sequences,
@@ -33,13 +33,13 @@ grpc::Status RetryQuarantined(v1::Admin::StubInterface& admin,
 struct QuarantineReport {
   grpc::Status status;
   std::int64_t written = 0;
-  std::int64_t left_out = 0;  // no questionnaire responses
-  // Those that cannot be written, by sequence.
+  std::int64_t left_out = 0;  // not questionnaire responses
+  // Sequence numbers of entries that cannot be written.
   std::vector<std::int64_t> damaged;
 };
 
-// Writes the questionnaire responses in quarantine as FHIR JSON, a line each. A
-// sink that returns false wants no more: CANCELLED.
+// Writes the questionnaire responses in quarantine as FHIR JSON, one a line. If
+// `sink` returns false, the status is CANCELLED.
 QuarantineReport ExportQuarantine(
     v1::Admin::StubInterface& admin, const std::string& pool,
     const CallOptions& options,

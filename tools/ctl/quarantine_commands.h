@@ -12,7 +12,7 @@ namespace sluice {
 
 // Each returns the exit code, or INVALID_ARGUMENT on bad usage.
 absl::StatusOr<int> RunQuarantineList(const std::vector<std::string>& none);
-// A sequence, or, with --study, a submission_id.
+// `one` is a sequence number or, with --study, a submission_id.
 absl::StatusOr<int> RunQuarantineShow(const std::vector<std::string>& one);
 absl::StatusOr<int> RunQuarantineRetry(
     const std::vector<std::string>& sequences);

@@ -108,7 +108,7 @@ std::string ShownText(const v1::GetQuarantinedResponse& shown) {
   }
   const auto fhir = FormatQuarantined(shown);
   if (fhir.ok()) {
-    // Parsed and written again only to be escaped and laid out.
+    // Parsed and written again to escape and indent the text.
     absl::StrAppend(&text, "\n", Json::parse(*fhir).dump(2, ' ', true), "\n");
   } else {
     absl::StrAppend(&text, "\nThe content is not shown: ",
@@ -125,7 +125,7 @@ std::string ShownJsonLine(const v1::GetQuarantinedResponse& shown) {
   std::string line = json.dump(-1, ' ', false, Json::error_handler_t::replace);
   const auto fhir = FormatQuarantined(shown);
   if (fhir.ok()) {
-    // As it is: the JSON library would change its decimals.
+    // Inserted as text: the JSON library would change its decimals.
     line.pop_back();
     absl::StrAppend(
         &line, ",\"fhir\":", fhir->substr(0, fhir->find_last_of('}') + 1), "}");

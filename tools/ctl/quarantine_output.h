@@ -1,4 +1,4 @@
-// The quarantine as a table for people, or as JSON, an object per line.
+// Quarantine entries as a table for people, or as JSON, one object a line.
 
 #ifndef SLUICE_TOOLS_CTL_QUARANTINE_OUTPUT_H_
 #define SLUICE_TOOLS_CTL_QUARANTINE_OUTPUT_H_
@@ -9,18 +9,21 @@
 
 namespace sluice {
 
-// Each ends with a line end. Texts of others are safe for a terminal.
+// All results end with a newline. Texts from the server are safe for a
+// terminal.
 
 std::string QuarantineTableHeader();
 std::string QuarantineTableLine(const v1::QuarantinedSubmission& entry);
 std::string QuarantineJsonLine(const v1::QuarantinedSubmission& entry);
 
-// A field a line; below, the content of a questionnaire response as FHIR JSON.
+// Returns one field a line, followed by the FHIR JSON of a questionnaire
+// response.
 std::string ShownText(const v1::GetQuarantinedResponse& shown);
-// With the content in base64, and that of a questionnaire response as `fhir`.
+// Returns an object with the content in base64, and the FHIR JSON of a
+// questionnaire response as `fhir`.
 std::string ShownJsonLine(const v1::GetQuarantinedResponse& shown);
 
-// A line for each sequence: RETRIED, UNKNOWN or LEFT.
+// Returns one line for each sequence number: RETRIED, UNKNOWN or LEFT.
 std::string RetryText(const v1::RetryQuarantinedResponse& answer, bool json);
 
 }  // namespace sluice

@@ -18,7 +18,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kHashPrefix = 12;
 
-// "-" where there is nothing to show.
+// Returns "-" for an empty text.
 std::string OrDash(const std::string& text) {
   return text.empty() ? "-" : text;
 }
@@ -27,7 +27,7 @@ std::string Disposition(const ReceiptRow& row) {
   if (!row.receipt) return row.error.code;
   const std::string& name =
       v1::Receipt::Disposition_Name(row.receipt->disposition());
-  // A number that this client does not know has no name.
+  // Dispositions that this client does not know have no name.
   return name.empty() ? absl::StrCat(int{row.receipt->disposition()}) : name;
 }
 
@@ -125,7 +125,7 @@ void ReceiptOutput::AddJson(const ReceiptRow& row) {
     }
   }
   line["left_out"] = row.left_out;
-  // A file's name may be no UTF-8.
+  // File names need not be UTF-8.
   out_ << line.dump(-1, ' ', false, Json::error_handler_t::replace) << "\n";
 }
 

@@ -1,4 +1,4 @@
-// Receipts as a table for people, or as JSON, an object per line.
+// Receipts as a table for people, or as JSON, one object a line.
 
 #ifndef SLUICE_TOOLS_CTL_RECEIPT_OUTPUT_H_
 #define SLUICE_TOOLS_CTL_RECEIPT_OUTPUT_H_
@@ -15,25 +15,25 @@
 
 namespace sluice {
 
-// What became of one file, or of one id that was asked for.
+// The result of one file or of one id.
 struct ReceiptRow {
-  std::string file;  // empty where only an id was asked for
+  std::string file;  // empty if only an id was given
   std::string submission_id;
-  std::optional<v1::Receipt> receipt;  // nothing where the call failed
+  std::optional<v1::Receipt> receipt;  // empty if the call failed
   CallError error;                     // of a call that failed
-  std::vector<std::string> left_out;   // elements that were not carried
+  std::vector<std::string> left_out;   // elements that were not carried over
 };
 
-// Whether the server has it, or will have it: STORED, QUEUED or DUPLICATE.
+// True if the server has accepted the submission: STORED, QUEUED or DUPLICATE.
 bool Taken(const ReceiptRow& row);
 
 class ReceiptOutput {
  public:
   enum class Format { kTable, kJsonLines };
 
-  // Rows go to `out` as they come, what is to be said besides to `err`; both
-  // outlive this. `files` have their column as wide as the longest needs; none
-  // means that there is no such column.
+  // Writes rows to `out` as they are added, and explanations to `err`. Both
+  // must outlive this object. The column of files is as wide as the longest of
+  // `files`; without files, there is no such column.
   ReceiptOutput(Format format, const std::vector<std::string>& files,
                 std::ostream& out, std::ostream& err);
 
@@ -42,7 +42,7 @@ class ReceiptOutput {
  private:
   void AddLine(const ReceiptRow& row);
   void AddJson(const ReceiptRow& row);
-  // Leaves out field violations that the error's message already tells.
+  // Skips field violations that are part of the error's message.
   void Explain(const ReceiptRow& row);
 
   const Format format_;

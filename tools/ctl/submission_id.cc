@@ -7,7 +7,8 @@
 namespace sluice {
 namespace {
 
-// The name space of these ids: a random UUID, never to be changed.
+// The namespace of these ids: a random UUID. Must never change, or files that
+// are sent again would be stored twice.
 constexpr absl::string_view kSpace = "8b0f5c1e-6a43-4d0e-9f57-2d1c8a7be604";
 
 }  // namespace
@@ -16,7 +17,7 @@ std::string SubmissionId(absl::string_view study_id,
                          absl::string_view resource_id,
                          absl::string_view file_bytes) {
   if (IsUuid(resource_id)) return std::string(resource_id);
-  // The length keeps "a" + "bc" apart from "ab" + "c".
+  // The length distinguishes "a" + "bc" from "ab" + "c".
   const std::string study = absl::StrCat(study_id.size(), ":", study_id, ":");
   const std::string name = resource_id.empty()
                                ? absl::StrCat("content:", study, file_bytes)

@@ -1,4 +1,4 @@
-// The id under which a file is submitted.
+// The submission_id of a file.
 
 #ifndef SLUICE_TOOLS_CTL_SUBMISSION_ID_H_
 #define SLUICE_TOOLS_CTL_SUBMISSION_ID_H_
@@ -9,10 +9,10 @@
 
 namespace sluice {
 
-// The resource's own id where that is a UUID. Otherwise a name-based UUID
-// (version 5): of the study and the resource's id, or of the study and the
-// file's bytes where the resource has none. So the same response sent again has
-// the same id, and the server recognises it.
+// Returns the resource's id if that is a UUID. Otherwise returns a name-based
+// UUID (version 5) of the study and the resource's id, or of the study and the
+// file's bytes if the resource has no id. A response that is sent again has the
+// same id, so that the server recognizes the duplicate.
 std::string SubmissionId(absl::string_view study_id,
                          absl::string_view resource_id,
                          absl::string_view file_bytes);
