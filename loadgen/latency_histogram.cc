@@ -7,8 +7,8 @@
 namespace sluice {
 namespace {
 
-// Values below 2 * kSteps have a bucket each; from there on, each power of two
-// has kSteps of them.
+// Values below 2 * kSteps have a bucket each. Above, each power of two has
+// kSteps buckets.
 constexpr int kStepBits = 7;
 constexpr std::uint64_t kSteps = 1U << kStepBits;
 constexpr std::uint64_t kValueMax = (std::uint64_t{1} << 42U) - 1;  // 73 min
@@ -19,7 +19,7 @@ constexpr std::size_t BucketOf(std::uint64_t value) {
   return static_cast<std::size_t>(shift) * kSteps + (value >> shift);
 }
 
-// The largest value in a bucket.
+// Returns the largest value of a bucket.
 constexpr std::uint64_t UpperBound(std::size_t bucket) {
   if (bucket < 2 * kSteps) return bucket;
   const std::size_t shift = bucket / kSteps - 1;
@@ -56,7 +56,7 @@ void LatencyHistogram::Add(const LatencyHistogram& other) {
 
 LatencyHistogram::Nanos LatencyHistogram::Percentile(double percent) const {
   if (count_ == 0) return Nanos{0};
-  // A little less, since 55 percent of 100 must not be rounded up to 56.
+  // Slightly less, so that 55 percent of 100 is not rounded up to 56.
   const double exact_rank =
       percent / 100 * static_cast<double>(count_) * (1 - 1e-12);
   const auto rank = std::clamp<std::int64_t>(

@@ -1,6 +1,6 @@
-// Latencies counted in buckets whose width grows with the value, after
-// HdrHistogram (https://hdrhistogram.github.io/HdrHistogram): percentiles of
-// any number of values, in bounded memory.
+// Percentiles of any number of latencies in bounded memory. Counts values in
+// buckets whose width grows with the value, after HdrHistogram
+// (https://hdrhistogram.github.io/HdrHistogram).
 
 #ifndef SLUICE_LOADGEN_LATENCY_HISTOGRAM_H_
 #define SLUICE_LOADGEN_LATENCY_HISTOGRAM_H_
@@ -13,25 +13,26 @@
 namespace sluice {
 
 // Each power of two is cut into 128 equal buckets, so that a percentile is at
-// most 1 % above the true value, and never below. About 40 KB. Not thread-safe.
+// most 1 % above the true value and never below. Takes about 40 KB. Not
+// thread-safe.
 class LatencyHistogram {
  public:
   using Nanos = std::chrono::nanoseconds;
 
   LatencyHistogram();
 
-  // Negative values count as 0, those above an hour or so as the largest
-  // bucket's; min and max are exact in every case.
+  // Counts negative values as 0, and values above about an hour in the largest
+  // bucket. min() and max() are always exact.
   void Add(Nanos latency);
-  // All that was added to the other.
+  // Adds all values of `other`.
   void Add(const LatencyHistogram& other);
 
   std::int64_t count() const { return count_; }
-  Nanos min() const { return min_; }  // 0 where nothing was added
+  Nanos min() const { return min_; }  // 0 if empty
   Nanos max() const { return max_; }
 
-  // The least value that `percent` (0 to 100) of the values do not exceed; 0
-  // where nothing was added.
+  // Returns the least value that `percent` (0 to 100) of the values do not
+  // exceed. 0 if empty.
   Nanos Percentile(double percent) const;
 
  private:

@@ -1,11 +1,11 @@
-#include "loadgen/load_options.h"
-
 #include <algorithm>
 #include <array>
 #include <cstddef>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "loadgen/internal/metrics_scraper.h"
+#include "loadgen/loadgen.h"
 
 namespace sluice {
 namespace {
@@ -58,14 +58,14 @@ absl::Status CheckCount(absl::string_view flag, std::int64_t count,
 
 absl::Status CheckProfile(const LoadOptions& options) {
   if (options.rate != 0 || options.outstanding != 0) {
-    return Wrong("profile", "says itself when calls start");
+    return Wrong("profile", "cannot be combined with --rate or --outstanding");
   }
   if (options.warmup != absl::ZeroDuration()) {
-    return Wrong("warmup", "has no place in a profile");
+    return Wrong("warmup", "cannot be combined with --profile");
   }
   if (!(options.profile->peak() <= kRateMax)) {
-    return Wrong("scale",
-                 absl::StrCat("makes more than ", kRateMax, " calls a second"));
+    return Wrong("scale", absl::StrCat("must keep the peak at or below ",
+                                       kRateMax, " calls a second"));
   }
   return CheckCount("max_in_flight", options.in_flight_max, 1, kInFlightMax);
 }
@@ -76,7 +76,7 @@ absl::Status CheckLoop(const LoadOptions& options) {
     return CheckCount("outstanding", options.outstanding, 1,
                       kInFlightMax / options.connections);
   }
-  // Written so that NaN is refused too.
+  // The negated form rejects NaN too.
   if (!(options.rate >= kRateMin && options.rate <= kRateMax)) {
     return Wrong("rate", absl::StrCat("must be between ", kRateMin, " and ",
                                       kRateMax, " calls a second"));
@@ -86,7 +86,7 @@ absl::Status CheckLoop(const LoadOptions& options) {
 
 absl::Status CheckStreams(const LoadOptions& options) {
   if (options.streams != 1 && options.method != LoadMethod::kStream) {
-    return Wrong("streams", "is for --method=stream");
+    return Wrong("streams", "needs --method=stream");
   }
   return CheckCount("streams", options.streams, 1, kStreamsMax);
 }
@@ -100,13 +100,13 @@ absl::Status CheckTimes(const LoadOptions& options) {
     status.Update(Wrong("abandon", "must be between 0 and 1"));
   }
   if (options.abandon > 0 && options.method == LoadMethod::kStream) {
-    status.Update(
-        Wrong("abandon", "is for calls, not for a stream's messages"));
+    status.Update(Wrong("abandon", "cannot be combined with --method=stream"));
   }
   if (options.deadline != absl::InfiniteDuration()) {
     if (options.method == LoadMethod::kStream) {
       status.Update(Wrong("deadline",
-                          "is a call's: it would end a stream, not a message"));
+                          "cannot be combined with --method=stream: it would "
+                          "end a stream, not a message"));
     }
     status.Update(
         CheckTime("deadline", options.deadline, absl::Microseconds(1)));
@@ -119,12 +119,12 @@ absl::Status CheckSamples(const SampleOptions& samples) {
       CheckCount("items", samples.form.answers, 0, kAnswersMax);
   status.Update(CheckCount("records", samples.entries, 1, kEntriesMax));
   if (samples.form.bytes_min > kBytesMax) {
-    status.Update(Wrong("size", absl::StrCat("is at most ", kBytesMax)));
+    status.Update(Wrong("size", absl::StrCat("must be at most ", kBytesMax)));
   }
   if (samples.form.bytes_min * static_cast<std::size_t>(samples.entries) >
       4 * kBytesMax) {
-    status.Update(Wrong(
-        "size", absl::StrCat("times --records is at most ", 4 * kBytesMax)));
+    status.Update(Wrong("size", absl::StrCat("times --records must be at most ",
+                                             4 * kBytesMax)));
   }
   return status;
 }
@@ -151,6 +151,9 @@ absl::Status Validate(const LoadOptions& options) {
                            std::int64_t{1'000'000'000'000}));
   status.Update(CheckTimes(options));
   status.Update(CheckSamples(options.samples));
+  if (!options.metrics_url.empty()) {
+    status.Update(MetricsScraper::HostPort(options.metrics_url).status());
+  }
   return status;
 }
 

@@ -69,38 +69,4 @@ absl::StatusOr<LoadProfile> CompressTraffic(const Traffic& traffic,
   return profile;
 }
 
-ProfileSchedule::ProfileSchedule(const LoadProfile& profile,
-                                 LoadClock::time_point start)
-    : ArrivalSchedule(start), profile_(profile), start_(start) {
-  streams_.reserve(profile.sources.size());
-  for (const TrafficSource& source : profile.sources) {
-    // Each has a seed of its own: what one draws changes nothing for another.
-    streams_.emplace_back(
-        source, profile.seed + 0x9E3779B97F4A7C15U * (streams_.size() + 1));
-  }
-  FindNext();
-}
-
-LoadSender ProfileSchedule::sender() const {
-  const TrafficSource& source = profile_.sources[first_];
-  const std::size_t site = streams_[first_].site();
-  const std::string name =
-      absl::StrCat(std::string(MethodName(source.method)), "-", first_ + 1);
-  return {.study = absl::StrCat(name, "-study-", source.StudyOf(site) + 1),
-          .site = absl::StrCat(name, "-site-", site + 1)};
-}
-
-void ProfileSchedule::Advance() {
-  streams_[first_].Advance();
-  FindNext();
-}
-
-void ProfileSchedule::FindNext() {
-  const auto first =
-      std::ranges::min_element(streams_, {}, &ArrivalStream::next);
-  first_ = static_cast<std::size_t>(first - streams_.begin());
-  next_ = first->next() == kForever ? LoadClock::time_point::max()
-                                    : start_ + first->next().time_since_epoch();
-}
-
 }  // namespace sluice

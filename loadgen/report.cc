@@ -1,10 +1,8 @@
-#include "loadgen/report.h"
-
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -13,7 +11,8 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
-#include "loadgen/pacing.h"
+#include "base/format.h"
+#include "loadgen/loadgen.h"
 #include "sluice/v1/ingestion.pb.h"
 
 namespace sluice {
@@ -34,47 +33,37 @@ double Micros(std::chrono::nanoseconds time) {
 }
 
 std::string FormatLatency(std::chrono::nanoseconds time) {
-  const double micros = Micros(time);
-  if (micros < 1e3) return absl::StrFormat("%.0f us", micros);
-  if (micros < 1e6) return absl::StrFormat("%.2f ms", micros / 1e3);
-  return absl::StrFormat("%.2f s", micros / 1e6);
+  return FormatSeconds(ToSeconds(time));
 }
 
-std::string FormatBytes(std::int64_t bytes) {
-  const auto value = static_cast<double>(bytes);
-  if (bytes < 1 << 10) return absl::StrCat(bytes, " B");
-  if (bytes < 1 << 20) return absl::StrFormat("%.1f KiB", value / (1 << 10));
-  return absl::StrFormat("%.1f MiB", value / (1 << 20));
-}
-
-std::vector<Count> Statuses(const Tally& tally) {
-  std::vector<Count> counts;
+std::vector<Count> Statuses(const LoadCounts& counts) {
+  std::vector<Count> named;
   for (std::size_t i = 0; i < kStatusCodes; ++i) {
     const auto code = static_cast<absl::StatusCode>(i);
-    if (tally.of(code) > 0) {
-      counts.emplace_back(absl::StatusCodeToString(code), tally.of(code));
+    if (counts.of(code) > 0) {
+      named.emplace_back(absl::StatusCodeToString(code), counts.of(code));
     }
   }
-  return counts;
+  return named;
 }
 
-std::vector<Count> Dispositions(const Tally& tally) {
-  std::vector<Count> counts;
+std::vector<Count> Dispositions(const LoadCounts& counts) {
+  std::vector<Count> named;
   for (int i = 0; i < v1::Receipt::Disposition_ARRAYSIZE; ++i) {
-    if (tally.dispositions().of(i) > 0) {
-      counts.emplace_back(v1::Receipt::Disposition_Name(
-                              static_cast<v1::Receipt::Disposition>(i)),
-                          tally.dispositions().of(i));
+    if (counts.dispositions.of(i) > 0) {
+      named.emplace_back(v1::Receipt::Disposition_Name(
+                             static_cast<v1::Receipt::Disposition>(i)),
+                         counts.dispositions.of(i));
     }
   }
-  return counts;
+  return named;
 }
 
 std::string JoinCounts(const std::vector<Count>& counts) {
   return absl::StrJoin(counts, ", ", absl::PairFormatter(" "));
 }
 
-// The load as it was asked for.
+// Describes the load that was requested.
 std::string DescribeLoop(const LoadOptions& options) {
   std::string connections =
       absl::StrCat(options.connections,
@@ -118,44 +107,41 @@ std::string LatencyText(const LatencyHistogram& latency) {
   return absl::StrCat(text, ", max ", FormatLatency(latency.max()));
 }
 
-std::string PushbackText(const Tally& tally) {
-  if (!tally.pushback_ms()) return "";
-  return absl::StrCat("retry after ", tally.pushback_ms()->min, " to ",
-                      tally.pushback_ms()->max, " ms");
+std::string PushbackText(const LoadCounts& counts) {
+  if (!counts.pushback_ms) return "";
+  return absl::StrCat("retry after ", counts.pushback_ms->min, " to ",
+                      counts.pushback_ms->max, " ms");
 }
 
-std::string ConnectionsText(const Tally& tally) {
-  if (tally.connections_lost() == 0) return "";
-  return absl::StrCat(tally.connections_lost(),
-                      " lost, first: ", tally.first_loss().message());
+std::string ConnectionsText(const LoadCounts& counts) {
+  if (counts.connections_lost == 0) return "";
+  return absl::StrCat(counts.connections_lost,
+                      " lost, first: ", counts.first_loss.message());
 }
 
-// Calls that have no latency in the report, or one that is the deadline's.
-std::string MissingText(const LoadOptions& options, const Tally& tally) {
+// Calls without a latency in the report, or whose latency is the deadline.
+std::string MissingText(const LoadOptions& options, const LoadCounts& counts) {
   std::vector<std::string> parts;
   const auto add = [&parts](std::int64_t count, absl::string_view what) {
     if (count > 0) parts.push_back(absl::StrCat(count, " ", what));
   };
-  add(tally.past_deadline(),
+  add(counts.past_deadline,
       absl::StrCat("past the deadline of ",
                    absl::FormatDuration(options.deadline)));
-  add(tally.lost_calls(), "with a lost connection");
-  add(tally.unfinished(), "unanswered at the end");
-  add(tally.not_sent(), "not sent (no connection, or too many in flight)");
+  add(counts.lost_calls, "with a lost connection");
+  add(counts.unfinished(), "unanswered at the end");
+  add(counts.not_sent, "not sent (no connection, or too many in flight)");
   return absl::StrJoin(parts, ", ");
 }
 
-// An entry an interval, with what the server said of itself in it.
+// One entry an interval. With metrics, it has the pool's sizes too.
 Json TimelineJson(const LoadResult& result) {
-  const Timeline& timeline = *result.tally.timeline();
-  const std::vector<Timeline::Interval> intervals = timeline.intervals();
-  const std::vector<PoolSample> samples = ByInterval(
-      result.samples, timeline.start(), timeline.length(), intervals.size());
   Json entries = Json::array();
-  for (std::size_t i = 0; i < intervals.size(); ++i) {
-    const Timeline::Interval& interval = intervals[i];
+  double start = 0;
+  for (const LoadInterval& interval : result.timeline) {
     Json& entry = entries.emplace_back();
-    entry["seconds"] = Seconds(timeline.length()) * static_cast<double>(i);
+    entry["seconds"] = start;
+    start += ToSeconds(result.interval_length);
     entry["offered"] = interval.offered;
     entry["in_time"] = interval.in_time;
     entry["late"] = interval.late;
@@ -163,11 +149,11 @@ Json TimelineJson(const LoadResult& result) {
     entry["failed"] = interval.failed;
     entry["p50_us"] = Micros(interval.p50);
     entry["p99_us"] = Micros(interval.p99);
-    if (result.samples.empty()) continue;
-    entry["workers"] = samples[i].workers;
-    entry["busy"] = samples[i].busy;
-    entry["depth"] = samples[i].depth;
-    entry["waiting"] = samples[i].waiting;
+    if (!interval.pool) continue;
+    entry["workers"] = interval.pool->workers;
+    entry["busy"] = interval.pool->busy;
+    entry["depth"] = interval.pool->depth;
+    entry["waiting"] = interval.pool->waiting;
   }
   return entries;
 }
@@ -175,34 +161,36 @@ Json TimelineJson(const LoadResult& result) {
 }  // namespace
 
 std::string TextReport(const LoadOptions& options, const LoadResult& result) {
-  const Tally& tally = result.tally;
+  const LoadCounts& counts = result.counts;
   Lines lines;
   lines.Add("load", absl::StrCat(RpcName(options.method), " to ",
                                  options.target, ", ", DescribeLoop(options)));
-  lines.Add("calls", absl::StrFormat("%d ended, %.1f/s", tally.ended(),
-                                     tally.Rate(result.end)));
-  lines.Add("latency", LatencyText(tally.latency()));
-  lines.Add("status", JoinCounts(Statuses(tally)));
-  lines.Add("disposition", JoinCounts(Dispositions(tally)));
+  lines.Add("calls", absl::StrFormat("%d ended, %.1f/s", counts.ended(),
+                                     result.calls_per_second));
+  lines.Add("latency", LatencyText(counts.latency));
+  lines.Add("status", JoinCounts(Statuses(counts)));
+  lines.Add("disposition", JoinCounts(Dispositions(counts)));
   lines.Add("reason",
-            JoinCounts({tally.reasons().begin(), tally.reasons().end()}));
-  lines.Add("pushback", PushbackText(tally));
-  lines.Add("missing", MissingText(options, tally));
-  lines.Add("connections", ConnectionsText(tally));
-  lines.Add("bytes",
-            absl::StrCat("sent ", FormatBytes(result.bytes_sent), ", received ",
-                         FormatBytes(result.bytes_received)));
+            JoinCounts({counts.reasons.begin(), counts.reasons.end()}));
+  lines.Add("pushback", PushbackText(counts));
+  lines.Add("missing", MissingText(options, counts));
+  lines.Add("connections", ConnectionsText(counts));
+  lines.Add(
+      "bytes",
+      absl::StrCat("sent ", FormatSize(static_cast<double>(result.bytes_sent)),
+                   ", received ",
+                   FormatSize(static_cast<double>(result.bytes_received))));
   for (std::size_t i = 1; i < kStatusCodes; ++i) {
     const auto code = static_cast<absl::StatusCode>(i);
-    if (tally.first_message(code).empty()) continue;
+    if (counts.first_message(code).empty()) continue;
     lines.Add("message", absl::StrCat(absl::StatusCodeToString(code), ": ",
-                                      tally.first_message(code)));
+                                      counts.first_message(code)));
   }
   return lines.Take();
 }
 
 std::string JsonReport(const LoadOptions& options, const LoadResult& result) {
-  const Tally& tally = result.tally;
+  const LoadCounts& counts = result.counts;
   Json report;
   report["target"] = options.target;
   report["rpc"] = RpcName(options.method);
@@ -213,45 +201,46 @@ std::string JsonReport(const LoadOptions& options, const LoadResult& result) {
   report["outstanding"] = options.open_loop() ? 0 : options.outstanding;
   report["rate"] = options.rate;
   report["seed"] = options.samples.seed;
-  report["seconds"] = std::max(0.0, Seconds(result.end - tally.window().begin));
-  report["calls"] = tally.ended();
-  report["calls_per_second"] = tally.Rate(result.end);
+  report["seconds"] = result.seconds;
+  report["calls"] = counts.ended();
+  report["calls_per_second"] = result.calls_per_second;
 
   Json& latency = report["latency_us"];
-  latency["min"] = Micros(tally.latency().min());
+  latency["min"] = Micros(counts.latency.min());
   for (const auto& [name, percent] : kQuantiles) {
-    latency[std::string(name)] = Micros(tally.latency().Percentile(percent));
+    latency[std::string(name)] = Micros(counts.latency.Percentile(percent));
   }
-  latency["max"] = Micros(tally.latency().max());
+  latency["max"] = Micros(counts.latency.max());
 
-  const auto put_counts = [&report](const char* name, const auto& counts) {
+  const auto put_counts = [&report](const char* name, const auto& named) {
     Json& object = report[name] = Json::object();
-    for (const auto& [key, count] : counts) object[key] = count;
+    for (const auto& [key, count] : named) object[key] = count;
   };
-  put_counts("statuses", Statuses(tally));
-  put_counts("dispositions", Dispositions(tally));
-  put_counts("reasons", tally.reasons());
-  if (tally.pushback_ms()) {
-    report["pushback_ms"] = {{"min", tally.pushback_ms()->min},
-                             {"max", tally.pushback_ms()->max}};
+  put_counts("statuses", Statuses(counts));
+  put_counts("dispositions", Dispositions(counts));
+  put_counts("reasons", counts.reasons);
+  if (counts.pushback_ms) {
+    report["pushback_ms"] = {{"min", counts.pushback_ms->min},
+                             {"max", counts.pushback_ms->max}};
   }
-  report["past_deadline"] = tally.past_deadline();
-  report["lost"] = tally.lost_calls();
-  report["unanswered"] = tally.unfinished();
-  report["not_sent"] = tally.not_sent();
-  report["connections_lost"] = tally.connections_lost();
+  report["past_deadline"] = counts.past_deadline;
+  report["lost"] = counts.lost_calls;
+  report["unanswered"] = counts.unfinished();
+  report["not_sent"] = counts.not_sent;
+  report["connections_lost"] = counts.connections_lost;
   report["bytes_sent"] = result.bytes_sent;
   report["bytes_received"] = result.bytes_received;
-  if (tally.timeline()) report["timeline"] = TimelineJson(result);
-  // What came from the server may be no UTF-8.
+  if (options.profile) {
+    report["profile"] = {
+        {"name", options.profile->name},
+        {"start_seconds", absl::ToDoubleSeconds(options.profile->start)},
+        {"compress", options.profile->compress},
+        {"seconds", absl::ToDoubleSeconds(options.profile->duration)}};
+    report["interval_seconds"] = ToSeconds(result.interval_length);
+    report["timeline"] = TimelineJson(result);
+  }
+  // Texts from the server need not be UTF-8.
   return report.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-}
-
-std::string ProgressText(const Tally& tally, LoadClock::duration elapsed,
-                         LoadClock::time_point now, std::size_t in_flight) {
-  return absl::StrFormat("%.1f s  %.0f/s  %d in flight  p99 %s",
-                         Seconds(elapsed), tally.Rate(now), in_flight,
-                         FormatLatency(tally.latency().Percentile(99)));
 }
 
 }  // namespace sluice

@@ -83,7 +83,8 @@ std::string SampleSubject(std::mt19937_64& random) {
   return absl::StrFormat("Patient/S%05d", Pick(random, kSubjects));
 }
 
-// The answers of one person resemble each other: one step around a burden.
+// Returns answers that resemble each other, like those of one person: at most
+// one step away from a common burden.
 std::size_t PickFrequency(std::mt19937_64& random, int burden) {
   const int choice = burden + Pick(random, 3) - 1;
   return static_cast<std::size_t>(std::clamp(choice, 0, 3));
@@ -108,7 +109,7 @@ void AddTotalScore(const Question& question, int score,
   quantity->set_unit("{score}");
 }
 
-// `answers` of them, the last being the total score.
+// Adds `answers` answers. The last is the total score.
 void AddAnswers(const Form& form, int answers, std::mt19937_64& random,
                 v1::QuestionnaireResponse& response) {
   const int burden = Pick(random, 3);
@@ -134,7 +135,8 @@ void AddAnswers(const Form& form, int answers, std::mt19937_64& random,
 }
 
 void FillWithNote(std::size_t bytes_min, v1::SubmitRequest& request) {
-  constexpr std::size_t kIdAndItem = 64;  // the id to come, and a note's frame
+  constexpr std::size_t kIdAndItem =
+      64;  // bytes of the id and of the note's item
   const std::size_t size = request.ByteSizeLong() + kIdAndItem;
   if (size >= bytes_min) return;
   auto* item = request.mutable_response()->add_item();
@@ -191,7 +193,7 @@ v1::PatientRecord SamplePatientRecord(const FormOptions& options,
       R"({"resourceType":"Patient","gender":"%s","birthDate":"%d-%02d-%02d"})",
       Pick(random, 2) == 0 ? "female" : "male", 1940 + Pick(random, 60),
       1 + Pick(random, 12), 1 + Pick(random, 28));
-  // White space at the end leaves it JSON.
+  // White space at the end keeps the text valid JSON.
   data.resize(std::max(data.size(), options.bytes_min), ' ');
   record.set_data(data);
   return record;

@@ -1,7 +1,8 @@
-// Answers to PHQ-9 and GAD-7 as a patient might give them in the evening.
+// Made-up answers to the questionnaires PHQ-9 and GAD-7, as patients might give
+// them in the evening.
 //
 // The forms and their codes are LOINC's: https://loinc.org/44249-1 (PHQ-9) and
-// https://loinc.org/69737-5 (GAD-7). Subjects, sites and answers are made up.
+// https://loinc.org/69737-5 (GAD-7). Subjects, sites and answers are random.
 
 #ifndef SLUICE_LOADGEN_SAMPLE_FORMS_H_
 #define SLUICE_LOADGEN_SAMPLE_FORMS_H_
@@ -17,29 +18,28 @@ namespace sluice {
 
 struct FormOptions {
   std::string study_id = "STUDY-001";
-  // Answers in a response; 0: as many as the form has. Beyond those, the form's
-  // questions come again under other link ids, as a diary of several days has
-  // them.
+  // Answers in a response; 0: as many as the form has questions. Beyond that,
+  // the questions repeat under other link ids, like a diary of several days.
   int answers = 0;
-  // A note in free text fills the request up to about so many bytes.
+  // Minimum size of a request, reached with a note in free text. Approximate.
   std::size_t bytes_min = 0;
-  // Answers are given within the hour that follows.
+  // Answers are given within the hour after this time.
   absl::Time evening;
 };
 
-// A request with all but the submission_id. Who answers, which form and what
-// follows from `random`.
+// Returns a request without a submission_id. Subject, form and answers follow
+// from `random`.
 v1::SubmitRequest SampleSubmission(const FormOptions& options,
                                    std::mt19937_64& random);
 
-// All but the record_id. `bytes_min` fills the record's data.
+// Returns a record without a record_id, with `bytes_min` of data.
 v1::PatientRecord SamplePatientRecord(const FormOptions& options,
                                       std::mt19937_64& random);
 
-// All but the event_id.
+// Returns an event without an event_id.
 v1::AppEvent SampleEvent(const FormOptions& options, std::mt19937_64& random);
 
-// One of a few sites.
+// Returns one of a few sites.
 std::string SampleSite(std::mt19937_64& random);
 
 }  // namespace sluice

@@ -8,11 +8,11 @@
 namespace sluice {
 namespace {
 
-// Enough different requests that none is in any cache for being the only one.
+// Number of templates: enough that caches do not hold all of them.
 constexpr std::size_t kTemplatesMax = 256;
 constexpr std::size_t kTemplateBytesMax = std::size_t{4} << 20;
 
-// Stands for an id until one is written in its place.
+// Placeholder of an id in a template.
 constexpr absl::string_view kPlaceholder =
     "########-####-####-####-############";
 static_assert(kPlaceholder.size() == UuidText{}.size());

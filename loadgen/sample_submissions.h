@@ -1,5 +1,5 @@
-// Serialized requests by the hundred thousand a second: a request is made once
-// and then sent many times, each time with new ids written into its bytes.
+// Serialized requests, hundreds of thousands a second: each template is made
+// once and sent many times, with new ids written into its bytes each time.
 
 #ifndef SLUICE_LOADGEN_SAMPLE_SUBMISSIONS_H_
 #define SLUICE_LOADGEN_SAMPLE_SUBMISSIONS_H_
@@ -27,10 +27,10 @@ enum class SampleKind {
 struct SampleOptions {
   SampleKind kind = SampleKind::kSubmitRequest;
   FormOptions form;
-  // Records, events or ids in a request; of no meaning to kSubmitRequest.
+  // Records, events or ids in a request. kSubmitRequest ignores this.
   int entries = 1;
   UuidVersion id_version = UuidVersion::kTimeOrdered;
-  // The same seed gives the same requests in the same order, but for ids of
+  // The same seed gives the same requests in the same order, except for ids of
   // version 7, which contain the time.
   std::uint64_t seed = 1;
 };
@@ -45,11 +45,11 @@ class SampleSubmissions {
  public:
   explicit SampleSubmissions(const SampleOptions& options);
 
-  // The next request. Valid until the next call.
+  // Returns the next request. Valid until the next call.
   Sample Next(absl::Time now);
 
  private:
-  // A request in which the ids stand at `id_offsets`.
+  // A serialized request whose ids begin at `id_offsets`.
   struct Template {
     std::string bytes;
     std::vector<std::size_t> id_offsets;

@@ -30,7 +30,7 @@ absl::Status NoAnswer() {
   return absl::UnavailableError("the server's metrics cannot be read");
 }
 
-// All that the other side sends until it closes.
+// Reads until the peer closes the connection.
 absl::StatusOr<std::string> ReadToEnd(int socket) {
   std::string response;
   std::array<char, 1 << 16> bytes;

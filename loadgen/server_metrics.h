@@ -1,4 +1,4 @@
-// What a server says of itself on /metrics.
+// Reads a server's /metrics.
 
 #ifndef SLUICE_LOADGEN_SERVER_METRICS_H_
 #define SLUICE_LOADGEN_SERVER_METRICS_H_
@@ -14,20 +14,20 @@
 
 namespace sluice {
 
-// The text that an address of `size` bytes answers for /metrics. UNAVAILABLE
-// where it answers anything else, or not within `limit`.
+// Fetches /metrics from an address of `size` bytes. Returns UNAVAILABLE if the
+// answer is not 200, or is not complete within `limit`.
 absl::StatusOr<std::string> FetchMetrics(const sockaddr_storage& address,
                                          socklen_t size, absl::Duration limit);
-// The same of 127.0.0.1:`port`.
+// Fetches /metrics from 127.0.0.1:`port`, with the same errors.
 absl::StatusOr<std::string> FetchMetrics(int port, absl::Duration limit);
 
-// The sum of the samples of a metric that have all of `labels`, each as
-// `pool="clinical"`; 0 where there is none.
+// Returns the sum of the samples of a metric that have all of `labels`, each
+// like `pool="clinical"`. 0 if there are none.
 double SumOfSamples(absl::string_view text, absl::string_view metric,
                     const std::vector<std::string>& labels = {});
 
-// Whether the server has nothing to do: nothing waits, is queued, is in work or
-// is in the journal.
+// True if the server has nothing to do: the waiting room, the queue and the
+// journal are empty, and no submission is in work.
 bool IsWorkedOff(absl::string_view text);
 
 }  // namespace sluice

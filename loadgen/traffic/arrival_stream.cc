@@ -40,8 +40,8 @@ void ArrivalStream::NextOfCurve() {
                                          static_cast<double>(source_.sites));
 }
 
-// The sites' moments are uniform in what is left of the storm; the least of n
-// such is drawn directly, so that they come in order.
+// The times of the remaining sites are uniform in the rest of the storm. The
+// minimum of n such times is drawn directly, which gives them in order.
 void ArrivalStream::NextSite(StormState* storm) {
   if (storm->sites_left == 0) {
     storm->at = std::numeric_limits<double>::infinity();

@@ -1,4 +1,4 @@
-// The moments at which a source's submissions come, drawn one at a time.
+// The arrival times of a source's submissions, generated one at a time.
 
 #ifndef SLUICE_LOADGEN_TRAFFIC_ARRIVAL_STREAM_H_
 #define SLUICE_LOADGEN_TRAFFIC_ARRIVAL_STREAM_H_
@@ -14,29 +14,29 @@
 
 namespace sluice {
 
-// A Poisson process by the source's curve, and its storms. Memory does not grow
-// with the number of arrivals.
+// A Poisson process with the rate of the source's curve, and the source's
+// storms. Memory does not grow with the number of arrivals.
 class ArrivalStream {
  public:
-  // `source` must outlive it. The same seed gives the same moments.
+  // `source` must outlive this object. The same seed gives the same arrivals.
   ArrivalStream(const TrafficSource& source, std::uint64_t seed);
 
-  // When the next one comes; kForever after the last.
+  // Time of the next arrival; kForever after the last.
   TimePoint next() const { return next_; }
-  // Which of the source's sites sends it, from 0.
+  // Site that sends the next arrival, from 0.
   std::size_t site() const {
     return storm_ ? storms_[*storm_].sites_left : curve_site_;
   }
-  // On to the one after it.
+  // Moves on to the following arrival. next() must not be kForever.
   void Advance();
 
  private:
-  // A storm as far as it has come: the moments of its sites, in order.
+  // The progress of a storm, site by site in the order of their times.
   struct StormState {
-    std::size_t sites_left = 0;  // after the present one; so it is numbered
+    std::size_t sites_left = 0;  // after the current site; also its number
     std::size_t submissions = 0;
-    std::size_t submissions_left = 0;  // of the present site
-    double at = 0;                     // when the present site sends, seconds
+    std::size_t submissions_left = 0;  // of the current site
+    double at = 0;                     // time of the current site, in seconds
     double end = 0;
   };
 
@@ -46,12 +46,12 @@ class ArrivalStream {
 
   const TrafficSource& source_;
   SimRandom random_;
-  SimRandom site_random_;  // the moments do not depend on who sends
-  double expected_ = 0;    // arrivals of the curve up to the next
+  SimRandom site_random_;  // separate, so that times do not depend on sites
+  double expected_ = 0;    // expected arrivals of the curve up to the next
   double curve_next_ = 0;
   std::size_t curve_site_ = 0;
   std::vector<StormState> storms_;
-  std::optional<std::size_t> storm_;  // whose the next one is; else the curve's
+  std::optional<std::size_t> storm_;  // of the next arrival; empty: the curve
   TimePoint next_ = kForever;
 };
 

@@ -1,5 +1,5 @@
-// Random numbers that are the same wherever a seed is used: what the standard
-// library calls a distribution differs from one library to another.
+// Random numbers that depend only on the seed. The distributions of the
+// standard library differ between implementations.
 
 #ifndef SLUICE_LOADGEN_TRAFFIC_RANDOM_H_
 #define SLUICE_LOADGEN_TRAFFIC_RANDOM_H_
@@ -14,16 +14,16 @@ class SimRandom {
  public:
   explicit SimRandom(std::uint64_t seed) : generator_(seed) {}
 
-  // In [0, 1), with all 53 bits of a double.
+  // Returns a number in [0, 1) with all 53 bits of a double.
   double Uniform() {
     return static_cast<double>(generator_() >> 11U) * 0x1.0p-53;
   }
 
-  // With mean 1.
+  // Returns an exponentially distributed number with mean 1.
   double Exponential() { return -std::log1p(-Uniform()); }
 
  private:
-  std::mt19937_64 generator_;  // its output is part of the standard
+  std::mt19937_64 generator_;  // the standard defines its output
 };
 
 }  // namespace sluice

@@ -11,7 +11,7 @@ namespace {
 
 constexpr int kBellSegments = 60;
 
-// The rate of the line from `a` to `b` at a time between them.
+// Returns the rate of the line from `a` to `b` at a time between them.
 double Between(const RateCurve::Point& a, const RateCurve::Point& b,
                double seconds) {
   const double width = b.seconds - a.seconds;
@@ -82,8 +82,8 @@ double RateCurve::TimeOf(double expected) const {
   if (index == 0) return points_.front().seconds;
   const Point& a = points_[index - 1];
   const Point& b = points_[index];
-  // rate * t + slope / 2 * t^2 = rest, in the form that neither divides by a
-  // slope of nothing nor takes the difference of two numbers that are near.
+  // Solves rate * t + slope / 2 * t^2 = rest in the form that neither divides
+  // by a slope of 0 nor subtracts two nearly equal numbers.
   const double rest = expected - ends_[index - 1];
   const double slope = (b.rate - a.rate) / (b.seconds - a.seconds);
   const double root =

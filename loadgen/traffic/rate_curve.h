@@ -1,4 +1,4 @@
-// How many submissions a second come, over the time of a run.
+// The rate of submissions over the time of a run.
 
 #ifndef SLUICE_LOADGEN_TRAFFIC_RATE_CURVE_H_
 #define SLUICE_LOADGEN_TRAFFIC_RATE_CURVE_H_
@@ -8,42 +8,43 @@
 
 namespace sluice {
 
-// Straight lines between points; before the first and after the last there is
-// nothing. A value: copies are cheap enough.
+// Straight lines between points. The rate is 0 before the first and after the
+// last point. Copyable.
 class RateCurve {
  public:
   struct Point {
     double seconds = 0;  // since the start of the run
-    double rate = 0;     // a second, not negative
+    double rate = 0;     // submissions a second, not negative
 
     bool operator==(const Point&) const = default;
   };
 
   RateCurve() = default;
-  // By time, no two at the same.
+  // `points` must be ordered by time, with no two at the same time.
   explicit RateCurve(std::vector<Point> points);
 
-  // `rate` from 0 to `seconds`.
+  // Returns `rate` from 0 to `seconds`.
   static RateCurve Constant(double rate, double seconds);
-  // `total` between two times, rising from nothing and falling to nothing as a
-  // raised cosine, whose highest rate is twice its mean.
+  // Returns a raised cosine: `total` submissions between two times. The highest
+  // rate is twice the mean.
   static RateCurve Bell(double from_seconds, double to_seconds, double total);
 
-  // The sum of both. A curve that begins or ends inside the other does so with
-  // a rate of 0.
+  // Returns the sum. If one curve begins or ends inside the other, its rate
+  // there is taken as 0.
   RateCurve operator+(const RateCurve& other) const;
 
   const std::vector<Point>& points() const { return points_; }
   double RateAt(double seconds) const;
-  // How many are expected in all.
+  // Expected number of submissions.
   double total() const { return ends_.empty() ? 0 : ends_.back(); }
-  // When `expected` of them are expected to have come; a Poisson process with
-  // rate 1 so becomes one with this curve (inversion). Infinity beyond total().
+  // Returns the time up to which `expected` submissions are expected. Turns a
+  // Poisson process of rate 1 into a process with this curve (inversion).
+  // Infinity if `expected` is above total().
   double TimeOf(double expected) const;
 
  private:
   std::vector<Point> points_;
-  // Of each point: how many are expected up to it.
+  // Expected number of submissions up to each point.
   std::vector<double> ends_;
 };
 

@@ -28,13 +28,13 @@ constexpr Bounds kSites = {1, 100'000};  // and studies
 constexpr Bounds kStormSubmissions = {1, 100'000};
 constexpr double kFactorMax = 1e6;
 
-// A number with bounds, which may have a fraction.
+// Reads a number with bounds, which may have a fraction.
 bool ReadNumber(ConfigSection& section, const std::string& key, double min,
                 double max, double* out) {
   std::string text;
   if (!section.ReadText(key, &text)) return false;
   double number = 0;
-  // Written so that NaN fails too.
+  // The negated form rejects NaN too.
   if (!absl::SimpleAtod(text, &number) || !(number >= min && number <= max)) {
     section.Error(key, absl::StrFormat("must be a number from %.10g to %.10g, "
                                        "not %s",
@@ -45,7 +45,8 @@ bool ReadNumber(ConfigSection& section, const std::string& key, double min,
   return true;
 }
 
-// Finer than the configuration's: a store may take microseconds.
+// Accepts shorter durations than the configuration: a store may take
+// microseconds.
 bool ReadTime(ConfigSection& section, const std::string& key,
               absl::Duration max, absl::Duration* out) {
   std::string text;
@@ -62,7 +63,7 @@ bool ReadTime(ConfigSection& section, const std::string& key,
   return true;
 }
 
-// "20:30" or "20:30:15"; hours go on after 23, for the days that follow.
+// Parses "20:30" or "20:30:15". Hours above 23 are on the following days.
 std::optional<absl::Duration> ParseClock(const std::string& text) {
   const std::vector<std::string> parts = absl::StrSplit(text, ':');
   if (parts.size() < 2 || parts.size() > 3) return std::nullopt;
@@ -87,7 +88,7 @@ std::string FormatClock(absl::Duration time) {
   return absl::StrFormat("%02d:%02d", minutes / 60, minutes % 60);
 }
 
-// The time since the start that `text` means.
+// Converts a time of day to the time since the start.
 std::optional<absl::Duration> TimeInRun(ConfigSection& section,
                                         const std::string& key,
                                         const std::string& text,
@@ -121,7 +122,7 @@ bool ReadClock(ConfigSection& section, const std::string& key,
   return time.has_value();
 }
 
-// `from` and `to`.
+// Reads the keys `from` and `to`.
 bool ReadInterval(ConfigSection& section, const Traffic& run,
                   absl::Duration* from, absl::Duration* to) {
   const bool has_from = ReadClock(section, "from", run, from);
@@ -134,7 +135,7 @@ bool ReadInterval(ConfigSection& section, const Traffic& run,
   return true;
 }
 
-// The maps below `key`, each by its name.
+// Returns the maps below `key` by name.
 std::vector<std::string> Names(ConfigSection& parent, const std::string& key,
                                ConfigSection& section, std::size_t max) {
   std::vector<std::string> names = section.Keys();
@@ -172,7 +173,7 @@ void ReadMethod(ConfigSection& section, TrafficSource* source) {
   section.Error("method", UnknownName("method", name, known));
 }
 
-// `curve`: rates by time, with straight lines between them.
+// Reads `curve`: rates by time, with straight lines between them.
 void ReadCurve(ConfigSection& parent, const Traffic& run,
                TrafficSource* source) {
   ConfigSection section = parent.Section("curve");
@@ -196,7 +197,8 @@ void ReadCurve(ConfigSection& parent, const Traffic& run,
   source->curve = RateCurve(std::move(points));
 }
 
-// `total` and `peaks`: a share of all comes in each peak, what is left evenly.
+// Reads `total` and `peaks`: each peak has a share of the total; the rest
+// arrives evenly.
 void ReadTotal(ConfigSection& parent, const Traffic& run,
                TrafficSource* source) {
   double total = 0;
@@ -249,7 +251,7 @@ void ReadRate(ConfigSection& section, const Traffic& run,
         RateCurve::Constant(rate, absl::ToDoubleSeconds(run.duration));
   }
   ReadCurve(section, run, source);
-  // Asked for in any case, so that it is no unknown key.
+  // Read in any case, so that the key is not reported as unknown.
   section.Section("peaks");
   if (section.Has("total")) ReadTotal(section, run, source);
   if (forms == 0 && !section.Has("storms")) {

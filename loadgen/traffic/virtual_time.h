@@ -1,4 +1,5 @@
-// The time of a simulation: that of the Gate's clock, from 0.
+// Conversions for the time of a simulation, which the Gate uses and which
+// starts at 0.
 
 #ifndef SLUICE_LOADGEN_TRAFFIC_VIRTUAL_TIME_H_
 #define SLUICE_LOADGEN_TRAFFIC_VIRTUAL_TIME_H_

@@ -1,4 +1,4 @@
-// The intervals of equal length that a run is cut into for its report.
+// The intervals of equal length that the report of a run has.
 
 #ifndef SLUICE_LOADGEN_TRAFFIC_WINDOWS_H_
 #define SLUICE_LOADGEN_TRAFFIC_WINDOWS_H_
@@ -13,7 +13,8 @@ struct Windows {
   Duration length{};
   std::size_t count = 0;
 
-  // At most 300 of a round length, of which the last may go beyond the run.
+  // Returns at most 300 intervals of a round length that cover `run`. The last
+  // may end after the run.
   static Windows For(Duration run);
 };
 

@@ -1,4 +1,4 @@
-// Descriptions and configurations from their files.
+// Reads descriptions and configurations from files.
 
 #ifndef SLUICE_LOADGEN_TRAFFIC_YAML_FILE_H_
 #define SLUICE_LOADGEN_TRAFFIC_YAML_FILE_H_
@@ -15,8 +15,8 @@
 
 namespace sluice {
 
-// What `parse` makes of the file. INVALID_ARGUMENT where it cannot be read or
-// is not right, with all that is wrong, a line each.
+// Parses a file with `parse`. Returns INVALID_ARGUMENT if the file cannot be
+// read or has errors, with one line for each error.
 template <typename Parsed>
 absl::StatusOr<Parsed> ReadYamlFile(const std::string& path,
                                     Parsed (*parse)(std::string_view,

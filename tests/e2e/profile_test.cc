@@ -37,14 +37,13 @@ constexpr char kTraffic[] =
 TEST(Profile, OfADayIsPlayedAgainstTheServerWithItsOwnSideOfIt) {
   Sluice server(kServer);
   const std::string traffic = server.path("traffic.yaml");
-  const std::string picture = server.path("picture.svg");
+  const std::string page = server.path("load.html");
   std::ofstream(traffic) << kTraffic;
-  Program load(
-      SLUICE_LOAD,
-      {absl::StrCat("127.0.0.1:", server.port()), "--profile=" + traffic,
-       "--duration=2s", "--picture=" + picture, "--json", "--pool=clinical",
-       absl::StrCat("--metrics=http://127.0.0.1:", server.metrics_port(),
-                    "/metrics")});
+  Program load(SLUICE_LOAD, {absl::StrCat("127.0.0.1:", server.port()),
+                             "--profile=" + traffic, "--duration=2s",
+                             "--output=" + page, "--json", "--pool=clinical",
+                             absl::StrCat("--metrics=http://127.0.0.1:",
+                                          server.metrics_port(), "/metrics")});
   ASSERT_EQ(load.Wait().exit_code, 0) << load.err();
 
   const auto report = nlohmann::json::parse(load.out());
@@ -63,9 +62,9 @@ TEST(Profile, OfADayIsPlayedAgainstTheServerWithItsOwnSideOfIt) {
   EXPECT_GT(report["statuses"]["RESOURCE_EXHAUSTED"], 0);
   EXPECT_EQ(timeline[1]["workers"], 3);
 
-  std::ifstream file(picture);
+  std::ifstream file(page);
   EXPECT_THAT(std::string(std::istreambuf_iterator<char>(file), {}),
-              HasSubstr(">Workers<"));
+              HasSubstr("<th>Workers</th>"));
 }
 
 }  // namespace

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "loadgen/grpc_framing.h"
+#include "loadgen/internal/grpc_framing.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace sluice {

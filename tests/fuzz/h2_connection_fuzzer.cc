@@ -11,8 +11,8 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "loadgen/grpc_framing.h"
-#include "loadgen/h2_connection.h"
+#include "loadgen/internal/grpc_framing.h"
+#include "loadgen/internal/h2_connection.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace sluice {

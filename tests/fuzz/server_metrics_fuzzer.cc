@@ -6,7 +6,7 @@
 #include <cmath>
 #include <string>
 
-#include "loadgen/metrics_scraper.h"
+#include "loadgen/internal/metrics_scraper.h"
 #include "loadgen/server_metrics.h"
 #include "tests/fuzz/fuzz.h"
 

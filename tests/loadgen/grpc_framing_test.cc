@@ -1,4 +1,4 @@
-#include "loadgen/grpc_framing.h"
+#include "loadgen/internal/grpc_framing.h"
 
 #include <nghttp2/nghttp2.h>
 
@@ -23,7 +23,8 @@ std::string Framed(const std::vector<std::string>& messages) {
   return bytes;
 }
 
-// What a reader gets out of `bytes` when they come in pieces of `piece`.
+// Returns the messages that a reader finds in `bytes`, fed in pieces of
+// `piece`.
 std::vector<std::string> ReadInPieces(GrpcMessageReader& reader,
                                       const std::string& bytes,
                                       std::size_t piece) {
@@ -83,7 +84,7 @@ TEST(GrpcMessageReader, SurvivesRandomBytes) {
   for (int i = 0; i < 2000; ++i) {
     std::string bytes(random() % 64, '\0');
     for (char& byte : bytes) {
-      // Mostly zeros, so that lengths are often small.
+      // Mostly zeros, so that most lengths are small.
       byte = static_cast<char>(random() % 4 == 0 ? random() % 256 : 0);
     }
     GrpcMessageReader reader;
@@ -102,7 +103,7 @@ TEST(FormatGrpcTimeout, UsesTheFinestUnitThatHasRoom) {
   EXPECT_EQ(FormatGrpcTimeout(absl::Milliseconds(250)), "250000u");
   EXPECT_EQ(FormatGrpcTimeout(absl::Seconds(100)), "100000m");
   EXPECT_EQ(FormatGrpcTimeout(absl::Hours(24 * 7)), "604800S");
-  // Rounded up: a deadline must not come early.
+  // Rounded up: a deadline must not be early.
   EXPECT_EQ(FormatGrpcTimeout(absl::Milliseconds(100) + absl::Nanoseconds(1)),
             "100001u");
 }

@@ -1,5 +1,3 @@
-#include "loadgen/load_options.h"
-
 #include <cmath>
 #include <functional>
 #include <string>
@@ -7,6 +5,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "loadgen/loadgen.h"
 
 namespace sluice {
 namespace {
@@ -37,6 +36,7 @@ TEST(Validate, NamesTheFlagThatIsWrong) {
   const std::vector<Wrong> wrongs = {
       {"--connections", [](auto& o) { o.connections = 0; }},
       {"--connections", [](auto& o) { o.connections = -1; }},
+      {"--metrics", [](auto& o) { o.metrics_url = "localhost"; }},
       {"--outstanding", [](auto& o) { o.outstanding = 0; }},
       {"--streams", [](auto& o) { o.streams = 2; }},
       {"--streams",

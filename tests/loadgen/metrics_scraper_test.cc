@@ -1,4 +1,4 @@
-#include "loadgen/metrics_scraper.h"
+#include "loadgen/internal/metrics_scraper.h"
 
 #include <chrono>
 #include <vector>
@@ -11,7 +11,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr LoadClock::time_point kStart{std::chrono::hours(1)};
+constexpr TimePoint kStart{std::chrono::hours(1)};
 
 constexpr char kText[] =
     "# TYPE sluice_workers gauge\n"

@@ -6,6 +6,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "loadgen/internal/arrival_schedule.h"
 #include "loadgen/traffic/yaml_file.h"
 #include "tests/tools/run_tool.h"
 
@@ -18,7 +19,7 @@ using testing::HasSubstr;
 using testing::Pair;
 using testing::UnorderedElementsAre;
 
-constexpr LoadClock::time_point kStart{std::chrono::hours(1)};
+constexpr TimePoint kStart{std::chrono::hours(1)};
 
 Traffic Parse(const std::string& arrivals) {
   ConfigErrors errors;
@@ -47,10 +48,10 @@ LoadProfile Profile(const std::string& arrivals, absl::Duration duration,
   return *std::move(profile);
 }
 
-std::vector<LoadClock::time_point> AllStarts(const LoadProfile& profile) {
-  std::vector<LoadClock::time_point> starts;
-  for (ProfileSchedule schedule(profile, kStart);
-       schedule.next() != LoadClock::time_point::max(); schedule.Advance()) {
+std::vector<TimePoint> AllStarts(const LoadProfile& profile) {
+  std::vector<TimePoint> starts;
+  for (ProfileSchedule schedule(profile, kStart); schedule.next() != kForever;
+       schedule.Advance()) {
     starts.push_back(schedule.next());
   }
   return starts;
@@ -65,7 +66,7 @@ TEST(CompressTraffic, ShortensTheTimeAndKeepsTheRates) {
   EXPECT_DOUBLE_EQ(profile.sources[0].curve.RateAt(60), 600);
   EXPECT_DOUBLE_EQ(profile.sources[0].curve.RateAt(30), 300);
   EXPECT_DOUBLE_EQ(profile.sources[1].curve.RateAt(119), 100);
-  // 600 at the top of a triangle of 120 s, and 100 all the time.
+  // A triangle of 120 s with a peak of 600, plus a constant 100.
   EXPECT_DOUBLE_EQ(profile.sources[0].total() + profile.sources[1].total(),
                    48000);
 }
@@ -135,8 +136,8 @@ TEST(ProfileSchedule, TellsItsSendersApart) {
       "  one: {method: Submit, rate: 10}\n",
       absl::Seconds(2), 1);
   std::map<std::string, std::string> studies;  // of sites
-  for (ProfileSchedule schedule(profile, kStart);
-       schedule.next() != LoadClock::time_point::max(); schedule.Advance()) {
+  for (ProfileSchedule schedule(profile, kStart); schedule.next() != kForever;
+       schedule.Advance()) {
     const LoadSender sender = schedule.sender();
     EXPECT_EQ(studies.try_emplace(sender.site, sender.study).first->second,
               sender.study);

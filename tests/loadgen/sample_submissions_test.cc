@@ -135,7 +135,7 @@ TEST(SampleSubmissions, FollowFromTheSeedWithRandomIds) {
   options.seed = 9;
   SampleSubmissions first(options);
   SampleSubmissions again(options);
-  // Further than there are templates.
+  // More requests than templates.
   for (int i = 0; i < 600; ++i) {
     const absl::Time later = kNow + absl::Hours(i);
     EXPECT_EQ(std::string(first.Next(kNow).bytes),
@@ -143,7 +143,7 @@ TEST(SampleSubmissions, FollowFromTheSeedWithRandomIds) {
   }
 }
 
-// The ids that `receipts` asks for are those that `submit` has sent.
+// With the same seed, `receipts` asks for the ids that `submit` sent.
 TEST(SampleSubmissions, TheSameSeedAsksForTheIdsThatWereSent) {
   SampleOptions options = Options(SampleKind::kSubmitRequest);
   options.id_version = UuidVersion::kRandom;

@@ -1,4 +1,4 @@
-#include "loadgen/tally.h"
+#include "loadgen/internal/tally.h"
 
 #include <chrono>
 #include <nlohmann/json.hpp>
@@ -6,20 +6,30 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "loadgen/report.h"
+#include "loadgen/loadgen.h"
 
 namespace sluice {
 namespace {
 
 using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
 using std::chrono::seconds;
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr LoadClock::time_point kBegin{std::chrono::hours(1)};
+constexpr TimePoint kBegin{std::chrono::hours(1)};
 constexpr Window kWindow = {kBegin, kBegin + seconds(10)};
 
-CallEnd OkCall(LoadClock::time_point start, LoadClock::time_point end) {
+TEST(Window, ContainsWhatStartsAfterTheWarmupAndBeforeTheEnd) {
+  const Window window = Window::After(kBegin, seconds(1), seconds(2));
+  EXPECT_FALSE(window.Contains(kBegin));
+  EXPECT_FALSE(window.Contains(kBegin + seconds(1) - nanoseconds(1)));
+  EXPECT_TRUE(window.Contains(kBegin + seconds(1)));
+  EXPECT_TRUE(window.Contains(kBegin + seconds(3) - nanoseconds(1)));
+  EXPECT_FALSE(window.Contains(kBegin + seconds(3)));
+}
+
+CallEnd OkCall(TimePoint start, TimePoint end) {
   CallEnd call{.intended_start = start, .end = end};
   call.dispositions.Add(v1::Receipt::STORED);
   return call;
@@ -33,19 +43,19 @@ TEST(Tally, CountsTheCallsThatWereMeantToStartInTheWindow) {
     tally.Ended(OkCall(start, start + seconds(2)));
     tally.NotSent(start);
   }
-  EXPECT_EQ(tally.sent(), 2);
-  EXPECT_EQ(tally.ended(), 2);
-  EXPECT_EQ(tally.unfinished(), 0);
-  EXPECT_EQ(tally.not_sent(), 2);
-  EXPECT_EQ(tally.of(absl::StatusCode::kOk), 2);
-  EXPECT_EQ(tally.dispositions().of(v1::Receipt::STORED), 2);
-  EXPECT_EQ(tally.latency().max(), seconds(2));
+  EXPECT_EQ(tally.counts().sent, 2);
+  EXPECT_EQ(tally.counts().ended(), 2);
+  EXPECT_EQ(tally.counts().unfinished(), 0);
+  EXPECT_EQ(tally.counts().not_sent, 2);
+  EXPECT_EQ(tally.counts().of(absl::StatusCode::kOk), 2);
+  EXPECT_EQ(tally.counts().dispositions.of(v1::Receipt::STORED), 2);
+  EXPECT_EQ(tally.counts().latency.max(), seconds(2));
 }
 
 TEST(Tally, LatencyCountsFromTheIntendedStart) {
   Tally tally(kWindow);
   tally.Ended(OkCall(kBegin, kBegin + seconds(12)));
-  EXPECT_EQ(tally.latency().max(), seconds(12));
+  EXPECT_EQ(tally.counts().latency.max(), seconds(12));
 }
 
 TEST(Tally, TheRateIsOfTheEndsInTheWindow) {
@@ -78,12 +88,12 @@ TEST(Tally, CollectsWhatRefusalsSay) {
                  .code = absl::StatusCode::kResourceExhausted,
                  .outcome = &outcome});
   }
-  EXPECT_EQ(tally.of(absl::StatusCode::kResourceExhausted), 3);
-  EXPECT_EQ(tally.first_message(absl::StatusCode::kResourceExhausted),
+  EXPECT_EQ(tally.counts().of(absl::StatusCode::kResourceExhausted), 3);
+  EXPECT_EQ(tally.counts().first_message(absl::StatusCode::kResourceExhausted),
             "the queue is full");
-  ASSERT_TRUE(tally.pushback_ms().has_value());
-  EXPECT_EQ(tally.pushback_ms()->min, 50);
-  EXPECT_EQ(tally.pushback_ms()->max, 900);
+  ASSERT_TRUE(tally.counts().pushback_ms.has_value());
+  EXPECT_EQ(tally.counts().pushback_ms->min, 50);
+  EXPECT_EQ(tally.counts().pushback_ms->max, 900);
 }
 
 TEST(DispositionCounts, CountsNumbersItDoesNotKnowAsUnspecified) {
@@ -94,15 +104,17 @@ TEST(DispositionCounts, CountsNumbersItDoesNotKnowAsUnspecified) {
 }
 
 LoadResult SampleResult() {
-  LoadResult result{.tally = Tally(kWindow), .end = kBegin + seconds(10)};
-  for (int i = 0; i < 3; ++i) result.tally.Sent(kBegin);
-  result.tally.Ended(OkCall(kBegin, kBegin + milliseconds(2)));
-  result.tally.Ended({.intended_start = kBegin,
-                      .end = kBegin + seconds(1),
-                      .code = absl::StatusCode::kDeadlineExceeded,
-                      .past_deadline = true});
-  result.bytes_sent = 5000;
-  return result;
+  Tally tally(kWindow);
+  for (int i = 0; i < 3; ++i) tally.Sent(kBegin);
+  tally.Ended(OkCall(kBegin, kBegin + milliseconds(2)));
+  tally.Ended({.intended_start = kBegin,
+               .end = kBegin + seconds(1),
+               .code = absl::StatusCode::kDeadlineExceeded,
+               .past_deadline = true});
+  return {.counts = tally.counts(),
+          .seconds = 10,
+          .calls_per_second = tally.Rate(kBegin + seconds(10)),
+          .bytes_sent = 5000};
 }
 
 TEST(Report, TextHasEverySubjectThatHasContent) {
@@ -111,12 +123,12 @@ TEST(Report, TextHasEverySubjectThatHasContent) {
   const std::string text = TextReport(options, SampleResult());
   EXPECT_THAT(text, HasSubstr("Submit to 127.0.0.1:50051"));
   EXPECT_THAT(text, HasSubstr("2 ended, 0.2/s"));
-  EXPECT_THAT(text, HasSubstr("min 2.00 ms, p50 "));
+  EXPECT_THAT(text, HasSubstr("min 2 ms, p50 "));
   EXPECT_THAT(text, HasSubstr("OK 1, DEADLINE_EXCEEDED 1"));
   EXPECT_THAT(text, HasSubstr("STORED 1"));
   EXPECT_THAT(text, HasSubstr("1 past the deadline of 1s"));
   EXPECT_THAT(text, HasSubstr("1 unanswered at the end"));
-  EXPECT_THAT(text, HasSubstr("sent 4.9 KiB"));
+  EXPECT_THAT(text, HasSubstr("sent 4.88 KiB"));
   EXPECT_THAT(text, Not(HasSubstr("pushback")));
   EXPECT_THAT(text, Not(HasSubstr("connections ")));
 }
@@ -137,8 +149,7 @@ TEST(Report, JsonHasTheSameFigures) {
 }
 
 TEST(Report, JsonOfARunWithoutCallsIsJson) {
-  const LoadResult result{.tally = Tally(kWindow), .end = kBegin};
-  EXPECT_TRUE(nlohmann::json::accept(JsonReport(LoadOptions(), result)));
+  EXPECT_TRUE(nlohmann::json::accept(JsonReport(LoadOptions(), LoadResult())));
 }
 
 }  // namespace

@@ -1,10 +1,10 @@
-#include "loadgen/timeline.h"
+#include "loadgen/internal/timeline.h"
 
 #include <chrono>
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "loadgen/tally.h"
+#include "loadgen/internal/tally.h"
 
 namespace sluice {
 namespace {
@@ -14,7 +14,7 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-constexpr LoadClock::time_point kStart{hours(1)};
+constexpr TimePoint kStart{hours(1)};
 
 Timeline Keep() { return {kStart, seconds(3), seconds(1), milliseconds(250)}; }
 
@@ -55,7 +55,7 @@ TEST(Timeline, TellsEndsApart) {
   TimelineEnd lost = End(at, at, StatusCode::kUnavailable);
   lost.answered = false;
   timeline.Ended(lost);
-  const Timeline::Interval interval = timeline.intervals()[0];
+  const LoadInterval interval = timeline.intervals()[0];
   EXPECT_EQ(interval.in_time, 0);
   EXPECT_EQ(interval.refused, 2);
   EXPECT_EQ(interval.late, 1);
@@ -76,12 +76,24 @@ TEST(Timeline, EachIntervalHasPercentilesOfItsOwn) {
   EXPECT_EQ(intervals[2].p99.count(), 0);
 }
 
+TEST(Timeline, AnEndOutOfOrderLeavesEarlierPercentilesAsTheyAre) {
+  Timeline timeline = Keep();
+  timeline.Ended(End(milliseconds(0), milliseconds(100)));
+  timeline.Ended(End(milliseconds(1000), milliseconds(1200)));
+  timeline.Ended(End(milliseconds(998), milliseconds(999)));
+  timeline.Ended(End(milliseconds(1000), milliseconds(1200)));
+  const auto intervals = timeline.intervals();
+  EXPECT_EQ(intervals[0].in_time, 2);
+  EXPECT_NEAR(static_cast<double>(intervals[0].p50.count()), 100e6, 1.1e6);
+  EXPECT_NEAR(static_cast<double>(intervals[1].p50.count()), 200e6, 2.1e6);
+}
+
 TEST(Timeline, LeavesOutWhatIsOutsideOfTheRun) {
   Timeline timeline = Keep();
   timeline.Offered(kStart - milliseconds(1));
   timeline.Offered(kStart + seconds(3));
   timeline.Ended(End(milliseconds(2900), milliseconds(3000)));
-  for (const Timeline::Interval& interval : timeline.intervals()) {
+  for (const LoadInterval& interval : timeline.intervals()) {
     EXPECT_EQ(interval.offered + interval.in_time, 0);
   }
 }
@@ -103,7 +115,7 @@ TEST(Timeline, OfATallyHasTheSameCalls) {
                .end = kStart + seconds(1),
                .code = absl::StatusCode::kUnavailable,
                .connection_lost = true});
-  // A copy goes on by itself.
+  // A copy does not change with the original.
   const Tally copy = tally;
   tally.Ended({.intended_start = kStart, .end = kStart + milliseconds(6)});
   const auto intervals = copy.timeline()->intervals();

@@ -1,5 +1,5 @@
-// What one sender's storm does to others who share its pool by lanes: the
-// policies at several numbers of lanes and kinds of service.
+// Effects of one site's storm on the other lanes of its pool, for several
+// policies, numbers of lanes and distributions of service times.
 
 #include <array>
 #include <cstddef>
@@ -14,7 +14,7 @@
 namespace sluice {
 namespace {
 
-// Submissions a second that the pool bears.
+// Capacity of the pool, in submissions a second.
 constexpr double kBorne = 800;
 
 std::string Pool(const std::string& fair_by, std::size_t capacity = 100'000) {
@@ -46,8 +46,7 @@ class StormTest : public testing::TestWithParam<Storm> {
  protected:
   static constexpr int kSeconds = 22;
 
-  // One lane offers so many times its share, and the others four fifths of
-  // theirs.
+  // One lane offers a multiple of its share, the others four fifths of theirs.
   static SimulationResult PlayStorm(double times_share,
                                     const std::string& fair_by) {
     const Storm& storm = GetParam();
@@ -65,7 +64,7 @@ class StormTest : public testing::TestWithParam<Storm> {
                             0.8 * share * static_cast<double>(others))));
   }
 
-  // Of what the others offered, the part that was done in time.
+  // Share of the others' submissions that was answered in time.
   static double ServedOfOthers(const SimulationResult& result) {
     const SourceResult& others = SourceOf(result, "others");
     return static_cast<double>(others.answered) /
@@ -83,7 +82,7 @@ TEST_P(StormTest, LeavesTheOthersTheirShareAndTheirWaits) {
   EXPECT_LT(storm_wait, 2 * calm_wait);
   EXPECT_GT(ServedOfOthers(storm), 0.99 * ServedOfOthers(calm));
 
-  // And the store is at its peak.
+  // The store works at its capacity.
   EXPECT_GT(DoneBetween(storm, 2, kSeconds).answered,
             0.95 * kBorne * (kSeconds - 2));
 }
@@ -113,7 +112,7 @@ INSTANTIATE_TEST_SUITE_P(All, StormTest, testing::ValuesIn(Storms()),
                                                test.param.jitter);
                          });
 
-// So many lanes, of which each offers as much: `times` what the workers bear.
+// `lanes` lanes with equal rates, in all `times` the capacity of the workers.
 SimulationResult PlayLanes(std::size_t lanes, double times, int seconds,
                            const std::string& deadline) {
   return Play(ConfigYaml(Pool("site"), "{default: {pool: main}}"),
@@ -127,7 +126,8 @@ TEST(ManyLanes, GetAsMuchDoneInTimeAsOne) {
       SCOPED_TRACE(absl::StrCat(lanes, " lanes at ", times, " times the load"));
       const SimulationResult result = PlayLanes(lanes, times, 8, "250ms");
       EXPECT_GT(DoneBetween(result, 2, 8).answered, 0.95 * kBorne * 6);
-      // No more lanes than what is queued takes, however many senders.
+      // There are no more lanes than queued submissions, however many sites
+      // send.
       const PoolWindow& total = result.pools.front().total;
       EXPECT_LE(total.lanes.max, total.depth.max);
       EXPECT_LE(total.lanes.mean, total.depth.mean);
@@ -141,7 +141,7 @@ TEST(ManyLanes, StandTogether) {
   EXPECT_LE(result.pools.front().windows.back().depth.max, 60);
 }
 
-// Each class gets what nobody above it wants, and at least its weight.
+// Each priority gets what higher ones leave, and at least its weight.
 TEST(Priorities, StarveNobody) {
   constexpr int kSeconds = 60;
   constexpr std::array<std::pair<const char*, const char*>, 3> kMethods = {

@@ -1,5 +1,5 @@
-// What a pool gets done in time when more arrives than it can bear: the
-// policies at several capacities, loads and kinds of service.
+// Throughput in time of an overloaded pool, for several policies, capacities,
+// loads and distributions of service times.
 
 #include <algorithm>
 #include <cstddef>
@@ -14,7 +14,7 @@
 namespace sluice {
 namespace {
 
-// Submissions a second that the pool bears, where nothing slows its store.
+// Capacity of the pool without slowdowns, in submissions a second.
 constexpr double kBorne = 800;
 
 std::string Pool(std::size_t capacity) {
@@ -26,8 +26,8 @@ std::string Store(const std::string& more) {
   return absl::StrCat("store: {per_batch: 5ms, per_submission: 0", more, "}\n");
 }
 
-// Comes from one second of the run to another, at so many times what the pool
-// bears.
+// Arrivals between two seconds of the run, at a multiple of the pool's
+// capacity.
 std::string Source(const std::string& name, double times, int from, int to) {
   const double rate = times * kBorne;
   return absl::StrFormat(
@@ -84,7 +84,7 @@ TEST_P(OverloadTest, WhatIsDoneInTimeStaysAtThePeak) {
     const std::string name = absl::StrCat(times, "-times");
     const WorkDone done = DoneBetween(result, start + 2, start + 8);
     EXPECT_GT(done.answered, 0.95 * done.borne);
-    // At the beginning, and by what takes much longer than it mostly does.
+    // At the beginning, and when a batch takes much longer than usual.
     const SourceResult& overload = SourceOf(result, name);
     EXPECT_LT(static_cast<double>(overload.late + overload.left),
               0.02 * kBorne * 6);

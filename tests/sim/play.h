@@ -1,4 +1,4 @@
-// Runs of the simulator, from its files' text.
+// Runs the simulator with the text of its files.
 
 #ifndef SLUICE_TESTS_SIM_PLAY_H_
 #define SLUICE_TESTS_SIM_PLAY_H_
@@ -10,31 +10,31 @@
 
 namespace sluice {
 
-// A configuration of one pool, `main`, whose store keeps nothing.
+// Returns a configuration with one pool, `main`, and the discard store.
 std::string ConfigYaml(const std::string& pool, const std::string& methods);
 
-// What becomes of it; errors in the files, and counters that do not balance,
-// fail the test.
+// Returns the result of a simulation. Errors in the files, or counters that do
+// not balance, fail the test.
 SimulationResult Play(const std::string& config_yaml,
                       const std::string& traffic_yaml);
 
-// Of that name, which must be there.
+// Returns the source of that name, which must exist.
 const SourceResult& SourceOf(const SimulationResult& result,
                              const std::string& name);
 
-// What the only pool did between two times of the run, of which an interval of
-// the report must be a divisor.
+// Results of the only pool between two times of the run, which must be
+// multiples of the report's interval.
 struct WorkDone {
   double answered = 0;  // in time
-  // What would have been stored if all workers had always been busy, in the
-  // times that their batches took.
+  // Number of submissions that would have been stored if all workers had been
+  // busy all the time, by the actual times of their batches.
   double borne = 0;
 };
 WorkDone DoneBetween(const SimulationResult& result, double from_seconds,
                      double to_seconds);
 
-// How service times are distributed: one way stands for all under a sanitizer,
-// where a step costs ten times as much and the steps are the same.
+// Distributions of service times. Sanitizer builds use one of them: a step
+// costs ten times as much there, and the code is the same for all.
 std::vector<std::string> SimulatedJitters();
 
 }  // namespace sluice

@@ -1,4 +1,4 @@
-// The program as users run it: output, exit codes, bad usage.
+// Runs the program as users do: output, exit codes, bad usage.
 
 #include <nlohmann/json.hpp>
 #include <string>
@@ -48,7 +48,8 @@ TEST_F(SluiceSim, WritesAReportAndPrintsTheSummary) {
                              HasSubstr(absl::StrCat("is in ", output_))));
   EXPECT_THAT(ReadTempFile("report.html"),
               AllOf(StartsWith("<!DOCTYPE html>"),
-                    HasSubstr("<title>traffic.yaml on config.yaml</title>")));
+                    HasSubstr("<title>traffic.yaml on config.yaml</title>"),
+                    HasSubstr("\"source\":\"diaries\"")));
 }
 
 TEST_F(SluiceSim, PrintsTheNumbersAsJson) {
@@ -86,10 +87,7 @@ TEST_F(SluiceSim, BadUsageIsTold) {
                                              {traffic_, traffic_},
                                              {"--no_such_flag", traffic_},
                                              {traffic_ + ".not"}}) {
-    const ToolRun run = RunSim(arguments);
-    EXPECT_EQ(run.exit_code, 2);
-    EXPECT_THAT(run.err, StartsWith("sluice-sim: "));
-    EXPECT_EQ(run.out, "");
+    ExpectBadUsage(SLUICE_SIM, arguments);
   }
 }
 
@@ -103,8 +101,9 @@ TEST_F(SluiceSim, FailsWhereTheReportCannotBeWritten) {
 TEST_F(SluiceSim, HelpTellsFlagsAndExitCodes) {
   const ToolRun run = RunTool(SLUICE_SIM, {"--help"});
   EXPECT_EQ(run.exit_code, 0);
-  EXPECT_THAT(run.out, AllOf(StartsWith("usage: sluice-sim"),
-                             HasSubstr("--output"), HasSubstr("exit codes")));
+  EXPECT_THAT(run.out,
+              AllOf(StartsWith("usage: sluice-sim"),
+                    HasSubstr("page with charts"), HasSubstr("exit codes")));
 }
 
 TEST_F(SluiceSim, TheShippedTrafficIsRight) {

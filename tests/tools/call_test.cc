@@ -48,14 +48,14 @@ TEST_F(CallTest, TellsWhenItWasSent) {
   ASSERT_TRUE(absl::ParseTime(absl::RFC3339_full, sent_at[0], &time, nullptr));
   EXPECT_GE(time, before - absl::Microseconds(1));
   EXPECT_LE(time, absl::Now());
-  // gRPC sends few digits of it, rounded up.
+  // gRPC sends few digits, rounded up.
   EXPECT_LE(server_.submit_time_left().at(0), 1.1 * options_.timeout);
 }
 
 TEST_F(CallTest, TriesAgainAfterTheDelayThatItIsTold) {
   server_.RefuseNext({.pushback = "70"});
   server_.RefuseNext({.retry_delay = absl::Milliseconds(1500)});
-  // The trailer is what gRPC itself obeys.
+  // gRPC's own retries obey the trailer, so it takes precedence.
   server_.RefuseNext({.code = grpc::StatusCode::UNAVAILABLE,
                       .retry_delay = absl::Seconds(9),
                       .pushback = "0"});
@@ -75,10 +75,11 @@ TEST_F(CallTest, GivesUpWhenTheRetriesAreUsedUp) {
 
 TEST_F(CallTest, DoesNotTryAgainWhereItIsNotAskedTo) {
   const std::vector<Refusal> finals = {
-      {},                  // says nothing about it
-      {.pushback = "-1"},  // says no
-      {.retry_delay = absl::Seconds(1), .pushback = "soon"},  // the same
-      {.pushback = "60001"},  // longer than anyone waits
+      {},                  // no delay
+      {.pushback = "-1"},  // no retry
+      {.retry_delay = absl::Seconds(1),
+       .pushback = "soon"},   // malformed: no retry
+      {.pushback = "60001"},  // above kRetryDelayMax
       {.pushback = "99999999999999999999"},
       {.retry_delay = absl::Hours(1)},
       {.retry_delay = -absl::Seconds(1)},
@@ -100,7 +101,7 @@ TEST_F(CallTest, DescribesWhatTheServerSays) {
   const CallError error = DescribeError(Submit());
   EXPECT_EQ(error.code, "INVALID_ARGUMENT");
   EXPECT_EQ(error.reason, "BAD_FIELDS");
-  // Nothing that a terminal would act on.
+  // Control characters of a terminal are escaped.
   EXPECT_EQ(error.message, "two fields\\x1b[31m");
   ASSERT_EQ(error.field_violations.size(), 2U);
   EXPECT_EQ(error.field_violations[1].field, "response.item[2]");

@@ -1,4 +1,4 @@
-// The programs as users run them: output, exit codes, bad usage.
+// Runs the programs as users do: output, exit codes, bad usage.
 
 #include <nlohmann/json.hpp>
 #include <string>
@@ -66,19 +66,21 @@ TEST(SluiceLoad, PlaysAProfileAndDrawsIt) {
                     "store: {per_batch: 1ms, per_submission: 0}\n"
                     "arrivals: {diaries: {method: Submit, rate: 100, "
                     "deadline: 1m, bytes: 3KiB}}\n");
-  const std::string picture = WriteTempFile("picture.svg", "");
+  const std::string page = WriteTempFile("load.html", "");
   const ToolRun run = RunTool(
       SLUICE_LOAD, {server.target(), "--profile=" + traffic, "--duration=1s",
-                    "--scale=2", "--picture=" + picture, "--json"});
+                    "--scale=2", "--output=" + page, "--json"});
   EXPECT_EQ(run.exit_code, 0) << run.err;
   const auto report = nlohmann::json::parse(run.out);
   EXPECT_NEAR(report["calls"].get<double>(), 200, 60);  // poisson
   ASSERT_EQ(report["timeline"].size(), 1U);
   EXPECT_EQ(report["timeline"][0]["offered"], report["calls"]);
   EXPECT_GE(report["bytes_sent"], report["calls"].get<int>() * 3000);
-  const std::string svg = ReadTempFile("picture.svg");
-  EXPECT_THAT(svg, testing::StartsWith("<svg xmlns="));
-  EXPECT_THAT(svg, HasSubstr("traffic.yaml: 10 h played in 1 s"));
+  EXPECT_THAT(
+      ReadTempFile("load.html"),
+      testing::AllOf(testing::StartsWith("<!DOCTYPE html>"),
+                     HasSubstr("<h1>traffic.yaml: 10 h played in 1 s</h1>"),
+                     HasSubstr("\"timeline\": [")));
 }
 
 TEST(SluiceLoad, BadUsageIsTold) {
@@ -106,13 +108,11 @@ TEST(SluiceLoad, BadUsageIsTold) {
            {"--profile=" TRAFFIC, "--compress=10", "--duration=1s"},
            {"--profile=" TRAFFIC, "--compress=nan"},
            {"--profile=" TRAFFIC, "--method=import"},
+           {"--profile=" TRAFFIC, "--metrics=localhost"},
            {"--duration"},
            {"one:1", "two:2"},
            {"no_port"}}) {
-    const ToolRun run = RunTool(SLUICE_LOAD, arguments);
-    EXPECT_EQ(run.exit_code, 2) << arguments.front();
-    EXPECT_THAT(run.err, testing::StartsWith("sluice-load: "));
-    EXPECT_EQ(run.out, "");
+    ExpectBadUsage(SLUICE_LOAD, arguments);
   }
 }
 
@@ -121,6 +121,8 @@ TEST(SluiceLoad, Helps) {
   EXPECT_EQ(run.exit_code, 0);
   EXPECT_THAT(run.out, HasSubstr("usage: sluice-load"));
   EXPECT_THAT(run.out, HasSubstr("--max_in_flight"));
+  EXPECT_THAT(run.out, HasSubstr("sluice-load.html"));
+  EXPECT_THAT(run.out, HasSubstr("pool to show (default: the sum of all"));
 }
 
 TEST(Sluicectl, SubmitsFilesAndAsksForTheirReceipts) {
@@ -353,10 +355,7 @@ TEST(Sluicectl, BadUsageIsTold) {
            {"export", "--format=xml"},
            {"export", "--since=yesterday"},
            {"export", "file.json"}}) {
-    const ToolRun run = RunTool(SLUICECTL, arguments);
-    EXPECT_EQ(run.exit_code, 2) << testing::PrintToString(arguments);
-    EXPECT_THAT(run.err, testing::StartsWith("sluicectl: "));
-    EXPECT_EQ(run.out, "");
+    ExpectBadUsage(SLUICECTL, arguments);
   }
 }
 

@@ -65,6 +65,15 @@ ToolRun RunTool(const std::string& program,
   return run;
 }
 
+void ExpectBadUsage(const std::string& program,
+                    const std::vector<std::string>& arguments) {
+  const ToolRun run = RunTool(program, arguments);
+  const std::string name = std::filesystem::path(program).filename();
+  EXPECT_EQ(run.exit_code, 2) << testing::PrintToString(arguments);
+  EXPECT_TRUE(run.err.starts_with(name + ": ")) << run.err;
+  EXPECT_EQ(run.out, "");
+}
+
 std::string WriteTempFile(const std::string& name, const std::string& content) {
   const auto path = TempFolder() / name;
   std::ofstream(path, std::ios::binary) << content;

@@ -1,4 +1,4 @@
-// Runs a program as a user would.
+// Runs a program as users do.
 
 #ifndef SLUICE_TESTS_TOOLS_RUN_TOOL_H_
 #define SLUICE_TESTS_TOOLS_RUN_TOOL_H_
@@ -9,18 +9,23 @@
 namespace sluice {
 
 struct ToolRun {
-  int exit_code = -1;  // -1 where a signal ended it, or it did not start
+  int exit_code = -1;  // -1: ended by a signal, or not started
   std::string out;
   std::string err;
 };
 
-// Waits for its end.
+// Runs a program and waits for its end.
 ToolRun RunTool(const std::string& program,
                 const std::vector<std::string>& arguments);
 
-// A file of its own folder under the test's temporary one.
+// Expects that a program rejects the arguments: exit code 2, a message on
+// standard error that begins with the program's name, and no output.
+void ExpectBadUsage(const std::string& program,
+                    const std::vector<std::string>& arguments);
+
+// Writes a file in a temporary folder of this process. Returns its path.
 std::string WriteTempFile(const std::string& name, const std::string& content);
-// What is in it now.
+// Returns the content of such a file.
 std::string ReadTempFile(const std::string& name);
 
 }  // namespace sluice

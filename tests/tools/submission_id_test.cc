@@ -13,7 +13,7 @@ TEST(SubmissionId, IsTheResourcesOwnWhereThatIsAUuid) {
             "919108F7-52d1-4320-9bac-f847db4148a8");
 }
 
-// Written down, since another id would make known responses new ones.
+// Fixed values: a change of the derivation would store known responses twice.
 TEST(SubmissionId, StaysTheSameForEver) {
   EXPECT_EQ(SubmissionId("STUDY-1", "gcs", "any"),
             "320ef449-8450-5721-a22b-087929e7e53f");

@@ -9,7 +9,6 @@
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
-#include <memory>
 #include <random>
 #include <string>
 #include <utility>
@@ -22,66 +21,78 @@
 #include "absl/time/clock.h"
 #include "base/files.h"
 #include "base/progress_bar.h"
-#include "loadgen/load_generator.h"
-#include "loadgen/load_options.h"
-#include "loadgen/metrics_scraper.h"
-#include "loadgen/profile.h"
-#include "loadgen/report.h"
+#include "loadgen/loadgen.h"
 #include "loadgen/traffic/traffic.h"
 #include "loadgen/traffic/yaml_file.h"
 #include "tools/flags.h"
-#include "tools/load/picture.h"
+#include "tools/load/load_page.h"
 
 ABSL_FLAG(std::string, target, "127.0.0.1:50051", "host:port of the server");
 ABSL_FLAG(std::string, method, "submit",
           "submit, stream, import, events or receipts");
-ABSL_FLAG(int, connections, 1, "connections to make");
-ABSL_FLAG(int, streams, 1, "with --method=stream: streams on each connection");
+ABSL_FLAG(int, connections, 1, "number of connections");
+ABSL_FLAG(int, streams, 1, "streams on each connection (--method=stream)");
 ABSL_FLAG(int, outstanding, 0,
-          "closed loop: calls in flight on each connection (1 unless --rate)");
-ABSL_FLAG(double, rate, 0, "open loop: calls a second, whatever comes back");
+          "closed loop: calls in flight on each connection (default: 1 without "
+          "--rate or --profile)");
+ABSL_FLAG(double, rate, 0, "open loop: calls a second");
 ABSL_FLAG(std::string, arrivals, "",
-          "constant (unless told otherwise) or poisson, with --rate");
+          "with --rate: constant or poisson (default: constant)");
 ABSL_FLAG(int, max_in_flight, 10000,
-          "with --rate: a call that would exceed it is not sent, but counted");
-ABSL_FLAG(absl::Duration, warmup, absl::ZeroDuration(),
-          "calls that start so early are not measured");
-ABSL_FLAG(absl::Duration, duration, absl::InfiniteDuration(),
-          "how long calls start after that (10s unless --requests)");
-ABSL_FLAG(std::int64_t, requests, 0, "stop after so many measured calls");
+          "open loop: limit of calls in flight; calls beyond the limit are not "
+          "sent, but counted");
+ABSL_FLAG(
+    absl::Duration, warmup, absl::ZeroDuration(),
+    "time before the measurement; calls that start in it are not counted");
+ABSL_FLAG(
+    absl::Duration, duration, absl::InfiniteDuration(),
+    "how long calls start after the warm-up (default: 10s; with --requests "
+    "no limit; with --profile 2m)");
+ABSL_FLAG(std::int64_t, requests, 0,
+          "number of measured calls after which the run ends (default: no "
+          "limit)");
 ABSL_FLAG(absl::Duration, grace, absl::Seconds(10),
-          "how long to wait for answers that are out at the end");
-ABSL_FLAG(double, abandon, 0,
-          "at the end, give up this share of the calls in flight, at random");
+          "how long to wait for outstanding answers at the end");
+ABSL_FLAG(
+    double, abandon, 0,
+    "share (0 to 1) of the calls in flight that are cancelled at the end");
 ABSL_FLAG(absl::Duration, deadline, absl::InfiniteDuration(),
-          "of each call, sent as grpc-timeout and kept by the client too");
-ABSL_FLAG(int, items, 0, "answers in a response (as many as the form has)");
-ABSL_FLAG(int, size, 0, "bytes of a request (of a record), filled with text");
+          "deadline of each call, sent as grpc-timeout and enforced by the "
+          "client too (default: none; with --profile that of its sources)");
+ABSL_FLAG(int, items, 0,
+          "answers in a response (default: as many as the form has questions)");
+ABSL_FLAG(int, size, 0,
+          "minimum bytes of a request, or of a record, filled with text "
+          "(default: no filling; with --profile that of its sources)");
 ABSL_FLAG(int, records, 1,
           "records, events or ids in a call of import, events or receipts");
-ABSL_FLAG(std::string, study, "STUDY-001", "study_id");
-ABSL_FLAG(std::uint64_t, seed, 0,
-          "makes requests that follow from it; with --ids=v4 the ids too, so "
-          "that they can be sent, or asked for, again (random)");
-ABSL_FLAG(std::string, ids, "v7", "v7 (grow with time) or v4 (random)");
-ABSL_FLAG(bool, json, false, "report as JSON");
-ABSL_FLAG(std::string, profile, "",
-          "open loop: a description of traffic; its sources that call --method "
-          "are played, in --duration (2m), with its deadline and bytes");
+ABSL_FLAG(std::string, study, "STUDY-001", "study_id of all requests");
+ABSL_FLAG(
+    std::uint64_t, seed, 0,
+    "seed of the requests; with --ids=v4 also of the ids, so that the same "
+    "requests can be sent or asked for again (default: random)");
+ABSL_FLAG(std::string, ids, "v7",
+          "UUID version of ids: v7 (ordered by time) or v4 (random)");
+ABSL_FLAG(bool, json, false, "print the report as JSON");
+ABSL_FLAG(
+    std::string, profile, "",
+    "open loop: a description of traffic (docs/simulation.md); its sources "
+    "that call --method are played within --duration");
 ABSL_FLAG(double, compress, 0,
-          "with --profile, instead of --duration: how many seconds of it are "
-          "played in one");
-ABSL_FLAG(double, scale, 1,
-          "with --profile: how many times its rates, which --compress does not "
-          "change");
-ABSL_FLAG(std::string, picture, "sluice-load.svg",
-          "with --profile: where a picture of the run goes, an SVG file "
-          "(nowhere if empty)");
+          "with --profile, instead of --duration: seconds of the profile that "
+          "are played in one second");
+ABSL_FLAG(
+    double, scale, 1,
+    "with --profile: factor of its rates, which --compress leaves as they "
+    "are");
+ABSL_FLAG(
+    std::string, output, "sluice-load.html",
+    "with --profile: file for a page with charts of the run (empty: none)");
 ABSL_FLAG(std::string, metrics, "",
-          "with --profile: the server's, as http://127.0.0.1:9464/metrics; "
-          "workers and queue are in the picture then");
+          "with --profile: URL of the server's metrics, e.g. "
+          "http://127.0.0.1:9464/metrics; adds workers and queue to the page");
 ABSL_FLAG(std::string, pool, "",
-          "with --metrics: the pool whose are shown (all together)");
+          "with --metrics: pool to show (default: the sum of all pools)");
 
 namespace sluice {
 namespace {
@@ -89,24 +100,24 @@ namespace {
 constexpr absl::string_view kUsage =
     "usage: sluice-load [flags] [host:port]\n"
     "\n"
-    "Sends real-looking requests and reports rates, latencies and outcomes.\n"
-    "In a closed loop (--outstanding) each answer starts the next call. In an\n"
-    "open loop (--rate) calls start on time whatever comes back, and latency\n"
-    "counts from the intended start, so that a stalled server shows. A "
-    "profile\n"
-    "(--profile) is an open loop whose rate follows a day's curve, in less "
-    "time.\n"
+    "Sends requests that look real and reports rates, latencies and outcomes.\n"
+    "Closed loop (--outstanding): each answer starts the next call. Open loop\n"
+    "(--rate): calls start on time whatever comes back, and latency counts "
+    "from\n"
+    "the intended start, so that a stalled server shows in it. Profile\n"
+    "(--profile): an open loop whose rate follows a day's curve in less time.\n"
     "\n";
 
 constexpr absl::string_view kExits =
     "\n"
-    "exit codes: 0 it ran, whatever the statuses; 1 the server could not be\n"
-    "reached; 2 bad usage\n";
+    "exit codes: 0 the load ran, whatever the statuses; 1 the server could "
+    "not\n"
+    "be reached, or the page not be written; 2 bad usage\n";
 
 std::atomic<bool> stop = false;
 
-// So that responses look as fresh as they are; those of a given seed must be
-// the same whenever they are made.
+// Returns the time of the made-up responses: an hour ago, or a fixed time if
+// the requests must follow from a seed.
 absl::Time Evening(bool seeded) {
   return seeded ? absl::FromUnixSeconds(1'772'395'200)  // 2026-03-01 20:00 UTC
                 : absl::Now() - absl::Hours(1);
@@ -139,12 +150,13 @@ absl::Status ReadLoopFlags(LoadOptions& options) {
   const std::string arrivals = absl::GetFlag(FLAGS_arrivals);
   if (options.rate != 0 && options.outstanding != 0) {
     return absl::InvalidArgumentError(
-        "--rate (open loop) and --outstanding (closed loop) exclude each "
-        "other");
+        "--rate (open loop) and --outstanding (closed loop) cannot be "
+        "combined");
   }
   if (!absl::GetFlag(FLAGS_profile).empty()) {
     if (arrivals.empty()) return absl::OkStatus();
-    return absl::InvalidArgumentError("--arrivals has no place in a profile");
+    return absl::InvalidArgumentError(
+        "--arrivals cannot be combined with --profile");
   }
   if (options.rate == 0 && options.outstanding == 0) options.outstanding = 1;
   if (options.rate == 0 && !arrivals.empty()) {
@@ -171,7 +183,7 @@ void ReadTimeFlags(LoadOptions& options) {
   }
 }
 
-// How long the curve is played.
+// Returns how long the profile is played.
 absl::StatusOr<absl::Duration> ProfileDuration(const Traffic& traffic) {
   const double compress = absl::GetFlag(FLAGS_compress);
   const absl::Duration duration = absl::GetFlag(FLAGS_duration);
@@ -179,9 +191,9 @@ absl::StatusOr<absl::Duration> ProfileDuration(const Traffic& traffic) {
   if (compress == 0) return has_duration ? duration : absl::Minutes(2);
   if (has_duration) {
     return absl::InvalidArgumentError(
-        "--compress and --duration exclude each other");
+        "--compress and --duration cannot be combined");
   }
-  // Written so that NaN is refused too.
+  // The negated form rejects NaN too.
   if (!(compress >= 0.001 && compress <= 1e6)) {
     return absl::InvalidArgumentError(
         "--compress must be between 0.001 and 1000000");
@@ -189,15 +201,15 @@ absl::StatusOr<absl::Duration> ProfileDuration(const Traffic& traffic) {
   return traffic.duration / compress;
 }
 
-// What all sources of a profile have in common, unless a flag says otherwise.
+// Reads a value that all sources of a profile must have in common.
 template <typename T>
 absl::Status ReadCommon(const LoadProfile& profile, T TrafficSource::*field,
                         absl::string_view flag, T* out) {
   *out = profile.sources.front().*field;
   for (const TrafficSource& source : profile.sources) {
     if (source.*field == *out) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat("the sources of the profile differ: say --", flag));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the sources of the profile have different values: give --", flag));
   }
   return absl::OkStatus();
 }
@@ -237,7 +249,8 @@ absl::StatusOr<LoadOptions> ReadFlags(const CommandLine& line) {
   options.target = absl::GetFlag(FLAGS_target);
   if (line.positional.size() > 1) {
     return absl::InvalidArgumentError(
-        absl::StrCat("what is ", line.positional[1], "? One target at most"));
+        absl::StrCat("unexpected argument ", line.positional[1],
+                     "; at most one target is allowed"));
   }
   if (!line.positional.empty()) options.target = line.positional.front();
   options.connections = absl::GetFlag(FLAGS_connections);
@@ -252,6 +265,8 @@ absl::StatusOr<LoadOptions> ReadFlags(const CommandLine& line) {
   status.Update(ReadLoopFlags(options));
   ReadTimeFlags(options);
   status.Update(ReadProfileFlags(options));
+  options.metrics_url = absl::GetFlag(FLAGS_metrics);
+  options.pool = absl::GetFlag(FLAGS_pool);
   if (status.ok()) status = Validate(options);
   if (!status.ok()) return status;
   return options;
@@ -265,30 +280,15 @@ void RaiseFileLimit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-absl::StatusOr<std::unique_ptr<MetricsScraper>> StartScraper() {
-  const std::string url = absl::GetFlag(FLAGS_metrics);
-  if (url.empty()) return nullptr;
-  const auto host_port = MetricsScraper::HostPort(url);
-  if (!host_port.ok()) return host_port.status();
-  const auto target = H2Target::Resolve(*host_port);
-  if (!target.ok()) return target.status();
-  return std::make_unique<MetricsScraper>(*target, absl::GetFlag(FLAGS_pool));
-}
-
-absl::StatusOr<LoadResult> Run(const LoadOptions& options) {
-  ProgressBar progress(STDERR_FILENO);
-  const auto scraper = StartScraper();
-  if (!scraper.ok()) return scraper.status();
-  auto result = RunLoad(options, progress, stop);
-  if (result.ok() && *scraper != nullptr) result->samples = (*scraper)->Stop();
-  return result;
-}
-
-absl::Status WritePicture(const LoadOptions& options,
-                          const LoadResult& result) {
-  const std::string path = absl::GetFlag(FLAGS_picture);
+absl::Status WritePage(const LoadOptions& options, const LoadResult& result) {
+  const std::string path = absl::GetFlag(FLAGS_output);
   if (!options.profile || path.empty()) return absl::OkStatus();
-  return WriteFile(path, LoadPicture(*options.profile, result));
+  return WriteFile(path, LoadPage(options, result));
+}
+
+int Complain(const absl::Status& status, absl::string_view hint = "") {
+  std::cerr << "sluice-load: " << status.message() << hint << "\n";
+  return absl::IsInvalidArgument(status) ? kExitUsage : EXIT_FAILURE;
 }
 
 int Main(int argc, const char* const* argv) {
@@ -298,30 +298,22 @@ int Main(int argc, const char* const* argv) {
     return EXIT_SUCCESS;
   }
   const auto options = line.ok() ? ReadFlags(*line) : line.status();
-  if (!options.ok()) {
-    std::cerr << "sluice-load: " << options.status().message()
-              << " (see --help)\n";
-    return absl::IsInvalidArgument(options.status()) ? kExitUsage
-                                                     : EXIT_FAILURE;
-  }
+  if (!options.ok()) return Complain(options.status(), " (see --help)");
 
   RaiseFileLimit();
   std::signal(SIGINT, [](int) { stop = true; });
   std::signal(SIGTERM, [](int) { stop = true; });
-  const auto result = Run(*options);
-  if (!result.ok()) {
-    std::cerr << "sluice-load: " << result.status().message() << "\n";
-    return absl::IsInvalidArgument(result.status()) ? kExitUsage : EXIT_FAILURE;
-  }
+  ProgressBar progress(STDERR_FILENO);
+  const auto result = RunLoad(*options, progress, stop);
+  if (!result.ok()) return Complain(result.status());
   std::cout << (absl::GetFlag(FLAGS_json) ? JsonReport(*options, *result)
                                           : TextReport(*options, *result));
-  if (const auto written = WritePicture(*options, *result); !written.ok()) {
-    std::cerr << "sluice-load: " << written.message() << "\n";
-    return EXIT_FAILURE;
+  if (const auto written = WritePage(*options, *result); !written.ok()) {
+    return Complain(written);
   }
   if (result->unreachable()) {
     std::cerr << "sluice-load: no call was answered: "
-              << result->tally.first_loss().message() << "\n";
+              << result->counts.first_loss.message() << "\n";
     return EXIT_FAILURE;
   }
   return EXIT_SUCCESS;

@@ -1,4 +1,4 @@
-// One caller of a simulation, with the submission that it brings.
+// One caller of a simulation and its submission.
 
 #ifndef SLUICE_TOOLS_SIM_CALLER_H_
 #define SLUICE_TOOLS_SIM_CALLER_H_
@@ -14,44 +14,46 @@ namespace sluice {
 
 class Caller;
 
-// What becomes of a caller's task.
+// Receives the events of a caller's task.
 class CallerOwner {
  public:
   virtual ~CallerOwner() = default;
-  // It was parked and is queued now.
-  virtual void OnLetIn(Caller* caller) = 0;
-  virtual void OnTaken(Caller* caller) = 0;
-  virtual void OnUnworked(Caller* caller, TaskResult result,
-                          Duration retry) = 0;
-  virtual void OnWorked(Caller* caller) = 0;
+  // A parked task has been queued.
+  virtual void OnQueued(Caller* caller) = 0;
+  // A worker has taken the task.
+  virtual void OnStarted(Caller* caller) = 0;
+  // The task ended without being processed. `retry` is the delay of a refusal.
+  virtual void OnEnded(Caller* caller, TaskResult result, Duration retry) = 0;
+  // The worker has processed the task.
+  virtual void OnProcessed(Caller* caller) = 0;
 };
 
 class Caller final : public Task, public AdmissionListener {
  public:
-  void OnAdmitted(std::int64_t /*sequence*/) override { owner->OnLetIn(this); }
+  void OnAdmitted(std::int64_t /*sequence*/) override { owner->OnQueued(this); }
   void OnEnded(TaskResult end, Duration retry) override {
-    owner->OnUnworked(this, end, retry);
+    owner->OnEnded(this, end, retry);
   }
-  void OnDone() override { owner->OnWorked(this); }
+  void OnDone() override { owner->OnProcessed(this); }
 
   CallerOwner* owner = nullptr;
   std::size_t source = 0;
-  std::size_t attempts = 0;      // begun
+  std::size_t attempts = 0;      // number of attempts so far
   TimePoint first_arrived_at{};  // of the first attempt
   TimePoint arrived_at{};        // of this attempt
   bool parked = false;
-  bool answered = false;  // told its result, or gone when its deadline passed
+  bool answered = false;  // has its result, or its deadline has passed
 
-  // In the list of those of its source who wait for an answer.
+  // Links of CallerList.
   Caller* previous = nullptr;
   Caller* next = nullptr;
   bool listed = false;
 };
 
-// Callers to be used again and again. Owns all that it made.
-class CallerSupply {
+// Free list of callers. Owns all callers.
+class CallerPool {
  public:
-  // As new, but for what the next user sets anyway.
+  // Returns a caller. Its fields have the values of the previous use.
   Caller* Get() {
     if (idle_.empty()) return &callers_.emplace_back();
     Caller* caller = idle_.back();
@@ -67,8 +69,8 @@ class CallerSupply {
   std::vector<Caller*> idle_;
 };
 
-// Callers in the order in which they came: with one deadline for all, also the
-// order in which they leave. Owns nothing.
+// Callers in order of arrival. Because all have the same deadline, this is also
+// the order in which their deadlines pass. Owns nothing.
 class CallerList {
  public:
   Caller* front() const { return front_; }
@@ -81,7 +83,7 @@ class CallerList {
     caller->listed = true;
   }
 
-  // Does nothing with one that is not listed.
+  // Does nothing if the caller is not listed.
   void Remove(Caller* caller) {
     if (!caller->listed) return;
     (caller->previous != nullptr ? caller->previous->next : front_) =

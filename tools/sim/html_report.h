@@ -1,4 +1,4 @@
-// A simulation as one HTML file that opens by itself.
+// A simulation as a page with charts.
 
 #ifndef SLUICE_TOOLS_SIM_HTML_REPORT_H_
 #define SLUICE_TOOLS_SIM_HTML_REPORT_H_
@@ -10,8 +10,9 @@
 
 namespace sluice {
 
-// `title` says what was simulated, e.g. the names of the two files. The same
-// result gives the same bytes.
+// Returns one HTML file that needs nothing else (tools/charts/page.h). `title`
+// names what was simulated, e.g. the two files. The same result gives the same
+// bytes.
 std::string HtmlReport(const SimulationResult& result, std::string_view title);
 
 }  // namespace sluice

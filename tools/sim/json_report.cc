@@ -100,6 +100,10 @@ Json PoolJson(const SimulationResult& result, const PoolResult& pool) {
   return {{"pool", pool.name},
           {"workers", pool.workers},
           {"batch_max", pool.config.batch_max},
+          {"queue_capacity", pool.config.queue_capacity},
+          {"queue_capacity_bytes", pool.config.queue_capacity_bytes},
+          {"waiting_max", pool.config.waiting_max},
+          {"fair", pool.config.fair_by != FairBy::kNone},
           {"needs",
            {{"workers", needs.workers},
             {"backlog", needs.backlog},
@@ -110,7 +114,7 @@ Json PoolJson(const SimulationResult& result, const PoolResult& pool) {
 
 }  // namespace
 
-std::string JsonReport(const SimulationResult& result) {
+std::string JsonReport(const SimulationResult& result, JsonStyle style) {
   Json report = {{"seconds", result.seconds},
                  {"start_seconds", result.start_seconds},
                  {"window_seconds", result.window_seconds},
@@ -129,7 +133,10 @@ std::string JsonReport(const SimulationResult& result) {
   for (const PoolResult& pool : result.pools) {
     report["pools"].push_back(PoolJson(result, pool));
   }
-  return report.dump(2) + "\n";
+  // Names come from YAML files, which need not be UTF-8.
+  return report.dump(style == JsonStyle::kCompact ? -1 : 2, ' ', false,
+                     Json::error_handler_t::replace) +
+         "\n";
 }
 
 }  // namespace sluice

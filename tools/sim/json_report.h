@@ -9,9 +9,13 @@
 
 namespace sluice {
 
-// One object and a newline. Times are in seconds, those of windows since the
-// start of the run.
-std::string JsonReport(const SimulationResult& result);
+enum class JsonStyle { kIndented, kCompact };
+
+// Returns one object and a newline. Times are in seconds. Times of windows
+// count from the start of the run. Fields may be added, never renamed:
+// tools/sim/compare and simulation.js read them.
+std::string JsonReport(const SimulationResult& result,
+                       JsonStyle style = JsonStyle::kIndented);
 
 }  // namespace sluice
 

@@ -1,4 +1,4 @@
-// sluice-sim: what a configuration does with a day of traffic, in seconds.
+// sluice-sim: simulates a day of traffic against a configuration in seconds.
 
 #include <unistd.h>
 
@@ -16,11 +16,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "base/files.h"
+#include "base/format.h"
 #include "base/progress_bar.h"
 #include "config/config.h"
 #include "loadgen/traffic/traffic.h"
 #include "loadgen/traffic/yaml_file.h"
-#include "tools/charts/format.h"
 #include "tools/flags.h"
 #include "tools/sim/html_report.h"
 #include "tools/sim/json_report.h"
@@ -28,10 +28,11 @@
 #include "tools/sim/summary.h"
 
 ABSL_FLAG(std::string, config, "config.yaml",
-          "the server's configuration; its pools and methods count");
+          "the server's configuration, of which pools and methods are used");
 ABSL_FLAG(std::string, output, "sluice-sim.html",
-          "where the report goes, an HTML file (nowhere if empty)");
-ABSL_FLAG(bool, json, false, "print the numbers as JSON, not the summary");
+          "file for a page with charts (empty: none)");
+ABSL_FLAG(bool, json, false,
+          "print all results as JSON instead of the summary");
 
 namespace sluice {
 namespace {
@@ -39,15 +40,15 @@ namespace {
 constexpr absl::string_view kUsage =
     "usage: sluice-sim [flags] TRAFFIC.yaml\n"
     "\n"
-    "Plays a description of traffic against a configuration: the server's own\n"
-    "queues and policies, on virtual time. Writes a report with charts, and\n"
-    "prints what it comes to.\n"
+    "Plays a description of traffic (docs/simulation.md) against a\n"
+    "configuration: the server's own queues and policies on virtual time.\n"
+    "Prints a summary and writes a page with charts, which needs no network.\n"
     "\n";
 
 constexpr absl::string_view kExits =
     "\n"
-    "exit codes: 0 it ran, whatever became of the submissions; 1 it could "
-    "not,\n"
+    "exit codes: 0 the simulation ran, whatever its results; 1 it could not "
+    "run\n"
     "or the counters do not balance; 2 bad usage, or an error in a file\n";
 
 int Complain(const absl::Status& status) {
@@ -119,7 +120,7 @@ int Main(int argc, const char* const* argv) {
   if (!line.ok()) return Complain(line.status());
   if (line->positional.size() != 1) {
     return Complain(absl::InvalidArgumentError(
-        "needs one file that describes the traffic (see --help)"));
+        "one file that describes the traffic is required (see --help)"));
   }
   const absl::Status status = SimulateFiles(line->positional.front());
   return status.ok() ? EXIT_SUCCESS : Complain(status);

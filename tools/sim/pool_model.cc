@@ -8,7 +8,7 @@
 namespace sluice {
 namespace {
 
-// Every task of a simulation is one.
+// Every task of a simulation is a Caller.
 Caller* CallerOf(Task* task) { return static_cast<Caller*>(task); }
 
 GateLimits LimitsOf(const Config& config, const std::string& name) {
@@ -87,7 +87,7 @@ void PoolModel::FinishBatch(TimePoint now) {
 }
 
 void PoolModel::StartWorkers(TimePoint now) {
-  // One that is too many is at its last batch.
+  // A worker above the target ends after its batch.
   while (busy() < scaler_.workers() && gate_.ready()) {
     const std::size_t index = idle_.back();
     const bool full = !gate_.open();
@@ -101,7 +101,7 @@ void PoolModel::StartWorkers(TimePoint now) {
     for (Task* task : batch) {
       Caller* const caller = CallerOf(task);
       recorder_.RecordWait(now - caller->arrived_at);
-      caller->owner->OnTaken(caller);
+      caller->owner->OnStarted(caller);
     }
     finishing_.push(
         {now + service_time_(batch.size(), now), batches_++, index});

@@ -1,5 +1,5 @@
 // One pool of a simulation: the server's own Gate and Scaler, and workers that
-// are nothing but moments at which a batch is done.
+// are modelled as the times at which their batches are done.
 
 #ifndef SLUICE_TOOLS_SIM_POOL_MODEL_H_
 #define SLUICE_TOOLS_SIM_POOL_MODEL_H_
@@ -22,34 +22,34 @@
 
 namespace sluice {
 
-// How many workers a pool has at most.
+// Returns the maximum number of workers of a pool.
 inline std::size_t WorkersOf(const PoolConfig& pool) {
   return pool.workers.max;
 }
 
-// How long a worker is at a batch of so many that it takes at a time.
+// Returns how long a worker takes for a batch of `batch` submissions.
 using ServiceTime = std::function<Duration(std::size_t batch, TimePoint now)>;
 
-// Events come in the order of their times.
+// Calls must be in the order of their times.
 class PoolModel {
  public:
-  // The pool of that name; `sequence` must outlive it.
+  // Models the pool `name` of `config`. `sequence` must outlive this object.
   PoolModel(std::string name, const Config& config, const Windows& windows,
             ServiceTime service_time, std::atomic<std::int64_t>* sequence);
 
-  // The caller is the model's until its owner is told otherwise; after kEnded
-  // it never was.
+  // Offers a caller to the Gate. If the result is not kEnded, the model
+  // owns the caller until one of its owner's callbacks.
   Admission Arrive(Caller* caller, const AdmissionPolicy& policy,
                    TimePoint now);
-  // As the Gate's: true gives the caller back.
+  // Like Gate::Leave: returns true if the caller is given back.
   bool Leave(Caller* caller, TimePoint now);
 
-  // When Advance is due next.
+  // Time of the next Advance.
   TimePoint next() const;
-  // Does what is due at `now`: batches that are done, waits that are over.
+  // Runs what is due at `now`: finished batches and expired waits.
   void Advance(TimePoint now);
 
-  // The end of the run, up to which is counted.
+  // Ends the measurement at `end`.
   void Finish(TimePoint end) { recorder_.Finish(gate_, end); }
 
   const std::string& name() const { return name_; }
@@ -62,11 +62,11 @@ class PoolModel {
  private:
   struct Worker {
     std::vector<Task*> batch;
-    TimePoint since{};  // when it took that
+    TimePoint since{};  // when it took the batch
   };
   struct Finishing {
     TimePoint at;
-    std::uint64_t order;  // the earlier begun goes first where they are equal
+    std::uint64_t order;  // of equal times, the batch that began first
     std::size_t worker;
     bool operator>(const Finishing& other) const {
       return at != other.at ? at > other.at : order > other.order;
@@ -75,7 +75,7 @@ class PoolModel {
 
   std::size_t busy() const { return workers_.size() - idle_.size(); }
   void FinishBatch(TimePoint now);
-  // Gives work to whoever is free.
+  // Gives batches to idle workers.
   void StartWorkers(TimePoint now);
   void Deliver();
   void Record();
@@ -86,7 +86,7 @@ class PoolModel {
   Gate gate_;
   GateEvents events_;
   Scaler scaler_;
-  std::vector<Worker> workers_;  // as many as there may be
+  std::vector<Worker> workers_;  // up to workers.max
   std::vector<std::size_t> idle_;
   std::priority_queue<Finishing, std::vector<Finishing>, std::greater<>>
       finishing_;

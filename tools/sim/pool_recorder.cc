@@ -8,7 +8,7 @@
 namespace sluice {
 namespace {
 
-// The Gate's counts up to now, of all methods.
+// Returns the Gate's counts of all methods since the start.
 PoolWindow Counted(const Gate& gate) {
   PoolWindow counted;
   for (const Method method : kAllMethods) {
@@ -29,7 +29,7 @@ PoolWindow Counted(const Gate& gate) {
   return counted;
 }
 
-// Of what the Gate counts: what came since `before`.
+// Sets the Gate's counts of `window` to the difference since `before`.
 void CountSince(const PoolWindow& before, const PoolWindow& now,
                 PoolWindow* window) {
   window->arrivals = now.arrivals - before.arrivals;
@@ -93,7 +93,7 @@ void PoolRecorder::CloseWindow(const Gate& gate, Duration length) {
   for (const RecordedLevel& level : kLevels) {
     LevelSummary& summary = window_.*level.summary;
     LevelSummary& total = total_.*level.summary;
-    total.mean += summary.mean;  // divided at the end
+    total.mean += summary.mean;  // divided in Finish
     total.max = std::max(total.max, summary.max);
     summary.mean /= ToSeconds(length);
   }

@@ -15,7 +15,7 @@
 
 namespace sluice {
 
-// What a pool holds at a moment.
+// The sizes of a pool at one time.
 struct PoolLevels {
   double depth = 0;
   double waiting = 0;
@@ -29,11 +29,11 @@ class PoolRecorder {
  public:
   explicit PoolRecorder(const Windows& windows);
 
-  // Before anything happens at `now`: what was holds up to here.
+  // Call before an event at `now`: the sizes have not changed until `now`.
   void AdvanceTo(const Gate& gate, TimePoint now) {
     if (now > now_) Hold(gate, now);
   }
-  // After it has happened.
+  // Call after an event, with the new sizes.
   void SetLevels(const PoolLevels& levels);
 
   void CountSubmission() { ++window_.submissions; }
@@ -61,8 +61,8 @@ class PoolRecorder {
   TimePoint now_{};
   TimePoint window_start_{};
   PoolLevels levels_;
-  PoolWindow window_;   // levels' means: the sum over its seconds so far
-  PoolWindow counted_;  // the Gate's counts up to the window's start
+  PoolWindow window_;   // means are still sums over seconds
+  PoolWindow counted_;  // the Gate's counts at the start of the window
   TimeRecorder wait_;
   TimeRecorder answer_;
   std::vector<PoolWindow> done_;

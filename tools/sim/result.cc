@@ -9,7 +9,7 @@ ResultCounts RefusalsOf(const MethodCounters& counters) {
   for (const TaskResult reason : kRefusals) {
     refusals[reason] = counters.not_admitted[reason];
   }
-  // The Gate has counted these as admitted.
+  // The Gate counts submissions that it refuses from the queue as admitted.
   refusals[TaskResult::kHopeless] += counters.completed[TaskResult::kHopeless];
   return refusals;
 }
@@ -30,7 +30,7 @@ SubmissionCounts& SubmissionCounts::operator+=(const SubmissionCounts& other) {
 bool MethodResult::Balanced() const {
   const std::uint64_t acknowledged =
       promised ? counters.admitted : counters.completed[TaskResult::kStored];
-  // Those that were acknowledged are at an end for their callers.
+  // With ack: queued, the callers of admitted submissions have their answer.
   const std::uint64_t admitted =
       promised ? 0 : counters.queued + counters.in_work;
   return counters.Balanced() && counters.received == attempts &&

@@ -31,7 +31,7 @@ namespace {
 
 constexpr std::size_t kCallersMax = 5'000'000;
 
-// A method as the configuration binds it, and what its callers saw.
+// A method with its configuration and the results of its callers.
 struct MethodModel {
   std::unique_ptr<const AdmissionPolicy> policy;
   PoolModel* pool = nullptr;
@@ -41,7 +41,7 @@ struct MethodModel {
   FairBy fair_by = FairBy::kNone;
 };
 
-// What callers saw.
+// Results of the callers of a source or method.
 struct CallersRecord {
   SubmissionCounts counts;
   TimeRecorder answers;
@@ -61,12 +61,12 @@ struct CallersRecord {
 struct SourceModel {
   const TrafficSource* source = nullptr;
   ArrivalStream arrivals;
-  Duration deadline{};  // 0: none
-  CallerList awaiting;  // only where there is a deadline
+  Duration deadline{};  // 0: no deadline
+  CallerList awaiting;  // used only with a deadline
   CallersRecord record;
 };
 
-// No two sources have a study or a site in common.
+// Studies and sites belong to one source only.
 std::uint64_t LaneOf(FairBy fair_by, std::size_t source_index,
                      const TrafficSource& source, std::size_t site) {
   const std::uint64_t first = std::uint64_t{source_index + 1} << 32U;
@@ -81,7 +81,7 @@ std::uint64_t LaneOf(FairBy fair_by, std::size_t source_index,
   return 0;
 }
 
-// A refused caller that comes back.
+// A refused caller that will retry.
 struct Return {
   TimePoint at;
   std::uint64_t order;
@@ -98,10 +98,10 @@ class Simulation final : public CallerOwner {
   absl::Status Run(const SimulationProgress& progress);
   SimulationResult Result() const;
 
-  void OnLetIn(Caller* caller) override;
-  void OnTaken(Caller* caller) override;
-  void OnUnworked(Caller* caller, TaskResult result, Duration retry) override;
-  void OnWorked(Caller* caller) override;
+  void OnQueued(Caller* caller) override;
+  void OnStarted(Caller* caller) override;
+  void OnEnded(Caller* caller, TaskResult result, Duration retry) override;
+  void OnProcessed(Caller* caller) override;
 
  private:
   void BindMethods(const Config& config);
@@ -113,20 +113,20 @@ class Simulation final : public CallerOwner {
     return sources_[caller.source].record;
   }
 
-  // Does the first of what is due up to `end`; false where nothing is.
+  // Runs the next event up to `end`. Returns false if there is none.
   bool Step(TimePoint end);
   void ArriveNew(std::size_t source);
   void Attempt(Caller* caller);
-  // The caller is told OK.
+  // The caller receives OK.
   void Answer(Caller* caller);
-  // The caller is told that it is refused, and what it may do.
+  // The caller receives a refusal, and retries if it may.
   void Refuse(Caller* caller, Duration retry);
-  // The deadline of a caller has come.
+  // The deadline of a caller has passed.
   void PassDeadline(Caller* caller);
-  // The attempt is over for its caller.
+  // The attempt has ended for its caller.
   void EndAttempt(Caller* caller);
   void SetCapacity(PoolResult* pool) const;
-  // The caller has gone for good.
+  // The caller makes no further attempt.
   void Count(Caller* caller, std::uint64_t SubmissionCounts::*end);
   CallersResult ResultOf(Method method, const CallersRecord& record) const;
 
@@ -139,7 +139,7 @@ class Simulation final : public CallerOwner {
   std::vector<SourceModel> sources_;
   std::priority_queue<Return, std::vector<Return>, std::greater<>> returns_;
   std::uint64_t returned_ = 0;
-  CallerSupply callers_;
+  CallerPool callers_;
   TimePoint now_{};
   std::uint64_t events_ = 0;
 };
@@ -151,7 +151,8 @@ Simulation::Simulation(const Config& config, const Traffic& traffic)
   BindMethods(config);
   sources_.reserve(traffic.sources.size());
   for (const TrafficSource& source : traffic.sources) {
-    // Each has a seed of its own: what one draws changes nothing for another.
+    // Each source has its own seed, so that changing one source leaves the
+    // arrivals of the others as they are.
     const std::uint64_t seed =
         traffic.seed + 0x9E3779B97F4A7C15U * (sources_.size() + 1);
     sources_.push_back({.source = &source,
@@ -164,7 +165,7 @@ Simulation::Simulation(const Config& config, const Traffic& traffic)
   }
 }
 
-// Pools that no source reaches are not simulated.
+// Pools without a source are not simulated.
 void Simulation::BindMethods(const Config& config) {
   const auto service_time = [this](std::size_t batch, TimePoint now) {
     return ServiceTimeOf(batch, now);
@@ -212,7 +213,7 @@ absl::Status Simulation::Run(const SimulationProgress& progress) {
   return absl::OkStatus();
 }
 
-// Where several are due at one time: what ends goes before what begins.
+// Of events at the same time, ends come before beginnings.
 bool Simulation::Step(TimePoint end) {
   PoolModel* pool = nullptr;
   Caller* leaving = nullptr;
@@ -299,7 +300,7 @@ void Simulation::Attempt(Caller* caller) {
     case Admission::Kind::kParked:
       break;
     case Admission::Kind::kEnded:
-      OnUnworked(caller, admission.result, admission.retry_delay);
+      OnEnded(caller, admission.result, admission.retry_delay);
       break;
   }
 }
@@ -341,18 +342,18 @@ void Simulation::PassDeadline(Caller* caller) {
   if (MethodOf(*caller).pool->Leave(caller, now_)) {
     return Count(caller, &SubmissionCounts::left);
   }
-  caller->answered = true;  // by its own clock; the worker goes on
+  caller->answered = true;  // it has gone; the worker does not know
 }
 
-void Simulation::OnLetIn(Caller* caller) {
+void Simulation::OnQueued(Caller* caller) {
   if (caller->promised) Answer(caller);
 }
 
-void Simulation::OnTaken(Caller* caller) {
+void Simulation::OnStarted(Caller* caller) {
   RecordOf(*caller).waits.Add(now_ - caller->arrived_at);
 }
 
-void Simulation::OnUnworked(Caller* caller, TaskResult result, Duration retry) {
+void Simulation::OnEnded(Caller* caller, TaskResult result, Duration retry) {
   if (caller->answered) return callers_.Return(caller);
   if (result == TaskResult::kDeadline) {
     EndAttempt(caller);
@@ -365,7 +366,7 @@ void Simulation::OnUnworked(Caller* caller, TaskResult result, Duration retry) {
   Refuse(caller, retry);
 }
 
-void Simulation::OnWorked(Caller* caller) {
+void Simulation::OnProcessed(Caller* caller) {
   if (!caller->answered) {
     Answer(caller);
   } else if (!caller->promised) {

@@ -1,5 +1,5 @@
-// A run of traffic through the Gates and policies of a configuration, on
-// virtual time.
+// Runs traffic through the Gates and policies of a configuration on virtual
+// time.
 
 #ifndef SLUICE_TOOLS_SIM_SIMULATION_H_
 #define SLUICE_TOOLS_SIM_SIMULATION_H_
@@ -13,12 +13,13 @@
 
 namespace sluice {
 
-// Told now and then which part of the run, 0 to 1, is done; may be empty.
+// Called now and then with the fraction of the run that is done, 0 to 1. May be
+// empty.
 using SimulationProgress = std::function<void(double)>;
 
-// Both as ParseConfig and ParseTraffic return them without errors. The same of
-// both give the same result. RESOURCE_EXHAUSTED where more callers are there at
-// once than a simulation holds (5 million).
+// Simulates `traffic` on a server with `config`. Both must have been parsed
+// without errors. The same input gives the same result. Returns
+// RESOURCE_EXHAUSTED if more than 5 million callers are active at one time.
 absl::StatusOr<SimulationResult> Simulate(
     const Config& config, const Traffic& traffic,
     const SimulationProgress& progress = nullptr);

@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "tools/charts/format.h"
+#include "base/format.h"
 
 namespace sluice {
 namespace {
@@ -16,7 +16,7 @@ std::string AtWindow(const SimulationResult& result, std::size_t window) {
                          result.window_seconds * static_cast<double>(window));
 }
 
-// "QUEUE_FULL 12.3 %, WAIT_OVER 1.2 %"
+// Returns e.g. "QUEUE_FULL 12.3 %, WAIT_OVER 1.2 %".
 std::string Reasons(const PoolWindow& window) {
   std::vector<std::string> parts;
   const auto add = [&](std::string_view name, std::uint64_t count) {
@@ -35,7 +35,7 @@ std::string Plural(std::size_t count, absl::string_view one) {
   return absl::StrCat(FormatCount(count), " ", one, count == 1 ? "" : "s");
 }
 
-// "96.2 % were answered in time; 3.8 % were refused for good."
+// Returns e.g. "96.2 % were answered in time; 3.8 % were refused for good."
 std::string DescribeEnds(const SubmissionCounts& sum) {
   const auto share = [&](std::uint64_t part) {
     return FormatShare(part, sum.submissions);
@@ -48,8 +48,8 @@ std::string DescribeEnds(const SubmissionCounts& sum) {
     if (part > 0) others.push_back(absl::StrCat(share(part), " ", what));
   };
   add(sum.refused, "were refused for good");
-  add(sum.left, "had gone before a worker began, as their deadline passed");
-  add(sum.late, "were stored too late for their caller");
+  add(sum.left, "reached their deadline before a worker began");
+  add(sum.late, "were stored after their caller's deadline");
   add(sum.dropped, "were dropped");
   absl::StrAppend(&text, others.empty() ? "" : "; ",
                   absl::StrJoin(others, ", "), ".");
@@ -60,7 +60,7 @@ std::string DescribeWhole(const SimulationResult& result) {
   SubmissionCounts sum;
   for (const SourceResult& source : result.sources) sum += source;
   return absl::StrCat("In ", FormatSeconds(result.seconds), ", ",
-                      FormatCount(sum.submissions), " submissions came, in ",
+                      FormatCount(sum.submissions), " submissions arrived in ",
                       FormatCount(sum.attempts), " attempts. ",
                       DescribeEnds(sum));
 }
@@ -68,12 +68,12 @@ std::string DescribeWhole(const SimulationResult& result) {
 std::string DescribeSource(const SourceResult& source) {
   std::string text = absl::StrCat(
       "Source ", source.name, ": ", FormatCount(source.submissions),
-      " submissions, in ", FormatCount(source.attempts), " attempts");
+      " submissions in ", FormatCount(source.attempts), " attempts");
   if (source.submissions == 0) return text + ".";
   absl::StrAppend(&text, ". ", DescribeEnds(source));
   if (source.wait.count > 0) {
-    absl::StrAppend(&text, " Half of those taken waited at most ",
-                    FormatSeconds(source.wait.p50), " for a worker, 99 % ",
+    absl::StrAppend(&text, " Half of those that a worker took waited at most ",
+                    FormatSeconds(source.wait.p50), ", 99 % at most ",
                     FormatSeconds(source.wait.p99), ".");
   }
   return text;
@@ -92,14 +92,16 @@ std::string DescribePeak(const SimulationResult& result,
       " for ", FormatSeconds(seconds), ", ", rate(peak.submissions),
       " new submissions a second arrived");
   if (peak.arrivals > peak.submissions) {
-    absl::StrAppend(&text, " (", rate(peak.arrivals), " with those that came ",
-                    "back)");
+    absl::StrAppend(&text, " (", rate(peak.arrivals), " with retries)");
   }
   absl::StrAppend(&text, "; the store took ", rate(peak.stored), "/s, and ",
                   rate(peak.answered), "/s were answered in time. ");
   const std::string reasons = Reasons(peak);
-  absl::StrAppend(&text, "Of these arrivals ",
-                  reasons.empty() ? "none was refused" : reasons, ". ");
+  absl::StrAppend(&text, reasons.empty()
+                             ? "None of these arrivals was refused. "
+                             : absl::StrCat("Of these arrivals, refused or "
+                                            "dropped were: ",
+                                            reasons, ". "));
   return text;
 }
 
@@ -115,10 +117,10 @@ std::string DescribeHeld(const SimulationResult& result,
       FormatCount(pool.config.queue_capacity), ", the waiting room ",
       FormatCount(static_cast<std::uint64_t>(pool.total.waiting.max)), " of ",
       FormatCount(pool.config.waiting_max), ", memory ",
-      FormatSize(pool.total.bytes.max), ". Half of the answers came within ",
-      FormatSeconds(pool.total.answer.p50), ", 99 % within ",
+      FormatSize(pool.total.bytes.max), ". Half of the answers took at most ",
+      FormatSeconds(pool.total.answer.p50), ", 99 % at most ",
       FormatSeconds(pool.total.answer.p99), "; at the worst time, ",
-      AtWindow(result, index), ", 99 % within ",
+      AtWindow(result, index), ", 99 % took at most ",
       FormatSeconds(worst->answer.p99), ". ");
 }
 
@@ -127,25 +129,28 @@ std::string DescribeNeeds(const SimulationResult& result,
   const double capacity = pool.total.capacity_per_second;
   std::string text = absl::StrCat(
       "With ", Plural(pool.workers, "worker"), " and batches of up to ",
-      FormatCount(pool.config.batch_max), " the pool bears ",
+      FormatCount(pool.config.batch_max), ", the pool can process ",
       FormatNumber(capacity),
-      std::isinf(capacity) ? "" : "/s where nothing slows the store down");
+      std::isinf(capacity) ? "" : "/s, without slowdowns of the store");
   const PoolNeeds needs = NeedsOf(result, pool);
   if (needs.workers <= pool.workers) {
-    return text + ": enough for every time of the run.";
+    return text + ". That is enough for every interval of the run.";
   }
-  absl::StrAppend(
-      &text, ". To bear every time of the run as it comes takes ",
-      Plural(needs.workers, "worker"),
-      ", if the store then gives each of them as much. If instead all wait, ",
-      FormatNumber(needs.backlog), " gather at most, and the last of them ");
+  absl::StrAppend(&text, ". To keep up with every interval of the run, ",
+                  Plural(needs.workers, "worker"),
+                  " would be needed, if the store gives each of them the same "
+                  "throughput. If "
+                  "all submissions waited instead, the backlog would reach ",
+                  FormatNumber(needs.backlog), ", and the last of them ");
   absl::StrAppend(
       &text,
       std::isinf(needs.backlog_seconds)
-          ? std::string("still waits when the run ends: ")
-          : absl::StrCat("waits ", FormatSeconds(needs.backlog_seconds), ": "),
-      "a queue for that is of use only where callers are answered before "
-      "(ack: queued) or stay so long.");
+          ? std::string("would still wait when the run ends. ")
+          : absl::StrCat("would wait ", FormatSeconds(needs.backlog_seconds),
+                         ". "),
+      "Such a queue helps only if callers are answered earlier (ack: queued) "
+      "or "
+      "wait that long.");
   return text;
 }
 

@@ -1,4 +1,4 @@
-// What a simulation has shown, in sentences.
+// Summarizes a simulation in sentences.
 
 #ifndef SLUICE_TOOLS_SIM_SUMMARY_H_
 #define SLUICE_TOOLS_SIM_SUMMARY_H_
@@ -10,25 +10,25 @@
 
 namespace sluice {
 
-// What would have been enough for a pool.
+// What a pool would have needed.
 struct PoolNeeds {
-  // That bear the busiest interval as it comes.
+  // Workers that would keep up with the busiest interval.
   std::size_t workers = 0;
-  // What would gather at most if all waited that the present workers do not
-  // bear: submissions, by the store's mean times.
+  // Largest backlog, in submissions, if all submissions beyond the capacity of
+  // the configured workers waited. By the store's mean times.
   double backlog = 0;
-  // How long the last of them would wait, seconds; infinity where the run ends
-  // before the backlog does.
+  // Seconds that the last submission of the backlog would wait. Infinity if the
+  // run ends before the backlog is processed.
   double backlog_seconds = 0;
 };
 
 PoolNeeds NeedsOf(const SimulationResult& result, const PoolResult& pool);
 
-// The index of the interval in which most submissions came.
+// Returns the index of the interval with the most submissions.
 std::size_t PeakOf(const PoolResult& pool);
 
-// The run as a whole first, then the sources where there are several, and then
-// each pool: a paragraph each.
+// Returns a paragraph for the whole run, one for each source if there are
+// several, and one for each pool.
 std::vector<std::string> Summarize(const SimulationResult& result);
 
 }  // namespace sluice

@@ -1,4 +1,4 @@
-// Times and their summary.
+// Records times and summarizes them.
 
 #ifndef SLUICE_TOOLS_SIM_TIME_RECORDER_H_
 #define SLUICE_TOOLS_SIM_TIME_RECORDER_H_
@@ -21,7 +21,7 @@ class TimeRecorder {
     sum_seconds_ += other.sum_seconds_;
   }
 
-  // Percentiles are at most 1 % above the true ones.
+  // Percentiles are at most 1 % above the exact values.
   TimeSummary Summary() const {
     const auto count = histogram_.count();
     return {.count = count,

@@ -18,7 +18,7 @@ using ::testing::Each;
 using ::testing::Ge;
 using ::testing::Le;
 
-// All arrivals, in seconds.
+// Returns all arrivals, in seconds.
 std::vector<double> Draw(const TrafficSource& source, std::uint64_t seed = 1) {
   std::vector<double> seconds;
   for (ArrivalStream stream(source, seed); stream.next() != kForever;
@@ -39,7 +39,7 @@ TEST(RateCurve, TimeOfInvertsTheExpectedCount) {
                           RateCurve::Bell(20, 60, 300) +
                           RateCurve({{70, 0}, {75, 10}, {80, 0}});
   EXPECT_NEAR(curve.total(), 200 + 300 + 50, 1e-6);
-  // The area up to each time, by small steps.
+  // Integrates the rate up to each time in small steps.
   double area = 0;
   constexpr double kStep = 0.001;
   for (int i = 0; i < 100'000; ++i) {
@@ -57,7 +57,8 @@ TEST(ArrivalStream, FollowsItsCurveAsAPoissonProcess) {
   source.curve = RateCurve({{0, 0}, {100, 200}});
   const std::vector<double> times = Draw(source);
   EXPECT_TRUE(std::ranges::is_sorted(times));
-  // Expected 10,000, of them a quarter in the first half: five deviations.
+  // 10,000 are expected, a quarter of them in the first half; the limits are
+  // five deviations.
   EXPECT_NEAR(static_cast<double>(times.size()), 10'000, 500);
   EXPECT_NEAR(static_cast<double>(CountBetween(times, 0, 50)), 2500, 250);
   // The variance of a Poisson count is its mean.
@@ -86,7 +87,7 @@ TEST(ArrivalStream, EachSiteOfAStormSendsAllAtOnceAtAMomentOfItsOwn) {
   for (std::size_t i = 0; i < times.size(); i += 5) {
     EXPECT_EQ(times[i], times[i + 4]);
   }
-  // Evenly: 500 in the first half, with a deviation of 35.
+  // Evenly spread: 500 in the first half, with a deviation of 35.
   EXPECT_NEAR(static_cast<double>(CountBetween(times, 100, 130)), 500, 180);
 }
 
@@ -106,7 +107,7 @@ TEST(ArrivalStream, ItsSitesSendEvenly) {
        stream.Advance()) {
     ++sent.at(stream.site());
   }
-  // With a deviation of 43.
+  // The deviation is 43.
   for (const int of_site : sent) EXPECT_NEAR(of_site, 2500, 170);
 }
 
