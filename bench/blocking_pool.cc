@@ -1,9 +1,9 @@
-// sluice-blocking-pool: what one writes first, to compare Sluice with. A thread
-// takes calls off the completion queue, each a new object with a request that
-// gRPC has parsed, and puts them into a bounded queue, under one mutex; where
-// it is full, the thread waits. Workers take one call at a time, sleep for as
-// long as a store would take (with --delay=0 not at all), and answer. Nobody
-// looks at deadlines.
+// sluice-blocking-pool: the obvious design, to compare Sluice with. A thread
+// takes calls from the completion queue, each a new object with a request
+// parsed by gRPC, and puts them into a bounded queue under one mutex. If the
+// queue is full, the thread blocks. Workers take one call at a time, sleep for
+// the time of a store (--delay=0: not at all), and answer. Deadlines are
+// ignored.
 
 #include <grpcpp/grpcpp.h>
 
@@ -89,7 +89,7 @@ class PoolServer {
   bool Start(const std::string& address) { return server_.Start(address); }
   int port() const { return server_.port(); }
 
-  // Both go on until the process ends.
+  // Both run until the process ends.
   [[noreturn]] void Accept() {
     for (int i = 0; i < kPrePosted; ++i) Arm();
     for (;;) {
@@ -158,7 +158,7 @@ int Main(int argc, const char* const* argv) {
     return EXIT_FAILURE;
   }
   std::cout << "listening on port " << server.port() << std::endl;
-  // A signal ends it: it has nothing to lose.
+  // Runs until a signal ends the process. There is nothing to save.
   const int count = absl::GetFlag(FLAGS_workers);
   std::vector<std::thread> workers;
   workers.reserve(static_cast<std::size_t>(count));

@@ -1,11 +1,11 @@
-// sluice-floor: the least that a completion-queue server can do. It takes
-// Submit and SubmitStream as raw bytes, on one thread, and answers at once and
-// unread. What Sluice reaches on the same machine is told as a ratio to this.
-// With --parse it does what any server does that reads its requests: parses
-// each into a message that it has had before, and answers with one. With --cork
-// it lets answers go out together, just as Sluice does. With --refuse it
-// answers calls with a bare status, which is dearer in gRPC than a message.
-// With --hold it answers no call: so much memory do calls take in gRPC alone.
+// sluice-floor: a minimal completion-queue server. It takes Submit and
+// SubmitStream as raw bytes on one thread, and answers at once without reading
+// them. Benchmarks report Sluice's results as ratios to it.
+//   --parse   parses each request into a reused message and serializes answers
+//   --cork    sends answers together, as Sluice does
+//   --refuse  answers calls with a bare status, which costs gRPC more than a
+//             message
+//   --hold    never answers, to measure gRPC's own memory for open calls
 
 #include <grpcpp/grpcpp.h>
 
@@ -50,14 +50,14 @@ class Answers {
  public:
   explicit Answers(bool parse) : parse_(parse) {}
 
-  // Until the next call.
+  // Valid until the next call.
   const grpc::ByteBuffer& ToCall(grpc::ByteBuffer& request) {
     if (!parse_) return fixed_;
     parsed_ = Parsed(request);
     return parsed_;
   }
 
-  // A message's receipt names it: nobody could tell otherwise whose it is.
+  // A receipt in a stream must have the id of its message.
   grpc::ByteBuffer ToMessage(grpc::ByteBuffer& request) {
     return parse_ ? Parsed(request) : Named(request);
   }
@@ -81,7 +81,7 @@ class Answers {
     return answer;
   }
 
-  // The id, the first field of both messages, is copied as it stands.
+  // The id is the first field of both messages and is copied as bytes.
   grpc::ByteBuffer Named(const grpc::ByteBuffer& request) {
     grpc::Slice slice;
     if (!request.TrySingleSlice(&slice).ok() &&
@@ -97,7 +97,7 @@ class Answers {
     return ToBuffer(bytes_);
   }
 
-  static constexpr std::size_t kIdHead = 2;  // the field's number, its length
+  static constexpr std::size_t kIdHead = 2;  // bytes of field number and length
 
   const bool parse_;
   v1::SubmitRequest request_;
@@ -107,7 +107,7 @@ class Answers {
   grpc::ByteBuffer parsed_;
 };
 
-// Where it is on, what Sluice's completion loop does.
+// Corks sockets like Sluice's completion loop, if enabled.
 class Corks {
  public:
   explicit Corks(bool on) : on_(on) {}
@@ -124,7 +124,7 @@ class Corks {
   }
 
  private:
-  // gRPC's listener does not say which those of connections are.
+  // gRPC's listener does not tell which sockets are connections.
   void FindSockets() {
     std::error_code error;
     for (const auto& file :
@@ -141,7 +141,7 @@ class Corks {
   HeldWrites held_{&sockets_};
 };
 
-// What the queue gives back.
+// A tag of the completion queue.
 class Operation {
  public:
   virtual ~Operation() = default;
@@ -163,7 +163,7 @@ class FloorServer {
   bool Start(const std::string& address) { return server_.Start(address); }
   int port() const { return server_.port(); }
 
-  // Serves until Stop.
+  // Serves until Stop is called.
   void Serve();
   void Stop();
 
@@ -171,14 +171,14 @@ class FloorServer {
   class Call;
   class Stream;
 
-  // Those there are, used again and again.
+  // All calls, reused.
   template <typename T>
   struct Pool {
     std::vector<std::unique_ptr<T>> all;
     std::vector<T*> free;
   };
 
-  // A queue that is shut down must not be asked for more.
+  // No operation may be started on a queue that is shut down.
   template <typename T>
   void Arm(Pool<T>& pool) {
     absl::MutexLock lock(&mutex_);
@@ -206,7 +206,7 @@ class FloorServer {
   QueueServer<RawService> server_;
 };
 
-// One call at a time: armed, answered, then free to be armed again.
+// Handles one call at a time: requested, answered, then requested again.
 class FloorServer::Call final : public Operation {
  public:
   explicit Call(FloorServer& floor) : floor_(floor) {}
@@ -243,7 +243,7 @@ class FloorServer::Call final : public Operation {
   std::optional<grpc::ServerAsyncResponseWriter<grpc::ByteBuffer>> responder_;
 };
 
-// One stream at a time: reads a message, writes its receipt, reads the next.
+// Handles one stream at a time: reads a message, writes its receipt, and so on.
 class FloorServer::Stream final : public Operation {
  public:
   explicit Stream(FloorServer& floor) : floor_(floor) {}
@@ -334,7 +334,8 @@ int Main(int argc, const char* const* argv) {
     return EXIT_SUCCESS;
   }
 
-  // Before any thread starts, so that all of them leave the signals to sigwait.
+  // Blocked before any thread starts, so that all threads leave the signals to
+  // sigwait.
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);

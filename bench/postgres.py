@@ -1,4 +1,4 @@
-"""A PostgreSQL server that lives as long as a benchmark."""
+"""A PostgreSQL server for a benchmark."""
 
 import contextlib
 import os
@@ -16,13 +16,13 @@ USER = "postgres"  # PostgreSQL refuses to run as root
 
 
 def programs():
-    """Where Debian has them; of several versions, the newest."""
+    """Returns the folder of Debian's PostgreSQL programs, of the newest version."""
     found = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     return found[-1].parent if found else fail("PostgreSQL is not installed: tools/install test")
 
 
 def as_user(command):
-    """It ends when the benchmark does, whatever happens to that."""
+    """Returns a command that runs as USER if this process is root, and ends when this process ends."""
     words = ["setpriv", "--pdeathsig=QUIT"]
     if os.geteuid() == 0:
         words += [f"--reuid={USER}", f"--regid={USER}", "--init-groups"]
@@ -31,7 +31,10 @@ def as_user(command):
 
 @contextlib.contextmanager
 def running(parent):
-    """The URL of its database, in a fresh folder under `parent`. Reached by a socket there alone."""
+    """Runs a server in a fresh folder under `parent`. Yields the URL of its database.
+
+    The server listens only on a socket in that folder.
+    """
     with tempfile.TemporaryDirectory(prefix="sluice-pg.", dir=parent) as name:
         folder = pathlib.Path(name)
         folder.chmod(0o755)
@@ -55,5 +58,5 @@ def await_socket(folder, server):
     ready = [str(programs() / "pg_isready"), "--quiet", f"--host={folder}"]
     while subprocess.run(ready, check=False).returncode != 0:
         if server.poll() is not None or time.monotonic() > deadline:
-            fail("PostgreSQL does not start")
+            fail("PostgreSQL did not start")
         time.sleep(0.05)

@@ -1,5 +1,5 @@
-// What the servers that Sluice is compared with have in common: a service on
-// one completion queue, and an answer that is always the same.
+// Shared by the servers that Sluice is compared with: a service on one
+// completion queue, and a constant answer.
 
 #ifndef SLUICE_BENCH_QUEUE_SERVER_H_
 #define SLUICE_BENCH_QUEUE_SERVER_H_
@@ -14,7 +14,7 @@
 
 namespace sluice {
 
-// Calls that wait for a request at the same time.
+// Number of calls that are requested at the same time.
 inline constexpr int kPrePosted = 64;
 
 inline v1::Receipt FixedReceipt() {
@@ -30,7 +30,7 @@ inline v1::Receipt FixedReceipt() {
 template <typename Service>
 class QueueServer {
  public:
-  // False where it cannot listen.
+  // Returns false if the server cannot listen.
   bool Start(const std::string& address) {
     grpc::ServerBuilder builder;
     builder.AddListeningPort(address, grpc::InsecureServerCredentials(),
@@ -45,7 +45,8 @@ class QueueServer {
   Service& service() { return service_; }
   grpc::ServerCompletionQueue* queue() { return queue_.get(); }
 
-  // Nothing is to be begun on the queue any more. It is to be emptied after it.
+  // After this, no operation may be started on the queue, and it must be
+  // drained.
   void Stop() {
     server_->Shutdown(std::chrono::system_clock::now() +
                       std::chrono::seconds(1));

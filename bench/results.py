@@ -1,4 +1,4 @@
-"""What `compare` has measured: its samples, and their tables."""
+"""The samples of `compare` and their tables."""
 
 import collections
 import dataclasses
@@ -16,7 +16,7 @@ from rows import FLOOR
 
 @dataclasses.dataclass(frozen=True)
 class Load:
-    """What all servers of one group of rows are given."""
+    """The load that all servers of a group of rows are measured with."""
 
     method: str
     bytes: int
@@ -38,15 +38,15 @@ class Sample:
     load: Load
     round: int
     calls_per_second: float
-    calls_per_cpu_second: float  # of the server's, user and system, all threads
+    calls_per_cpu_second: float  # CPU time of the server: user and system, all threads
     p50_us: float
     p99_us: float
-    generator_busy: float  # the share of its core that sluice-load took
-    switches_per_call: float = math.nan  # of context, of the server's threads
+    generator_busy: float  # share of its core that sluice-load used
+    switches_per_call: float = math.nan  # context switches of the server's threads
 
 
 def sample_of(fields):
-    """The opposite of dataclasses.asdict."""
+    """Makes a sample of what dataclasses.asdict returned."""
     return Sample(**{**fields, "load": Load(**fields["load"])})
 
 
@@ -56,7 +56,7 @@ def format_bytes(size):
 
 @dataclasses.dataclass
 class Spread:
-    """Of a number over the rounds."""
+    """Median, least and most of a value over the rounds."""
 
     middle: float
     least: float
@@ -89,7 +89,7 @@ class Results:
         return spread(getattr(sample, field) for sample in self._rounds[load, server].values())
 
     def ratio(self, load, server, field):
-        """To the floor of the same round, which the same noise has met."""
+        """Returns ratios to the floor in the same round, which had the same noise."""
         floor = self._rounds[load, FLOOR]
         return spread(getattr(sample, field) / getattr(floor[number], field)
                       for number, sample in self._rounds[load, server].items())
@@ -115,7 +115,7 @@ def table_row(results, load, server):
 
 
 def print_tables(results, file=None):
-    """Markdown, a table for each method and size."""
+    """Prints a Markdown table for each method and size."""
     for method, size in results.kinds:
         print(f"\n{method}, {format_bytes(size)}:\n", file=file)
         print("| connections × in flight | server | calls/s (least to most) | of the floor (least to most) "
@@ -144,11 +144,11 @@ def grpc_version():
         return subprocess.run(["pkg-config", "--modversion", "grpc++"], capture_output=True, text=True,
                               check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
-        return "of an unknown version"
+        return "(version unknown)"
 
 
 def describe_run():
-    """When, where and how: one line."""
+    """Returns one line: when, where and how the run was made."""
     processor = first_line("/proc/cpuinfo", "model name", ":")
     system = first_line("/etc/os-release", "PRETTY_NAME", "=")
     name = pathlib.Path(sys.argv[0])

@@ -1,6 +1,9 @@
-"""What the benchmarks share: servers that they start and stop, and progress."""
+"""Shared by the benchmarks: their options, servers to start and stop, load, and progress."""
 
+import argparse
 import contextlib
+import json
+import os
 import pathlib
 import socket
 import subprocess
@@ -30,19 +33,49 @@ METHOD = """\
   {method}: {{pool: {pool}, {settings}}}
 """
 DEFAULT = ["default"]
-# All that store something; the default is RecordEvents.
+# All methods that store something. The default covers RecordEvents.
 METHODS = ["default", "Submit", "SubmitStream", "ImportPatients"]
 
 MEMORY = "{kind: memory, capacity: 4096}"
 JOURNAL = "{kind: journal, path: FOLDER/journal.db, capacity: 1000000, capacity_bytes: 4GiB}"
-# A store that keeps nothing: what remains is Sluice's own.
+# A store that keeps nothing: all remaining costs are Sluice's own.
 DISCARD = "{kind: discard, delay: 0ms, allow_loss: true}"
 HANGING = "{kind: discard, delay: 1m, allow_loss: true}"
 SQLITE = "{kind: sqlite, path: FOLDER/sluice.db}"
 
 BLOCK = "on_full: block, ack: stored"
-# From a memory queue, which may lose what it was answered for.
+# Acknowledged by a memory queue, which may lose acknowledged submissions.
 QUEUED = "on_full: block, ack: queued, allow_loss: true"
+
+
+def new_parser(doc):
+    """Returns a parser with the option that all benchmarks have."""
+    root = pathlib.Path(__file__).resolve().parents[1]
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--binaries", type=pathlib.Path, default=root / "build/release/bin",
+                        help="folder of the built programs")
+    return parser
+
+
+def require_programs(parser, options, *names):
+    """Ends the benchmark if a program is not built."""
+    for name in names:
+        if not (options.binaries / name).exists():
+            parser.error(f"{options.binaries / name} does not exist: build it, or give --binaries")
+
+
+def run_json(command, core=None):
+    """Runs a program, on one core if `core` is given, and returns the JSON that it prints."""
+    pin = (lambda: os.sched_setaffinity(0, {core})) if core is not None else None
+    run = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=pin)
+    if run.returncode != 0:
+        fail(f"{pathlib.Path(command[0]).name}: {run.stderr.strip()}")
+    return json.loads(run.stdout)
+
+
+def run_load(options, port, *flags, core=None):
+    """Runs sluice-load against a port of this machine and returns its report."""
+    return run_json([str(options.binaries / "sluice-load"), f"127.0.0.1:{port}", "--json", *flags], core)
 
 
 def fail(message):
@@ -64,7 +97,7 @@ def show_progress(done, total):
 
 
 def floor_command(binaries, *flags):
-    """A function that makes the command of a port and a fresh folder, as below."""
+    """Returns a function that makes the command for a port and a fresh folder."""
     def command(port, _folder):
         return [str(binaries / "sluice-floor"), f"--listen=127.0.0.1:{port}", *flags]
 
@@ -72,7 +105,7 @@ def floor_command(binaries, *flags):
 
 
 def naive_command(binaries, workers):
-    """A pool that is never full, and does nothing with a call."""
+    """Returns such a function for a pool that is never full and does nothing with a call."""
     def command(port, _folder):
         return [str(binaries / "sluice-blocking-pool"), f"--listen=127.0.0.1:{port}", f"--workers={workers}",
                 "--capacity=1000000", "--delay=0"]
@@ -81,7 +114,7 @@ def naive_command(binaries, workers):
 
 
 def sluice_command(binaries, store, workers, queue=MEMORY, settings=BLOCK, methods=DEFAULT, batch=256, fair_by="none"):
-    """Each of `methods` has a pool of its own."""
+    """Returns such a function for sluice, with one pool for each of `methods`."""
     def command(port, folder):
         pools = "".join(POOL.format(name=f"of_{name}", queue=queue, workers=workers, batch=batch, fair_by=fair_by)
                         for name in methods)
@@ -106,11 +139,11 @@ def await_listening(port, process, log=None):
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
             return
         time.sleep(0.02)
-    fail(f"{process.args[0]} does not listen after {START_TIMEOUT_S} s")
+    fail(f"{process.args[0]} did not listen within {START_TIMEOUT_S} s")
 
 
 def stop(process):
-    """Ends a server as an operator does."""
+    """Stops a server with SIGTERM."""
     process.terminate()
     try:
         process.wait(STOP_TIMEOUT_S)
@@ -122,7 +155,7 @@ def stop(process):
 
 @contextlib.contextmanager
 def running(command, port, log, **popen):
-    """The server's process, which listens on `port`, until the block ends."""
+    """Runs a server until the block ends. Yields its process once it listens on `port`."""
     with open(log, "wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, **popen)
     try:

@@ -1,4 +1,4 @@
-"""What the tools share that weigh a server's memory."""
+"""Shared by the benchmarks that measure a server's memory."""
 
 import contextlib
 import os
@@ -17,12 +17,12 @@ def await_that(what, condition):
     deadline = time.monotonic() + LIMIT_S
     while not condition():
         if time.monotonic() > deadline:
-            fail(f"not within {LIMIT_S} s: {what}")
+            fail(f"timed out after {LIMIT_S} s: {what}")
         time.sleep(0.1)
 
 
 def await_rest(value):
-    """Until it does not change any more."""
+    """Waits until a value does not change any more."""
     last = [None, time.monotonic()]
 
     def rests():
@@ -31,7 +31,7 @@ def await_rest(value):
             last[:] = now, time.monotonic()
         return time.monotonic() - last[1] >= REST_S
 
-    await_that("memory stays as it is", rests)
+    await_that("memory does not change any more", rests)
 
 
 def metric(port, name):
@@ -44,7 +44,7 @@ def resident_bytes(process):
     for line in pathlib.Path(f"/proc/{process.pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024
-    return fail(f"{process.args[0]} is gone")
+    return fail(f"{process.args[0]} has ended")
 
 
 def open_files(process):
@@ -53,7 +53,7 @@ def open_files(process):
 
 @contextlib.contextmanager
 def running(command, log):
-    """A program that is killed at the end, if it still runs."""
+    """Runs a program until the block ends, then kills it."""
     with open(log, "wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out)
     try:

@@ -13,10 +13,10 @@
 namespace sluice {
 namespace {
 
-// The time of the Gate's events, which it never asks for itself.
+// The time that is passed to the Gate.
 constexpr Duration kBetweenTasks = std::chrono::microseconds(10);
 
-// A Gate and the tasks that go through it.
+// A Gate and its tasks.
 class GateAtWork {
  public:
   GateAtWork(std::size_t tasks, const GateLimits& limits)
@@ -68,7 +68,8 @@ BENCHMARK(GateArriveTakeDone)
     ->Args({256, 8})
     ->Args({256, 64});
 
-// Each arrival finds the queue full, and enters when the next batch is taken.
+// Each arrival finds the queue full and is admitted when the next batch is
+// taken.
 void GateParkAndLetIn(benchmark::State& state) {
   const auto batch = static_cast<std::size_t>(state.range(0));
   GateAtWork work(2 * batch, {.capacity = batch});

@@ -1,4 +1,4 @@
-// A task that nobody waits for.
+// A task without a caller.
 
 #ifndef SLUICE_BENCH_MICRO_IDLE_TASK_H_
 #define SLUICE_BENCH_MICRO_IDLE_TASK_H_

@@ -11,8 +11,7 @@
 namespace sluice {
 namespace {
 
-// Threads share the metrics of a method, and of a pool, as loops and workers
-// do.
+// Threads share the metrics of a method and of a pool, like loops and workers.
 void RpcMetricsOfACall(benchmark::State& state) {
   static prometheus::Registry registry;
   static RpcMetrics metrics(Method::kSubmit, &registry);

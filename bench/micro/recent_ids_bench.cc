@@ -13,7 +13,7 @@
 namespace sluice {
 namespace {
 
-// More than are remembered: a key that comes again has been forgotten.
+// More keys than are remembered, so that a key that repeats has been forgotten.
 std::vector<SubmissionKey> ManyKeys() {
   std::vector<SubmissionKey> keys(4 * LimitsConfig().recent_ids);
   for (std::size_t i = 0; i < keys.size(); ++i) {
@@ -32,7 +32,7 @@ void KeyOfAnId(benchmark::State& state) {
 }
 BENCHMARK(KeyOfAnId);
 
-// Of no pool: it only arrives and ends.
+// A task without a pool, which only arrives and ends.
 std::shared_ptr<SubmissionTask> MakeTask() {
   static const MethodContext method = {};
   return MakeSubmissionTask(method,
@@ -40,7 +40,7 @@ std::shared_ptr<SubmissionTask> MakeTask() {
                             nullptr, 0, SubmissionTask::Parking::kSilent);
 }
 
-// One that is new comes, and ends stored. The memory is full.
+// A new submission arrives and is stored. The memory of ids is full.
 void RecentIdsOfANewOne(benchmark::State& state) {
   RecentIds recent(LimitsConfig().recent_ids);
   const std::vector<SubmissionKey> keys = ManyKeys();
@@ -57,7 +57,7 @@ void RecentIdsOfANewOne(benchmark::State& state) {
 }
 BENCHMARK(RecentIdsOfANewOne);
 
-// One that is stored comes again.
+// A stored submission arrives again.
 void RecentIdsOfAKnownOne(benchmark::State& state) {
   RecentIds recent(LimitsConfig().recent_ids);
   const std::shared_ptr<SubmissionTask> task = MakeTask();

@@ -1,8 +1,9 @@
-// What a store takes in by itself, with nothing before it: the limit of what a
-// server in front of it can make of `ack: stored`, or of a journal.
+// Throughput of a store without a server: the limit for a server with
+// `ack: stored` or a journal.
 //
 // Files are in TMPDIR, which should be on a real disk. PostgreSQL is measured
-// where SLUICE_BENCH_POSTGRES has the URL of a database, which gains tables.
+// if SLUICE_BENCH_POSTGRES has the URL of a database, in which tables are
+// created.
 
 #include <cstddef>
 #include <cstdint>
@@ -27,7 +28,7 @@
 namespace sluice {
 namespace {
 
-// Of the benchmark; with all that is in it, until it ends.
+// A temporary folder of the benchmark, removed at its end.
 class TemporaryFolder {
  public:
   TemporaryFolder()
@@ -48,8 +49,8 @@ class TemporaryFolder {
   const std::filesystem::path path_;
 };
 
-// Submissions as a worker has them before it saves: of about 1 KiB, with ids
-// that grow with time.
+// Submissions as a worker passes them to a store: about 1 KiB, with ids ordered
+// by time.
 class Submissions {
  public:
   explicit Submissions(std::int64_t first_sequence)

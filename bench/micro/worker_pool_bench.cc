@@ -20,7 +20,7 @@ class DoesNothing final : public Processor {
   }
 };
 
-// Counts down to the end of a burst.
+// Counts the tasks of a burst that are not done.
 class BurstTask final : public Task {
  public:
   void SetLeft(std::atomic<std::size_t>* left) { left_ = left; }
@@ -37,8 +37,8 @@ void Await(std::atomic<std::size_t>& left) {
   for (std::size_t now = left; now > 0; now = left) left.wait(now);
 }
 
-// Hands a burst of tasks to a worker and waits until all are handed back: for
-// one task that is a wake-up there and back.
+// Passes a burst of tasks to a worker and waits until all are done. With one
+// task, this measures a wake-up in both directions.
 void WorkerPoolHandOff(benchmark::State& state) {
   const auto burst = static_cast<std::size_t>(state.range(0));
   const auto workers = static_cast<std::size_t>(state.range(1));
