@@ -1,23 +1,26 @@
-// How many workers a pool should have: as many as its load needs, and no more
-// than its store rewards. A deterministic state machine without thread, clock,
-// lock or I/O: it is told what happened and when, and says a number.
+// Decides how many workers a pool should have: as many as its load needs, and
+// no more than its store rewards. A deterministic state machine without thread,
+// clock, lock or I/O: it is told what happened and when, and returns a number.
 //
-// It looks at intervals. The load needs more workers when all are busy and work
-// waits for longer than a batch takes (the next batch gathers for as long, and
-// is none the worse for it), or finds the queue full. Then the pool works at
-// its capacity, so that the tasks done a second tell what the store can do with
-// so many workers. The number changes by trial: half as many again, measured
-// against before, and kept where the throughput rose by at least 0.4 of the
-// workers' share. What did not pay is remembered, and tried again after a time
-// that doubles. Now and then it is fewer that are tried, by the same rule,
-// since a store may have become slower, or a measurement have been luck. Fewer
-// also follow when workers have been idle for a while.
+// The scaler looks at intervals. The load needs more workers when all of them
+// are busy, and tasks wait for longer than a batch takes or find the queue
+// full. (A wait of one batch does no harm: the next batch gathers meanwhile.)
+// The pool then works at its capacity, so that the throughput shows what the
+// store can do with this number of workers.
 //
-// From Netflix's concurrency-limits (Gradient2) it has that the limit moves
-// only while it is what limits; from brpc's auto concurrency limiter, that
-// throughput at saturation decides, and that less is tried now and then; from
-// TCP and CoDel, the doubling wait and the 5 ms. Neither limiter's gradient of
-// latency is here: with batches, a longer service can be a larger batch.
+// The number changes by trials:
+//  - The pool grows by 50 % at a time. If throughput does not rise by at least
+//    40 % of the added share, the step is undone. The failed number is
+//    remembered, and tried again after a time that doubles.
+//  - Now and then fewer workers are tried, by the same rule: the store may have
+//    become slower, or a measurement may have been luck.
+//  - The pool also shrinks when workers have been idle for a while.
+//
+// From Netflix's concurrency-limits (Gradient2): the limit moves only while it
+// is what limits. From brpc's auto concurrency limiter: throughput at
+// saturation decides, and fewer are tried now and then. From TCP and CoDel: the
+// doubling wait and the 5 ms. Neither limiter's gradient of latency is used:
+// with batches, a longer service can be a larger batch.
 
 #ifndef SLUICE_POOL_SCALER_H_
 #define SLUICE_POOL_SCALER_H_
@@ -42,15 +45,15 @@ struct WorkerRange {
 // Not thread-safe.
 class Scaler {
  public:
-  // An interval lasts this long at least, and longer until it has batches
-  // enough to tell something.
+  // The shortest interval. An interval lasts longer until it has enough batches
+  // to tell something.
   static constexpr Duration kLookMin = std::chrono::milliseconds(500);
   static constexpr Duration kLookMax = std::chrono::seconds(2);
-  // Work that waits no longer than this does not wait too long.
+  // A wait up to this is never too long.
   static constexpr Duration kWaitMin = std::chrono::milliseconds(5);
-  // Workers end when they were not needed for this long.
+  // Workers that were not needed for this long end.
   static constexpr Duration kIdleMax = std::chrono::seconds(10);
-  // Until what did not pay is tried again.
+  // Time until a number that did not pay is tried again.
   static constexpr Duration kRetryMin = std::chrono::seconds(4);
   static constexpr Duration kRetryMax = std::chrono::minutes(5);
 
@@ -61,18 +64,19 @@ class Scaler {
   void Begin(Duration waited, bool full, TimePoint now);
   // A worker's batch has ended after `took`; `tasks` of it are done.
   void End(Duration took, std::size_t tasks, TimePoint now);
-  // A worker that is busy is not reckoned with any more; it has no End.
+  // A busy worker does not count any more; it has no End.
   void Lose(TimePoint now);
-  // The number is within the new range at once, and what was learned is
-  // forgotten. Nothing changes where the range is the same.
+  // Sets the range. The number is within it at once, and what was learned is
+  // forgotten. A range that is the same changes nothing.
   void SetRange(WorkerRange range, TimePoint now);
 
-  // Decides, where that is due.
+  // Decides, if a decision is due.
   void Look(TimePoint now);
-  // kForever while there is neither work nor a worker above min.
+  // When a decision is due; kForever while there is neither work nor a worker
+  // above min.
   TimePoint next_look() const { return next_look_; }
 
-  // How many there should be.
+  // How many workers there should be.
   std::size_t workers() const { return workers_; }
 
  private:
@@ -87,7 +91,7 @@ class Scaler {
     double took_seconds = 0;
     std::size_t tasks = 0;
   };
-  // What an interval with so many workers has shown.
+  // The throughput that an interval with a number of workers has shown.
   struct Measured {
     std::size_t workers;
     double tasks_per_second;
@@ -97,9 +101,9 @@ class Scaler {
   void CountBusy(TimePoint now);
   double BusyMean(TimePoint now) const;
   bool AllBusy(TimePoint now) const;
-  // Whether the interval has lasted for long enough to tell something.
+  // True if the interval has lasted for long enough to tell something.
   bool Telling(TimePoint now) const;
-  // Whether there is more work than so many workers do.
+  // True if there is more work than this number of workers can do.
   bool Overloaded(TimePoint now) const;
   void Decide(TimePoint now);
   void Judge(const Measured& before, const Measured& after, TimePoint now);
@@ -116,21 +120,21 @@ class Scaler {
   TimePoint busy_counted_{};
   Interval interval_;
   TimePoint next_look_ = kForever;
-  // A change has to show first: the interval begins anew after that.
+  // A change must show first: the interval begins anew after this time.
   bool settling_ = false;
 
-  // What was there before the trial that is going on.
+  // State before the current trial.
   std::optional<Measured> before_trial_;
-  // So many and more did not pay.
+  // The number of workers from which on a trial did not pay.
   std::size_t refuted_ = kNone;
   Duration retry_ = kRetryMin;
   TimePoint retry_at_{};
-  // What is tried then.
+  // The next trial is one with fewer workers.
   bool fewer_next_ = false;
-  // Of the last trial that paid off.
+  // The last trial that paid was one with fewer workers.
   bool kept_fewer_ = false;
 
-  // Since when fewer would do, and how many at most would have.
+  // Since when fewer workers would do, and the most that were needed since.
   std::optional<TimePoint> idle_since_;
   std::size_t idle_need_ = 0;
 };

@@ -1,7 +1,6 @@
-// How fast a pool works when all of its workers are busy, and how long a batch
-// takes: what a prediction of waits needs.
-//
-// Averages, in which older work counts exponentially less.
+// Measures how fast a pool works with all workers busy, and how long a batch
+// takes, to predict waits. Averages, in which older work counts exponentially
+// less.
 
 #ifndef SLUICE_POOL_SERVICE_RATE_H_
 #define SLUICE_POOL_SERVICE_RATE_H_
@@ -16,15 +15,15 @@ namespace sluice {
 
 class ServiceRate {
  public:
-  // A batch of `count` tasks is done after `took`. `backlog`: more is queued
-  // than workers have taken.
+  // A batch of `count` tasks is done after `took`. `backlog` is true if tasks
+  // are queued beside those in work.
   void Done(std::size_t count, Duration took, bool backlog, TimePoint now);
-  // Nothing is queued any more.
+  // The queue is empty.
   void Emptied() { backlog_ = false; }
 
-  // Tasks a second with a backlog; 0 while that is not known.
+  // Tasks a second with a backlog; 0 if not known.
   double per_second() const { return with_backlog_.per_second(); }
-  // What a batch takes; 0 while that is not known.
+  // Time that a batch takes; 0 if not known.
   Duration batch() const;
 
  private:
