@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "server/submissions/submission_task.h"
 
 namespace sluice {
 namespace {
@@ -39,12 +40,40 @@ std::vector<std::string> DrainReport::ToLines() const {
   for (const Line& line : methods) {
     if (line.counters.received > 0) lines.push_back(CountersLine(line));
   }
-  for (const Leftover& one : left) {
+  for (const Leftover& leftover : left) {
     lines.push_back(absl::StrCat(
-        "left: method=", std::string(MethodName(one.method)),
-        " study_id=", one.study_id, " submission_id=", one.submission_id));
+        "left: method=", std::string(MethodName(leftover.method)), " study_id=",
+        leftover.study_id, " submission_id=", leftover.submission_id));
   }
   return lines;
+}
+
+DrainReport MakeDrainReport(const Pools& pools, const Methods& methods,
+                            const Leftovers& leftovers, bool stuck) {
+  DrainReport report;
+  report.stuck = stuck;
+  report.left = leftovers.All();
+  report.journaled = leftovers.journaled();
+  report.calls_left = methods.calls_in_flight();
+  const auto snapshots = pools.Snapshots();
+  for (const Method method : kAllMethods) {
+    const std::string& pool = methods[method].pool->name();
+    report.methods.push_back(
+        {method, snapshots.at(pool).counters[Index(method)]});
+  }
+  if (!stuck) return report;
+  for (const auto& [name, pool] : pools.by_name()) {
+    if (pool.answers_lookups) continue;
+    pool.workers->VisitInWork([&report](const Task& task) {
+      const auto& submission = static_cast<const SubmissionTask&>(task);
+      if (submission.in_journal()) {
+        ++report.journaled;
+      } else {
+        report.left.push_back(submission.Identity());
+      }
+    });
+  }
+  return report;
 }
 
 }  // namespace sluice

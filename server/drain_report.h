@@ -1,4 +1,4 @@
-// What a drain did, for the log and the exit code.
+// The result of a drain, for the log and the exit code.
 
 #ifndef SLUICE_SERVER_DRAIN_REPORT_H_
 #define SLUICE_SERVER_DRAIN_REPORT_H_
@@ -9,6 +9,8 @@
 #include "absl/time/time.h"
 #include "config/method.h"
 #include "pool/gate.h"
+#include "server/methods.h"
+#include "server/pools.h"
 #include "server/submissions/leftovers.h"
 
 namespace sluice {
@@ -21,23 +23,30 @@ struct DrainReport {
 
   absl::Duration took;
   std::vector<Line> methods;
-  // What was queued or in work when the time ran out.
+  // Submissions that were queued or in work when the time was over, and are in
+  // no journal.
   std::vector<Leftover> left;
-  // What was queued or in work then, and is in a journal: it is worked after
-  // the next start.
+  // Submissions that were queued or in work when the time was over, and are in
+  // a journal. The next start works them.
   std::size_t journaled = 0;
-  // Calls that had not come to their end; 0 unless it is stuck.
+  // Calls that have not ended; 0 unless `stuck`.
   int calls_left = 0;
-  // Workers hang in their work, so that the server cannot be taken down.
+  // A worker or an admin request hangs, so the server cannot be destroyed.
   bool stuck = false;
 
-  // Nothing was left, and the counters balance.
+  // True if nothing is left and the counters balance.
   bool clean() const;
   bool balanced() const;
 
-  // One text line for each method, and for each submission that was left.
+  // The log lines: a summary, a line for each method that was called, and a
+  // line for each submission that is left.
   std::vector<std::string> ToLines() const;
 };
+
+// Reports on all but the time that the drain took. If `stuck`, the submissions
+// that are in work count as left.
+DrainReport MakeDrainReport(const Pools& pools, const Methods& methods,
+                            const Leftovers& leftovers, bool stuck);
 
 }  // namespace sluice
 

@@ -1,4 +1,4 @@
-// What the admin service needs of the server that it looks into.
+// The parts of a server that the admin service works on.
 
 #ifndef SLUICE_SERVER_ADMIN_ADMIN_BACKEND_H_
 #define SLUICE_SERVER_ADMIN_ADMIN_BACKEND_H_
@@ -18,47 +18,38 @@
 
 namespace sluice {
 
-// What a pool has in quarantine, as its Journal tells it: see
-// journal_quarantine.h. Thread-safe.
-class Quarantine {
- public:
-  virtual ~Quarantine() = default;
-
-  // As Journal::ListQuarantine and Journal::FindQuarantined.
-  virtual absl::StatusOr<std::vector<Quarantined>> List(std::int64_t after,
-                                                        std::size_t max,
-                                                        bool with_content) = 0;
-  virtual absl::StatusOr<std::vector<std::optional<Quarantined>>> Find(
-      std::string_view study_id,
-      absl::Span<const std::string> submission_ids) = 0;
-};
-
-struct PoolQuarantine {
-  std::string pool;
-  Quarantine* quarantine = nullptr;
-};
-
-// Thread-safe. What it returns pointers to outlives it.
+// Thread-safe. Pools are named as in the configuration; a `pool` that is passed
+// must be one of QuarantinePools. Calls may block.
 class AdminBackend {
  public:
   virtual ~AdminBackend() = default;
 
+  // Outlives the backend.
   virtual Store& store() = 0;
-  // Of the pools that have one.
-  virtual std::vector<PoolQuarantine> quarantines() = 0;
 
-  // Takes it out of quarantine and puts it into the pool's queue. NOT_FOUND
-  // where it is not in quarantine; any other error leaves it there, and one
-  // that IsTransient says that others would fare no better now.
+  // The pools that have a journal, and so a quarantine.
+  virtual std::vector<std::string> QuarantinePools() = 0;
+  // As Journal::ListQuarantine and Journal::FindQuarantined.
+  virtual absl::StatusOr<std::vector<Quarantined>> ListQuarantine(
+      const std::string& pool, std::int64_t after, std::size_t max,
+      bool with_content) = 0;
+  virtual absl::StatusOr<std::vector<std::optional<Quarantined>>>
+  FindQuarantined(const std::string& pool, std::string_view study_id,
+                  absl::Span<const std::string> submission_ids) = 0;
+  // Moves a submission out of quarantine and into the pool's queue. NOT_FOUND
+  // if no quarantined submission has the sequence number. After any other error
+  // the submission is still in quarantine. If IsTransient(error), a retry of
+  // another submission would fail as well.
   virtual absl::Status RetryQuarantined(const std::string& pool,
                                         std::int64_t sequence) = 0;
 
-  // The last that was given to a submission; before the first, the number
-  // before it.
+  // The sequence number that was given to a submission last. Before the first
+  // submission: the number before the one that it will have.
   virtual std::int64_t LastSequence() = 0;
-  // Those that are given, but neither stored (as a submission or a gap), nor in
-  // quarantine, nor turned away: in a queue of any kind, or in work. None that
-  // LastSequence told before is missing, unless it has become one of those.
+  // The sequence numbers of submissions that are queued, in a queue of any
+  // kind, or in work. Every number that LastSequence covered in an earlier call
+  // is included, unless its submission has since been stored (also as a gap),
+  // quarantined or refused.
   virtual std::vector<std::int64_t> PendingSequences() = 0;
 };
 

@@ -1,4 +1,4 @@
-// Between the server's types and those of admin.proto.
+// Conversions between the server's types and those of admin.proto.
 
 #ifndef SLUICE_SERVER_ADMIN_ADMIN_MESSAGES_H_
 #define SLUICE_SERVER_ADMIN_ADMIN_MESSAGES_H_
@@ -14,16 +14,16 @@
 
 namespace sluice {
 
-// To the nanosecond; the years 1 to 9999, which is all that a Timestamp may be,
-// and the nearest of them otherwise.
+// Exact to the nanosecond. A time outside the years 1 to 9999, which a
+// Timestamp cannot hold, becomes the nearest time inside.
 void SetTimestamp(absl::Time from, google::protobuf::Timestamp* to);
 absl::Time ToTime(const google::protobuf::Timestamp& from);
 
-// Moves the content out of `submission`.
+// The content is moved, not copied.
 v1::ExportedSubmission ToExported(ReceivedSubmission submission);
 v1::SequenceGap ToGap(const SequenceRange& range);
 
-// `content_bytes` is the size of the content that is there.
+// `quarantined` must have its content, for `content_bytes`.
 v1::QuarantinedSubmission ToEntry(const std::string& pool,
                                   const Quarantined& quarantined);
 

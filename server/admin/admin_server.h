@@ -1,4 +1,4 @@
-// The admin service on an address of its own.
+// The gRPC server for operators, with an address of its own.
 
 #ifndef SLUICE_SERVER_ADMIN_ADMIN_SERVER_H_
 #define SLUICE_SERVER_ADMIN_ADMIN_SERVER_H_
@@ -13,19 +13,21 @@
 
 namespace sluice {
 
-// Serves gRPC without TLS, with reflection, from a few threads: a call that
-// finds none is answered RESOURCE_EXHAUSTED. Not thread-safe.
+// Serves the admin service and reflection, without TLS, from a few threads. A
+// call that finds no free thread is answered RESOURCE_EXHAUSTED. Not
+// thread-safe.
 class AdminServer {
  public:
   static constexpr int kThreads = 8;
   static constexpr int kConnectionsMax = 64;
 
-  // `address` as in ConnectionAcceptor::Listen. It serves from here on;
-  // `backend` must outlive it. UNAVAILABLE where the address cannot be had.
+  // Serves once this has returned. `address` is as in
+  // ConnectionAcceptor::Listen. `backend` must outlive the server. UNAVAILABLE
+  // if it cannot listen on the address.
   static absl::StatusOr<std::unique_ptr<AdminServer>> Start(
       const std::string& address, AdminBackend* backend);
 
-  // Shuts down, where Shutdown was not called, with 5 seconds' patience.
+  // Calls Shutdown, with a patience of 5 seconds.
   ~AdminServer();
 
   AdminServer(const AdminServer&) = delete;
@@ -33,9 +35,9 @@ class AdminServer {
 
   int port() const;
 
-  // Takes no more calls and cancels those in progress. False: after `patience`
-  // one of them still hangs in the backend, which must then live as long as the
-  // process.
+  // Takes no more calls, cancels those in progress and waits for them, at most
+  // for `patience`. False if a call still hangs in the backend: then the
+  // backend must live as long as the process. May be called again.
   bool Shutdown(absl::Duration patience);
 
  private:
@@ -43,7 +45,7 @@ class AdminServer {
 
   explicit AdminServer(std::shared_ptr<Parts> parts);
 
-  // Shared with a shutdown that hangs.
+  // Shared with `shutdown_`, which may outlive this object.
   const std::shared_ptr<Parts> parts_;
   std::thread shutdown_;
 };

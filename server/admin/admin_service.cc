@@ -8,6 +8,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "base/check.h"
 #include "server/admin/admin_messages.h"
 #include "server/admin/store_export.h"
 
@@ -15,7 +16,7 @@ namespace sluice {
 namespace {
 
 grpc::Status ToGrpc(const absl::Status& status) {
-  // Both libraries take their codes from the same list.
+  // Both libraries number the canonical codes alike.
   return {static_cast<grpc::StatusCode>(status.code()),
           std::string(status.message())};
 }
@@ -24,59 +25,63 @@ grpc::Status Invalid(const std::string& message) {
   return {grpc::StatusCode::INVALID_ARGUMENT, message};
 }
 
-// One in quarantine, with its pool.
+// A quarantined submission with its pool.
 struct Found {
   std::string pool;
   Quarantined quarantined;
 };
 
-// With its content; nothing where it is not there.
-absl::StatusOr<std::optional<Found>> FindBySequence(const PoolQuarantine& pool,
+// Returns the submission with its content, or nullopt if the pool's quarantine
+// does not have it.
+absl::StatusOr<std::optional<Found>> FindBySequence(AdminBackend& backend,
+                                                    const std::string& pool,
                                                     std::int64_t sequence) {
-  auto entries = pool.quarantine->List(sequence - 1, 1, /*with_content=*/true);
+  auto entries = backend.ListQuarantine(pool, sequence - 1, 1,
+                                        /*with_content=*/true);
   if (!entries.ok()) return entries.status();
   if (entries->empty() || entries->front().submission.sequence != sequence) {
     return std::nullopt;
   }
-  return Found{pool.pool, std::move(entries->front())};
+  return Found{pool, std::move(entries->front())};
 }
 
 absl::StatusOr<std::optional<Found>> FindById(
-    const PoolQuarantine& pool, const v1::GetQuarantinedRequest& request) {
+    AdminBackend& backend, const std::string& pool,
+    const v1::GetQuarantinedRequest& request) {
   const std::string& id = request.submission_id();
-  auto found = pool.quarantine->Find(request.study_id(), {&id, 1});
+  auto found = backend.FindQuarantined(pool, request.study_id(), {&id, 1});
   if (!found.ok()) return found.status();
   if (found->empty() || !found->front().has_value()) return std::nullopt;
-  return FindBySequence(pool, found->front()->submission.sequence);
+  return FindBySequence(backend, pool, found->front()->submission.sequence);
 }
 
-absl::StatusOr<Found> FindQuarantined(
-    const std::vector<PoolQuarantine>& pools,
-    const v1::GetQuarantinedRequest& request) {
-  for (const PoolQuarantine& pool : pools) {
+absl::StatusOr<Found> FindRequested(AdminBackend& backend,
+                                    const std::vector<std::string>& pools,
+                                    const v1::GetQuarantinedRequest& request) {
+  for (const std::string& pool : pools) {
     auto found = request.sequence() > 0
-                     ? FindBySequence(pool, request.sequence())
-                     : FindById(pool, request);
+                     ? FindBySequence(backend, pool, request.sequence())
+                     : FindById(backend, pool, request);
     if (!found.ok()) return found.status();
     if (found->has_value()) return **std::move(found);
   }
-  return absl::NotFoundError("it is not in quarantine");
+  return absl::NotFoundError("the submission is not in quarantine");
 }
 
-// Sequences in quarantine, with the pool of each.
-using Sequences = std::map<std::int64_t, const PoolQuarantine*>;
+// Quarantined sequence numbers, with the pool of each.
+using Sequences = std::map<std::int64_t, std::string>;
 
-// The first `max` after `after`, over all pools.
-absl::StatusOr<Sequences> ListSequences(
-    const std::vector<PoolQuarantine>& pools, std::int64_t after,
-    std::size_t max) {
+// Returns the first `max` sequence numbers after `after`, over all `pools`.
+absl::StatusOr<Sequences> ListSequences(AdminBackend& backend,
+                                        const std::vector<std::string>& pools,
+                                        std::int64_t after, std::size_t max) {
   Sequences sequences;
-  for (const PoolQuarantine& pool : pools) {
+  for (const std::string& pool : pools) {
     const auto entries =
-        pool.quarantine->List(after, max, /*with_content=*/false);
+        backend.ListQuarantine(pool, after, max, /*with_content=*/false);
     if (!entries.ok()) return entries.status();
     for (const Quarantined& entry : *entries) {
-      sequences.emplace(entry.submission.sequence, &pool);
+      sequences.emplace(entry.submission.sequence, pool);
     }
   }
   while (sequences.size() > max) sequences.erase(std::prev(sequences.end()));
@@ -84,12 +89,12 @@ absl::StatusOr<Sequences> ListSequences(
 }
 
 absl::StatusOr<Sequences> ListAllSequences(
-    const std::vector<PoolQuarantine>& pools) {
+    AdminBackend& backend, const std::vector<std::string>& pools) {
   constexpr std::size_t kPage = 1000;
   Sequences all;
   for (;;) {
-    auto page =
-        ListSequences(pools, all.empty() ? 0 : all.rbegin()->first, kPage);
+    auto page = ListSequences(backend, pools,
+                              all.empty() ? 0 : all.rbegin()->first, kPage);
     if (!page.ok()) return page.status();
     const bool last = page->size() < kPage;
     all.merge(*page);
@@ -97,29 +102,29 @@ absl::StatusOr<Sequences> ListAllSequences(
   }
 }
 
-// Tries each once: what comes back into quarantine meanwhile stays there.
+// Retries submissions, each once, and fills the response. A submission that
+// returns to quarantine during the request is not retried again.
 class Retry {
  public:
   Retry(AdminBackend& backend, v1::RetryQuarantinedResponse& response)
       : backend_(backend), response_(response) {}
 
-  // In the first of the pools that has it.
-  void One(const std::vector<PoolQuarantine>& pools, std::int64_t sequence) {
-    for (const PoolQuarantine& pool : pools) {
-      if (!full_.ok()) break;
-      const absl::Status status =
-          backend_.RetryQuarantined(pool.pool, sequence);
+  // Retries the submission in the first of `pools` that has it.
+  void Add(const std::vector<std::string>& pools, std::int64_t sequence) {
+    for (const std::string& pool : pools) {
+      if (!blocked_.ok()) break;
+      const absl::Status status = backend_.RetryQuarantined(pool, sequence);
       if (absl::IsNotFound(status)) continue;
       if (status.ok()) return response_.add_retried(sequence);
-      if (IsTransient(status)) full_ = status;
-      return Leave(sequence, status);
+      if (IsTransient(status)) blocked_ = status;
+      return AddLeft(sequence, status);
     }
-    if (full_.ok()) return response_.add_unknown(sequence);
-    Leave(sequence, full_);
+    if (blocked_.ok()) return response_.add_unknown(sequence);
+    AddLeft(sequence, blocked_);
   }
 
  private:
-  void Leave(std::int64_t sequence, const absl::Status& why) {
+  void AddLeft(std::int64_t sequence, const absl::Status& why) {
     response_.add_left(sequence);
     if (response_.left_reason().empty()) {
       response_.set_left_reason(std::string(why.message()));
@@ -128,8 +133,8 @@ class Retry {
 
   AdminBackend& backend_;
   v1::RetryQuarantinedResponse& response_;
-  // Why no other can be put back now either.
-  absl::Status full_;
+  // The transient error after which no further submission is tried.
+  absl::Status blocked_;
 };
 
 }  // namespace
@@ -143,21 +148,24 @@ grpc::Status AdminService::ListQuarantine(
   if (request->page_size() < 0 || request->page_size() > kPageSizeMax) {
     return Invalid(absl::StrCat("page_size must be 0 to ", kPageSizeMax));
   }
-  const auto pools = Quarantines(request->pool());
+  const auto pools = SelectPools(request->pool());
   if (!pools.ok()) return ToGrpc(pools.status());
   const auto size = static_cast<std::size_t>(
       request->page_size() == 0 ? kPageSize : request->page_size());
-  auto sequences = ListSequences(*pools, request->after_sequence(), size + 1);
+  // One more than the page, to know whether another page follows.
+  auto sequences =
+      ListSequences(backend_, *pools, request->after_sequence(), size + 1);
   if (!sequences.ok()) return ToGrpc(sequences.status());
   if (sequences->size() > size) {
     response->set_more(true);
     sequences->erase(std::prev(sequences->end()));
   }
-  // One content at a time, for its size: a thousand may be more than memory.
+  // The entries need the size of each content. One content is read at a time,
+  // because a page of them may be more than memory.
   for (const auto& [sequence, pool] : *sequences) {
-    const auto found = FindBySequence(*pool, sequence);
+    const auto found = FindBySequence(backend_, pool, sequence);
     if (!found.ok()) return ToGrpc(found.status());
-    if (!found->has_value()) continue;  // put back meanwhile
+    if (!found->has_value()) continue;  // retried meanwhile
     *response->add_entries() = ToEntry((*found)->pool, (*found)->quarantined);
   }
   return grpc::Status::OK;
@@ -172,11 +180,11 @@ grpc::Status AdminService::GetQuarantined(
   const bool some_id =
       !request->study_id().empty() || !request->submission_id().empty();
   if (by_sequence ? some_id : !by_id) {
-    return Invalid("either sequence, or study_id and submission_id");
+    return Invalid("set either sequence, or study_id and submission_id");
   }
-  const auto pools = Quarantines(request->pool());
+  const auto pools = SelectPools(request->pool());
   if (!pools.ok()) return ToGrpc(pools.status());
-  auto found = FindQuarantined(*pools, *request);
+  auto found = FindRequested(backend_, *pools, *request);
   if (!found.ok()) return ToGrpc(found.status());
 
   ReceivedSubmission& submission = found->quarantined.submission;
@@ -195,26 +203,27 @@ grpc::Status AdminService::RetryQuarantined(
     grpc::ServerContext* context, const v1::RetryQuarantinedRequest* request,
     v1::RetryQuarantinedResponse* response) {
   if (request->all() != request->sequences().empty()) {
-    return Invalid("either sequences or all");
+    return Invalid("set either sequences or all");
   }
   if (request->sequences_size() > kRetriesMax) {
-    return Invalid(absl::StrCat("sequences: at most ", kRetriesMax));
+    return Invalid(
+        absl::StrCat("sequences must have at most ", kRetriesMax, " entries"));
   }
-  const auto pools = Quarantines(request->pool());
+  const auto pools = SelectPools(request->pool());
   if (!pools.ok()) return ToGrpc(pools.status());
   Retry retry(backend_, *response);
   if (!request->all()) {
     for (const std::int64_t sequence : request->sequences()) {
       if (context->IsCancelled()) return grpc::Status::CANCELLED;
-      retry.One(*pools, sequence);
+      retry.Add(*pools, sequence);
     }
     return grpc::Status::OK;
   }
-  const auto sequences = ListAllSequences(*pools);
+  const auto sequences = ListAllSequences(backend_, *pools);
   if (!sequences.ok()) return ToGrpc(sequences.status());
   for (const auto& [sequence, pool] : *sequences) {
     if (context->IsCancelled()) return grpc::Status::CANCELLED;
-    retry.One({*pool}, sequence);
+    retry.Add({pool}, sequence);
   }
   return grpc::Status::OK;
 }
@@ -227,8 +236,8 @@ grpc::Status AdminService::Export(
   }
   if (!BeginExport()) {
     return {grpc::StatusCode::RESOURCE_EXHAUSTED,
-            absl::StrCat("as many exports as may be at a time, ", kExportsMax,
-                         ", are in progress")};
+            absl::StrCat("the most exports at a time, ", kExportsMax,
+                         ", are already in progress")};
   }
   const absl::Cleanup end = [this] { EndExport(); };
   return ToGrpc(
@@ -242,14 +251,14 @@ int AdminService::exports() const {
   return exports_;
 }
 
-absl::StatusOr<std::vector<PoolQuarantine>> AdminService::Quarantines(
+absl::StatusOr<std::vector<std::string>> AdminService::SelectPools(
     const std::string& pool) const {
-  std::vector<PoolQuarantine> quarantines = backend_.quarantines();
-  if (pool.empty()) return quarantines;
-  std::erase_if(quarantines,
-                [&pool](const auto& other) { return other.pool != pool; });
-  if (!quarantines.empty()) return quarantines;
-  return absl::NotFoundError("there is no such pool with a quarantine");
+  std::vector<std::string> pools = backend_.QuarantinePools();
+  if (pool.empty()) return pools;
+  if (std::ranges::find(pools, pool) != pools.end()) {
+    return std::vector<std::string>{pool};
+  }
+  return absl::NotFoundError("no pool of this name has a quarantine");
 }
 
 bool AdminService::BeginExport() {
@@ -261,6 +270,7 @@ bool AdminService::BeginExport() {
 
 void AdminService::EndExport() {
   absl::MutexLock lock(&mutex_);
+  SLUICE_DCHECK_GT(exports_, 0);
   --exports_;
 }
 

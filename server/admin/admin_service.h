@@ -1,12 +1,15 @@
-// The service of admin.proto. gRPC calls it on threads of its own, one for each
-// call, so it may wait for the store and for its callers.
+// The service of admin.proto. gRPC calls it on its own threads, one for each
+// call, so that calls may wait for the store and for slow clients.
 
 #ifndef SLUICE_SERVER_ADMIN_ADMIN_SERVICE_H_
 #define SLUICE_SERVER_ADMIN_ADMIN_SERVICE_H_
 
 #include <cstddef>
+#include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/status.h"
@@ -23,7 +26,7 @@ class AdminService final : public v1::Admin::Service {
   static constexpr int kPageSize = 100;
   static constexpr int kPageSizeMax = 1000;
   static constexpr int kRetriesMax = 10'000;
-  // A larger content is not parsed for GetQuarantined.
+  // GetQuarantined does not parse a larger content.
   static constexpr std::size_t kParsedBytesMax = std::size_t{4} << 20;
 
   // `backend` must outlive the service.
@@ -46,10 +49,11 @@ class AdminService final : public v1::Admin::Service {
   int exports() const;
 
  private:
-  // Those of the pool, or of all where it is empty. NOT_FOUND where it has no
-  // quarantine.
-  absl::StatusOr<std::vector<PoolQuarantine>> Quarantines(
+  // Returns `pool`, or all pools with a quarantine if it is empty. NOT_FOUND if
+  // the pool has no quarantine.
+  absl::StatusOr<std::vector<std::string>> SelectPools(
       const std::string& pool) const;
+  // False if kExportsMax are in progress. Each success needs an EndExport.
   bool BeginExport();
   void EndExport();
 

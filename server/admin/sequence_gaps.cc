@@ -4,6 +4,8 @@
 #include <limits>
 #include <utility>
 
+#include "base/check.h"
+
 namespace sluice {
 namespace {
 
@@ -15,7 +17,8 @@ SequenceCensus Sorted(SequenceCensus census) {
   return census;
 }
 
-// Joins it to the last where they belong together.
+// Appends `range`, or extends the last range if they are adjacent and have the
+// same reason.
 void Append(SequenceRange range, std::vector<SequenceRange>& ranges) {
   if (range.first > range.last) return;
   if (!ranges.empty() && ranges.back().reason == range.reason &&
@@ -47,6 +50,7 @@ void SequenceGaps::AddKnown(absl::Span<const Gap> gaps) {
 }
 
 std::vector<SequenceRange> SequenceGaps::Before(std::int64_t stored) {
+  SLUICE_DCHECK(!IsLater(stored));
   Ranges ranges;
   const std::int64_t series = SeriesOf(stored);
   while (SeriesOf(told_) < series) {
@@ -92,11 +96,12 @@ std::int64_t SequenceGaps::NextSeries(std::int64_t limit) const {
 }
 
 void SequenceGaps::Tell(std::int64_t last, Ranges& ranges) {
+  SLUICE_DCHECK(last <= told_ || SeriesOf(last) == SeriesOf(told_));
   const GapReason otherwise = SeriesOf(told_) == own_series_
                                   ? GapReason::kUnaccounted
                                   : GapReason::kOtherServer;
-  // From one number that something is known of to the next: what is between may
-  // be any number of numbers.
+  // Goes from known number to known number. Between two of them there may be
+  // billions of unknown numbers, which are one range.
   while (told_ < last) {
     while (!known_.empty() && known_.front().sequence <= told_) {
       known_.pop_front();

@@ -1,5 +1,6 @@
-// The numbers that no stored submission has, and why: duplicates, conflicts,
-// what is in quarantine or in a queue, and what was never stored.
+// Finds the sequence numbers that no stored submission has, and why: the
+// submission was a duplicate or a conflict, is quarantined or queued, or was
+// never stored.
 
 #ifndef SLUICE_SERVER_ADMIN_SEQUENCE_GAPS_H_
 #define SLUICE_SERVER_ADMIN_SEQUENCE_GAPS_H_
@@ -20,11 +21,11 @@ enum class GapReason {
   kConflict,
   kQuarantined,
   kQueued,
-  kUnaccounted,  // nobody knows of it: it was not stored
-  kOtherServer,  // another server may know of it
+  kUnaccounted,  // known nowhere: the submission was not stored
+  kOtherServer,  // only the server that gave the number may know it
 };
 
-// Both ends belong to it.
+// A range of sequence numbers, both ends included, with the same reason.
 struct SequenceRange {
   std::int64_t first = 0;
   std::int64_t last = 0;
@@ -33,58 +34,63 @@ struct SequenceRange {
   bool operator==(const SequenceRange&) const = default;
 };
 
-// What a server knows of its own numbers at one moment.
+// A server's knowledge of its own sequence numbers at one moment.
 struct SequenceCensus {
-  std::int64_t last = 0;  // the last that it gave
+  std::int64_t last = 0;  // the number that was given last
   // In any order.
   std::vector<std::int64_t> queued;
   std::vector<std::int64_t> quarantined;
 };
 
-// Told of what is stored, in the order of the sequence, it tells what is
-// between. Ranges are as long as their reason is the same, do not overlap, and
-// ascend. What the store knows comes first, then the census; the census
-// server's remaining numbers up to its last are kUnaccounted, those of others,
-// up to the last of them that the store knows, kOtherServer. Not thread-safe.
+// Takes the stored sequence numbers in ascending order, and returns the gaps
+// between them. The ranges ascend, do not overlap, and are as long as possible.
+//
+// The reason of a number comes from the gaps that the store knows, or else from
+// the census. The remaining numbers are kUnaccounted in the series of the
+// census up to its last number, and kOtherServer in other series up to the last
+// number that the store knows. Not thread-safe.
 class SequenceGaps {
  public:
-  // Of the numbers after `after`.
+  // Finds gaps among the numbers after `after`.
   SequenceGaps(std::int64_t after, SequenceCensus census);
 
-  // Whether it was given after the census: such are not told.
+  // True if `sequence` was given after the census. Such numbers are in no gap.
   bool IsLater(std::int64_t sequence) const;
 
-  // Gaps that the store knows, ascending. Those that it was told before, or
-  // that are later, are left out, so that a page may be read twice.
+  // Adds gaps that the store knows, in ascending order. Gaps that were added
+  // before are ignored, so that a page may be read twice. So are gaps after the
+  // census.
   void AddKnown(absl::Span<const Gap> gaps);
 
-  // What is between the last submission, or `after`, and this one.
+  // Returns the gaps between the submission before, or `after`, and `stored`.
   std::vector<SequenceRange> Before(std::int64_t stored);
 
-  // What comes after the last submission.
+  // Returns the gaps after the last submission. Call last.
   std::vector<SequenceRange> End();
 
  private:
   using Ranges = std::vector<SequenceRange>;
 
-  // Everything up to the end of the series that told_ is in, as far as it is
-  // known.
+  // Appends the gaps from told_ to the last known number of its series.
   void EndSeries(Ranges& ranges);
-  // The first series after that of told_ that has numbers to tell, if it is
-  // before `limit`, or else `limit`.
+  // Returns the first series after that of told_ in which numbers are known,
+  // but at most `limit`.
   std::int64_t NextSeries(std::int64_t limit) const;
-  // All of told_ + 1 to `last`, in one series.
+  // Appends the numbers told_ + 1 to `last`, which are in one series.
   void Tell(std::int64_t last, Ranges& ranges);
-  // The first in `sorted`, from `next` on, that is after told_; moves `next`.
+  // Returns the first number in `sorted` after told_, searching from index
+  // `next`, which is moved there.
   std::int64_t NextOf(const std::vector<std::int64_t>& sorted,
                       std::size_t& next) const;
 
   const std::int64_t own_series_;
   const SequenceCensus census_;  // sorted
 
+  // All numbers up to this one are done: returned in a gap, or stored.
   std::int64_t told_;
+  // Gaps that the store knows, after told_ or shortly before.
   std::deque<Gap> known_;
-  std::int64_t known_last_;
+  std::int64_t known_last_;  // the last number that was added to known_
   std::size_t next_queued_ = 0;
   std::size_t next_quarantined_ = 0;
 };

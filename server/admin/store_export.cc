@@ -9,13 +9,13 @@ namespace {
 
 constexpr std::size_t kQuarantinePageMax = 1000;
 
-// Adds the sequences of all that is in quarantine.
-absl::Status AddQuarantined(Quarantine& quarantine,
+// Appends the sequence numbers of all submissions in the pool's quarantine.
+absl::Status AddQuarantined(AdminBackend& backend, const std::string& pool,
                             std::vector<std::int64_t>& sequences) {
   std::int64_t after = 0;
   for (;;) {
-    const auto page = quarantine.List(after, kQuarantinePageMax,
-                                      /*with_content=*/false);
+    const auto page = backend.ListQuarantine(pool, after, kQuarantinePageMax,
+                                             /*with_content=*/false);
     if (!page.ok()) return page.status();
     for (const Quarantined& entry : *page) {
       sequences.push_back(entry.submission.sequence);
@@ -51,7 +51,8 @@ class StoreExport {
       for (Submission& submission : page->submissions) {
         after = submission.sequence;
         if (gaps_.IsLater(after)) {
-          // So is all that follows, up to the numbers of the next server.
+          // All later numbers of this server are later than the census as
+          // well, so the export goes on with the next server's.
           after = BeginOfSeries(SeriesOf(after) + 1);
           more = true;
           break;
@@ -68,10 +69,10 @@ class StoreExport {
 
  private:
   static absl::Status Stopped() {
-    return absl::CancelledError("the caller has gone");
+    return absl::CancelledError("the caller has cancelled the export");
   }
 
-  // Each returns false where no more is wanted.
+  // Each returns what `take_` returned: false ends the export.
 
   bool TakeSubmission(Submission submission) {
     const bool recent = submission.received_at >= since_;
@@ -79,7 +80,9 @@ class StoreExport {
     seen_recent_ = recent || (seen_recent_ && series == series_);
     series_ = series;
     for (const SequenceRange& range : gaps_.Before(submission.sequence)) {
-      // The end of another server's numbers may be recent, whatever comes here.
+      // Gaps are left out before the first submission since `since_`. This does
+      // not hold for gaps at the end of another server's series: nothing tells
+      // how old they are.
       const bool wanted = seen_recent_ || SeriesOf(range.first) != series;
       if (wanted && !TakeGap(range)) return false;
     }
@@ -113,8 +116,8 @@ class StoreExport {
 
   SequenceGaps gaps_;
   Take take_;
-  std::int64_t series_ = 0;  // of the last submission
-  // Whether one of that series was received since then.
+  std::int64_t series_ = 0;  // that of the last submission
+  // A submission of `series_` was received at or after `since_`.
   bool seen_recent_ = false;
 };
 
@@ -124,12 +127,13 @@ absl::StatusOr<SequenceCensus> TakeCensus(AdminBackend& backend) {
   SequenceCensus census;
   census.last = backend.LastSequence();
   census.queued = backend.PendingSequences();
-  for (const PoolQuarantine& pool : backend.quarantines()) {
+  for (const std::string& pool : backend.QuarantinePools()) {
     const absl::Status status =
-        AddQuarantined(*pool.quarantine, census.quarantined);
+        AddQuarantined(backend, pool, census.quarantined);
     if (!status.ok()) return status;
   }
-  // Once more: what was put back meanwhile was in neither.
+  // Queues are read a second time: a submission that was moved out of
+  // quarantine in between was seen neither there nor in a queue.
   const std::vector<std::int64_t> again = backend.PendingSequences();
   census.queued.insert(census.queued.end(), again.begin(), again.end());
   return census;

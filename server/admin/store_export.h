@@ -1,4 +1,5 @@
-// Reads a store from front to back, and tells what is in it and what is not.
+// Exports a store: all submissions, and the gaps between their sequence
+// numbers.
 
 #ifndef SLUICE_SERVER_ADMIN_STORE_EXPORT_H_
 #define SLUICE_SERVER_ADMIN_STORE_EXPORT_H_
@@ -18,19 +19,20 @@
 
 namespace sluice {
 
-// What is read at a time, and so what an export holds.
+// Limits of a page, which is what an export holds in memory.
 inline constexpr std::size_t kExportPageMax = 1000;
 inline constexpr std::size_t kExportPageBytesMax = std::size_t{4} << 20;
 
-// What the server knows of its numbers now.
+// Takes a census of the server's own sequence numbers.
 absl::StatusOr<SequenceCensus> TakeCensus(AdminBackend& backend);
 
-// Hands over what was stored when it began: see Export in admin.proto. With
-// other servers on the store, what those store meanwhile comes as well, where
-// their numbers are higher.
+// Exports what was stored when the export began; see Export in admin.proto. If
+// other servers share the store, submissions that they store during the export
+// may be included.
 //
-// `take` is called with one message after the other, and may block; CANCELLED
-// once it returns false. Errors are those of the store and the journals.
+// Calls `take` with one message after another. `take` may block; if it returns
+// false, the export ends with CANCELLED. Other errors are those of the store
+// and of the journals.
 absl::Status ExportStore(
     AdminBackend& backend, const v1::ExportRequest& request,
     absl::FunctionRef<bool(const v1::ExportResponse&)> take);

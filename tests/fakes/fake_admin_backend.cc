@@ -110,13 +110,6 @@ absl::StatusOr<std::int64_t> ReadableStore::LastSequence() {
 
 // --- FakeAdminBackend ---
 
-FakeAdminBackend::FakeAdminBackend() {
-  for (const char* pool : {"clinical", "imports"}) {
-    pools_.emplace(std::piecewise_construct, std::forward_as_tuple(pool),
-                   std::forward_as_tuple(this, pool));
-  }
-}
-
 void FakeAdminBackend::AddQuarantined(const std::string& pool,
                                       Quarantined quarantined) {
   absl::MutexLock lock(&mutex_);
@@ -150,10 +143,8 @@ std::vector<std::pair<std::string, std::int64_t>> FakeAdminBackend::retried()
   return retried_;
 }
 
-std::vector<PoolQuarantine> FakeAdminBackend::quarantines() {
-  std::vector<PoolQuarantine> all;
-  for (auto& [pool, quarantine] : pools_) all.push_back({pool, &quarantine});
-  return all;
+std::vector<std::string> FakeAdminBackend::QuarantinePools() {
+  return {"clinical", "imports"};
 }
 
 absl::Status FakeAdminBackend::RetryQuarantined(const std::string& pool,
@@ -178,14 +169,15 @@ std::vector<std::int64_t> FakeAdminBackend::PendingSequences() {
   return pending_;
 }
 
-absl::StatusOr<std::vector<Quarantined>> FakeAdminBackend::FakeQuarantine::List(
-    std::int64_t after, std::size_t max, bool with_content) {
+absl::StatusOr<std::vector<Quarantined>> FakeAdminBackend::ListQuarantine(
+    const std::string& pool, std::int64_t after, std::size_t max,
+    bool with_content) {
   std::function<void()> hook;
   std::vector<Quarantined> entries;
   {
-    absl::MutexLock lock(&backend_.mutex_);
-    hook = backend_.on_list_;
-    const auto& all = backend_.quarantined_[pool_];
+    absl::MutexLock lock(&mutex_);
+    hook = on_list_;
+    const auto& all = quarantined_[pool];
     for (auto next = all.upper_bound(after);
          next != all.end() && entries.size() < max; ++next) {
       entries.push_back(next->second);
@@ -197,13 +189,14 @@ absl::StatusOr<std::vector<Quarantined>> FakeAdminBackend::FakeQuarantine::List(
 }
 
 absl::StatusOr<std::vector<std::optional<Quarantined>>>
-FakeAdminBackend::FakeQuarantine::Find(
-    std::string_view study_id, absl::Span<const std::string> submission_ids) {
-  absl::MutexLock lock(&backend_.mutex_);
+FakeAdminBackend::FindQuarantined(
+    const std::string& pool, std::string_view study_id,
+    absl::Span<const std::string> submission_ids) {
+  absl::MutexLock lock(&mutex_);
   std::vector<std::optional<Quarantined>> found;
   for (const std::string& id : submission_ids) {
     std::optional<Quarantined>& one = found.emplace_back();
-    for (const auto& [sequence, quarantined] : backend_.quarantined_[pool_]) {
+    for (const auto& [sequence, quarantined] : quarantined_[pool]) {
       if (quarantined.submission.study_id == study_id &&
           quarantined.submission.submission_id == id) {
         one = quarantined;

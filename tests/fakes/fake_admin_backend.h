@@ -58,17 +58,15 @@ class ReadableStore final : public Store {
   std::map<std::int64_t, Gap> gaps_ ABSL_GUARDED_BY(mutex_);
 };
 
+// Two pools have a quarantine: "clinical" and "imports".
 class FakeAdminBackend final : public AdminBackend {
  public:
-  // With two pools that have a quarantine, "clinical" and "imports".
-  FakeAdminBackend();
-
   void AddQuarantined(const std::string& pool, Quarantined quarantined);
   void SetLastSequence(std::int64_t last);
   void SetPending(std::vector<std::int64_t> sequences);
   // RetryQuarantined answers so before it does anything, while it is not OK.
   void FailRetriesWith(absl::Status status);
-  // Called by every List of a quarantine, without a lock.
+  // Called by every ListQuarantine, without a lock.
   void OnList(std::function<void()> hook);
   // What was put back, in order.
   std::vector<std::pair<std::string, std::int64_t>> retried() const;
@@ -76,31 +74,20 @@ class FakeAdminBackend final : public AdminBackend {
   ReadableStore& readable_store() { return store_; }
 
   Store& store() override { return store_; }
-  std::vector<PoolQuarantine> quarantines() override;
+  std::vector<std::string> QuarantinePools() override;
+  absl::StatusOr<std::vector<Quarantined>> ListQuarantine(
+      const std::string& pool, std::int64_t after, std::size_t max,
+      bool with_content) override;
+  absl::StatusOr<std::vector<std::optional<Quarantined>>> FindQuarantined(
+      const std::string& pool, std::string_view study_id,
+      absl::Span<const std::string> submission_ids) override;
   absl::Status RetryQuarantined(const std::string& pool,
                                 std::int64_t sequence) override;
   std::int64_t LastSequence() override;
   std::vector<std::int64_t> PendingSequences() override;
 
  private:
-  class FakeQuarantine final : public Quarantine {
-   public:
-    FakeQuarantine(FakeAdminBackend* backend, std::string pool)
-        : backend_(*backend), pool_(std::move(pool)) {}
-    absl::StatusOr<std::vector<Quarantined>> List(std::int64_t after,
-                                                  std::size_t max,
-                                                  bool with_content) override;
-    absl::StatusOr<std::vector<std::optional<Quarantined>>> Find(
-        std::string_view study_id,
-        absl::Span<const std::string> submission_ids) override;
-
-   private:
-    FakeAdminBackend& backend_;
-    const std::string pool_;
-  };
-
   ReadableStore store_;
-  std::map<std::string, FakeQuarantine> pools_;
 
   mutable absl::Mutex mutex_;
   std::map<std::string, std::map<std::int64_t, Quarantined>> quarantined_

@@ -1,0 +1,81 @@
+// The gRPC server for callers: sluice.v1.Ingestion and grpc.health.v1.Health on
+// completion loops, and reflection.
+
+#ifndef SLUICE_SERVER_CALL_SERVER_H_
+#define SLUICE_SERVER_CALL_SERVER_H_
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "config/config.h"
+#include "grpcpp/server.h"
+#include "server/calls/health_service.h"
+#include "server/calls/intake.h"
+#include "server/calls/raw_service.h"
+#include "server/calls/stream_call.h"
+#include "server/methods.h"
+#include "server/transport/completion_loop.h"
+#include "server/transport/connection_acceptor.h"
+
+namespace sluice {
+
+// For one thread. Call StopServing, EndStreams, Shutdown and JoinLoops once
+// each, in this order.
+class CallServer {
+ public:
+  // Serves the connections of `acceptor`, which it starts. `methods` and
+  // `acceptor` must outlive the server.
+  static absl::StatusOr<std::unique_ptr<CallServer>> Start(
+      const Config& config, const Methods& methods,
+      ConnectionAcceptor* acceptor);
+
+  CallServer(const CallServer&) = delete;
+  CallServer& operator=(const CallServer&) = delete;
+
+  // The health service answers NOT_SERVING from now on. Does not wait.
+  void StopServing();
+
+  // Streams take no more submissions, and end once their receipts are sent.
+  // Does not wait.
+  void EndStreams();
+
+  // Ends all calls. Those that have not ended after `patience`, because their
+  // client does not read, are cancelled. Submissions of the calls must have
+  // been answered.
+  void Shutdown(absl::Duration patience);
+
+  // Joins the loops' threads. Nothing may be posted to a loop after this.
+  void JoinLoops();
+
+ private:
+  // The streams of one loop. As a loop task, ends them.
+  struct LoopStreams final : public LoopTask {
+    void OnLoop() override;
+
+    StreamSet set;
+  };
+
+  explicit CallServer(const LimitsConfig& limits);
+
+  void AwaitCalls(const Methods& methods, CompletionLoop* loop,
+                  LoopStreams* streams);
+
+  const SubmitIntake submit_intake_;
+  const BulkIntake import_intake_;
+  const BulkIntake events_intake_;
+  const LookupIntake lookup_intake_;
+
+  RawService service_;
+  HealthService health_;
+  // One for each of `loops_`.
+  std::vector<std::unique_ptr<LoopStreams>> streams_;
+  std::vector<std::unique_ptr<CompletionLoop>> loops_;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace sluice
+
+#endif  // SLUICE_SERVER_CALL_SERVER_H_

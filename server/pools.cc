@@ -1,0 +1,165 @@
+#include "server/pools.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "config/method.h"
+#include "server/calls/lookup_call.h"
+#include "spdlog/spdlog.h"
+
+namespace sluice {
+namespace {
+
+GateLimits GateLimitsOf(const Config& config, const std::string& name) {
+  const PoolConfig& pool = config.pools.at(name);
+  return {.capacity = pool.queue_capacity,
+          .capacity_bytes = pool.queue_capacity_bytes,
+          .waiting_max = pool.waiting_max,
+          .waiting_max_bytes = pool.waiting_max_bytes,
+          .by_lane = SharedByLane(config, name)};
+}
+
+WorkerRange WorkerRangeOf(const PoolConfig& config) {
+  return {.min = config.workers.min, .max = config.workers.max};
+}
+
+void LogHang(const std::string& pool, const WorkerHang& hang) {
+  spdlog::error("a worker hangs: pool={} age_seconds={:.1f} tasks={}", pool,
+                ToSeconds(hang.age), hang.tasks);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Pools>> Pools::Start(const Config& config,
+                                                    const ProcessingStep& step,
+                                                    const Uses& uses) {
+  std::unique_ptr<Pools> pools(new Pools());
+  absl::Status status = pools->OpenJournals(config);
+  if (status.ok()) status = pools->FindLastSequence(uses.store);
+  if (!status.ok()) return status;
+  for (const auto& [name, pool] : config.pools) {
+    pools->StartPool(config, name, step, uses);
+  }
+  return pools;
+}
+
+absl::Status Pools::OpenJournals(const Config& config) {
+  for (const auto& [name, pool_config] : config.pools) {
+    ServerPool& pool = by_name_[name];
+    if (pool_config.journal_path.empty()) continue;
+    auto journal = Journal::Open(pool_config.journal_path);
+    if (!journal.ok()) {
+      return absl::Status(journal.status().code(),
+                          absl::StrCat("pools.", name, ".queue.path: ",
+                                       journal.status().message()));
+    }
+    pool.journal = *std::move(journal);
+  }
+  return absl::OkStatus();
+}
+
+// A submission may be in the store alone, or in a journal alone, so the last
+// number is the highest of all. A number that were given twice would make one
+// of its two submissions invisible to an export.
+absl::Status Pools::FindLastSequence(Store* store) {
+  absl::StatusOr<std::int64_t> last = store->LastSequence();
+  if (!last.ok()) return last.status();
+  sequence_ = *last;
+  for (const auto& [name, pool] : by_name_) {
+    if (pool.journal == nullptr) continue;
+    last = pool.journal->LastSequence();
+    if (!last.ok()) return last.status();
+    sequence_ = std::max(sequence_.load(), *last);
+  }
+  return absl::OkStatus();
+}
+
+void Pools::StartPool(const Config& config, const std::string& name,
+                      const ProcessingStep& step, const Uses& uses) {
+  ServerPool& pool = by_name_.at(name);
+  const PoolConfig& pool_config = config.pools.at(name);
+  pool.answers_lookups = name == config.method(Method::kGetReceipts).pool;
+  if (pool.answers_lookups) {
+    LookupSources sources = {
+        .store = uses.store, .recent = uses.recent, .journals = {}};
+    for (const auto& [other, with_journal] : by_name_) {
+      if (with_journal.journal == nullptr) continue;
+      sources.journals.push_back(with_journal.journal.get());
+    }
+    pool.processor = std::make_unique<LookupProcessor>(std::move(sources));
+  } else {
+    pool.stage_metrics = std::make_unique<StageMetrics>(name, uses.registry);
+    pool.processor = std::make_unique<SubmissionProcessor>(
+        uses.store, step, uses.clock, pool.stage_metrics.get());
+  }
+  pool.workers = std::make_unique<WorkerPool>(
+      WorkerPoolOptions{
+          .name = name,
+          .limits = GateLimitsOf(config, name),
+          .workers = WorkerRangeOf(pool_config),
+          .task_timeout = ToMonotonic(pool_config.workers.task_timeout),
+          .on_hang = [name](const WorkerHang& hang) { LogHang(name, hang); },
+          .batch_max = pool_config.batch_max,
+          .methods = kMethods},
+      pool.processor.get(), uses.clock,
+      pool.answers_lookups ? &lookup_sequence_ : &sequence_);
+  if (pool.journal == nullptr) return;
+  pool.journal_metrics = std::make_unique<JournalMetrics>(name, uses.registry);
+  pool.journal_writer =
+      std::make_unique<JournalWriter>(pool.journal.get(), pool.workers.get(),
+                                      uses.clock, pool.journal_metrics.get());
+}
+
+void Pools::Resize(const Config& config) {
+  SLUICE_DCHECK_EQ(config.pools.size(), by_name_.size());
+  for (const auto& [name, pool_config] : config.pools) {
+    WorkerPool& workers = *by_name_.at(name).workers;
+    workers.Resize(GateLimitsOf(config, name), pool_config.batch_max);
+    workers.SetWorkers(WorkerRangeOf(pool_config));
+  }
+}
+
+std::map<std::string, PoolSnapshot> Pools::Snapshots() const {
+  std::map<std::string, PoolSnapshot> snapshots;
+  for (const auto& [name, pool] : by_name_) {
+    snapshots[name] = pool.workers->Snapshot();
+  }
+  return snapshots;
+}
+
+std::vector<std::int64_t> Pools::PendingSequences() const {
+  std::vector<std::int64_t> all;
+  for (const auto& [name, pool] : by_name_) {
+    if (pool.answers_lookups) continue;
+    const std::vector<std::int64_t> some = pool.workers->Sequences();
+    all.insert(all.end(), some.begin(), some.end());
+  }
+  return all;
+}
+
+void Pools::Close(TimePoint until) {
+  for (const auto& [name, pool] : by_name_) pool.workers->Close(until);
+}
+
+bool Pools::AwaitIdle(TimePoint deadline) {
+  bool idle = true;
+  for (const auto& [name, pool] : by_name_) {
+    idle &= pool.workers->AwaitIdle(deadline);
+  }
+  return idle;
+}
+
+void Pools::Join() {
+  for (const auto& [name, pool] : by_name_) {
+    pool.workers->Join();
+    if (pool.journal_writer != nullptr) pool.journal_writer->Join();
+  }
+}
+
+void Pools::CloseJournals() {
+  for (auto& [name, pool] : by_name_) pool.journal.reset();
+}
+
+}  // namespace sluice

@@ -1,0 +1,104 @@
+// The server's pools, each with the journal, processor, metrics and workers
+// that belong to it.
+
+#ifndef SLUICE_SERVER_POOLS_H_
+#define SLUICE_SERVER_POOLS_H_
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "base/time.h"
+#include "config/config.h"
+#include "pool/worker_pool.h"
+#include "prometheus/registry.h"
+#include "server/metrics/journal_metrics.h"
+#include "server/metrics/stage_metrics.h"
+#include "server/submissions/journal_writer.h"
+#include "server/submissions/recent_ids.h"
+#include "server/submissions/submission_processor.h"
+#include "stores/journal.h"
+#include "stores/store.h"
+
+namespace sluice {
+
+// Members are in the order of their construction: each may use those before it.
+struct ServerPool {
+  // True for the pool of GetReceipts, whose tasks are no submissions.
+  bool answers_lookups = false;
+  std::unique_ptr<Journal> journal;  // null if the queue is in memory
+  std::unique_ptr<StageMetrics> stage_metrics;      // null for lookups
+  std::unique_ptr<JournalMetrics> journal_metrics;  // null without a journal
+  std::unique_ptr<Processor> processor;
+  std::unique_ptr<WorkerPool> workers;
+  std::unique_ptr<JournalWriter> journal_writer;  // null without a journal
+};
+
+// Thread-safe, except where a member says otherwise.
+class Pools {
+ public:
+  // What the pools use. Everything must outlive them.
+  struct Uses {
+    Store* store;
+    Clock* clock;
+    RecentIds* recent;
+    prometheus::Registry* registry;
+  };
+
+  // Opens the journals, finds the last sequence number that was given, and
+  // starts the workers. `step` may be empty. An error names the configuration's
+  // key if a journal is to blame.
+  static absl::StatusOr<std::unique_ptr<Pools>> Start(
+      const Config& config, const ProcessingStep& step, const Uses& uses);
+
+  // The pools by name. The set of pools never changes.
+  const std::map<std::string, ServerPool>& by_name() const { return by_name_; }
+  const ServerPool& at(const std::string& name) const {
+    return by_name_.at(name);
+  }
+
+  // Gives each pool the limits and the numbers of workers of `config`, which
+  // has the same pools.
+  void Resize(const Config& config);
+
+  std::map<std::string, PoolSnapshot> Snapshots() const;
+
+  // The sequence number that was given last.
+  std::int64_t last_sequence() const { return sequence_; }
+  // Sequence numbers of all submissions that are admitted and not completed.
+  std::vector<std::int64_t> PendingSequences() const;
+
+  // Refuses new tasks and ends parked ones. Queued tasks are worked until
+  // `until`.
+  void Close(TimePoint until);
+  // Waits until all pools are empty, at most until `deadline`. False: a task is
+  // still in work.
+  bool AwaitIdle(TimePoint deadline);
+  // Joins all workers and journal writers. Waits for batches in work.
+  void Join();
+  // Closes the files, after Join. Not thread-safe.
+  void CloseJournals();
+
+ private:
+  Pools() = default;
+
+  absl::Status OpenJournals(const Config& config);
+  absl::Status FindLastSequence(Store* store);
+  void StartPool(const Config& config, const std::string& name,
+                 const ProcessingStep& step, const Uses& uses);
+
+  std::map<std::string, ServerPool> by_name_;
+  std::atomic<std::int64_t> sequence_{0};  // of submissions
+  // Of lookups, which must not use up sequence numbers of submissions.
+  std::atomic<std::int64_t> lookup_sequence_{0};
+};
+
+}  // namespace sluice
+
+#endif  // SLUICE_SERVER_POOLS_H_

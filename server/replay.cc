@@ -1,0 +1,63 @@
+#include "server/replay.h"
+
+#include <cstddef>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "config/method.h"
+#include "server/submissions/submission_task.h"
+#include "spdlog/spdlog.h"
+
+namespace sluice {
+namespace {
+
+void Requeue(const ServerPool& pool, const Methods& methods,
+             JournalEntry entry) {
+  // A journal may be older than the program and name a method that no longer
+  // exists. The submission is stored all the same, by the settings of Submit.
+  const Method method =
+      FindMethod(absl::StrCat(std::string(kServiceName), "/", entry.method))
+          .value_or(Method::kSubmit);
+  MakeSubmissionTask(methods[method], pool.journal_writer.get(),
+                     std::move(entry))
+      ->Restore(pool.workers.get());
+  pool.journal_metrics->CountAppended(1);
+}
+
+}  // namespace
+
+absl::Status ReplayJournals(const Pools& pools, const Methods& methods) {
+  for (const auto& [name, pool] : pools.by_name()) {
+    if (pool.journal == nullptr) continue;
+    std::size_t replayed = 0;
+    const absl::Status status = pool.journal->Replay([&](JournalEntry entry) {
+      Requeue(pool, methods, std::move(entry));
+      ++replayed;
+    });
+    if (!status.ok()) return status;
+    if (replayed > 0) {
+      spdlog::info("replaying: pool={} entries={}", name, replayed);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RetryQuarantined(const ServerPool& pool, const Methods& methods,
+                              std::int64_t sequence) {
+  SLUICE_DCHECK(pool.journal != nullptr);
+  // Callers that arrive at the same moment may fill the queue after this look.
+  // The submission then exceeds the capacity, by one for each retry.
+  const PoolView view = pool.workers->Snapshot().view;
+  if (view.depth >= view.capacity || view.held_bytes >= view.capacity_bytes) {
+    return absl::ResourceExhaustedError("the queue is full");
+  }
+  auto entry = pool.journal->Release(sequence);
+  pool.journal_metrics->SetQuarantined(pool.journal->quarantined());
+  if (!entry.ok()) return entry.status();
+  Requeue(pool, methods, *std::move(entry));
+  return absl::OkStatus();
+}
+
+}  // namespace sluice

@@ -1,0 +1,51 @@
+// What operators see of the server through the admin service.
+
+#ifndef SLUICE_SERVER_SERVER_ADMIN_BACKEND_H_
+#define SLUICE_SERVER_SERVER_ADMIN_BACKEND_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "server/admin/admin_backend.h"
+#include "server/methods.h"
+#include "server/pools.h"
+#include "stores/journal.h"
+#include "stores/store.h"
+
+namespace sluice {
+
+class ServerAdminBackend final : public AdminBackend {
+ public:
+  // Everything must outlive this object.
+  ServerAdminBackend(Store* store, const Pools* pools, const Methods* methods)
+      : store_(*store), pools_(*pools), methods_(*methods) {}
+
+  Store& store() override { return store_; }
+  std::vector<std::string> QuarantinePools() override;
+  absl::StatusOr<std::vector<Quarantined>> ListQuarantine(
+      const std::string& pool, std::int64_t after, std::size_t max,
+      bool with_content) override;
+  absl::StatusOr<std::vector<std::optional<Quarantined>>> FindQuarantined(
+      const std::string& pool, std::string_view study_id,
+      absl::Span<const std::string> submission_ids) override;
+  absl::Status RetryQuarantined(const std::string& pool,
+                                std::int64_t sequence) override;
+  std::int64_t LastSequence() override;
+  std::vector<std::int64_t> PendingSequences() override;
+
+ private:
+  Store& store_;
+  const Pools& pools_;
+  const Methods& methods_;
+};
+
+}  // namespace sluice
+
+#endif  // SLUICE_SERVER_SERVER_ADMIN_BACKEND_H_
