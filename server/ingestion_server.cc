@@ -11,6 +11,8 @@
 #include "grpcpp/grpcpp.h"
 #include "prometheus/gauge.h"
 #include "server/build_info.h"
+#include "server/metrics/connection_metrics.h"
+#include "server/metrics/families.h"
 #include "server/metrics/process_metrics.h"
 #include "server/readiness.h"
 #include "server/replay.h"
@@ -82,18 +84,17 @@ absl::Status IngestionServer::StartPools(const ProcessingStep& step) {
 }
 
 absl::Status IngestionServer::StartMetrics() {
-  prometheus::BuildGauge()
-      .Name("sluice_build_info")
-      .Help("What this server was built from; always 1.")
-      .Register(*registry_)
-      .Add({{"version", kVersion}, {"grpc_version", grpc::Version()}})
-      .Set(1);
+  AddGauge("sluice_build_info", "The versions of this server; always 1.",
+           {{"version", kVersion}, {"grpc_version", grpc::Version()}},
+           registry_.get())
+      ->Set(1);
   pool_metrics_ = methods_->MakePoolMetrics(config_, *pools_);
-  auto http =
-      HttpEndpoint::Start({.address = config_.metrics,
-                           .metrics = {registry_, pool_metrics_, acceptor_,
-                                       std::make_shared<ProcessMetrics>()},
-                           .readiness = [this] { return Ready(); }});
+  auto http = HttpEndpoint::Start(
+      {.address = config_.metrics,
+       .metrics = {registry_, pool_metrics_,
+                   std::make_shared<ConnectionMetrics>(acceptor_),
+                   std::make_shared<ProcessMetrics>()},
+       .readiness = [this] { return Ready(); }});
   if (!http.ok()) return http.status();
   http_ = *std::move(http);
   return absl::OkStatus();

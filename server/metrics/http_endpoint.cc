@@ -18,9 +18,9 @@ namespace {
 constexpr char kPlainText[] = "text/plain; charset=utf-8";
 constexpr char kMetricsText[] = "text/plain; version=0.0.4; charset=utf-8";
 
-// A silent client holds a thread until its time is over. Connections beyond
-// threads and queue wait in the kernel's backlog, and those beyond it are not
-// taken.
+// A silent client occupies a thread until request_timeout. Connections for
+// which there is neither a thread nor room in the queue wait in the kernel's
+// backlog. If the backlog is full, the kernel ignores further connections.
 std::vector<std::string> CivetOptions(const HttpEndpoint::Options& options) {
   return {
       "listening_ports",
@@ -60,23 +60,22 @@ absl::StatusOr<std::unique_ptr<HttpEndpoint>> HttpEndpoint::Start(
 
 HttpEndpoint::HttpEndpoint(Options options) : options_(std::move(options)) {}
 
-// The library's listening thread looks whether it is to stop after each
-// connection, but otherwise only every two seconds.
+// The library's listening thread checks only after each connection, and every
+// two seconds, whether it is to stop. Connections are made until it has.
 HttpEndpoint::~HttpEndpoint() {
   if (server_ == nullptr) return;
   absl::Notification stopped;
-  std::thread knocking([&] {
+  std::thread connector([&] {
     do {
-      Knock();
+      ConnectOnce();
     } while (!stopped.WaitForNotificationWithTimeout(absl::Milliseconds(5)));
   });
   server_->close();
   stopped.Notify();
-  knocking.join();
+  connector.join();
 }
 
-// Makes a connection and closes it.
-void HttpEndpoint::Knock() const {
+void HttpEndpoint::ConnectOnce() const {
   const std::string host =
       options_.address.substr(0, options_.address.rfind(':'));
   char error[100];
@@ -87,10 +86,10 @@ void HttpEndpoint::Knock() const {
 }
 
 absl::Status HttpEndpoint::Listen() {
-  // The library's list syntax would take more than one address.
+  // The library takes a list of addresses, separated by commas.
   if (absl::StrContains(options_.address, ",")) {
     return absl::InvalidArgumentError(
-        absl::StrCat("metrics: not an address: ", options_.address));
+        absl::StrCat("metrics: must be one host:port, not ", options_.address));
   }
   CivetCallbacks callbacks;
   callbacks.begin_request = OnRequest;
@@ -115,7 +114,7 @@ HttpEndpoint& HttpEndpoint::Self(const mg_connection* connection) {
       const_cast<void*>(server->getUserContext()));
 }
 
-// What clients do wrong is not worth a line in the server's log.
+// Later messages are about mistakes of clients, and are not logged.
 int HttpEndpoint::OnLogMessage(const mg_connection* connection,
                                const char* message) {
   HttpEndpoint& self = Self(connection);
@@ -137,8 +136,8 @@ int HttpEndpoint::OnRequest(mg_connection* connection) {
       "\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n");
   if (method != "HEAD") text += response.body;
   mg_write(connection, text.data(), text.size());
-  // Any other result makes the library read what the client still sends, for
-  // as long as it sends.
+  // With any other result the library would read what the client sends, for as
+  // long as it sends.
   return -1;
 }
 
@@ -148,8 +147,8 @@ HttpEndpoint::Response HttpEndpoint::Answer(std::string_view method,
     return {"404 Not Found", kPlainText, "try /metrics, /healthz, /readyz\n"};
   }
   if (method != "GET" && method != "HEAD") {
-    return {"405 Method Not Allowed", kPlainText, "GET and HEAD alone\n",
-            "\r\nAllow: GET, HEAD"};
+    return {"405 Method Not Allowed", kPlainText,
+            "only GET and HEAD are allowed\n", "\r\nAllow: GET, HEAD"};
   }
   if (path == "/metrics") return {"200 OK", kMetricsText, MetricsText()};
   const absl::Status ready =

@@ -1,11 +1,11 @@
-// What operators and their tools ask over plain HTTP/1.1:
+// Metrics and probes over plain HTTP/1.1:
 //
-//   /metrics  Prometheus text format 0.0.4
+//   /metrics  metrics in the Prometheus text format 0.0.4
 //   /healthz  200 while the process lives
-//   /readyz   200, or 503 and why the server takes no submissions
+//   /readyz   200, or 503 with the reason if the server cannot take submissions
 //
-// GET and HEAD alone. There is no authentication and no TLS: it belongs on
-// loopback or a network of the operator's own.
+// Only GET and HEAD are allowed. There is no authentication and no TLS, so the
+// address should be on loopback or on a network of the operator.
 
 #ifndef SLUICE_SERVER_METRICS_HTTP_ENDPOINT_H_
 #define SLUICE_SERVER_METRICS_HTTP_ENDPOINT_H_
@@ -28,33 +28,33 @@ struct mg_connection;
 
 namespace sluice {
 
-// Serves from a few threads of its own, with a limit on the connections and on
-// how long a client may take, so that slow or silent clients cost nothing but
-// each other's patience.
+// Serves from a few own threads. Connections, and the time that a client may
+// take, are limited, so that slow or silent clients delay only each other.
+// Not thread-safe.
 class HttpEndpoint {
  public:
   struct Options {
     std::string address;  // host:port; an IPv4 address or a host name
     std::vector<std::shared_ptr<prometheus::Collectable>> metrics;
-    // OK, or why not, in a line. Called by several threads at once; it must
-    // not block.
+    // OK, or an error whose message is the reason, in one line. Called by
+    // several threads at once; must not block.
     std::function<absl::Status()> readiness;
-    // A client that has not sent its request by then is sent away.
+    // A connection without a complete request is closed after this time.
     absl::Duration request_timeout = absl::Seconds(2);
   };
 
-  // It serves from here on. UNAVAILABLE where the address cannot be had, e.g.
-  // because it is in use.
+  // Serves once this has returned. UNAVAILABLE if it cannot listen on the
+  // address, e.g. because the address is in use.
   static absl::StatusOr<std::unique_ptr<HttpEndpoint>> Start(Options options);
 
-  // Waits for the requests that are being answered, and for clients that are
-  // silent up to two seconds.
+  // Waits for requests that are being answered, and up to request_timeout for
+  // silent clients.
   ~HttpEndpoint();
 
   HttpEndpoint(const HttpEndpoint&) = delete;
   HttpEndpoint& operator=(const HttpEndpoint&) = delete;
 
-  // The one it listens on, also where the address said 0.
+  // The port in use, also if the address says port 0.
   int port() const { return port_; }
 
  private:
@@ -63,9 +63,10 @@ class HttpEndpoint {
   explicit HttpEndpoint(Options options);
 
   absl::Status Listen();
-  void Knock() const;
+  // Opens a connection to this endpoint and closes it.
+  void ConnectOnce() const;
 
-  // Callbacks of CivetServer, which has this object as its context.
+  // Callbacks of CivetServer. The object is the server's user context.
   static HttpEndpoint& Self(const mg_connection* connection);
   static int OnRequest(mg_connection* connection);
   static int OnLogMessage(const mg_connection* connection, const char* message);
@@ -78,10 +79,11 @@ class HttpEndpoint {
   int port_ = 0;
 
   absl::Mutex mutex_;
-  // What the HTTP library said first: why it could not start, if it could not.
+  // The first message of the HTTP library. If it could not start, this is the
+  // reason.
   std::string first_log_message_ ABSL_GUARDED_BY(mutex_);
 
-  // Its threads use all of the above, so it goes first.
+  // Destroyed first, because its threads use all other members.
   std::unique_ptr<CivetServer> server_;
 };
 

@@ -1,41 +1,27 @@
 #include "server/metrics/journal_metrics.h"
 
-#include <chrono>
-
-#include "server/metrics/stage_metrics.h"
+#include "server/metrics/families.h"
 
 namespace sluice {
-namespace {
-
-prometheus::Gauge* Gauge(const char* name, const char* help,
-                         const std::string& pool,
-                         prometheus::Registry* registry) {
-  return &prometheus::BuildGauge()
-              .Name(name)
-              .Help(help)
-              .Register(*registry)
-              .Add({{"pool", pool}});
-}
-
-}  // namespace
 
 JournalMetrics::JournalMetrics(const std::string& pool,
                                prometheus::Registry* registry)
-    : depth_(Gauge("sluice_journal_depth",
+    : depth_(
+          AddGauge("sluice_journal_depth",
                    "Acknowledged submissions that the store does not have yet.",
-                   pool, registry)),
-      quarantined_(Gauge("sluice_quarantined",
-                         "Acknowledged submissions that cannot be stored.",
-                         pool, registry)),
-      commit_seconds_(PoolHistogram("sluice_journal_commit_seconds",
-                                    "Time of a commit to the journal.", pool,
-                                    SecondsBuckets(), registry)),
-      batch_size_(PoolHistogram("sluice_journal_batch_size",
-                                "Submissions in a commit to the journal.", pool,
-                                SizeBuckets(), registry)) {}
+                   {{"pool", pool}}, registry)),
+      quarantined_(AddGauge("sluice_quarantined",
+                            "Acknowledged submissions that cannot be stored.",
+                            {{"pool", pool}}, registry)),
+      commit_seconds_(AddHistogram(
+          "sluice_journal_commit_seconds", "Time of a commit to the journal.",
+          {{"pool", pool}}, SecondsBuckets(), registry)),
+      batch_size_(AddHistogram("sluice_journal_batch_size",
+                               "Submissions in a commit to the journal.",
+                               {{"pool", pool}}, SizeBuckets(), registry)) {}
 
 void JournalMetrics::ObserveCommit(Duration time, std::size_t entries) {
-  commit_seconds_->Observe(std::chrono::duration<double>(time).count());
+  commit_seconds_->Observe(ToSeconds(time));
   batch_size_->Observe(static_cast<double>(entries));
 }
 

@@ -1,4 +1,4 @@
-// What a pool's journal does.
+// Metrics of a pool's journal.
 
 #ifndef SLUICE_SERVER_METRICS_JOURNAL_METRICS_H_
 #define SLUICE_SERVER_METRICS_JOURNAL_METRICS_H_
@@ -13,14 +13,15 @@
 
 namespace sluice {
 
-// Thread-safe; one for each journal. The registry owns the metrics and must
-// outlive this.
+// Thread-safe. One object for each journal. The registry owns the metrics and
+// must outlive this object.
 class JournalMetrics {
  public:
   JournalMetrics(const std::string& pool, prometheus::Registry* registry);
 
   void ObserveCommit(Duration time, std::size_t entries);
-  // Entries that came into the journal, and one that left it.
+  // Each entry that is appended to the journal is counted once, and once more
+  // when it is forgotten.
   void CountAppended(std::size_t entries);
   void CountForgotten();
   void SetQuarantined(std::size_t count);

@@ -2,186 +2,197 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <map>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "base/check.h"
+#include "server/metrics/families.h"
 
 namespace sluice {
 namespace {
 
-using Labels = std::vector<std::pair<std::string, std::string>>;
+using prometheus::MetricType;
 
-// A family that grows by a metric at a time.
-class Family {
- public:
-  Family(prometheus::MetricType type, std::string name, std::string help) {
-    family_.type = type;
-    family_.name = std::move(name);
-    family_.help = std::move(help);
-  }
-
-  template <typename Value>
-  void Add(const Labels& labels, Value value) {
-    prometheus::ClientMetric metric;
-    for (const auto& [name, text] : labels) {
-      prometheus::ClientMetric::Label label;
-      label.name = name;
-      label.value = text;
-      metric.label.push_back(std::move(label));
-    }
-    if (family_.type == prometheus::MetricType::Counter) {
-      metric.counter.value = static_cast<double>(value);
-    } else {
-      metric.gauge.value = static_cast<double>(value);
-    }
-    family_.metric.push_back(std::move(metric));
-  }
-
-  prometheus::MetricFamily Take() { return std::move(family_); }
-
- private:
-  prometheus::MetricFamily family_;
+// What the families of a pool are made from.
+struct PoolSample {
+  const std::string& pool;
+  const PoolSnapshot& snapshot;
 };
 
-Family Counter(std::string name, std::string help) {
-  return {prometheus::MetricType::Counter, std::move(name), std::move(help)};
-}
-
-Family Gauge(std::string name, std::string help) {
-  return {prometheus::MetricType::Gauge, std::move(name), std::move(help)};
-}
-
-struct PoolFamilies {
-  Family depth = Gauge("sluice_queue_depth", "Submissions in the queue.");
-  Family capacity =
-      Gauge("sluice_queue_capacity", "The most submissions in the queue.");
-  Family bytes = Gauge("sluice_queue_bytes",
-                       "Bytes of the submissions in the queue or in work.");
-  Family capacity_bytes =
-      Gauge("sluice_queue_capacity_bytes",
-            "The most bytes of submissions in the queue or in work.");
-  Family waiting =
-      Gauge("sluice_waiting", "Arrivals parked until there is room.");
-  Family lanes =
-      Gauge("sluice_lanes",
-            "Senders of whom something is queued or waits; at most 1 where "
-            "the pool is not shared fairly.");
-  Family in_work = Gauge("sluice_in_work", "Submissions that workers have.");
-  Family workers = Gauge("sluice_workers", "Worker threads by state.");
-  Family workers_limit =
-      Gauge("sluice_workers_limit", "The fewest and the most worker threads.");
-  Family hangs =
-      Counter("sluice_worker_hangs_total",
-              "Times that a worker had a batch for longer than task_timeout.");
-  Family circuit =
-      Gauge("sluice_store_circuit_open",
-            "1 while the store fails repeatedly and is tried now and then.");
-  Family retries = Counter("sluice_retries_total",
-                           "Times that a submission was to be worked again.");
-
-  void Add(const std::string& pool, const PoolSnapshot& snapshot) {
-    const Labels labels = {{"pool", pool}};
-    depth.Add(labels, snapshot.view.depth);
-    capacity.Add(labels, snapshot.view.capacity);
-    bytes.Add(labels, snapshot.view.held_bytes);
-    capacity_bytes.Add(labels, snapshot.view.capacity_bytes);
-    waiting.Add(labels, snapshot.view.waiting);
-    lanes.Add(labels, snapshot.lanes);
-    in_work.Add(labels, snapshot.in_work);
-    workers.Add({{"pool", pool}, {"state", "busy"}}, snapshot.workers_busy);
-    workers.Add({{"pool", pool}, {"state", "idle"}}, snapshot.workers_idle);
-    workers.Add({{"pool", pool}, {"state", "hung"}}, snapshot.workers_hung);
-    workers_limit.Add({{"pool", pool}, {"bound", "min"}}, snapshot.workers.min);
-    workers_limit.Add({{"pool", pool}, {"bound", "max"}}, snapshot.workers.max);
-    hangs.Add(labels, snapshot.hangs);
-    circuit.Add(labels, snapshot.circuit_open ? 1 : 0);
-    retries.Add(labels, snapshot.retries);
-  }
-
-  std::vector<prometheus::MetricFamily> Take() {
-    return {depth.Take(),          capacity.Take(), bytes.Take(),
-            capacity_bytes.Take(), waiting.Take(),  lanes.Take(),
-            in_work.Take(),        workers.Take(),  workers_limit.Take(),
-            hangs.Take(),          circuit.Take(),  retries.Take()};
-  }
+// What the families of a method are made from.
+struct MethodSample {
+  std::string method;
+  const MethodCounters& counters;
+  std::map<std::string, RefusalsByPolicy::Counts> refusals;
+  std::map<std::string, ShadowByPolicy::Counts> shadows;
 };
 
-struct MethodFamilies {
-  Family received =
-      Counter("sluice_received_total", "Submissions that arrived.");
-  Family admitted =
-      Counter("sluice_admitted_total", "Submissions let into the queue.");
-  Family rejections = Counter("sluice_rejections_total",
-                              "Submissions refused, by policy and reason.");
-  Family dropped = Counter("sluice_dropped_total",
-                           "Submissions answered DROPPED and not kept.");
-  Family abandoned =
-      Counter("sluice_abandoned_total",
-              "Submissions whose caller left before they were admitted.");
-  Family invalid = Counter("sluice_invalid_total",
-                           "Submissions that are not fit to be let in.");
-  Family completed = Counter("sluice_completed_total",
-                             "Admitted submissions that ended, by outcome.");
-  Family shadow =
-      Counter("sluice_shadow_total",
-              "Submissions that found no room, by what a policy would have "
-              "done with them that is only asked.");
+// A line of the tables below: a family, and a function that adds a sample to
+// it.
+template <typename Sample>
+struct FamilyKind {
+  MetricType type;
+  const char* name;
+  const char* help;
+  void (*add)(const Sample& sample, Family& family);
+};
 
-  void Add(Method method, const MethodCounters& counters,
-           const RefusalsByPolicy& refusals, const ShadowByPolicy& shadows) {
-    const std::string name(MethodName(method));
-    const Labels labels = {{"method", name}};
-    received.Add(labels, counters.received);
-    admitted.Add(labels, counters.admitted);
-    dropped.Add(labels, counters.not_admitted[TaskResult::kDropped]);
-    invalid.Add(labels, counters.not_admitted[TaskResult::kInvalid]);
-    abandoned.Add({{"method", name}, {"reason", "cancelled"}},
-                  counters.not_admitted[TaskResult::kCancelled]);
-    abandoned.Add({{"method", name}, {"reason", "deadline"}},
-                  counters.not_admitted[TaskResult::kDeadline]);
-    for (const auto& [policy, counts] :
-         refusals.At(counters.not_admitted.counts)) {
-      AddRejections(name, policy, counts);
-    }
-    for (const auto& [policy, counts] : shadows.At(counters.shadow)) {
-      if (!policy.empty()) AddShadow(name, policy, counts);
-    }
-    for (const TaskResult result : kOutcomes) {
-      completed.Add(
-          {{"method", name}, {"outcome", std::string(OutcomeName(result))}},
-          counters.completed[result]);
-    }
-  }
+using PoolFamily = FamilyKind<PoolSample>;
+using MethodFamily = FamilyKind<MethodSample>;
 
-  void AddRejections(const std::string& method, const std::string& policy,
-                     const RefusalsByPolicy::Counts& counts) {
+// Adds one number of each pool.
+template <typename Value, Value PoolSnapshot::*kValue>
+void AddOf(const PoolSample& sample, Family& family) {
+  family.Add({{"pool", sample.pool}}, sample.snapshot.*kValue);
+}
+
+template <std::size_t PoolView::*kValue>
+void AddOfView(const PoolSample& sample, Family& family) {
+  family.Add({{"pool", sample.pool}}, sample.snapshot.view.*kValue);
+}
+
+void AddWorkers(const PoolSample& sample, Family& family) {
+  const auto add = [&](const char* state, std::size_t workers) {
+    family.Add({{"pool", sample.pool}, {"state", state}}, workers);
+  };
+  add("busy", sample.snapshot.workers_busy);
+  add("idle", sample.snapshot.workers_idle);
+  add("hung", sample.snapshot.workers_hung);
+}
+
+void AddWorkerLimits(const PoolSample& sample, Family& family) {
+  const WorkerRange& range = sample.snapshot.workers;
+  family.Add({{"pool", sample.pool}, {"bound", "min"}}, range.min);
+  family.Add({{"pool", sample.pool}, {"bound", "max"}}, range.max);
+}
+
+void AddCircuit(const PoolSample& sample, Family& family) {
+  family.Add({{"pool", sample.pool}}, sample.snapshot.circuit_open ? 1 : 0);
+}
+
+constexpr PoolFamily kPoolFamilies[] = {
+    {MetricType::Gauge, "sluice_queue_depth", "Submissions in the queue.",
+     AddOfView<&PoolView::depth>},
+    {MetricType::Gauge, "sluice_queue_capacity",
+     "The most submissions in the queue.", AddOfView<&PoolView::capacity>},
+    {MetricType::Gauge, "sluice_queue_bytes",
+     "Bytes of the submissions in the queue or in work.",
+     AddOfView<&PoolView::held_bytes>},
+    {MetricType::Gauge, "sluice_queue_capacity_bytes",
+     "The most bytes of submissions in the queue or in work.",
+     AddOfView<&PoolView::capacity_bytes>},
+    {MetricType::Gauge, "sluice_waiting",
+     "Submissions parked in the waiting room.", AddOfView<&PoolView::waiting>},
+    {MetricType::Gauge, "sluice_lanes",
+     "Lanes with a queued or parked submission; at most 1 if the pool is not "
+     "shared fairly.",
+     AddOf<std::size_t, &PoolSnapshot::lanes>},
+    {MetricType::Gauge, "sluice_in_work", "Submissions that workers have.",
+     AddOf<std::size_t, &PoolSnapshot::in_work>},
+    {MetricType::Gauge, "sluice_workers", "Worker threads by state.",
+     AddWorkers},
+    {MetricType::Gauge, "sluice_workers_limit",
+     "The fewest and the most worker threads.", AddWorkerLimits},
+    {MetricType::Counter, "sluice_worker_hangs_total",
+     "Times that a worker had a batch for longer than task_timeout.",
+     AddOf<std::uint64_t, &PoolSnapshot::hangs>},
+    {MetricType::Gauge, "sluice_store_circuit_open",
+     "1 while the store fails repeatedly and only probes are sent to it.",
+     AddCircuit},
+    {MetricType::Counter, "sluice_retries_total",
+     "Times that a submission was queued again after a failure.",
+     AddOf<std::uint64_t, &PoolSnapshot::retries>},
+};
+
+// Adds one counter of each method.
+template <std::uint64_t MethodCounters::*kValue>
+void AddOf(const MethodSample& sample, Family& family) {
+  family.Add({{"method", sample.method}}, sample.counters.*kValue);
+}
+
+// Adds the arrivals of each method that ended in this way before admission.
+template <TaskResult kResult>
+void AddNotAdmitted(const MethodSample& sample, Family& family) {
+  family.Add({{"method", sample.method}},
+             sample.counters.not_admitted[kResult]);
+}
+
+void AddRejections(const MethodSample& sample, Family& family) {
+  for (const auto& [policy, counts] : sample.refusals) {
     for (const TaskResult result : kRefusals) {
       const auto reason = RefusalReasonName(result);
-      rejections.Add({{"method", method},
-                      {"policy", policy},
-                      {"reason", absl::AsciiStrToLower(std::string(reason))}},
-                     counts[Index(result)]);
-    }
-  }
-
-  void AddShadow(const std::string& method, const std::string& policy,
-                 const ShadowByPolicy::Counts& counts) {
-    for (std::size_t i = 0; i < kVerdictKinds; ++i) {
-      const auto verdict = VerdictName(static_cast<Verdict::Kind>(i));
-      shadow.Add({{"method", method},
+      family.Add({{"method", sample.method},
                   {"policy", policy},
-                  {"verdict", std::string(verdict)}},
-                 counts[i]);
+                  {"reason", absl::AsciiStrToLower(std::string(reason))}},
+                 counts[Index(result)]);
     }
   }
+}
 
-  std::vector<prometheus::MetricFamily> Take() {
-    return {received.Take(),  admitted.Take(),  rejections.Take(),
-            dropped.Take(),   abandoned.Take(), invalid.Take(),
-            completed.Take(), shadow.Take()};
+void AddAbandoned(const MethodSample& sample, Family& family) {
+  const auto add = [&](const char* reason, TaskResult result) {
+    family.Add({{"method", sample.method}, {"reason", reason}},
+               sample.counters.not_admitted[result]);
+  };
+  add("cancelled", TaskResult::kCancelled);
+  add("deadline", TaskResult::kDeadline);
+}
+
+void AddCompleted(const MethodSample& sample, Family& family) {
+  for (const TaskResult result : kOutcomes) {
+    const std::string outcome(OutcomeName(result));
+    family.Add({{"method", sample.method}, {"outcome", outcome}},
+               sample.counters.completed[result]);
   }
+}
+
+void AddShadow(const MethodSample& sample, Family& family) {
+  for (const auto& [policy, counts] : sample.shadows) {
+    if (policy.empty()) continue;  // there was no shadow policy
+    for (std::size_t i = 0; i < kVerdictKinds; ++i) {
+      const std::string verdict(VerdictName(static_cast<Verdict::Kind>(i)));
+      family.Add(
+          {{"method", sample.method}, {"policy", policy}, {"verdict", verdict}},
+          counts[i]);
+    }
+  }
+}
+
+constexpr MethodFamily kMethodFamilies[] = {
+    {MetricType::Counter, "sluice_received_total", "Submissions that arrived.",
+     AddOf<&MethodCounters::received>},
+    {MetricType::Counter, "sluice_admitted_total",
+     "Submissions admitted to the queue.", AddOf<&MethodCounters::admitted>},
+    {MetricType::Counter, "sluice_rejections_total",
+     "Submissions refused, by policy and reason.", AddRejections},
+    {MetricType::Counter, "sluice_dropped_total",
+     "Submissions answered DROPPED and not kept.",
+     AddNotAdmitted<TaskResult::kDropped>},
+    {MetricType::Counter, "sluice_abandoned_total",
+     "Submissions whose caller left before they were admitted.", AddAbandoned},
+    {MetricType::Counter, "sluice_invalid_total",
+     "Submissions that are not valid and were not offered to the queue.",
+     AddNotAdmitted<TaskResult::kInvalid>},
+    {MetricType::Counter, "sluice_completed_total",
+     "Admitted submissions that ended, by outcome.", AddCompleted},
+    {MetricType::Counter, "sluice_shadow_total",
+     "Submissions that found no room, by what the shadow policy would have "
+     "done with them.",
+     AddShadow},
 };
+
+// Makes all families of a table from all samples.
+template <typename Sample, std::size_t kCount>
+void AddFamilies(const FamilyKind<Sample> (&table)[kCount],
+                 const std::vector<Sample>& samples,
+                 std::vector<prometheus::MetricFamily>* families) {
+  for (const FamilyKind<Sample>& kind : table) {
+    Family family(kind.type, kind.name, kind.help);
+    for (const Sample& sample : samples) kind.add(sample, family);
+    families->push_back(family.Take());
+  }
+}
 
 }  // namespace
 
@@ -221,27 +232,33 @@ void PoolMetrics::SetShadow(Method method, const std::string& policy) {
 MethodCounters PoolMetrics::CountersOf(Method method) const {
   const auto counted =
       std::ranges::find(methods_, method, &CountedMethod::method);
+  SLUICE_DCHECK(counted != methods_.end());
   return counted->pool->Snapshot().counters[Index(method)];
 }
 
 std::vector<prometheus::MetricFamily> PoolMetrics::Collect() const {
   absl::MutexLock lock(&mutex_);
   std::map<const WorkerPool*, PoolSnapshot> snapshots;
-  PoolFamilies by_pool;
+  std::vector<PoolSample> pools;
   for (const WorkerPool* pool : pools_) {
-    by_pool.Add(pool->name(),
-                snapshots.emplace(pool, pool->Snapshot()).first->second);
+    const PoolSnapshot& snapshot =
+        snapshots.emplace(pool, pool->Snapshot()).first->second;
+    pools.push_back({pool->name(), snapshot});
   }
-  MethodFamilies by_method;
+  std::vector<MethodSample> methods;
   for (const CountedMethod& method : methods_) {
-    by_method.Add(method.method,
-                  snapshots.at(method.pool).counters[Index(method.method)],
-                  refusals_.at(method.method), shadows_.at(method.method));
+    const MethodCounters& counters =
+        snapshots.at(method.pool).counters[Index(method.method)];
+    methods.push_back(
+        {.method = std::string(MethodName(method.method)),
+         .counters = counters,
+         .refusals =
+             refusals_.at(method.method).At(counters.not_admitted.counts),
+         .shadows = shadows_.at(method.method).At(counters.shadow)});
   }
-  std::vector<prometheus::MetricFamily> families = by_pool.Take();
-  for (prometheus::MetricFamily& family : by_method.Take()) {
-    families.push_back(std::move(family));
-  }
+  std::vector<prometheus::MetricFamily> families;
+  AddFamilies(kPoolFamilies, pools, &families);
+  AddFamilies(kMethodFamilies, methods, &families);
   return families;
 }
 

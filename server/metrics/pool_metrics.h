@@ -1,5 +1,5 @@
-// The pools' counters as Prometheus reads them. They are taken from the Gates
-// when Prometheus asks, each pool at one moment, so that they always balance:
+// The counters of pools and methods. They are read from the Gates at each
+// scrape, each pool in one snapshot, so that they balance at every scrape:
 //
 //   received = admitted + rejections + dropped + abandoned + invalid + waiting
 //   admitted = completed + queued + in work
@@ -7,13 +7,9 @@
 #ifndef SLUICE_SERVER_METRICS_POOL_METRICS_H_
 #define SLUICE_SERVER_METRICS_POOL_METRICS_H_
 
-#include <array>
-#include <cstddef>
-#include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -22,55 +18,22 @@
 #include "pool/worker_pool.h"
 #include "prometheus/collectable.h"
 #include "prometheus/metric_family.h"
+#include "server/metrics/counts_by_policy.h"
 
 namespace sluice {
 
-// A method as its counters are labelled.
+// A method with the policies by which its counters are labelled.
 struct CountedMethod {
   Method method;
   std::string policy;
-  std::string shadow;  // the policy that is only asked as well; empty: none
+  std::string shadow;  // the shadow policy; empty if there is none
   const WorkerPool* pool;
-};
-
-// A method's counts of so many kinds by the policy that it had when they were
-// counted, so that no counter goes back or changes its policy when the method
-// changes its own.
-template <std::size_t kKinds>
-class CountsByPolicy {
- public:
-  using Counts = std::array<std::uint64_t, kKinds>;
-
-  explicit CountsByPolicy(std::string policy) : policy_(std::move(policy)) {}
-
-  // `total` is what the method has had so far, under all policies. It never
-  // goes back from one call to the next.
-  void Change(const Counts& total, const std::string& policy) {
-    before_ = At(total);
-    total_before_ = total;
-    policy_ = policy;
-  }
-
-  std::map<std::string, Counts> At(const Counts& total) const {
-    std::map<std::string, Counts> counts = before_;
-    Counts& since = counts[policy_];
-    for (std::size_t i = 0; i < kKinds; ++i) {
-      since[i] += total[i] - total_before_[i];
-    }
-    return counts;
-  }
-
- private:
-  std::string policy_;
-  // When `policy_` came: the total, and whose it is.
-  Counts total_before_{};
-  std::map<std::string, Counts> before_;
 };
 
 using RefusalsByPolicy = CountsByPolicy<kTaskResults>;
 using ShadowByPolicy = CountsByPolicy<kVerdictKinds>;
 
-// Thread-safe. The pools must outlive it.
+// Thread-safe. The pools must outlive this object.
 class PoolMetrics final : public prometheus::Collectable {
  public:
   PoolMetrics(std::vector<const WorkerPool*> pools,
@@ -78,9 +41,10 @@ class PoolMetrics final : public prometheus::Collectable {
 
   std::vector<prometheus::MetricFamily> Collect() const override;
 
-  // What `method` refuses from now on is refused by this policy.
+  // Refusals of `method` are counted under this policy from now on.
   void SetPolicy(Method method, const std::string& policy);
-  // And this one is asked as well, if it is not empty.
+  // Shadow verdicts of `method` are counted under this policy from now on;
+  // empty: there is no shadow policy.
   void SetShadow(Method method, const std::string& policy);
 
  private:
@@ -89,13 +53,14 @@ class PoolMetrics final : public prometheus::Collectable {
   const std::vector<const WorkerPool*> pools_;
   const std::vector<CountedMethod> methods_;
 
-  // Held while the pools are looked at, so that totals never go back.
+  // Held while the pools are read. Otherwise a scrape could read counts from
+  // before a SetPolicy and use them after it, as a total that has decreased.
   mutable absl::Mutex mutex_;
   std::map<Method, RefusalsByPolicy> refusals_ ABSL_GUARDED_BY(mutex_);
   std::map<Method, ShadowByPolicy> shadows_ ABSL_GUARDED_BY(mutex_);
 };
 
-// As the label `verdict` has it, e.g. "park".
+// The value of the label `verdict`, e.g. "park".
 std::string_view VerdictName(Verdict::Kind kind);
 
 }  // namespace sluice

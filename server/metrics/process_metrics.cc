@@ -13,12 +13,12 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "server/metrics/families.h"
 
 namespace sluice {
 namespace {
 
 using prometheus::MetricFamily;
-using prometheus::MetricType;
 
 std::string ReadFile(const char* path) {
   std::ifstream file(path);
@@ -37,7 +37,7 @@ std::optional<double> ReadBootTime() {
   return std::nullopt;
 }
 
-// Including the one that counts.
+// Includes the descriptor that is open for the count itself.
 std::optional<double> CountOpenFds() {
   std::error_code error;
   double count = 0;
@@ -55,30 +55,18 @@ std::optional<double> ReadMaxFds() {
   return static_cast<double>(limit.rlim_cur);
 }
 
-// One metric without labels.
-MetricFamily Gauge(std::string name, std::string help, double value) {
-  prometheus::ClientMetric metric;
-  metric.gauge.value = value;
-  return {std::move(name), std::move(help), MetricType::Gauge, {metric}};
-}
-
-MetricFamily Counter(std::string name, std::string help, double value) {
-  prometheus::ClientMetric metric;
-  metric.counter.value = value;
-  return {std::move(name), std::move(help), MetricType::Counter, {metric}};
-}
-
 }  // namespace
 
 std::optional<ProcessStat> ParseProcessStat(const std::string& text) {
-  // The second field is the program's name in parentheses, which may itself
-  // have spaces and parentheses.
+  // The second field is the program's name in parentheses. The name may contain
+  // spaces and parentheses, so the fields after it are counted from the last
+  // one.
   const std::size_t name_end = text.rfind(')');
   if (name_end == std::string::npos) return std::nullopt;
   const std::vector<std::string> fields = absl::StrSplit(
       text.substr(name_end + 1), absl::ByAnyChar(" \n"), absl::SkipEmpty());
 
-  // proc(5) counts fields from 1, and the third is the first here.
+  // proc(5) counts fields from 1, and `fields` begins with the third.
   const auto read = [&](std::size_t field, std::uint64_t* out) {
     return field - 3 < fields.size() &&
            absl::SimpleAtoi(fields[field - 3], out);
@@ -104,34 +92,34 @@ std::vector<MetricFamily> ProcessMetrics::Collect() const {
     const auto ticks = static_cast<double>(stat->user_ticks) +
                        static_cast<double>(stat->system_ticks);
     families.push_back(
-        Counter("process_cpu_seconds_total",
-                "Total user and system CPU time spent in seconds.",
-                ticks / ticks_per_second));
-    families.push_back(
-        Gauge("process_resident_memory_bytes", "Resident memory size in bytes.",
-              static_cast<double>(stat->resident_pages) * page_bytes));
-    families.push_back(Gauge("process_virtual_memory_bytes",
-                             "Virtual memory size in bytes.",
-                             static_cast<double>(stat->virtual_bytes)));
-    families.push_back(Gauge("process_threads",
-                             "Number of OS threads in the process.",
-                             static_cast<double>(stat->threads)));
+        SingleCounter("process_cpu_seconds_total",
+                      "Total user and system CPU time spent in seconds.",
+                      ticks / ticks_per_second));
+    families.push_back(SingleGauge(
+        "process_resident_memory_bytes", "Resident memory size in bytes.",
+        static_cast<double>(stat->resident_pages) * page_bytes));
+    families.push_back(SingleGauge("process_virtual_memory_bytes",
+                                   "Virtual memory size in bytes.",
+                                   static_cast<double>(stat->virtual_bytes)));
+    families.push_back(SingleGauge("process_threads",
+                                   "Number of OS threads in the process.",
+                                   static_cast<double>(stat->threads)));
     if (boot_time_s_) {
       families.push_back(
-          Gauge("process_start_time_seconds",
-                "Start time of the process since unix epoch in seconds.",
-                *boot_time_s_ +
-                    static_cast<double>(stat->start_ticks) / ticks_per_second));
+          SingleGauge("process_start_time_seconds",
+                      "Start time of the process since unix epoch in seconds.",
+                      *boot_time_s_ + static_cast<double>(stat->start_ticks) /
+                                          ticks_per_second));
     }
   }
   if (const auto open_fds = CountOpenFds()) {
-    families.push_back(Gauge("process_open_fds",
-                             "Number of open file descriptors.", *open_fds));
+    families.push_back(SingleGauge(
+        "process_open_fds", "Number of open file descriptors.", *open_fds));
   }
   if (const auto max_fds = ReadMaxFds()) {
-    families.push_back(Gauge("process_max_fds",
-                             "Maximum number of open file descriptors.",
-                             *max_fds));
+    families.push_back(SingleGauge("process_max_fds",
+                                   "Maximum number of open file descriptors.",
+                                   *max_fds));
   }
   return families;
 }

@@ -1,5 +1,5 @@
-// The process_* metrics that Prometheus' client libraries have in common, with
-// their names and texts:
+// The process_* metrics, with the names and help texts that all client
+// libraries of Prometheus share:
 // https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics
 
 #ifndef SLUICE_SERVER_METRICS_PROCESS_METRICS_H_
@@ -15,7 +15,7 @@
 
 namespace sluice {
 
-// What Sluice uses of /proc/<pid>/stat (proc(5)).
+// The fields of /proc/<pid>/stat that Sluice uses; see proc(5).
 struct ProcessStat {
   std::uint64_t user_ticks = 0;
   std::uint64_t system_ticks = 0;
@@ -25,10 +25,10 @@ struct ProcessStat {
   std::uint64_t resident_pages = 0;
 };
 
-// Nothing where `text` is not such a file.
+// Returns nullopt if `text` is not the content of such a file.
 std::optional<ProcessStat> ParseProcessStat(const std::string& text);
 
-// Reads /proc with each Collect, and leaves out what it cannot read.
+// Reads /proc at each Collect. Metrics whose file cannot be read are left out.
 // Thread-safe.
 class ProcessMetrics final : public prometheus::Collectable {
  public:

@@ -1,38 +1,29 @@
 #include "server/metrics/reload_metrics.h"
 
+#include "server/metrics/families.h"
+
 namespace sluice {
 namespace {
 
-prometheus::Gauge* Gauge(const char* name, const char* help,
-                         prometheus::Registry* registry) {
-  return &prometheus::BuildGauge()
-              .Name(name)
-              .Help(help)
-              .Register(*registry)
-              .Add({});
-}
-
-prometheus::Counter* Reloads(const char* result,
-                             prometheus::Registry* registry) {
-  return &prometheus::BuildCounter()
-              .Name("sluice_config_reloads_total")
-              .Help("Reloads of the configuration, by result.")
-              .Register(*registry)
-              .Add({{"result", result}});
+prometheus::Counter* AddReloads(const char* result,
+                                prometheus::Registry* registry) {
+  return AddCounter("sluice_config_reloads_total",
+                    "Reloads of the configuration, by result.",
+                    {{"result", result}}, registry);
 }
 
 }  // namespace
 
 ReloadMetrics::ReloadMetrics(prometheus::Registry* registry)
-    : successful_(Gauge("sluice_config_last_reload_successful",
-                        "1 if the last reload of the configuration took it "
-                        "over, 0 if it was not valid.",
-                        registry)),
-      success_timestamp_(Gauge(
+    : successful_(AddGauge("sluice_config_last_reload_successful",
+                           "1 if the last reload of the configuration took it "
+                           "over, 0 if it was not valid.",
+                           {}, registry)),
+      success_timestamp_(AddGauge(
           "sluice_config_last_reload_success_timestamp_seconds",
-          "Unix time when a configuration was last taken over.", registry)),
-      successes_(Reloads("success", registry)),
-      failures_(Reloads("failure", registry)) {
+          "Unix time when a configuration was last taken over.", {}, registry)),
+      successes_(AddReloads("success", registry)),
+      failures_(AddReloads("failure", registry)) {
   successful_->Set(1);
   success_timestamp_->SetToCurrentTime();
 }

@@ -1,4 +1,4 @@
-// How reloads of the configuration went, in Prometheus's own names for it.
+// Metrics of configuration reloads, named like those of Prometheus itself.
 
 #ifndef SLUICE_SERVER_METRICS_RELOAD_METRICS_H_
 #define SLUICE_SERVER_METRICS_RELOAD_METRICS_H_
@@ -9,9 +9,8 @@
 
 namespace sluice {
 
-// Thread-safe. The registry owns the metrics and must outlive this. The
-// configuration that the server is started with counts as the last success, and
-// as no reload.
+// Thread-safe. The registry owns the metrics and must outlive this object.
+// Construction sets the time of the last success, but counts no reload.
 class ReloadMetrics {
  public:
   explicit ReloadMetrics(prometheus::Registry* registry);

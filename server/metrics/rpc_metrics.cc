@@ -2,6 +2,9 @@
 
 #include <string>
 
+#include "base/check.h"
+#include "server/metrics/families.h"
+
 namespace sluice {
 namespace {
 
@@ -34,34 +37,25 @@ prometheus::Labels RpcLabels(Method method) {
 
 RpcMetrics::RpcMetrics(Method method, prometheus::Registry* registry) {
   const prometheus::Labels labels = RpcLabels(method);
-  started_ = &prometheus::BuildCounter()
-                  .Name("grpc_server_started_total")
-                  .Help("RPCs started on the server.")
-                  .Register(*registry)
-                  .Add(labels);
-  auto& handled =
-      prometheus::BuildCounter()
-          .Name("grpc_server_handled_total")
-          .Help("RPCs completed on the server, whatever their status.")
-          .Register(*registry);
+  started_ = AddCounter("grpc_server_started_total",
+                        "RPCs started on the server.", labels, registry);
   for (std::size_t code = 0; code < kCodes; ++code) {
     prometheus::Labels with_code = labels;
     with_code["grpc_code"] = kCodeNames[code];
-    handled_[code] = &handled.Add(with_code);
+    handled_[code] =
+        AddCounter("grpc_server_handled_total",
+                   "RPCs completed on the server, whatever their status.",
+                   with_code, registry);
   }
-  handling_seconds_ =
-      &prometheus::BuildHistogram()
-           .Name("grpc_server_handling_seconds")
-           .Help("Time from the arrival of an RPC until its last operation.")
-           .Register(*registry)
-           .Add(labels, prometheus::Histogram::BucketBoundaries{
-                            .0005, .001, .0025, .005, .01, .025, .05, .1, .25,
-                            .5, 1, 2.5, 5, 10, 30});
-  in_flight_ = &prometheus::BuildGauge()
-                    .Name("sluice_in_flight")
-                    .Help("RPCs accepted and not yet finished.")
-                    .Register(*registry)
-                    .Add({{"method", std::string(MethodName(method))}});
+  handling_seconds_ = AddHistogram(
+      "grpc_server_handling_seconds",
+      "Time from the arrival of an RPC until its last operation.", labels,
+      {.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10,
+       30},
+      registry);
+  in_flight_ =
+      AddGauge("sluice_in_flight", "RPCs accepted and not yet finished.",
+               {{"method", std::string(MethodName(method))}}, registry);
 }
 
 void RpcMetrics::Started() {
@@ -70,7 +64,9 @@ void RpcMetrics::Started() {
 }
 
 void RpcMetrics::Handled(grpc::StatusCode code, absl::Duration handling) {
-  handled_[static_cast<std::size_t>(code)]->Increment();
+  const auto index = static_cast<std::size_t>(code);
+  SLUICE_DCHECK_LT(index, kCodes);
+  handled_[index]->Increment();
   handling_seconds_->Observe(absl::ToDoubleSeconds(handling));
   in_flight_->Decrement();
 }

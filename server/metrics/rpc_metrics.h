@@ -1,5 +1,5 @@
-// Metrics of RPCs, by the names that dashboards for gRPC servers know
-// (go-grpc-prometheus, java-grpc-prometheus).
+// Metrics of RPCs. The names are those of go-grpc-prometheus and
+// java-grpc-prometheus, which dashboards for gRPC servers expect.
 
 #ifndef SLUICE_SERVER_METRICS_RPC_METRICS_H_
 #define SLUICE_SERVER_METRICS_RPC_METRICS_H_
@@ -18,18 +18,18 @@
 
 namespace sluice {
 
-// Thread-safe; one for each method. The registry owns the metrics and must
-// outlive this.
+// Thread-safe. One object for each method. The registry owns the metrics and
+// must outlive this object.
 class RpcMetrics {
  public:
   RpcMetrics(Method method, prometheus::Registry* registry);
 
-  // A call has been accepted.
+  // Counts a call that was accepted.
   void Started();
-  // It is finished, and its last operation is home.
+  // Counts a call whose last operation has completed. Once for each Started.
   void Handled(grpc::StatusCode code, absl::Duration handling);
 
-  // How many are between the two.
+  // Calls that are started and not handled.
   int in_flight() const { return static_cast<int>(in_flight_->Value()); }
 
  private:

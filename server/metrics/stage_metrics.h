@@ -1,4 +1,4 @@
-// How long submissions spend at each stage of a pool.
+// Metrics of the time that submissions spend at each stage of a pool.
 
 #ifndef SLUICE_SERVER_METRICS_STAGE_METRICS_H_
 #define SLUICE_SERVER_METRICS_STAGE_METRICS_H_
@@ -12,22 +12,14 @@
 
 namespace sluice {
 
-// A histogram with the label `pool`; the registry owns it.
-prometheus::Histogram* PoolHistogram(
-    const char* name, const char* help, const std::string& pool,
-    const prometheus::Histogram::BucketBoundaries& buckets,
-    prometheus::Registry* registry);
-const prometheus::Histogram::BucketBoundaries& SecondsBuckets();
-const prometheus::Histogram::BucketBoundaries& SizeBuckets();
-
-// Thread-safe; one for each pool. The registry owns the metrics and must
-// outlive this.
+// Thread-safe. One object for each pool. The registry owns the metrics and must
+// outlive this object.
 class StageMetrics {
  public:
   StageMetrics(const std::string& pool, prometheus::Registry* registry);
 
   void ObserveQueueWait(Duration wait);
-  // Of one batch: decoding and checking it.
+  // `time` is that of decoding and checking one batch.
   void ObserveProcessing(Duration time);
   void ObserveCommit(Duration time, std::size_t batch_size);
 

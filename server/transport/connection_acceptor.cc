@@ -15,22 +15,23 @@
 #include <utility>
 
 #include "absl/time/clock.h"
+#include "base/check.h"
 #include "spdlog/spdlog.h"
 
 namespace sluice {
 namespace {
 
-// Descriptors kept for other than connections: the store, the metrics, gRPC's
-// own.
+// Descriptors reserved for the store, the metrics and gRPC itself.
 constexpr std::size_t kOtherDescriptors = 128;
-// When no connection can be accepted, time for others to end.
+// Pause after a failed accept, in which other connections may end.
 constexpr absl::Duration kPause = absl::Milliseconds(20);
-// How often those that are turned away may cost a look at all that are open.
+// Shortest time between two searches for closed connections. A search looks at
+// all open connections, so refused connections must not each cost one.
 constexpr absl::Duration kLookInterval = absl::Milliseconds(20);
 
-// Raises the process's limit to what `connections` need, as far as it may be
-// raised. Returns the first descriptor that is none for a connection.
-int AllowDescriptors(std::size_t connections) {
+// Raises the process's limit on descriptors to what `connections` need, or as
+// far as possible. Returns the first descriptor that no connection may have.
+int RaiseDescriptorLimit(std::size_t connections) {
   const rlim_t needed = connections + kOtherDescriptors;
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
@@ -44,7 +45,7 @@ int AllowDescriptors(std::size_t connections) {
   if (limit.rlim_cur < needed) {
     spdlog::warn(
         "limits.connections: {} connections need about {} descriptors, but the "
-        "process may have no more than {} (ulimit -n)",
+        "process may open only {}; raise the limit (ulimit -n)",
         connections, needed, limit.rlim_cur);
   }
   const rlim_t usable = limit.rlim_cur > 2 * kOtherDescriptors
@@ -54,22 +55,10 @@ int AllowDescriptors(std::size_t connections) {
       std::min<rlim_t>(usable, std::numeric_limits<int>::max()));
 }
 
-// 0 where it is closed.
+// Returns 0 if `fd` is closed.
 ino_t InodeOf(int fd) {
   struct stat status {};
   return fstat(fd, &status) == 0 ? status.st_ino : 0;
-}
-
-prometheus::MetricFamily FamilyOfOne(prometheus::MetricType type,
-                                     std::string name, std::string help,
-                                     double value) {
-  prometheus::ClientMetric metric;
-  if (type == prometheus::MetricType::Gauge) {
-    metric.gauge.value = value;
-  } else {
-    metric.counter.value = value;
-  }
-  return {std::move(name), std::move(help), type, {metric}};
 }
 
 }  // namespace
@@ -86,11 +75,12 @@ ConnectionAcceptor::ConnectionAcceptor(ListeningSockets sockets,
                                        std::size_t connections_max)
     : sockets_(std::move(sockets)),
       connections_max_(connections_max),
-      fd_max_(AllowDescriptors(connections_max)) {}
+      fd_max_(RaiseDescriptorLimit(connections_max)) {}
 
 ConnectionAcceptor::~ConnectionAcceptor() { Stop(); }
 
 void ConnectionAcceptor::Start(TakeConnection take) {
+  SLUICE_DCHECK(threads_.empty() && !stopping_.HasBeenNotified());
   take_ = std::move(take);
   for (const int listener : sockets_.fds()) {
     threads_.emplace_back([this, listener] { AcceptFrom(listener); });
@@ -100,7 +90,7 @@ void ConnectionAcceptor::Start(TakeConnection take) {
 void ConnectionAcceptor::Stop() {
   if (stopping_.HasBeenNotified()) return;
   stopping_.Notify();
-  // Ends poll, and resets those that wait to be accepted.
+  // Wakes poll, and resets connections that wait to be accepted.
   for (const int listener : sockets_.fds()) shutdown(listener, SHUT_RDWR);
   for (std::thread& thread : threads_) thread.join();
 }
@@ -108,14 +98,15 @@ void ConnectionAcceptor::Stop() {
 void ConnectionAcceptor::AcceptFrom(int listener) {
   bool failing = false;
   while (!stopping_.HasBeenNotified()) {
-    // An accept that waits itself would take its descriptor beforehand.
+    // A blocking accept would occupy its descriptor while it waits, and fail
+    // only after the wait when there is none.
     pollfd arrival = {.fd = listener, .events = POLLIN, .revents = 0};
     poll(&arrival, 1, /*timeout=*/-1);
     const int fd =
         accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
       failing = false;
-      if (LetIn(fd)) {
+      if (Admit(fd)) {
         take_(fd);
       } else {
         close(fd);
@@ -131,15 +122,15 @@ void ConnectionAcceptor::AcceptFrom(int listener) {
   }
 }
 
-bool ConnectionAcceptor::LetIn(int fd) {
+bool ConnectionAcceptor::Admit(int fd) {
   absl::MutexLock lock(&mutex_);
-  // The number is taken over from one that is closed.
+  // The connection that had this descriptor before is closed.
   open_.erase(fd);
   if (open_.size() >= connections_max_ && absl::Now() >= next_look_) {
     ForgetClosed();
     next_look_ = absl::Now() + kLookInterval;
   }
-  // A new descriptor is the lowest that is free, so that it tells how many are
+  // The kernel gives out the lowest free descriptor, so `fd` tells how many are
   // in use.
   if (open_.size() >= connections_max_ || fd >= fd_max_) {
     ++refused_;
@@ -162,19 +153,6 @@ ConnectionAcceptor::Counts ConnectionAcceptor::Count() const {
   absl::MutexLock lock(&mutex_);
   ForgetClosed();
   return {.open = open_.size(), .refused = refused_};
-}
-
-std::vector<prometheus::MetricFamily> ConnectionAcceptor::Collect() const {
-  const Counts counts = Count();
-  return {
-      FamilyOfOne(prometheus::MetricType::Gauge, "sluice_connections",
-                  "Connections that are open.",
-                  static_cast<double>(counts.open)),
-      FamilyOfOne(prometheus::MetricType::Counter,
-                  "sluice_connections_refused_total",
-                  "Connections closed as they came, since limits.connections "
-                  "were open or descriptors ran out.",
-                  static_cast<double>(counts.refused))};
 }
 
 }  // namespace sluice

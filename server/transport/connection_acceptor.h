@@ -1,8 +1,7 @@
-// Takes in connections, as many as may be open at a time.
+// Accepts connections, up to a limit on open connections.
 //
-// gRPC 1.51 has no limit on them, and its own listener stops for good at the
-// first accept(2) that fails, as it does once the process is out of
-// descriptors.
+// gRPC 1.51 has no such limit. Its own listener also stops for good at the
+// first accept(2) that fails, e.g. because the process is out of descriptors.
 
 #ifndef SLUICE_SERVER_TRANSPORT_CONNECTION_ACCEPTOR_H_
 #define SLUICE_SERVER_TRANSPORT_CONNECTION_ACCEPTOR_H_
@@ -23,38 +22,41 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
-#include "prometheus/collectable.h"
-#include "prometheus/metric_family.h"
 #include "server/transport/listening_sockets.h"
 #include "server/transport/peer_sockets.h"
 
 namespace sluice {
 
-// Thread-safe, but for Start and Stop, which belong to one thread.
-class ConnectionAcceptor final : public prometheus::Collectable {
+// Thread-safe, except Start and Stop, which belong to one thread.
+class ConnectionAcceptor {
  public:
-  // Called with each connection that is let in, a non-blocking socket. It is
-  // the callee's to close, as close(2) alone tells that a connection is over.
+  // Called with each accepted connection, a non-blocking socket. The callee
+  // owns and closes `fd`. The close is how the acceptor learns that the
+  // connection has ended.
   using TakeConnection = std::function<void(int fd)>;
 
-  // Listens on `address` (see ListeningSockets); connections wait until Start.
-  // Those that would make more than `connections_max` open are closed as they
-  // come, and so are those that would use up the process's descriptors, of
-  // which it allows itself as many as it needs and may have (RLIMIT_NOFILE).
+  // Listens on `address` (see ListeningSockets). Connections wait in the kernel
+  // until Start. An accepted connection is closed at once if `connections_max`
+  // are open, or if the process is almost out of descriptors. Raises the
+  // process's limit on descriptors (RLIMIT_NOFILE) to what the connections
+  // need, if it may be raised.
   static absl::StatusOr<std::unique_ptr<ConnectionAcceptor>> Listen(
       const std::string& address, std::size_t connections_max);
 
-  ~ConnectionAcceptor() override;
+  ~ConnectionAcceptor();
+
+  ConnectionAcceptor(const ConnectionAcceptor&) = delete;
+  ConnectionAcceptor& operator=(const ConnectionAcceptor&) = delete;
 
   int port() const { return sockets_.port(); }
 
-  // Those that were let in.
+  // The sockets of the accepted connections.
   const PeerSockets& peer_sockets() const { return peer_sockets_; }
 
-  // Calls `take` from a thread of its own, or from several.
+  // Calls `take` from own threads, one for each listening socket. Call once.
   void Start(TakeConnection take);
-  // Stops listening and closes what was not taken yet; `take` is not called any
-  // more afterwards.
+  // Stops listening and resets connections that were not accepted yet. `take`
+  // is not called after this has returned. Does nothing if called again.
   void Stop();
 
   struct Counts {
@@ -63,14 +65,13 @@ class ConnectionAcceptor final : public prometheus::Collectable {
   };
   Counts Count() const;
 
-  // sluice_connections and sluice_connections_refused_total.
-  std::vector<prometheus::MetricFamily> Collect() const override;
-
  private:
   ConnectionAcceptor(ListeningSockets sockets, std::size_t connections_max);
 
   void AcceptFrom(int listener);
-  bool LetIn(int fd);
+  // Records the connection. False if the limits do not allow it.
+  bool Admit(int fd);
+  // Removes closed connections from `open_`.
   void ForgetClosed() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // Constant after Start:
@@ -80,14 +81,16 @@ class ConnectionAcceptor final : public prometheus::Collectable {
   TakeConnection take_;
   std::vector<std::thread> threads_;
 
-  // Synchronized themselves:
+  // Thread-safe by themselves:
   absl::Notification stopping_;
   PeerSockets peer_sockets_;
 
   mutable absl::Mutex mutex_;
-  // Connections by descriptor. Nobody says when one is closed; but then its
-  // number belongs to nothing, or to something with another inode.
+  // The inode of each open connection, by descriptor. gRPC does not tell when
+  // it closes a connection. Afterwards the descriptor is closed, or belongs to
+  // a file with another inode.
   mutable absl::flat_hash_map<int, ino_t> open_ ABSL_GUARDED_BY(mutex_);
+  // No ForgetClosed in Admit before this time.
   absl::Time next_look_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   std::uint64_t refused_ ABSL_GUARDED_BY(mutex_) = 0;
 };
