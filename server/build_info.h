@@ -1,4 +1,4 @@
-// What the program was built from.
+// The version of the program.
 
 #ifndef SLUICE_SERVER_BUILD_INFO_H_
 #define SLUICE_SERVER_BUILD_INFO_H_

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/time/clock.h"
+#include "base/check.h"
 #include "config/yaml_tree.h"
 #include "spdlog/spdlog.h"
 
@@ -19,7 +20,7 @@ bool IsFile(const std::string& path) {
   return std::filesystem::is_regular_file(path, error);
 }
 
-// A file that is being replaced may be gone for a moment.
+// A file that does not exist counts: it may be about to be replaced.
 bool CanBeWatched(const std::string& path) {
   std::error_code error;
   return IsFile(path) || !std::filesystem::exists(path, error);
@@ -29,7 +30,8 @@ bool CanBeWatched(const std::string& path) {
 
 ConfigText ReadConfigText(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  // A byte more than is allowed is enough to be told so.
+  // One byte more than is allowed, so that the parser reports a text that is
+  // too long.
   std::string text(kYamlBytesMax + 1, '\0');
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
   if (!file.is_open() || file.bad()) return std::nullopt;
@@ -68,15 +70,19 @@ ConfigReload::ConfigReload(std::string path, std::string loaded,
       watched_(CanBeWatched(path_)),
       watch_(std::move(loaded)) {}
 
-// What is no file is not opened: a pipe that nobody writes to would hold the
-// thread for ever.
+// Opens regular files only: opening a pipe without a writer would block for
+// ever.
 ConfigText ConfigReload::Read() const {
   return IsFile(path_) ? ReadConfigText(path_) : std::nullopt;
 }
 
-void ConfigReload::Reload() { Load(Read()); }
+void ConfigReload::Reload() {
+  SLUICE_DCHECK(thread_.CalledOnOwner());
+  Load(Read());
+}
 
 void ConfigReload::Look() {
+  SLUICE_DCHECK(thread_.CalledOnOwner());
   if (!watched_) return;
   const ConfigText& text = ReadIfChanged();
   if (watch_.Look(text)) Load(text);
@@ -86,7 +92,8 @@ const ConfigText& ConfigReload::ReadIfChanged() {
   const std::optional<FileStamp> stamp = FileStamp::Of(path_);
   if (stamp.has_value() && stamp == read_stamp_) return read_;
   read_ = Read();
-  // One that may not be read now may be later, with the same stamp.
+  // A file that may not be read now may become readable without a new stamp, so
+  // its stamp is not kept.
   const bool reliable =
       read_.has_value() && stamp.has_value() && stamp->SettledAt(absl::Now());
   read_stamp_ = reliable ? stamp : std::nullopt;
@@ -107,7 +114,10 @@ void ConfigReload::Load(const ConfigText& text) {
   }
   if (errors.empty()) return Apply(config);
   server_->CountFailedReload();
-  spdlog::error("reload failed: errors={}, nothing is changed", errors.size());
+  spdlog::error(
+      "reload failed: errors={}; the running configuration is "
+      "unchanged",
+      errors.size());
 }
 
 void ConfigReload::Apply(const Config& config) {

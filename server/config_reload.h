@@ -1,5 +1,5 @@
-// Takes over the configuration file again when it has changed, or when somebody
-// asks for it. docs/operations.md, "Live changes", is for operators.
+// Reloads the configuration file when it has changed, or on request. For
+// operators, docs/operations.md describes this under "Live changes".
 
 #ifndef SLUICE_SERVER_CONFIG_RELOAD_H_
 #define SLUICE_SERVER_CONFIG_RELOAD_H_
@@ -12,24 +12,26 @@
 #include <utility>
 
 #include "absl/time/time.h"
+#include "base/thread_checker.h"
 #include "config/config.h"
 #include "server/ingestion_server.h"
 
 namespace sluice {
 
-// What a configuration file says, up to a byte more than it may have; nothing
-// where it cannot be read.
+// The text of a configuration file, cut one byte after the longest text that is
+// allowed; nullopt if the file cannot be read.
 using ConfigText = std::optional<std::string>;
 ConfigText ReadConfigText(const std::string& path);
 
-// What changes of a file when it is written in its place, replaced by a rename,
-// or another behind a symlink that was turned.
+// The attributes of a file that change when it is written, when another file is
+// renamed to its name, or when a symlink is turned to another file.
 struct FileStamp {
-  // Nothing where `path` is not a file.
+  // Returns nullopt if `path` is not a regular file.
   static std::optional<FileStamp> Of(const std::string& path);
 
-  // Whether what is read from now on has another stamp if it is written again:
-  // file systems tell times by ticks, the coarsest by ticks of two seconds.
+  // True if every write after `now` changes the stamp. File systems round
+  // times, the coarsest to two seconds, so a file that was just written may be
+  // written again with the same stamp.
   bool SettledAt(absl::Time now) const {
     return modified + absl::Seconds(2) < now;
   }
@@ -42,19 +44,21 @@ struct FileStamp {
   absl::Time modified;
 };
 
-// When to load a file again that is looked at now and then. By what it says,
-// not by its stamp, so that nothing is loaded that is as before.
+// Decides when to load a file that is polled. Compares texts, not stamps, so
+// that a file that is written with the same text is not loaded again. Not
+// thread-safe.
 class ConfigWatch {
  public:
-  // `loaded`: what it said when it was loaded first.
+  // `loaded` is the text that was loaded at the start.
   explicit ConfigWatch(ConfigText loaded)
       : loaded_(std::move(loaded)), seen_(loaded_) {}
 
-  // It says this now. True: that is new, and was the same at the last look, so
-  // that it is not half written any more; what is half written for longer is
-  // loaded, and loaded again when it is whole.
+  // Call at each poll, with the present text. True if the text should be
+  // loaded: it differs from the one that is loaded and is the same as at the
+  // last poll, so that a writer has probably finished. If a writer pauses for
+  // longer, the incomplete text is loaded, and the complete one later.
   bool Look(const ConfigText& text);
-  // It was loaded, and said this.
+  // Call after `text` was loaded, whether it was valid or not.
   void Loaded(ConfigText text);
 
  private:
@@ -62,24 +66,24 @@ class ConfigWatch {
   ConfigText seen_;
 };
 
-// Not thread-safe: for the thread that waits for signals.
+// Not thread-safe.
 class ConfigReload {
  public:
-  // `loaded` is what the file at `path` said when `server`, which must outlive
-  // this, was started. What is no file, as a pipe, is read once and not
-  // watched.
+  // `loaded` is the text of the file at `path` with which `server` was started.
+  // A path that is no regular file, such as a pipe, is not watched. `server`
+  // must outlive this object.
   ConfigReload(std::string path, std::string loaded, IngestionServer* server);
 
-  // Loads the file. Logs what is wrong with it, or what needs a restart.
+  // Loads the file. Logs its errors, or the keys that need a restart.
   void Reload();
 
-  // To be called about every second: loads the file if it has changed. Reads it
-  // only if it may have.
+  // Loads the file if it has changed. Call about once a second. The file is
+  // read only if its stamp has changed.
   void Look();
 
  private:
   ConfigText Read() const;
-  // The same, from memory where the file is as it was.
+  // As Read, but without reading if the file's stamp is the same.
   const ConfigText& ReadIfChanged();
   void Load(const ConfigText& text);
   void Apply(const Config& config);
@@ -88,9 +92,10 @@ class ConfigReload {
   IngestionServer* const server_;
   const bool watched_;
   ConfigWatch watch_;
-  // What it said at the last look, and its stamp, if that was to be relied on.
+  // The text at the last poll, and the file's stamp, if the stamp had settled.
   ConfigText read_;
   std::optional<FileStamp> read_stamp_;
+  ThreadChecker thread_;
 };
 
 }  // namespace sluice

@@ -37,20 +37,23 @@ enum ExitCode {
 
 constexpr char kUsage[] =
     "usage: sluice --config FILE [--check]\n"
-    "  --config FILE  what to serve, and how\n"
-    "  --check        print the whole effective configuration, or every error\n"
-    "                 in it, and exit\n"
-    "  --version      print the version and exit\n";
+    "  --config FILE  configuration file (YAML); required\n"
+    "  --check        print the configuration with all defaults, or all its\n"
+    "                 errors, and exit\n"
+    "  --version      print the version and exit\n"
+    "  --help         print this text and exit\n"
+    "\n"
+    "SIGTERM and SIGINT drain the server, SIGHUP reloads the configuration.\n";
 
-// How often the configuration file is looked at.
-constexpr timespec kLookInterval = {.tv_sec = 1, .tv_nsec = 0};
+// How often the configuration file is polled for changes.
+constexpr timespec kPollInterval = {.tv_sec = 1, .tv_nsec = 0};
 
 struct Flags {
   std::string config_path;
   bool check = false;
 };
 
-// Prints and exits where there is nothing more to do.
+// Exits if the flags are wrong, or ask only for a text.
 Flags ParseFlags(int argc, char** argv) {
   static const option kOptions[] = {{"config", required_argument, nullptr, 'c'},
                                     {"check", no_argument, nullptr, 'k'},
@@ -85,8 +88,8 @@ Flags ParseFlags(int argc, char** argv) {
   return flags;
 }
 
-// What the file at `path` says. Nothing where it is not valid; what is wrong is
-// printed then.
+// Parses the text of the file at `path`. If it is not valid, prints its errors
+// and returns nullopt.
 std::optional<Config> LoadConfig(const std::string& path,
                                  const ConfigText& text) {
   if (!text.has_value()) {
@@ -118,21 +121,22 @@ sigset_t StopSignals() {
   return signals;
 }
 
-// Stop signals, and the one to reload.
+// The stop signals, and SIGHUP for a reload.
 sigset_t AllSignals() {
   sigset_t signals = StopSignals();
   sigaddset(&signals, SIGHUP);
   return signals;
 }
 
-// In every thread, so that they come to the one that waits for them.
+// Blocks the signals in this thread and all threads that it starts, so that
+// sigtimedwait receives them.
 void BlockSignals() {
   const sigset_t signals = AllSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 }
 
-// From now on a stop signal ends the process at once, and one to reload does
-// nothing.
+// From now on a stop signal ends the process at once: an operator who sends a
+// second one does not want to wait for the drain. SIGHUP stays blocked.
 void UnblockStopSignals() {
   signal(SIGTERM, SIG_DFL);
   signal(SIGINT, SIG_DFL);
@@ -140,12 +144,12 @@ void UnblockStopSignals() {
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
 }
 
-// Waits for a stop signal, which it returns, and keeps to the configuration
-// file meanwhile.
+// Waits for a stop signal and returns it. Meanwhile reloads the configuration
+// when its file has changed, or on SIGHUP.
 int AwaitStopSignal(ConfigReload* reload) {
   const sigset_t signals = AllSignals();
   for (;;) {
-    const int received = sigtimedwait(&signals, nullptr, &kLookInterval);
+    const int received = sigtimedwait(&signals, nullptr, &kPollInterval);
     if (received == SIGHUP) {
       reload->Reload();
     } else if (received > 0) {
@@ -156,8 +160,8 @@ int AwaitStopSignal(ConfigReload* reload) {
   }
 }
 
-// What gRPC says stays out of the log, since it quotes what clients send; where
-// it said it does not.
+// Logs where gRPC logged something, but not its text: the text may quote what
+// clients send.
 void LogOfGrpc(gpr_log_func_args* args) {
   spdlog::warn("grpc: severity={} at={}:{}",
                gpr_log_severity_string(args->severity), args->file, args->line);
@@ -195,7 +199,7 @@ int Run(const Flags& flags) {
   const DrainReport report = (*server)->Drain();
   Log(report);
   if (report.clean()) return kDrainedClean;
-  // A worker that hangs would keep the process from ending in order.
+  // A thread hangs and uses the server, so the server must not be destroyed.
   if (report.stuck) std::_Exit(kDrainTimeRanOut);
   return report.left.empty() ? kFailed : kDrainTimeRanOut;
 }
@@ -204,7 +208,8 @@ int Run(const Flags& flags) {
 }  // namespace sluice
 
 int main(int argc, char** argv) {
-  // Debian's library looks for deadlocks at every lock.
+  // Debian builds Abseil with deadlock detection, which costs time at every
+  // lock.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   spdlog::set_default_logger(spdlog::stderr_color_mt("sluice"));
   spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");

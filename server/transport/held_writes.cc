@@ -7,53 +7,70 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/check.h"
+
 namespace sluice {
 namespace {
 
-// Fails for what is closed by now, which does not matter.
+// Fails if the socket has been closed, which does not matter.
 void SetCork(int fd, int on) {
   setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on));
 }
 
 }  // namespace
 
+HeldWrites::~HeldWrites() {
+  // Destroyed by the owner, after the thread has ended.
+  thread_.Detach();
+  Flush();
+}
+
 void HeldWrites::Hold(std::string_view peer) {
+  SLUICE_DCHECK(thread_.CalledOnOwner());
   if (known_ == nullptr) return;
   const std::optional<int> fd = known_->Find(peer);
   if (!fd) return;
-  if (writes_ == kWritesMax) LetGo();
+  if (writes_ == kWritesMax) Flush();
   ++writes_;
+  SLUICE_DCHECK_LE(writes_, kWritesMax);
+  // A linear search: there are at most kWritesMax sockets, mostly a few.
   if (std::ranges::find(sockets_, *fd) != sockets_.end()) return;
   if (corks_) SetCork(*fd, 1);
   sockets_.push_back(*fd);
 }
 
-void HeldWrites::LetGo() {
+void HeldWrites::Flush() {
+  SLUICE_DCHECK(thread_.CalledOnOwner());
+  SLUICE_DCHECK_LE(sockets_.size(), writes_);
+  // `corks_` changes only below, after this. Otherwise a socket that was corked
+  // could be left corked.
   if (corks_) {
     for (const int fd : sockets_) SetCork(fd, 0);
   }
-  sockets_judged_ += sockets_.size();
-  writes_judged_ += writes_;
+  flushed_sockets_ += sockets_.size();
+  flushed_writes_ += writes_;
   sockets_.clear();
   writes_ = 0;
-  if (writes_judged_ >= kWritesEnough) Judge();
+  if (flushed_writes_ >= kWritesEnough) UpdateCorking();
 }
 
-void HeldWrites::Judge() {
-  corks_ = static_cast<double>(writes_judged_) >=
-           kWritesToCork * static_cast<double>(sockets_judged_);
-  sockets_judged_ = 0;
-  writes_judged_ = 0;
+void HeldWrites::UpdateCorking() {
+  corks_ = static_cast<double>(flushed_writes_) >=
+           kWritesToCork * static_cast<double>(flushed_sockets_);
+  flushed_sockets_ = 0;
+  flushed_writes_ = 0;
 }
 
 bool HeldWrites::Next(grpc::CompletionQueue* queue, void** tag, bool* ok) {
-  if (writes_ >= kWritesEnough) LetGo();
+  SLUICE_DCHECK(thread_.CalledOnOwner());
+  if (writes_ >= kWritesEnough) Flush();
   if (!sockets_.empty()) {
+    // A deadline in the past returns an event only if there is one now.
     constexpr std::chrono::system_clock::time_point kPast;
     if (queue->AsyncNext(tag, ok, kPast) == grpc::CompletionQueue::GOT_EVENT) {
       return true;
     }
-    LetGo();
+    Flush();
   }
   return queue->Next(tag, ok);
 }

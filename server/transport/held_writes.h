@@ -1,13 +1,14 @@
-// Has what is written to a connection within a moment go out together.
+// Joins the writes that a thread makes to one connection within a moment.
 //
-// gRPC gives each answer to the kernel by itself, and each becomes a packet
-// that wakes the peer and is acknowledged: a third of what a call costs. While
-// a socket is corked (TCP_CORK in tcp(7)) the kernel only gathers; once it is
-// not, all goes out in as few packets as hold it.
+// gRPC sends each answer by itself. Each answer becomes a packet that wakes the
+// peer and is acknowledged, which is a third of the cost of a call. While a
+// socket is corked (TCP_CORK in tcp(7)), the kernel collects what is written.
+// When the cork is removed, the kernel sends all of it in as few packets as
+// possible.
 //
-// To cork a socket and to let it go are two system calls, which are worth it
-// where a few writes to each are made within a moment. Whether they are, the
-// last writes tell.
+// Corking and uncorking are two system calls for each socket. They pay off only
+// if there are several writes per socket, so recent flushes decide whether
+// sockets are corked.
 
 #ifndef SLUICE_SERVER_TRANSPORT_HELD_WRITES_H_
 #define SLUICE_SERVER_TRANSPORT_HELD_WRITES_H_
@@ -16,51 +17,55 @@
 #include <string_view>
 #include <vector>
 
+#include "base/thread_checker.h"
 #include "grpcpp/completion_queue.h"
 #include "server/transport/peer_sockets.h"
 
 namespace sluice {
 
-// Of the thread of a completion queue. The kernel itself holds nothing for more
-// than 200 ms.
+// For one thread, which serves a completion queue. The kernel sends what a
+// corked socket has collected after 200 ms at the latest.
 class HeldWrites {
  public:
-  // With null nothing is held.
+  // If `sockets` is null, no write is held.
   explicit HeldWrites(const PeerSockets* sockets) : known_(sockets) {}
-  ~HeldWrites() { LetGo(); }
+  ~HeldWrites();
   HeldWrites(const HeldWrites&) = delete;
   HeldWrites& operator=(const HeldWrites&) = delete;
 
-  // A write to `peer`, by gRPC's name for it, is about to be made. Where
-  // kWritesMax are held, these go first.
+  // Call before each write to `peer`, which is named as gRPC does. If
+  // kWritesMax writes are held, flushes them first.
   void Hold(std::string_view peer);
-  void LetGo();
-  // Whether nothing is held.
+  // Sends all held writes.
+  void Flush();
+  // True if no write is held.
   bool empty() const { return !corks_ || sockets_.empty(); }
 
-  // As the queue's own. Lets go what is held before the thread sleeps, and what
-  // is enough at any time: the callers have something to do meanwhile.
+  // Like queue->Next, but flushes before the thread sleeps, and whenever
+  // kWritesEnough writes are held, so that callers can go on while the thread
+  // handles further events.
   bool Next(grpc::CompletionQueue* queue, void** tag, bool* ok);
 
   static constexpr std::size_t kWritesEnough = 32;
-  // More would make the first wait for too long.
+  // With more, the first write would wait for too long.
   static constexpr std::size_t kWritesMax = 64;
-  // Sockets are corked while the last kWritesEnough writes were, from one LetGo
-  // to the next, so many to each that was written to.
+  // Sockets are corked while recent flushes averaged at least this many writes
+  // per socket.
   static constexpr double kWritesToCork = 1.25;
 
  private:
-  void Judge();
+  void UpdateCorking();
 
   const PeerSockets* const known_;
-  // Whether sockets are corked as they are written to.
+  // True while sockets are corked before they are written to.
   bool corks_ = true;
-  // Since the last LetGo.
+  // Sockets and number of writes since the last flush.
   std::vector<int> sockets_;
   std::size_t writes_ = 0;
-  // Of those before, since it was judged.
-  std::size_t sockets_judged_ = 0;
-  std::size_t writes_judged_ = 0;
+  // Sums over the flushes since the last UpdateCorking.
+  std::size_t flushed_sockets_ = 0;
+  std::size_t flushed_writes_ = 0;
+  ThreadChecker thread_;
 };
 
 }  // namespace sluice

@@ -46,7 +46,7 @@ std::string ErrorText(int error) {
   return std::generic_category().message(error);
 }
 
-// Where getaddrinfo left the port, in network byte order.
+// The port field of `address`, in network byte order.
 std::uint16_t& PortOf(sockaddr* address) {
   return address->sa_family == AF_INET6
              ? reinterpret_cast<sockaddr_in6*>(address)->sin6_port
@@ -65,12 +65,12 @@ void Set(int fd, int level, int option, int value) {
   setsockopt(fd, level, option, &value, sizeof(value));
 }
 
-// The socket, or -1 with errno set.
+// Returns the socket, or -1 with errno set.
 int OpenOne(const addrinfo& address) {
   const int fd = socket(address.ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return -1;
-  // A restart need not wait for the connections of the last run to be
-  // forgotten. A second server on the port is an error all the same.
+  // Lets a restart listen while the kernel still has connections of the last
+  // run in TIME_WAIT. A second server on the port still fails.
   Set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
   if (address.ai_family == AF_INET6) Set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
   if (bind(fd, address.ai_addr, address.ai_addrlen) == 0 &&
@@ -112,8 +112,8 @@ absl::StatusOr<ListeningSockets> ListeningSockets::Open(
       continue;
     }
     error = errno;
-    // A machine may lack an address that the name has, but one that is taken
-    // would send callers to somebody else.
+    // An address that the machine does not have is skipped. An address in use
+    // is an error: callers would reach another program.
     if (error == EADDRINUSE) return CannotListen(address, ErrorText(error));
   }
   if (sockets.fds_.empty()) return CannotListen(address, ErrorText(error));

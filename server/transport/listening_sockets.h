@@ -1,4 +1,4 @@
-// The sockets that a TCP address stands for, listening.
+// The listening sockets of a TCP address.
 
 #ifndef SLUICE_SERVER_TRANSPORT_LISTENING_SOCKETS_H_
 #define SLUICE_SERVER_TRANSPORT_LISTENING_SOCKETS_H_
@@ -11,14 +11,15 @@
 
 namespace sluice {
 
-// Movable; not thread-safe. Connections that come are kept by the kernel until
-// they are accepted; those left over when it is destroyed are closed.
+// Movable; not thread-safe. The kernel keeps arriving connections until they
+// are accepted. The destructor closes the sockets, and with them the
+// connections that were not accepted.
 class ListeningSockets {
  public:
-  // `address` is host:port, an IPv6 address in brackets. A name may stand for
-  // several addresses, which are all listened on, at one port; [::] is every
-  // address of the machine, IPv4 as well. Port 0 is any that is free.
-  // UNAVAILABLE where an address is in use, or none can be had.
+  // `address` is host:port, with an IPv6 address in brackets. If a name has
+  // several addresses, each gets a socket, with the same port. [::] is every
+  // address of the machine, including IPv4. Port 0 is any free port.
+  // UNAVAILABLE if an address is in use, or none can be listened on.
   static absl::StatusOr<ListeningSockets> Open(const std::string& address);
 
   ListeningSockets(ListeningSockets&& other) noexcept = default;
@@ -26,7 +27,7 @@ class ListeningSockets {
   ~ListeningSockets();
 
   int port() const { return port_; }
-  // They block.
+  // Blocking sockets.
   const std::vector<int>& fds() const { return fds_; }
 
  private:

@@ -1,4 +1,4 @@
-// The sockets of connections, found by what gRPC calls their peers.
+// Finds the socket of a connection by gRPC's name of its peer.
 
 #ifndef SLUICE_SERVER_TRANSPORT_PEER_SOCKETS_H_
 #define SLUICE_SERVER_TRANSPORT_PEER_SOCKETS_H_
@@ -11,22 +11,24 @@
 
 namespace sluice {
 
-// Knows a socket by its peer's port. Of two machines that use the same port,
-// the one that came last is found; and one that is closed is found until its
-// port comes again. So what is found is fit for what harms no other file, such
-// as an option of TCP. Thread-safe.
+// Knows each socket by the port of its peer. The result may be wrong: if two
+// machines use the same port, the later connection is found, and a closed
+// socket is found until another connection has its port. So a result may only
+// be used for what does no harm to another file, such as setting a TCP option.
+// Thread-safe.
 class PeerSockets {
  public:
-  // A connected socket. One that has no port is passed over.
+  // `fd` is a connected socket. A socket without a port is skipped.
   void Add(int fd);
 
-  // The socket of "ipv4:127.0.0.1:50000", as gRPC writes it: the port is last.
+  // `peer` is as gRPC writes it, with the port last: "ipv4:127.0.0.1:50000".
+  // Returns nullopt if no connection had that port.
   std::optional<int> Find(std::string_view peer) const;
 
  private:
   static constexpr std::size_t kPorts = std::size_t{1} << 16;
 
-  // One more than the descriptor; 0: none.
+  // Descriptor plus one, by port; 0: no connection.
   std::array<std::atomic<int>, kPorts> by_port_{};
 };
 

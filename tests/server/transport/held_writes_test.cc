@@ -61,7 +61,7 @@ TEST(PeerSockets, FindsASocketByItsPeersPort) {
   EXPECT_EQ(sockets.Find(connection.peer()), connection.fd());
 }
 
-TEST(PeerSockets, FindsNothingOfWhatIsNoPeer) {
+TEST(PeerSockets, FindsNothingForTextThatIsNoPeer) {
   PeerSockets sockets;
   for (const char* peer : {"", ":", "unix:", "unix:/socket", "ipv4:1.2.3.4:0",
                            "ipv4:1.2.3.4:65536", "ipv4:1.2.3.4:-1",
@@ -70,7 +70,7 @@ TEST(PeerSockets, FindsNothingOfWhatIsNoPeer) {
   }
 }
 
-TEST(PeerSockets, PassesOverWhatHasNoPort) {
+TEST(PeerSockets, SkipsASocketWithoutAPort) {
   int pair[2];
   ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
   PeerSockets sockets;
@@ -93,7 +93,7 @@ class HeldWritesTest : public testing::Test {
   HeldWrites held_{&sockets_};
 };
 
-TEST_F(HeldWritesTest, HoldsUntilItLetsGo) {
+TEST_F(HeldWritesTest, HoldsUntilTheFlush) {
   EXPECT_TRUE(held_.empty());
   held_.Hold(first_.peer());
   held_.Hold(first_.peer());
@@ -102,37 +102,37 @@ TEST_F(HeldWritesTest, HoldsUntilItLetsGo) {
   held_.Hold(second_.peer());
   EXPECT_TRUE(second_.corked());
   EXPECT_FALSE(held_.empty());
-  held_.LetGo();
+  held_.Flush();
   EXPECT_TRUE(held_.empty());
   EXPECT_FALSE(first_.corked());
   EXPECT_FALSE(second_.corked());
 }
 
-// Two system calls for each, and nothing goes out together.
-TEST_F(HeldWritesTest, DoesNotHoldWhatComesOneToASocket) {
+// Corking costs two system calls for each socket, and would join no writes.
+TEST_F(HeldWritesTest, DoesNotCorkForOneWritePerSocket) {
   const auto one_to_each = [this] {
     held_.Hold(first_.peer());
     held_.Hold(second_.peer());
     const bool corked = first_.corked();
     EXPECT_EQ(held_.empty(), !corked);
-    held_.LetGo();
+    held_.Flush();
     return corked;
   };
   for (std::size_t i = 0; i < HeldWrites::kWritesEnough / 2; ++i) {
     EXPECT_TRUE(one_to_each());
   }
   for (int i = 0; i < 100; ++i) EXPECT_FALSE(one_to_each());
-  // As soon as it would be worth it, again.
+  // Corks again as soon as that pays off.
   for (std::size_t i = 0; i < HeldWrites::kWritesEnough; ++i) {
     held_.Hold(first_.peer());
     EXPECT_FALSE(first_.corked());
   }
-  held_.LetGo();
+  held_.Flush();
   held_.Hold(first_.peer());
   EXPECT_TRUE(first_.corked());
 }
 
-TEST_F(HeldWritesTest, LetsGoBeforeItHoldsTooMany) {
+TEST_F(HeldWritesTest, FlushesBeforeItHoldsTooMany) {
   for (std::size_t i = 0; i < HeldWrites::kWritesMax; ++i) {
     held_.Hold(first_.peer());
   }
@@ -142,8 +142,8 @@ TEST_F(HeldWritesTest, LetsGoBeforeItHoldsTooMany) {
   EXPECT_TRUE(second_.corked());
 }
 
-// An alarm that is over at once is in the queue from then on.
-TEST_F(HeldWritesTest, LetsGoOfEnoughAlthoughThereIsMoreToDo) {
+// An alarm in the past puts an event into the queue at once.
+TEST_F(HeldWritesTest, FlushesWhenEnoughIsHeldAlthoughThereAreEvents) {
   grpc::CompletionQueue queue;
   grpc::Alarm first_event;
   grpc::Alarm second_event;
@@ -163,7 +163,7 @@ TEST_F(HeldWritesTest, LetsGoOfEnoughAlthoughThereIsMoreToDo) {
   EXPECT_FALSE(held_.Next(&queue, &tag, &ok));
 }
 
-TEST_F(HeldWritesTest, HoldsNothingOfAPeerThatItDoesNotKnow) {
+TEST_F(HeldWritesTest, HoldsNothingForAnUnknownPeer) {
   const Accepted unknown;
   held_.Hold(unknown.peer());
   EXPECT_TRUE(held_.empty());
@@ -177,10 +177,10 @@ TEST_F(HeldWritesTest, HoldsNothingWithoutSockets) {
   EXPECT_FALSE(first_.corked());
 }
 
-TEST_F(HeldWritesTest, LetsGoOfWhatIsClosedByThen) {
+TEST_F(HeldWritesTest, FlushesASocketThatIsClosed) {
   held_.Hold(first_.peer());
   first_.Close();
-  held_.LetGo();
+  held_.Flush();
   EXPECT_TRUE(held_.empty());
 }
 
