@@ -23,7 +23,7 @@ using testing::Not;
 
 // --- When ---
 
-TEST(ConfigWatch, LoadsWhatHasChangedAndChangesNoMore) {
+TEST(ConfigWatch, LoadsATextThatIsTheSameAtTwoPolls) {
   ConfigWatch watch("old");
   EXPECT_FALSE(watch.Look("old"));
   EXPECT_FALSE(watch.Look("n"));
@@ -34,14 +34,14 @@ TEST(ConfigWatch, LoadsWhatHasChangedAndChangesNoMore) {
   EXPECT_FALSE(watch.Look("new"));
 }
 
-TEST(ConfigWatch, LoadsNothingThatIsAsBeforeAgain) {
+TEST(ConfigWatch, DoesNotLoadTheTextThatIsLoaded) {
   ConfigWatch watch("old");
   EXPECT_FALSE(watch.Look("new"));
   EXPECT_FALSE(watch.Look("old"));
   EXPECT_FALSE(watch.Look("old"));
 }
 
-TEST(ConfigWatch, NoticesAFileThatIsGoneForLongerAndOneThatComesBack) {
+TEST(ConfigWatch, NoticesAMissingFileAndItsReturn) {
   ConfigWatch watch("old");
   EXPECT_FALSE(watch.Look(std::nullopt));
   EXPECT_TRUE(watch.Look(std::nullopt));
@@ -51,7 +51,7 @@ TEST(ConfigWatch, NoticesAFileThatIsGoneForLongerAndOneThatComesBack) {
   EXPECT_TRUE(watch.Look("old"));
 }
 
-TEST(ConfigWatch, WhatSomebodyHadLoadedIsNotLoadedAgain) {
+TEST(ConfigWatch, DoesNotLoadWhatWasLoadedOnRequest) {
   ConfigWatch watch("old");
   EXPECT_FALSE(watch.Look("new"));
   watch.Loaded("new");
@@ -82,7 +82,7 @@ class ConfigReloadTest : public testing::Test {
 
   void Write(const std::string& text) const { std::ofstream(path_) << text; }
   std::size_t capacity() const { return server_.view().capacity; }
-  // Twice: the first look sees the change, the second that it was all.
+  // The first poll sees a change, the second that the writer has finished.
   void LookTwice() {
     reload_.Look();
     reload_.Look();
@@ -103,7 +103,7 @@ TEST_F(ConfigReloadTest, AFileThatDoesNotChangeIsNotLoaded) {
   EXPECT_THAT(metrics(), HasSubstr("sluice_config_last_reload_successful 1\n"));
 }
 
-TEST_F(ConfigReloadTest, AChangeInItsPlaceIsTakenOver) {
+TEST_F(ConfigReloadTest, AFileThatIsRewrittenIsLoaded) {
   Write(Yaml(2));
   LookTwice();
   EXPECT_EQ(capacity(), 2u);
@@ -112,7 +112,6 @@ TEST_F(ConfigReloadTest, AChangeInItsPlaceIsTakenOver) {
               HasSubstr("sluice_config_reloads_total{result=\"success\"} 1\n"));
 }
 
-// It is not read each second for nothing.
 TEST_F(ConfigReloadTest, AFileIsReadOnlyIfItsStampHasChanged) {
   const auto long_ago =
       std::filesystem::file_time_type::clock::now() - std::chrono::hours(1);
@@ -127,9 +126,9 @@ TEST_F(ConfigReloadTest, AFileIsReadOnlyIfItsStampHasChanged) {
   EXPECT_EQ(capacity(), 2u);
 }
 
-// Two writes may come within one tick of the file system's clock. The time is
-// ahead, so that it stays new however slow the test is.
-TEST_F(ConfigReloadTest, AFileThatIsQuiteNewIsReadThoughItsStampIsTheSame) {
+// Two writes may fall into one tick of the file system's clock. The file's time
+// is in the future, so that it stays recent however slow the test is.
+TEST_F(ConfigReloadTest, ARecentFileIsReadAlthoughItsStampIsTheSame) {
   const auto new_time =
       std::filesystem::file_time_type::clock::now() + std::chrono::hours(1);
   std::filesystem::last_write_time(path_, new_time);
@@ -150,8 +149,8 @@ TEST(FileStamp, IsTrustedOnceTheClockHasGoneOn) {
       << "a clock that is wrong";
 }
 
-// Editors do so. The new one has the size and the time of the old one.
-TEST_F(ConfigReloadTest, AFileReplacedByRenameIsTakenOver) {
+// As editors do. The new file has the size and the time of the old one.
+TEST_F(ConfigReloadTest, AFileReplacedByRenameIsLoaded) {
   const std::string next = folder_ / "next.yaml";
   std::ofstream(next) << Yaml(2);
   std::filesystem::last_write_time(next,
@@ -161,7 +160,7 @@ TEST_F(ConfigReloadTest, AFileReplacedByRenameIsTakenOver) {
   EXPECT_EQ(capacity(), 2u);
 }
 
-// Kubernetes does so: config.yaml -> ..data/config.yaml, ..data -> a folder.
+// As Kubernetes does: config.yaml -> ..data/config.yaml, ..data -> a folder.
 TEST_F(ConfigReloadTest, ASymlinkThatIsTurnedIsFollowed) {
   for (int i = 1; i <= 2; ++i) {
     const std::string version = folder_ / absl::StrCat("version", i);
@@ -180,7 +179,7 @@ TEST_F(ConfigReloadTest, ASymlinkThatIsTurnedIsFollowed) {
   EXPECT_EQ(capacity(), 2u);
 }
 
-TEST_F(ConfigReloadTest, OnDemandItIsLoadedAtOnce) {
+TEST_F(ConfigReloadTest, AReloadOnRequestLoadsAtOnce) {
   Write(Yaml(2));
   reload_.Reload();
   EXPECT_EQ(capacity(), 2u);
@@ -189,7 +188,7 @@ TEST_F(ConfigReloadTest, OnDemandItIsLoadedAtOnce) {
               HasSubstr("sluice_config_reloads_total{result=\"success\"} 1\n"));
 }
 
-TEST_F(ConfigReloadTest, WhatIsInvalidChangesNothingAndEveryErrorIsLoggedOnce) {
+TEST_F(ConfigReloadTest, AnInvalidFileChangesNothingAndEachErrorIsLoggedOnce) {
   Write(Yaml(2, "colour: blue\ndrain: {timeout: soon}\n"));
   LookTwice();
   LookTwice();
@@ -201,7 +200,7 @@ TEST_F(ConfigReloadTest, WhatIsInvalidChangesNothingAndEveryErrorIsLoggedOnce) {
   EXPECT_THAT(log_.text(), HasSubstr(path_ + ":6: drain.timeout: "));
 }
 
-TEST_F(ConfigReloadTest, OneThatStaysHalfWrittenIsReportedAndTheNextIsTaken) {
+TEST_F(ConfigReloadTest, AnIncompleteFileIsReportedAndTheCompleteOneLoaded) {
   Write("pools: {clinical: {queue: {cap");
   LookTwice();
   EXPECT_THAT(metrics(), HasSubstr("sluice_config_last_reload_successful 0\n"));
@@ -211,7 +210,7 @@ TEST_F(ConfigReloadTest, OneThatStaysHalfWrittenIsReportedAndTheNextIsTaken) {
   EXPECT_THAT(metrics(), HasSubstr("sluice_config_last_reload_successful 1\n"));
 }
 
-TEST_F(ConfigReloadTest, NamesWhatNeedsARestartAndAppliesTheRest) {
+TEST_F(ConfigReloadTest, NamesKeysThatNeedARestartAndAppliesTheOthers) {
   Write(Yaml(2, "limits: {nesting: 50}\nadmin: 127.0.0.1:0\n"));
   LookTwice();
   EXPECT_EQ(capacity(), 2u);
@@ -220,14 +219,14 @@ TEST_F(ConfigReloadTest, NamesWhatNeedsARestartAndAppliesTheRest) {
   EXPECT_THAT(metrics(), HasSubstr("sluice_config_last_reload_successful 1\n"));
 }
 
-TEST_F(ConfigReloadTest, AFileThatIsGoneChangesNothing) {
+TEST_F(ConfigReloadTest, AMissingFileChangesNothing) {
   std::filesystem::remove(path_);
   LookTwice();
   EXPECT_EQ(capacity(), 1u);
   EXPECT_THAT(log_.text(), HasSubstr(path_ + ": cannot be read"));
 }
 
-// A pipe can be read once; reading it again would hold the thread for ever.
+// Opening a pipe that has no writer would block for ever.
 TEST_F(ConfigReloadTest, APipeIsNotOpenedAgain) {
   const std::string pipe = folder_ / "pipe";
   ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);

@@ -21,7 +21,8 @@ namespace {
 
 class AdminServerTest : public AdminFixture {
  protected:
-  // More than fits between a sender and a reader that does not read.
+  // More than fits into the buffers between a sender and a reader that has
+  // stopped.
   void StoreMuch() {
     Submission submission = StoredSubmission(1);
     for (std::int64_t n = 1; n <= 200; ++n) {
@@ -32,7 +33,8 @@ class AdminServerTest : public AdminFixture {
     backend_.SetLastSequence(200);
   }
 
-  // Begins an export and reads its first message alone; it stays in progress.
+  // Begins an export and reads only its first message, so that it stays in
+  // progress.
   std::unique_ptr<grpc::ClientReader<v1::ExportResponse>> BeginExport(
       grpc::ClientContext* context) {
     auto reader = stub_->Export(context, {});
@@ -41,7 +43,7 @@ class AdminServerTest : public AdminFixture {
     return reader;
   }
 
-  // Whether another export may begin.
+  // True if another export may begin.
   bool CanExport() {
     grpc::ClientContext context;
     v1::ExportRequest request;
@@ -54,7 +56,7 @@ class AdminServerTest : public AdminFixture {
   }
 };
 
-TEST_F(AdminServerTest, AnAddressInUseIsToldWithTheKey) {
+TEST_F(AdminServerTest, AnAddressInUseIsAnErrorThatNamesTheKey) {
   const auto other = AdminServer::Start(
       absl::StrCat("127.0.0.1:", server_->port()), &backend_);
   EXPECT_EQ(other.status().code(), absl::StatusCode::kUnavailable);
@@ -66,7 +68,8 @@ TEST_F(AdminServerTest, AnExportIsReadAsFastAsItsReaderReads) {
   StoreMuch();
   grpc::ClientContext context;
   const auto reader = BeginExport(&context);
-  // Nobody reads on: a few pages are under way, the rest waits in the store.
+  // The reader has stopped: a few pages are in buffers, the rest is not read
+  // from the store.
   EXPECT_LT(store().reads(), 20);
   std::size_t count = 1;
   v1::ExportResponse response;
@@ -76,7 +79,7 @@ TEST_F(AdminServerTest, AnExportIsReadAsFastAsItsReaderReads) {
   EXPECT_GE(store().reads(), 50);
 }
 
-TEST_F(AdminServerTest, ACallerThatGoesGivesItsPlaceBack) {
+TEST_F(AdminServerTest, ACallerThatCancelsFreesItsPlace) {
   StoreMuch();
   std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
   std::vector<std::unique_ptr<grpc::ClientReader<v1::ExportResponse>>> readers;
@@ -95,7 +98,8 @@ TEST_F(AdminServerTest, ACallerThatGoesGivesItsPlaceBack) {
 TEST_F(AdminServerTest, ShutdownCancelsAnExport) {
   StoreMuch();
   grpc::ClientContext context;
-  // Later than Shutdown gives up: it is not the deadline that ends the call.
+  // Later than the end of Shutdown, so that it is not the deadline that ends
+  // the call.
   context.set_deadline(absl::ToChronoTime(absl::Now() + 3 * kPatience));
   const auto reader = BeginExport(&context);
   EXPECT_TRUE(server_->Shutdown(kPatience));
@@ -107,7 +111,7 @@ TEST_F(AdminServerTest, ShutdownCancelsAnExport) {
   EXPECT_TRUE(server_->Shutdown(absl::ZeroDuration()));
 }
 
-TEST_F(AdminServerTest, ShutdownDoesNotHangWhereTheStoreDoes) {
+TEST_F(AdminServerTest, ShutdownDoesNotHangIfTheStoreDoes) {
   StoreRange(1, 1);
   store().Hold();
   grpc::ClientContext context;
@@ -115,7 +119,7 @@ TEST_F(AdminServerTest, ShutdownDoesNotHangWhereTheStoreDoes) {
   const auto reader = stub_->Export(&context, {});
   store().AwaitHeld(1);
   EXPECT_FALSE(server_->Shutdown(absl::Milliseconds(1)));
-  // The caller is told at once all the same.
+  // The caller still gets its answer at once.
   v1::ExportResponse response;
   EXPECT_FALSE(reader->Read(&response));
   EXPECT_FALSE(reader->Finish().ok());

@@ -24,7 +24,7 @@ constexpr auto kQueued = GapReason::kQueued;
 constexpr auto kUnaccounted = GapReason::kUnaccounted;
 constexpr auto kOtherServer = GapReason::kOtherServer;
 
-// The number `n` of server `series`.
+// The `n`th sequence number of server `series`.
 constexpr std::int64_t Of(std::int64_t series, std::int64_t n) {
   return BeginOfSeries(series) + n;
 }
@@ -36,7 +36,7 @@ SequenceCensus Census(std::int64_t last, std::vector<std::int64_t> queued = {},
           .quarantined = std::move(quarantined)};
 }
 
-// All of the ranges, told of `stored` in one page.
+// Returns all gaps, with `stored` given in one page.
 Ranges AllOf(SequenceGaps gaps, const std::vector<std::int64_t>& stored,
              const std::vector<Gap>& known = {}) {
   gaps.AddKnown(known);
@@ -50,12 +50,12 @@ Ranges AllOf(SequenceGaps gaps, const std::vector<std::int64_t>& stored,
   return all;
 }
 
-TEST(SequenceGapsTest, WithoutGapsThereAreNone) {
+TEST(SequenceGapsTest, FindsNoGapsWhereThereAreNone) {
   EXPECT_THAT(AllOf(SequenceGaps(0, Census(3)), {1, 2, 3}), IsEmpty());
   EXPECT_THAT(AllOf(SequenceGaps(0, Census(0)), {}), IsEmpty());
 }
 
-TEST(SequenceGapsTest, WhatNobodyKnowsOfIsUnaccounted) {
+TEST(SequenceGapsTest, UnknownNumbersAreUnaccounted) {
   EXPECT_THAT(AllOf(SequenceGaps(0, Census(9)), {3, 4, 7}),
               ElementsAre(SequenceRange{1, 2, kUnaccounted},
                           SequenceRange{5, 6, kUnaccounted},
@@ -76,13 +76,13 @@ TEST(SequenceGapsTest, EachRangeHasOneReason) {
           SequenceRange{19, 19, kUnaccounted}));
 }
 
-TEST(SequenceGapsTest, TheStoreKnowsBestThenTheQuarantine) {
+TEST(SequenceGapsTest, TheStoreComesBeforeTheQuarantineAndThatBeforeTheQueue) {
   EXPECT_THAT(
       AllOf(SequenceGaps(0, Census(3, {1, 2, 3}, {2, 3})), {}, {{3, false}}),
       ElementsAre(SequenceRange{1, 1, kQueued},
                   SequenceRange{2, 2, kQuarantined},
                   SequenceRange{3, 3, kDuplicate}));
-  // What was queued at the census may be stored by now.
+  // A submission that was queued at the census may be stored by now.
   EXPECT_THAT(AllOf(SequenceGaps(0, Census(2, {1, 2}, {2})), {1, 2}),
               IsEmpty());
 }
@@ -97,13 +97,13 @@ TEST(SequenceGapsTest, BeginsAfterTheNumberAskedFor) {
   EXPECT_THAT(AllOf(SequenceGaps(12, Census(9)), {}), IsEmpty());
 }
 
-TEST(SequenceGapsTest, ARangeMayHaveAnyNumberOfNumbers) {
+TEST(SequenceGapsTest, ARangeMayBeAsLongAsASeries) {
   const std::int64_t last = BeginOfSeries(1) - 1;
   EXPECT_THAT(AllOf(SequenceGaps(0, Census(last)), {1}),
               ElementsAre(SequenceRange{2, last, kUnaccounted}));
 }
 
-TEST(SequenceGapsTest, WhatIsGivenAfterTheCensusIsNotTold) {
+TEST(SequenceGapsTest, NumbersAfterTheCensusAreInNoGap) {
   SequenceGaps gaps(0, Census(5));
   EXPECT_FALSE(gaps.IsLater(5));
   EXPECT_TRUE(gaps.IsLater(6));
@@ -123,15 +123,15 @@ TEST(SequenceGapsTest, APageMayBeReadTwice) {
                                       SequenceRange{6, 9, kUnaccounted}));
 }
 
-// Three servers on one store; the census is that of server 1.
+// Three servers share a store. The census is that of server 1.
 
-TEST(SequenceGapsTest, FromOneServersNumbersToTheNextIsNoGap) {
+TEST(SequenceGapsTest, TheUnusedNumbersBetweenServersAreNoGap) {
   EXPECT_THAT(AllOf(SequenceGaps(0, Census(Of(1, 2))),
                     {1, 2, Of(1, 1), Of(1, 2), Of(2, 1)}),
               IsEmpty());
 }
 
-TEST(SequenceGapsTest, OfOthersItSaysThatItDoesNotKnow) {
+TEST(SequenceGapsTest, UnknownNumbersOfOtherServersAreTheirs) {
   EXPECT_THAT(
       AllOf(SequenceGaps(0, Census(Of(1, 3))), {3, 5, Of(1, 2), Of(2, 4)}),
       ElementsAre(SequenceRange{1, 2, kOtherServer},
@@ -141,7 +141,7 @@ TEST(SequenceGapsTest, OfOthersItSaysThatItDoesNotKnow) {
                   SequenceRange{Of(2, 1), Of(2, 3), kOtherServer}));
 }
 
-TEST(SequenceGapsTest, OfOthersTheStoreMayKnow) {
+TEST(SequenceGapsTest, TheStoreMayKnowNumbersOfOtherServers) {
   EXPECT_THAT(
       AllOf(SequenceGaps(0, Census(Of(1, 0))), {2, Of(3, 1)},
             {{1, false}, {4, true}, {Of(2, 2), false}, {Of(3, 2), false}}),
@@ -153,7 +153,7 @@ TEST(SequenceGapsTest, OfOthersTheStoreMayKnow) {
                   SequenceRange{Of(3, 2), Of(3, 2), kDuplicate}));
 }
 
-TEST(SequenceGapsTest, OwnNumbersOfWhichNoneIsStoredAreTold) {
+TEST(SequenceGapsTest, OwnNumbersAreFoundAlthoughNoneIsStored) {
   EXPECT_THAT(
       AllOf(SequenceGaps(0, Census(Of(1, 2), {Of(1, 2)})), {1, Of(2, 1)}),
       ElementsAre(SequenceRange{Of(1, 1), Of(1, 1), kUnaccounted},
@@ -162,9 +162,9 @@ TEST(SequenceGapsTest, OwnNumbersOfWhichNoneIsStoredAreTold) {
               ElementsAre(SequenceRange{Of(1, 1), Of(1, 1), kUnaccounted}));
 }
 
-// Whatever comes, each number up to the last is stored or in one range, with
-// the reason that a look at it alone gives.
-TEST(SequenceGapsTest, EveryNumberIsToldOnce) {
+// For random inputs: each number up to the last is either stored or in exactly
+// one gap, whose reason is the one that the number has by itself.
+TEST(SequenceGapsTest, EveryNumberIsStoredOrInOneGap) {
   for (unsigned seed = 0; seed < 300; ++seed) {
     std::mt19937 random(seed);
     const auto last = static_cast<std::int64_t>(random() % 60);

@@ -88,7 +88,7 @@ TEST_F(HttpEndpointTest, HeadHasTheSameHeadersAndNoBody) {
   }
 }
 
-TEST_F(HttpEndpointTest, ContentLengthIsThatOfTheBody) {
+TEST_F(HttpEndpointTest, ContentLengthMatchesTheBody) {
   const std::string answer = Ask("GET", "/metrics");
   const std::size_t body_bytes = answer.size() - answer.find("\r\n\r\n") - 4;
   EXPECT_THAT(answer, HasSubstr(absl::StrCat("\r\nContent-Length: ", body_bytes,
@@ -174,7 +174,7 @@ TEST_F(HttpEndpointTest, AnswersManyAtOnce) {
   EXPECT_EQ(answered, 16 * 20);
 }
 
-TEST_F(HttpEndpointTest, SilentClientsAreSentAwayAndOthersAnsweredAfterThem) {
+TEST_F(HttpEndpointTest, SilentClientsAreClosedAndLaterOnesAnswered) {
   endpoint_ = Start("127.0.0.1:0", absl::Milliseconds(200)).value();
   std::vector<std::unique_ptr<TcpConnection>> silent;
   for (int i = 0; i < 20; ++i) {
@@ -192,7 +192,7 @@ TEST_F(HttpEndpointTest, StopsWhileASilentClientIsConnected) {
   endpoint_ = Start("127.0.0.1:0", absl::Hours(1)).value();
   const TcpConnection silent(endpoint_->port());
   ASSERT_TRUE(silent.connected());
-  // First come, first served: a thread has the silent one by then.
+  // Connections are served in order, so a thread has the silent one by now.
   EXPECT_THAT(Ask("GET", "/healthz"), StartsWith("HTTP/1.1 200 "));
   endpoint_.reset();
   EXPECT_EQ(silent.ReadToEnd(), "");
@@ -207,7 +207,7 @@ TEST_F(HttpEndpointTest, AnAddressInUseIsAnErrorThatNamesIt) {
                     HasSubstr("Address already in use")));
 }
 
-TEST_F(HttpEndpointTest, AnAddressThatIsNoneIsAnError) {
+TEST_F(HttpEndpointTest, AnInvalidAddressIsAnError) {
   for (const char* address :
        {"", "127.0.0.1", "nonsense", "127.0.0.1:0,127.0.0.1:0", "192.0.2.1:0",
         "127.0.0.1:99999", "[::1]:0", "no-such-host.invalid:0"}) {
@@ -218,7 +218,7 @@ TEST_F(HttpEndpointTest, AnAddressThatIsNoneIsAnError) {
   }
 }
 
-TEST_F(HttpEndpointTest, ListensOnTheGivenHostAlone) {
+TEST_F(HttpEndpointTest, ListensOnlyOnTheGivenHost) {
   EXPECT_TRUE(TcpConnection(endpoint_->port(), "127.0.0.1").connected());
   EXPECT_FALSE(TcpConnection(endpoint_->port(), "127.0.0.2").connected());
 }

@@ -54,7 +54,7 @@ TEST(ParseProcessStat, FindsTheFieldsBehindAProgramNameOfAnyKind) {
   }
 }
 
-TEST(ParseProcessStat, RefusesWhatIsNoSuchFile) {
+TEST(ParseProcessStat, RefusesOtherTexts) {
   for (const char* text :
        {"", ")", "1 (x) S", "1 (x) S 1 1 1 1 1 1 1 1 1 1 a b c d e f g h i j",
         "no parentheses at all 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17"}) {
@@ -74,7 +74,7 @@ TEST(ProcessMetrics, CountsOpenFiles) {
 
 TEST(ProcessMetrics, CountsThreads) {
   absl::Notification done;
-  // With the first thread ThreadSanitizer starts one of its own.
+  // ThreadSanitizer starts a thread of its own with the first thread.
   std::thread first([&] { done.WaitForNotification(); });
   const double before = Value("process_threads");
   std::thread second([&] { done.WaitForNotification(); });
@@ -109,7 +109,7 @@ TEST(ProcessMetrics, StartedNotLongAgo) {
               AllOf(Gt(now - 3600), Le(now + 2)));
 }
 
-TEST(ProcessMetrics, PromtoolHasNothingToSay) {
+TEST(ProcessMetrics, PromtoolFindsNoFault) {
   if (std::system("command -v promtool >/dev/null") != 0) {
     GTEST_SKIP() << "promtool is not installed";
   }

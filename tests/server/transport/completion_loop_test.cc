@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/synchronization/notification.h"
+#include "base/check.h"
 #include "gmock/gmock.h"
 #include "grpcpp/server_builder.h"
 #include "gtest/gtest.h"
@@ -107,6 +108,39 @@ TEST_F(CompletionLoopTest, RunsEveryTaskOfManyThreads) {
   for (std::thread& thread : threads) thread.join();
   Join();
   EXPECT_EQ(done, kThreads * kEach);
+}
+
+TEST_F(CompletionLoopTest, KnowsItsThread) {
+  bool in_task = false;
+  FunctionTask task([&] { in_task = loop_.InLoopThread(); });
+  loop_.Start();
+  loop_.Post(&task);
+  Join();
+  EXPECT_TRUE(in_task);
+  EXPECT_FALSE(loop_.InLoopThread());
+}
+
+TEST(LoopTaskList, TakesATaskAgainOnceItIsRemoved) {
+  FunctionTask task([] {});
+  FunctionTask other([] {});
+  LoopTaskList list;
+  list.PushBack(&task);
+  EXPECT_TRUE(list.has_one());
+  list.PushBack(&other);
+  EXPECT_FALSE(list.has_one());
+  EXPECT_EQ(list.PopFront(), &task);
+  list.PushBack(&task);
+  EXPECT_EQ(list.PopFront(), &other);
+  EXPECT_EQ(list.PopFront(), &task);
+  EXPECT_TRUE(list.empty());
+}
+
+TEST(LoopTaskListDeathTest, RefusesATaskThatIsInAList) {
+  if (!kChecks) GTEST_SKIP() << "assertions are off";
+  FunctionTask task([] {});
+  LoopTaskList list;
+  list.PushBack(&task);
+  EXPECT_DEATH(list.PushBack(&task), "check failed: task->next_");
 }
 
 }  // namespace

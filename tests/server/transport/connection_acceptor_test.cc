@@ -26,7 +26,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// Takes what the acceptor lets in.
+// Takes and keeps the accepted connections.
 class Connections {
  public:
   ~Connections() {
@@ -40,7 +40,7 @@ class Connections {
     };
   }
 
-  // Waits until so many have been let in; the last one.
+  // Waits until `count` connections were accepted, and returns the last.
   int Await(std::size_t count) {
     absl::MutexLock lock(&mutex_);
     const auto reached = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -72,7 +72,7 @@ std::unique_ptr<ConnectionAcceptor> Listen(const std::string& address,
   return *std::move(acceptor);
 }
 
-// Puts the process's limit of descriptors back.
+// Restores the process's limit on descriptors.
 class DescriptorLimit {
  public:
   DescriptorLimit() { getrlimit(RLIMIT_NOFILE, &before_); }
@@ -92,7 +92,7 @@ class DescriptorLimit {
   rlimit before_{};
 };
 
-TEST(ConnectionAcceptor, HandsOverWhatItLetsIn) {
+TEST(ConnectionAcceptor, HandsOverAcceptedConnections) {
   Connections connections;
   const auto acceptor = Listen("127.0.0.1:0", 10);
   ASSERT_GT(acceptor->port(), 0);
@@ -108,7 +108,7 @@ TEST(ConnectionAcceptor, HandsOverWhatItLetsIn) {
   acceptor->Stop();
 }
 
-TEST(ConnectionAcceptor, TakesThoseThatCameBeforeItsStart) {
+TEST(ConnectionAcceptor, AcceptsConnectionsThatArrivedBeforeStart) {
   Connections connections;
   const auto acceptor = Listen("127.0.0.1:0", 10);
   const TcpConnection early(acceptor->port());
@@ -118,7 +118,7 @@ TEST(ConnectionAcceptor, TakesThoseThatCameBeforeItsStart) {
   acceptor->Stop();
 }
 
-TEST(ConnectionAcceptor, ClosesThoseBeyondItsLimit) {
+TEST(ConnectionAcceptor, ClosesConnectionsBeyondItsLimit) {
   Connections connections;
   const auto acceptor = Listen("127.0.0.1:0", 2);
   acceptor->Start(connections.Taker());
@@ -138,13 +138,13 @@ TEST(ConnectionAcceptor, ClosesThoseBeyondItsLimit) {
   acceptor->Stop();
 }
 
-TEST(ConnectionAcceptor, CountsNoOtherFileThatGotAConnectionsNumber) {
+TEST(ConnectionAcceptor, DoesNotCountAnotherFileWithAConnectionsDescriptor) {
   Connections connections;
   const auto acceptor = Listen("127.0.0.1:0", 10);
   acceptor->Start(connections.Taker());
   const TcpConnection client(acceptor->port());
   const int fd = connections.Await(1);
-  // Now the number is that of another file.
+  // Now another file has the descriptor.
   const int other = open("/dev/null", O_RDONLY | O_CLOEXEC);
   ASSERT_EQ(dup2(other, fd), fd);
   close(other);
@@ -158,7 +158,7 @@ TEST(ConnectionAcceptor, LeavesDescriptorsForOthers) {
   Connections connections;
   const auto acceptor = Listen("127.0.0.1:0", 300);
   acceptor->Start(connections.Taker());
-  // What others have open takes the place of connections.
+  // Other open files take the place of connections.
   std::vector<int> fillers;
   for (int fd = 0; fd < 900;) {
     fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -173,14 +173,14 @@ TEST(ConnectionAcceptor, LeavesDescriptorsForOthers) {
   acceptor->Stop();
 }
 
-TEST(ConnectionAcceptor, AsksForTheDescriptorsThatItNeeds) {
+TEST(ConnectionAcceptor, RaisesTheLimitToTheDescriptorsThatItNeeds) {
   DescriptorLimit limit;
   limit.Set(256);
   const auto acceptor = Listen("127.0.0.1:0", 1000);
   EXPECT_GE(DescriptorLimit::soft(), 1000u);
 }
 
-TEST(ConnectionAcceptor, GoesOnOnceThereAreDescriptorsAgain) {
+TEST(ConnectionAcceptor, AcceptsAgainOnceThereAreDescriptors) {
   DescriptorLimit limit;
   Connections connections;
   const auto acceptor = Listen("127.0.0.1:0", 10);
@@ -192,7 +192,7 @@ TEST(ConnectionAcceptor, GoesOnOnceThereAreDescriptorsAgain) {
   for (int fd = 0; (fd = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0;) {
     fillers.push_back(fd);
   }
-  // One is free, which the client takes.
+  // The client's socket takes the one free descriptor.
   close(fillers.back());
   fillers.pop_back();
   const TcpConnection second(acceptor->port());
@@ -212,7 +212,7 @@ TEST(ConnectionAcceptor, StopsListening) {
   acceptor->Stop();
   EXPECT_FALSE(TcpConnection(port).connected());
   EXPECT_EQ(acceptor->Count().open, 1u);
-  // The port can be had at once, though a connection lives on.
+  // The port is free at once, although a connection is still open.
   acceptor.reset();
   EXPECT_EQ(Listen(absl::StrCat("127.0.0.1:", port), 10)->port(), port);
 }
@@ -226,7 +226,7 @@ TEST(ListeningSockets, RefuseAnAddressThatIsInUse) {
               HasSubstr(absl::StrCat("cannot listen on ", address)));
 }
 
-TEST(ListeningSockets, RefuseWhatIsNoAddressOfThisMachine) {
+TEST(ListeningSockets, RefuseAnAddressThatTheMachineDoesNotHave) {
   for (const char* address :
        {"192.0.2.1:0", "no.such.host.invalid:0", "127.0.0.1:99999",
         "127.0.0.1:http", "127.0.0.1", "", "[127.0.0.1:0", "[]:0"}) {

@@ -8,8 +8,10 @@
 #include <chrono>
 #include <cstddef>
 #include <string>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "base/check.h"
 #include "grpcpp/alarm.h"
 #include "grpcpp/completion_queue.h"
 #include "gtest/gtest.h"
@@ -182,6 +184,14 @@ TEST_F(HeldWritesTest, FlushesASocketThatIsClosed) {
   first_.Close();
   held_.Flush();
   EXPECT_TRUE(held_.empty());
+}
+
+TEST_F(HeldWritesTest, BelongsToOneThread) {
+  if (!kChecks) GTEST_SKIP() << "assertions are off";
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  held_.Hold(first_.peer());
+  EXPECT_DEATH(std::thread([this] { held_.Flush(); }).join(),
+               "check failed: thread_.CalledOnOwner");
 }
 
 }  // namespace
