@@ -1,5 +1,6 @@
-// Input that no good client sends: each piece has a clear answer, and harms
-// nobody else. tests/e2e/connections_test.cc has what lies below gRPC.
+// Input that no correct client sends: each request gets a clear answer and
+// harms no other caller. tests/e2e/connections_test.cc tests the layers below
+// gRPC.
 
 #include <algorithm>
 #include <cstddef>
@@ -88,8 +89,8 @@ std::string Field(int number, std::string_view content) {
   return field.append(content);
 }
 
-// The field of the one violation; fails the test where the status is not what
-// bad input is answered with.
+// Returns the field of the only violation. Fails the test if the status is not
+// the one for invalid input.
 std::string InvalidField(const grpc::Status& status) {
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT)
       << status.error_message();
@@ -220,12 +221,12 @@ TEST_F(BadInput, AnEmptyRequestIsToldWhatIsMissing) {
 
 // --- Depth and size ---
 
-// A submission whose items are `levels` deep.
+// A submission whose items are nested `levels` deep.
 std::string Nested(std::size_t levels) {
   constexpr int kItemOfResponse = 7;
   constexpr int kItemOfItem = 4;
-  // Built from the inside out, back to front, as each length is of what
-  // follows.
+  // Built from the inside out and from back to front, because each length is
+  // that of the bytes after it.
   std::string reversed;
   for (std::size_t level = levels; level > 0; --level) {
     const std::string head =
@@ -291,7 +292,7 @@ TEST_F(BadInput, ATooLargeRequestIsToldTheLimitAndItsMemoryComesBack) {
   send_several();
   const std::size_t before = ResidentBytes();
   for (int i = 0; i < 5; ++i) send_several();
-  // Of 1,280 MiB that were sent, none stayed; allocators keep some for later.
+  // 1,280 MiB were sent, and all was freed. The allocator keeps some memory.
   EXPECT_LT(ResidentBytes(), before + 5 * kBytes);
   ExpectServes(server_, "1");
 }
@@ -449,7 +450,7 @@ TEST_F(BadInput, TooMuchMetadataIsRefusedByGrpc) {
             grpc::StatusCode::RESOURCE_EXHAUSTED);
   grpc::ClientContext many;
   for (int i = 0; i < 10'000; ++i) many.AddMetadata(absl::StrCat("x-", i), "x");
-  // Here gRPC gives the connection up.
+  // Here gRPC closes the connection.
   EXPECT_THAT(caller_.Call(&many, kSubmit, ValidRequest(kSubmit)).error_code(),
               AnyOf(grpc::StatusCode::RESOURCE_EXHAUSTED,
                     grpc::StatusCode::UNAVAILABLE));
@@ -487,7 +488,7 @@ TEST(ACallThatCancels, MayDoSoAtAnyMoment) {
   std::vector<AsyncSubmit*> calls;
   for (int i = 0; i < 2000; ++i) {
     calls.push_back(&caller.Submit(MakeSubmit(absl::StrCat(i))));
-    // Of the last few calls, one that may be anywhere on its way.
+    // One of the last calls, which may be in any state.
     const std::size_t back = random() % std::min<std::size_t>(calls.size(), 12);
     calls[calls.size() - 1 - back]->context.TryCancel();
     if (random() % 32 == 0) server.store().Hold();
@@ -516,12 +517,12 @@ TEST(ACallThatCancels, IsForgottenWhileParkedByTheTenThousand) {
   for (std::size_t i = 0; i < kCalls; ++i) {
     calls.push_back(&caller.Submit(MakeSubmit(absl::StrCat(i))));
   }
-  // One is in work, one queued.
+  // One submission is in work, one is queued.
   server.AwaitWaiting(kCalls - 2);
   for (AsyncSubmit* call : calls) call->context.TryCancel();
   ASSERT_EQ(caller.AwaitEnded(kCalls), kCalls);
-  // A caller knows of its own cancel before the server does. Some took the
-  // place of one that had left the queue, and leave it as well.
+  // A caller knows of its cancellation before the server does. Some submissions
+  // were admitted when another left the queue, and leave it as well.
   server.AwaitWaiting(0);
   server.AwaitQueued(0);
   const MethodCounters counters = server.counters(Method::kSubmit);

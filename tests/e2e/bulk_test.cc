@@ -1,5 +1,5 @@
-// ImportPatients and RecordEvents: each entry of a call has a result of its
-// own, whatever becomes of the others.
+// ImportPatients and RecordEvents: each entry of a call has its own result,
+// whatever happens to the other entries.
 
 #include <cstddef>
 #include <cstdint>
@@ -52,7 +52,7 @@ v1::RecordEventsRequest MakeEvents(std::size_t events) {
   return request;
 }
 
-// An ImportPatients that a thread of its own waits for.
+// A call of ImportPatients, made by its own thread.
 class Import {
  public:
   Import(TestServer* server, const v1::ImportPatientsRequest& request)
@@ -65,7 +65,7 @@ class Import {
 
   grpc::ClientContext& context() { return context_; }
   bool ended() const { return ended_.HasBeenNotified(); }
-  // Both wait for the end.
+  // Both wait for the end of the call.
   const grpc::Status& status() const {
     ended_.WaitForNotification();
     return status_;

@@ -1,5 +1,5 @@
-// Connections: how many there may be, those that say nothing or nonsense, and
-// those that ask and never listen.
+// Connections: their limit, silent peers, peers that send nonsense, and peers
+// that never read.
 
 #include <chrono>
 #include <cstddef>
@@ -56,7 +56,7 @@ void AwaitConnections(TestServer& server, double count) {
             [&] { return Metric(server, "sluice_connections") == count; });
 }
 
-// Fails the test unless a submission over a connection of its own is stored.
+// Fails the test unless a submission over a new connection is stored.
 void ExpectServes(TestServer& server, std::string_view submission_id) {
   const auto stub = v1::Ingestion::NewStub(server.NewChannel());
   grpc::ClientContext context;
@@ -105,8 +105,8 @@ TEST(Connections, ThatSayNothingAreClosedInTimeAndKeepNobodyOut) {
   const auto silent = Connect(server, 1000);
   AwaitConnections(server, 1000);
   ExpectServes(server, "1");
-  // The server closes them; nothing is sent to those that said nothing but its
-  // own settings.
+  // The server closes them. A silent peer is sent nothing but the settings of
+  // the server.
   for (const auto& connection : silent) connection->ReadToEnd();
   AwaitConnections(server, 0);
 }
@@ -132,7 +132,8 @@ TEST(Connections, AreRefusedOnceTheServerIsDrained) {
 
 constexpr std::uint32_t kCallsAtOnce = 64;
 
-// How many segments the answers take to calls that come at once.
+// Returns the number of TCP segments of the answers to calls that arrive at
+// once.
 std::uint32_t SegmentsOfAnswers(
     TestServer& server,
     const std::function<std::string(std::uint32_t call)>& request,
@@ -149,7 +150,7 @@ std::uint32_t SegmentsOfAnswers(
   return connection.data_segments();
 }
 
-// By themselves they would be one for each call.
+// If each answer was sent by itself, there would be one segment for each call.
 TEST(Connections, GetManyAnswersInFewPackets) {
   TestServer server(LimitedTo(10));
   const auto invalid = [](std::uint32_t) { return "no submission"; };
@@ -175,7 +176,7 @@ TEST(Connections, GetManyAcknowledgementsInFewPackets) {
   EXPECT_LT(SegmentsOfAnswers(server, valid, all_admitted), kCallsAtOnce / 2);
 }
 
-// Written by itself, each would be a frame.
+// If each receipt was written by itself, there would be one frame for each.
 TEST(Connections, GetManyReceiptsOfAStreamInFewFrames) {
   Config config = LimitedTo(10);
   config.pools["clinical"].batch_max = kCallsAtOnce;
@@ -215,15 +216,15 @@ TEST(Connections, ThatTalkNonsenseHarmNobody) {
       std::string(100'000, '\0'),
       http2::kPreface,
       http2::kPreface + std::string(100'000, '\xFF'),
-      // A frame of a type that nobody knows, and one larger than allowed.
+      // A frame of an unknown type, and a frame larger than allowed.
       opening + "\x00\x00\x04\xEE" + std::string(9, '\0'),
       opening + "\xFF\xFF\xFF" + std::string(6, '\0'),
-      // Headers that are no HPACK, on stream 1, on stream 0, on an even one.
+      // Headers that are no HPACK, on stream 1, on stream 0, on an even stream.
       opening + http2::Frame(http2::kHeaders, http2::kEndHeaders, 1,
                              std::string(100, '\xFF')),
       opening + http2::Headers(0, http2::GrpcHeaders(kSubmit)),
       opening + http2::Headers(2, http2::GrpcHeaders(kSubmit)),
-      // No path, no method, a path that is none, another content type.
+      // No path, no method, an invalid path, another content type.
       opening + http2::Headers(1, {}, http2::kEndHeaders | http2::kEndStream),
       opening + http2::Headers(1, {{":path", kSubmit}}),
       opening + http2::Headers(1, http2::GrpcHeaders("no slash")),
@@ -239,7 +240,7 @@ TEST(Connections, ThatTalkNonsenseHarmNobody) {
       opening + http2::Headers(1, http2::GrpcHeaders(kSubmit)) +
           http2::Frame(http2::kData, http2::kNone, 1,
                        std::string("\0\xFF\xFF\xFF\xFF", 5)),
-      // A message that ends too early, and a stream opened twice.
+      // A message that ends too early, and a stream that is opened twice.
       opening + http2::Headers(1, http2::GrpcHeaders(kSubmit)) +
           http2::Frame(http2::kData, http2::kEndStream, 1,
                        std::string("\0\0\0\0\x64xyz", 8)),
@@ -283,11 +284,11 @@ TEST(Connections, ThatEndAtAnyByteOfACallLeaveNothingBehind) {
   }
   ExpectServes(server, "2");
   AwaitConnections(server, 0);
-  // The last one may have been whole; none of the others was.
+  // The last message may have been complete; none of the others was.
   EXPECT_LE(server.counters(Method::kSubmit).received, 2u);
 }
 
-// Submits over and over, and reads no answer. `stream_window` as in Opening.
+// Submits again and again, and reads no answer. `stream_window` as in Opening.
 class Deaf {
  public:
   Deaf(TestServer& server, std::size_t stream_window)
@@ -295,7 +296,7 @@ class Deaf {
     EXPECT_TRUE(connection_.Send(http2::Opening(stream_window)));
   }
 
-  // To be said once the server's settings have come.
+  // To be sent once the server's settings have arrived.
   void AcknowledgeSettings() {
     constexpr int kAck = 1;
     connection_.Send(http2::Frame(http2::kSettings, kAck, 0, ""));
@@ -349,7 +350,7 @@ TEST(Connections, ThatBeginAndResetCallsWithoutEndHarmNobody) {
     const std::string message = MakeSubmit("reset").SerializeAsString();
     for (std::uint32_t stream = 1; stream < 40'000; stream += 2) {
       std::string call = http2::Call(stream, kSubmit, message);
-      // Some are whole, some have no message yet.
+      // Some calls are complete, some have no message yet.
       if (stream % 4 == 1) {
         call = http2::Headers(stream, http2::GrpcHeaders(kSubmit));
       }
@@ -373,7 +374,7 @@ TEST(Connections, ThatSendOnlyPingsHarmNobody) {
         http2::Frame(http2::kPing, http2::kNone, 0, "12345678");
     const std::string settings =
         http2::Frame(http2::kSettings, http2::kNone, 0, "");
-    // The server hangs up on it, and no answer is ever read.
+    // The server closes the connection, and no answer is ever read.
     int sent = 0;
     while (connection.Send(ping + settings)) ++sent;
     EXPECT_LT(sent, 10'000'000);

@@ -1,4 +1,4 @@
-// Sluice in front of a datastore, which is another program.
+// Sluice with the datastore store, which is another program.
 
 #include <signal.h>
 
@@ -28,7 +28,8 @@ namespace {
 using testing::ElementsAre;
 using v1::Receipt;
 
-// The number after `name=` in what a program wrote; 0 where it is not there.
+// Returns the number after `name=` in the output of a program; 0 if there is
+// none.
 int NumberIn(const std::string& text, const std::string& name) {
   const std::vector<std::string> parts =
       absl::StrSplit(text, absl::MaxSplits(absl::StrCat(name, "="), 1));
@@ -42,7 +43,7 @@ int NumberIn(const std::string& text, const std::string& name) {
   return number;
 }
 
-// sluice-datastore on a database of its own.
+// sluice-datastore with its own database.
 class DatastoreProgram {
  public:
   explicit DatastoreProgram(std::vector<std::string> flags = {})
@@ -50,7 +51,7 @@ class DatastoreProgram {
     Start();
   }
 
-  // On the port that it had before.
+  // Uses the same port as before.
   void Start() {
     std::vector<std::string> arguments = flags_;
     arguments.push_back(absl::StrCat("--listen=127.0.0.1:", port_));
@@ -66,7 +67,7 @@ class DatastoreProgram {
     EXPECT_EQ(program_->Wait().signal, SIGKILL);
   }
 
-  // Its last words.
+  // The last line of its output.
   std::string End() {
     program_->Signal(SIGTERM);
     EXPECT_EQ(program_->Wait().exit_code, 0);
@@ -154,8 +155,8 @@ TEST(Datastore, SequencesGoOnAfterARestart) {
   }
 }
 
-// Imports 40 records, one to a batch, with 4 workers; how many batches the
-// datastore had in flight at most.
+// Imports 40 records in batches of one, with 4 workers. Returns the most
+// batches that the datastore had in flight.
 int PeakOfAnImport(const StoreOptions& options) {
   DatastoreProgram datastore({"--delay=2ms"});
   Config config = SmallConfig("block", 100);

@@ -1,5 +1,5 @@
-// How the server ends: nothing that was acknowledged is lost, and everybody is
-// told.
+// How the server ends: nothing acknowledged is lost, and every caller gets an
+// answer.
 
 #include <signal.h>
 
@@ -42,8 +42,8 @@ using v1::Receipt;
 
 constexpr auto kUnavailable = grpc::StatusCode::UNAVAILABLE;
 
-// Submits as fast as it can, each with an id of its own, until it is told that
-// the server goes away; keeps the ids that were acknowledged.
+// Submits as fast as possible, each time with a new id, until the server says
+// that it shuts down. Keeps the acknowledged ids.
 class Load {
  public:
   Load(std::shared_ptr<grpc::Channel> channel, int threads)
@@ -58,7 +58,7 @@ class Load {
     absl::MutexLock lock(&mutex_);
     return acknowledged_.size();
   }
-  // Waits until every caller was told to stop.
+  // Waits until all callers have stopped.
   std::vector<std::string> Join() {
     for (std::thread& thread : threads_) thread.join();
     threads_.clear();
@@ -91,7 +91,8 @@ using grpc::health::v1::Health;
 using grpc::health::v1::HealthCheckRequest;
 using grpc::health::v1::HealthCheckResponse;
 
-// The status's name, or that of the RPC's status where it is not OK.
+// Returns the name of the health status, or of the RPC's status if that is not
+// OK.
 std::string HealthOf(const TestServer& server, const std::string& name = "") {
   grpc::ClientContext context;
   HealthCheckRequest request;
@@ -103,7 +104,7 @@ std::string HealthOf(const TestServer& server, const std::string& name = "") {
   return HealthCheckResponse::ServingStatus_Name(response.status());
 }
 
-// A watch of the server's health.
+// A call of Health.Watch.
 class Watch {
  public:
   Watch(const TestServer& server, const std::string& name)
@@ -113,7 +114,7 @@ class Watch {
     reader_ = stub_->Watch(&context_, request);
   }
 
-  // The next status; that of the RPC where it has ended.
+  // Returns the next health status, or the RPC's status if the call has ended.
   std::string Next() {
     HealthCheckResponse response;
     if (!reader_->Read(&response)) return reader_->Finish().error_message();
@@ -137,7 +138,7 @@ TEST(Drain, KeepsEveryAcknowledgedSubmission) {
     Load load(server.NewChannel(), 16);
     AwaitThat("there is load",
               [&] { return load.acknowledged_count() >= 200; });
-    // It begins with a full queue.
+    // The drain begins with a full queue.
     server.store().Hold();
     server.AwaitQueued(8);
     std::thread release([&] {
@@ -252,7 +253,7 @@ TEST(Drain, NamesWhatWasStillQueuedWhenItsTimeRanOut) {
   }
 }
 
-// One worker that takes one submission at a time, and each takes `delay`.
+// One worker takes one submission at a time, and works on each for `delay`.
 std::string SlowConfig(std::string_view delay, std::string_view timeout) {
   return absl::StrCat(
       "store: {kind: discard, delay: ", std::string(delay),

@@ -1,4 +1,5 @@
-// Pools that are shared fairly: one site storms, another goes on.
+// Pools that are shared fairly: while one site sends a storm of submissions,
+// the others are served.
 
 #include <cstddef>
 #include <memory>
@@ -29,7 +30,7 @@ v1::SubmitRequest FromSite(const std::string& site, std::size_t number) {
   return request;
 }
 
-// A server whose store is held, and a site that has offered 50 submissions.
+// A server whose store is blocked, and a site that has sent 50 submissions.
 class StormyServer {
  public:
   explicit StormyServer(const Config& config) : server_(config) {
@@ -38,7 +39,7 @@ class StormyServer {
     calls_->Submit(FromSite("storm", 0));
     server_.store().AwaitInFlight(1);
     for (std::size_t i = 1; i < 50; ++i) calls_->Submit(FromSite("storm", i));
-    // One in work, half of the queue, and the others are refused.
+    // One is in work and half of the queue is taken. The others are refused.
     const std::size_t inside = 1 + kCapacity / 2;
     EXPECT_EQ(calls_->AwaitEnded(50 - inside), 50 - inside);
     server_.AwaitQueued(kCapacity / 2);
@@ -61,7 +62,7 @@ TEST(Fairness, AnotherSiteFindsRoomBesideAStorm) {
   stormy.server().store().Release();
   EXPECT_TRUE(stormy.calls().Await(first).status.ok());
   EXPECT_TRUE(stormy.calls().Await(second).status.ok());
-  // They did not wait for all that the storm has queued.
+  // They did not wait for the backlog of the storm.
   EXPECT_EQ(stormy.server().counters(Method::kSubmit).admitted,
             1 + kCapacity / 2 + 2);
 }

@@ -1,5 +1,5 @@
-// The program on a real file system that is too small: nothing that it
-// acknowledged is missing, and it goes on when there is room.
+// The program on a real file system that is too small: nothing acknowledged is
+// missing, and the program continues when there is space again.
 
 #include <signal.h>
 
@@ -27,7 +27,8 @@ using v1::Receipt;
 constexpr char kUnshare[] = "/usr/bin/unshare";
 constexpr std::size_t kFillerBytes = std::size_t{3} << 20;
 
-// A command that has a file system of 4 MiB at `folder`, which it alone sees.
+// Runs a command with a file system of 4 MiB at `folder` that no other process
+// sees.
 std::vector<std::string> WithSmallDisk(
     const std::string& folder, const std::vector<std::string>& command) {
   std::vector<std::string> words = {
@@ -49,7 +50,7 @@ class FullDisk : public testing::TestWithParam<std::string> {
     if (probe.Wait().exit_code != 0) GTEST_SKIP() << "may not mount";
   }
 
-  // With the store or the journal on the small disk.
+  // Puts the store or the journal on the small disk.
   void Start() {
     const bool journal = GetParam() == "journal";
     const std::string config = folder_ / "config.yaml";
@@ -74,7 +75,7 @@ class FullDisk : public testing::TestWithParam<std::string> {
         absl::StrCat("127.0.0.1:", port), grpc::InsecureChannelCredentials()));
   }
 
-  // A file on the small disk, as the program sees it.
+  // Returns the path by which the program sees a file on the small disk.
   std::string Filler() const {
     return absl::StrCat("/proc/", program_->pid(), "/root", disk_, "/filler");
   }

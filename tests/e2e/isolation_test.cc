@@ -1,5 +1,5 @@
-// A submission that throws takes nothing else with it, and nothing that a
-// patient said leaves the store.
+// A submission whose processing throws harms no other submission, and no answer
+// of a patient leaves the store.
 
 #include <cstddef>
 #include <cstdint>
@@ -31,7 +31,7 @@ using testing::HasSubstr;
 using testing::Not;
 using v1::Receipt;
 
-// Throws for some ids, each something else.
+// Throws for some ids, for each another type.
 void ThrowForSome(const Submission& submission) {
   const std::string& id = submission.submission_id;
   if (id == "throws exception") throw std::runtime_error(submission.content);
@@ -39,14 +39,14 @@ void ThrowForSome(const Submission& submission) {
   if (id == "throws bad_alloc") throw std::bad_alloc();
 }
 
-// All that are submitted while the first is held are one batch.
+// All submissions that arrive while the first is in work are one batch.
 Config OneBatch() {
   Config config = SmallConfig("fail_fast", 64);
   config.pools["clinical"].batch_max = 64;
   return config;
 }
 
-// "internal error 0123456789abcdef" gives the last word.
+// Returns the last word, as of "internal error 0123456789abcdef".
 std::string ErrorIdOf(const std::string& message) {
   const std::vector<std::string> words = absl::StrSplit(message, ' ');
   return words.back();
@@ -85,7 +85,8 @@ TEST(AThrowingTask, EndsWithInternalForItsOwnCallerAlone) {
       error_ids.push_back(ErrorIdOf(status.error_message()));
       EXPECT_EQ(error_ids.back().size(), 16u) << status.error_message();
     }
-    // The six of them were taken as one, and four of them stored as one.
+    // The six were one batch of the worker, and four were one batch of the
+    // store.
     EXPECT_THAT(server.store().batches(), ElementsAre(1u, 4u));
     EXPECT_THAT(
         StoredIds(server.store()),
@@ -96,7 +97,7 @@ TEST(AThrowingTask, EndsWithInternalForItsOwnCallerAlone) {
     EXPECT_THAT(server.Get("/metrics"),
                 HasSubstr("sluice_completed_total{method=\"Submit\","
                           "outcome=\"failed\"} 3\n"));
-    // The worker lives.
+    // The worker still works.
     EXPECT_TRUE(caller.SubmitAndWait(MakeSubmit("after")).status.ok());
     server.Drain();
     for (const std::string& error_id : error_ids) {
@@ -125,7 +126,7 @@ TEST(AThrowingTask, IsAReceiptOfItsOwnInAnImport) {
   EXPECT_EQ(response.receipts(2).disposition(), Receipt::STORED);
 }
 
-// Throws where a store may not.
+// A store that throws, which a store must not do.
 class ThrowingStore final : public Store {
  public:
   absl::Status SaveBatch(absl::Span<const Submission> batch,
@@ -170,7 +171,7 @@ TEST(AThrowingStore, FailsALookupAndNothingElse) {
   EXPECT_TRUE(server.stub().GetReceipts(&sound, request, &response).ok());
 }
 
-// Words that no log line, metric or error text may have.
+// Words that no log line, metric or error text may contain.
 constexpr char kSubject[] = "Patient/canary-subject";
 constexpr char kAnswer[] = "canary-answer";
 constexpr char kData[] = "canary-data";
@@ -188,7 +189,7 @@ v1::SubmitRequest MakeCanary(std::string_view submission_id) {
   return request;
 }
 
-// All that a caller reads when it is not OK.
+// All text of an error that a caller receives.
 std::string TextOf(const AsyncSubmit& call) {
   std::string text = call.status.error_message() + call.status.error_details();
   for (const auto& [name, value] : call.context.GetServerTrailingMetadata()) {

@@ -1,5 +1,6 @@
-// What was acknowledged before the store had it: it is kept, worked again while
-// the store is away, set apart where it cannot be stored, and never lost.
+// Submissions that are acknowledged before they are stored. They are kept,
+// processed again while the store is unavailable, quarantined if they cannot be
+// stored, and never lost.
 
 #include "stores/journal.h"
 
@@ -117,7 +118,7 @@ TEST(Journal, WhatADrainLeavesIsStoredAfterTheNextStart) {
     EXPECT_EQ(stored[i].sequence, static_cast<std::int64_t>(i + 1));
     EXPECT_EQ(stored[i].content, contents[i]);
   }
-  // Numbers go on where they were.
+  // Sequence numbers continue.
   EXPECT_EQ(Submit(server, MakeSubmit("next")).sequence(), 101);
   AwaitStored(server, 101);
 }
@@ -202,7 +203,8 @@ TEST(StoreThatIsAway, IsNothingToCallersOfQueued) {
   });
 }
 
-// However often it was tried, it is not the submission's fault.
+// A store that is unavailable is not the fault of a submission, however often
+// the submission was tried.
 TEST(StoreThatIsAway, PutsNothingIntoQuarantine) {
   const TempFolder folder;
   FakeClock clock;
@@ -222,7 +224,7 @@ TEST(StoreThatIsAway, PutsNothingIntoQuarantine) {
   });
 }
 
-// It is back between a try that failed and the question whether it is there.
+// The store is available again after a try has failed and before it is asked.
 TEST(StoreThatIsAway, DoesNotCountTheTriesUntilItIsBack) {
   const TempFolder folder;
   FakeClock clock;
@@ -248,8 +250,8 @@ TEST(StoreThatIsAway, DoesNotCountTheTriesUntilItIsBack) {
   });
 }
 
-// A server that waits for submissions to be ready, and gets none until it is,
-// would stay away for ever.
+// A server that becomes ready only through submissions, and gets none until it
+// is ready, would never become ready.
 TEST(StoreThatIsAway, IsReadyWhenItIsBackThoughNobodyTriesIt) {
   TestServer server(SmallConfig("fail_fast", 64));
   server.store().FailWith(absl::UnavailableError("away"));
@@ -338,7 +340,7 @@ class Poison : public testing::Test {
     return response;
   }
 
-  // In a batch with two others, which are stored.
+  // The batch has two other submissions, which are stored.
   void SubmitAmongOthers(TestServer& server) {
     server.store().Hold();
     Submit(server, MakeSubmit("first"));
@@ -373,7 +375,7 @@ TEST_F(Poison, ThatThrowsGoesIntoQuarantineAlone) {
   EXPECT_THAT(server.Get("/metrics"),
               HasSubstr("sluice_quarantined{pool=\"clinical\"} 1\n"));
 
-  // Mended, it is stored after all.
+  // Once the store takes it, it is stored.
   throws = false;
   grpc::ClientContext context;
   v1::RetryQuarantinedRequest request;
@@ -404,21 +406,21 @@ TEST_F(Poison, ThatTheStoreRefusesGoesIntoQuarantineAlone) {
   EXPECT_EQ(response.entries(0).tries(), SubmissionProcessor::kTriesMax);
 }
 
-// Saved one by one, they are as many as the store takes until it goes away; the
-// rest comes again in its order.
+// Submissions that are saved one by one are stored until the store becomes
+// unavailable. The rest is processed again, in order.
 TEST_F(Poison, KeepsTheOrderOfASubjectThoughTheStoreGoesAwayHalfWay) {
   TestServer server(JournalConfig(folder_));
   server.store().Hold();
   Submit(server, Of("Patient/1", "first"));
   server.store().AwaitInFlight(1);
-  // The last is answered when those before it are with the workers.
+  // When the last is answered, the workers have those before it.
   for (const char* id : {"poison", "1", "2", "3", "4"}) {
     Submit(server, Of("Patient/1", id));
   }
   server.store().FailFor("poison", absl::InvalidArgumentError("no"));
   server.store().FailFor("2", absl::UnavailableError("away"));
   server.store().Release();
-  // The first, the batch, the poison, and two by themselves.
+  // The first, the batch, the poison submission, and two by themselves.
   const std::size_t batches = 1 + 1 + SubmissionProcessor::kTriesMax + 2;
   AwaitThat("the store is away half-way",
             [&] { return server.store().batches().size() >= batches; });
@@ -492,7 +494,7 @@ TEST_F(Poison, StaysInQuarantineWhereTheQueueHasNoRoomForARetry) {
   EXPECT_EQ(server.store().stored()[3].sequence, 1);
 }
 
-// Nothing else is held up by it, and it is not lost.
+// The submission delays no other, and is not lost.
 TEST_F(Poison, ThatCannotBeSetApartIsTriedAgainAtTheNextStart) {
   FaultyDisk disk;
   {
@@ -565,11 +567,11 @@ TEST_F(Poison, StaysInQuarantineOverARestart) {
   }
   TestServer server(JournalConfig(folder_));
   EXPECT_EQ(Lookup(server, "poison").disposition(), Receipt::QUARANTINED);
-  // Its number is not given again.
+  // Its sequence number is not given again.
   EXPECT_EQ(Submit(server, MakeSubmit("next")).sequence(), 2);
 }
 
-// The quarantine has it already, and keeps the first.
+// The quarantine already has the submission, and keeps the first.
 TEST_F(Poison, SentAgainIsNotADuplicateUnderItsSecondNumber) {
   const auto quarantine_another = [&](TestServer& server) {
     server.store().FailFor("poison", absl::InvalidArgumentError("no"));
@@ -673,7 +675,7 @@ TEST(TheSameAtTheSameMoment, IsOneRecordAndOneReceiptOfAJournal) {
       for (const auto& [caller, call] : calls) {
         const AsyncSubmit& ended = caller->Await(*call);
         ASSERT_TRUE(ended.status.ok()) << ended.status.error_message();
-        // QUEUED, or DUPLICATE for those that come after it is stored.
+        // QUEUED, or DUPLICATE for submissions that arrive after it is stored.
         Receipt receipt = ended.receipt;
         receipt.clear_disposition();
         receipts.insert(receipt.SerializeAsString());
@@ -687,7 +689,7 @@ TEST(TheSameAtTheSameMoment, IsOneRecordAndOneReceiptOfAJournal) {
       ElementsAre(ElementsAre(absl::StrCat(kIds), absl::StrCat(kIds), "0")));
 }
 
-// The first has come when one is in work; the others follow it.
+// When one is in work, the first has arrived. The others follow it.
 class Followers : public testing::Test {
  protected:
   Followers() {

@@ -1,4 +1,4 @@
-// What operators and Prometheus see on the metrics address.
+// The endpoints of the metrics address, as operators and Prometheus see them.
 
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -32,7 +32,7 @@ namespace {
 
 using testing::HasSubstr;
 
-// The text of /metrics as numbers.
+// The numbers in the text of /metrics.
 class Scrape {
  public:
   explicit Scrape(const std::string& text) {
@@ -49,8 +49,8 @@ class Scrape {
     }
   }
 
-  // The sum of all series of the family that have every one of the labels,
-  // each given as it stands in the text: method="Submit".
+  // Returns the sum of all series of the family that have all these labels. A
+  // label is given as in the text: method="Submit".
   double Sum(std::string_view name,
              const std::vector<std::string>& labels = {}) const {
     double sum = 0;
@@ -65,7 +65,8 @@ class Scrape {
     return sum;
   }
 
-  // Of families; a histogram counts as its buckets, sum and count.
+  // Number of series. A histogram has one for each bucket, its sum and its
+  // count.
   std::set<std::string> Names() const {
     std::set<std::string> names;
     for (const auto& [series, value] : samples_) {
@@ -78,7 +79,7 @@ class Scrape {
   std::vector<std::pair<std::string, double>> samples_;
 };
 
-// Both equations of the counters, of one method.
+// Checks both equations of the counters of one method.
 void ExpectBalance(const Scrape& scrape, std::string_view method) {
   const std::vector<std::string> of = {
       absl::StrCat("method=\"", std::string(method), "\"")};
@@ -95,7 +96,7 @@ void ExpectBalance(const Scrape& scrape, std::string_view method) {
                 scrape.Sum("sluice_in_work", {"pool=\"clinical\""}));
 }
 
-// Every outcome that a submission can have, but those of a drain.
+// Causes every outcome of a submission, except those of a drain.
 void SubmitOfEveryKind(FullServer& full) {
   full.caller().SubmitAndWait(MakeSubmit("refused: the waiting room is full"));
   full.store().Release();
@@ -174,7 +175,7 @@ TEST(Metrics, HaveEveryNameAndBalanceWhileWorkIsGoingOn) {
               count)
         << outcome;
   }
-  // The duplicate was recognised before it came to the store.
+  // The duplicate was recognised before it reached the store.
   EXPECT_EQ(scrape.Sum("sluice_store_batch_size_count"), 6);
 }
 
@@ -219,7 +220,7 @@ TEST(Metrics, OfWhatWasDroppedFromTheQueueBalanceToo) {
   EXPECT_EQ(scrape.Sum("sluice_dropped_total"), 0);
 }
 
-// What the shadow `policy` would have done with so many Submits.
+// Returns how many Submits the shadow `policy` would have given this verdict.
 double ShadowTotal(TestServer& server, const std::string& policy,
                    const std::string& verdict) {
   return Scrape(server.Get("/metrics"))
@@ -238,7 +239,7 @@ TEST(Metrics, TellWhatAShadowWouldHaveDone) {
   EXPECT_EQ(Scrape(full.server().Get("/metrics")).Sum("sluice_shadow_total"), 3)
       << "and nothing else";
 
-  // Another one, live: what was counted stays with the first.
+  // After a live change, earlier counts stay with the first policy.
   submit.on_full = "block";
   submit.shadow = {.on_full = "drop_oldest"};
   ASSERT_TRUE(full.server().server().Apply(config).ok());
@@ -257,8 +258,8 @@ TEST(Metrics, CountCallsByStatusCode) {
   FullServer full(WithSmallWaitingRoom());
   full.Park(MakeSubmit("parked"));
   SubmitOfEveryKind(full);
-  // A call is counted when its last operation is home, which the client does
-  // not wait for.
+  // A call is counted when its last tag has returned. The client does not wait
+  // for that.
   AwaitThat("all calls are at home", [&] {
     return Scrape(full.server().Get("/metrics")).Sum("sluice_in_flight") == 0;
   });
@@ -287,7 +288,7 @@ TEST(Metrics, AreToPromtoolsLiking) {
   SubmitOfEveryKind(full);
   const TempFolder folder;
   std::ofstream(folder / "metrics") << full.server().Get("/metrics");
-  // Of the Debian package prometheus.
+  // In the Debian package prometheus.
   Program promtool("promtool", {"check", "metrics"}, folder / "metrics");
   EXPECT_EQ(promtool.Wait().exit_code, 0);
   EXPECT_EQ(promtool.out(), "");
@@ -321,7 +322,7 @@ TEST(Metrics, AreScrapedByPrometheus) {
          "    scrape_timeout: 100ms\n"
          "    static_configs: [{targets: ['127.0.0.1:"
       << server.server().metrics_port() << "']}]\n";
-  // Of the Debian package of its name.
+  // In the Debian package of the same name.
   Program prometheus("prometheus",
                      {absl::StrCat("--config.file=", folder / "prometheus.yml"),
                       absl::StrCat("--storage.tsdb.path=", folder / "data"),

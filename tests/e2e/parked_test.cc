@@ -1,6 +1,6 @@
-// Many parked calls on many connections: they may leave in any order, and those
-// that stay are answered when the server ends. bench/parked plays it with
-// a hundred times as many, and weighs them.
+// Many parked calls on many connections. Callers may cancel in any order, and
+// the remaining calls are answered when the server ends. bench/parked runs the
+// same with a hundred times as many calls, and measures their memory.
 
 #include <csignal>
 #include <nlohmann/json.hpp>
@@ -16,7 +16,7 @@
 namespace sluice {
 namespace {
 
-// The store takes so long for each of them that hardly any comes to an end.
+// The store takes so long for each submission that hardly any ends.
 constexpr char kServer[] =
     "store: {kind: discard, delay: 1s, allow_loss: true}\n"
     "pools:\n"
@@ -39,7 +39,7 @@ TEST(Parked, CallsLeaveInAnyOrderAndTheOthersAreAnsweredAtTheEnd) {
                {absl::StrCat("127.0.0.1:", server.port()), "--connections=10",
                 "--outstanding=100", "--duration=1h", "--abandon=0.5",
                 "--grace=10m", "--json"});
-  // One is in work, one is queued.
+  // One submission is in work, one is queued.
   AwaitThat("all are parked", [&] { return Waiting(metrics_port) == 998; });
 
   load.Signal(SIGINT);

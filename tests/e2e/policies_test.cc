@@ -94,8 +94,8 @@ TEST(Block, AParkedCallLeavesAtItsOwnDeadline) {
   EXPECT_EQ(full.caller().Await(call).status.error_code(),
             grpc::StatusCode::DEADLINE_EXCEEDED);
   AwaitThat("it left the waiting room", [&] {
-    // Client and server keep the time each for itself, so that the server
-    // learns either of the deadline or of the client that gave up.
+    // Client and server each watch the deadline, so the server sees either the
+    // deadline or the cancellation by the client.
     const MethodCounters counters = full.server().counters(Method::kSubmit);
     return counters.not_admitted[TaskResult::kCancelled] +
                counters.not_admitted[TaskResult::kDeadline] ==
@@ -258,7 +258,7 @@ TEST(DropOldest, WhatWasDroppedMayBeSentAgain) {
   EXPECT_THAT(StoredIds(full.store()), ElementsAre("in work", "queued 1"));
 }
 
-// It has come, and follows the one with its id.
+// The submission has arrived, and follows the other with its id.
 void AwaitInFlight(TestServer& server, const std::string& count) {
   AwaitThat("it has come", [&] {
     return server.Get("/metrics")
@@ -329,7 +329,7 @@ TEST(Refusal, SendsEachCallerAwayForATimeOfItsOwn) {
   std::set<absl::Duration> delays;
   for (int i = 0; i < 20; ++i) {
     const AsyncSubmit& call = full.caller().SubmitAndWait(MakeSubmit("again"));
-    // Nothing was stored yet, so that the rate is not known: about a second.
+    // Nothing was stored yet, so the rate is not known: about a second.
     const absl::Duration delay =
         ExpectTryLater(call.status, call.context, kExhausted, "QUEUE_FULL");
     EXPECT_GE(delay, absl::Milliseconds(800));
@@ -339,8 +339,8 @@ TEST(Refusal, SendsEachCallerAwayForATimeOfItsOwn) {
   EXPECT_GT(delays.size(), 10u);
 }
 
-// gRPC's own retries are the judge: they commit to a call at its first initial
-// metadata, and wait as long as the trailer says.
+// gRPC's own retries show whether the refusal is right: they stop at the first
+// initial metadata of a call, and wait as long as the trailer says.
 TEST(Refusal, IsRetriedByGrpcAfterThePushback) {
   FullServer full(SmallConfig("fail_fast", 1));
   grpc::ChannelArguments arguments;
@@ -412,7 +412,7 @@ TEST(Block, TenThousandParkedCallsCostNoThreadAndLittleMemory) {
     calls.push_back(&caller.Submit(MakeSubmit(absl::StrCat("parked ", i))));
     if ((i + 1) % kParkedOnEach == 0) server.AwaitWaiting(i + 1);
   }
-  // gRPC may have a thread or two more at work; the calls have none.
+  // gRPC may have started a thread or two. The calls have none.
   EXPECT_LE(ThreadCount(), threads + 8);
   // Both ends of each call are in this process.
   EXPECT_LE(ResidentBytes() - resident, kParked * kBytesOfACall);
@@ -426,7 +426,7 @@ TEST(Block, TenThousandParkedCallsCostNoThreadAndLittleMemory) {
   for (std::size_t i = 0; i < kParked; ++i) {
     ASSERT_TRUE(callers[i / kParkedOnEach]->Await(*calls[i]).status.ok());
     EXPECT_EQ(calls[i]->receipt.disposition(), Receipt::STORED);
-    // The calls of a connection were all parked before the next one's.
+    // All calls of a connection were parked before those of the next.
     if (i > 0 && i % kParkedOnEach == 0) {
       last_sequence_before = *sequences.rbegin();
     }

@@ -84,7 +84,7 @@ int GetCount(PostgresShell& shell, const std::string& sql) {
 TEST(PostgresServerTest, AnImportKeepsNoMoreSessionsBusyThanThereAreWorkers) {
   constexpr int kRecords = 2000;
   constexpr int kWorkers = 4;
-  // What do something, or hold a transaction open.
+  // Sessions that do something, or hold a transaction open.
   const std::string busy =
       "SELECT count(*) FROM pg_stat_activity"
       " WHERE application_name = 'sluice' AND state <> 'idle'";
@@ -105,7 +105,7 @@ TEST(PostgresServerTest, AnImportKeepsNoMoreSessionsBusyThanThereAreWorkers) {
         server.stub().ImportPatients(&context, MakeImport(kRecords), &response);
     ended = true;
   });
-  // As busy as it can be: all workers at it, the queue full, more waiting.
+  // As busy as possible: all workers busy, the queue full, more calls parked.
   PostgresShell shell(url);
   AwaitThat("all workers wait for PostgreSQL",
             [&] { return GetCount(shell, busy) == kWorkers; });
@@ -120,7 +120,7 @@ TEST(PostgresServerTest, AnImportKeepsNoMoreSessionsBusyThanThereAreWorkers) {
   EXPECT_EQ(response.counts().stored(), kRecords);
   EXPECT_EQ(most, kWorkers);
   EXPECT_EQ(GetCount(shell, "SELECT count(*) FROM submissions"), kRecords);
-  // One for each worker, one to read, one that holds the server's number.
+  // One for each worker, one for reads, one that holds the server's number.
   EXPECT_LE(GetCount(shell,
                      "SELECT count(*) FROM pg_stat_activity"
                      " WHERE application_name = 'sluice'"),

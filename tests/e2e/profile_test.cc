@@ -1,4 +1,4 @@
-// A day's curve played by sluice-load against the server as users start it.
+// sluice-load plays the curve of a day against the server, as users start it.
 
 #include <csignal>
 #include <fstream>
@@ -26,7 +26,7 @@ constexpr char kServer[] =
     "    batch: {max: 1}\n"
     "methods: {default: {pool: clinical, on_full: fail_fast, ack: stored}}\n";
 
-// Three workers of 5 ms bear 600 a second.
+// Three workers that take 5 ms each process 600 submissions a second.
 constexpr char kTraffic[] =
     "duration: 2h\n"
     "store: {per_batch: 5ms, per_submission: 0}\n"

@@ -1,5 +1,5 @@
-// The configuration changes while the server serves: no call is lost, and what
-// was queued is stored.
+// The configuration changes while the server serves calls: no call is lost, and
+// queued submissions are stored.
 
 #include <signal.h>
 
@@ -164,8 +164,7 @@ TEST(Reload, ADrainThatHasBegunIsNotChanged) {
 
 // --- Under load ---
 
-// What several clients were told, each of every submission with an id of its
-// own.
+// The answers that several clients received. Each submission has its own id.
 class Answers {
  public:
   void Sent(const std::string& id) {
@@ -192,7 +191,7 @@ class Answers {
     }
   }
 
-  // Waits, at most kPatience, for another answer.
+  // Waits for another answer, at most for kPatience.
   void AwaitMore() {
     absl::MutexLock lock(&mutex_);
     const std::size_t before = told_;
@@ -206,7 +205,7 @@ class Answers {
     absl::MutexLock lock(&mutex_);
     return refused_;
   }
-  // Once the clients have ended.
+  // To be called once the clients have ended.
   std::size_t dropped() const {
     absl::MutexLock lock(&mutex_);
     return dropped_;
@@ -229,8 +228,8 @@ class Answers {
   std::size_t dropped_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
-// Clients that go on until they are stopped: unary calls, streams and bulk
-// calls, on connections of their own.
+// Clients that call until they are stopped: unary calls, streams and bulk
+// calls, each on its own connection.
 class Clients {
  public:
   Clients(const TestServer& server, Answers* answers) : answers_(*answers) {
@@ -315,7 +314,7 @@ class Clients {
   std::vector<std::thread> threads_;
 };
 
-// Refuses or drops what does not fit into its one place.
+// The queue has one place. Other submissions are refused or dropped.
 Config HastyConfig() {
   Config config = SmallConfig("fail_fast", 1);
   MethodOf(config, Method::kRecordEvents).on_full = "drop";
@@ -323,7 +322,8 @@ Config HastyConfig() {
   return config;
 }
 
-// Lets everybody wait, for ever or a moment, and acknowledges in the queue.
+// Parks all calls, without a limit or for a moment, and acknowledges in the
+// queue.
 Config PatientConfig() {
   Config config = SmallConfig("block", 3);
   config.pools["clinical"].batch_max = 4;
@@ -336,8 +336,8 @@ Config PatientConfig() {
   return config;
 }
 
-// With the store held, so that calls are refused by the one and parked by the
-// other for certain.
+// The store is blocked, so that calls are certain to be refused by the one
+// configuration and parked by the other.
 void ReloadFullServer(TestServer& server, const Answers& answers) {
   server.store().Hold();
   Apply(server, HastyConfig());
@@ -368,7 +368,7 @@ TEST(Reload, LosesNoCallAndAnswersNoneTwiceInAThousandUnderLoad) {
   EXPECT_THAT(
       server.Get("/metrics"),
       HasSubstr("sluice_config_reloads_total{result=\"success\"} 1000\n"));
-  // It expects that the counters balance, and that nothing is left.
+  // Expects that the counters balance and that nothing is left.
   server.Drain();
   EXPECT_THAT(answers.times(), Each(Pair(testing::_, 1)));
   const std::vector<std::string> stored = StoredIds(server.store());
@@ -384,13 +384,13 @@ TEST(Reload, LosesNoCallAndAnswersNoneTwiceInAThousandUnderLoad) {
     dropped += server.counters(method).not_admitted[TaskResult::kDropped];
   }
   EXPECT_EQ(dropped, answers.dropped());
-  // A bulk call that is refused unread is one.
+  // A bulk call that is refused unread counts as one.
   EXPECT_LE(received, answers.times().size());
 }
 
 // --- The program ---
 
-// Keeps nothing, with a worker that takes one submission at a time.
+// A store that keeps nothing, and a worker that takes one submission at a time.
 std::string DiscardConfig(std::string_view delay, std::string_view more) {
   return absl::StrCat(
       "store: {kind: discard, delay: ", std::string(delay),

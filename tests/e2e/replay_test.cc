@@ -1,4 +1,4 @@
-// The start of a server whose journal has something from before.
+// The start of a server whose journal has entries of an earlier run.
 
 #include <atomic>
 #include <cstddef>
@@ -36,7 +36,7 @@ using v1::Receipt;
 
 class Replay : public testing::Test {
  protected:
-  // What a server leaves that has acknowledged these, and is killed.
+  // Leaves the journal of a server that has acknowledged these and was killed.
   void Leave(const std::vector<v1::SubmitRequest>& requests) {
     std::deque<ReceivedSubmission> submissions;
     std::vector<NewJournalEntry> entries;
@@ -56,7 +56,7 @@ class Replay : public testing::Test {
     ASSERT_TRUE((*journal)->Append(entries).ok());
   }
 
-  // The sequences that the journal has.
+  // Returns the sequence numbers in the journal.
   std::vector<std::int64_t> Kept() const {
     auto journal = Journal::Open(folder_ / "journal.db");
     EXPECT_TRUE(journal.ok()) << journal.status();
@@ -108,7 +108,7 @@ TEST_F(Replay, KeepsTheOrderOfASubject) {
     if (submission.subject != "Patient/1") return;
     EXPECT_TRUE(go_on.WaitForNotificationWithTimeout(kPatience));
   });
-  // It came last, and the second and third have let it pass.
+  // The entry of Patient/2 came last, and has overtaken the second and third.
   AwaitStored(server, 1);
   AwaitThat("one is in work", [&] {
     return server.server().Snapshots().at("clinical").in_work == 1;
@@ -136,7 +136,7 @@ class FailedStart : public Replay {
     Leave(requests);
   }
 
-  // Each with a port that another server has.
+  // In each, a port is in use by another server.
   std::vector<Config> WithPortsTaken() {
     std::vector<Config> configs(2, JournalConfig(folder_));
     configs[0].metrics =

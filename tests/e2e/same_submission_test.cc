@@ -1,5 +1,5 @@
-// The same submission on several ways at once: who shares whose outcome, and
-// whose acknowledgement.
+// The same submission arrives on several ways at once: which of them share an
+// outcome, and which an acknowledgement.
 
 #include <memory>
 #include <string>
@@ -54,7 +54,7 @@ class Stream {
   std::unique_ptr<grpc::ClientReaderWriter<v1::SubmitRequest, Receipt>> stream_;
 };
 
-// Until so many calls of Submit are with the server, or `call` has ended.
+// Waits until the server has this many calls of Submit, or `call` has ended.
 void AwaitArrived(TestServer& server, int count, const AsyncCaller& caller,
                   const AsyncSubmit& call) {
   const std::string line =

@@ -1,5 +1,5 @@
-// SubmitStream: a receipt for each message, and a full queue that stops the
-// reading.
+// SubmitStream: each message has a receipt, and a full queue stops the server
+// from reading.
 
 #include <cstddef>
 #include <map>
@@ -29,10 +29,10 @@ using testing::ElementsAre;
 using testing::SizeIs;
 using v1::Receipt;
 
-// Far more than the server reads of one stream ahead of its receipts.
+// Far more messages than the server reads of one stream ahead of its receipts.
 constexpr std::size_t kMany = 2000;
 
-// Large, so that kMany of them are more than HTTP/2 has under way.
+// So large that kMany of them exceed the buffers of HTTP/2.
 v1::SubmitRequest MakeLarge(std::size_t i) {
   v1::SubmitRequest request = MakeSubmit(absl::StrCat("large ", i));
   request.mutable_capture()->set_device(std::string(16 << 10, 'x'));
@@ -45,12 +45,12 @@ grpc::ChannelArguments FixedWindow() {
   return arguments;
 }
 
-// A stream on a connection of its own.
+// A stream on its own connection.
 class Stream {
  public:
   explicit Stream(const TestServer& server)
-      // A window that does not grow: what the client does not read stays with
-      // the server soon.
+      // A window that does not grow: soon, receipts that the client does not
+      // read stay with the server.
       : stub_(v1::Ingestion::NewStub(server.NewChannel(FixedWindow()))),
         stream_(stub_->SubmitStream(&context_)) {}
 
@@ -60,14 +60,14 @@ class Stream {
   bool WritesDone() { return stream_->WritesDone(); }
   bool Read(Receipt* receipt) { return stream_->Read(receipt); }
   void Cancel() { context_.TryCancel(); }
-  // Reads what there still is.
+  // Reads the remaining receipts.
   grpc::Status Finish() {
     Receipt receipt;
     while (stream_->Read(&receipt))
       receipts_[receipt.submission_id()] = receipt;
     return stream_->Finish();
   }
-  // Of Finish, by id.
+  // The receipts that Finish has read, by id.
   const std::map<std::string, Receipt>& receipts() const { return receipts_; }
   const grpc::ClientContext& context() const { return context_; }
 
@@ -78,7 +78,7 @@ class Stream {
   std::map<std::string, Receipt> receipts_;
 };
 
-// Writes until the stream does not take any more, and counts.
+// Writes until the stream takes no more, and returns the number of messages.
 class Sender {
  public:
   explicit Sender(Stream* stream) : thread_([this, stream] { Run(stream); }) {}
@@ -224,7 +224,7 @@ TEST(SubmitStream, AFullQueueStopsTheReading) {
   {
     const Sender sender(&stream);
     full.server().AwaitWaiting(1);
-    // HTTP/2's flow control carries it to the sender, which comes to a stop.
+    // HTTP/2's flow control stops the sender.
     const std::size_t sent = AwaitStandstill([&] { return sender.sent(); });
     EXPECT_LT(sent, kMany / 2);
     const MethodCounters counters =

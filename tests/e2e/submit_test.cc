@@ -1,4 +1,4 @@
-// What a caller of Submit is told of its submission, and when.
+// The answers of Submit, and when they are given.
 
 #include <cstddef>
 #include <memory>
@@ -46,7 +46,7 @@ v1::SubmitRequest OtherContent(std::string_view submission_id) {
   return request;
 }
 
-// One and the same request as another client library might write it.
+// The same request, as another client library might serialize it.
 v1::SubmitRequest FieldsInAnotherOrder(v1::SubmitRequest request) {
   const std::string study_id = request.study_id();
   request.clear_study_id();
@@ -138,7 +138,7 @@ TEST(Submit, OtherContentUnderAKnownIdIsAConflictAndChangesNothing) {
                   "1", "1",
                   absl::AsciiStrToUpper(absl::BytesToHexString(DigestText(
                       Sha256(OtherContent("1").SerializeAsString())))))));
-  // One who sends the first again is still recognised.
+  // The first submission is still recognised when it is sent again.
   EXPECT_EQ(Submit(sqlite.stub(), MakeSubmit("1")).receipt.disposition(),
             Receipt::DUPLICATE);
 }
@@ -161,7 +161,7 @@ Config ManyAtOnce() {
   return config;
 }
 
-// The receipts of all calls, each on one of several connections.
+// Returns the receipts of all calls, which are spread over several connections.
 std::vector<const AsyncSubmit*> SubmitAtOnce(
     const std::vector<v1::SubmitRequest>& requests,
     const std::vector<std::unique_ptr<AsyncCaller>>& callers) {

@@ -1,4 +1,4 @@
-// Workers that follow the load, and workers that hang, as operators see them.
+// The number of workers follows the load, and workers that hang are reported.
 
 #include <chrono>
 #include <cstddef>
@@ -23,7 +23,7 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-// Whether /metrics has this line.
+// True if /metrics has this line.
 bool Shows(const TestServer& server, const std::string& line) {
   return absl::StrContains(server.Get("/metrics"), absl::StrCat(line, "\n"));
 }
