@@ -48,7 +48,7 @@ void RecentIdsOfANewOne(benchmark::State& state) {
   StoredReceipt receipt;
   std::size_t next = 0;
   for (auto _ : state) {
-    task->key = keys[next];
+    task->recent_id().key = keys[next];
     next = (next + 1) % keys.size();
     benchmark::DoNotOptimize(recent.Arrive(task, true, &receipt));
     benchmark::DoNotOptimize(recent.End(task.get(), receipt));
@@ -61,7 +61,7 @@ BENCHMARK(RecentIdsOfANewOne);
 void RecentIdsOfAKnownOne(benchmark::State& state) {
   RecentIds recent(LimitsConfig().recent_ids);
   const std::shared_ptr<SubmissionTask> task = MakeTask();
-  task->key = ManyKeys().front();
+  task->recent_id().key = ManyKeys().front();
   StoredReceipt receipt;
   benchmark::DoNotOptimize(recent.End(task.get(), receipt));
   for (auto _ : state) {

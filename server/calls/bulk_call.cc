@@ -7,13 +7,14 @@
 #include <initializer_list>
 #include <utility>
 
+#include "base/check.h"
 #include "pool/worker_pool.h"
 #include "server/calls/receipt.h"
 
 namespace sluice {
 namespace {
 
-// How many there are of each disposition.
+// Number of receipts of each disposition.
 class Counts {
  public:
   void Add(v1::Receipt::Disposition disposition) {
@@ -70,7 +71,8 @@ void BulkCall::Offer() {
   while (next_ < results_.size() && !CallerGone()) {
     if (OfferOne(next_++)) return;
   }
-  // The entries have copies of their own.
+  // Each submission has a copy of its entry, so the request is freed while the
+  // answers are awaited.
   std::string().swap(content_);
   entries_ = BulkIntake::Request();
   FinishIfAnswered();
@@ -80,7 +82,7 @@ bool BulkCall::OfferOne(std::size_t entry) {
   auto task = MakeSubmissionTask(method_, settings_, this, entry,
                                  SubmissionTask::Parking::kTold);
   auto violation =
-      intake_->ReadEntry(entries_, entry, sending_, &task->submission());
+      intake_->ReadEntry(entries_, entry, sending_, task->NewSubmission());
   if (violation.has_value()) {
     method_.pool->CountArrival(Index(method_.method), TaskResult::kInvalid);
     results_[entry] = {task->submission().submission_id,
@@ -92,6 +94,7 @@ bool BulkCall::OfferOne(std::size_t entry) {
   task->bytes_behind = content_.size() - std::min(content_.size(), task->bytes);
   task->deadline = deadline_;
   task->waits_since = came_at_;
+  // Before Arrive, which may cause the answer to be posted.
   ++due_;
   offered_ = task;
   parked_ = task->Arrive();
@@ -99,32 +102,38 @@ bool BulkCall::OfferOne(std::size_t entry) {
 }
 
 void BulkCall::OnUnparked() {
+  SLUICE_DCHECK(parked_);
   parked_ = false;
   Offer();
 }
 
 void BulkCall::OnAnswer(std::size_t entry, std::string_view submission_id,
                         const Answer& answer) {
+  SLUICE_DCHECK_GT(due_, 0u);
   results_[entry] = {std::string(submission_id), answer};
   --due_;
   FinishIfAnswered();
 }
 
 void BulkCall::OnCancelled() {
+  // From now on workers skip the queued entries, and Offer offers no more.
   cancelled_.store(true, std::memory_order_relaxed);
+  // Only the entry that was offered last can be parked.
   if (offered_ != nullptr && offered_->Leave()) --due_;
   FinishIfAnswered();
 }
 
 void BulkCall::FinishIfAnswered() {
   const bool offered_all = next_ == results_.size() || CallerGone();
+  // `parked_` too: OnUnparked is still to be called, also for a task that has
+  // left, and needs this call.
   if (due_ > 0 || !offered_all || parked_ || finishing()) return;
   FinishWithReceipts();
 }
 
 void BulkCall::FinishWithReceipts() {
   if (CallerGone()) return FinishWithError(AnswerToCancelled());
-  // Both responses are of the same form.
+  // RecordEventsResponse has the same fields.
   using Response = v1::ImportPatientsResponse;
   std::string bytes;
   protozero::pbf_writer response(bytes);

@@ -1,4 +1,4 @@
-// ImportPatients and RecordEvents: many entries in one call, each with a
+// ImportPatients and RecordEvents: many submissions in one call, each with a
 // receipt of its own.
 
 #ifndef SLUICE_SERVER_CALLS_BULK_CALL_H_
@@ -17,13 +17,13 @@
 
 namespace sluice {
 
-// The entries go to the pool one after the other. Where one is parked, the rest
-// wait behind it in the call, so that a call fills no more than one place in
-// the waiting room.
+// Offers the entries to the pool one after the other. While an entry is parked,
+// the call keeps the rest, so a call has at most one place in the waiting room.
+// Ends when every entry that was offered has its answer.
 class BulkCall final : public UnaryCall, public SubmissionOwner {
  public:
-  // Waits for a call of `method`, which is one of the two. Everything must
-  // outlive the server's shutdown.
+  // Asks gRPC for a call of `method`, which is one of the two. The arguments
+  // must outlive the server's shutdown.
   static void Await(const MethodContext& method, const BulkIntake& intake,
                     RawService* service, CompletionLoop* loop);
 
@@ -36,7 +36,7 @@ class BulkCall final : public UnaryCall, public SubmissionOwner {
                 const Answer& answer) override;
 
  private:
-  // What became of an entry.
+  // The id of an entry, and its answer.
   struct Result {
     std::string id;
     Answer answer;
@@ -48,11 +48,12 @@ class BulkCall final : public UnaryCall, public SubmissionOwner {
   void AwaitAnother() override;
   void OnCancelled() override;
 
-  // Offers entries from `next_` on, until one is parked or none is left.
+  // Offers entries from `next_` on, until one is parked or all are offered.
   void Offer();
-  // True: it is parked, and OnUnparked goes on.
+  // Offers an entry. Returns true if it is parked: OnUnparked then offers the
+  // rest.
   bool OfferOne(std::size_t entry);
-  // Ends the call, unless answers are due.
+  // Ends the call if all entries are offered and answered.
   void FinishIfAnswered();
   void FinishWithReceipts();
 
@@ -65,12 +66,13 @@ class BulkCall final : public UnaryCall, public SubmissionOwner {
   TimePoint deadline_ = kForever;
 
   std::vector<Result> results_;
-  // The entry to be offered next.
+  // Index of the entry to offer next.
   std::size_t next_ = 0;
-  // The last one offered, and whether it is parked.
+  // The entry that was offered last.
   std::shared_ptr<SubmissionTask> offered_;
+  // `offered_` is parked, and OnUnparked has not been called for it.
   bool parked_ = false;
-  // Answers that are due.
+  // Number of offered entries without an answer.
   std::size_t due_ = 0;
   std::atomic<bool> cancelled_{false};
 };

@@ -38,7 +38,7 @@ const google::protobuf::Descriptor* EntryType(Method method) {
                                            : v1::AppEvent::descriptor();
 }
 
-// Both kinds of bulk request number their fields alike.
+// The two bulk requests have the same field numbers.
 constexpr int kBulkStudyId = v1::ImportPatientsRequest::kStudyIdFieldNumber;
 constexpr int kBulkSiteId = v1::ImportPatientsRequest::kSiteIdFieldNumber;
 constexpr int kBulkEntries = v1::ImportPatientsRequest::kRecordsFieldNumber;
@@ -56,7 +56,7 @@ std::string_view EntryId(SubmissionKind kind, std::string_view entry) {
   return FindLengthDelimited(entry, v1::PatientRecord::kPatientIdFieldNumber);
 }
 
-// What to call a malformed submission by: its id, where it is one.
+// Returns the id of a malformed submission; empty if it is no valid id.
 std::string IdIfAny(std::string_view id) {
   return id.size() <= kMaxIdBytes && IsValidUtf8(id) ? std::string(id) : "";
 }

@@ -1,5 +1,5 @@
-// Takes requests in: checks their structure while they are raw bytes, and turns
-// them into submissions. Bad input ends here.
+// Checks requests while they are raw bytes, and turns them into submissions.
+// Bad input gets no further.
 
 #ifndef SLUICE_SERVER_CALLS_INTAKE_H_
 #define SLUICE_SERVER_CALLS_INTAKE_H_
@@ -25,28 +25,28 @@ namespace sluice {
 // The most records, events or ids in one request.
 inline constexpr std::size_t kMaxEntries = 10000;
 
-// What is true of one sending, whatever it contains.
+// What the call says of its request, apart from the content.
 struct Sending {
   absl::Time received_at;
   std::optional<absl::Time> sent_at;  // metadata sluice-sent-at
   Sender sender;
 };
 
-// A violation where the metadata is malformed.
+// Reads the metadata. Returns a violation if they are malformed.
 std::optional<Violation> ReadSending(const grpc::ServerContext& context,
                                      Sending* sending);
 
-// Sets `flat` to the bytes in one piece, empty where a slice cannot be read.
+// Sets `flat` to the bytes of `buffer`; to nothing if a slice cannot be read.
 void Flatten(const grpc::ByteBuffer& buffer, std::string* flat);
 
-// Thread-safe. Each reads one method's requests; a violation says what is wrong
-// with the first thing that is.
+// The intakes are thread-safe. Each reads the requests of one method. A
+// violation describes the first thing that is wrong.
 class SubmitIntake {
  public:
   explicit SubmitIntake(const LimitsConfig& limits);
 
-  // Completes a submission that has its content, the request. It has its id, if
-  // that can be told, also where there is a violation.
+  // Fills in a submission whose content is the request. Sets the id, if it can
+  // be read, even if there is a violation.
   std::optional<Violation> Read(const Sending& sending,
                                 ReceivedSubmission* submission) const;
 
@@ -66,11 +66,12 @@ class BulkIntake {
     std::vector<std::string_view> entries;
   };
 
-  // The views of `request` are into `content`. Entries are not looked into.
+  // Reads a request without checking its entries. The views of `request` refer
+  // to `content`.
   std::optional<Violation> Read(std::string_view content,
                                 Request* request) const;
-  // The entry at `index`. `submission` has its id, if it can be told, also
-  // where there is a violation.
+  // Reads the entry at `index`. Sets the id, if it can be read, even if there
+  // is a violation.
   std::optional<Violation> ReadEntry(const Request& request, std::size_t index,
                                      const Sending& sending,
                                      ReceivedSubmission* submission) const;
@@ -98,7 +99,7 @@ class LookupIntake {
   const WireChecker checker_;
 };
 
-// The violation of limits.message_bytes.
+// Returns the violation of limits.message_bytes.
 Violation TooLarge(std::size_t bytes, const LimitsConfig& limits);
 
 }  // namespace sluice

@@ -73,19 +73,23 @@ void LookupCall::OnRequest() {
 void LookupCall::Look(const LookupSources& sources) {
   try {
     const absl::Status status = FindReceipts(sources);
-    result =
-        status.ok() ? TaskResult::kAnswered : TaskResult::kStoreUnavailable;
-    if (!status.ok()) {
-      spdlog::warn("store failed: lookup status={}", status.ToString());
+    if (status.ok()) {
+      result = TaskResult::kAnswered;
+      return;
     }
+    spdlog::warn("store failed: lookup status={}", status.ToString());
+    result = TaskResult::kStoreUnavailable;
+    error_ = Answer::Unavailable();
   } catch (...) {
-    error_id_ = LogCurrentException();
     result = TaskResult::kFailed;
+    error_ = Answer::Failed(LogCurrentException());
   }
 }
 
-// A submission goes from its journal to the store or into quarantine: looked
-// for in that order, it is not missed on its way.
+// A submission moves from the journal to the store, or to the quarantine. It is
+// looked for in that order. In any other order it could move from the place
+// that is looked at last to one that was looked at before, and be reported as
+// unknown.
 absl::Status LookupCall::FindReceipts(const LookupSources& sources) {
   const std::vector<std::string>& ids = lookup_.submission_ids;
   std::vector<std::optional<StoredReceipt>> acknowledged;
@@ -122,24 +126,25 @@ absl::Status LookupCall::FindReceipts(const LookupSources& sources) {
 }
 
 void LookupCall::OnEnded(TaskResult end, Duration retry_delay) {
-  ended_ = Answer::Ended(end, retry_delay);
+  error_ = Answer::Ended(end, retry_delay);
   loop_->Post(this);
 }
 
-void LookupCall::OnDone() { loop_->Post(this); }
+void LookupCall::OnDone() {
+  // The processor ran out of memory before it could look.
+  if (result == TaskResult::kFailed && !error_.has_value()) {
+    error_ = Answer::Failed(NewErrorId());
+  }
+  loop_->Post(this);
+}
 
 void LookupCall::OnLoop() {
-  if (ended_.has_value()) return FinishWithError(*ended_);
-  if (result == TaskResult::kFailed) {
-    return FinishWithError(Answer::Failed(error_id_));
-  }
-  if (result == TaskResult::kStoreUnavailable) {
-    return FinishWithError(Answer::Unavailable());
-  }
+  if (error_.has_value()) return FinishWithError(*error_);
   FinishWith(response_);
 }
 
 void LookupCall::OnCancelled() {
+  // If a worker has the task, OnLoop finishes the call all the same.
   if (method_.pool->Leave(this)) FinishWithError(AnswerToCancelled());
 }
 

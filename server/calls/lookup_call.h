@@ -1,4 +1,6 @@
-// GetReceipts: "did you get it?", answered from the store by a pool of its own.
+// GetReceipts: says what became of submissions. Answered by the workers of a
+// pool of its own, from the store, the journals and the submissions on their
+// way.
 
 #ifndef SLUICE_SERVER_CALLS_LOOKUP_CALL_H_
 #define SLUICE_SERVER_CALLS_LOOKUP_CALL_H_
@@ -19,21 +21,22 @@
 
 namespace sluice {
 
-// Where a submission may be.
+// The places where a submission may be found.
 struct LookupSources {
   Store* store;
   const RecentIds* recent;
   std::vector<Journal*> journals;
 };
 
-// The call is its own pool task and its own loop task: it outlives both.
+// The call is its own pool task and its own loop task. It outlives both,
+// because its finish is due until OnLoop (call.h).
 class LookupCall final : public UnaryCall, public Task, public LoopTask {
  public:
-  // Waits for a call. Everything must outlive the server's shutdown.
+  // Asks gRPC for a call. The arguments must outlive the server's shutdown.
   static void Await(const MethodContext& method, const LookupIntake& intake,
                     RawService* service, CompletionLoop* loop);
 
-  // By a worker.
+  // Looks for the submissions, and sets the result. Called by a worker, once.
   void Look(const LookupSources& sources);
 
   void OnEnded(TaskResult end, Duration retry_delay) override;
@@ -46,15 +49,14 @@ class LookupCall final : public UnaryCall, public Task, public LoopTask {
   void OnRequest() override;
   void AwaitAnother() override;
   void OnCancelled() override;
-  // Puts the receipts into the response.
+  // Writes the receipts into the response.
   absl::Status FindReceipts(const LookupSources& sources);
 
   const LookupIntake* intake_ = nullptr;
   LookupIntake::Request lookup_;
   std::string response_;  // serialized
-  std::string error_id_;  // where looking threw
-  // Where the pool did not let it be worked.
-  std::optional<Answer> ended_;
+  // The answer, if there is no response.
+  std::optional<Answer> error_;
 };
 
 class LookupProcessor final : public Processor {

@@ -3,7 +3,7 @@
 namespace sluice {
 namespace {
 
-// gRPC numbers the methods as the proto does, and so does Method.
+// gRPC numbers the methods in the order of the proto, as Method does.
 int IndexInService(Method method) { return static_cast<int>(Index(method)); }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// The service with every request and response as raw bytes.
+// The service Ingestion, with requests and responses as raw bytes.
 
 #ifndef SLUICE_SERVER_CALLS_RAW_SERVICE_H_
 #define SLUICE_SERVER_CALLS_RAW_SERVICE_H_
@@ -17,8 +17,7 @@
 
 namespace sluice {
 
-// A serialized message on its way out. Of a ByteBuffer, gRPC would make another
-// to send.
+// A serialized message to send. gRPC would copy a ByteBuffer before sending it.
 struct SerializedMessage {
   explicit SerializedMessage(std::string_view message)
       : bytes(message.data(), message.size()) {}
@@ -38,18 +37,19 @@ class RawService final
   using Stream =
       grpc::ServerAsyncReaderWriter<SerializedMessage, grpc::ByteBuffer>;
 
-  // Asks for the next call, as gRPC's generated functions do: `tag` returns
-  // from `queue` when it has come. `method` is a unary one.
+  // Asks for the next call of a unary method, as gRPC's generated functions do.
+  // `tag` returns from `queue` when the call has arrived.
   void Await(Method method, grpc::ServerContext* context,
              grpc::ByteBuffer* request, Responder* responder,
              grpc::ServerCompletionQueue* queue, void* tag);
+  // Asks for the next call of a streaming method.
   void AwaitStream(Method method, grpc::ServerContext* context, Stream* stream,
                    grpc::ServerCompletionQueue* queue, void* tag);
 };
 
 }  // namespace sluice
 
-// How gRPC learns to send one.
+// Tells gRPC how to send a SerializedMessage.
 template <>
 class grpc::SerializationTraits<sluice::SerializedMessage> {
  public:

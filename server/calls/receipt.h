@@ -1,5 +1,5 @@
-// Receipts, as they go out. A call may have ten thousand, so each is written as
-// bytes at once: a message object would allocate three times for each.
+// Writes receipts (sluice.v1.Receipt) as bytes. A call may have ten thousand of
+// them, and a message object would allocate three times for each.
 
 #ifndef SLUICE_SERVER_CALLS_RECEIPT_H_
 #define SLUICE_SERVER_CALLS_RECEIPT_H_
@@ -13,19 +13,21 @@
 
 namespace sluice {
 
-// What an answer is called in a receipt.
+// Returns the disposition of a receipt for an answer.
 v1::Receipt::Disposition ToDisposition(Answer::Kind kind);
 
-// Each writes fields of a sluice.v1.Receipt: those that say what is kept under
-// an id, an issue, and all that there is to say of an answer.
+// Writes the disposition, and the receipt of a submission that is kept.
 void WriteKept(v1::Receipt::Disposition disposition, const StoredReceipt& kept,
                std::string_view submission_id, protozero::pbf_writer* receipt);
+// Writes an issue: what is wrong, and in which field.
 void WriteIssue(std::string_view field, std::string_view description,
                 protozero::pbf_writer* receipt);
+// Writes all fields for an answer.
 void WriteReceipt(const Answer& answer, std::string_view submission_id,
                   protozero::pbf_writer* receipt);
 
-// The receipt of an answer, serialized; until the thread's next call.
+// Returns the serialized receipt for an answer. Valid until the thread's next
+// call.
 std::string_view SerializeReceipt(const Answer& answer,
                                   std::string_view submission_id);
 

@@ -1,8 +1,8 @@
 #include "server/calls/stream_call.h"
 
-#include <chrono>
 #include <utility>
 
+#include "base/check.h"
 #include "pool/worker_pool.h"
 #include "server/calls/receipt.h"
 #include "server/calls/unary_call.h"
@@ -62,7 +62,7 @@ void StreamCall::OnReadTag(bool ok) {
 }
 
 void StreamCall::OnMessage() {
-  // A stream may live for days: each submission takes the settings anew.
+  // A stream may last for days, so each submission takes the current settings.
   auto task =
       MakeSubmissionTask(method_, method_.settings->Get(), this, std::size_t{0},
                          SubmissionTask::Parking::kTold);
@@ -73,10 +73,11 @@ void StreamCall::OnMessage() {
   if (task->bytes > method_.limits.message_bytes) {
     violation = TooLarge(task->bytes, method_.limits);
   } else {
-    Flatten(message_, &task->submission().content);
-    violation = intake_.Read(sending_, &task->submission());
+    Flatten(message_, &task->NewSubmission()->content);
+    violation = intake_.Read(sending_, task->NewSubmission());
   }
   message_.Clear();
+  // Before Arrive, which may cause the answer to be posted.
   ++unanswered_;
   if (violation.has_value()) {
     method_.pool->CountArrival(Index(method_.method), TaskResult::kInvalid);
@@ -90,12 +91,14 @@ void StreamCall::OnMessage() {
 }
 
 void StreamCall::OnUnparked() {
+  SLUICE_DCHECK(parked_);
   parked_ = false;
   Advance();
 }
 
 void StreamCall::OnAnswer(std::size_t, std::string_view submission_id,
                           const Answer& answer) {
+  SLUICE_DCHECK_GT(unanswered_, 0u);
   outbox_.emplace_back(SerializeReceipt(answer, submission_id));
   --unanswered_;
   Advance();
@@ -154,13 +157,11 @@ void StreamCall::Finish() {
 
 grpc::Status StreamCall::FinalStatus() {
   if (CallerGone()) {
-    return ToStatus(Answer::Of(Answer::Kind::kCancelled), &context_);
+    return ToStatus(Answer::Cancelled(/*deadline_passed=*/false), &context_);
   }
   if (malformed_) return ToStatus(Answer::Invalid(*malformed_), &context_);
   if (half_closed_) return grpc::Status::OK;
-  return ToStatus(
-      Answer::Refused(TaskResult::kDraining, std::chrono::seconds(1)),
-      &context_);
+  return ToStatus(Answer::ShuttingDown(), &context_);
 }
 
 }  // namespace sluice

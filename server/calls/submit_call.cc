@@ -25,8 +25,8 @@ void SubmitCall::OnRequest() {
   }
   task->bytes = request_.Length();
   task->deadline = DeadlineOf(context_);
-  TakeRequest(&task->submission().content);
-  if (auto violation = intake_->Read(sending, &task->submission())) {
+  TakeRequest(&task->NewSubmission()->content);
+  if (auto violation = intake_->Read(sending, task->NewSubmission())) {
     return FinishInvalid(*std::move(violation));
   }
   task->SetLane(sending.sender);
@@ -45,6 +45,7 @@ void SubmitCall::OnAnswer(std::size_t, std::string_view submission_id,
 
 void SubmitCall::OnCancelled() {
   cancelled_.store(true, std::memory_order_relaxed);
+  // Otherwise OnAnswer finishes the call.
   if (task_ != nullptr && task_->Leave()) FinishWithError(AnswerToCancelled());
 }
 

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <utility>
 
+#include "base/check.h"
 #include "pool/worker_pool.h"
 #include "server/calls/intake.h"
 
@@ -39,6 +40,7 @@ void UnaryCall::FinishWithError(const Answer& answer) {
 }
 
 bool UnaryCall::RefuseUnread() {
+  // Under overload a refusal must cost less than reading the request.
   if (!settings_->refuses_unread || !method_.pool->full()) return false;
   const Arrival arrival = {.now = {},
                            .deadline = DeadlineOf(context_),
@@ -73,9 +75,9 @@ void UnaryCall::TakeRequest(std::string* bytes) {
 }
 
 Answer UnaryCall::AnswerToCancelled() const {
-  const bool in_time = std::chrono::steady_clock::now() < DeadlineOf(context_);
-  return Answer::Of(in_time ? Answer::Kind::kCancelled
-                            : Answer::Kind::kDeadline);
+  // gRPC reports an expired deadline as a cancellation.
+  return Answer::Cancelled(std::chrono::steady_clock::now() >=
+                           DeadlineOf(context_));
 }
 
 void UnaryCall::FinishInvalid(Violation violation) {

@@ -1,6 +1,7 @@
 #include "server/submissions/answer.h"
 
 #include <array>
+#include <chrono>
 #include <utility>
 
 #include "absl/random/random.h"
@@ -16,8 +17,11 @@ namespace {
 
 constexpr char kPushbackTrailer[] = "grpc-retry-pushback-ms";
 constexpr char kErrorDomain[] = "sluice";
-// A store that failed is given this long before the next try.
-constexpr absl::Duration kStoreRetryDelay = absl::Seconds(1);
+// Retry delays where no rate of work tells when to return: a failed store, a
+// server that restarts, and a follower whose leader's caller has left.
+constexpr Duration kStoreRetryDelay = std::chrono::seconds(1);
+constexpr Duration kRestartRetryDelay = std::chrono::seconds(1);
+constexpr Duration kFollowerRetryDelay = std::chrono::milliseconds(50);
 
 absl::Duration Jittered(absl::Duration delay) {
   thread_local absl::BitGen random;
@@ -55,11 +59,11 @@ grpc::Status InvalidStatus(const Violation& violation) {
                      {&bad_request});
 }
 
-// What is the same in every refusal for one reason.
+// The part of a refusal that depends on its reason alone.
 struct Refusal {
   grpc::StatusCode code;
   std::string message;
-  std::string details;  // a google.rpc.Status, without the delay
+  std::string details;  // serialized google.rpc.Status without RetryInfo
 };
 
 Refusal MakeRefusal(TaskResult reason) {
@@ -75,7 +79,8 @@ Refusal MakeRefusal(TaskResult reason) {
   return {status.error_code(), status.error_message(), status.error_details()};
 }
 
-// Refusing must cost far less than accepting, so that each is made once.
+// Each refusal is serialized once, because under overload refusing must cost
+// far less than accepting.
 const Refusal& RefusalFor(TaskResult reason) {
   static const auto* const all = [] {
     auto* const made = new std::array<Refusal, kTaskResults>;
@@ -87,8 +92,9 @@ const Refusal& RefusalFor(TaskResult reason) {
   return (*all)[Index(reason)];
 }
 
-// To be appended to the details of a refusal: serialized messages of one type,
-// one after the other, are one message with the repeated fields of both.
+// Appends RetryInfo to serialized details. Two serialized messages of a type,
+// one after the other, parse as one message that has the repeated fields of
+// both.
 void AppendRetryInfo(absl::Duration delay, std::string* details) {
   thread_local google::rpc::RetryInfo retry;
   thread_local google::rpc::Status status;
@@ -155,8 +161,56 @@ Answer Answer::Ended(TaskResult result, Duration retry_delay) {
 }
 
 Answer Answer::Unavailable() {
-  return Refused(TaskResult::kStoreUnavailable,
-                 absl::ToChronoNanoseconds(kStoreRetryDelay));
+  return Refused(TaskResult::kStoreUnavailable, kStoreRetryDelay);
+}
+
+Answer Answer::ShuttingDown() {
+  return Refused(TaskResult::kDraining, kRestartRetryDelay);
+}
+
+Answer Answer::TooManyFollowers() {
+  return Refused(TaskResult::kWaitingRoomFull, kFollowerRetryDelay);
+}
+
+Answer Answer::Cancelled(bool deadline_passed) {
+  return Of(deadline_passed ? Kind::kDeadline : Kind::kCancelled);
+}
+
+Answer Answer::FromStore(const Saved& saved) {
+  const StoredReceipt kept = {.sequence = saved.sequence,
+                              .received_at = saved.received_at,
+                              .content_sha256 = saved.content_sha256};
+  switch (saved.result) {
+    case Saved::Result::kStored:
+      return Stored(kept);
+    case Saved::Result::kDuplicate:
+      return Duplicate(kept);
+    case Saved::Result::kConflict:
+      return Of(Kind::kConflict);
+  }
+  return Of(Kind::kConflict);
+}
+
+Answer Answer::ForFollower(const Answer& leader, bool may_be_dropped) {
+  switch (leader.kind) {
+    case Kind::kStored:
+    case Kind::kDuplicate:
+      return Duplicate(leader.kept);
+    case Kind::kRefused:
+      // With a retry delay of its own.
+      return Refused(leader.reason,
+                     absl::ToChronoNanoseconds(leader.retry_delay));
+    case Kind::kDropped:
+      return may_be_dropped
+                 ? leader
+                 : Refused(TaskResult::kQueueFull, kFollowerRetryDelay);
+    case Kind::kDeadline:
+    case Kind::kCancelled:
+      // The leader's caller has left, but the follower's caller still waits.
+      return Refused(TaskResult::kWaitOver, kFollowerRetryDelay);
+    default:
+      return leader;
+  }
 }
 
 Answer Answer::Stored(const StoredReceipt& kept) {
@@ -167,8 +221,8 @@ Answer Answer::Queued(const StoredReceipt& kept) {
   return Kept(Kind::kQueued, kept);
 }
 
-Answer Answer::Duplicate(const StoredReceipt& first) {
-  return Kept(Kind::kDuplicate, first);
+Answer Answer::Duplicate(const StoredReceipt& kept) {
+  return Kept(Kind::kDuplicate, kept);
 }
 
 Answer Answer::Failed(const std::string& error_id) {

@@ -1,23 +1,25 @@
-// What callers are told: the one place that turns what became of a submission
-// into a gRPC status or a receipt.
+// What callers are told: the one place that turns the result of a submission,
+// or of a call, into an answer, and an answer into a gRPC status. Receipts in a
+// stream or a bulk response are written by server/calls/receipt.h from the same
+// answers. (The health service has its own protocol and statuses.)
 //
 //   what happened                     status              in a stream or bulk
 //   --------------------------------  ------------------  --------------------
 //   stored, duplicate, queued,        OK, a receipt       its receipt
-//     dropped, also when it was queued
+//     dropped on arrival or later
 //   same id, other content            ALREADY_EXISTS      CONFLICT
 //   malformed, missing id, too large  INVALID_ARGUMENT    INVALID, the issues
 //   queue or waiting room full,       RESOURCE_EXHAUSTED  REFUSED, retry_delay
 //     wait over
 //   draining, store unavailable       UNAVAILABLE         REFUSED, retry_delay
 //   caller's deadline while parked    DEADLINE_EXCEEDED   REFUSED
-//   caller gone                       CANCELLED           REFUSED
-//   the task threw                    INTERNAL, error id  REFUSED, error id
+//   caller cancelled or disconnected  CANCELLED           REFUSED
+//   processing threw                  INTERNAL, error id  REFUSED, error id
 //
 // RESOURCE_EXHAUSTED and UNAVAILABLE carry google.rpc.ErrorInfo and RetryInfo,
-// and the trailer grpc-retry-pushback-ms that gRPC's own retries obey (gRFC
-// A6). Clients that follow OTLP take a RESOURCE_EXHAUSTED without RetryInfo as
-// final.
+// and the trailer grpc-retry-pushback-ms, which gRPC's own retries obey (gRFC
+// A6). Clients that follow OTLP do not retry a RESOURCE_EXHAUSTED without
+// RetryInfo.
 
 #ifndef SLUICE_SERVER_SUBMISSIONS_ANSWER_H_
 #define SLUICE_SERVER_SUBMISSIONS_ANSWER_H_
@@ -50,46 +52,68 @@ struct Answer {
     kFailed,
   };
 
-  // Of a kind that needs no more.
+  // An answer of a kind that needs no further field.
   static Answer Of(Kind kind) {
     Answer answer;
     answer.kind = kind;
     return answer;
   }
   static Answer Invalid(Violation violation);
+
+  // Refusals. Each answer gets a retry delay of its own, 0.8 to 1.2 times
+  // `retry_delay`, so that refused callers do not all return at once.
+  //
   // `reason` must be a refusal (IsRefusal).
   static Answer Refused(TaskResult reason, Duration retry_delay);
+  // The server shuts down, for calls that no pool refuses.
+  static Answer ShuttingDown();
+  // The store, or the journal, failed to save the submission.
+  static Answer Unavailable();
+  // Too many submissions follow another of the same id.
+  static Answer TooManyFollowers();
+
   // For a task that the pool ended, on arrival or later: a refusal, kDropped or
   // kDeadline.
   static Answer Ended(TaskResult result, Duration retry_delay);
-  // The store did not take it.
-  static Answer Unavailable();
-  // Of what is kept. A duplicate is as another, of which it has the receipt; so
-  // may one that is queued be.
-  static Answer Stored(const StoredReceipt& kept);
-  static Answer Queued(const StoredReceipt& kept);
-  static Answer Duplicate(const StoredReceipt& first);
+  // For a call that gRPC reports as cancelled, which it also does when the
+  // deadline has passed.
+  static Answer Cancelled(bool deadline_passed);
+  // The processing threw. `error_id` is in the log.
   static Answer Failed(const std::string& error_id);
 
-  // Whether the unary status is OK.
+  // For what the store says of a submission: stored, duplicate or conflict.
+  static Answer FromStore(const Saved& saved);
+  // `kept` is the receipt under which the submission is known. For a duplicate,
+  // and for a queued one that is a duplicate, the receipt of the first.
+  static Answer Stored(const StoredReceipt& kept);
+  static Answer Queued(const StoredReceipt& kept);
+  static Answer Duplicate(const StoredReceipt& kept);
+  // For a submission that followed another of the same id and content, which
+  // was told `leader`. The leader may belong to another method:
+  // `may_be_dropped` is false if the follower's method never answers that a
+  // submission was dropped.
+  static Answer ForFollower(const Answer& leader, bool may_be_dropped);
+
+  // True if the status of a unary call is OK.
   bool ok() const;
 
   Kind kind = Kind::kCancelled;
-  // Of kRefused.
+  // For kRefused.
   TaskResult reason = TaskResult::kQueueFull;
-  // Of what was kept, or is about to be.
+  // For kStored, kQueued and kDuplicate.
   StoredReceipt kept;
-  // Of kRefused. Each is told a time of its own, 0.8 to 1.2 of
-  // when room is expected, so that a herd does not come back as one.
+  // For kRefused: when the caller should try again.
   absl::Duration retry_delay;
-  // Of kInvalid; of kFailed, with the id that finds the log line. Never null
-  // there.
+  // For kInvalid and kFailed; never null there. For kFailed the description has
+  // the error id.
   std::shared_ptr<const Violation> why;
 };
 
+// Returns a sentence for the refusal `reason`; empty for any other result.
 std::string_view Explain(TaskResult reason);
 
-// The status for a unary caller; adds the pushback trailer to `context`.
+// Returns the status for the caller of `context`. Adds the pushback trailer to
+// `context` if the answer is a refusal.
 grpc::Status ToStatus(const Answer& answer, grpc::ServerContext* context);
 
 }  // namespace sluice

@@ -18,12 +18,12 @@
 namespace sluice {
 namespace {
 
-// So many are parsed into one message before it is made anew: it keeps the room
-// of all that it ever had.
+// A message is replaced after this many bytes have been parsed into it, because
+// it keeps the memory of everything that was ever parsed into it.
 constexpr std::size_t kReusedForBytes = std::size_t{256} << 10;
 
-// The thread's message, emptied, to parse so many bytes into: one that is used
-// again spares most of what parsing allocates.
+// Returns the thread's empty message, to parse `bytes` bytes into. Using a
+// message again saves most of the allocations of parsing.
 template <typename Message>
 Message& ToParse(std::size_t bytes) {
   thread_local Message message;
@@ -55,7 +55,8 @@ const Message& Parse(std::string_view content) {
   return message;
 }
 
-// Of the request's messages, a parser would keep none to use again.
+// Parses the response of a request. The response is parsed by itself, because a
+// message that is used again does not keep the memory of its submessages.
 const v1::QuestionnaireResponse& ParseResponse(std::string_view request) {
   auto& response = ToParse<v1::QuestionnaireResponse>(request.size());
   const auto parts =

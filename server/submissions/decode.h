@@ -1,4 +1,4 @@
-// Reads out of a submission's bytes what the store keeps beside them.
+// Decodes what the store keeps in columns beside a submission's bytes.
 
 #ifndef SLUICE_SERVER_SUBMISSIONS_DECODE_H_
 #define SLUICE_SERVER_SUBMISSIONS_DECODE_H_
@@ -7,13 +7,14 @@
 
 namespace sluice {
 
-// Fills, by the submission's kind, subject, questionnaire, status,
-// times, answers and what it corrects, from `content`, which has passed the
-// structure check. Throws std::invalid_argument where its response, record or
-// event does not parse, or a request has no response.
+// Fills the decoded fields of `submission` from its content: subject,
+// questionnaire, status, times, answers, and the submission that it corrects,
+// as far as the kind has them. The content must have passed the structure
+// check. Throws std::invalid_argument if the response, record or event does not
+// parse, or if the request has no response.
 void Decode(Submission* submission);
 
-// Whether two contents of a kind mean the same; see SameContent in store.h.
+// True if two contents of a kind mean the same; see SameContent in store.h.
 bool SameContentOfKind(SubmissionKind kind, std::string_view a,
                        std::string_view b);
 

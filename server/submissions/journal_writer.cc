@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/check.h"
 #include "pool/throughput.h"
 #include "server/submissions/submission_task.h"
 #include "spdlog/spdlog.h"
@@ -10,10 +11,11 @@
 namespace sluice {
 namespace {
 
-// What is done is forgotten along with what comes next; where nothing comes,
-// after this long.
+// Entries that are done are forgotten by the next append, or after this long if
+// there is none.
 constexpr absl::Duration kForgetAfter = absl::Milliseconds(500);
-// A group is at most this large, so that the first of it does not wait long.
+// The most tasks of an append, so that the first of them does not wait for
+// long.
 constexpr std::size_t kGroupMax = 4096;
 
 }  // namespace
@@ -28,12 +30,17 @@ JournalWriter::JournalWriter(Journal* journal, WorkerPool* pool, Clock* clock,
 JournalWriter::~JournalWriter() { Join(); }
 
 void JournalWriter::Add(std::shared_ptr<SubmissionTask> task) {
+  SLUICE_DCHECK(task->stage() == SubmissionTask::Stage::kCommitting);
   absl::MutexLock lock(&mutex_);
+  SLUICE_DCHECK(!joining_);
   waiting_.push_back(std::move(task));
+  // Otherwise the writer has been woken already, or is busy and will look
+  // again.
   if (waiting_.size() == 1) changed_.Signal();
 }
 
 void JournalWriter::MarkDone(std::int64_t position) {
+  SLUICE_DCHECK_GT(position, 0);
   journal_->MarkDone(position);
   metrics_->CountForgotten();
   absl::MutexLock lock(&mutex_);
@@ -43,6 +50,7 @@ void JournalWriter::MarkDone(std::int64_t position) {
 
 absl::Status JournalWriter::Quarantine(std::int64_t position,
                                        std::string_view reason, int tries) {
+  SLUICE_DCHECK_GT(position, 0);
   absl::Status status = journal_->Quarantine(position, reason, tries);
   if (status.ok()) metrics_->CountForgotten();
   metrics_->SetQuarantined(journal_->quarantined());
@@ -90,7 +98,9 @@ void JournalWriter::Run() {
 }
 
 void JournalWriter::Commit(Group* group) {
-  // Two threads may have handed theirs over in another order.
+  // Admission numbers tasks under the pool's lock, but two threads may add
+  // their tasks in the other order. A replay offers entries in the order of the
+  // journal, so the order of the journal must be the order of admission.
   std::ranges::sort(*group, {},
                     [](const auto& task) { return task->sequence; });
   std::vector<NewJournalEntry> entries;
@@ -106,7 +116,9 @@ void JournalWriter::Commit(Group* group) {
   metrics_->ObserveCommit(clock_->Now() - begun, group->size());
   if (first.ok()) {
     metrics_->CountAppended(group->size());
-    // Acknowledged before it is worked, so that nobody waits for a worker.
+    // Acknowledged before workers may take the tasks, so that callers do not
+    // wait for the workers to get the processor, and so that no worker ends a
+    // task whose position is not set.
     {
       const CompletionLoop::PostBatch batch;
       std::int64_t position = *first;
@@ -117,6 +129,7 @@ void JournalWriter::Commit(Group* group) {
   }
   spdlog::warn("journal failed: batch={} status={}", group->size(),
                first.status().ToString());
+  // The pool first: OnCommitFailed releases the pool's hold on the task.
   pool_->CommitFailed(tasks);
   for (const auto& task : *group) task->OnCommitFailed();
 }

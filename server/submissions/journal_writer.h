@@ -1,6 +1,26 @@
-// Makes admitted submissions durable before they are acknowledged: one thread
-// that appends to the journal all that has gathered since the last time, so
-// that one sync serves them all (group commit).
+// Makes admitted submissions durable before they are acknowledged. One thread
+// appends all tasks that were added since its last append, so that one sync
+// serves them all (group commit).
+//
+// The life of an entry, as far as it concerns the writer:
+//
+//   WorkerPool::Arrive    the pool admits the task, and keeps it from workers
+//      |
+//     Add                 the task waits for the next append
+//      |
+//   Journal::Append ----- failed --> WorkerPool::CommitFailed, OnCommitFailed:
+//      |                             the caller is told UNAVAILABLE
+//   OnCommitted           the caller is told QUEUED
+//      |
+//   WorkerPool::Committed workers may take the task
+//      |
+//      |-- stored or a duplicate --> MarkDone: removed by a later Append, or by
+//      |                             Journal::Forget after half a second
+//      |-- cannot be stored -------> Quarantine: removed from the queue, and
+//      kept |                             in the journal's quarantine
+//      |-- neither, until the end -> stays in the journal, and is replayed at
+//      the
+//                                    next start
 
 #ifndef SLUICE_SERVER_SUBMISSIONS_JOURNAL_WRITER_H_
 #define SLUICE_SERVER_SUBMISSIONS_JOURNAL_WRITER_H_
@@ -25,7 +45,7 @@ class SubmissionTask;
 // Thread-safe.
 class JournalWriter {
  public:
-  // Everything must outlive the writer.
+  // Starts the thread. All arguments must outlive the writer.
   JournalWriter(Journal* journal, WorkerPool* pool, Clock* clock,
                 JournalMetrics* metrics);
   JournalWriter(const JournalWriter&) = delete;
@@ -33,26 +53,30 @@ class JournalWriter {
   // Joins.
   ~JournalWriter();
 
-  // A task that the pool has admitted and holds from its workers. It is told
-  // OnCommitted and given to them, or told OnCommitFailed. As many may wait as
-  // the pool admits. Does not block.
+  // Takes a task that the pool has admitted and keeps from its workers (stage
+  // kCommitting). OnCommitted or OnCommitFailed follows, on the writer's
+  // thread. The number of waiting tasks is limited by the pool. Does not block.
+  // Not after Join.
   void Add(std::shared_ptr<SubmissionTask> task);
 
-  // The store has the entry: it is forgotten soon. Does not block.
+  // The store has the entry, so the journal may forget it. Once for each entry.
+  // Does not block.
   void MarkDone(std::int64_t position);
-  // Sets the entry apart for good; see Journal. Blocks.
+  // Moves the entry to the journal's quarantine; see Journal. Blocks.
   absl::Status Quarantine(std::int64_t position, std::string_view reason,
                           int tries);
 
-  // Commits what is there, forgets what is done, and ends. The pool must be
-  // idle.
+  // Commits the waiting tasks, forgets the entries that are done, and ends the
+  // thread. The pool must be idle. Does nothing if called again.
   void Join();
 
  private:
   using Group = std::vector<std::shared_ptr<SubmissionTask>>;
 
   void Run();
+  // Appends the group to the journal, and tells each task the result.
   void Commit(Group* group);
+  // Removes all entries that are marked as done from the journal.
   void Forget();
 
   Journal* const journal_;
@@ -63,6 +87,7 @@ class JournalWriter {
   absl::Mutex mutex_;
   absl::CondVar changed_;
   Group waiting_ ABSL_GUARDED_BY(mutex_);
+  // Entries were marked as done since the last append.
   bool marked_ ABSL_GUARDED_BY(mutex_) = false;
   bool joining_ ABSL_GUARDED_BY(mutex_) = false;
 

@@ -1,4 +1,4 @@
-// What a drain could not finish: by id, or in a journal.
+// Submissions that were admitted, and that the drain could not finish.
 
 #ifndef SLUICE_SERVER_SUBMISSIONS_LEFTOVERS_H_
 #define SLUICE_SERVER_SUBMISSIONS_LEFTOVERS_H_
@@ -27,7 +27,8 @@ class Leftovers {
     all_.push_back(std::move(leftover));
   }
 
-  // One more that is in a journal, and so is worked after the next start.
+  // Counts a submission that is in a journal, so it is worked after the next
+  // start.
   void AddJournaled() {
     absl::MutexLock lock(&mutex_);
     ++journaled_;

@@ -1,4 +1,4 @@
-// What all calls of one method share.
+// What all calls of one method have in common.
 
 #ifndef SLUICE_SERVER_SUBMISSIONS_METHOD_CONTEXT_H_
 #define SLUICE_SERVER_SUBMISSIONS_METHOD_CONTEXT_H_
@@ -15,8 +15,8 @@ class JournalWriter;
 class RecentIds;
 class WorkerPool;
 
-// Constant once the server runs, but for what `settings` has to give; the
-// server owns it and what it points to.
+// Constant while the server runs; only the value behind `settings` may change.
+// The server owns the context and the objects that it points to.
 struct MethodContext {
   Method method;
   LimitsConfig limits;

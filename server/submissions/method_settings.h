@@ -1,6 +1,6 @@
-// What the configuration says of a method, which may change while the server
-// runs. A call takes it once, when it arrives, and keeps it to its end, so that
-// no call is handled by two configurations.
+// The configuration of a method, which may change while the server runs. A call
+// takes the settings when it arrives and keeps them until it ends, so that no
+// call is handled by two configurations.
 
 #ifndef SLUICE_SERVER_SUBMISSIONS_METHOD_SETTINGS_H_
 #define SLUICE_SERVER_SUBMISSIONS_METHOD_SETTINGS_H_
@@ -14,19 +14,20 @@
 
 namespace sluice {
 
-// Constant; freed with the last that holds it.
+// Constant. Freed when the last call that holds them has ended.
 struct MethodSettings {
   MethodConfig config;
-  // With the one that is only asked as well, if there is one.
+  // With the shadow policy, if there is one.
   std::unique_ptr<const AdmissionPolicy> policy;
-  // A call that finds the pool full is refused before it is read. Not so where
-  // the policy drops: what is dropped is answered entry by entry.
+  // A call that finds the pool full is refused before its request is read.
+  // False for policies that drop: each dropped entry needs an answer of its
+  // own.
   bool refuses_unread;
-  // The policy loses: a submission may be answered that it was dropped.
+  // The policy may drop a submission, and answer that it was dropped.
   bool loses;
-  // What is queued may be dropped for a later one.
+  // A queued submission may be dropped in favour of a later one.
   bool droppable;
-  // Of the method's pool.
+  // How the method's pool is shared.
   FairBy fair_by;
 };
 
@@ -34,8 +35,7 @@ struct MethodSettings {
 std::shared_ptr<const MethodSettings> MakeMethodSettings(
     const MethodConfig& config, FairBy fair_by);
 
-// The settings that calls take which arrive now. Thread-safe; nobody holds its
-// lock for longer than it takes to copy a pointer.
+// The current settings. Thread-safe; the lock is held only to copy a pointer.
 class LiveMethodSettings {
  public:
   // Null before the first Set.
@@ -46,7 +46,7 @@ class LiveMethodSettings {
 
   void Set(std::shared_ptr<const MethodSettings> settings) {
     absl::MutexLock lock(&mutex_);
-    settings_.swap(settings);  // the old ones are freed without the lock
+    settings_.swap(settings);  // frees the old ones after the lock
   }
 
  private:

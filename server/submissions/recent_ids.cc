@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/hash/hash.h"
+#include "base/check.h"
 #include "base/hashed_text.h"
 #include "server/submissions/submission_task.h"
 
@@ -23,83 +24,105 @@ RecentIds::Arrival RecentIds::Arrive(
     const std::shared_ptr<SubmissionTask>& task, bool durably,
     StoredReceipt* receipt) {
   using Acknowledged = RecentId::Acknowledged;
-  Shard& shard = ShardOf(task->key);
+  RecentId& id = task->recent_id();
+  Shard& shard = ShardOf(id.key);
   absl::MutexLock lock(&shard.mutex);
+  SLUICE_DCHECK(!id.leads_ && id.follower_ == nullptr);
   const Sha256Digest& content_sha256 = task->submission().content_sha256;
-  const auto [known, is_first] =
-      shard.on_their_way.try_emplace(task->key.hash[0], task);
+  // Most submissions are the first of their id, so one look-up both asks and
+  // enters.
+  const auto [found, is_first] =
+      shard.leaders.try_emplace(id.key.hash[0], task);
   if (is_first) {
-    const StoredReceipt* remembered = shard.Recall(task->key);
+    const StoredReceipt* remembered = shard.Recall(id.key);
+    // A remembered receipt with another digest decides nothing: the store has
+    // to say whether that is a conflict.
     if (remembered != nullptr && remembered->content_sha256 == content_sha256) {
       *receipt = *remembered;
-      shard.on_their_way.erase(known);
+      shard.leaders.erase(found);
       return Arrival::kKnown;
     }
-    task->leads_ = true;
+    id.leads_ = true;
     return Arrival::kFirst;
   }
-  SubmissionTask& first = *known->second;
-  if (first.key != task->key ||
-      first.submission().content_sha256 != content_sha256) {
+  SubmissionTask& leader = *found->second;
+  RecentId& leaders_id = leader.recent_id();
+  // The map compares half of the key. Two ids with the same half are so rare
+  // that the second one is simply not entered.
+  if (leaders_id.key != id.key ||
+      leader.submission().content_sha256 != content_sha256) {
     return Arrival::kOther;
   }
-  if (first.acknowledged_ == Acknowledged::kDurably ||
-      (first.acknowledged_ == Acknowledged::kFromMemory && !durably)) {
-    *receipt = first.OwnReceipt();
+  if (leaders_id.acknowledged_ == Acknowledged::kDurably ||
+      (leaders_id.acknowledged_ == Acknowledged::kFromMemory && !durably)) {
+    *receipt = leader.OwnReceipt();
     return Arrival::kQueued;
   }
   if (shard.followers >= kFollowersMax) return Arrival::kTooMany;
-  task->DropContent();
-  task->follower_ = std::exchange(first.follower_, task);
+  // Under the lock: as soon as the lock is released, the leader may end on
+  // another thread and take its followers.
+  task->Follow();
+  id.follower_ = std::exchange(leaders_id.follower_, task);
   ++shard.followers;
   return Arrival::kJoined;
 }
 
 std::vector<std::shared_ptr<SubmissionTask>> RecentIds::Acknowledge(
-    SubmissionTask* leader, bool durable) {
-  Shard& shard = ShardOf(leader->key);
+    SubmissionTask* task, bool durable) {
+  RecentId& id = task->recent_id();
+  Shard& shard = ShardOf(id.key);
   absl::MutexLock lock(&shard.mutex);
-  if (!leader->leads_) return {};
-  leader->acknowledged_ = durable ? RecentId::Acknowledged::kDurably
-                                  : RecentId::Acknowledged::kFromMemory;
+  // The task is alone, or a worker has ended it before its acknowledgement.
+  if (!id.leads_) return {};
+  SLUICE_DCHECK(id.acknowledged_ == RecentId::Acknowledged::kNot);
+  id.acknowledged_ = durable ? RecentId::Acknowledged::kDurably
+                             : RecentId::Acknowledged::kFromMemory;
+  // Followers may have been promised durability, which memory does not give.
   if (!durable) return {};
-  return shard.TakeFollowers(leader);
+  return shard.TakeFollowers(&id);
 }
 
-void RecentIds::Restore(const std::shared_ptr<SubmissionTask>& leader) {
-  Shard& shard = ShardOf(leader->key);
+void RecentIds::Restore(const std::shared_ptr<SubmissionTask>& task) {
+  RecentId& id = task->recent_id();
+  Shard& shard = ShardOf(id.key);
   absl::MutexLock lock(&shard.mutex);
-  if (!shard.on_their_way.try_emplace(leader->key.hash[0], leader).second) {
-    return;
-  }
-  leader->leads_ = true;
-  leader->acknowledged_ = RecentId::Acknowledged::kDurably;
+  // A journal may hold an id twice. The second entry is then alone, and the
+  // store says that it is a duplicate.
+  if (!shard.leaders.try_emplace(id.key.hash[0], task).second) return;
+  id.leads_ = true;
+  id.acknowledged_ = RecentId::Acknowledged::kDurably;
 }
 
 std::vector<std::shared_ptr<SubmissionTask>> RecentIds::End(
-    SubmissionTask* leader, const std::optional<StoredReceipt>& stored) {
-  Shard& shard = ShardOf(leader->key);
+    SubmissionTask* task, const std::optional<StoredReceipt>& stored) {
+  RecentId& id = task->recent_id();
+  Shard& shard = ShardOf(id.key);
   absl::MutexLock lock(&shard.mutex);
-  if (stored.has_value()) shard.Remember(leader->key, *stored, half_max_);
-  if (!leader->leads_) return {};
-  leader->leads_ = false;
-  shard.on_their_way.erase(leader->key.hash[0]);
-  return shard.TakeFollowers(leader);
+  // In the same critical section as the end, so that no submission of this id
+  // finds neither a leader nor a receipt.
+  if (stored.has_value()) shard.Remember(id.key, *stored, half_max_);
+  if (!id.leads_) return {};
+  id.leads_ = false;
+  const auto erased = shard.leaders.erase(id.key.hash[0]);
+  SLUICE_DCHECK_EQ(erased, 1u);
+  static_cast<void>(erased);
+  return shard.TakeFollowers(&id);
 }
 
 RecentIds::Leaving RecentIds::Leave(const SubmissionTask* task) {
-  Shard& shard = ShardOf(task->key);
+  const RecentId& id = task->recent_id();
+  Shard& shard = ShardOf(id.key);
   absl::MutexLock lock(&shard.mutex);
-  SubmissionTask* const first = shard.FindLeader(task->key);
-  if (first == nullptr) return Leaving::kAlone;
-  if (first == task) {
-    return first->follower_ == nullptr ? Leaving::kAlone : Leaving::kLeads;
+  SubmissionTask* const leader = shard.FindLeader(id.key);
+  if (leader == nullptr) return Leaving::kAlone;
+  if (leader == task) {
+    return id.follower_ == nullptr ? Leaving::kAlone : Leaving::kLeads;
   }
-  for (std::shared_ptr<SubmissionTask>* next = &first->follower_;
-       *next != nullptr; next = &(*next)->follower_) {
+  for (std::shared_ptr<SubmissionTask>* next = &leader->recent_id().follower_;
+       *next != nullptr; next = &(*next)->recent_id().follower_) {
     if (next->get() != task) continue;
     const auto left = std::move(*next);
-    *next = std::move(left->follower_);
+    *next = std::move(left->recent_id().follower_);
     --shard.followers;
     return Leaving::kFollowed;
   }
@@ -110,29 +133,33 @@ std::optional<StoredReceipt> RecentIds::FindAcknowledged(
     const SubmissionKey& key) const {
   const Shard& shard = ShardOf(key);
   absl::MutexLock lock(&shard.mutex);
-  const SubmissionTask* const first = shard.FindLeader(key);
-  if (first == nullptr ||
-      first->acknowledged_ == RecentId::Acknowledged::kNot) {
+  const SubmissionTask* const leader = shard.FindLeader(key);
+  if (leader == nullptr ||
+      leader->recent_id().acknowledged_ == RecentId::Acknowledged::kNot) {
     return std::nullopt;
   }
-  return first->OwnReceipt();
+  return leader->OwnReceipt();
 }
 
 SubmissionTask* RecentIds::Shard::FindLeader(const SubmissionKey& key) const {
-  const auto known = on_their_way.find(key.hash[0]);
-  if (known == on_their_way.end() || known->second->key != key) return nullptr;
-  return known->second.get();
+  const auto found = leaders.find(key.hash[0]);
+  if (found == leaders.end() || found->second->recent_id().key != key) {
+    return nullptr;
+  }
+  return found->second.get();
 }
 
 std::vector<std::shared_ptr<SubmissionTask>> RecentIds::Shard::TakeFollowers(
-    SubmissionTask* leader) {
+    RecentId* leader) {
   std::vector<std::shared_ptr<SubmissionTask>> taken;
   for (auto next = std::move(leader->follower_); next != nullptr;) {
     taken.push_back(std::move(next));
-    next = std::move(taken.back()->follower_);
+    next = std::move(taken.back()->recent_id().follower_);
   }
+  SLUICE_DCHECK_LE(taken.size(), followers);
   followers -= taken.size();
-  // The last that came is the first of the list.
+  // New followers are put at the front of the list, but answered in the order
+  // in which they arrived.
   std::ranges::reverse(taken);
   return taken;
 }
@@ -141,6 +168,8 @@ void RecentIds::Shard::Remember(const SubmissionKey& key,
                                 const StoredReceipt& receipt,
                                 std::size_t half_max) {
   if (half_max == 0) return;
+  // Two halves approximate "least recently stored" without a list: when one
+  // half is full, the other is forgotten as a whole.
   if (younger.size() >= half_max) {
     older = std::move(younger);
     younger.clear();

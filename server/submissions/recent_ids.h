@@ -1,6 +1,10 @@
-// Recognises a submission that comes again before it is queued: while the first
-// is on its way the two share one outcome, and afterwards the receipt of the
-// first is remembered for a while. The store's unique key has the last word.
+// Recognises a submission that arrives again, before it is queued.
+//
+// While the first submission of an id, the leader, is on its way to the store,
+// later ones with the same content are not queued: they become followers of the
+// leader, and are answered together with it. After the leader has been stored,
+// its receipt is remembered for a while. This saves work, and is not what keeps
+// ids unique: the unique key of the store does.
 
 #ifndef SLUICE_SERVER_SUBMISSIONS_RECENT_IDS_H_
 #define SLUICE_SERVER_SUBMISSIONS_RECENT_IDS_H_
@@ -21,7 +25,8 @@
 
 namespace sluice {
 
-// A submission's id in its study and kind, as a hash that nobody can predict.
+// A hash of a submission's kind, study and id, with a seed that callers cannot
+// know.
 struct SubmissionKey {
   static SubmissionKey Of(SubmissionKind kind, std::string_view study_id,
                           std::string_view submission_id);
@@ -40,99 +45,106 @@ struct SubmissionKey {
 
 class SubmissionTask;
 
-// What a submission has for RecentIds to find it by and to keep in it.
+// The part of a SubmissionTask that belongs to RecentIds.
 class RecentId {
  public:
-  // Constant from the first that RecentIds sees of it.
+  // Constant from the first call of RecentIds on.
   SubmissionKey key;
 
  private:
   friend class RecentIds;
 
-  // Under the lock of the key's shard:
+  // Guarded by the mutex of the key's shard:
   enum class Acknowledged : std::uint8_t { kNot, kFromMemory, kDurably };
   Acknowledged acknowledged_ = Acknowledged::kNot;
+  // True while the task is in Shard::leaders.
   bool leads_ = false;
-  // The first of those that follow, and of a follower the next one.
+  // A singly linked list. In a leader, its latest follower; in a follower, the
+  // follower that arrived before it.
   std::shared_ptr<SubmissionTask> follower_;
 };
 
-// Thread-safe; holds its locks for moments only.
+// Thread-safe. Calls wait for nothing but short critical sections.
 class RecentIds {
  public:
-  // Of a shard: no more than this follow others at a time.
+  // The most followers of a shard.
   static constexpr std::size_t kFollowersMax = 1024;
 
-  // Remembers between `remembered_max` and half as many of those that ended.
+  // Remembers at least half of `remembered_max` receipts, and at most all.
   explicit RecentIds(std::size_t remembered_max);
 
   enum class Arrival {
-    kFirst,    // it leads: End is due, once
-    kJoined,   // it follows another: whoever ends that one answers it
-    kTooMany,  // it would follow another, but too many do
-    kQueued,   // the first is acknowledged, and on its way: see `receipt`
-    kKnown,    // the first is stored: see `receipt`
-    kOther,    // on its way is another content; not noted, no End is due
+    kFirst,    // the task is a leader: offer it to the pool; End is due
+    kJoined,   // the task is a follower: its leader's end answers it
+    kTooMany,  // the task would be a follower, but there are too many
+    kQueued,   // the leader is acknowledged: answer with `receipt`
+    kKnown,    // the submission is stored: answer with `receipt`
+    kOther,    // the leader has another content: offer the task to the pool
   };
 
-  // `task` is noted where it is kFirst or kJoined, and loses its content where
-  // it is kJoined. The same means: the same bytes. Where
-  // `durably`, one that is acknowledged from memory only is followed to its
-  // end.
+  // Decides what `task` is. Enters it if it becomes a leader or a follower; a
+  // follower loses its content. Contents are the same if their bytes are.
+  //
+  // `durably`: the caller wants a durable result, so the acknowledgement of a
+  // leader that is in memory only is not enough, and the task becomes a
+  // follower.
   Arrival Arrive(const std::shared_ptr<SubmissionTask>& task, bool durably,
                  StoredReceipt* receipt);
 
-  // The leader is acknowledged, from a journal where it is `durable`, and its
-  // end still to come. Those that follow it until now are the caller's to
-  // answer where it is durable; otherwise they wait for its end.
+  // The task has been acknowledged, and has not been stored yet. If it is a
+  // leader and `durable` (in a journal), returns its followers, which the
+  // caller must answer. Otherwise followers wait for the leader's end. Once.
   [[nodiscard]] std::vector<std::shared_ptr<SubmissionTask>> Acknowledge(
-      SubmissionTask* leader, bool durable);
+      SubmissionTask* task, bool durable);
 
-  // One that was acknowledged before a restart: as if it had just been.
-  void Restore(const std::shared_ptr<SubmissionTask>& leader);
+  // Enters a task that was acknowledged durably before a restart.
+  void Restore(const std::shared_ptr<SubmissionTask>& task);
 
-  // The leader has ended, and left `stored` to remember, if anything. Those
-  // that follow it are the caller's to answer.
+  // The task has ended. Remembers `stored`, if there is one. Returns the
+  // followers, which the caller must answer; none unless the task is a leader.
   [[nodiscard]] std::vector<std::shared_ptr<SubmissionTask>> End(
-      SubmissionTask* leader, const std::optional<StoredReceipt>& stored);
+      SubmissionTask* task, const std::optional<StoredReceipt>& stored);
 
   enum class Leaving {
-    kFollowed,  // it followed, and does no more
-    kLeads,     // others follow it: it has to go on
-    kAlone,     // nobody follows it now
+    kFollowed,  // the task was a follower, and is none any more
+    kLeads,     // the task has followers, so it must be worked
+    kAlone,     // the task has no followers at present
   };
-  // The caller of `task` has gone.
+  // The caller of `task` has cancelled or disconnected.
   Leaving Leave(const SubmissionTask* task);
 
-  // The receipt of one that is acknowledged and has not ended.
+  // Returns the receipt of a submission that is acknowledged and has not ended.
   std::optional<StoredReceipt> FindAcknowledged(const SubmissionKey& key) const;
 
  private:
-  // By the first half of the key, which finds it; the leader has all of it.
-  using OnTheirWay =
+  // By the first half of the key, to save memory; the leader has the whole key.
+  using Leaders =
       absl::flat_hash_map<std::uint64_t, std::shared_ptr<SubmissionTask>>;
   using Remembered = absl::flat_hash_map<SubmissionKey, StoredReceipt>;
 
-  // Each has its part of the keys, so that threads seldom meet.
+  // The keys are spread over shards, so that threads seldom wait for each
+  // other.
   struct Shard {
     mutable absl::Mutex mutex;
-    OnTheirWay on_their_way ABSL_GUARDED_BY(mutex);
+    Leaders leaders ABSL_GUARDED_BY(mutex);
+    // Number of followers of all leaders.
     std::size_t followers ABSL_GUARDED_BY(mutex) = 0;
-    // Of those that ended: what does not fit into the younger half displaces
-    // the older.
+    // Receipts of stored submissions. When `younger` is full it replaces
+    // `older`.
     Remembered younger ABSL_GUARDED_BY(mutex);
     Remembered older ABSL_GUARDED_BY(mutex);
 
     void Remember(const SubmissionKey& key, const StoredReceipt& receipt,
                   std::size_t half_max) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
+    // Returns the remembered receipt; null if there is none.
     const StoredReceipt* Recall(const SubmissionKey& key) const
         ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
-    // Null where there is none.
+    // Returns the leader of a key; null if there is none.
     SubmissionTask* FindLeader(const SubmissionKey& key) const
         ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
-    // All that follow the leader, which nobody does then.
-    std::vector<std::shared_ptr<SubmissionTask>> TakeFollowers(
-        SubmissionTask* leader) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
+    // Removes all followers of a leader and returns them, earliest first.
+    std::vector<std::shared_ptr<SubmissionTask>> TakeFollowers(RecentId* leader)
+        ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   };
   static constexpr std::size_t kShards = 16;
 
@@ -143,7 +155,7 @@ class RecentIds {
     return shards_[key.hash[1] % kShards];
   }
 
-  const std::size_t half_max_;  // of a shard
+  const std::size_t half_max_;  // of each half of a shard
   std::array<Shard, kShards> shards_;
 };
 

@@ -1,5 +1,5 @@
-// Who sends a call, for pools that are shared fairly (fair_by): the study and
-// the site in its metadata, or else in its request.
+// The tenant of a call, for pools that are shared fairly (fair_by): the study
+// and the site in the metadata, or else in the request.
 
 #ifndef SLUICE_SERVER_SUBMISSIONS_SENDER_H_
 #define SLUICE_SERVER_SUBMISSIONS_SENDER_H_
@@ -18,23 +18,26 @@ namespace sluice {
 // The longest id that is accepted, in bytes.
 inline constexpr std::size_t kMaxIdBytes = 128;
 
-// What the metadata say; empty where they do not. The views live as long as the
-// call's context.
+// The metadata that name the tenant; empty if they are missing. The views refer
+// to the call's context.
 struct Sender {
   std::string_view study;  // sluice-study
   std::string_view site;   // sluice-site
 };
 
-// A violation where one is empty, too long for an id, or given twice.
+// Reads the metadata. Returns a violation if a value is empty, longer than an
+// id, or given twice.
 std::optional<Violation> ReadSender(const grpc::ServerContext& context,
                                     Sender* sender);
 
-// The lane (Task::lane) of what such a sender sends with these ids in the
-// request: 0 where the pool is shared by nobody in particular.
+// Returns the lane (Task::lane) of a submission: a hash of its study, or of its
+// study and site; 0 if the pool is not shared fairly. The ids are those of the
+// request; metadata override them.
 std::uint64_t LaneOf(FairBy fair_by, const Sender& sender,
                      std::string_view study_id, std::string_view site_id);
 
-// The same before the request is read; nothing where the metadata do not tell.
+// Returns the lane before the request has been read; nothing if the metadata do
+// not name the tenant.
 std::optional<std::uint64_t> LaneOf(FairBy fair_by, const Sender& sender);
 
 }  // namespace sluice

@@ -11,24 +11,30 @@
 
 namespace sluice {
 
-// The call that a submission came with. It must live until it has been answered
-// and, where Arrive said "parked" and it asked to be told, until OnUnparked.
+// The call that a submission came with. It must live until OnAnswer, unless
+// SubmissionTask::Leave returned true. If the task was parked and the owner
+// asked to be told, it must also live until OnUnparked.
 class SubmissionOwner {
  public:
   virtual ~SubmissionOwner() = default;
 
-  // Whether nobody waits for answers any more. Called from any thread.
+  // True if the caller has cancelled or disconnected, so that nobody waits for
+  // an answer. Thread-safe.
   virtual bool CallerGone() const = 0;
-  // On whose thread the others are called, and never within Arrive.
+  // The loop of the call. Thread-safe, and constant.
   virtual CompletionLoop* loop() const = 0;
-  // The submission is parked no more: it is in the queue, or answered.
+
+  // The submission is no longer parked: it is queued, or it has ended. Called
+  // on the loop's thread, never within Arrive.
   virtual void OnUnparked() {}
-  // Has OnUnparked called on the loop; from any thread, once for each Arrive
-  // that said so.
-  void PostUnparked() { loop()->Post(&unparked_); }
-  // The answer, exactly once.
+  // The answer of submission `entry`. Called exactly once for each task, on the
+  // loop's thread, never within Arrive.
   virtual void OnAnswer(std::size_t entry, std::string_view submission_id,
                         const Answer& answer) = 0;
+
+  // Posts OnUnparked to the loop. For SubmissionTask: once for each Arrive that
+  // returned true. Thread-safe.
+  void PostUnparked() { loop()->Post(&unparked_); }
 
  private:
   MemberLoopTask<SubmissionOwner, &SubmissionOwner::OnUnparked> unparked_{this};

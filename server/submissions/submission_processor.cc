@@ -14,14 +14,16 @@
 namespace sluice {
 namespace {
 
-// It cannot be stored, whatever is tried. One that its journal cannot set apart
-// stays there, and is tried again after the next start.
-void GiveUp(SubmissionTask* task, const std::string& error_id,
-            const std::string& reason, int tries) {
-  if (!task->Quarantine(reason, tries)) task->SetFailed(error_id);
+// Ends a task that cannot be stored, after `tries` tries. An entry that its
+// journal cannot quarantine stays in the journal, and is tried again after the
+// next start.
+void Fail(SubmissionTask* task, const std::string& error_id,
+          const std::string& reason, int tries) {
+  if (task->promised && task->Quarantine(reason, tries)) return;
+  task->SetFailed(error_id);
 }
 
-// Whoever waits is told at once.
+// A caller that waits for the result is told of the first failure.
 int TriesMax(const SubmissionTask& task) {
   return task.promised ? SubmissionProcessor::kTriesMax : 1;
 }
@@ -30,9 +32,10 @@ std::string CodeOf(const absl::Status& status) {
   return absl::StatusCodeToString(status.code());
 }
 
-// Leaves nothing but the room of its ids, which are short.
+// Empties the submission. Keeps the memory of the ids, which are short.
 void Empty(Submission* submission) {
-  // Assigning an empty string would free nothing.
+  // Moving the strings away frees their memory; assigning empty strings would
+  // not.
   Submission used(std::move(*submission));
   *submission = Submission();
   submission->study_id.swap(used.study_id);
@@ -41,11 +44,12 @@ void Empty(Submission* submission) {
 }
 
 void SetSaved(SubmissionTask* task, const Saved& saved) {
-  // It was acknowledged before the store could say that its id is taken.
-  const bool broken_promise =
+  // A conflict of a submission that was acknowledged before the store could say
+  // so: an answer is impossible, so the submission must be kept.
+  const bool acknowledged =
       saved.result == Saved::Result::kConflict && task->in_journal();
-  if (!broken_promise) return task->SetSaved(saved);
-  GiveUp(task, NewErrorId(), "its id is known with another content", 1);
+  if (!acknowledged) return task->SetSaved(saved);
+  Fail(task, NewErrorId(), "its id is known with another content", 1);
 }
 
 }  // namespace
@@ -60,15 +64,17 @@ SubmissionProcessor::SubmissionProcessor(Store* store, ProcessingStep step,
 
 StoreState SubmissionProcessor::Process(std::span<Task* const> batch) {
   const TimePoint begun = clock_->Now();
-  // One batch after another uses the room of their ids.
-  thread_local std::vector<Submission> room;
-  room.resize(std::max(room.size(), batch.size()));
-  const auto submissions = std::span(room).first(batch.size());
+  // The submissions of the batches before, whose memory is used again.
+  thread_local std::vector<Submission> pooled;
+  pooled.resize(std::max(pooled.size(), batch.size()));
+  const auto submissions = std::span(pooled).first(batch.size());
   std::vector<SubmissionTask*> tasks;
   tasks.reserve(batch.size());
-  const absl::Cleanup give_back = [&] {
+  // Whatever happens: a task that is to be worked again needs its content, and
+  // the next batch must find the submissions empty.
+  const absl::Cleanup return_contents = [&] {
     for (std::size_t i = 0; i < tasks.size(); ++i) {
-      tasks[i]->TakeBack(std::move(submissions[i].content));
+      tasks[i]->ReturnContent(std::move(submissions[i].content));
     }
     for (Submission& used : submissions) Empty(&used);
   };
@@ -90,11 +96,12 @@ void SubmissionProcessor::HandBack(std::span<Task* const> tasks) {
 
 bool SubmissionProcessor::Prepare(SubmissionTask* task,
                                   Submission* submission) const {
-  if (task->PassOver()) {
-    task->SetPassedOver();
+  task->BeginWork();
+  if (task->ShouldSkip()) {
+    task->SetSkipped();
     return false;
   }
-  task->LendSubmission(submission);
+  task->MoveOut(submission);
   std::string error_id;
   const int tries_max = TriesMax(*task);
   for (int i = 0; i < tries_max; ++i) {
@@ -106,8 +113,7 @@ bool SubmissionProcessor::Prepare(SubmissionTask* task,
       error_id = LogCurrentException();
     }
   }
-  GiveUp(task, error_id, absl::StrCat("it throws: error ", error_id),
-         tries_max);
+  Fail(task, error_id, absl::StrCat("it throws: error ", error_id), tries_max);
   Empty(submission);
   return false;
 }
@@ -121,8 +127,9 @@ StoreState SubmissionProcessor::Save(Batch batch) {
     }
     return StoreState::kUp;
   }
-  if (IsTransient(status)) return SetAway(batch, status);
-  // One of them cannot be stored: it is not to take the others with it.
+  if (IsTransient(status)) return DeferToRetry(batch, status);
+  // At least one submission of the batch cannot be stored. Saved one by one,
+  // the others are stored all the same.
   return SaveOneByOne(batch);
 }
 
@@ -160,42 +167,43 @@ StoreState SubmissionProcessor::SaveOneByOne(Batch batch) {
     if (status.ok()) {
       SetSaved(task, saved.front());
     } else if (IsTransient(status)) {
-      // What comes after it keeps its place behind it.
-      return SetAway(batch.From(i), status);
+      // Together with all that come after it, so that they stay in order.
+      return DeferToRetry(batch.From(i), status);
     } else {
       const std::string error_id = NewErrorId();
       spdlog::error("not stored: error_id={} status={}", error_id,
                     CodeOf(status));
-      GiveUp(task, error_id,
-             absl::StrCat("the store refuses it: ", CodeOf(status)), tries_max);
+      Fail(task, error_id,
+           absl::StrCat("the store refuses it: ", CodeOf(status)), tries_max);
     }
   }
   return StoreState::kUp;
 }
 
-// Whether the store fails for this submission only, again and again, which is
-// in quarantine then.
-bool SubmissionProcessor::SetApart(SubmissionTask* task,
-                                   const absl::Status& status) {
-  // Tries while the store was away do not count: it may be back by now.
-  if (!store_->Check().ok()) return false;
+bool SubmissionProcessor::QuarantineLone(SubmissionTask* task,
+                                         const absl::Status& status) {
+  // Only while the store is available: tries during an outage say nothing about
+  // this submission.
+  if (!task->promised || !store_->Check().ok()) return false;
   const int tries = task->CountLoneTry();
   return tries >= kLoneTriesMax &&
          task->Quarantine(
              absl::StrCat("the store fails for it: ", CodeOf(status)), tries);
 }
 
-// The store is away. Or it fails for one submission only, and looks away.
-StoreState SubmissionProcessor::SetAway(Batch batch,
-                                        const absl::Status& status) {
-  if (batch.size() == 1 && SetApart(batch.tasks.front(), status)) {
+StoreState SubmissionProcessor::DeferToRetry(Batch batch,
+                                             const absl::Status& status) {
+  // A probe is a batch of one. Without this, a submission for which the store
+  // always fails as if it were unavailable would keep the circuit open for
+  // ever.
+  if (batch.size() == 1 && QuarantineLone(batch.tasks.front(), status)) {
     return StoreState::kUp;
   }
-  for (std::size_t i = 0; i < batch.size(); ++i) {
-    if (batch.tasks[i]->promised) {
-      batch.tasks[i]->SetAgain();
+  for (SubmissionTask* task : batch.tasks) {
+    if (task->promised) {
+      task->SetAgain();
     } else {
-      batch.tasks[i]->SetUnavailable();
+      task->SetUnavailable();
     }
   }
   return StoreState::kDown;

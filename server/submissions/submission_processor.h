@@ -1,5 +1,6 @@
-// What workers do with submissions: decode, and put the batch in the store,
-// each behind a wall, so that one that throws takes nothing with it.
+// What workers do with a batch of submissions: decode each, and save all in one
+// transaction. A submission that throws, or that the store rejects, fails
+// alone.
 
 #ifndef SLUICE_SERVER_SUBMISSIONS_SUBMISSION_PROCESSOR_H_
 #define SLUICE_SERVER_SUBMISSIONS_SUBMISSION_PROCESSOR_H_
@@ -17,21 +18,24 @@
 
 namespace sluice {
 
-// A step of one's own, run on each submission before it is stored. It may
-// throw: the submission then fails alone.
+// A step that runs on each submission before it is stored. It may throw: the
+// submission then fails alone.
 using ProcessingStep = std::function<void(const Submission&)>;
 
-// What cannot be stored is tried a few times, alone. Then whoever waits for it
-// is told; one that was acknowledged is set apart in its journal's quarantine.
-// While the store is away, what was acknowledged is to be worked again.
+// A submission that cannot be stored fails: its caller is told, or, if it was
+// acknowledged, it is quarantined in its journal after a few tries. While the
+// store is unavailable, acknowledged submissions are worked again later, and
+// callers that wait are refused.
 //
 // Thread-safe.
 class SubmissionProcessor final : public Processor {
  public:
-  // Tries of one that throws, or that the store refuses.
+  // Number of tries of an acknowledged submission that throws, or that the
+  // store rejects.
   static constexpr int kTriesMax = 3;
-  // Tries of one for which the store fails as if it were away, while it says
-  // that it is there.
+  // Number of tries of an acknowledged submission for which saving fails as if
+  // the store were unavailable, although Store::Check says that it is
+  // available.
   static constexpr int kLoneTriesMax = 8;
 
   // `store`, `clock` and `metrics` must outlive the processor; `step` may be
@@ -44,7 +48,8 @@ class SubmissionProcessor final : public Processor {
   void HandBack(std::span<Task* const> tasks) override;
 
  private:
-  // What is to be stored, each with its task.
+  // Tasks and their submissions, which are to be stored. Both spans have the
+  // same size.
   struct Batch {
     std::span<SubmissionTask* const> tasks;
     std::span<Submission> submissions;
@@ -53,19 +58,25 @@ class SubmissionProcessor final : public Processor {
     Batch From(std::size_t first) const {
       return {tasks.subspan(first), submissions.subspan(first)};
     }
-    Batch Only(std::size_t one) const {
-      return {tasks.subspan(one, 1), submissions.subspan(one, 1)};
+    Batch Only(std::size_t index) const {
+      return {tasks.subspan(index, 1), submissions.subspan(index, 1)};
     }
   };
 
-  // Makes it the task's submission, ready to be stored. False where that is not
-  // to be stored: then what becomes of it is set.
+  // Moves the task's submission out, decodes it and runs the step. Returns
+  // false if the submission is not to be stored: then the task has its result.
   bool Prepare(SubmissionTask* task, Submission* submission) const;
+  // Saves the batch in one transaction, and sets the result of each task.
   StoreState Save(Batch batch);
+  // Saves the batch in one transaction. What the store throws becomes a status.
   absl::Status TrySave(Batch batch, std::vector<Saved>* saved);
+  // Saves each submission in a transaction of its own, and sets the results.
   StoreState SaveOneByOne(Batch batch);
-  bool SetApart(SubmissionTask* task, const absl::Status& status);
-  StoreState SetAway(Batch batch, const absl::Status& status);
+  // Returns true if the store fails for this submission alone, again and again,
+  // and the submission has been quarantined.
+  bool QuarantineLone(SubmissionTask* task, const absl::Status& status);
+  // Sets the results of a batch for which the store is unavailable.
+  StoreState DeferToRetry(Batch batch, const absl::Status& status);
 
   Store* const store_;
   const ProcessingStep step_;

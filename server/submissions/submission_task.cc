@@ -1,6 +1,6 @@
 #include "server/submissions/submission_task.h"
 
-#include <chrono>
+#include <array>
 #include <utility>
 #include <vector>
 
@@ -10,56 +10,81 @@
 #include "pool/worker_pool.h"
 #include "server/submissions/journal_writer.h"
 #include "server/submissions/order_key.h"
+#include "server/submissions/task_failure.h"
 #include "spdlog/spdlog.h"
 
 namespace sluice {
 namespace {
 
-// One that followed another whose own caller gave up is asked to come again.
-constexpr Duration kComeAgain = std::chrono::milliseconds(50);
+using Stage = SubmissionTask::Stage;
 
-// What one is told that shared the fate of another. That may be of another
-// method, one that loses.
-Answer ForFollower(const Answer& leader, bool may_be_dropped) {
-  switch (leader.kind) {
-    case Answer::Kind::kStored:
-    case Answer::Kind::kDuplicate:
-      return Answer::Duplicate(leader.kept);
-    case Answer::Kind::kRefused:
-      return Answer::Refused(leader.reason,
-                             absl::ToChronoNanoseconds(leader.retry_delay));
-    case Answer::Kind::kDropped:
-      return may_be_dropped
-                 ? leader
-                 : Answer::Refused(TaskResult::kQueueFull, kComeAgain);
-    case Answer::Kind::kDeadline:
-    case Answer::Kind::kCancelled:
-      return Answer::Refused(TaskResult::kWaitOver, kComeAgain);
-    default:
-      return leader;
-  }
+constexpr unsigned Bit(Stage stage) {
+  return 1u << static_cast<unsigned>(stage);
 }
 
-// Texts with more room than that are not kept: few need it.
-constexpr std::size_t kRoomMaxBytes = 4096;
+// For each stage, the stages that may follow it. See the picture in the header.
+constexpr std::array<unsigned, SubmissionTask::kStages> kMayFollow = {
+    /*kNew*/ Bit(Stage::kFollowing) | Bit(Stage::kInPool) | Bit(Stage::kEnded),
+    /*kFollowing*/ Bit(Stage::kEnded),
+    /*kInPool*/ Bit(Stage::kCommitting) | Bit(Stage::kInWork) |
+        Bit(Stage::kEnded),
+    /*kCommitting*/ Bit(Stage::kInPool) | Bit(Stage::kEnded),
+    /*kInWork*/ Bit(Stage::kAgain) | Bit(Stage::kWorked),
+    /*kAgain*/ Bit(Stage::kInPool),
+    /*kWorked*/ Bit(Stage::kEnded),
+    /*kEnded*/ 0,
+};
 
-ReceivedSubmission EmptyWithRoom() {
+// Strings with more capacity are freed, not kept for the next submission: few
+// submissions need as much.
+constexpr std::size_t kKeptCapacityMax = 4096;
+
+ReceivedSubmission EmptySubmission() {
   return FreeList<ReceivedSubmission>::Instance().Take().value_or(
       ReceivedSubmission());
 }
 
-// Nothing but the room of its texts is left for another.
-void KeepRoom(ReceivedSubmission* submission) {
+// Empties the submission, and keeps the memory of its strings for another one.
+void KeepMemory(ReceivedSubmission* submission) {
   ReceivedSubmission empty;
   for (std::string ReceivedSubmission::*const text :
        {&ReceivedSubmission::study_id, &ReceivedSubmission::submission_id,
         &ReceivedSubmission::site_id, &ReceivedSubmission::content}) {
-    std::string& room = submission->*text;
-    if (room.capacity() > kRoomMaxBytes) continue;
-    room.clear();
-    empty.*text = std::move(room);
+    std::string& used = submission->*text;
+    if (used.capacity() > kKeptCapacityMax) continue;
+    used.clear();
+    empty.*text = std::move(used);
   }
   FreeList<ReceivedSubmission>::Instance().Give(std::move(empty));
+}
+
+TaskResult ResultOf(Saved::Result saved) {
+  switch (saved) {
+    case Saved::Result::kStored:
+      return TaskResult::kStored;
+    case Saved::Result::kDuplicate:
+      return TaskResult::kDuplicate;
+    case Saved::Result::kConflict:
+      return TaskResult::kConflict;
+  }
+  return TaskResult::kFailed;
+}
+
+// Returns the result under which a follower with this answer is counted.
+TaskResult FollowersResult(const Answer& answer) {
+  switch (answer.kind) {
+    case Answer::Kind::kRefused:
+      return answer.reason;
+    case Answer::Kind::kDropped:
+      return TaskResult::kDropped;
+    case Answer::Kind::kQueued:
+    case Answer::Kind::kDuplicate:
+      return TaskResult::kDuplicate;
+    case Answer::Kind::kConflict:
+      return TaskResult::kConflict;
+    default:
+      return TaskResult::kFailed;
+  }
 }
 
 }  // namespace
@@ -75,7 +100,7 @@ SubmissionTask::SubmissionTask(const MethodContext& method_context,
       parking_(parking),
       journal_(settings_->config.ack == Ack::kQueued ? method_context.journal
                                                      : nullptr),
-      submission_(EmptyWithRoom()) {
+      submission_(EmptySubmission()) {
   method = Index(method_context.method);
   priority = settings_->config.priority;
   promised = settings_->config.ack == Ack::kQueued;
@@ -90,6 +115,8 @@ SubmissionTask::SubmissionTask(const MethodContext& method_context,
       owner_(nullptr),
       owners_entry_(0),
       parking_(Parking::kSilent),
+      stage_(Stage::kInPool),
+      owners_answer_(OwnersAnswer::kNone),
       journal_(journal),
       journal_position_(from_journal.position),
       submission_(std::move(from_journal.submission)) {
@@ -102,27 +129,52 @@ SubmissionTask::SubmissionTask(const MethodContext& method_context,
   sequence = submission_.sequence;
   bytes = submission_.content.size();
   order_key = OrderKey(submission_);
-  key = SubmissionKey::Of(submission_);
+  recent_id_.key = SubmissionKey::Of(submission_);
 }
 
-SubmissionTask::~SubmissionTask() { KeepRoom(&submission_); }
+SubmissionTask::~SubmissionTask() {
+  SLUICE_DCHECK(
+      owner_ == nullptr || stage() == Stage::kNew ||
+      (stage() == Stage::kEnded && owners_answer_ != OwnersAnswer::kDue));
+  KeepMemory(&submission_);
+}
+
+bool SubmissionTask::MayMove(Stage from, Stage to) {
+  return (kMayFollow[static_cast<std::size_t>(from)] & Bit(to)) != 0;
+}
+
+void SubmissionTask::MoveTo(Stage to) {
+  // Relaxed: a stronger order would hide from ThreadSanitizer that a party
+  // touches the task without having been passed it.
+  if constexpr (kChecks) {
+    const Stage from = stage_.exchange(to, std::memory_order_relaxed);
+    SLUICE_DCHECK(MayMove(from, to));
+  } else {
+    stage_.store(to, std::memory_order_relaxed);
+  }
+}
 
 void SubmissionTask::SetLane(const Sender& sender) {
+  SLUICE_DCHECK(stage() == Stage::kNew);
   lane = LaneOf(settings_->fair_by, sender, submission_.study_id,
                 submission_.site_id);
 }
 
 void SubmissionTask::Restore(WorkerPool* pool) {
-  in_pool_ = shared_from_this();
-  method_.recent->Restore(in_pool_);
+  SLUICE_DCHECK(owner_ == nullptr && promised && pool_hold_ == nullptr);
+  pool_hold_ = shared_from_this();
+  method_.recent->Restore(pool_hold_);
   pool->Restore(this);
 }
 
 bool SubmissionTask::Arrive() {
-  key = SubmissionKey::Of(submission_);
+  SLUICE_DCHECK(owner_->loop()->InLoopThread());
+  SLUICE_DCHECK(stage() == Stage::kNew);
+  recent_id_.key = SubmissionKey::Of(submission_);
   submission_.content_sha256 = Sha256(submission_.content);
+  // Before RecentIds has the task: a follower has no content to take the key
+  // from.
   if (promised) order_key = OrderKey(submission_);
-  arrived_.store(true, std::memory_order_release);
   return LeadsOrIsAlone() && Offer();
 }
 
@@ -134,47 +186,49 @@ bool SubmissionTask::LeadsOrIsAlone() {
     case RecentIds::Arrival::kOther:
       return true;
     case RecentIds::Arrival::kJoined:
+      // The leader may have ended by now, and this task with it.
       return false;
     case RecentIds::Arrival::kTooMany:
-      method_.pool->CountArrival(method, TaskResult::kWaitingRoomFull);
-      answer_ = Answer::Refused(TaskResult::kWaitingRoomFull, kComeAgain);
+      answer_ = Answer::TooManyFollowers();
       break;
     case RecentIds::Arrival::kQueued:
-      // Not yet DUPLICATE: the store may know of one that came still earlier.
-      method_.pool->CountArrival(method, TaskResult::kDuplicate);
+      // Not DUPLICATE: the leader is not stored yet, and the store may know an
+      // earlier submission whose receipt counts.
       answer_ = Answer::Queued(known);
       break;
     case RecentIds::Arrival::kKnown:
-      method_.pool->CountArrival(method, TaskResult::kDuplicate);
       answer_ = Answer::Duplicate(known);
       break;
   }
-  PostAnswer(Told::kEnd);
+  method_.pool->CountArrival(method, FollowersResult(answer_));
+  MoveTo(Stage::kEnded);
+  PostAnswer(OwnersAnswer::kFinal);
   return false;
 }
 
 bool SubmissionTask::Offer() {
+  const auto self = shared_from_this();
+  // All of this before the pool has the task: the pool may admit it, tell of
+  // that, and return it worked, all before WorkerPool::Arrive returns.
   if (promised || parking_ == Parking::kTold) {
-    listener = this;
-    notice_ = shared_from_this();
+    listener = &admission_notice_;
+    admission_notice_.hold = self;
   }
-  in_pool_ = shared_from_this();
-  const auto self = in_pool_;
+  pool_hold_ = self;
+  MoveTo(Stage::kInPool);
   const Admission admission = method_.pool->Arrive(this, *settings_->policy);
   switch (admission.kind) {
     case Admission::Kind::kParked:
       return true;
     case Admission::Kind::kAdmitted:
-      notice_.reset();
-      if (journal_ != nullptr) {
-        journal_->Add(self);
-      } else if (promised) {
-        AnswerQueued();
-      }
+      // The task was never parked, so no notice will come.
+      admission_notice_.hold.reset();
+      AfterAdmission(self);
       return false;
     case Admission::Kind::kEnded:
-      notice_.reset();
-      in_pool_.reset();
+      admission_notice_.hold.reset();
+      pool_hold_.reset();
+      MoveTo(Stage::kEnded);
       answer_ = Answer::Ended(admission.result, admission.retry_delay);
       End(/*owner_waits=*/true, std::nullopt);
       return false;
@@ -182,34 +236,49 @@ bool SubmissionTask::Offer() {
   return false;
 }
 
+void SubmissionTask::AfterAdmission(std::shared_ptr<SubmissionTask> self) {
+  if (journal_ != nullptr) {
+    // The Gate keeps the task from workers until WorkerPool::Committed.
+    MoveTo(Stage::kCommitting);
+    journal_->Add(std::move(self));
+  } else if (promised) {
+    // A worker may have the task by now, or may have ended it. Nothing but the
+    // owner's answer is touched here.
+    Acknowledge();
+  }
+}
+
 bool SubmissionTask::Leave() {
-  if (!arrived_.load(std::memory_order_acquire)) return false;
+  SLUICE_DCHECK(owner_->loop()->InLoopThread());
+  SLUICE_DCHECK(stage() != Stage::kNew);
   switch (method_.recent->Leave(this)) {
     case RecentIds::Leaving::kFollowed:
+      MoveTo(Stage::kEnded);
+      owners_answer_ = OwnersAnswer::kNone;
       method_.pool->CountArrival(method, TaskResult::kCancelled);
       return true;
     case RecentIds::Leaving::kLeads:
+      // The callers of the followers still wait for this task's result.
       return false;
     case RecentIds::Leaving::kAlone:
       break;
   }
   if (!method_.pool->Leave(this)) return false;
-  const auto self = std::move(in_pool_);
-  StopWaiting();
+  const auto self = std::move(pool_hold_);
+  MoveTo(Stage::kEnded);
+  owners_answer_ = OwnersAnswer::kNone;
+  DropNotice();
+  // For a follower that has joined since RecentIds was asked.
   answer_ = Answer::Of(Answer::Kind::kCancelled);
   End(/*owner_waits=*/false, std::nullopt);
   return true;
 }
 
-bool SubmissionTask::PassOver() const {
-  return !promised && owner_->CallerGone() &&
-         method_.recent->Leave(this) != RecentIds::Leaving::kLeads;
-}
-
 Leftover SubmissionTask::Identity() const {
   Leftover identity{method_.method, submission_.study_id,
                     submission_.submission_id};
-  // The id of a record may be the patient's: it is known by its hash instead.
+  // The id of a record may be the patient's id, so its hash is reported
+  // instead.
   if (submission_.kind == SubmissionKind::kPatientRecord) {
     const absl::string_view hash(
         reinterpret_cast<const char*>(submission_.content_sha256.data()),
@@ -221,62 +290,74 @@ Leftover SubmissionTask::Identity() const {
 }
 
 StoredReceipt SubmissionTask::OwnReceipt() const {
+  SLUICE_DCHECK(admitted());
   return {.sequence = sequence,
           .received_at = submission_.received_at,
           .content_sha256 = submission_.content_sha256};
 }
 
-void SubmissionTask::LendSubmission(Submission* lent) {
-  std::string content = std::exchange(submission_.content, std::string());
-  // The ids stay: others may read them.
-  static_cast<ReceivedSubmission&>(*lent) = submission_;
-  lent->sequence = sequence;
-  lent->content = std::move(content);
+void SubmissionTask::BeginWork() {
+  SLUICE_DCHECK(admitted());
+  MoveTo(Stage::kInWork);
 }
 
-void SubmissionTask::TakeBack(std::string content) {
-  // A quiet stream holds its last task for as long as it likes.
-  if (again || content.capacity() <= kRoomMaxBytes) {
+bool SubmissionTask::ShouldSkip() const {
+  SLUICE_DCHECK(stage() == Stage::kInWork);
+  return !promised && owner_->CallerGone() &&
+         method_.recent->Leave(this) != RecentIds::Leaving::kLeads;
+}
+
+void SubmissionTask::MoveOut(Submission* submission) {
+  SLUICE_DCHECK(stage() == Stage::kInWork);
+  std::string content = std::exchange(submission_.content, std::string());
+  static_cast<ReceivedSubmission&>(*submission) = submission_;
+  submission->sequence = sequence;
+  submission->content = std::move(content);
+}
+
+void SubmissionTask::ReturnContent(std::string content) {
+  const bool all = stage() == Stage::kAgain;
+  // A stream holds its last task until the next message arrives, so a large
+  // content must not stay in a task that has ended.
+  if (all || content.capacity() <= kKeptCapacityMax) {
     submission_.content = std::move(content);
   }
+  // Last, since from here on the task is the pool's.
+  if (all) MoveTo(Stage::kInPool);
+}
+
+void SubmissionTask::SetResult(TaskResult worked_as, Answer answer) {
+  MoveTo(Stage::kWorked);
+  result = worked_as;
+  answer_ = std::move(answer);
 }
 
 void SubmissionTask::SetSaved(const Saved& saved) {
-  const StoredReceipt kept = {.sequence = saved.sequence,
-                              .received_at = saved.received_at,
-                              .content_sha256 = saved.content_sha256};
-  switch (saved.result) {
-    case Saved::Result::kStored:
-      result = TaskResult::kStored;
-      answer_ = Answer::Stored(kept);
-      break;
-    case Saved::Result::kDuplicate:
-      result = TaskResult::kDuplicate;
-      answer_ = Answer::Duplicate(kept);
-      break;
-    case Saved::Result::kConflict:
-      result = TaskResult::kConflict;
-      answer_ = Answer::Of(Answer::Kind::kConflict);
-      break;
-  }
+  SetResult(ResultOf(saved.result), Answer::FromStore(saved));
 }
 
 void SubmissionTask::SetUnavailable() {
-  result = TaskResult::kStoreUnavailable;
-  answer_ = Answer::Unavailable();
+  SLUICE_DCHECK(!promised);
+  SetResult(TaskResult::kStoreUnavailable, Answer::Unavailable());
 }
 
 void SubmissionTask::SetFailed(const std::string& error_id) {
-  result = TaskResult::kFailed;
-  answer_ = Answer::Failed(error_id);
+  SetResult(TaskResult::kFailed, Answer::Failed(error_id));
 }
 
-void SubmissionTask::SetPassedOver() {
-  result = TaskResult::kCancelled;
-  answer_ = Answer::Of(Answer::Kind::kCancelled);
+void SubmissionTask::SetSkipped() {
+  SLUICE_DCHECK(!promised);
+  SetResult(TaskResult::kCancelled, Answer::Of(Answer::Kind::kCancelled));
+}
+
+void SubmissionTask::SetAgain() {
+  SLUICE_DCHECK(promised);
+  MoveTo(Stage::kAgain);
+  again = true;
 }
 
 bool SubmissionTask::Quarantine(const std::string& reason, int tries) {
+  SLUICE_DCHECK(promised && stage() == Stage::kInWork);
   if (journal_ == nullptr) return false;
   const absl::Status status =
       journal_->Quarantine(journal_position_, reason, tries);
@@ -285,66 +366,68 @@ bool SubmissionTask::Quarantine(const std::string& reason, int tries) {
     return false;
   }
   spdlog::warn("quarantined: sequence={} reason={}", sequence, reason);
-  result = TaskResult::kQuarantined;
-  answer_ = Answer::Queued(OwnReceipt());
+  SetResult(TaskResult::kQuarantined, Answer::Queued(OwnReceipt()));
   return true;
 }
 
+int SubmissionTask::CountLoneTry() {
+  SLUICE_DCHECK(stage() == Stage::kInWork);
+  return ++lone_tries_;
+}
+
 NewJournalEntry SubmissionTask::ToJournal() {
+  SLUICE_DCHECK(stage() == Stage::kCommitting && admitted());
   submission_.sequence = sequence;
   return {MethodName(method_.method), &submission_};
 }
 
 void SubmissionTask::OnCommitted(std::int64_t position) {
+  // First: once the owner has been told, it may free the call, and RecentIds
+  // may tell others the receipt.
   journal_position_ = position;
-  AnswerQueued();
+  MoveTo(Stage::kInPool);
+  Acknowledge();
 }
 
 void SubmissionTask::OnCommitFailed() {
-  const auto self = std::move(in_pool_);
+  const auto self = std::move(pool_hold_);
+  MoveTo(Stage::kEnded);
   answer_ = Answer::Unavailable();
+  // The owner waits: it was promised nothing before the entry was durable.
   End(/*owner_waits=*/true, std::nullopt);
 }
 
-void SubmissionTask::OnShared(const Answer& answer) {
-  answer_ = ForFollower(answer, settings_->loses);
-  CountShared(answer_);
-  PostAnswer(Told::kEnd);
+void SubmissionTask::Follow() {
+  MoveTo(Stage::kFollowing);
+  // Assigning an empty string would not free the memory.
+  std::string().swap(submission_.content);
 }
 
-void SubmissionTask::CountShared(const Answer& answer) {
-  WorkerPool* pool = method_.pool;
-  switch (answer.kind) {
-    case Answer::Kind::kRefused:
-      return pool->CountArrival(method, answer.reason);
-    case Answer::Kind::kDropped:
-      return pool->CountArrival(method, TaskResult::kDropped);
-    case Answer::Kind::kQueued:
-    case Answer::Kind::kDuplicate:
-      return pool->CountArrival(method, TaskResult::kDuplicate);
-    case Answer::Kind::kConflict:
-      return pool->CountArrival(method, TaskResult::kConflict);
-    default:
-      return pool->CountArrival(method, TaskResult::kFailed);
-  }
+void SubmissionTask::OnShared(const Answer& leaders_answer) {
+  MoveTo(Stage::kEnded);
+  answer_ = Answer::ForFollower(leaders_answer, settings_->loses);
+  method_.pool->CountArrival(method, FollowersResult(answer_));
+  PostAnswer(OwnersAnswer::kFinal);
 }
 
-void SubmissionTask::OnAdmitted(std::int64_t /*admitted_as*/) {
-  const auto self = std::move(notice_);
-  if (journal_ != nullptr) {
-    journal_->Add(self);
-  } else if (promised) {
-    AnswerQueued();
-  }
-  // What the owner offers next comes behind this one.
+void SubmissionTask::AdmissionNotice::OnAdmitted(std::int64_t /*sequence*/) {
+  SLUICE_DCHECK(hold != nullptr);
+  const auto task = std::move(hold);
+  task->OnAdmissionNotice();
+}
+
+void SubmissionTask::OnAdmissionNotice() {
+  AfterAdmission(shared_from_this());
+  // Last: the owner may offer its next submission, which must come behind this
+  // one in the journal too.
   TellUnparked();
 }
 
 void SubmissionTask::OnEnded(TaskResult end, Duration retry_delay) {
-  const auto self = std::move(in_pool_);
-  const bool was_admitted = sequence != 0;
-  StopWaiting();
-  if (was_admitted && end == TaskResult::kDraining) {
+  const auto self = std::move(pool_hold_);
+  MoveTo(Stage::kEnded);
+  DropNotice();
+  if (admitted() && end == TaskResult::kDraining) {
     if (in_journal()) {
       method_.leftovers->AddJournaled();
     } else {
@@ -352,59 +435,81 @@ void SubmissionTask::OnEnded(TaskResult end, Duration retry_delay) {
     }
   }
   answer_ = Answer::Ended(end, retry_delay);
-  End(/*owner_waits=*/!(was_admitted && promised), std::nullopt);
+  // The acknowledgement of an admitted, promised task is its owner's answer. It
+  // may be under way at this moment, on another thread.
+  End(/*owner_waits=*/!(admitted() && promised), std::nullopt);
 }
 
 void SubmissionTask::OnDone() {
-  const auto self = std::move(in_pool_);
+  const auto self = std::move(pool_hold_);
+  SLUICE_DCHECK(stage() == Stage::kWorked);
+  if (stage() != Stage::kWorked) {
+    // The processor ran out of memory, and the pool has failed the batch.
+    const std::string error_id = NewErrorId();
+    spdlog::error("task failed: error_id={} the batch was not worked",
+                  error_id);
+    answer_ = Answer::Failed(error_id);
+  }
+  MoveTo(Stage::kEnded);
   const bool stored =
       result == TaskResult::kStored || result == TaskResult::kDuplicate;
-  // What failed stays in the journal for another start.
+  // An entry that failed stays in the journal, and is tried again after the
+  // next start.
   if (in_journal() && stored) journal_->MarkDone(journal_position_);
-  // Not of one in quarantine, which may have had the same before, under another
-  // number.
+  // RecentIds does not remember a quarantined submission: the store may hold
+  // another one with the same id, under another sequence number.
   std::optional<StoredReceipt> kept;
   if (stored) kept = answer_.kept;
   End(/*owner_waits=*/!promised, kept);
 }
 
-void SubmissionTask::AnswerQueued() {
+void SubmissionTask::Acknowledge() {
   const auto followers =
       method_.recent->Acknowledge(this, /*durable=*/in_journal());
-  PostAnswer(Told::kQueued);
+  PostAnswer(OwnersAnswer::kQueued);
   const Answer queued = Answer::Queued(OwnReceipt());
   for (const auto& follower : followers) follower->OnShared(queued);
 }
 
 void SubmissionTask::End(bool owner_waits,
                          const std::optional<StoredReceipt>& stored) {
+  // RecentIds first: a caller that has its answer may send the submission again
+  // at once, and must not be made to follow a task that has ended.
   const auto followers = method_.recent->End(this, stored);
-  if (owner_waits) PostAnswer(Told::kEnd);
+  if (owner_waits) PostAnswer(OwnersAnswer::kFinal);
   for (const auto& follower : followers) follower->OnShared(answer_);
 }
 
-void SubmissionTask::PostAnswer(Told told) {
-  told_ = told;
-  telling_answer_ = shared_from_this();
-  owner_->loop()->Post(this);
+void SubmissionTask::PostAnswer(OwnersAnswer answer) {
+  SLUICE_DCHECK(owners_answer_ == OwnersAnswer::kDue);
+  owners_answer_ = answer;
+  answer_post_.hold = shared_from_this();
+  owner_->loop()->Post(&answer_post_);
+}
+
+void SubmissionTask::AnswerPost::OnLoop() {
+  const auto task = std::move(hold);
+  task->DeliverAnswer();
+}
+
+void SubmissionTask::DeliverAnswer() {
+  // An acknowledged task may be in work or ended by now, so `answer_` belongs
+  // to another thread. The receipt is constant.
+  owner_->OnAnswer(owners_entry_, submission_.submission_id,
+                   owners_answer_ == OwnersAnswer::kQueued
+                       ? Answer::Queued(OwnReceipt())
+                       : answer_);
 }
 
 void SubmissionTask::TellUnparked() {
   if (parking_ == Parking::kTold) owner_->PostUnparked();
 }
 
-void SubmissionTask::OnLoop() {
-  const auto self = std::move(telling_answer_);
-  owner_->OnAnswer(
-      owners_entry_, submission_.submission_id,
-      told_ == Told::kQueued ? Answer::Queued(OwnReceipt()) : answer_);
-}
-
-// For a task that left the waiting room other than into the queue: no notice
-// will come. One that was admitted has had its notice, or has it under way.
-void SubmissionTask::StopWaiting() {
-  if (sequence != 0 || notice_ == nullptr) return;
-  notice_.reset();
+void SubmissionTask::DropNotice() {
+  // An admitted task has had its notice, or the notice is under way on another
+  // thread.
+  if (admitted() || admission_notice_.hold == nullptr) return;
+  admission_notice_.hold.reset();
   TellUnparked();
 }
 

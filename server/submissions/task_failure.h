@@ -1,5 +1,5 @@
-// What remains of a failure that ended a task: an id, by which whoever is told
-// it finds the log line.
+// Error ids link the INTERNAL status that a caller receives to the server's log
+// line.
 
 #ifndef SLUICE_SERVER_SUBMISSIONS_TASK_FAILURE_H_
 #define SLUICE_SERVER_SUBMISSIONS_TASK_FAILURE_H_
@@ -8,11 +8,12 @@
 
 namespace sluice {
 
+// Returns a random id.
 std::string NewErrorId();
 
-// Logs the exception that is being handled under a new error id, which the
-// caller is told. What the exception says stays out of the log: it may quote
-// the submission.
+// Logs the type of the exception that is being handled, under a new error id.
+// Returns the id. The exception's text is not logged, because it may quote the
+// submission.
 std::string LogCurrentException();
 
 }  // namespace sluice

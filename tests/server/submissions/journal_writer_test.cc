@@ -2,13 +2,17 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/synchronization/notification.h"
 #include "gmock/gmock.h"
 #include "grpcpp/server_builder.h"
 #include "gtest/gtest.h"
-#include "policies/fail_fast.h"
 #include "prometheus/registry.h"
 #include "server/submissions/submission_task.h"
 #include "stores/journal.h"
@@ -39,7 +43,16 @@ class CountingOwner final : public SubmissionOwner {
 
 class JournalWriterTest : public testing::Test {
  protected:
-  JournalWriterTest() { loop_.Start(); }
+  JournalWriterTest() {
+    processor_.then = [](std::span<Task* const> batch) {
+      for (Task* task : batch) {
+        auto* const submission = static_cast<SubmissionTask*>(task);
+        submission->BeginWork();
+        submission->SetSaved({});
+      }
+    };
+    loop_.Start();
+  }
   ~JournalWriterTest() override {
     processor_.Release();
     EXPECT_TRUE(pool_.AwaitIdle(SystemClock()->Now() +
@@ -49,13 +62,28 @@ class JournalWriterTest : public testing::Test {
     loop_.Join();
   }
 
-  // Admitted, and not yet with the writer.
-  std::shared_ptr<SubmissionTask> Admit() {
-    const auto task = MakeSubmissionTask(method_, settings_, &owner_, 0,
-                                         SubmissionTask::Parking::kSilent);
-    EXPECT_EQ(pool_.Arrive(task.get(), FailFastPolicy()).kind,
-              Admission::Kind::kAdmitted);
-    tasks_.push_back(task);
+  // Runs `call` on the loop's thread, and waits for it.
+  void OnLoopThread(std::function<void()> call) {
+    struct Closure final : LoopTask {
+      void OnLoop() override {
+        call();
+        done.Notify();
+      }
+      std::function<void()> call;
+      absl::Notification done;
+    };
+    Closure closure;
+    closure.call = std::move(call);
+    loop_.Post(&closure);
+    closure.done.WaitForNotification();
+  }
+
+  // Makes a task and lets it arrive.
+  std::shared_ptr<SubmissionTask> Arrive(const std::string& id) {
+    auto task = MakeSubmissionTask(method_, settings_, &owner_, 0,
+                                   SubmissionTask::Parking::kSilent);
+    task->NewSubmission()->submission_id = id;
+    OnLoopThread([&] { task->Arrive(); });
     return task;
   }
 
@@ -65,11 +93,12 @@ class JournalWriterTest : public testing::Test {
       *Journal::Open(folder_ / "journal.db");
   std::atomic<std::int64_t> sequence_{0};
   FakeProcessor processor_;
-  WorkerPool pool_{
-      {.workers = {.min = 1, .max = 1}, .methods = kAllMethods.size()},
-      &processor_,
-      SystemClock(),
-      &sequence_};
+  WorkerPool pool_{{.limits = {.capacity = 1},
+                    .workers = {.min = 1, .max = 1},
+                    .methods = kAllMethods.size()},
+                   &processor_,
+                   SystemClock(),
+                   &sequence_};
   prometheus::Registry registry_;
   JournalMetrics metrics_{"pool", &registry_};
   JournalWriter writer_{journal_.get(), &pool_, SystemClock(), &metrics_};
@@ -82,23 +111,39 @@ class JournalWriterTest : public testing::Test {
                                  .recent = &recent_,
                                  .rpc_metrics = nullptr,
                                  .leftovers = nullptr};
-  const std::shared_ptr<const MethodSettings> settings_ =
-      MakeMethodSettings({.pool = "pool", .ack = Ack::kQueued}, FairBy::kNone);
+  const std::shared_ptr<const MethodSettings> settings_ = MakeMethodSettings(
+      {.pool = "pool", .on_full = "block", .ack = Ack::kQueued}, FairBy::kNone);
   CompletionLoop loop_{grpc::ServerBuilder().AddCompletionQueue()};
   CountingOwner owner_{&loop_};
-  std::vector<std::shared_ptr<SubmissionTask>> tasks_;
 };
 
-// Threads may hand theirs over in another order than they were admitted in.
+// Keeps the notices of admission, to be delivered later.
+struct KeptNotice final : AdmissionListener {
+  explicit KeptNotice(SubmissionTask* task)
+      : listener(std::exchange(task->listener, this)) {}
+  void OnAdmitted(std::int64_t admitted_as) override { sequence = admitted_as; }
+  void Deliver() const { listener->OnAdmitted(sequence); }
+
+  AdmissionListener* const listener;
+  std::int64_t sequence = 0;
+};
+
+// Two threads may add their tasks in another order than they were admitted in.
 TEST_F(JournalWriterTest, WritesAGroupInTheOrderOfAdmission) {
   processor_.Hold();
   disk_.HoldSyncs();
-  writer_.Add(Admit());
+  Arrive("1");
   ASSERT_TRUE(disk_.WaitForHeldSync());
-  const auto second = Admit();
-  const auto third = Admit();
-  writer_.Add(third);
-  writer_.Add(second);
+  // The queue is full.
+  const auto second = Arrive("2");
+  const auto third = Arrive("3");
+  KeptNotice second_notice(second.get());
+  KeptNotice third_notice(third.get());
+  pool_.Resize({.capacity = 10}, 1);
+  ASSERT_EQ(second_notice.sequence, 2);
+  ASSERT_EQ(third_notice.sequence, 3);
+  third_notice.Deliver();
+  second_notice.Deliver();
   disk_.ReleaseSyncs();
   AwaitThat("all are acknowledged", [&] { return owner_.answers() == 3; });
   std::vector<std::int64_t> sequences;

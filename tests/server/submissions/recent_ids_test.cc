@@ -28,11 +28,13 @@ class RecentIdsTest : public testing::Test {
     auto task = MakeSubmissionTask(
         method, MakeMethodSettings({.pool = "pool"}, FairBy::kNone), nullptr, 0,
         SubmissionTask::Parking::kSilent);
-    task->submission().study_id = "study";
-    task->submission().submission_id = id;
-    task->submission().content = "content";
-    task->submission().content_sha256.fill(content);
-    task->key = SubmissionKey::Of(task->submission());
+    ReceivedSubmission& submission = *task->NewSubmission();
+    submission.study_id = "study";
+    submission.submission_id = id;
+    submission.content = "content";
+    submission.content_sha256.fill(content);
+    task->recent_id().key = SubmissionKey::Of(submission);
+    task->sequence = 7;  // of one that is admitted
     return task;
   }
 
@@ -73,7 +75,6 @@ TEST_F(RecentIdsTest, AnotherContentIsNotNoted) {
 
 TEST_F(RecentIdsTest, WhatIsStoredIsRemembered) {
   const Task first = MakeTask("a");
-  first->sequence = 7;
   Arrive(first);
   EXPECT_THAT(End(first), IsEmpty());
   EXPECT_EQ(Arrive(MakeTask("a")), Arrival::kKnown);
@@ -92,18 +93,17 @@ TEST_F(RecentIdsTest, WhatIsNotStoredMayComeAgain) {
 TEST_F(RecentIdsTest, ADurableAcknowledgementAnswersThoseThatFollow) {
   const Task first = MakeTask("a");
   const Task second = MakeTask("a");
-  first->sequence = 7;
   Arrive(first);
   Arrive(second);
-  EXPECT_EQ(recent_.FindAcknowledged(first->key), std::nullopt);
+  EXPECT_EQ(recent_.FindAcknowledged(first->recent_id().key), std::nullopt);
   EXPECT_THAT(recent_.Acknowledge(first.get(), true), ElementsAre(second));
   EXPECT_EQ(Arrive(MakeTask("a")), Arrival::kQueued);
   EXPECT_EQ(receipt_.sequence, 7);
-  const auto found = recent_.FindAcknowledged(first->key);
+  const auto found = recent_.FindAcknowledged(first->recent_id().key);
   ASSERT_TRUE(found.has_value());
   EXPECT_EQ(found->sequence, 7);
   EXPECT_THAT(End(first), IsEmpty());
-  EXPECT_EQ(recent_.FindAcknowledged(first->key), std::nullopt);
+  EXPECT_EQ(recent_.FindAcknowledged(first->recent_id().key), std::nullopt);
 }
 
 TEST_F(RecentIdsTest, OneFromMemoryIsFollowedByWhoWantsMore) {
@@ -160,12 +160,12 @@ TEST_F(RecentIdsTest, NoMoreThanSoManyFollow) {
 TEST_F(RecentIdsTest, IdsThatAreNearlyTheSameAreNotTakenForOneAnother) {
   const Task first = MakeTask("a");
   const Task near = MakeTask("b");
-  near->key = first->key;
-  near->key.hash[1] += 1 << 20;  // of the same shard
+  near->recent_id().key = first->recent_id().key;
+  near->recent_id().key.hash[1] += 1 << 20;  // of the same shard
   Arrive(first);
   EXPECT_THAT(recent_.Acknowledge(first.get(), true), IsEmpty());
   EXPECT_EQ(Arrive(near), Arrival::kOther);
-  EXPECT_EQ(recent_.FindAcknowledged(near->key), std::nullopt);
+  EXPECT_EQ(recent_.FindAcknowledged(near->recent_id().key), std::nullopt);
   EXPECT_EQ(recent_.Leave(near.get()), Leaving::kAlone);
   EXPECT_THAT(End(near), IsEmpty());
   EXPECT_EQ(Arrive(MakeTask("a")), Arrival::kQueued);

@@ -32,7 +32,7 @@ class SubmissionProcessorTest : public testing::Test {
     method_.settings = &settings_;
   }
 
-  // Promised, of no pool.
+  // Returns a promised task, as restored from a journal, that is in no pool.
   TaskPtr MakeTask(SubmissionKind kind, const std::string& id,
                    std::string content) {
     JournalEntry entry;
@@ -40,6 +40,7 @@ class SubmissionProcessorTest : public testing::Test {
     entry.submission.study_id = "study";
     entry.submission.submission_id = id;
     entry.submission.content = std::move(content);
+    entry.submission.sequence = 1;
     return MakeSubmissionTask(method_, nullptr, std::move(entry));
   }
 
@@ -136,7 +137,7 @@ TEST_F(SubmissionProcessorTest, KeepsNoRoomOfWhatWasLarge) {
   EXPECT_LT(used() - before, std::int64_t{5 * kBytes});
 }
 
-TEST_F(SubmissionProcessorTest, WhatIsToBeWorkedAgainIsWhole) {
+TEST_F(SubmissionProcessorTest, ATaskToBeWorkedAgainHasItsContent) {
   const TaskPtr first = MakeResponse("1");
   const TaskPtr second = MakeResponse("2");
   const std::string content = first->submission().content;
@@ -145,6 +146,7 @@ TEST_F(SubmissionProcessorTest, WhatIsToBeWorkedAgainIsWhole) {
   EXPECT_TRUE(first->again);
   EXPECT_TRUE(second->again);
   EXPECT_EQ(first->submission().content, content);
+  first->again = second->again = false;  // as the Gate does
   store_.FailWith(absl::OkStatus());
   EXPECT_EQ(Process({first, second}), StoreState::kUp);
   const std::vector<Submission> stored = store_.stored();

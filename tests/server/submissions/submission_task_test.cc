@@ -1,6 +1,7 @@
 #include "server/submissions/submission_task.h"
 
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -10,12 +11,33 @@
 namespace sluice {
 namespace {
 
-// Of no pool.
+// Returns a task in stage kNew.
 std::shared_ptr<SubmissionTask> MakeTask() {
   static const MethodContext method = {};
   return MakeSubmissionTask(method,
                             MakeMethodSettings({.pool = "pool"}, FairBy::kNone),
                             nullptr, 0, SubmissionTask::Parking::kSilent);
+}
+
+// Returns a task as restored from a journal, with number 8, that a worker has
+// taken.
+std::shared_ptr<SubmissionTask> MakeTaskInWork(ReceivedSubmission submission) {
+  static LiveMethodSettings settings;
+  settings.Set(MakeMethodSettings({.pool = "pool"}, FairBy::kNone));
+  static const MethodContext method = {.method = Method::kRecordEvents,
+                                       .limits = {},
+                                       .settings = &settings,
+                                       .pool = nullptr,
+                                       .journal = nullptr,
+                                       .recent = nullptr,
+                                       .rpc_metrics = nullptr,
+                                       .leftovers = nullptr};
+  submission.sequence = 8;
+  auto task = MakeSubmissionTask(
+      method, nullptr,
+      JournalEntry{.position = 1, .submission = std::move(submission)});
+  task->BeginWork();
+  return task;
 }
 
 void Fill(ReceivedSubmission* submission) {
@@ -30,7 +52,7 @@ void Fill(ReceivedSubmission* submission) {
   submission->sent_at = absl::FromUnixSeconds(2);
 }
 
-TEST(SubmissionTask, HasNothingOfTheOneBefore) {
+TEST(SubmissionTask, HasNothingOfTheSubmissionBefore) {
   for (int i = 0; i < 3; ++i) {
     const auto task = MakeTask();
     const ReceivedSubmission& submission = task->submission();
@@ -43,54 +65,126 @@ TEST(SubmissionTask, HasNothingOfTheOneBefore) {
     EXPECT_EQ(submission.content_sha256, Sha256Digest());
     EXPECT_EQ(submission.received_at, absl::Time());
     EXPECT_EQ(submission.sent_at, std::nullopt);
-    Fill(&task->submission());
+    Fill(task->NewSubmission());
   }
 }
 
-TEST(SubmissionTask, LeavesNoMoreRoomThanMostNeed) {
+TEST(SubmissionTask, KeepsNoLargeContentForTheNext) {
   for (int i = 0; i < 3; ++i) {
     const auto task = MakeTask();
     EXPECT_LE(task->submission().content.capacity(), 4096u);
-    task->submission().content = std::string(1'000'000, 'c');
+    task->NewSubmission()->content = std::string(1'000'000, 'c');
   }
 }
 
-TEST(SubmissionTask, TakesBackWhatIsLargeOnlyToBeStoredAgain) {
+TEST(SubmissionTask, KeepsALargeContentOnlyToBeWorkedAgain) {
   const std::string large(1'000'000, 'c');
-  const auto stored = MakeTask();
-  stored->TakeBack(large);
-  EXPECT_LE(stored->submission().content.capacity(), 4096u);
-  const auto again = MakeTask();
+  const auto failed = MakeTaskInWork({});
+  failed->SetFailed("error");
+  failed->ReturnContent(large);
+  EXPECT_LE(failed->submission().content.capacity(), 4096u);
+  const auto again = MakeTaskInWork({});
   again->SetAgain();
-  again->TakeBack(large);
+  again->ReturnContent(large);
   EXPECT_EQ(again->submission().content, large);
 }
 
-TEST(SubmissionTask, DropsTheRoomOfItsContentToo) {
+TEST(SubmissionTask, FreesTheContentOfAFollower) {
   const auto task = MakeTask();
-  task->submission().content = std::string(1000, 'c');
-  task->DropContent();
+  task->NewSubmission()->content = std::string(1000, 'c');
+  task->Follow();
   EXPECT_LT(task->submission().content.capacity(), 100u);
 }
 
-TEST(SubmissionTask, LendsItsContentAndHasItBack) {
-  const auto task = MakeTask();
-  Fill(&task->submission());
-  task->sequence = 8;
-  Submission lent;
-  lent.site_id = "of another";
-  lent.content = "of another";
-  task->LendSubmission(&lent);
-  EXPECT_EQ(lent.kind, SubmissionKind::kAppEvent);
-  EXPECT_EQ(lent.sequence, 8);
-  EXPECT_EQ(lent.study_id, std::string(100, 's'));
-  EXPECT_EQ(lent.submission_id, std::string(100, 'i'));
-  EXPECT_EQ(lent.site_id, std::string(100, 't'));
-  EXPECT_EQ(lent.content, std::string(1000, 'c'));
+TEST(SubmissionTask, MovesItsContentOutAndGetsItBack) {
+  ReceivedSubmission submission;
+  Fill(&submission);
+  const auto task = MakeTaskInWork(std::move(submission));
+  Submission moved;
+  moved.site_id = "of another";
+  moved.content = "of another";
+  task->MoveOut(&moved);
+  EXPECT_EQ(moved.kind, SubmissionKind::kAppEvent);
+  EXPECT_EQ(moved.sequence, 8);
+  EXPECT_EQ(moved.study_id, std::string(100, 's'));
+  EXPECT_EQ(moved.submission_id, std::string(100, 'i'));
+  EXPECT_EQ(moved.site_id, std::string(100, 't'));
+  EXPECT_EQ(moved.content, std::string(1000, 'c'));
   EXPECT_EQ(task->submission().content, "");
-  EXPECT_EQ(task->submission().submission_id, lent.submission_id);
-  task->TakeBack(std::move(lent.content));
+  EXPECT_EQ(task->submission().submission_id, moved.submission_id);
+  task->SetAgain();
+  task->ReturnContent(std::move(moved.content));
   EXPECT_EQ(task->submission().content, std::string(1000, 'c'));
+}
+
+TEST(SubmissionTask, GoesThroughTheStagesInTheirOrder) {
+  using enum SubmissionTask::Stage;
+  const auto task = MakeTaskInWork({});
+  EXPECT_EQ(task->stage(), kInWork);
+  task->SetAgain();
+  EXPECT_EQ(task->stage(), kAgain);
+  task->ReturnContent("");
+  EXPECT_EQ(task->stage(), kInPool);
+  task->BeginWork();
+  EXPECT_EQ(task->stage(), kInWork);
+  task->SetFailed("error");
+  EXPECT_EQ(task->stage(), kWorked);
+}
+
+TEST(SubmissionTask, MayOnlyMoveAsThePictureSays) {
+  using enum SubmissionTask::Stage;
+  using Move = std::pair<SubmissionTask::Stage, SubmissionTask::Stage>;
+  const std::set<Move> allowed = {
+      {kNew, kFollowing},   {kNew, kInPool},        {kNew, kEnded},
+      {kFollowing, kEnded}, {kInPool, kCommitting}, {kInPool, kInWork},
+      {kInPool, kEnded},    {kCommitting, kInPool}, {kCommitting, kEnded},
+      {kInWork, kAgain},    {kInWork, kWorked},     {kAgain, kInPool},
+      {kWorked, kEnded}};
+  for (std::size_t from = 0; from < SubmissionTask::kStages; ++from) {
+    for (std::size_t to = 0; to < SubmissionTask::kStages; ++to) {
+      const Move move{static_cast<SubmissionTask::Stage>(from),
+                      static_cast<SubmissionTask::Stage>(to)};
+      EXPECT_EQ(SubmissionTask::MayMove(move.first, move.second),
+                allowed.contains(move))
+          << from << " to " << to;
+    }
+  }
+}
+
+// The checks are compiled out of release builds.
+class SubmissionTaskDeathTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!kChecks) GTEST_SKIP() << "assertions are off";
+  }
+};
+
+TEST_F(SubmissionTaskDeathTest, IsWorkedOnceAtATime) {
+  const auto task = MakeTaskInWork({});
+  EXPECT_DEATH(task->BeginWork(), "MayMove");
+}
+
+TEST_F(SubmissionTaskDeathTest, HasOneResult) {
+  const auto task = MakeTaskInWork({});
+  task->SetFailed("error");
+  EXPECT_DEATH(task->SetSaved({}), "MayMove");
+  EXPECT_DEATH(task->SetAgain(), "MayMove");
+}
+
+TEST_F(SubmissionTaskDeathTest, IsNotWorkedAgainWithoutItsContent) {
+  const auto task = MakeTaskInWork({});
+  task->SetAgain();
+  EXPECT_DEATH(task->BeginWork(), "MayMove");
+}
+
+TEST_F(SubmissionTaskDeathTest, IsNotFilledAfterItHasArrived) {
+  const auto task = MakeTask();
+  task->Follow();
+  EXPECT_DEATH(task->NewSubmission(), "kNew");
+}
+
+TEST_F(SubmissionTaskDeathTest, IsNotRestoredWithoutAPromise) {
+  EXPECT_DEATH(MakeTask()->Restore(nullptr), "promised");
 }
 
 }  // namespace
