@@ -117,5 +117,13 @@ TEST(DescribeError, CopesWithDetailsThatAreBroken) {
   EXPECT_THAT(error.field_violations, IsEmpty());
 }
 
+TEST(Printable, EscapesWhatATerminalWouldObey) {
+  EXPECT_EQ(Printable("a\x1b[31m\n"), "a\\x1b[31m\\n");
+  EXPECT_EQ(Printable("\u009b31m\u0085"), "\\xc2\\x9b31m\\xc2\\x85");
+  EXPECT_EQ(Printable("\xff\xc2"), "\\xff\\xc2");
+  EXPECT_EQ(Printable("\u00a0\u00e4\u20ac\U0001F642"),
+            "\u00a0\u00e4\u20ac\U0001F642");
+}
+
 }  // namespace
 }  // namespace sluice

@@ -1,6 +1,7 @@
 #include "tools/ctl/call.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 
 #include "absl/status/status.h"
@@ -8,6 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "forms/utf8.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 
@@ -100,7 +102,22 @@ std::string ErrorText(const CallError& error) {
 }
 
 std::string Printable(const std::string& text) {
-  return absl::Utf8SafeCHexEscape(text);
+  std::string out;
+  absl::string_view rest = text;
+  while (!rest.empty()) {
+    const std::size_t size = Utf8CharacterSize({rest.data(), rest.size()});
+    // U+0080 to U+009F are control characters too: some terminals obey U+009B
+    // as they do ESC [.
+    const bool control = size == 2 && rest[0] == '\xC2' &&
+                         static_cast<unsigned char>(rest[1]) < 0xA0;
+    const std::size_t taken = std::max<std::size_t>(size, 1);
+    const absl::string_view character = rest.substr(0, taken);
+    absl::StrAppend(&out, size == 0 || control
+                              ? absl::CHexEscape(character)
+                              : absl::Utf8SafeCHexEscape(character));
+    rest.remove_prefix(taken);
+  }
+  return out;
 }
 
 }  // namespace sluice

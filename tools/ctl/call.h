@@ -59,7 +59,8 @@ CallError DescribeError(const grpc::Status& status);
 // violations.
 std::string ErrorText(const CallError& error);
 
-// Escapes text from the server or a file for a terminal.
+// Returns `text` without anything that a terminal would obey: ASCII and C1
+// control characters, and bytes that are not UTF-8, are escaped.
 std::string Printable(const std::string& text);
 
 }  // namespace sluice

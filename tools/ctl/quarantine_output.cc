@@ -7,6 +7,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "tools/ctl/call.h"
@@ -108,8 +109,12 @@ std::string ShownText(const v1::GetQuarantinedResponse& shown) {
   }
   const auto fhir = FormatQuarantined(shown);
   if (fhir.ok()) {
-    // Parsed and written again to escape and indent the text.
-    absl::StrAppend(&text, "\n", Json::parse(*fhir).dump(2, ' ', true), "\n");
+    // Parse and write the text again to escape and indent it. The library
+    // does not escape DEL.
+    absl::StrAppend(&text, "\n",
+                    absl::StrReplaceAll(Json::parse(*fhir).dump(2, ' ', true),
+                                        {{"\x7F", "\\u007f"}}),
+                    "\n");
   } else {
     absl::StrAppend(&text, "\nThe content is not shown: ",
                     std::string(fhir.status().message()),

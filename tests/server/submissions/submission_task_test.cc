@@ -35,7 +35,8 @@ std::shared_ptr<SubmissionTask> MakeTaskInWork(ReceivedSubmission submission) {
   submission.sequence = 8;
   auto task = MakeSubmissionTask(
       method, nullptr,
-      JournalEntry{.position = 1, .submission = std::move(submission)});
+      JournalEntry{
+          .position = 1, .method = {}, .submission = std::move(submission)});
   task->BeginWork();
   return task;
 }
