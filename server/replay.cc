@@ -29,7 +29,8 @@ void Requeue(const ServerPool& pool, const Methods& methods,
 }  // namespace
 
 absl::Status ReplayJournals(const Pools& pools, const Methods& methods) {
-  for (const auto& [name, pool] : pools.by_name()) {
+  for (const auto& named : pools.by_name()) {
+    const ServerPool& pool = named.second;
     if (pool.journal == nullptr) continue;
     std::size_t replayed = 0;
     const absl::Status status = pool.journal->Replay([&](JournalEntry entry) {
@@ -38,7 +39,7 @@ absl::Status ReplayJournals(const Pools& pools, const Methods& methods) {
     });
     if (!status.ok()) return status;
     if (replayed > 0) {
-      spdlog::info("replaying: pool={} entries={}", name, replayed);
+      spdlog::info("replaying: pool={} entries={}", named.first, replayed);
     }
   }
   return absl::OkStatus();

@@ -44,7 +44,7 @@ class HealthCheck final : public Call {
   }
 
   // Never called: the finish is started as soon as the call has arrived.
-  void OnCancelled() override { SLUICE_UNREACHABLE(); }
+  void OnCancelled() override { SLUICE_DCHECK(false); }
 
   HealthService* const health_;
   HealthCheckRequest request_;
