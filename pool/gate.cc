@@ -710,13 +710,17 @@ void Gate::EndUnpromised(GateEvents* events) {
 
 void Gate::CheckAfterEvent() {
   if (!kChecks) return;
-  // All tasks are looked at: after each event of a small pool, and after one of
-  // many of a large one.
+  // A check looks at all tasks, and simulations have millions of events. A
+  // small pool is checked after each of its first events and after one of 64
+  // later ones, a large pool after one of 1024.
   constexpr std::size_t kSmall = 64;
-  constexpr std::uint64_t kOneOf = 1024;
+  constexpr std::uint64_t kFirst = 10'000;
   const bool small =
       queued_ + queue_.waiting() <= kSmall && queue_.lanes_kept() <= kSmall;
-  if (!small && ++events_ % kOneOf != 0) return;
+  ++events_;
+  if (small ? events_ > kFirst && events_ % 64 != 0 : events_ % 1024 != 0) {
+    return;
+  }
   const std::string broken = CheckInvariants();
   if (!broken.empty()) CheckFailed(__FILE__, __LINE__, broken.c_str());
 }

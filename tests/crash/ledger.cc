@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/check.h"
-
 namespace sluice {
 
 bool IsAcknowledgement(v1::Receipt::Disposition disposition) {
@@ -35,7 +33,6 @@ void Ledger::RecordSent(const LedgerKey& key, SubmissionKind kind,
 
 void Ledger::RecordTold(const LedgerKey& key, const Told& told) {
   absl::MutexLock lock(&mutex_);
-  SLUICE_DCHECK(entries_.contains(key));
   ++counts_[{told.method, told.disposition}];
   if (told.disposition == v1::Receipt::DISPOSITION_UNSPECIFIED ||
       told.disposition == v1::Receipt::REFUSED ||
