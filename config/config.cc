@@ -113,9 +113,10 @@ void ReadStore(ConfigSection store, StoreConfig* config) {
   config->options.clear();
   store.ReadBool("allow_loss", &config->allow_loss);
   if (!store.ReadText("kind", &config->kind)) {
-    if (!store.Has("kind"))
+    if (!store.Has("kind")) {
       store.Error("kind", absl::StrCat("missing, allowed: ",
                                        absl::StrJoin(StoreKindNames(), ", ")));
+    }
     return;
   }
   const StoreKind* kind = FindStoreKind(config->kind);

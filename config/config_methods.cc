@@ -292,9 +292,10 @@ void RejectUnusedPools(ConfigSection& root, const std::vector<Entry>& entries,
   }
   ConfigSection pools = root.Section("pools");
   for (const std::string& name : PoolNames(config)) {
-    if (!used.contains(name))
+    if (!used.contains(name)) {
       pools.Error(name,
                   "no method uses this pool: remove it, or use it in methods");
+    }
   }
 }
 

@@ -76,21 +76,24 @@ class TreeBuilder final : public YAML::EventHandler {
   YamlNode TakeRoot() { return std::move(root_); }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
-    if (++documents_ > 1)
+    if (++documents_ > 1) {
       Fail(mark, "second YAML document: the file must be one document");
+    }
   }
   void OnDocumentEnd() override {}
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     if (!Accept(mark, "?", anchor) || in_sequences_ > 0) return;
-    if (KeyIsNext())
+    if (KeyIsNext()) {
       return Fail(mark, "key missing: a name must come before the colon");
+    }
     Place(YamlNode::Kind::kNull);
   }
 
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
-    if (!failed_)
+    if (!failed_) {
       Fail(mark, "aliases (*name) are not supported: repeat the value");
+    }
   }
 
   void OnScalar(const YAML::Mark& mark, const std::string& tag,
@@ -135,8 +138,9 @@ class TreeBuilder final : public YAML::EventHandler {
   void Open(YamlNode::Kind kind, const YAML::Mark& mark, const std::string& tag,
             YAML::anchor_t anchor) {
     if (!Accept(mark, tag, anchor)) return;
-    if (KeyIsNext())
+    if (KeyIsNext()) {
       return Fail(mark, "a key must be a name, not a list or a map");
+    }
     if (open_.size() + in_sequences_ >= kYamlDepthMax) {
       return Fail(mark, absl::StrCat("nested deeper than ", kYamlDepthMax,
                                      " levels, the most allowed"));

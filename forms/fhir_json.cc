@@ -249,8 +249,9 @@ void ReadItem(Element& in, QuestionnaireResponse::Item* item);
 
 void ReadAnswer(Element& in, QuestionnaireResponse::Answer* answer) {
   const std::vector<std::string_view> values = in.NamesWithPrefix("value");
-  if (values.size() > 1)
+  if (values.size() > 1) {
     return in.Fail("value[x]", "more than one value: an answer has one");
+  }
   if (!values.empty()) ReadValue(in, values.front(), answer);
   in.Each("item", [&](Element& child) { ReadItem(child, answer->add_item()); });
 }

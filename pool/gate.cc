@@ -251,7 +251,7 @@ void Gate::Complete(std::span<Task* const> batch, TimePoint now,
       again->PushBack(task);
       continue;
     }
-    SLUICE_DCHECK(OutcomeName(task->result) != "");
+    SLUICE_DCHECK(!OutcomeName(task->result).empty());
     ++counters.completed[task->result];
     ReleaseBytes(*task);
     queue_.Exit(*task);
@@ -799,8 +799,9 @@ std::string Gate::CheckTasks() const {
       broken = "a caller waits for a result while the circuit is open";
     }
   };
-  if (!committing_.CheckInvariants())
+  if (!committing_.CheckInvariants()) {
     return "a broken list of committing tasks";
+  }
   const Task* before = nullptr;
   committing_.ForEach([&](const Task* task) {
     add(task);
