@@ -38,4 +38,7 @@ function(sluice_embed target name)
     COMMENT "Embedding ${name}"
     VERBATIM)
   target_sources(${target} PRIVATE ${out})
+  # Compiled by itself, so that clang-tidy can leave it out.
+  set_source_files_properties(${out}
+                              PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
 endfunction()
