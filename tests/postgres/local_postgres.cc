@@ -1,27 +1,32 @@
 #include "tests/postgres/local_postgres.h"
 
 #include <fcntl.h>
-#include <libpq-fe.h>
+#include <poll.h>
 #include <pwd.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <initializer_list>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "base/check.h"
 
@@ -33,24 +38,45 @@ namespace fs = std::filesystem;
 constexpr char kUser[] = "postgres";
 // Generous limit: a healthy server needs far less.
 constexpr absl::Duration kLimit = absl::Seconds(60);
-constexpr absl::Duration kPause = absl::Milliseconds(2);
 
 absl::Status SystemError(absl::string_view doing, int error) {
   return absl::UnavailableError(
       absl::StrCat("cannot ", doing, ": ", std::strerror(error)));
 }
 
-template <typename Condition>
-absl::Status AwaitThat(absl::string_view what, Condition condition) {
-  const absl::Time deadline = absl::Now() + kLimit;
-  while (!condition()) {
-    if (absl::Now() > deadline) {
-      return absl::UnavailableError(
-          absl::StrCat("waited in vain until ", what));
-    }
-    absl::SleepFor(kPause);
+// A file descriptor that is closed at the end.
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Descriptor& operator=(Descriptor&&) = delete;
+  ~Descriptor() {
+    if (fd_ >= 0) close(fd_);
   }
-  return absl::OkStatus();
+
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+// Opens a descriptor that becomes readable when the process ends; a negative
+// one if the process has ended and was reaped.
+Descriptor WatchEnd(pid_t pid) {
+  // pidfd_open(2), which the C library of Debian 12 does not declare for C++.
+  return Descriptor(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+}
+
+// Waits until one of the descriptors is readable. Returns false after kLimit.
+bool AwaitReadable(std::initializer_list<int> descriptors) {
+  std::vector<pollfd> polled;
+  for (const int fd : descriptors) polled.push_back({fd, POLLIN, 0});
+  int ready = 0;
+  do {
+    ready = poll(polled.data(), polled.size(),
+                 static_cast<int>(absl::ToInt64Milliseconds(kLimit)));
+  } while (ready < 0 && errno == EINTR);
+  return ready > 0;
 }
 
 // Returns the folder of Debian's PostgreSQL programs, of the newest version.
@@ -80,12 +106,15 @@ absl::Status GiveToPostgres(const std::string& folder) {
   return SystemError(absl::StrCat("change the owner of ", folder), errno);
 }
 
-// Starts a program that is killed when the calling thread ends. Its output goes
-// to `log`. The program has its own process group, so that Ctrl-C does not
-// reach it.
+// Starts a program that is killed when the calling thread ends, with output to
+// `log`. The program has its own process group, so that Ctrl-C does not reach
+// it. `variable`, NAME=VALUE, is added to its environment.
 absl::StatusOr<pid_t> Spawn(const std::vector<std::string>& command,
-                            const std::string& log) {
-  std::vector<std::string> words = {"setpriv", "--pdeathsig=QUIT"};
+                            const std::string& log,
+                            const std::string& variable = "") {
+  std::vector<std::string> words;
+  if (!variable.empty()) words = {"env", variable};
+  words.insert(words.end(), {"setpriv", "--pdeathsig=QUIT"});
   if (geteuid() == 0) {
     words.insert(words.end(),
                  {absl::StrCat("--reuid=", kUser),
@@ -112,7 +141,8 @@ absl::StatusOr<pid_t> Spawn(const std::vector<std::string>& command,
       posix_spawnp(&pid, argv[0], &actions, &attributes, argv.data(), environ);
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) return SystemError("run setpriv", error);
+  if (error != 0)
+    return SystemError(absl::StrCat("run ", words.front()), error);
   return pid;
 }
 
@@ -120,14 +150,11 @@ std::string LogOf(const std::string& folder) { return folder + "/log"; }
 
 // Waits for a process. Kills the process if it does not end in time.
 bool EndsWell(pid_t pid) {
+  const bool in_time = AwaitReadable({WatchEnd(pid).get()});
+  if (!in_time) kill(pid, SIGKILL);
   int status = 0;
-  const absl::Status ended = AwaitThat("a program ends", [pid, &status] {
-    return waitpid(pid, &status, WNOHANG) == pid;
-  });
-  if (ended.ok()) return WIFEXITED(status) && WEXITSTATUS(status) == 0;
-  kill(pid, SIGKILL);
-  waitpid(pid, nullptr, 0);
-  return false;
+  waitpid(pid, &status, 0);
+  return in_time && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 std::vector<pid_t> ChildrenOf(pid_t parent) {
@@ -138,14 +165,31 @@ std::vector<pid_t> ChildrenOf(pid_t parent) {
   return children;
 }
 
-// True if the process has ended, even if its parent has not reaped it yet.
-bool HasEnded(pid_t process) {
-  std::ifstream file(absl::StrCat("/proc/", process, "/stat"));
-  std::string number;
-  std::string name;
-  std::string state;
-  return !(file >> number >> name >> state) || state == "Z";
-}
+// A socket to which PostgreSQL reports that it accepts connections, by
+// systemd's protocol (sd_notify(3)). The kernel chooses its name.
+class ReadySocket {
+ public:
+  ReadySocket() : socket_(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = {}};
+    socklen_t length = sizeof(address.sun_family);
+    bind(socket_.get(), reinterpret_cast<sockaddr*>(&address), length);
+    length = sizeof(address);
+    getsockname(socket_.get(), reinterpret_cast<sockaddr*>(&address), &length);
+    // The name begins with a zero byte, which is written as "@".
+    const std::size_t path = offsetof(sockaddr_un, sun_path);
+    if (length > path + 1) {
+      name_ = absl::StrCat(
+          "@", absl::string_view(address.sun_path + 1, length - path - 1));
+    }
+  }
+
+  int get() const { return socket_.get(); }
+  const std::string& name() const { return name_; }
+
+ private:
+  Descriptor socket_;
+  std::string name_;
+};
 
 // Returns `text` encoded as a value in a URL.
 std::string Escape(absl::string_view text) {
@@ -195,23 +239,16 @@ absl::Status LocalPostgres::Start() {
   if (!programs.ok()) return programs.status();
   const absl::Status given = GiveToPostgres(folder_);
   if (!given.ok()) return given;
+  const ReadySocket ready;
   const auto pid =
       Spawn({*programs + "/postgres", "-D", folder_ + "/data", "-k", folder_,
              "-h", "", "-c", "fsync=on", "-c", "shared_buffers=16MB"},
-            LogOf(folder_));
+            LogOf(folder_), absl::StrCat("NOTIFY_SOCKET=", ready.name()));
   if (!pid.ok()) return pid.status();
   pid_ = *pid;
-  return AwaitConnections();
-}
-
-absl::Status LocalPostgres::AwaitConnections() {
-  const std::string url = Url("postgres");
-  const absl::Status status =
-      AwaitThat("PostgreSQL takes connections", [this, &url] {
-        if (waitpid(pid_, nullptr, WNOHANG) == pid_) pid_ = 0;
-        return !running() || PQping(url.c_str()) == PQPING_OK;
-      });
-  if (running()) return status;
+  const bool in_time = AwaitReadable({ready.get(), WatchEnd(pid_).get()});
+  if (waitpid(pid_, nullptr, WNOHANG) == pid_) pid_ = 0;
+  if (in_time && running()) return absl::OkStatus();
   return absl::UnavailableError(
       absl::StrCat("PostgreSQL does not start; see ", LogOf(folder_)));
 }
@@ -231,14 +268,20 @@ absl::Status LocalPostgres::Kill() {
   // Stopped by a signal, the server starts no more processes.
   kill(pid_, SIGSTOP);
   waitpid(pid_, nullptr, WUNTRACED);
-  const std::vector<pid_t> children = ChildrenOf(pid_);
-  for (const pid_t child : children) kill(child, SIGKILL);
+  std::vector<Descriptor> ends;
+  for (const pid_t child : ChildrenOf(pid_)) {
+    ends.push_back(WatchEnd(child));
+    kill(child, SIGKILL);
+  }
   kill(pid_, SIGKILL);
   waitpid(pid_, nullptr, 0);
   pid_ = 0;
-  return AwaitThat("all processes of PostgreSQL have ended", [&children] {
-    return std::ranges::all_of(children, HasEnded);
-  });
+  for (const Descriptor& end : ends) {
+    if (end.get() >= 0 && !AwaitReadable({end.get()})) {
+      return absl::UnavailableError("a process of PostgreSQL does not end");
+    }
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace sluice

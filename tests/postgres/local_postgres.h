@@ -47,8 +47,6 @@ class LocalPostgres {
   absl::Status Kill();
 
  private:
-  absl::Status AwaitConnections();
-
   const std::string folder_;
   pid_t pid_ = 0;  // 0 if not running
 };
