@@ -29,8 +29,8 @@ constexpr std::array<unsigned, SubmissionTask::kStages> kMayFollow = {
     /*kInPool*/ Bit(Stage::kCommitting) | Bit(Stage::kInWork) |
         Bit(Stage::kEnded),
     /*kCommitting*/ Bit(Stage::kInPool) | Bit(Stage::kEnded),
-    /*kInWork*/ Bit(Stage::kAgain) | Bit(Stage::kWorked),
-    /*kAgain*/ Bit(Stage::kInPool),
+    /*kInWork*/ Bit(Stage::kAgain) | Bit(Stage::kWorked) | Bit(Stage::kEnded),
+    /*kAgain*/ Bit(Stage::kInPool) | Bit(Stage::kEnded),
     /*kWorked*/ Bit(Stage::kEnded),
     /*kEnded*/ 0,
 };
@@ -442,9 +442,10 @@ void SubmissionTask::OnEnded(TaskResult end, Duration retry_delay) {
 
 void SubmissionTask::OnDone() {
   const auto self = std::move(pool_hold_);
-  SLUICE_DCHECK(stage() == Stage::kWorked);
   if (stage() != Stage::kWorked) {
-    // The processor ran out of memory, and the pool has failed the batch.
+    // The processor threw, e.g. because it ran out of memory. The pool has
+    // failed the whole batch (WorkerPool::Process).
+    SLUICE_DCHECK(result == TaskResult::kFailed);
     const std::string error_id = NewErrorId();
     spdlog::error("task failed: error_id={} the batch was not worked",
                   error_id);

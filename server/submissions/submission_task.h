@@ -42,6 +42,9 @@
 //                 |  SetSaved, SetFailed, ...          OnDone               |
 //                 +--------------------------> kWorked ---------------------/
 //
+// If the processor throws, the pool fails the whole batch: its tasks go from
+// kInPool, kInWork or kAgain to kEnded by OnDone.
+//
 // In stage kInPool the task is parked, queued or deferred. Only the Gate knows
 // which, because it moves the task under the pool's lock, and a worker may have
 // ended the task before anybody else learns that it was admitted. An entry that

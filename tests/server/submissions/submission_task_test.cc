@@ -1,12 +1,19 @@
 #include "server/submissions/submission_task.h"
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
+#include <new>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
+#include "pool/worker_pool.h"
+#include "tests/fakes/fake_processor.h"
+#include "tests/fakes/patience.h"
 
 namespace sluice {
 namespace {
@@ -139,8 +146,8 @@ TEST(SubmissionTask, MayOnlyMoveAsThePictureSays) {
       {kNew, kFollowing},   {kNew, kInPool},        {kNew, kEnded},
       {kFollowing, kEnded}, {kInPool, kCommitting}, {kInPool, kInWork},
       {kInPool, kEnded},    {kCommitting, kInPool}, {kCommitting, kEnded},
-      {kInWork, kAgain},    {kInWork, kWorked},     {kAgain, kInPool},
-      {kWorked, kEnded}};
+      {kInWork, kAgain},    {kInWork, kWorked},     {kInWork, kEnded},
+      {kAgain, kInPool},    {kAgain, kEnded},       {kWorked, kEnded}};
   for (std::size_t from = 0; from < SubmissionTask::kStages; ++from) {
     for (std::size_t to = 0; to < SubmissionTask::kStages; ++to) {
       const Move move{static_cast<SubmissionTask::Stage>(from),
@@ -150,6 +157,37 @@ TEST(SubmissionTask, MayOnlyMoveAsThePictureSays) {
           << from << " to " << to;
     }
   }
+}
+
+TEST(SubmissionTask, EndsIfTheProcessorThrows) {
+  LiveMethodSettings settings;
+  settings.Set(MakeMethodSettings({.pool = "pool"}, FairBy::kNone));
+  RecentIds recent(100);
+  FakeProcessor processor;
+  processor.then = [](std::span<Task* const>) { throw std::bad_alloc(); };
+  std::atomic<std::int64_t> sequence{0};
+  WorkerPool pool({.name = "pool", .methods = kMethods}, &processor,
+                  SystemClock(), &sequence);
+  const MethodContext method = {.method = Method::kRecordEvents,
+                                .limits = {},
+                                .settings = &settings,
+                                .pool = &pool,
+                                .journal = nullptr,
+                                .recent = &recent,
+                                .rpc_metrics = nullptr,
+                                .leftovers = nullptr};
+  JournalEntry entry;
+  entry.submission.sequence = 1;
+  const auto task = MakeSubmissionTask(method, nullptr, std::move(entry));
+  task->Restore(&pool);
+  EXPECT_TRUE(
+      pool.AwaitIdle(SystemClock()->Now() + absl::ToChronoSeconds(kPatience)));
+  pool.Join();
+  EXPECT_EQ(task->stage(), SubmissionTask::Stage::kEnded);
+  EXPECT_EQ(pool.Snapshot()
+                .counters[Index(Method::kRecordEvents)]
+                .completed[TaskResult::kFailed],
+            1u);
 }
 
 // The checks are compiled out of release builds.
