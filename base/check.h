@@ -2,7 +2,6 @@
 //
 //   SLUICE_DCHECK(task->stage() == Stage::kParked);
 //   SLUICE_DCHECK_EQ(queued, lanes.depth());
-//   SLUICE_UNREACHABLE();
 //
 // A failed assertion prints the file, the line and the condition, and aborts.
 // Assertions are active in debug, sanitizer and fuzz builds, where CMake
@@ -42,8 +41,5 @@ inline constexpr bool kChecks = false;
 #define SLUICE_DCHECK_LT(a, b) SLUICE_DCHECK((a) < (b))
 #define SLUICE_DCHECK_GE(a, b) SLUICE_DCHECK((a) >= (b))
 #define SLUICE_DCHECK_GT(a, b) SLUICE_DCHECK((a) > (b))
-
-// Marks code that no correct program reaches.
-#define SLUICE_UNREACHABLE() SLUICE_DCHECK(!"unreachable")
 
 #endif  // SLUICE_BASE_CHECK_H_

@@ -17,8 +17,8 @@ constexpr std::uint64_t kTurn = std::uint64_t{1} << 20;
 // Weight of the latest interval between two turns of a lane, in the average.
 constexpr double kLatest = 1.0 / 16;
 
-// What a turn adds to the pass of a class, so that classes get turns by their
-// weights.
+// Increments of a class's pass for each turn, so that classes get turns by
+// their weights.
 std::uint64_t Stride(Priority priority) {
   static_assert(kPriorityWeights[0] % kPriorityWeights[1] == 0);
   static_assert(kPriorityWeights[1] % kPriorityWeights[2] == 0);

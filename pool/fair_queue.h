@@ -11,8 +11,7 @@
 //    a storm takes every second turn whenever one other lane has something
 //    queued. That doubles the wait of lanes that use less than their share.
 //    Here such a lane gets one turn a round, and the turns that nobody wants.
-//  - Classes get turns by their weights (kPriorityWeights), by stride
-//  scheduling
+//  - Classes get turns by weight (kPriorityWeights), by stride scheduling
 //    (C. Waldspurger, W. Weihl, 1995). No class starves.
 //  - The lane with the fewest queued tasks is admitted from first, and from it
 //    the task that came first. Lanes with a standing queue (standing_queue.h)
@@ -189,7 +188,7 @@ class FairQueue {
     // Work that the class has had, divided by its weight. The class with the
     // least has the next turn.
     std::uint64_t pass = 0;
-    // What LaneOf returns for a lane that does not exist.
+    // LaneOf returns this lane if the lane asked for does not exist.
     Lane empty;
   };
 

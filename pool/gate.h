@@ -22,9 +22,8 @@
 // batch has tasks of its key.
 //
 // Promises, after every event (CheckInvariants):
-//  - Bounds. Queued tasks are at most `capacity`. Bytes of tasks that are
-//  queued
-//    or in work are at most `capacity_bytes`. Parked tasks are at most
+//  - Bounds. Queued tasks are at most `capacity`. Tasks that are queued or in
+//    work have at most `capacity_bytes`. Parked tasks are at most
 //    `waiting_max`, and their bytes at most `waiting_max_bytes`. A task larger
 //    than a limit of bytes enters alone. Resize, Restore and tasks that are
 //    worked again may exceed a limit. Until it holds again nothing enters.
@@ -92,7 +91,7 @@ struct GateLimits {
   bool by_lane = false;
 };
 
-// What Gate::Arrive did with an arrival.
+// The Gate's answer to an arrival.
 struct Admission {
   enum class Kind { kAdmitted, kParked, kEnded };
 

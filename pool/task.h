@@ -86,8 +86,8 @@ class Task {
   friend class KeyOrder;
   friend class TaskList;
 
-  // Where the task is. Says which list the task is in: a task is in one list at
-  // most, and while it is outside or in work in none.
+  // Place of the task, and with it the list that holds the task. A task is in
+  // one list at most. While the task is outside or in work, it is in no list.
   enum class Place : std::uint8_t {
     kOutside,
     kParked,      // Lane::waiting

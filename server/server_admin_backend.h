@@ -1,4 +1,4 @@
-// What operators see of the server through the admin service.
+// Gives the admin service access to the pools, journals and store of a server.
 
 #ifndef SLUICE_SERVER_SERVER_ADMIN_BACKEND_H_
 #define SLUICE_SERVER_SERVER_ADMIN_BACKEND_H_

@@ -25,7 +25,7 @@ namespace sluice {
 // The most records, events or ids in one request.
 inline constexpr std::size_t kMaxEntries = 10000;
 
-// What the call says of its request, apart from the content.
+// Facts about a request that do not depend on its content.
 struct Sending {
   absl::Time received_at;
   std::optional<absl::Time> sent_at;  // metadata sluice-sent-at

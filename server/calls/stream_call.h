@@ -100,7 +100,7 @@ class StreamCall final : public Call, public SubmissionOwner {
   bool parked_ = false;
   // The caller has sent its last message, or the connection has failed.
   bool half_closed_ = false;
-  // What is wrong with the metadata of the call.
+  // The violation in the metadata of the call, if there is one.
   std::optional<Violation> malformed_;
   bool draining_ = false;
 };

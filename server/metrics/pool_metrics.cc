@@ -14,13 +14,13 @@ namespace {
 
 using prometheus::MetricType;
 
-// What the families of a pool are made from.
+// Source of the values in the families of a pool.
 struct PoolSample {
   const std::string& pool;
   const PoolSnapshot& snapshot;
 };
 
-// What the families of a method are made from.
+// Source of the values in the families of a method.
 struct MethodSample {
   std::string method;
   const MethodCounters& counters;
