@@ -38,7 +38,7 @@ bool FairQueue::AdmittedBefore::operator()(const Lane* a, const Lane* b) const {
 FairQueue::FairQueue() {
   for (std::size_t i = 0; i < kPriorities; ++i) {
     classes_[i].empty.key.priority = static_cast<Priority>(i);
-    // So that Begin can subtract kBurst turns.
+    // Begin subtracts kBurst turns.
     classes_[i].now = kBurst * kTurn;
   }
 }
@@ -46,9 +46,9 @@ FairQueue::FairQueue() {
 void FairQueue::SetByLane(bool by_lane, const KeyOrder& order,
                           const TaskList& committing) {
   if (by_lane && !by_lane_) {
-    // Until now keys were not tracked, so that all tasks inside whose key is
-    // unknown are in the common lane. They are counted anew: a key in work must
-    // keep the later tasks of the key in the same lane, or they could overtake.
+    // Keys were not tracked until now: tasks whose key is unknown are in the
+    // common lane. Count all keys anew. While tasks of a key are inside, later
+    // tasks of the key must join their lane, or they could overtake.
     KeyLanes keys;
     const auto add = [&](std::uint64_t key, std::size_t count) {
       const LaneKey* lane = keys_.Find(key);
@@ -114,7 +114,7 @@ void FairQueue::Forget(Lane* lane) {
 }
 
 // The order of `waiting` depends on a lane's depth, standing queue and first
-// parked task, so that the lane must be out of it while they change.
+// parked task. The lane must not be in `waiting` while they change.
 template <typename Change>
 void FairQueue::Update(Lane* lane, Change change) {
   auto& waiting = ClassOf(*lane).waiting;
@@ -129,8 +129,8 @@ void FairQueue::Update(Lane* lane, Change change) {
 std::size_t FairQueue::Ahead(const Lane& lane, std::size_t count,
                              std::size_t all) const {
   if (lane.taken_for_one > 0) {
-    // Measured intervals include the turns of tasks that come later than this
-    // one but are taken before it, so `all` is no upper limit.
+    // Measured intervals include the turns of tasks that come later than the
+    // task but are taken before it, so `all` is no upper limit.
     return static_cast<std::size_t>(static_cast<double>(count + 1) *
                                     lane.taken_for_one) -
            1;
@@ -188,8 +188,8 @@ void FairQueue::Push(Task* task) {
 }
 
 void FairQueue::PushFront(TaskList* tasks) {
-  // From the last to the first, each in front of those before, so that the
-  // first of the list ends up first.
+  // Go from the last task to the first and put each in front, so that their
+  // order is kept.
   while (!tasks->empty()) {
     Task* task = tasks->back();
     tasks->Remove(task);
@@ -270,7 +270,7 @@ void FairQueue::UseTurn(const Task& task) {
   pass_ = in.pass;
   in.pass += Stride(lane->key.priority);
   MeasureTurns(lane);
-  // The lane is in one of the two orders still, so that the divisor is not 0.
+  // The lane is still in `turns` or `remembered`, so the divisor is not 0.
   in.now = std::max(in.now, lane->tag) +
            kTurn / (in.takeable_lanes + in.remembered.size());
   auto& order = lane->remembered ? in.remembered : in.turns;
@@ -369,7 +369,7 @@ bool FairQueue::AnyBefore(const Lane& lane) const {
   if (!lane.waiting.empty()) return true;
   const auto& waiting = ClassOf(lane.key.priority).waiting;
   if (waiting.empty()) return false;
-  // Equal lanes: the parked task came first.
+  // Between equal lanes, the parked task came first.
   const Lane& first = *waiting.first();
   return std::tuple(first.standing.stands(), first.depth) <=
          std::tuple(lane.standing.stands(), lane.depth);
@@ -476,8 +476,8 @@ std::string FairQueue::CheckLane(const Lane& lane) const {
     if (task->place_ != Task::Place::kQueued || task->lane_ != &lane) {
       broken = name + " lists a task that is not queued in it";
     }
-    // First come first, behind the tasks that came back, in whatever order
-    // their batches and keys came.
+    // Returned tasks are first, in any order. The others are first come first
+    // served.
     if (before != nullptr && !before->returned_ &&
         (task->returned_ || before->order_ >= task->order_)) {
       broken = name + " has queued tasks out of order";

@@ -105,8 +105,9 @@ class FairQueue {
   // The task, which has a place and is in no list, can be taken from now on, as
   // the last of its lane.
   void Push(Task* task);
-  // The same for several tasks, as the first of their lanes, in the order of
-  // the list, which is empty afterwards.
+  // The tasks, which have places and are in no other list, can be taken from
+  // now on, as the first of their lanes, in their order. `tasks` is empty
+  // afterwards.
   void PushFront(TaskList* tasks);
   // True if no task can be taken.
   bool empty() const { return takeable_ == 0; }
@@ -199,7 +200,8 @@ class FairQueue {
   Class& ClassOf(const Lane& lane) { return ClassOf(lane.key.priority); }
 
   LaneKey KeyOf(const Task& task) const;
-  // As LaneOf.
+  // Returns the lane with this key. If it does not exist, returns the empty
+  // lane of its class.
   Lane* Find(const LaneKey& key);
   // Returns the task's lane, and makes it if it does not exist.
   Lane* Join(const Task& task);

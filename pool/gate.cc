@@ -71,15 +71,16 @@ Admission Gate::Arrive(Task* task, const AdmissionPolicy& policy, TimePoint now,
   CountShadow(verdict, &counters);
   switch (admission.kind) {
     case Admission::Kind::kAdmitted:
-      // By its key: the lane may go with the last task that is evicted.
+      // Pass a copy of the key: the lane is erased if its last task is evicted.
       if (verdict.has_value()) EvictFor(*task, LaneKey(lane->key), events);
       Admit(task, now);
       admission.sequence = task->sequence;
       break;
     case Admission::Kind::kParked:
       Park(task, verdict->until);
-      // The task may be first, and have room: Decide parks it behind a task
-      // that awaits bytes in any class, also in one that comes later.
+      // The task may have room after all. Decide parks arrivals while the
+      // first lane of any class awaits bytes, but only classes whose turn is
+      // before that of the task keep it from being admitted.
       AdmitParked(now, events);
       break;
     case Admission::Kind::kEnded:
@@ -126,7 +127,8 @@ void Gate::Restore(Task* task, TimePoint now, GateEvents* events) {
   CountAdmitted(task, now);
   MakeTakeable(task);
   limits_waived_ = true;
-  // The order among classes has changed, and with it who is first.
+  // The restored task changes the order among classes, so that another parked
+  // task may be first.
   AdmitParked(now, events);
   CheckAfterEvent();
 }
@@ -162,8 +164,8 @@ void Gate::Take(std::size_t max, TimePoint now, std::vector<Task*>* batch,
   if (backlog() == 0) {
     standing_.Emptied();
     service_rate_.Emptied();
-    // A standing queue may have been all that kept parked tasks from the places
-    // beside the tasks that are committing.
+    // The queue does not count as full any more. Parked tasks may now get
+    // places beside committing tasks.
     AdmitParked(now, events);
   }
   CheckAfterEvent();
@@ -193,7 +195,7 @@ void Gate::TakeBatch(std::size_t size_max, TimePoint now,
       continue;
     }
     eviction_.Remove(task);
-    // Before Release, which may forget the lane.
+    // UseTurn comes before Release, which may forget the lane.
     queue_.UseTurn(*task);
     queue_.Release(task);
     task->place_ = Task::Place::kInWork;
@@ -220,11 +222,12 @@ void Gate::Done(std::span<Task* const> batch, StoreState store, TimePoint now,
   Complete(batch, now, &again);
   TaskList free;
   for (const Task* task : batch) order_.Release(*task, &free);
-  // Tasks that are worked again were admitted before those that were deferred
-  // for them, so they go in front, which means last.
+  // Return puts tasks in front of all others. Tasks that are worked again were
+  // admitted before the tasks that were deferred for them: return them last.
   Return(&free);
   Return(&again);
-  // After Return, so that an opening circuit ends the returned tasks, too.
+  // Learn comes after Return, so that an opening circuit ends the returned
+  // tasks, too.
   Learn(batch, store, now, events);
   AdmitParked(now, events);
   CheckAfterEvent();
@@ -262,7 +265,7 @@ void Gate::Complete(std::span<Task* const> batch, TimePoint now,
 void Gate::Learn(std::span<Task* const> batch, StoreState store, TimePoint now,
                  GateEvents* events) {
   // A batch that was taken before the failure may return while the probe is in
-  // work: only the probe's own return makes way for another.
+  // work. Only the return of the probe itself allows another probe.
   if (probe_ != nullptr && std::ranges::find(batch, probe_) != batch.end()) {
     probe_ = nullptr;
   }
@@ -274,7 +277,7 @@ void Gate::Learn(std::span<Task* const> batch, StoreState store, TimePoint now,
     probe_ = nullptr;
     return;
   }
-  // During the pause only batches return that were in work beside the one that
+  // Batches that return during the pause were in work beside the batch that
   // failed. Their failure is the same failure, so it does not count again.
   if (paused_) return;
   paused_ = true;
@@ -302,7 +305,8 @@ bool Gate::Leave(Task* task, TimePoint now, GateEvents* events) {
       return false;
   }
   task->place_ = Task::Place::kOutside;
-  // The task may have been the first parked task, which had no room.
+  // The task may have been first in turn, without room, and have blocked the
+  // parked tasks behind it.
   AdmitParked(now, events);
   CheckAfterEvent();
   return true;
@@ -434,8 +438,8 @@ Task* Gate::NextToAdmit() const {
   for (const Lane* lane : queue_.NextToAdmit()) {
     Task* task = lane->waiting.front();
     if (HasRoom(*lane, task->bytes, task->promised)) return task;
-    // Smaller tasks of other classes would take the bytes as they become free,
-    // and this one would never enter.
+    // Admit nobody: smaller tasks of other classes would take all bytes that
+    // become free, and this task would never be admitted.
     if (AwaitsBytes(*lane)) return nullptr;
   }
   return nullptr;
@@ -448,7 +452,7 @@ Admission Gate::Decide(const Arrival& arrival, std::size_t method, Lane* lane,
   if (ResultsUnavailable() && !arrival.promised) {
     return Refusal(TaskResult::kStoreUnavailable);
   }
-  // If the lane is not known, nothing can be said about the backlog.
+  // Without the lane, nothing is known about the backlog ahead.
   const bool known = arrival.lane.has_value();
   const std::size_t ahead =
       known ? queue_.Ahead(*lane, lane->depth + lane->waiting.size(),
@@ -458,7 +462,7 @@ Admission Gate::Decide(const Arrival& arrival, std::size_t method, Lane* lane,
                                    arrival.deadline, now)) {
     return RefuseForNow(TaskResult::kHopeless, now);
   }
-  // Behind a parked task there is no room, even if this one would fit.
+  // An arrival does not overtake parked tasks, even if it would fit.
   if (!ComesBehindParked(*lane) &&
       HasRoom(*lane, arrival.bytes, arrival.promised || !known)) {
     return {.kind = Admission::Kind::kAdmitted};
@@ -495,26 +499,28 @@ void Gate::TurnedAway(Lane* lane, TimePoint now) {
 
 bool Gate::CanEvictFor(std::size_t bytes, std::size_t method, const Lane& lane,
                        bool lane_known) const {
-  // After a Resize to less, the excess is worked off, not dropped. And an
-  // arrival must not overtake a parked task.
+  // An arrival must not overtake a parked task. After a Resize to less, the
+  // excess is worked off, not evicted.
   if (queue_.waiting() > 0 || queued_ > limits_.capacity ||
       held_bytes_ > limits_.capacity_bytes) {
     return false;
   }
-  // An empty lane may stand for one that does not exist, with another's key.
+  // An empty lane has nothing to evict. It may be the stand-in for a lane that
+  // does not exist, whose key is that of another lane.
   if (lane_known && lane.depth == 0) return false;
   const Eviction::Evictable can =
       lane_known ? eviction_.In(method, lane.key) : eviction_.InAnyLane(method);
   if (can.tasks == 0) return false;
-  // Not more than what is evicted for it: the lane does not grow.
+  // The lane does not grow if the arrival has no more bytes than it evicts.
   if (bytes <= can.bytes) return true;
   const std::size_t left = lane.bytes - std::min(lane.bytes, can.bytes);
   return Fits(bytes, held_bytes_ - can.bytes + Reserved(left),
               limits_.capacity_bytes);
 }
 
-// One place for one place, also where the lane has more than its share or a
-// standing queue: it gets no longer, and workers make it shorter.
+// Evicts one task, and more only for the arrival's bytes. This also holds for a
+// lane that has more than its share or a standing queue: the lane gets no
+// longer, and workers make it shorter.
 void Gate::EvictFor(const Task& arrival, const LaneKey& lane,
                     GateEvents* events) {
   std::size_t evicted = 0;
@@ -537,7 +543,7 @@ bool Gate::TooLate(Duration predicted, TimePoint until, TimePoint now) {
 Duration Gate::TimeToWork(std::size_t count) const {
   const double rate = service_rate_.per_second();
   if (rate <= 0) return Duration::zero();
-  // Longer than any caller waits, so that nothing overflows.
+  // Longer than any caller waits, and short enough not to overflow.
   constexpr Duration kMost = std::chrono::hours(24);
   return ToDuration(static_cast<double>(count) / rate, kMost);
 }
@@ -619,7 +625,7 @@ void Gate::CountAdmitted(Task* task, TimePoint now) {
 }
 
 void Gate::LeaveQueue(Task* task, TaskResult result) {
-  // While the task has its lane still, by which it is found.
+  // Eviction finds the task by its lane, which Release clears.
   eviction_.Remove(task);
   task->place_ = Task::Place::kOutside;
   --queued_;
@@ -660,7 +666,7 @@ void Gate::CountUnparked(Task* task) {
 
 void Gate::AdmitParked(TimePoint now, GateEvents* events) {
   while (Task* task = NextToAdmit()) {
-    // Before Enqueue, which changes the order that the expiry is found by.
+    // CountUnparked finds the expiry by task->order_, which Enqueue changes.
     CountUnparked(task);
     queue_.Admit(task);
     Enqueue(task, now);

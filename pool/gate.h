@@ -130,7 +130,7 @@ struct GateEvents {
 struct MethodCounters {
   std::uint64_t received = 0;
   std::uint64_t admitted = 0;
-  // By result: those that ended before they were admitted, and the admitted.
+  // Ends by result: of arrivals that were not admitted, and of admitted tasks.
   ResultCounts not_admitted;
   ResultCounts completed;
   // Arrivals of which another policy was asked as well, by what that policy
@@ -417,8 +417,8 @@ class Gate {
   const Task* probe_ = nullptr;
   std::vector<MethodCounters> counters_;
 
-  // For CheckInvariants. What was inside at the last check, since a limit that
-  // is exceeded need not hold, but nothing may enter.
+  // For CheckInvariants: sums at the last check. A limit that was exceeded then
+  // need not hold, but the sum must not grow.
   struct Inside {
     std::size_t queued = 0;
     std::size_t held_bytes = 0;

@@ -76,8 +76,8 @@ std::string Gate::CheckBounds() {
     return absl::StrCat("more bytes parked than `waiting_max_bytes`: ",
                         now.waiting_bytes);
   }
-  // A single large task may have been admitted alone: others may come beside
-  // it only once it is gone, so that it is above the limit, but not waived.
+  // The next check allows what is inside now, such as a single task that is
+  // larger than a limit, and nothing more.
   allowed_ = now;
   return "";
 }
@@ -117,7 +117,8 @@ std::string Gate::CheckTasks() const {
     }
     before = task;
   });
-  // Deferred tasks first, then those that can be taken: also for each key.
+  // Tasks of one key are in the order of their admission, deferred tasks before
+  // tasks that can be taken. queued() lists them so.
   for (const Task* task : queued()) {
     add(task);
     if (task->order_key == 0) continue;

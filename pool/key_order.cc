@@ -12,8 +12,8 @@ bool KeyOrder::Claim(Task* task) {
     key.deferred.PushBack(task);
     return false;
   }
-  // The deferred tasks of a key are released, to be taken before all others of
-  // their lanes, before another batch can have the key.
+  // Release has returned all deferred tasks of the key to the front of their
+  // lanes, so none is left when another batch claims the key.
   SLUICE_DCHECK(key.deferred.empty());
   key.batch = batch_;
   ++key.in_work;

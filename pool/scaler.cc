@@ -6,27 +6,30 @@
 namespace sluice {
 namespace {
 
-// Twice the workers pay if they do at least 1.4 times the work.
+// Share of the added workers by which throughput must rise: twice the workers
+// must do at least 1.4 times the work.
 constexpr double kRewardMin = 0.4;
-// So many batches tell the throughput to within a few percent.
+// An interval with this many batches shows the throughput to within a few
+// percent.
 constexpr std::size_t kBatchesEnough = 200;
-// A slow store's interval has at least so many from each worker.
+// Batches per worker that an interval must have if the store is too slow for
+// kBatchesEnough.
 constexpr std::size_t kBatchesEachMin = 4;
-// From here on all workers count as busy.
+// Mean utilization of the workers from which on all of them count as busy.
 constexpr double kBusyMin = 0.9;
-// As busy are those that are left when others end: well below kBusyMin, so that
-// one change does not call for the next.
+// Expected utilization of the remaining workers after idle workers have ended.
+// Well below kBusyMin, so that one change does not cause the next.
 constexpr double kBusyAfterEnd = 0.75;
-// The longest that a change is waited for to show.
+// Longest time to wait after a change before its effect is measured.
 constexpr double kSettleSecondsMax = 5;
 
 double Mean(double sum, std::size_t count) {
   return count == 0 ? 0 : sum / static_cast<double>(count);
 }
 
-// Half as many again.
+// One step up: 50 % more.
 std::size_t More(std::size_t workers) { return workers + (workers + 1) / 2; }
-// The way back.
+// One step down: Fewer(More(n)) is n.
 std::size_t Fewer(std::size_t workers) { return workers - (workers + 2) / 3; }
 
 }  // namespace
@@ -89,10 +92,12 @@ void Scaler::Decide(TimePoint now) {
     const Measured measured = {workers_, static_cast<double>(interval_.tasks) /
                                              ToSeconds(now - interval_.since)};
     if (before_trial_.has_value()) Judge(*before_trial_, measured, now);
-    // One that did not pay was taken back: nothing is measured of that yet.
+    // Judge may have undone a trial. The number that it went back to has not
+    // been measured yet, so that the next trial has to wait.
     if (workers_ == workers_before) Try(measured, now);
   } else {
-    // What was tried serves the load.
+    // Without overload there is nothing to judge: a trial's number serves the
+    // load.
     before_trial_.reset();
     EndIdle(now);
   }
@@ -109,17 +114,23 @@ void Scaler::Judge(const Measured& before, const Measured& after,
                        static_cast<double>(small.workers);
   const bool pays = large.tasks_per_second >=
                     small.tasks_per_second * (1 + kRewardMin * added);
+  // A trial with more workers is kept if they pay, a trial with fewer workers
+  // if the larger number did not.
   const bool kept = fewer != pays;
+  // Until retry_at_, Try does not grow to a number that has not paid.
   if (!pays) {
     refuted_ = std::min(large.workers, More(small.workers));
   } else if (large.workers >= refuted_) {
     refuted_ = kNone;
   }
   retry_at_ = now + retry_;
+  // Retries become rarer, except while trials keep moving the number in one
+  // direction.
   if (!kept || fewer != kept_fewer_) retry_ = std::min(2 * retry_, kRetryMax);
   if (kept) {
     kept_fewer_ = fewer;
   } else {
+    // Try the other direction next.
     fewer_next_ = !fewer;
   }
   if (!kept) Change(before.workers, now);
@@ -160,6 +171,7 @@ void Scaler::EndIdle(TimePoint now) {
 void Scaler::Change(std::size_t workers, TimePoint now) {
   workers_ = workers;
   idle_since_.reset();
+  // Batches in work began before the change and do not show its effect.
   const double settle = std::min(Mean(interval_.took_seconds, interval_.ended),
                                  kSettleSecondsMax);
   StartInterval(now, std::chrono::duration_cast<Duration>(

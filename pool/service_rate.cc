@@ -7,7 +7,7 @@ namespace {
 
 using Seconds = std::chrono::duration<double>;
 
-// Of so many batches each counts.
+// After this many batches, a batch counts 1/e of what it did.
 constexpr double kMemoryBatches = 64;
 
 }  // namespace
@@ -18,8 +18,8 @@ void ServiceRate::Done(std::size_t count, Duration took, bool backlog,
   batches_ = batches_ * kKept + 1;
   batch_seconds_ = batch_seconds_ * kKept + Seconds(took).count();
 
-  // A backlog is measured from one completion to another: the one before which
-  // it began may have been due at once.
+  // Measure from completion to completion. The first completion with a backlog
+  // shows no rate: the backlog may have begun just before it.
   if (backlog && backlog_) {
     with_backlog_.Record(count, now);
   } else if (backlog) {

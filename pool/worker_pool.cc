@@ -140,14 +140,14 @@ void WorkerPool::Join() {
     timer_changed_.SignalAll();
   }
   if (timer_.joinable()) timer_.join();
-  // The timer has ended, so that nothing changes the list of workers any more.
+  // The timer has ended, so that nothing else changes `workers_` any more.
   std::vector<std::thread*> threads;
   {
     absl::MutexLock lock(&mutex_);
     for (Worker& worker : workers_) threads.push_back(&worker.thread);
   }
   for (std::thread* thread : threads) thread->join();
-  // A batch may have come back, to be worked again, after the end of the drain.
+  // Batches may have put tasks back into the queue after the drain was over.
   GateEvents events;
   {
     absl::MutexLock lock(&mutex_);
@@ -200,9 +200,10 @@ void WorkerPool::Work(Worker* self) {
   batch.reserve(options_.batch_max);
   finished.reserve(options_.batch_max);
   while (Take(self, &batch)) {
-    if (batch.empty()) continue;  // all stand aside for another batch
+    if (batch.empty()) continue;  // all tasks are deferred
     const StoreState store = Process(batch);
-    // Those that are worked again are not this thread's any more after Done.
+    // Done gives tasks that are worked again back to the pool, so collect the
+    // others before.
     finished.clear();
     std::ranges::copy_if(batch, std::back_inserter(finished),
                          [](const Task* task) { return !task->again; });
@@ -374,6 +375,7 @@ void WorkerPool::Deliver(GateEvents* events) {
 
 void WorkerPool::Wake() {
   full_.store(!gate_.open(), std::memory_order_relaxed);
+  // One worker is enough: it wakes the next after it has taken its batch.
   if (gate_.ready() && sleeping_workers_ > 0) work_arrived_.Signal();
   if (workers_.size() - ended_ > WantedWorkers()) {
     work_arrived_.SignalAll();
