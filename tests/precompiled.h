@@ -1,5 +1,5 @@
-// What most tests include, compiled once instead of a hundred times. A test
-// still includes what it uses.
+// Headers that most tests include, compiled once instead of a hundred times.
+// Each test still includes all headers that it uses.
 #pragma once
 
 #include <algorithm>

@@ -13,12 +13,12 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// Somebody who waits for a moment, and for a word.
+// Waits on a clock, until a time or until Call.
 class Sleeper {
  public:
   explicit Sleeper(Clock* clock) : clock_(clock) {}
 
-  // Until `until` has come, or it was called.
+  // Returns at `until`, or earlier after Call.
   void Sleep(TimePoint until) {
     absl::MutexLock lock(&mutex_);
     while (!called_ && clock_->Now() < until) {
@@ -86,7 +86,8 @@ TEST(FakeClock, DoesNotWaitForWhatIsPast) {
 }
 
 TEST(FakeClock, WakesSleepersWheneverItIsAdvanced) {
-  // Before, while and after the sleepers fall asleep: none may oversleep.
+  // Advance may run before, while or after the sleepers fall asleep. None may
+  // oversleep.
   for (int round = 0; round < 1000; ++round) {
     FakeClock clock;
     Sleeper first(&clock);

@@ -17,8 +17,8 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-// Reads until `end` has come, or nothing more comes. A terminal may deliver
-// what was written to it in several pieces, and later.
+// Reads until the text ends with `end`, or until nothing more arrives. A
+// terminal may deliver a write in several pieces, and with a delay.
 std::string ReadUntil(int fd, const std::string& end) {
   std::string text;
   pollfd ready{.fd = fd, .events = POLLIN, .revents = 0};
@@ -43,8 +43,8 @@ struct Terminal {
     close(user);
     close(program);
   }
-  int user = -1;     // what a person would see comes out here
-  int program = -1;  // what the program writes to
+  int user = -1;     // reads what the screen would show
+  int program = -1;  // output of the program
 };
 
 TEST(ProgressBar, WritesNothingToAPipe) {

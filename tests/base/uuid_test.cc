@@ -23,7 +23,7 @@ TEST(IsUuid, TellsUuidsFromOtherText) {
   }
 }
 
-// The example of RFC 9562, appendix A.4: the DNS name space.
+// The example is from RFC 9562, appendix A.4 (DNS name space).
 TEST(NameBasedUuid, IsThatOfTheRfc) {
   EXPECT_EQ(View(NameBasedUuid("6ba7b810-9dad-11d1-80b4-00c04fd430c8",
                                "www.example.com")),

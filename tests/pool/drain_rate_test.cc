@@ -12,7 +12,7 @@ using std::chrono::seconds;
 
 class DrainRateTest : public testing::Test {
  protected:
-  // One task done every `each`, `times` times.
+  // Records `times` tasks, one every `each`.
   void Work(Duration each, int times) {
     for (int i = 0; i < times; ++i) {
       now_ += each;

@@ -12,7 +12,7 @@
 namespace sluice {
 namespace {
 
-// Reserves, pushes, takes; owns the tasks.
+// A FairQueue that is shared by lanes, and its tasks.
 class Queue {
  public:
   Queue() { queue_.SetByLane(true, KeyOrder(), TaskList()); }
@@ -110,7 +110,7 @@ TEST(FairQueue, NewcomersDoNotStarveALane) {
 
 TEST(FairQueue, LanesAreForgotten) {
   Queue queue;
-  queue.Push(1);  // so that something is queued all the time
+  queue.Push(1);  // keeps the queue from running empty
   for (std::uint64_t lane = 2; lane < 20'000; ++lane) {
     queue.Push(lane);
     queue.Push(lane);

@@ -1,7 +1,9 @@
-// The Gate against a model that is too simple to be wrong, under random
-// schedules. SLUICE_GATE_STEPS says how many steps to take; SLUICE_GATE_SEED
-// with which schedule to begin; SLUICE_GATE_ONLY, as 3,17,40, which steps of
-// that schedule alone to take.
+// Compares the Gate with a simple model under random schedules.
+//
+// Environment variables:
+//   SLUICE_GATE_STEPS  steps to take in all
+//   SLUICE_GATE_SEED   seed of the first schedule
+//   SLUICE_GATE_ONLY   the only steps of that schedule to take, e.g. 3,17,40
 
 #include <algorithm>
 #include <array>
@@ -42,7 +44,7 @@
 
 namespace sluice {
 
-// How a counter set is printed where two differ.
+// Prints counters in failure messages.
 void PrintTo(const MethodCounters& counters, std::ostream* out) {
   *out << "received " << counters.received << " admitted " << counters.admitted
        << " not admitted "
@@ -59,14 +61,15 @@ using std::chrono::milliseconds;
 
 constexpr std::size_t kMethods = 3;
 constexpr std::size_t kTasks = 40;
-// A schedule is over after so many steps, or so many after its Close.
+// Limits of the length of a schedule: steps in all, and steps after Close.
 constexpr std::size_t kStepsMax = 1000;
 constexpr std::size_t kStepsClosedMax = 50;
-// Far more than it takes to work what is left.
+// Limit of the steps in which End works all remaining tasks: far more than
+// needed.
 constexpr std::size_t kStepsEndMax = 1000;
-constexpr std::size_t kTrialsMax = 5000;  // to make a failing one smaller
+constexpr std::size_t kTrialsMax = 5000;  // to shrink a failing schedule
 
-// The policies by their rules, and the real ones.
+// Policies of a schedule.
 enum class Rule { kBlock, kTimedWait, kFailFast, kDrop, kDropOldest };
 constexpr std::size_t kRules = 5;
 
@@ -93,7 +96,7 @@ const AdmissionPolicy& PolicyOf(Rule rule) {
   std::abort();
 }
 
-// What the policy says whenever it is asked.
+// Returns the kind of verdict that the policy always gives.
 Verdict::Kind VerdictOf(Rule rule) {
   switch (rule) {
     case Rule::kBlock:
@@ -109,7 +112,7 @@ Verdict::Kind VerdictOf(Rule rule) {
   std::abort();
 }
 
-// Asks one of the policies above.
+// Forwards to the policy of a rule. ShadowedPolicy needs objects to own.
 class Ask final : public AdmissionPolicy {
  public:
   explicit Ask(Rule rule) : rule_(rule) {}
@@ -121,7 +124,7 @@ class Ask final : public AdmissionPolicy {
   const Rule rule_;
 };
 
-// A policy, and one that is asked as well.
+// A policy that is obeyed, and perhaps a shadow policy.
 struct Rules {
   Rule obeyed;
   std::optional<Rule> shadow;
@@ -133,7 +136,7 @@ struct Rules {
   }
 };
 
-// A task by its number, with what the model needs to know of it.
+// A task in the model. Its id is its index in Schedule::tasks_.
 struct Entry {
   std::size_t id;
   std::size_t bytes;
@@ -149,8 +152,8 @@ struct Entry {
   TimePoint waits_since;
   TimePoint wait_until = kForever;
   TimePoint admitted_at{};
-  bool lane_known = true;  // before it is read
-  // Where it is, once it is inside.
+  bool lane_known = true;  // false only for some calls of TurnAway
+  // Lane that the task has joined.
   LaneKey joined{};
 };
 
@@ -166,16 +169,17 @@ void PrintTo(const ModelEnded& ended, std::ostream* out) {
   *out << ended.id << " result " << static_cast<int>(ended.result);
 }
 
-// What gate.h promises, with a few lists and nothing else: sums are added up
-// whenever they are needed, and what ends first is searched for. Of the order
-// in which tasks of different keys are taken it leaves the choice to the Gate,
-// and judges it. What is learned of the workers' speed is learned by parts of
-// the Gate that have tests of their own.
+// A model of the promises in gate.h that is too simple to be wrong: it has only
+// a few lists, and computes all sums and minima from them when needed.
+//  - The Gate chooses the order in which tasks of different keys are taken. The
+//    model only judges the choice (WhyNotTake).
+//  - The model uses the Gate's own ServiceRate and StandingQueue, which have
+//    tests of their own.
 class Model {
  public:
   explicit Model(const GateLimits& initial) : limits(initial) {}
 
-  // Of the answer only kind and result.
+  // Returns an answer of which only kind and result are set.
   Admission Arrive(Entry entry, Rules rules, TimePoint now) {
     const Rule rule = rules.obeyed;
     MethodCounters& c = counters[entry.method];
@@ -194,7 +198,7 @@ class Model {
         TooLate(TimeFor(ahead) + service.batch(), entry.deadline, now)) {
       return Refuse(&c, TaskResult::kHopeless);
     }
-    if (!SomebodyIsFirst(lane) &&
+    if (!ComesBehindParked(lane) &&
         QueueTakes(lane, entry.bytes, entry.promised || !entry.lane_known)) {
       Admit(entry, now);
       return {.kind = Admission::Kind::kAdmitted};
@@ -237,7 +241,7 @@ class Model {
     return {.kind = Admission::Kind::kParked};
   }
 
-  // Whether Arrive would turn it away, and if so how.
+  // Returns the answer of Arrive, if Arrive would end the arrival.
   std::optional<Admission> TurnAway(const Entry& entry, Rules rules,
                                     TimePoint now) {
     Model after = *this;
@@ -251,29 +255,30 @@ class Model {
     return answer;
   }
 
-  // What is wrong with taking these in this order, and ending those; empty
-  // where nothing is.
+  // Returns why a Take may not take `ids` in this order and end `hopeless`;
+  // empty if it may.
   std::string WhyNotTake(const Ids& ids, const Ids& hopeless, std::size_t max,
                          TimePoint now) const {
     if (ids.empty() && (paused || Probing())) return "";
-    if (paused) return "the store is given a rest";
-    if (Probing()) return "another batch is the probe";
+    if (paused) return "took tasks during the pause";
+    if (Probing()) return "took tasks beside the probe";
     if (open()) max = std::min<std::size_t>(max, 1);
-    if (ids.size() > max) return "too many";
+    if (ids.size() > max) return "took too many tasks";
     std::vector<Entry> left = queue;
     for (const std::size_t id : hopeless) {
-      if (!Has(left, id)) return "the end of one that is not queued";
-      if (!Hopeless(Remove(&left, id), now)) return "the end of one with hope";
+      if (!Has(left, id)) return "ended a task that is not queued";
+      if (!Hopeless(Remove(&left, id), now)) return "ended a task too early";
     }
     std::vector<std::pair<std::uint64_t, LaneKey>> keys;
     for (const std::size_t id : ids) {
-      if (!Has(left, id)) return "one that is not queued";
+      if (!Has(left, id)) return "took a task that is not queued";
       const Entry entry = Remove(&left, id);
-      if (Hopeless(entry, now)) return "no hope for it";
-      if (KeyInWork(entry.order_key)) return "its key is in work";
+      if (Hopeless(entry, now)) return "took a hopeless task";
+      if (KeyInWork(entry.order_key)) return "took a task whose key is in work";
       keys.push_back({entry.order_key, entry.joined});
     }
-    // Of a key, and of those of a lane without one, the first that came.
+    // Tasks of one key are taken first come first. So are tasks without a key
+    // in one lane.
     for (const auto& key : keys) {
       Ids first;
       for (const Entry& entry : queue) {
@@ -287,18 +292,18 @@ class Model {
         if (keys[i] == key) taken.push_back(ids[i]);
       }
       first.resize(taken.size());
-      if (taken != first) return "not in their order";
+      if (taken != first) return "took tasks out of order";
     }
     if (ids.size() == max) return "";
     for (const Entry& entry : left) {
-      if (!KeyInWork(entry.order_key)) return "one more could be taken";
+      if (!KeyInWork(entry.order_key)) return "left a task that could be taken";
     }
     return "";
   }
 
   void Take(const Ids& ids, const Ids& hopeless, TimePoint now) {
-    // In the order of the queue where there is one; by lanes, `ids` has one at
-    // most, and what is hopeless came before it.
+    // The tasks in the order in which the Gate looked at them. If it takes one
+    // at a time, it looked at hopeless tasks before the task that it took.
     std::vector<Entry> looked_at;
     if (one_at_a_time) {
       for (const std::size_t id : hopeless) {
@@ -348,7 +353,7 @@ class Model {
     }
   }
 
-  // Of a batch, each with its outcome, or none for one that is worked again.
+  // Ends batch `number`. A task without an outcome is worked again.
   void Done(std::size_t number,
             const std::vector<std::optional<TaskResult>>& outcomes,
             StoreState store, TimePoint retry_at_if_it_fails, TimePoint now) {
@@ -432,7 +437,7 @@ class Model {
 
   void Expire(TimePoint now) {
     for (;;) {
-      // The first of those that end first.
+      // The parked task whose wait ends first; of several, the first to come.
       auto first = waiting.begin();
       for (auto it = waiting.begin(); it != waiting.end(); ++it) {
         if (it->wait_until < first->wait_until) first = it;
@@ -472,7 +477,7 @@ class Model {
     return next;
   }
 
-  // --- Lanes, as they are found by looking at everything ---
+  // --- Lanes, computed from the lists ---
 
   struct LaneState {
     StandingQueue standing;
@@ -480,14 +485,13 @@ class Model {
     std::uint64_t last_taken = 0;
   };
 
-  // By priority and number.
   struct LaneKeyLess {
     bool operator()(const LaneKey& a, const LaneKey& b) const {
       return std::pair(a.priority, a.id) < std::pair(b.priority, b.id);
     }
   };
 
-  // A lane from outside.
+  // Sums over the tasks of a lane.
   struct LaneView {
     LaneKey key;
     std::size_t depth = 0;
@@ -497,7 +501,8 @@ class Model {
     LaneState state{};
   };
 
-  // Its own, unless one of its key is inside.
+  // Returns the lane of the tasks with the same key that are inside, or else
+  // the task's own lane.
   LaneKey LaneFor(const Entry& entry) const {
     if (entry.order_key != 0) {
       std::vector<Entry> inside = queue;
@@ -537,7 +542,7 @@ class Model {
     return {.key = {.priority = entry.priority, .id = kUnknownLane}};
   }
 
-  // Lanes with something inside, of a class.
+  // Number of lanes of a class that have queued or parked tasks.
   std::size_t LanesOf(Priority priority) const {
     std::set<std::uint64_t> ids;
     for (const auto* list : {&queue, &committing, &waiting}) {
@@ -609,17 +614,18 @@ class Model {
                   bool promised) const {
     const std::size_t own = limits.by_lane ? lane.depth : 0;
     if (Depth() + own + 1 > limits.capacity) return false;
-    return (promised || !Stands(lane)) && FitBytes(lane, bytes);
+    return (promised || !HasStandingQueue(lane)) && FitBytes(lane, bytes);
   }
 
-  bool Stands(const LaneView& lane) const {
+  bool HasStandingQueue(const LaneView& lane) const {
     if (!standing.stands() && !lane.state.standing.stands()) return false;
     return ClassDepth(lane.key.priority) > 0 &&
            TimeFor(Ahead(lane, lane.depth, Depth())) >= TargetWait();
   }
 
-  // Of each class, the first of the lane that is to be let in next; by classes.
-  std::vector<Entry> NextToLetIn() const {
+  // Returns the parked task of each class that is admitted next, in the order
+  // of the classes' turns.
+  std::vector<Entry> NextToAdmit() const {
     static constexpr std::array<std::size_t, 3> kStrides = {1, 4, 16};
     std::vector<std::pair<std::size_t, Entry>> next;
     for (std::size_t i = 0; i < 3; ++i) {
@@ -627,7 +633,7 @@ class Model {
       const Entry* first = nullptr;
       for (const Entry& entry : waiting) {
         if (entry.joined.priority != priority) continue;
-        // The earlier one where they are equal: also the first of its lane.
+        // Between equal ranks the earlier task is first, also within a lane.
         if (first == nullptr || Rank(entry) < Rank(*first)) first = &entry;
       }
       if (first == nullptr) continue;
@@ -649,10 +655,10 @@ class Model {
     return lane.depth == 0 && !FitBytes(lane, entry.bytes);
   }
 
-  bool SomebodyIsFirst(const LaneView& lane) const {
+  bool ComesBehindParked(const LaneView& lane) const {
     if (waiting.empty()) return false;
     if (!limits.by_lane || lane.waiting > 0) return true;
-    for (const Entry& first : NextToLetIn()) {
+    for (const Entry& first : NextToAdmit()) {
       if (AwaitsBytes(first)) return true;
       if (first.joined.priority == lane.key.priority &&
           Rank(first) <= std::pair(lane.state.standing.stands(), lane.depth)) {
@@ -662,7 +668,7 @@ class Model {
     return false;
   }
 
-  // Whether an arrival would enter, of whatever lane.
+  // True if an arrival of any lane would be admitted.
   bool OpenToAll() const {
     LaneView deepest;
     deepest.depth = Depth();
@@ -683,7 +689,7 @@ class Model {
     return std::max<Duration>(milliseconds(50), 2 * service.batch());
   }
 
-  // What so many take at the measured rate; nothing where it is not known.
+  // Time that `count` tasks take at the measured rate; 0 if it is not known.
   Duration TimeFor(std::size_t count) const {
     if (service.per_second() <= 0) return Duration::zero();
     const double seconds = static_cast<double>(count) / service.per_second();
@@ -691,7 +697,7 @@ class Model {
         std::chrono::duration<double>(std::min(seconds, 24 * 3600.0)));
   }
 
-  // More than 80 % of the time that there is.
+  // True if `takes` is more than 80 % of the time until `until`.
   static bool TooLate(Duration takes, TimePoint until, TimePoint now) {
     return until != kForever && takes > Duration::zero() &&
            std::chrono::duration<double>(takes) > (until - now) * 0.8;
@@ -725,7 +731,7 @@ class Model {
     return false;
   }
 
-  // The circuit.
+  // True if the circuit is open.
   bool open() const { return failures >= 3; }
   bool Probing() const { return std::ranges::any_of(batches, &Batch::probe); }
 
@@ -740,13 +746,14 @@ class Model {
   struct Batch {
     std::vector<Entry> entries;
     TimePoint taken_at;
-    bool probe = false;  // taken since the store failed, before it was up again
+    bool probe = false;  // taken while the circuit is failing
   };
 
   static constexpr std::uint64_t kUnknownLane = 1000;
 
   GateLimits limits;
-  // Of what several lanes are or were in, so that the order is known.
+  // Each Take gets at most one task. Set for pools with lanes: the order in
+  // which the Gate looks at their tasks is known only then.
   bool one_at_a_time = false;
   std::map<LaneKey, LaneState, LaneKeyLess> lanes;
   std::uint64_t taken_so_far = 0;
@@ -762,8 +769,8 @@ class Model {
   bool closed = false;
   TimePoint closed_until{};
   std::array<MethodCounters, kMethods> counters{};
-  // What has happened since this was last cleared.
-  std::vector<std::size_t> let_in;
+  // Events since the last comparison.
+  std::vector<std::size_t> unparked;
   std::vector<ModelEnded> ended;
 
  private:
@@ -803,15 +810,15 @@ class Model {
     (entry.needs_commit ? committing : queue).push_back(entry);
   }
 
-  // Drops the oldest, one at least, until the arrival fits; or nobody, where
-  // that does not make it fit.
+  // Evicts the oldest tasks, at least one, until the arrival fits. If that is
+  // not possible, evicts nothing and returns false.
   bool MakeRoom(const Entry& arrival) {
     if (waiting.size() > 0) return false;
     if (Depth() > limits.capacity) return false;
     if (HeldBytes() > limits.capacity_bytes) return false;
     const Model before = *this;
     const bool any_lane = !arrival.lane_known && limits.by_lane;
-    std::size_t gone = 0;
+    std::size_t evicted = 0;
     while (true) {
       const auto oldest = std::ranges::find_if(queue, [&](const Entry& entry) {
         return entry.method == arrival.method && entry.droppable &&
@@ -819,14 +826,14 @@ class Model {
       });
       if (oldest == queue.end()) break;
       const std::size_t id = oldest->id;
-      gone += oldest->bytes;
+      evicted += oldest->bytes;
       CompleteUnworked(Remove(&queue, id), TaskResult::kDropped);
       ended.push_back({id, TaskResult::kDropped});
-      // The lane does not grow, or has room by its bytes.
+      // Enough is evicted if the lane does not grow, or if the bytes fit.
       const std::size_t own = limits.by_lane && !any_lane
                                   ? ViewOf(arrival.joined).bytes
                                   : std::size_t{0};
-      if (gone >= arrival.bytes ||
+      if (evicted >= arrival.bytes ||
           HeldBytes() + own + arrival.bytes <= limits.capacity_bytes) {
         return true;
       }
@@ -847,17 +854,17 @@ class Model {
   }
 
   void Settle(TimePoint now) {
-    while (LetOneIn(now)) {
+    while (AdmitOneParked(now)) {
     }
     if (waiting.size() > 0) standing.TurnedAway(now);
   }
 
-  bool LetOneIn(TimePoint now) {
-    for (const Entry& entry : NextToLetIn()) {
+  bool AdmitOneParked(TimePoint now) {
+    for (const Entry& entry : NextToAdmit()) {
       if (QueueTakes(ViewOf(entry.joined), entry.bytes, entry.promised)) {
         counters[entry.method].waiting--;
         Admit(Remove(&waiting, entry.id), now);
-        let_in.push_back(entry.id);
+        unparked.push_back(entry.id);
         return true;
       }
       if (AwaitsBytes(entry)) return false;
@@ -880,7 +887,7 @@ class Model {
   }
 };
 
-// Does the same to a Gate and to the model, and compares them.
+// Applies the same random events to a Gate and to the model, and compares them.
 class Schedule {
  public:
   explicit Schedule(std::uint64_t seed)
@@ -899,8 +906,8 @@ class Schedule {
     return steps_ == kStepsMax || steps_closed_ == kStepsClosedMax;
   }
 
-  // One random step. What it draws depends on its number, not on the steps
-  // before it, so that others can be left out.
+  // Takes one random step. Its random numbers depend only on `number`, not on
+  // the steps before, so that steps can be left out.
   void Step(std::size_t number) {
     random_.seed(seed_ * 0x9E3779B97F4A7C15U + number + 1);
     ++steps_;
@@ -933,7 +940,7 @@ class Schedule {
     Compare();
   }
 
-  // Works what is left and compares what has become of everything.
+  // Works all remaining tasks, and compares after each step.
   void End() {
     random_.seed(seed_);
     for (std::size_t i = 0; !gate_.idle() && i < kStepsEndMax; ++i) {
@@ -952,7 +959,7 @@ class Schedule {
   const MethodCounters& counters(std::size_t method) const {
     return gate_.counters(method);
   }
-  // How many gave their place to an arrival.
+  // Number of evicted tasks.
   std::size_t evicted() const { return evicted_; }
 
  private:
@@ -964,7 +971,7 @@ class Schedule {
     } else if (dice < 75) {
       Restore();
     } else {
-      Share();
+      CountShared();
     }
   }
 
@@ -990,7 +997,7 @@ class Schedule {
         .lane = by_lanes_ ? Below(4) : 0,
         .priority = by_lanes_ ? static_cast<Priority>(Below(kPriorities))
                               : Priority::kNormal,
-        // Often at the very moment at which a timed wait ends.
+        // A deadline often comes at the same moment as the end of a timed wait.
         .deadline = Below(3) == 0 ? kForever : now_ + milliseconds(Below(10)),
         .waits_since =
             Below(2) == 0 ? kForever : now_ - milliseconds(Below(8))};
@@ -1089,7 +1096,7 @@ class Schedule {
     model_.Take(ids, hopeless, now_);
   }
 
-  // One of the batches in work.
+  // Ends one of the batches in work.
   void Done(bool store_fails = true) {
     if (model_.batches.empty()) return;
     const std::size_t number = Below(model_.batches.size());
@@ -1111,7 +1118,7 @@ class Schedule {
     model_.Done(number, outcomes, store, gate_.circuit().retry_at(), now_);
   }
 
-  // The delay doubles, up to a limit, give or take a fifth.
+  // Expects a delay that doubles up to a limit, with a jitter of 20 %.
   void CheckBackoff() {
     const double delay = std::min(
         100.0 * static_cast<double>(1 << std::min(model_.failures, 10)), 5e3);
@@ -1122,7 +1129,7 @@ class Schedule {
     EXPECT_LE(ms, 1.2 * delay);
   }
 
-  // Those that have waited for it longest.
+  // Commits the oldest committing tasks, or lets their commit fail.
   void Commit() {
     if (model_.committing.empty()) return;
     const std::size_t count = 1 + Below(model_.committing.size());
@@ -1152,7 +1159,7 @@ class Schedule {
     restored_ = true;
   }
 
-  void Share() {
+  void CountShared() {
     const std::size_t method = Below(kMethods);
     MethodCounters& c = model_.counters[method];
     c.received++;
@@ -1166,7 +1173,7 @@ class Schedule {
     }
   }
 
-  // Any task, wherever it is.
+  // Leaves with a random task, in whatever state it is.
   void Leave() {
     const std::size_t id = Below(kTasks);
     const bool left = gate_.Leave(&tasks_[id], now_, &events_);
@@ -1209,25 +1216,25 @@ class Schedule {
   }
 
   void Compare() {
-    // A Restore, and what comes back to be worked again, knows no bounds.
-    const bool somebody_entered =
-        (!model_.let_in.empty() || !admitted_.empty()) && !restored_;
+    // Restore ignores the limits.
+    const bool any_admitted =
+        (!model_.unparked.empty() || !admitted_.empty()) && !restored_;
     restored_ = false;
     CompareEvents();
     CompareContent();
     EXPECT_EQ(gate_.CheckInvariants(), "");
-    CheckPromises(somebody_entered);
+    CheckPromises(any_admitted);
   }
 
   void CompareEvents() {
-    std::vector<std::size_t> let_in;
+    std::vector<std::size_t> unparked;
     for (const Unparked& event : events_.admitted) {
       const auto* task = static_cast<FakeTask*>(event.listener);
       EXPECT_EQ(event.sequence, task->sequence);
-      let_in.push_back(IdOf(task));
+      unparked.push_back(IdOf(task));
     }
-    EXPECT_EQ(let_in, model_.let_in);
-    admitted_.insert(admitted_.end(), let_in.begin(), let_in.end());
+    EXPECT_EQ(unparked, model_.unparked);
+    admitted_.insert(admitted_.end(), unparked.begin(), unparked.end());
 
     std::vector<ModelEnded> ended;
     for (const Ended& event : events_.ended) {
@@ -1235,15 +1242,15 @@ class Schedule {
       outside_.push_back(ended.back().id);
       CheckRetryDelay(event.retry_delay);
     }
-    // A drain ends those that stand aside before the others, and the circuit
-    // ends them by lanes.
+    // The orders may differ: a drain ends deferred tasks first, and an opening
+    // circuit ends tasks lane by lane.
     if (model_.closed || by_lanes_) {
       std::ranges::sort(ended, {}, &ModelEnded::id);
       std::ranges::sort(model_.ended, {}, &ModelEnded::id);
     }
     EXPECT_EQ(ended, model_.ended);
 
-    // Those that entered since the last step have the next sequences.
+    // Tasks admitted since the last step have the next sequence numbers.
     EXPECT_EQ(sequence_,
               last_sequence_ + static_cast<std::int64_t>(admitted_.size()));
     for (const std::size_t id : admitted_) {
@@ -1252,7 +1259,7 @@ class Schedule {
 
     events_.clear();
     admitted_.clear();
-    model_.let_in.clear();
+    model_.unparked.clear();
     model_.ended.clear();
   }
 
@@ -1276,15 +1283,15 @@ class Schedule {
                                 model_.OpenToAll());
     EXPECT_EQ(gate_.lanes(), model_.Lanes());
     EXPECT_EQ(gate_.circuit().open(), model_.open());
-    // Whoever sleeps until it is ready misses nothing.
+    // A worker that sleeps until the Gate is ready misses no task.
     EXPECT_TRUE(gate_.ready() || model_.WhyNotTake({}, {}, 1, now_).empty());
     for (std::size_t method = 0; method < kMethods; ++method) {
       EXPECT_EQ(gate_.counters(method), model_.counters[method]);
     }
   }
 
-  // Those that stand aside are reported first; of a key, and of those without
-  // one, the order is told.
+  // Compares the order of tasks that share key and lane. The Gate reports
+  // deferred tasks first, so the order of others differs from the model.
   void CompareQueues() {
     const Ids ids = IdsOf(gate_.queued());
     EXPECT_EQ(ids.size(), model_.queue.size());
@@ -1303,28 +1310,28 @@ class Schedule {
     }
   }
 
-  // What holds whatever the model says. A bound need hold only when somebody
-  // has come under it: a Resize takes nothing away.
-  void CheckPromises(bool somebody_entered) {
+  // Checks promises without the model. Limits must hold only when a task has
+  // been admitted under them, since Resize removes nothing.
+  void CheckPromises(bool any_admitted) {
     for (std::size_t method = 0; method < kMethods; ++method) {
       EXPECT_TRUE(gate_.counters(method).Balanced());
     }
     const PoolView view = gate_.view();
     const std::size_t held = view.depth + model_.InWork();
-    if (somebody_entered) {
+    if (any_admitted) {
       EXPECT_LE(view.depth, view.capacity);
       EXPECT_TRUE(view.held_bytes <= view.capacity_bytes || held == 1);
     }
     const std::vector<const Task*> waiting = gate_.waiting();
     if (!waiting.empty() && !by_lanes_) {
-      EXPECT_TRUE(
-          view.depth >= view.capacity ||
-          view.held_bytes + waiting[0]->bytes > view.capacity_bytes ||
-          (!waiting[0]->promised && model_.Stands(model_.ViewOf(LaneKey{}))))
-          << "somebody waits while there is room";
-      EXPECT_GT(held, 0u) << "somebody waits for nobody";
+      EXPECT_TRUE(view.depth >= view.capacity ||
+                  view.held_bytes + waiting[0]->bytes > view.capacity_bytes ||
+                  (!waiting[0]->promised &&
+                   model_.HasStandingQueue(model_.ViewOf(LaneKey{}))))
+          << "a task is parked while there is room";
+      EXPECT_GT(held, 0u) << "a task is parked while nothing is inside";
     }
-    if (waiting.size() > waited_) {
+    if (waiting.size() > parked_before_) {
       std::size_t bytes = 0;
       for (const Task* task : waiting) {
         bytes += task->bytes + task->bytes_behind;
@@ -1333,7 +1340,7 @@ class Schedule {
       EXPECT_TRUE(bytes <= model_.limits.waiting_max_bytes ||
                   view.waiting == 1);
     }
-    waited_ = waiting.size();
+    parked_before_ = waiting.size();
   }
 
   std::size_t IdOf(const Task* task) const {
@@ -1356,7 +1363,7 @@ class Schedule {
     return ids;
   }
 
-  // Where nobody waits, arrivals take the places of others more often.
+  // False in schedules without parking policies, where evictions are frequent.
   const bool parks_;
   const std::uint64_t seed_;
   std::mt19937_64 random_;
@@ -1370,8 +1377,8 @@ class Schedule {
   GateEvents events_;
   std::vector<std::size_t> admitted_;  // since the last comparison
   std::int64_t last_sequence_ = 0;
-  std::size_t waited_ = 0;  // at the last comparison
-  bool restored_ = false;   // since then
+  std::size_t parked_before_ = 0;  // parked tasks at the last comparison
+  bool restored_ = false;          // since the last comparison
   std::size_t evicted_ = 0;
   std::size_t steps_ = 0;
   std::size_t steps_closed_ = 0;
@@ -1382,8 +1389,7 @@ std::uint64_t FromEnvironment(const char* name, std::uint64_t otherwise) {
   return value == nullptr ? otherwise : std::strtoull(value, nullptr, 10);
 }
 
-// What became of the arrivals of all schedules, so that a test that reaches
-// less than everything is noticed.
+// Counts of all schedules, to check that they reach every result.
 class Reached {
  public:
   void AddEvicted(std::size_t evicted) { evicted_ += evicted; }
@@ -1422,15 +1428,16 @@ class Reached {
 
 using Steps = std::vector<std::size_t>;
 
-// What has become of a schedule.
+// Outcome of a schedule.
 struct Played {
   std::size_t steps = 0;
-  std::string failure;  // the first; empty where there is none
+  std::string failure;  // the first; empty if there is none
   std::array<MethodCounters, kMethods> counters{};
   std::uint64_t evicted = 0;
 };
 
-// Plays these steps, up to the first failure, which is no failure of the test.
+// Plays `steps` up to the first failure. Returns the failure, but does not fail
+// the test.
 Played Play(std::uint64_t seed, const Steps& steps) {
   testing::TestPartResultArray failures;
   const testing::ScopedFakeTestPartResultReporter reporter(
@@ -1462,7 +1469,7 @@ Steps AllSteps(std::size_t count) {
   return steps;
 }
 
-// A failing schedule with as few steps as show it, and how to play it again.
+// Shrinks a failing schedule. Returns its failure and how to replay it.
 std::string Explain(std::uint64_t seed, const Steps& failing) {
   const Steps least = Shrink<std::size_t>(
       failing,

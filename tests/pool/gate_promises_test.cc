@@ -1,5 +1,5 @@
-// Promises of gate.h that the Gate once broke, each with the events that broke
-// it. After each event the Gate checks its own invariants.
+// Regression tests: sequences of events with which an earlier Gate broke a
+// promise of gate.h. The invariants are checked after each event.
 
 #include <atomic>
 #include <chrono>
@@ -66,7 +66,7 @@ class GatePromisesTest : public testing::Test {
     Check();
   }
 
-  // The tasks that were ended since this was last asked.
+  // Returns the tasks that the Gate has ended since the last call.
   std::vector<Task*> Ended() {
     std::vector<Task*> tasks;
     for (const sluice::Ended& ended : events_.ended) {
@@ -114,8 +114,8 @@ TEST_F(GatePromisesTest, AnArrivalWhoseLaneHasNothingToEvictIsDropped) {
   }
   EXPECT_EQ(Arrive(Make(kDroppable, 9), kDropOldest).result,
             TaskResult::kDropped);
-  // The class has a lane of its own with the number 0, and its stand-in for a
-  // lane that does not exist has that number, too.
+  // Lane 0 is the common lane. The empty lane that stands in for lanes that do
+  // not exist has the id 0, too.
   EXPECT_EQ(Arrive(Make(kDroppable, 0), kDropOldest).result,
             TaskResult::kDropped);
   EXPECT_THAT(Ended(), IsEmpty());
@@ -124,7 +124,7 @@ TEST_F(GatePromisesTest, AnArrivalWhoseLaneHasNothingToEvictIsDropped) {
 TEST_F(GatePromisesTest, TheLastOfALaneMayBeEvicted) {
   FakeTask* small = Make({.bytes = 40, .droppable = true}, 2);
   Arrive(small, kDropOldest);
-  // 40 queued and 40 reserved leave room for 20.
+  // Of 100 bytes, 40 are queued, 40 are reserved for other lanes, 20 are free.
   EXPECT_EQ(Arrive(Make({.bytes = 60, .droppable = true}, 2), kDropOldest).kind,
             Admission::Kind::kAdmitted);
   EXPECT_THAT(Ended(), ElementsAre(small));
@@ -139,7 +139,7 @@ TEST_F(GatePromisesTest, ADeferredTaskLeavesTheListThatItIsIn) {
   const std::vector<Task*> batch = Take(1);
   Arrive(second, kFailFast);
   Arrive(third, kFailFast);
-  EXPECT_THAT(Take(), IsEmpty()) << "both are deferred";
+  EXPECT_THAT(Take(), IsEmpty()) << "second and third are deferred";
   Arrive(other, kFailFast);
   EXPECT_TRUE(gate_.Leave(second, now_, &events_));
   Check();
@@ -153,7 +153,7 @@ TEST_F(GatePromisesTest, ADeferredTaskIsEndedWhenTheCircuitOpens) {
   const std::vector<Task*> slow = Take();
   FakeTask* waits = Make({.order_key = 7});
   Arrive(waits, kFailFast);
-  EXPECT_THAT(Take(), IsEmpty()) << "it is deferred";
+  EXPECT_THAT(Take(), IsEmpty()) << "the task is deferred";
   Arrive(Make({.promised = true}), kFailFast);
   for (int failure = 1; failure <= Circuit::kOpensAfter; ++failure) {
     EXPECT_THAT(Ended(), IsEmpty());

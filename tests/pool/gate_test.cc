@@ -42,7 +42,7 @@ constexpr TimePoint At(int ms) {
   return TimePoint(seconds(1000) + milliseconds(ms));
 }
 
-// Room for so many; nothing else is limited.
+// Limits the numbers of queued and parked tasks, but not their bytes.
 constexpr GateLimits Places(std::size_t capacity,
                             std::size_t waiting_max = kUnlimited) {
   return {.capacity = capacity,
@@ -51,7 +51,7 @@ constexpr GateLimits Places(std::size_t capacity,
           .waiting_max_bytes = kUnlimited};
 }
 
-// Room for so many bytes; nothing else is limited.
+// Limits the bytes of tasks, but not their numbers.
 constexpr GateLimits Bytes(std::size_t capacity_bytes,
                            std::size_t waiting_max_bytes = kUnlimited) {
   return {.capacity = kUnlimited,
@@ -92,8 +92,8 @@ std::string ToString(TaskResult result) {
   }
 }
 
-// A gate and tasks that are called by letters, so that a test reads as a story:
-// "abc" are three tasks in this order.
+// A Gate, and tasks that are named by letters: "abc" stands for the tasks a, b
+// and c, in this order.
 class GateTest : public testing::Test {
  protected:
   void Open(const GateLimits& limits) {
@@ -107,7 +107,7 @@ class GateTest : public testing::Test {
     return ToString(last_);
   }
 
-  // Lets each of them arrive, under the same policy.
+  // Lets the tasks arrive, all under `policy`.
   void ArriveAll(std::string_view names, const AdmissionPolicy& policy,
                  const FakeTask::Traits& traits = {}) {
     for (const char name : names) Arrive(name, policy, traits);
@@ -130,7 +130,7 @@ class GateTest : public testing::Test {
     gate_->Done(batch, StoreState::kUp, now_, &events_);
   }
 
-  // The batch comes back with the store down: all of it is worked again.
+  // Returns a batch with the store down. Its promised tasks are worked again.
   void Fail(std::string_view names) {
     std::vector<Task*> batch;
     for (const char name : names) {
@@ -140,7 +140,7 @@ class GateTest : public testing::Test {
     }
     gate_->Done(batch, StoreState::kDown, now_, &events_);
   }
-  // As Fail, and then the pause is over.
+  // Returns a batch as Fail does, and ends the pause that follows.
   void FailAndPause(std::string_view names) {
     Fail(names);
     now_ = gate_->circuit().retry_at();
@@ -163,19 +163,19 @@ class GateTest : public testing::Test {
   std::string Queued() const { return NamesOf(gate_->queued()); }
   std::string Waiting() const { return NamesOf(gate_->waiting()); }
 
-  // Who was told to have entered since this was last asked.
-  std::string LetIn() {
+  // Returns the parked tasks that were admitted since the last call.
+  std::string Unparked() {
     std::string names;
-    for (const Unparked& let_in : events_.admitted) {
-      const FakeTask* task = static_cast<FakeTask*>(let_in.listener);
-      EXPECT_EQ(let_in.sequence, task->sequence);
+    for (const sluice::Unparked& unparked : events_.admitted) {
+      const FakeTask* task = static_cast<FakeTask*>(unparked.listener);
+      EXPECT_EQ(unparked.sequence, task->sequence);
       names += NameOf(task);
     }
     events_.admitted.clear();
     return names;
   }
 
-  // Who was ended since this was last asked, e.g. "a: wait over".
+  // Returns the tasks that were ended since the last call, e.g. "a: wait over".
   std::vector<std::string> Ended() {
     std::vector<std::string> lines;
     for (const sluice::Ended& ended : events_.ended) {
@@ -202,8 +202,9 @@ class GateTest : public testing::Test {
       EXPECT_TRUE(Counters(method).Balanced()) << "method " << method;
     }
     EXPECT_EQ(gate_->CheckInvariants(), "");
-    EXPECT_EQ(LetIn(), "") << "not asked for";
-    EXPECT_EQ(Ended(), std::vector<std::string>{}) << "not asked for";
+    EXPECT_EQ(Unparked(), "") << "not expected by the test";
+    EXPECT_EQ(Ended(), std::vector<std::string>{})
+        << "not expected by the test";
   }
 
   TimePoint now_ = At(0);
@@ -279,9 +280,9 @@ TEST_F(GateTest, AnOversizedTaskWaitsUntilNothingIsHeld) {
   EXPECT_EQ(Arrive('c', kBlock, {.bytes = 101}), "parked");
   EXPECT_EQ(Take(), "ab");
   Done("a");
-  EXPECT_EQ(LetIn(), "");
+  EXPECT_EQ(Unparked(), "");
   Done("b");
-  EXPECT_EQ(LetIn(), "c");
+  EXPECT_EQ(Unparked(), "c");
 }
 
 TEST_F(GateTest, AnAbsurdSizeDoesNotOverflowTheCount) {
@@ -322,17 +323,17 @@ TEST_F(GateTest, SequencesRiseInTheOrderOfAdmission) {
   EXPECT_EQ(last_.sequence, 0);
   EXPECT_EQ(Named('c')->sequence, 0);
   EXPECT_EQ(Take(), "ab");
-  EXPECT_EQ(LetIn(), "cd");
+  EXPECT_EQ(Unparked(), "cd");
   EXPECT_EQ(Named('c')->sequence, 3);
   EXPECT_EQ(Named('d')->sequence, 4);
 }
 
-TEST_F(GateTest, SequencesGoOnFromTheSharedCounter) {
+TEST_F(GateTest, SequencesContinueFromTheSharedCounter) {
   sequence_ = 41;
   Open(Places(2));
   Arrive('a', kBlock);
   EXPECT_EQ(last_.sequence, 42);
-  sequence_ = 99;  // another gate has admitted some
+  sequence_ = 99;  // as if another Gate had admitted tasks
   Arrive('b', kBlock);
   EXPECT_EQ(last_.sequence, 100);
 }
@@ -354,15 +355,15 @@ TEST_F(GateTest, AdmissionIsDatedWhenItHappens) {
   EXPECT_EQ(Named('a')->admitted_at, At(0));
   now_ = At(7);
   EXPECT_EQ(Take(), "a");
-  EXPECT_EQ(LetIn(), "b");
+  EXPECT_EQ(Unparked(), "b");
   EXPECT_EQ(Named('b')->admitted_at, At(7));
 }
 
-// Taking the place of others
+// Eviction
 
 constexpr FakeTask::Traits kDroppable = {.droppable = true};
 
-TEST_F(GateTest, TheOldestGivesItsPlaceToTheArrivalAndIsToldSo) {
+TEST_F(GateTest, TheOldestIsEvictedForTheArrivalAndIsToldSo) {
   Open(Places(3));
   ArriveAll("abc", kDropOldest, kDroppable);
   EXPECT_EQ(Arrive('d', kDropOldest, kDroppable), "admitted");
@@ -398,7 +399,7 @@ TEST_F(GateTest, OneThatComesAgainIsTheNewest) {
   EXPECT_EQ(Ended(), Lines{"b: dropped"});
 }
 
-TEST_F(GateTest, OnlyWhatMayBeLostGivesItsPlace) {
+TEST_F(GateTest, OnlyDroppableTasksOfTheMethodAreEvicted) {
   Open(Places(4));
   Arrive('a', kBlock);
   Arrive('b', kDropOldest, {.promised = true, .droppable = true});
@@ -409,7 +410,7 @@ TEST_F(GateTest, OnlyWhatMayBeLostGivesItsPlace) {
   EXPECT_EQ(Queued(), "abce");
 }
 
-TEST_F(GateTest, WhereNothingMayBeLostTheArrivalIsDropped) {
+TEST_F(GateTest, WhereNothingCanBeEvictedTheArrivalIsDropped) {
   Open(Places(3));
   Arrive('a', kBlock);
   Arrive('b', kDropOldest, {.promised = true, .droppable = true});
@@ -431,7 +432,7 @@ TEST_F(GateTest, WhatNeedsACommitIsNotDropped) {
   EXPECT_EQ(Queued(), "ab");
 }
 
-TEST_F(GateTest, AsManyOfTheOldestGiveTheirPlacesAsTheBytesNeed) {
+TEST_F(GateTest, AsManyOfTheOldestAreEvictedAsTheBytesNeed) {
   Open(Bytes(100));
   for (const char name : {'a', 'b', 'c', 'd'}) {
     Arrive(name, kDropOldest, {.bytes = 25, .droppable = true});
@@ -447,7 +448,7 @@ TEST_F(GateTest, AsManyOfTheOldestGiveTheirPlacesAsTheBytesNeed) {
   EXPECT_EQ(gate_->view().held_bytes, 76u);
 }
 
-TEST_F(GateTest, WhereAllThatMayBeLostWouldNotBeEnoughNothingIs) {
+TEST_F(GateTest, WhereEvictionWouldNotMakeRoomNothingIsEvicted) {
   Open(Bytes(100));
   Arrive('a', kDropOldest, {.bytes = 20, .droppable = true});
   Arrive('b', kBlock, {.bytes = 50});
@@ -475,8 +476,8 @@ TEST_F(GateTest, BytesInWorkAreNotFreedByDropping) {
   EXPECT_EQ(Ended(), Lines{"b: dropped"});
 }
 
-// The place would be that of the first who waits.
-TEST_F(GateTest, NobodysPlaceIsTakenWhileAnotherWaits) {
+// A free place would belong to the first parked task.
+TEST_F(GateTest, NothingIsEvictedWhileATaskIsParked) {
   Open(Places(2));
   ArriveAll("ab", kDropOldest, kDroppable);
   EXPECT_EQ(Arrive('c', kBlock, {.method = 1}), "parked");
@@ -501,7 +502,7 @@ TEST_F(GateTest, AShrunkQueueIsWorkedOffAndNotDropped) {
   EXPECT_EQ(Ended(), Lines{"b: dropped"});
 }
 
-TEST_F(GateTest, TurnAwaySaysOfOneThatTakesAPlaceNothingAndTakesNone) {
+TEST_F(GateTest, TurnAwayNeitherAnswersNorEvictsWhereArriveEvicts) {
   Open(Places(1));
   Arrive('a', kDropOldest, kDroppable);
   EXPECT_FALSE(gate_->TurnAway({.now = now_}, 0, kDropOldest).has_value());
@@ -512,7 +513,7 @@ TEST_F(GateTest, TurnAwaySaysOfOneThatTakesAPlaceNothingAndTakesNone) {
   EXPECT_EQ(Counters(1).not_admitted[TaskResult::kDropped], 1u);
 }
 
-// Waiting
+// The waiting room
 
 TEST_F(GateTest, TheFirstToComeIsTheFirstToEnterWhateverItsPolicy) {
   Open(Places(1));
@@ -524,7 +525,7 @@ TEST_F(GateTest, TheFirstToComeIsTheFirstToEnterWhateverItsPolicy) {
   std::string order;
   for (int i = 0; i < 5; ++i) order += Take();
   EXPECT_EQ(order, "abcde");
-  EXPECT_EQ(LetIn(), "bcde");
+  EXPECT_EQ(Unparked(), "bcde");
 }
 
 TEST_F(GateTest, NobodyOvertakesThoseWhoWait) {
@@ -537,46 +538,46 @@ TEST_F(GateTest, NobodyOvertakesThoseWhoWait) {
   EXPECT_FALSE(gate_->open());
 }
 
-TEST_F(GateTest, TakingLetsInAsManyAsThereIsRoomFor) {
+TEST_F(GateTest, TakeAdmitsAsManyAsThereIsRoomFor) {
   Open(Places(2));
   ArriveAll("abcde", kBlock);
   EXPECT_EQ(Take(1), "a");
-  EXPECT_EQ(LetIn(), "c");
+  EXPECT_EQ(Unparked(), "c");
   EXPECT_EQ(Take(9), "bc");
-  EXPECT_EQ(LetIn(), "de");
+  EXPECT_EQ(Unparked(), "de");
   EXPECT_EQ(Queued(), "de");
   EXPECT_EQ(Waiting(), "");
 }
 
-TEST_F(GateTest, WorkThatIsDoneLetsInByBytes) {
+TEST_F(GateTest, DoneAdmitsByBytes) {
   Open(Bytes(100));
   Arrive('a', kBlock, {.bytes = 100});
   ArriveAll("bc", kBlock, {.bytes = 50});
   Arrive('d', kBlock, {.bytes = 1});
   EXPECT_EQ(Take(), "a");
-  EXPECT_EQ(LetIn(), "") << "its bytes are still held";
+  EXPECT_EQ(Unparked(), "") << "the bytes of a are still held";
   Done("a");
-  EXPECT_EQ(LetIn(), "bc");
+  EXPECT_EQ(Unparked(), "bc");
 }
 
-TEST_F(GateTest, LeavingTheQueueLetsIn) {
+TEST_F(GateTest, LeavingTheQueueAdmitsTheNext) {
   Open(Places(2));
   ArriveAll("abc", kBlock);
   EXPECT_TRUE(Leave('a'));
-  EXPECT_EQ(LetIn(), "c");
+  EXPECT_EQ(Unparked(), "c");
   EXPECT_EQ(Queued(), "bc");
 }
 
-TEST_F(GateTest, LeavingTheWaitingRoomLetsInWhoFitsBehind) {
+TEST_F(GateTest, LeavingTheWaitingRoomAdmitsTheNextThatFits) {
   Open(Bytes(100));
   Arrive('a', kBlock, {.bytes = 60});
   Arrive('b', kBlock, {.bytes = 50});
   Arrive('c', kBlock, {.bytes = 40});
   EXPECT_TRUE(Leave('b'));
-  EXPECT_EQ(LetIn(), "c");
+  EXPECT_EQ(Unparked(), "c");
 }
 
-TEST_F(GateTest, AnExpiryLetsInWhoFitsBehind) {
+TEST_F(GateTest, AnExpiryAdmitsTheNextThatFits) {
   Open(Bytes(100));
   Arrive('a', kBlock, {.bytes = 60});
   Arrive('b', kWait10, {.bytes = 50});
@@ -584,7 +585,7 @@ TEST_F(GateTest, AnExpiryLetsInWhoFitsBehind) {
   now_ = At(10);
   Expire();
   EXPECT_EQ(Ended(), Lines{"b: wait over"});
-  EXPECT_EQ(LetIn(), "c");
+  EXPECT_EQ(Unparked(), "c");
 }
 
 TEST_F(GateTest, TasksWithoutAListenerEnterUnannounced) {
@@ -595,7 +596,7 @@ TEST_F(GateTest, TasksWithoutAListenerEnterUnannounced) {
   EXPECT_EQ(gate_->Arrive(&silent, kBlock, now_, &events_).kind,
             Admission::Kind::kParked);
   EXPECT_EQ(Take(), "a");
-  EXPECT_EQ(LetIn(), "");
+  EXPECT_EQ(Unparked(), "");
   EXPECT_EQ(silent.sequence, 2);
   GateEvents events;
   EXPECT_TRUE(gate_->Leave(&silent, now_, &events));
@@ -646,7 +647,7 @@ TEST_F(GateTest, BothBoundsOfTheWaitingRoomAreGivenBackByAdmission) {
   Open(limits);
   ArriveAll("ab", kBlock, {.bytes = 10});
   EXPECT_EQ(Take(), "a");
-  EXPECT_EQ(LetIn(), "b");
+  EXPECT_EQ(Unparked(), "b");
   EXPECT_EQ(Arrive('c', kBlock, {.bytes = 10}), "parked");
 }
 
@@ -725,7 +726,7 @@ TEST_F(GateTest, OneThatEnteredDoesNotExpire) {
   Arrive('a', kBlock);
   Arrive('b', kWait10);
   EXPECT_EQ(Take(), "a");
-  EXPECT_EQ(LetIn(), "b");
+  EXPECT_EQ(Unparked(), "b");
   EXPECT_EQ(gate_->next_expiry(), kForever);
   now_ = At(10);
   Expire();
@@ -768,7 +769,7 @@ TEST_F(GateTest, ACallerLeavesTheWaitingRoom) {
   EXPECT_TRUE(Leave('b'));
   EXPECT_EQ(Waiting(), "c");
   EXPECT_EQ(Counters().not_admitted[TaskResult::kCancelled], 1u);
-  EXPECT_FALSE(Leave('b')) << "it is outside";
+  EXPECT_FALSE(Leave('b')) << "b has left";
 }
 
 TEST_F(GateTest, ACallerThatLeavesAtItsDeadlineIsCountedAsThat) {
@@ -791,7 +792,7 @@ TEST_F(GateTest, ACallerLeavesTheMiddleOfTheQueue) {
   EXPECT_EQ(gate_->view().held_bytes, 20u);
   EXPECT_EQ(Completed(TaskResult::kCancelled), 1u);
   EXPECT_EQ(Counters().not_admitted[TaskResult::kCancelled], 0u)
-      << "that is before admission";
+      << "b was admitted";
 }
 
 TEST_F(GateTest, APromisedTaskLeavesTheWaitingRoomButNotTheQueue) {
@@ -810,10 +811,10 @@ TEST_F(GateTest, WorkIsNotLeft) {
   EXPECT_FALSE(Leave('a'));
   EXPECT_EQ(gate_->in_work(), 1u);
   Done("a");
-  EXPECT_FALSE(Leave('a')) << "it is outside";
+  EXPECT_FALSE(Leave('a')) << "a is done";
 }
 
-TEST_F(GateTest, OneThatWasTurnedAwayIsNotThereToLeave) {
+TEST_F(GateTest, ARefusedTaskIsNotThereToLeave) {
   Open(Places(1));
   Arrive('a', kBlock);
   ArriveAll("bc", kFailFast);
@@ -857,7 +858,7 @@ TEST_F(GateTest, IsIdleWhenNothingWaitsIsQueuedOrInWork) {
   EXPECT_TRUE(gate_->idle());
 }
 
-// Turning away before the request is looked into
+// TurnAway: answers before a request is read
 
 TEST_F(GateTest, TurnAwayAnswersAndCountsAsArriveWould) {
   Open(Places(1, 1));
@@ -865,7 +866,7 @@ TEST_F(GateTest, TurnAwayAnswersAndCountsAsArriveWould) {
   EXPECT_EQ(gate_->TurnAway(arrival, 1, kFailFast), std::nullopt);
   Arrive('a', kBlock);
   EXPECT_EQ(gate_->TurnAway(arrival, 1, kBlock), std::nullopt);
-  EXPECT_EQ(Counters(1).received, 0u) << "Arrive will count these";
+  EXPECT_EQ(Counters(1).received, 0u) << "Arrive counts these";
 
   EXPECT_EQ(ToString(*gate_->TurnAway(arrival, 1, kFailFast)),
             "refused: QUEUE_FULL");
@@ -893,7 +894,7 @@ TEST_F(GateTest, TurnAwayLooksAtTheBytes) {
             std::nullopt);
 }
 
-TEST_F(GateTest, InvalidArrivalsAreCountedAndNotLetIn) {
+TEST_F(GateTest, InvalidArrivalsAreCountedAndNotAdmitted) {
   Open(Places(1));
   gate_->CountArrival(2, TaskResult::kInvalid);
   EXPECT_EQ(Counters(2).received, 1u);
@@ -912,7 +913,7 @@ TEST_F(GateTest, IsOpenWhileAnArrivalWouldEnter) {
   EXPECT_FALSE(gate_->open());
 }
 
-// A policy that is only asked as well
+// Shadow policies
 
 template <typename Obeyed, typename Shadow>
 ShadowedPolicy Shadowed() {
@@ -930,7 +931,7 @@ TEST_F(GateTest, AShadowChangesNothingAndIsCounted) {
   EXPECT_EQ(Arrive('d', fail_fast), "refused: QUEUE_FULL");
   EXPECT_EQ(Arrive('e', drop), "dropped");
   EXPECT_EQ(Queued(), "a");
-  // Park, refuse, drop, evict.
+  // Counts of park, refuse, drop and evict.
   EXPECT_EQ(Counters().shadow, (std::array<std::uint64_t, 4>{2, 1, 0, 1}));
 }
 
@@ -949,7 +950,7 @@ TEST_F(GateTest, AShadowIsCountedOnceForEachArrival) {
   const auto fail_fast = Shadowed<FailFastPolicy, DropPolicy>();
   EXPECT_TRUE(gate_->TurnAway({.now = now_}, 0, fail_fast).has_value());
   EXPECT_EQ(Counters().shadow, (std::array<std::uint64_t, 4>{0, 0, 1, 0}));
-  // This one is asked twice: before it is read, and when it arrives.
+  // TurnAway asks the policy but does not answer, so that only Arrive counts.
   const auto block = Shadowed<BlockPolicy, FailFastPolicy>();
   EXPECT_FALSE(gate_->TurnAway({.now = now_}, 0, block).has_value());
   EXPECT_EQ(Arrive('b', block), "parked");
@@ -987,7 +988,7 @@ TEST_F(GateTest, WhatWasQueuedAtCloseIsStillWorked) {
   EXPECT_EQ(Take(1), "a");
   Done("a");
   EXPECT_EQ(Take(1), "b");
-  EXPECT_EQ(gate_->next_expiry(), kForever) << "nothing is left to end";
+  EXPECT_EQ(gate_->next_expiry(), kForever) << "nothing is queued any more";
   now_ = At(100);
   Expire();
   Done("b");
@@ -1006,7 +1007,7 @@ TEST_F(GateTest, WhatIsStillQueuedWhenTheDrainIsOverIsEnded) {
   EXPECT_EQ(Ended(), (Lines{"b: draining", "c: draining"}));
   EXPECT_EQ(Completed(TaskResult::kDraining), 2u);
   EXPECT_EQ(gate_->next_expiry(), kForever);
-  EXPECT_FALSE(gate_->idle()) << "what is in work goes on";
+  EXPECT_FALSE(gate_->idle()) << "a is still in work";
   Done("a");
   EXPECT_TRUE(gate_->idle());
   EXPECT_EQ(gate_->view().held_bytes, 0u);
@@ -1022,43 +1023,43 @@ TEST_F(GateTest, AnOpenGateEndsNothingThatIsQueued) {
 
 // Resize
 
-TEST_F(GateTest, MorePlacesLetIn) {
+TEST_F(GateTest, MorePlacesAdmitParkedTasks) {
   Open(Places(1));
   ArriveAll("abcd", kBlock);
   Resize(Places(3));
-  EXPECT_EQ(LetIn(), "bc");
+  EXPECT_EQ(Unparked(), "bc");
   EXPECT_EQ(Queued(), "abc");
 }
 
-TEST_F(GateTest, MoreBytesLetIn) {
+TEST_F(GateTest, MoreBytesAdmitParkedTasks) {
   Open(Bytes(10));
   ArriveAll("abc", kBlock, {.bytes = 10});
   Resize(Bytes(20));
-  EXPECT_EQ(LetIn(), "b");
+  EXPECT_EQ(Unparked(), "b");
 }
 
-TEST_F(GateTest, FewerPlacesTakeNothingAwayAndLetNobodyInUntilTheyHold) {
+TEST_F(GateTest, FewerPlacesRemoveNothingAndAdmitNobodyUntilTheyHold) {
   Open(Places(3));
   ArriveAll("abcd", kBlock);
   Resize(Places(1));
   EXPECT_EQ(Queued(), "abc");
   EXPECT_EQ(gate_->view().capacity, 1u);
   EXPECT_EQ(Take(2), "ab");
-  EXPECT_EQ(LetIn(), "");
+  EXPECT_EQ(Unparked(), "");
   EXPECT_EQ(Take(1), "c");
-  EXPECT_EQ(LetIn(), "d");
+  EXPECT_EQ(Unparked(), "d");
 }
 
-TEST_F(GateTest, FewerBytesLetNobodyInUntilTheyHold) {
+TEST_F(GateTest, FewerBytesAdmitNobodyUntilTheyHold) {
   Open(Bytes(100));
   ArriveAll("ab", kBlock, {.bytes = 50});
   Arrive('c', kBlock, {.bytes = 1});
   Resize(Bytes(50));
   EXPECT_EQ(Take(), "ab");
   Done("a");
-  EXPECT_EQ(LetIn(), "") << "50 of 50 bytes are held";
+  EXPECT_EQ(Unparked(), "") << "50 of 50 bytes are held";
   Done("b");
-  EXPECT_EQ(LetIn(), "c");
+  EXPECT_EQ(Unparked(), "c");
 }
 
 TEST_F(GateTest, ASmallerWaitingRoomKeepsWhoIsInIt) {
@@ -1068,8 +1069,6 @@ TEST_F(GateTest, ASmallerWaitingRoomKeepsWhoIsInIt) {
   EXPECT_EQ(Waiting(), "bcd");
   EXPECT_EQ(Arrive('e', kBlock), "refused: WAITING_ROOM_FULL");
 }
-
-// When to come again
 
 // Commits
 
@@ -1122,7 +1121,7 @@ TEST_F(GateTest, ADrainDoesNotEndWhatIsBeingCommitted) {
 TEST_F(GateTest, RestoresWithoutLookingAtItsLimits) {
   Open(Places(1));
   Arrive('a', kFailFast);
-  Arrive('b', kDrop, {.promised = true});  // makes the task
+  Arrive('b', kDrop, {.promised = true});  // only creates the task
   Named('b')->sequence = 17;
   gate_->Restore(Named('b'), now_, &events_);
   EXPECT_EQ(Take(), "ab");
@@ -1159,7 +1158,7 @@ TEST_F(GateTest, AKeyMayBeInABatchMoreThanOnce) {
   EXPECT_EQ(Take(), "c");
 }
 
-TEST_F(GateTest, WhatIsWorkedAgainComesBeforeWhatStoodAsideForIt) {
+TEST_F(GateTest, TasksWorkedAgainComeBeforeTasksDeferredForThem) {
   Open(Places(9));
   ArriveAll("abc", kFailFast, OfKey(1));
   EXPECT_EQ(Take(1), "a");
@@ -1208,19 +1207,19 @@ TEST_F(GateTest, RepeatedFailureOpensTheCircuitForThoseWhoWait) {
     EXPECT_EQ(Take(1), "a");
     FailAndPause("a");
     EXPECT_EQ(Ended(), Lines{});
-    LetIn();
+    Unparked();
   }
   EXPECT_EQ(Take(1), "a");
   Fail("a");
   EXPECT_TRUE(gate_->circuit().open());
   EXPECT_EQ(Ended(), (Lines{"y: store unavailable", "b: store unavailable",
                             "w: store unavailable"}));
-  EXPECT_EQ(LetIn(), "x");
+  EXPECT_EQ(Unparked(), "x");
   EXPECT_EQ(Queued(), "acx");
-  // Promised ones still come in, others are told.
+  // Arrivals that wait for a result are refused.
   EXPECT_EQ(Arrive('d', kFailFast), "refused: STORE_UNAVAILABLE");
   EXPECT_EQ(last_.retry_delay, gate_->circuit().delay());
-  // One at a time is tried; a success closes the circuit.
+  // The probe is a single task. Its success closes the circuit.
   now_ = gate_->circuit().retry_at();
   Expire();
   EXPECT_EQ(Take(), "a");
@@ -1229,8 +1228,8 @@ TEST_F(GateTest, RepeatedFailureOpensTheCircuitForThoseWhoWait) {
   EXPECT_EQ(Take(), "cxe");
 }
 
-// Those who wait for a result are refused until then.
-TEST_F(GateTest, AStoreThatWasAwayForLongIsTriedWithinSixSeconds) {
+// Until the store is tried again, callers who wait for a result are refused.
+TEST_F(GateTest, AStoreThatWasUnavailableForLongIsTriedWithinSixSeconds) {
   Open(Places(1));
   Arrive('a', kFailFast, {.promised = true});
   for (int i = 0; i < 30; ++i) {
@@ -1252,7 +1251,7 @@ TEST_F(GateTest, BatchesThatFailBesideEachOtherAreOneFailure) {
   EXPECT_EQ(gate_->circuit().retry_at() - now_, gate_->circuit().delay());
 }
 
-// Arrivals that share what became of another
+// CountArrival
 
 TEST_F(GateTest, CountsWhatIsShared) {
   Open(Places(1));
@@ -1267,8 +1266,8 @@ TEST_F(GateTest, CountsWhatIsShared) {
 
 // Predictions
 
-// 20 tasks that wait for a result were worked, one each 100 ms, with more
-// queued all the while, and `left` of the others still are.
+// A Gate with a measured rate. WorkWithABacklog works 20 tasks, each in kEach,
+// with a backlog all the time. Afterwards the tasks in `left` are still queued.
 class GateUnderLoadTest : public GateTest {
  protected:
   static constexpr Duration kEach = milliseconds(100);
@@ -1301,7 +1300,8 @@ class GateUnderLoadTest : public GateTest {
 
 TEST_F(GateUnderLoadTest, WhoCouldNotBeDoneInTimeIsRefusedAtOnce) {
   WorkWithABacklog("abc", Places(100));
-  // 3 are ahead, it makes the 4th; 0.8 of the time is trusted.
+  // Behind 3 queued tasks, an arrival takes 400 ms. This may be at most 0.8 of
+  // its time.
   EXPECT_EQ(Arrive('x', kBlock, Within(milliseconds(490))),
             "refused: HOPELESS");
   EXPECT_EQ(Arrive('y', kBlock, Within(milliseconds(510))), "parked");
@@ -1364,39 +1364,39 @@ TEST_F(GateUnderLoadTest, NobodyIsParkedForLongerThanItMayWait) {
   EXPECT_EQ(Arrive('3', timed_wait), "refused: HOPELESS");
 }
 
-TEST_F(GateUnderLoadTest, AQueueThatStandsCountsAsFull) {
+TEST_F(GateUnderLoadTest, AStandingQueueCountsAsFull) {
   WorkWithABacklog("abcdefgh", Places(100));
   EXPECT_EQ(Arrive('x', kFailFast), "refused: QUEUE_FULL");
   EXPECT_EQ(Arrive('y', kBlock), "parked");
   EXPECT_FALSE(gate_->open());
-  // What waits enters as the queue gets short: 200 ms of work.
+  // Parked tasks are admitted once less than 200 ms of work are queued.
   EXPECT_EQ(Take(6), "abcdef");
-  EXPECT_EQ(LetIn(), "");
+  EXPECT_EQ(Unparked(), "");
   EXPECT_EQ(Take(1), "g");
-  EXPECT_EQ(LetIn(), "y");
+  EXPECT_EQ(Unparked(), "y");
 }
 
-TEST_F(GateUnderLoadTest, AQueueStandsForAsLongAsSomebodyWaits) {
+TEST_F(GateUnderLoadTest, AQueueIsStandingForAsLongAsATaskIsParked) {
   WorkWithABacklog("abc", Places(100));
   ArriveAll("0123456789", kBlock);
   EXPECT_EQ(Waiting(), "0123456789");
-  // What enters is taken soon, and nobody else comes; still they enter one by
-  // one.
+  // Parked tasks are admitted one by one, although nobody else arrives and
+  // admitted tasks are taken soon.
   for (const char* next : {"a", "b", "c", "0", "1", "2", "3", "4"}) {
     EXPECT_EQ(Take(1), next);
     EXPECT_LE(gate_->view().depth, 2u);
     now_ += kEach;
     Done(next);
   }
-  LetIn();
+  Unparked();
 }
 
-TEST_F(GateUnderLoadTest, AQueueOfWhichAllIsCommittingDoesNotStand) {
+TEST_F(GateUnderLoadTest, AQueueOfCommittingTasksIsNotStanding) {
   WorkWithABacklog("a", Places(100));
   ArriveAll("pq", kFailFast, {.promised = true, .needs_commit = true});
   EXPECT_EQ(Arrive('x', kBlock), "parked");
   EXPECT_EQ(Take(), "a");
-  EXPECT_EQ(LetIn(), "x");
+  EXPECT_EQ(Unparked(), "x");
 }
 
 TEST_F(GateUnderLoadTest, AStandingQueueTakesWhatIsAnsweredBeforeItIsWorked) {
@@ -1404,7 +1404,7 @@ TEST_F(GateUnderLoadTest, AStandingQueueTakesWhatIsAnsweredBeforeItIsWorked) {
   EXPECT_EQ(Arrive('x', kFailFast, {.promised = true}), "admitted");
 }
 
-TEST_F(GateUnderLoadTest, InAStandingQueueAPlaceIsTakenForAPlace) {
+TEST_F(GateUnderLoadTest, InAStandingQueueEachArrivalEvictsOneTask) {
   WorkWithABacklog("abcd", Places(100), kDroppable);
   EXPECT_EQ(Arrive('w', kDropOldest, kDroppable), "admitted");
   EXPECT_EQ(Ended(), Lines{"a: dropped"});
@@ -1412,7 +1412,7 @@ TEST_F(GateUnderLoadTest, InAStandingQueueAPlaceIsTakenForAPlace) {
   EXPECT_EQ(Arrive('x', kDropOldest, kDroppable), "admitted");
   EXPECT_EQ(Ended(), Lines{"c: dropped"});
   EXPECT_EQ(Queued(), "dwx");
-  // Until it is as short as it should be: 200 ms of work.
+  // Nothing is evicted once less than 200 ms of work are queued.
   EXPECT_EQ(Take(2), "dw");
   EXPECT_EQ(Arrive('y', kDropOldest, kDroppable), "admitted");
   EXPECT_EQ(Queued(), "xy");
@@ -1420,7 +1420,8 @@ TEST_F(GateUnderLoadTest, InAStandingQueueAPlaceIsTakenForAPlace) {
 
 class GateRetryDelayTest : public GateTest {
  protected:
-  // Lets one task in and works it in `ms`, over and over: 1000 / `ms` a second.
+  // Admits one task and works it in `ms`, `times` times: the rate is then
+  // 1000 / `ms` tasks a second.
   void WorkOneByOne(int ms, int times) {
     for (int i = 0; i < times; ++i) {
       Arrive('w', kBlock);
@@ -1430,7 +1431,7 @@ class GateRetryDelayTest : public GateTest {
     }
   }
 
-  // What one that fails fast is told.
+  // Refuses an arrival, and returns the delay that its caller is told.
   milliseconds DelayOfRefusal() {
     EXPECT_EQ(Arrive('z', kFailFast), "refused: QUEUE_FULL");
     return std::chrono::round<milliseconds>(last_.retry_delay);
@@ -1451,10 +1452,10 @@ TEST_F(GateRetryDelayTest, IsWhatIsAheadByTheRate) {
   EXPECT_EQ(DelayOfRefusal(), milliseconds(400)) << "3 are queued";
   ArriveAll("de", kBlock);
   EXPECT_EQ(DelayOfRefusal(), milliseconds(700))
-      << "and 2 wait, and one will come again";
+      << "and 2 are parked, and 1 refused caller returns";
 }
 
-TEST_F(GateRetryDelayTest, RisesWhileRefusalsGoOnAndFallsAfterwards) {
+TEST_F(GateRetryDelayTest, RisesWhileRefusalsContinueAndFallsAfterwards) {
   Open(Places(1));
   WorkOneByOne(100, 20);
   Arrive('a', kBlock);

@@ -26,13 +26,13 @@ Duration FromSeconds(double count) {
       std::chrono::duration<double>(count));
 }
 
-// A store as its workers see it: how long a batch takes that is begun while
-// `busy` workers, this one included, are in it.
+// Model of a store. Returns how many seconds a batch of `tasks` takes while
+// `busy` workers, including the worker of the batch, use the store.
 using Store = std::function<double(std::size_t busy, std::size_t tasks)>;
 
 constexpr double kServiceSeconds = 0.02;
 
-// Each worker adds its share, up to so many.
+// The throughput rises linearly with the number of workers, up to `best`.
 Store LinearUpTo(std::size_t best) {
   return [best](std::size_t busy, std::size_t) {
     return kServiceSeconds *
@@ -40,10 +40,10 @@ Store LinearUpTo(std::size_t best) {
   };
 }
 
-// One batch at a time.
+// The store works one batch at a time.
 Store Serialized() { return LinearUpTo(1); }
 
-// Beyond so many, each makes it slower for all.
+// Beyond `best`, each worker makes the store slower for all.
 Store SlowerBeyond(std::size_t best) {
   return [best](std::size_t busy, std::size_t) {
     const double over = static_cast<double>(busy) / static_cast<double>(best);
@@ -58,7 +58,7 @@ Store WithNoise(Store store, unsigned seed) {
   };
 }
 
-// A queue with workers on virtual time, which follow a Scaler.
+// A queue with workers in virtual time. Their number follows a Scaler.
 class Simulation {
  public:
   struct Options {
@@ -70,8 +70,8 @@ class Simulation {
   Simulation(const Options& options, Store store)
       : options_(options), store_(std::move(store)), scaler_(options.range) {}
 
-  // Lets tasks arrive at this rate for this long; those that find the queue
-  // full are refused.
+  // Lets tasks arrive at a rate for `duration`. Tasks that find the queue full
+  // are refused.
   void Run(double per_second, Duration duration) {
     const TimePoint end = now_ + duration;
     TimePoint arrival = NextArrival(per_second);
@@ -100,7 +100,7 @@ class Simulation {
   std::size_t workers() const { return scaler_.workers(); }
   void set_store(Store store) { store_ = std::move(store); }
 
-  // Since the last Reset.
+  // Begins the measurements below anew.
   void Reset() {
     changes_ = 0;
     most_ = workers();
@@ -120,7 +120,7 @@ class Simulation {
 
  private:
   struct Batch {
-    TimePoint at;  // its end
+    TimePoint at;  // end of the batch
     TimePoint begun;
     std::size_t tasks;
     bool operator<(const Batch& other) const { return at < other.at; }
@@ -181,15 +181,17 @@ class Simulation {
   int looks_ = 0;
 };
 
-// What one worker does a second.
+// Tasks that one worker does in a second.
 constexpr double kOne = 1 / kServiceSeconds;
-// More than any number of workers can do.
+// A rate that no number of workers can serve.
 constexpr double kFlood = 20 * kOne;
 
-// How often the number may change in ten minutes of overload once it has been
-// found: trials, there and back, after pauses that double from 4 s to 5 min.
+// Limit of changes in ten minutes of overload, after the best number was found.
+// Each trial changes the number twice. The pauses between trials double from
+// 4 s to 5 min.
 constexpr int kChangesInTenMinutes = 2 * 8;
-// Luck keeps a trial now and then, which is one more to take back.
+// The same limit for a store with noise, where a trial is now and then kept by
+// luck and undone later.
 constexpr int kChangesInTenMinutesOfNoise = 2 * 12;
 
 TEST(Scaler, StartsWithTheLeast) {
@@ -214,7 +216,8 @@ TEST(Scaler, FindsHowManyTheStoreRewards) {
     pool.Reset();
     pool.Run(kFlood, minutes(10));
     EXPECT_LE(pool.changes(), kChangesInTenMinutes);
-    // Within a step that would bring less than 0.4 of its share.
+    // The number may be off by one step: a step up is kept if it brings at
+    // least 0.4 of its share.
     EXPECT_GT(pool.DonePerSecond(), 0.8 * kOne * static_cast<double>(best));
     EXPECT_LT(pool.MeanWorkers(), 1.6 * static_cast<double>(best));
   }
@@ -289,8 +292,8 @@ TEST(Scaler, ABatchThatGathersMeanwhileIsNoReasonForMore) {
 }
 
 TEST(Scaler, AFullQueueIsAReasonForMoreHoweverShortTheWait) {
-  // One batch takes all there is room for. The noise keeps batches from ending
-  // all at the same moment, of which only the first would find anything.
+  // One batch takes all queued tasks. Without noise, all batches would end at
+  // the same moment, and only the first worker would find tasks.
   Simulation pool({.batch_max = 256, .capacity = 8},
                   WithNoise(LinearUpTo(100), 1));
   pool.Run(1000 * kOne, seconds(30));
@@ -298,7 +301,7 @@ TEST(Scaler, AFullQueueIsAReasonForMoreHoweverShortTheWait) {
 }
 
 TEST(Scaler, ALongWaitIsNoReasonForMoreWhileWorkersAreIdle) {
-  // As after a failure of the store, when one batch at a time is tried.
+  // As after a failure of the store: the circuit admits one batch at a time.
   Scaler scaler({.min = 2, .max = 8});
   TimePoint now(std::chrono::hours(1));
   for (int i = 0; i < 600; ++i) {
@@ -345,7 +348,7 @@ TEST(Scaler, SleepsWhileThereIsNothingToDo) {
   EXPECT_EQ(pool.scaler().next_look(), kForever);
   pool.Reset();
   pool.Run(kFlood, seconds(10));
-  EXPECT_GT(pool.looks(), 0) << "and wakes up";
+  EXPECT_GT(pool.looks(), 0) << "the scaler wakes up";
   EXPECT_LE(pool.looks(), 40) << "not more often than needed";
 }
 
@@ -364,7 +367,7 @@ TEST(Scaler, ANewRangeHoldsAtOnce) {
   EXPECT_EQ(scaler.next_look(), kForever);
   scaler.SetRange({.min = 1, .max = 3}, now);
   EXPECT_EQ(scaler.workers(), 3u);
-  EXPECT_NE(scaler.next_look(), kForever) << "that many may not be needed";
+  EXPECT_NE(scaler.next_look(), kForever) << "3 workers may be too many";
   scaler.SetRange({.min = 2, .max = 2}, now);
   EXPECT_EQ(scaler.workers(), 2u);
   EXPECT_EQ(scaler.next_look(), kForever);

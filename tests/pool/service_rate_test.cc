@@ -11,7 +11,7 @@ using std::chrono::milliseconds;
 
 class ServiceRateTest : public testing::Test {
  protected:
-  // Batches of `count`, each a moment of `each` after the one before.
+  // Records `batches` batches of `count` tasks, one batch every `each`.
   void Work(int batches, std::size_t count, Duration each, bool backlog) {
     for (int i = 0; i < batches; ++i) {
       now_ += each;
@@ -41,7 +41,7 @@ TEST_F(ServiceRateTest, TimeWithoutABacklogDoesNotCount) {
 
 TEST_F(ServiceRateTest, ABacklogIsMeasuredFromACompletionOn) {
   Work(1, 4, milliseconds(5), /*backlog=*/true);
-  EXPECT_EQ(rate_.per_second(), 0) << "it may have begun just before";
+  EXPECT_EQ(rate_.per_second(), 0) << "the backlog may be new";
   Work(1, 4, milliseconds(5), /*backlog=*/true);
   rate_.Emptied();
   Work(1, 1000, milliseconds(1), /*backlog=*/true);

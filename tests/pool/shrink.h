@@ -1,4 +1,4 @@
-// Makes a failing list small: what is left is easier to understand.
+// Shrinks a failing input, so that the failure is easier to understand.
 
 #ifndef SLUICE_TESTS_POOL_SHRINK_H_
 #define SLUICE_TESTS_POOL_SHRINK_H_
@@ -11,9 +11,10 @@
 
 namespace sluice {
 
-// A part of `items`, in their order, that still fails: with enough trials, one
-// of which no single item can be left out. `items` must fail. By delta
-// debugging (Zeller and Hildebrandt, "Simplifying and Isolating
+// Returns a part of `items`, in their order, that still fails. `items` must
+// fail. With enough trials, no single item can be left out of the result.
+//
+// This is delta debugging (Zeller and Hildebrandt, "Simplifying and Isolating
 // Failure-Inducing Input"): large pieces are left out first, then smaller ones.
 // `fails` is called at most `trials_max` times.
 template <typename T>
@@ -38,7 +39,8 @@ std::vector<T> Shrink(std::vector<T> items,
         begin = end;
       }
     }
-    // What is left out may make an earlier piece superfluous.
+    // Leaving an item out may make an earlier item superfluous: try single
+    // items again until none can be left out.
     if (!left_out || piece > 1) piece /= 2;
   }
   return items;

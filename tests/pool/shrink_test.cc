@@ -51,7 +51,7 @@ TEST(Shrink, LeavesAllWhereAllIsNeeded) {
 }
 
 TEST(Shrink, TriesAgainWhatALaterOneMadeSuperfluous) {
-  // As long as 2 is there, 0 is needed.
+  // 0 is needed only while 2 is in the list.
   const auto result = Shrink<int>(
       Numbers(4),
       [](const auto& list) {

@@ -15,7 +15,7 @@ constexpr Duration kShort = milliseconds(5);
 
 class StandingQueueTest : public testing::Test {
  protected:
-  // A task is taken every 10 ms, for so long.
+  // Takes a task every 10 ms for `length`, each after a wait of `waited`.
   void TakeFor(Duration length, Duration waited) {
     for (Duration taken{}; taken < length; taken += milliseconds(10)) {
       now_ += milliseconds(10);
@@ -27,14 +27,15 @@ class StandingQueueTest : public testing::Test {
   StandingQueue queue_;
 };
 
-TEST_F(StandingQueueTest, ABurstThatIsWorkedOffWithinAnIntervalDoesNotStand) {
+TEST_F(StandingQueueTest,
+       ABurstThatIsWorkedOffWithinAnIntervalIsNoStandingQueue) {
   TakeFor(milliseconds(240), kLong);
   TakeFor(milliseconds(10), kShort);
   TakeFor(milliseconds(240), kLong);
   EXPECT_FALSE(queue_.stands());
 }
 
-TEST_F(StandingQueueTest, StandsAfterAnIntervalInWhichAllWaitedTooLong) {
+TEST_F(StandingQueueTest, IsStandingAfterAnIntervalInWhichAllWaitedTooLong) {
   TakeFor(milliseconds(250), kLong);
   EXPECT_FALSE(queue_.stands());
   TakeFor(milliseconds(10), kLong);
@@ -46,7 +47,7 @@ TEST_F(StandingQueueTest, AWaitOfJustTheTargetIsAsItShouldBe) {
   EXPECT_FALSE(queue_.stands());
 }
 
-TEST_F(StandingQueueTest, GoesOnStandingWhileNewcomersAreTurnedAway) {
+TEST_F(StandingQueueTest, StaysStandingWhileArrivalsAreTurnedAway) {
   TakeFor(milliseconds(500), kLong);
   for (int i = 0; i < 10; ++i) {
     queue_.TurnedAway(now_);
@@ -57,7 +58,7 @@ TEST_F(StandingQueueTest, GoesOnStandingWhileNewcomersAreTurnedAway) {
   EXPECT_FALSE(queue_.stands());
 }
 
-TEST_F(StandingQueueTest, StandsNoMoreOnceItIsEmpty) {
+TEST_F(StandingQueueTest, IsNotStandingOnceItIsEmpty) {
   TakeFor(milliseconds(500), kLong);
   queue_.TurnedAway(now_);
   queue_.Emptied();

@@ -45,7 +45,7 @@ const DropPolicy kDrop;
 const DropOldestPolicy kDropOldest;
 const TimedWaitPolicy kWait250(milliseconds(250));
 
-// Tasks outlive the pool, and the pool is joined before the processor goes.
+// The tasks, the clock and the processor outlive the pool.
 class WorkerPoolTest : public testing::Test {
  protected:
   void Start(WorkerPoolOptions options) {
@@ -57,7 +57,7 @@ class WorkerPoolTest : public testing::Test {
     return &tasks_.emplace_back(traits);
   }
 
-  // A new task that has arrived as expected.
+  // Lets a new task arrive, and expects this answer of the pool.
   FakeTask* Arrived(Kind expected, const AdmissionPolicy& policy = kBlock,
                     const FakeTask::Traits& traits = {}) {
     FakeTask* task = NewTask(traits);
@@ -65,7 +65,7 @@ class WorkerPoolTest : public testing::Test {
     return task;
   }
 
-  // Holds the processor with one batch of one task in each worker.
+  // Holds the processor while each of `workers` workers has one task.
   void Occupy(std::size_t workers) {
     processor_.Hold();
     for (std::size_t i = 1; i <= workers; ++i) {
@@ -74,7 +74,7 @@ class WorkerPoolTest : public testing::Test {
     }
   }
 
-  // Needs the pool's lock.
+  // Calls a member that takes the pool's lock.
   void CallThePool() { EXPECT_TRUE(pool_->Snapshot().counters[0].Balanced()); }
 
   void TearDown() override {
@@ -103,7 +103,7 @@ TEST_F(WorkerPoolTest, WorksWhatArrives) {
   ASSERT_TRUE(task->AwaitHandedBack());
   EXPECT_EQ(task->done(), TaskResult::kStored);
   EXPECT_EQ(task->times_handed_back(), 1);
-  EXPECT_EQ(task->notices(), 0) << "it never waited";
+  EXPECT_EQ(task->notices(), 0) << "the task was never parked";
 }
 
 TEST_F(WorkerPoolTest, AWorkerTakesAllThatWaitsUpToTheLimit) {
@@ -233,7 +233,7 @@ TEST_F(WorkerPoolTest, CallersLeaveTheWaitingRoomAndTheQueueButNotWork) {
   EXPECT_EQ(Completed(counters, TaskResult::kCancelled), 1u);
 }
 
-TEST_F(WorkerPoolTest, WhoLeavesLetsInTheNextWhoIsTold) {
+TEST_F(WorkerPoolTest, ALeaveAdmitsTheNextTaskWhichIsTold) {
   Start({.limits = {.capacity = 1}});
   Occupy(1);
   FakeTask* queued = Arrived(Kind::kAdmitted);
@@ -243,10 +243,9 @@ TEST_F(WorkerPoolTest, WhoLeavesLetsInTheNextWhoIsTold) {
   EXPECT_EQ(waiting->admitted_as(), 3);
 }
 
-// Nobody is told anything under the pool's lock, so that all of these may call
-// the pool.
+// Calls from the pool are made without its lock, so that they may call the pool
 
-TEST_F(WorkerPoolTest, WhoIsLetInByATakeMayCallThePool) {
+TEST_F(WorkerPoolTest, ATaskAdmittedByATakeMayCallThePool) {
   Start({.limits = {.capacity = 1}});
   Occupy(1);
   Arrived(Kind::kAdmitted);
@@ -262,7 +261,7 @@ TEST_F(WorkerPoolTest, WhoIsLetInByATakeMayCallThePool) {
   EXPECT_TRUE(another->AwaitHandedBack());
 }
 
-TEST_F(WorkerPoolTest, WhoIsLetInByALeaveMayCallThePool) {
+TEST_F(WorkerPoolTest, ATaskAdmittedByALeaveMayCallThePool) {
   Start({.limits = {.capacity = 1}});
   Occupy(1);
   FakeTask* queued = Arrived(Kind::kAdmitted);
@@ -272,19 +271,19 @@ TEST_F(WorkerPoolTest, WhoIsLetInByALeaveMayCallThePool) {
   EXPECT_EQ(waiting->notices(), 1);
 }
 
-TEST_F(WorkerPoolTest, WhoIsLetInByDoneWorkMayCallThePool) {
+TEST_F(WorkerPoolTest, ATaskAdmittedByDoneWorkMayCallThePool) {
   Start({.limits = {.capacity_bytes = 1}});
   Occupy(1);
   FakeTask* in_work = &tasks_.back();
   FakeTask* waiting = Arrived(Kind::kParked);
   waiting->when_told = [&] { CallThePool(); };
-  // And is told at once, even if who is done takes long over it.
+  // The parked task is told before the completed task is handed back.
   in_work->when_told = [&] { EXPECT_TRUE(waiting->AwaitNotice()); };
   processor_.Release();
   EXPECT_TRUE(in_work->AwaitHandedBack());
 }
 
-TEST_F(WorkerPoolTest, WhoIsEndedOrLetInByTheTimerMayCallThePool) {
+TEST_F(WorkerPoolTest, ATaskEndedOrAdmittedByTheTimerMayCallThePool) {
   Start({.limits = {.capacity_bytes = 2}});
   Occupy(1);
   FakeTask* large = Arrived(Kind::kParked, kWait250, {.bytes = 2});
@@ -296,7 +295,7 @@ TEST_F(WorkerPoolTest, WhoIsEndedOrLetInByTheTimerMayCallThePool) {
   EXPECT_TRUE(small->AwaitNotice());
 }
 
-TEST_F(WorkerPoolTest, WhoIsEndedByCloseMayCallThePool) {
+TEST_F(WorkerPoolTest, ATaskEndedByCloseMayCallThePool) {
   Start({.limits = {.capacity = 1}});
   Occupy(1);
   Arrived(Kind::kAdmitted);
@@ -306,7 +305,7 @@ TEST_F(WorkerPoolTest, WhoIsEndedByCloseMayCallThePool) {
   EXPECT_EQ(waiting->times_handed_back(), 1);
 }
 
-TEST_F(WorkerPoolTest, WhoIsDroppedForAnArrivalIsToldAndMayCallThePool) {
+TEST_F(WorkerPoolTest, AnEvictedTaskIsToldAndMayCallThePool) {
   Start({.limits = {.capacity = 1}});
   Occupy(1);
   FakeTask* oldest = Arrived(Kind::kAdmitted, kDropOldest, {.droppable = true});
@@ -317,7 +316,7 @@ TEST_F(WorkerPoolTest, WhoIsDroppedForAnArrivalIsToldAndMayCallThePool) {
   EXPECT_EQ(pool_->Snapshot().view.depth, 1u);
 }
 
-TEST_F(WorkerPoolTest, WhoIsDoneMayCallThePool) {
+TEST_F(WorkerPoolTest, ACompletedTaskMayCallThePool) {
   Start({});
   FakeTask* task = NewTask();
   task->when_told = [&] { CallThePool(); };
@@ -334,10 +333,10 @@ TEST_F(WorkerPoolTest, NoWorkerSleepsWhileThereIsWork) {
   ASSERT_TRUE(processor_.AwaitHeld(1));
   for (int i = 0; i < 3; ++i) Arrived(Kind::kParked, kBlock, {.bytes = 1});
   processor_.ReleaseHeld();
-  EXPECT_TRUE(processor_.AwaitHeld(3)) << "each wakes the next";
+  EXPECT_TRUE(processor_.AwaitHeld(3)) << "each worker wakes the next";
 }
 
-TEST_F(WorkerPoolTest, ALeaveThatLetsSomebodyInWakesAWorker) {
+TEST_F(WorkerPoolTest, ALeaveThatAdmitsATaskWakesAWorker) {
   Start({.limits = {.capacity_bytes = 2}, .workers = {.min = 2, .max = 2}});
   Occupy(1);
   FakeTask* large = Arrived(Kind::kParked, kBlock, {.bytes = 2});
@@ -346,7 +345,7 @@ TEST_F(WorkerPoolTest, ALeaveThatLetsSomebodyInWakesAWorker) {
   EXPECT_TRUE(processor_.AwaitHeld(2));
 }
 
-TEST_F(WorkerPoolTest, AnExpiryThatLetsSomebodyInWakesAWorker) {
+TEST_F(WorkerPoolTest, AnExpiryThatAdmitsATaskWakesAWorker) {
   Start({.limits = {.capacity_bytes = 2}, .workers = {.min = 2, .max = 2}});
   Occupy(1);
   Arrived(Kind::kParked, kWait250, {.bytes = 2});
@@ -397,7 +396,7 @@ TEST_F(WorkerPoolTest, TurnsAwayWhileItIsFullOrClosed) {
   EXPECT_EQ(counters.not_admitted[TaskResult::kInvalid], 1u);
 }
 
-TEST_F(WorkerPoolTest, AResizeLetsInAndWakesAndSetsTheNextBatch) {
+TEST_F(WorkerPoolTest, AResizeAdmitsAndWakesAndSetsTheNextBatch) {
   Start({.limits = {.capacity = 1},
          .workers = {.min = 2, .max = 2},
          .batch_max = 1});
@@ -410,7 +409,7 @@ TEST_F(WorkerPoolTest, AResizeLetsInAndWakesAndSetsTheNextBatch) {
   EXPECT_TRUE(
       pool_->TurnAway({.now = {}, .bytes = 1}, 0, kFailFast).has_value());
   pool_->Resize({.capacity = 10}, /*batch_max=*/5);
-  EXPECT_EQ(tasks_.back().notices(), 1) << "told by the one that resizes";
+  EXPECT_EQ(tasks_.back().notices(), 1) << "told before Resize returns";
   EXPECT_EQ(pool_->Snapshot().view.depth, 5u);
   EXPECT_FALSE(
       pool_->TurnAway({.now = {}, .bytes = 1}, 0, kFailFast).has_value());
@@ -419,7 +418,7 @@ TEST_F(WorkerPoolTest, AResizeLetsInAndWakesAndSetsTheNextBatch) {
   EXPECT_THAT(processor_.batch_sizes(), ElementsAre(1, 1, 5));
 }
 
-TEST_F(WorkerPoolTest, AResizeThatLetsInWakesAWorkerThatSleeps) {
+TEST_F(WorkerPoolTest, AResizeThatAdmitsATaskWakesAWorkerThatSleeps) {
   Start({.limits = {.capacity_bytes = 10},
          .workers = {.min = 2, .max = 2},
          .batch_max = 1});
@@ -456,7 +455,8 @@ TEST_F(WorkerPoolTest, VisitsWhatIsInWork) {
   EXPECT_THAT(sequences, testing::UnorderedElementsAre(1, 2));
   processor_.Release();
   for (FakeTask& task : tasks_) ASSERT_TRUE(task.AwaitHandedBack());
-  pool_->VisitInWork([&](const Task&) { ADD_FAILURE() << "nothing is"; });
+  pool_->VisitInWork(
+      [&](const Task&) { ADD_FAILURE() << "nothing is in work"; });
 }
 
 // Closing
@@ -473,7 +473,7 @@ TEST_F(WorkerPoolTest, ADrainWorksWhatIsQueuedAndEndsWhatWaits) {
   EXPECT_EQ(waiting->ending(), TaskResult::kDraining) << "before Close returns";
   EXPECT_EQ(pool_->Arrive(NewTask(), kBlock).result, TaskResult::kDraining);
 
-  EXPECT_FALSE(pool_->AwaitIdle(clock_.Now())) << "it is held";
+  EXPECT_FALSE(pool_->AwaitIdle(clock_.Now())) << "the processor is held";
   processor_.Release();
   EXPECT_TRUE(pool_->AwaitIdle(clock_.Now() + seconds(10)));
   pool_->Join();
@@ -495,7 +495,7 @@ TEST_F(WorkerPoolTest, ADrainEndsWhatIsStillQueuedWhenItsTimeIsOver) {
   ASSERT_TRUE(promised->AwaitHandedBack());
   EXPECT_EQ(queued->ending(), TaskResult::kDraining);
   EXPECT_EQ(promised->ending(), TaskResult::kDraining);
-  EXPECT_FALSE(pool_->AwaitIdle(until)) << "one is in work";
+  EXPECT_FALSE(pool_->AwaitIdle(until)) << "a task is in work";
   EXPECT_EQ(in_work->times_handed_back(), 0);
 
   processor_.Release();
@@ -534,13 +534,13 @@ TEST_F(WorkerPoolTest, JoinLeavesWhatIsQueuedUnworked) {
   FakeTask* queued = Arrived(Kind::kAdmitted);
   ASSERT_TRUE(clock_.AwaitWaiters(1)) << "the timer";
   std::thread joiner([&] { pool_->Join(); });
-  ASSERT_TRUE(clock_.AwaitWaiters(0)) << "the timer is gone: Join has begun";
+  ASSERT_TRUE(clock_.AwaitWaiters(0)) << "the timer has ended: Join has begun";
   processor_.Release();
   joiner.join();
   EXPECT_EQ(in_work->done(), TaskResult::kStored);
   EXPECT_EQ(queued->times_handed_back(), 0);
   EXPECT_EQ(pool_->Snapshot().view.depth, 1u);
-  pool_->Join();  // again is no harm
+  pool_->Join();  // a second call does nothing
 }
 
 TEST_F(WorkerPoolTest, WhatComesBackAfterADrainIsHandedBackByJoin) {
@@ -555,7 +555,7 @@ TEST_F(WorkerPoolTest, WhatComesBackAfterADrainIsHandedBackByJoin) {
   pool_->Close(clock_.Now());
   EXPECT_FALSE(pool_->AwaitIdle(clock_.Now()));
   std::thread joiner([&] { pool_->Join(); });
-  ASSERT_TRUE(clock_.AwaitWaiters(0)) << "the timer is gone";
+  ASSERT_TRUE(clock_.AwaitWaiters(0)) << "the timer has ended";
   processor_.Release();
   joiner.join();
   EXPECT_EQ(task->times_handed_back(), 1);
@@ -570,8 +570,8 @@ TEST_F(WorkerPoolTest, IsJoinedByItsDestructor) {
 
 // Workers that follow the load
 
-// A pool of tasks that are worked one at a time, on a store that takes 20 ms
-// for each, however many it has at a time.
+// A pool with batches of one task. The store takes 20 ms for a batch, however
+// many batches it has at a time.
 class ScaledPoolTest : public WorkerPoolTest {
  protected:
   void StartScaled(WorkerRange workers) {
@@ -587,24 +587,24 @@ class ScaledPoolTest : public WorkerPoolTest {
     queued_at_least_ = 4 * workers.max;
   }
 
-  // There are so many workers, all of whom have a task.
+  // Waits until exactly `workers` workers have a task.
   void AwaitBusy(std::size_t workers) {
     ASSERT_TRUE(processor_.AwaitHeld(workers)) << workers;
   }
 
-  // The timer waits. What it was woken for just now it may still have to do.
+  // Waits until the timer has done everything that is due and sleeps again.
   void AwaitTimer() {
     AwaitThat("the timer waits", [&] {
       return clock_.next_due() > clock_.Now() && clock_.AwaitWaiters(1);
     });
   }
 
-  // A queue that stands goes on taking what nobody waits for.
+  // Lets a promised task arrive: a standing queue does not refuse it.
   void ArrivedPromised() {
     Arrived(Kind::kAdmitted, kBlock, {.promised = true});
   }
 
-  // The store is done with what the workers have, who take the next.
+  // Ends all batches in work. Waits until the workers have taken their next.
   void WorkOneRound() {
     while (pool_->Snapshot().view.depth < queued_at_least_) {
       ArrivedPromised();
@@ -618,12 +618,12 @@ class ScaledPoolTest : public WorkerPoolTest {
     });
   }
 
-  // Overload, until there are so many workers.
+  // Overloads the pool until it has `workers` workers.
   void GrowTo(std::size_t workers) {
     ArrivedPromised();
     AwaitBusy(1);
     for (int round = 0; Workers() < workers; ++round) {
-      ASSERT_LT(round, 5000) << "there are never " << workers;
+      ASSERT_LT(round, 5000) << "the pool does not grow to " << workers;
       WorkOneRound();
     }
   }
@@ -639,9 +639,9 @@ class ScaledPoolTest : public WorkerPoolTest {
               [&] { return Workers() == workers; });
   }
 
-  // So many are reported, of all that were.
+  // Waits until `count` hangs have been reported since the start.
   void AwaitHangs(std::size_t count) {
-    AwaitThat(absl::StrCat(count, " hang"),
+    AwaitThat(absl::StrCat(count, " hangs are reported"),
               [&] { return hangs().size() == count; });
   }
 
@@ -691,7 +691,7 @@ TEST_F(ScaledPoolTest, AnIdlePoolSleeps) {
   StartScaled({.min = 1, .max = 4});
   processor_.Release();
   ASSERT_TRUE(Arrived(Kind::kAdmitted)->AwaitHandedBack());
-  // What is left of the work to look at, and of the batch to watch.
+  // Lets the last looks of the scaler and the timeout of the batch pass.
   for (int i = 0; i < 70; ++i) {
     clock_.Advance(seconds(1));
     AwaitTimer();
@@ -722,7 +722,7 @@ TEST_F(ScaledPoolTest, AHungWorkerIsReportedOnceAndReplaced) {
 
   clock_.Advance(seconds(59));
   AwaitTimer();
-  EXPECT_EQ(hangs().size(), 1u) << "it is the same";
+  EXPECT_EQ(hangs().size(), 1u) << "a hang is reported once";
 
   processor_.ReleaseHeld();
   for (FakeTask& task : tasks_) ASSERT_TRUE(task.AwaitHandedBack());
@@ -807,7 +807,7 @@ TEST_F(ScaledPoolTest, IsJoinedWhileItGrows) {
 
 // Many threads at once
 
-// Callers that arrive, leave and wait as they please, and remember what they
+// A caller whose tasks arrive, wait and leave at random, and remember what they
 // were told.
 class Caller {
  public:
@@ -819,12 +819,12 @@ class Caller {
       Arrive();
       if (Below(3) == 0) Leave();
       if (Below(20) == 0) clock_->Advance(milliseconds(100));
-      // So that workers keep up, and all that can happen does.
+      // Lets workers keep up, so that all results occur.
       if (Below(40) == 0) std::this_thread::yield();
     }
   }
 
-  // How often the caller got its task back, or was turned away.
+  // Expects that each task was handed back, refused or left, exactly once.
   void ExpectEachAnsweredOnce() const {
     for (const Called& called : calls_) {
       EXPECT_EQ(called.task.times_handed_back() + called.refused + called.left,
@@ -867,7 +867,7 @@ class Caller {
     called.refused = admission.kind == Kind::kEnded;
   }
 
-  // One of the latest, wherever it is by now.
+  // Leaves with one of the latest 50 tasks, in whatever state it is.
   void Leave() {
     Called& called = calls_[calls_.size() - 1 - Below(calls_.size()) % 50];
     if (called.left == 0) called.left = pool_->Leave(&called.task);

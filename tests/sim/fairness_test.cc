@@ -46,7 +46,8 @@ class StormTest : public testing::TestWithParam<Storm> {
  protected:
   static constexpr int kSeconds = 22;
 
-  // One lane offers a multiple of its share, the others four fifths of theirs.
+  // One lane sends a multiple of its share, the other lanes 80 % of their
+  // share.
   static SimulationResult PlayStorm(double times_share,
                                     const std::string& fair_by) {
     const Storm& storm = GetParam();
@@ -87,7 +88,7 @@ TEST_P(StormTest, LeavesTheOthersTheirShareAndTheirWaits) {
             0.95 * kBorne * (kSeconds - 2));
 }
 
-TEST_P(StormTest, TakesTheirsWhereAllShareOneLane) {
+TEST_P(StormTest, TakesTheShareOfOthersWhereAllShareOneLane) {
   EXPECT_LT(ServedOfOthers(PlayStorm(50, "none")), 0.5);
 }
 
@@ -135,9 +136,9 @@ TEST(ManyLanes, GetAsMuchDoneInTimeAsOne) {
   }
 }
 
-TEST(ManyLanes, StandTogether) {
+TEST(ManyLanes, ShareAStandingQueue) {
   const SimulationResult result = PlayLanes(10'000, 3, 4, "1h");
-  // 50 ms of work, and what came in between.
+  // 50 ms of work are 40 submissions. Some more arrive in the meantime.
   EXPECT_LE(result.pools.front().windows.back().depth.max, 60);
 }
 

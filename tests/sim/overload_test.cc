@@ -65,7 +65,7 @@ class OverloadTest : public testing::TestWithParam<Overload> {
 
 TEST_P(OverloadTest, WhatIsDoneInTimeStaysAtThePeak) {
   const std::vector<double> all_times = {1.5, 3, 10, 30};
-  constexpr int kSeconds = 11;  // of each
+  constexpr int kSeconds = 11;  // for each load
   std::string sources;
   int start = 0;
   for (const double times : all_times) {
@@ -84,7 +84,8 @@ TEST_P(OverloadTest, WhatIsDoneInTimeStaysAtThePeak) {
     const std::string name = absl::StrCat(times, "-times");
     const WorkDone done = DoneBetween(result, start + 2, start + 8);
     EXPECT_GT(done.answered, 0.95 * done.borne);
-    // At the beginning, and when a batch takes much longer than usual.
+    // Callers are late only at the beginning, and when a batch takes much
+    // longer than usual.
     const SourceResult& overload = SourceOf(result, name);
     EXPECT_LT(static_cast<double>(overload.late + overload.left),
               0.02 * kBorne * 6);
@@ -136,7 +137,7 @@ TEST(StandingPool, ServesThoseWithoutADeadlineSoonAndRefusesTheOthersAtOnce) {
   EXPECT_GT(DoneBetween(result, 2, 12).answered, 0.95 * kBorne * 10);
   EXPECT_GT(result.sources.front().refused, 0U);
   EXPECT_EQ(result.sources.front().refusal.max, 0);
-  // 50 ms of work, and what came in between.
+  // 50 ms of work are 40 submissions. Some more arrive in the meantime.
   EXPECT_LE(result.pools.front().windows.back().depth.max, 60);
 }
 

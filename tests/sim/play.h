@@ -18,7 +18,7 @@ std::string ConfigYaml(const std::string& pool, const std::string& methods);
 SimulationResult Play(const std::string& config_yaml,
                       const std::string& traffic_yaml);
 
-// Returns the source of that name, which must exist.
+// Returns the source named `name`, which must exist.
 const SourceResult& SourceOf(const SimulationResult& result,
                              const std::string& name);
 
@@ -26,8 +26,8 @@ const SourceResult& SourceOf(const SimulationResult& result,
 // multiples of the report's interval.
 struct WorkDone {
   double answered = 0;  // in time
-  // Number of submissions that would have been stored if all workers had been
-  // busy all the time, by the actual times of their batches.
+  // Submissions that would have been stored if all workers had been busy all
+  // the time: computed from the actual times of batches.
   double borne = 0;
 };
 WorkDone DoneBetween(const SimulationResult& result, double from_seconds,

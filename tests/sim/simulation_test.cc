@@ -21,7 +21,8 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-// `method` is the value of `default`.
+// Returns a configuration with one pool, used by all methods. `method` is the
+// value of `methods: default`.
 std::string OnePool(const std::string& pool,
                     const std::string& method = "{pool: main}") {
   return ConfigYaml(pool, absl::StrCat("{default: ", method, "}"));
@@ -76,20 +77,20 @@ TEST(Simulation, SeveralWorkersShareAQueueAsTheorySays) {
   EXPECT_NEAR(result.pools[0].total.busy.mean, 3.2, 0.05);
 }
 
-TEST(Simulation, UnderOverloadTheStoreGoesOnAtItsCapacity) {
+TEST(Simulation, UnderOverloadTheStoreWorksAtItsCapacity) {
   const SimulationResult result =
       Play(OnePool("{queue: {capacity: 100}, workers: {min: 2, max: 2}, "
                    "batch: {max: 10}}"),
            TrafficYaml("{per_batch: 5ms, per_submission: 500us}",
                        "{method: Submit, rate: 5000}", "duration: 100s\n"));
-  // 2 workers, 10 in 10 ms each.
+  // 2 workers, each with a batch of 10 in 10 ms.
   const PoolResult& pool = result.pools[0];
   EXPECT_DOUBLE_EQ(pool.total.capacity_per_second, 2000);
   EXPECT_NEAR(static_cast<double>(pool.total.stored) / 100, 2000, 10);
   EXPECT_NEAR(pool.total.busy.mean, 2, 0.01);
   EXPECT_NEAR(static_cast<double>(result.methods[0].refused) / 100, 3000, 60);
   EXPECT_EQ(pool.total.depth.max, 100);
-  EXPECT_EQ(NeedsOf(result, pool).workers, 6U);  // of a second with over 5,000
+  EXPECT_EQ(NeedsOf(result, pool).workers, 6U);  // for over 5,000 a second
 }
 
 // --- Callers ---
@@ -105,7 +106,7 @@ TEST(Simulation, CallersWhoCouldNotBeServedInTimeAreRefused) {
   // Before the Gate knows the store's times, some wait in vain.
   EXPECT_LE(method.late + method.left, 20U);
   EXPECT_LE(method.answer.max, 5.0);
-  // A caller that leaves makes room at once.
+  // Callers that leave the queue free their places at once.
   EXPECT_LE(result.pools[0].total.depth.max, 30);
 }
 
@@ -153,12 +154,13 @@ TEST(Simulation, ParkedCallersEnterOrAreRefusedAsTheirPolicySays) {
   EXPECT_GT(method.answer.p50, 3.0);
   const PoolWindow& total = result.pools[0].total;
   EXPECT_GT(total.waiting.mean, 1);
-  // One in work, one queued, the rest parked: callers that left hold nothing.
+  // One is in work, one queued, the rest parked. Callers that left hold no
+  // bytes.
   EXPECT_LE(total.bytes.max, 2048 * (2 + total.waiting.max));
 }
 
 TEST(Simulation, ARefusalIsTimedFromItsAttempt) {
-  // One is in work, one queued, and the third is parked up to the limit.
+  // One submission is in work, one queued, and one parked until `max_wait`.
   const SimulationResult result = Play(
       OnePool("{queue: {capacity: 1}, workers: {min: 1, max: 1}, batch: {max: "
               "1}}",
@@ -314,7 +316,7 @@ TEST(Simulation, ASlowStoreShowsWhereItIsSlow) {
 }
 
 TEST(Simulation, WorkersFollowTheLoad) {
-  // A worker processes 200 a second, so that the peak needs five.
+  // A worker processes 200 submissions a second, so the peak needs 5 workers.
   const SimulationResult result =
       Play(OnePool("{queue: {capacity: 10000}, workers: {min: 1, max: 8}, "
                    "batch: {max: 1}}"),
@@ -322,7 +324,7 @@ TEST(Simulation, WorkersFollowTheLoad) {
                        "{method: Submit, curve: {\"00:00\": 50, \"00:20\": 50, "
                        "\"00:30\": 1000, \"00:40\": 50, \"01:00\": 50}}"));
   const std::vector<PoolWindow>& windows = result.pools[0].windows;
-  ASSERT_EQ(windows.size(), 240U);  // of 15 s
+  ASSERT_EQ(windows.size(), 240U);  // 15 s each
   EXPECT_EQ(windows[40].workers.max, 1);
   EXPECT_GE(windows[120].workers.mean, 5);
   EXPECT_LE(windows[120].workers.max, 8);
@@ -362,8 +364,8 @@ TEST(Simulation, WindowsAddUpToTheTotal) {
 }
 
 TEST(Simulation, MemoryIsWhatIsQueuedInWorkAndParked) {
-  // Nothing is processed within the run. Of a hundred at once, one is in work,
-  // two are queued, five are parked, and the others are refused.
+  // Nothing is processed within the run. A hundred submissions arrive at once:
+  // one is in work, two are queued, five are parked, the others are refused.
   const SimulationResult result = Play(
       OnePool("{queue: {capacity: 2}, waiting: {max: 5}, workers: "
               "{min: 1, max: 1}, batch: {max: 1}}",

@@ -1,5 +1,5 @@
-# Follows the guide in docs/policies.md with the lines of the guide: writes the
-# header of the policy, and the registry with the include and the entry.
+# Extracts the code of the guide in docs/policies.md. Writes the header of the
+# example policy, and a copy of the registry that includes and lists the policy.
 #
 #   cmake -DGUIDE=... -DREGISTRY=... -DOUT=... -P apply_guide.cmake
 

@@ -1,4 +1,5 @@
-// The example of docs/policies.md, as its lines are there.
+// Tests the example policy of docs/policies.md. The build takes its code from
+// the document (apply_guide.cmake).
 
 #include <chrono>
 #include <string>
