@@ -6,8 +6,8 @@
 // evicts only tasks of its own method and its own lane, so that one sender
 // cannot empty the queue of another.
 //
-// The tasks are linked through themselves, so that the oldest is found, and any
-// leaves, in constant time.
+// The tasks are linked through themselves, so that the oldest task is found,
+// and any task is removed, in constant time.
 
 #ifndef SLUICE_POOL_EVICTION_H_
 #define SLUICE_POOL_EVICTION_H_
@@ -50,8 +50,8 @@ class Eviction {
   // Returns the oldest task that an arrival of `method` in `lane` may evict;
   // null if there is none.
   Task* Oldest(std::size_t method, const LaneKey& lane) const;
-  // Counts the tasks that an arrival of `method` may evict, in `lane` or, the
-  // second, in any lane.
+  // Count the tasks that an arrival of `method` may evict: in `lane`, and in
+  // any lane.
   Evictable In(std::size_t method, const LaneKey& lane) const;
   Evictable InAnyLane(std::size_t method) const { return of_method_[method]; }
 

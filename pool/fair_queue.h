@@ -225,7 +225,7 @@ class FairQueue {
   std::string CheckLane(const Lane& lane) const;
 
   bool by_lane_ = false;
-  // The lane of all tasks unless `by_lane_`, and of those without a sender.
+  // The lane of all tasks unless `by_lane_`, and of tasks without a sender.
   Lane common_;
   absl::node_hash_map<LaneKey, Lane> lanes_;
   std::array<Class, kPriorities> classes_;

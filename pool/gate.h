@@ -107,7 +107,7 @@ struct Unparked {
   std::int64_t sequence;
 };
 
-// A task that the Gate has ended, unworked, and that is its owner's again.
+// A task that the Gate has ended, unworked, and returned to its owner.
 struct Ended {
   Task* task;
   TaskResult result;
@@ -162,8 +162,8 @@ class Gate {
   Gate(const GateLimits& limits, std::size_t methods,
        std::atomic<std::int64_t>* sequence, std::uint32_t seed = 1);
 
-  // Admits the task, or does what the policy says. After kEnded the task is its
-  // owner's again. Tasks that the arrival evicts are ended with kDropped.
+  // Admits the task, or does what the policy says. kEnded returns the task to
+  // its owner. Tasks that the arrival evicts are ended with kDropped.
   Admission Arrive(Task* task, const AdmissionPolicy& policy, TimePoint now,
                    GateEvents* events);
 
@@ -187,7 +187,7 @@ class Gate {
   // now and can be taken. They must be committing.
   void Committed(std::span<Task* const> tasks);
   // These tasks could not be made durable: they are counted as
-  // kStoreUnavailable, and are their owner's again. They must be committing.
+  // kStoreUnavailable, and returned to their owner. They must be committing.
   void CommitFailed(std::span<Task* const> tasks, TimePoint now,
                     GateEvents* events);
 
@@ -197,7 +197,7 @@ class Gate {
   void Take(std::size_t max, TimePoint now, std::vector<Task*>* batch,
             GateEvents* events);
 
-  // Takes back a whole batch that Take gave. Its tasks are their owner's again,
+  // Takes back a whole batch that Take gave. Returns the tasks to their owner,
   // each with its result, except for tasks that are to be worked again
   // (Task::again; only promised tasks): these are queued before all others of
   // their lanes.
@@ -205,8 +205,8 @@ class Gate {
             GateEvents* events);
 
   // The caller of `task` has cancelled or disconnected. Returns true if the
-  // task was parked or queued; it is its owner's again. Returns false if it is
-  // in work, committing, queued and promised, or outside.
+  // task was parked or queued; it is then returned to its owner. Returns false
+  // if it is in work, committing, queued and promised, or outside.
   bool Leave(Task* task, TimePoint now, GateEvents* events);
 
   // Ends the waits that are over by `now`, and the pause after a failure of the

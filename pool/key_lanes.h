@@ -12,7 +12,7 @@
 
 namespace sluice {
 
-// Memory follows the keys inside. The key 0 is none.
+// Memory follows the keys inside. Key 0 means no key.
 class KeyLanes {
  public:
   bool empty() const { return keys_.empty(); }

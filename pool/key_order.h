@@ -16,7 +16,7 @@
 namespace sluice {
 
 // Owns no task. Not thread-safe: belongs to a Gate. Memory follows the keys in
-// work. The key 0 is none: a task without a key is never deferred.
+// work. Key 0 means no key: a task without a key is never deferred.
 class KeyOrder {
  public:
   // Tasks that are claimed from now on belong to a new batch.
@@ -55,7 +55,7 @@ class KeyOrder {
 
  private:
   struct Key {
-    std::uint64_t batch = 0;  // that has the tasks in work
+    std::uint64_t batch = 0;  // number of the batch with the tasks in work
     std::size_t in_work = 0;
     TaskList deferred;
   };

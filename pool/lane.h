@@ -43,8 +43,8 @@ struct Lane {
   // How many tasks of all lanes are taken for each task of this lane: a moving
   // average since the lane last became empty; 0 if not known.
   double taken_for_one = 0;
-  // How many tasks of all lanes had been taken, including it, when the last
-  // task of this lane was; 0 if none was.
+  // Count of tasks taken from all lanes, up to and including the last task that
+  // was taken from this lane; 0 if none was.
   std::uint64_t last_taken = 0;
 
   bool idle() const { return depth == 0 && waiting.empty(); }

@@ -34,7 +34,8 @@
 
 namespace sluice {
 
-// Both ends belong to it; at least 1, and min at most max.
+// Number of workers, both ends included. `min` is at least 1, and at most
+// `max`.
 struct WorkerRange {
   std::size_t min = 1;
   std::size_t max = 1;
@@ -66,8 +67,8 @@ class Scaler {
   void End(Duration took, std::size_t tasks, TimePoint now);
   // A busy worker does not count any more; it has no End.
   void Lose(TimePoint now);
-  // Sets the range. The number is within it at once, and what was learned is
-  // forgotten. A range that is the same changes nothing.
+  // Sets the range. The number of workers is within the range at once, and the
+  // results of trials are forgotten. Setting an equal range changes nothing.
   void SetRange(WorkerRange range, TimePoint now);
 
   // Decides, if a decision is due.

@@ -1,6 +1,6 @@
 // Measures how fast a pool works with all workers busy, and how long a batch
-// takes, to predict waits. Averages, in which older work counts exponentially
-// less.
+// takes, to predict waits. Both are averages in which older work counts
+// exponentially less.
 
 #ifndef SLUICE_POOL_SERVICE_RATE_H_
 #define SLUICE_POOL_SERVICE_RATE_H_

@@ -97,14 +97,14 @@ class TaskList {
   }
 
  private:
-  // True if `task` has no neighbours: so has one that is in no list, and one
-  // that is alone in a list.
+  // True if `task` has no neighbours and is not alone in this list. A task that
+  // is alone in another list is not noticed.
   bool IsUnlinked(const Task& task) const {
     return task.previous_ == nullptr && task.next_ == nullptr &&
            front_ != &task;
   }
-  // True if the neighbours of `task`, or this list's ends, point to `task`. A
-  // task that is in no list, or alone in another, is found out.
+  // True if the neighbours of `task`, or this list's ends, point to `task`.
+  // False for a task that is in no list, or alone in another list.
   bool IsLinked(const Task& task) const {
     return size_ > 0 &&
            (task.previous_ != nullptr ? task.previous_->next_ : front_) ==

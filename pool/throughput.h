@@ -1,13 +1,14 @@
-// How the scheduler is to take threads that work in batches.
+// Scheduling of threads that work in batches.
 
 #ifndef SLUICE_POOL_THROUGHPUT_H_
 #define SLUICE_POOL_THROUGHPUT_H_
 
 namespace sluice {
 
-// Tells the scheduler that this thread is for throughput (SCHED_BATCH): waking
-// it does not interrupt a completion loop on the same core, which so gathers
-// larger batches. Where it is not allowed, nothing is lost but speed.
+// Tells the scheduler that this thread is for throughput (SCHED_BATCH). Waking
+// the thread then does not interrupt a completion loop on the same core, so
+// that the loop gathers larger batches. If this is not allowed, only speed is
+// lost.
 void PreferThroughput();
 
 }  // namespace sluice

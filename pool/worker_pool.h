@@ -46,8 +46,8 @@ class Processor {
 
 // A worker that has had one batch for longer than `task_timeout`.
 struct WorkerHang {
-  Duration age;       // since it took the batch
-  std::size_t tasks;  // of the batch
+  Duration age;       // since the worker took the batch
+  std::size_t tasks;  // in the batch
 };
 
 struct WorkerPoolOptions {
@@ -98,7 +98,8 @@ class WorkerPool {
 
   const std::string& name() const { return options_.name; }
 
-  // As the members of Gate, at the present time.
+  // The members below do what the members of Gate with the same names do, at
+  // the present time.
   Admission Arrive(Task* task, const AdmissionPolicy& policy);
   // Returns nothing unless the pool is full().
   std::optional<Admission> TurnAway(Arrival arrival, std::size_t method,
@@ -201,7 +202,7 @@ class WorkerPool {
   std::list<Worker> workers_ ABSL_GUARDED_BY(mutex_);
   // Ended workers in `workers_`.
   std::size_t ended_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::size_t busy_ ABSL_GUARDED_BY(mutex_) = 0;  // and not hung
+  std::size_t busy_ ABSL_GUARDED_BY(mutex_) = 0;  // without hung workers
   std::size_t hung_ ABSL_GUARDED_BY(mutex_) = 0;
   std::size_t sleeping_workers_ ABSL_GUARDED_BY(mutex_) = 0;
   std::uint64_t hangs_ ABSL_GUARDED_BY(mutex_) = 0;
