@@ -1,6 +1,6 @@
 // Assertions for preconditions and invariants.
 //
-//   SLUICE_DCHECK(task->stage() == Stage::kParked);
+//   SLUICE_DCHECK(task->stage() == Stage::kInPool);
 //   SLUICE_DCHECK_EQ(queued, lanes.depth());
 //
 // A failed assertion prints the file, the line and the condition, and aborts.

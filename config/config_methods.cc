@@ -38,6 +38,16 @@ void RejectUnknownMethods(ConfigSection& section) {
   }
 }
 
+// Returns the names of the policies that `wanted` accepts, e.g. "block,
+// fail_fast, timed_wait".
+std::string PolicyNames(bool (*wanted)(const PolicyKind&)) {
+  std::vector<std::string> names;
+  for (const PolicyKind& kind : PolicyKinds()) {
+    if (wanted(kind)) names.emplace_back(kind.name);
+  }
+  return absl::StrJoin(names, ", ");
+}
+
 // Reads on_full and max_wait over the inherited values. Errors in an inherited
 // value were reported at the entry `default`.
 void ReadPolicy(ConfigSection& section, std::string* inherited,
@@ -61,9 +71,13 @@ void ReadPolicy(ConfigSection& section, std::string* inherited,
                                            " needs the longest time to wait, "
                                            "e.g. 250ms"));
   } else if (!policy->takes_max_wait && section.Has("max_wait")) {
-    section.Error("max_wait", absl::StrCat("not allowed: on_full is ", on_full,
-                                           ", which has no time limit; remove "
-                                           "max_wait, or use timed_wait"));
+    section.Error("max_wait",
+                  absl::StrCat("not allowed: on_full is ", on_full,
+                               ", which has no time limit; remove max_wait, or "
+                               "use ",
+                               PolicyNames([](const PolicyKind& kind) {
+                                 return kind.takes_max_wait;
+                               })));
   }
 }
 
@@ -152,8 +166,10 @@ Entry ReadReceiptsEntry(ConfigSection& methods) {
     entry.section.Error("on_full",
                         absl::StrCat(entry.config.on_full,
                                      " is not allowed for GetReceipts: the "
-                                     "caller would get no answer; use block, "
-                                     "fail_fast or timed_wait"));
+                                     "caller would get no answer; use ",
+                                     PolicyNames([](const PolicyKind& kind) {
+                                       return !kind.loses;
+                                     })));
   }
   return entry;
 }

@@ -152,6 +152,9 @@ absl::Status Validate(const LoadOptions& options) {
   status.Update(CheckTimes(options));
   status.Update(CheckSamples(options.samples));
   if (!options.metrics_url.empty()) {
+    if (!options.profile.has_value()) {
+      status.Update(Wrong("metrics", "needs --profile"));
+    }
     status.Update(MetricsScraper::HostPort(options.metrics_url).status());
   }
   return status;

@@ -107,7 +107,8 @@ struct LoadOptions {
   SampleOptions samples;
 
   // The server's /metrics, e.g. "http://127.0.0.1:9464/metrics", scraped once
-  // a second while the load runs. Empty: not scraped.
+  // a second while the load runs. Only with a profile: the samples go into the
+  // timeline. Empty: not scraped.
   std::string metrics_url;
   // The pool whose metrics are kept. Empty: the sum of all pools.
   std::string pool;

@@ -24,7 +24,7 @@ enum class TaskResult : std::uint8_t {
   kDuplicate,
   kConflict,
   kAnswered,     // a question, not a submission
-  kFailed,       // the processor threw
+  kFailed,       // processing threw, or the store rejected it
   kQuarantined,  // acknowledged, but could not be stored
 
   // Refused, on arrival or later. All but kStoreUnavailable, which the

@@ -155,7 +155,8 @@ IngestionServer::~IngestionServer() {
   if (drained_ || pools_ == nullptr) return;
   BeginDrain();
   if (!DrainWithin(absl::ZeroDuration()).stuck) return;
-  // Workers use what is destroyed next, so they are waited for.
+  // Before TakeDown: calls end only once their submissions are answered, and
+  // hung workers still have some.
   pools_->Join();
   TakeDown();
 }
@@ -201,8 +202,9 @@ void IngestionServer::TakeDown() {
   // after them.
   pools_->Join();
   if (calls_ != nullptr) calls_->JoinLoops();
-  // Destroyed before journals and store, which a request for /readyz may still
-  // be asking.
+  // Destroyed before journals and store, which a request for /readyz, or of an
+  // operator, may still be using.
+  admin_.reset();
   http_.reset();
   pools_->CloseJournals();
   store_.reset();

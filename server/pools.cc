@@ -61,8 +61,8 @@ absl::Status Pools::OpenJournals(const Config& config) {
 }
 
 // A submission may be in the store alone, or in a journal alone, so the last
-// number is the highest of all. A number that were given twice would make one
-// of its two submissions invisible to an export.
+// number is the highest of all. If a number were given twice, an export would
+// miss one of its two submissions.
 absl::Status Pools::FindLastSequence(Store* store) {
   absl::StatusOr<std::int64_t> last = store->LastSequence();
   if (!last.ok()) return last.status();

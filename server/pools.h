@@ -43,7 +43,7 @@ struct ServerPool {
 // Thread-safe, except where a member says otherwise.
 class Pools {
  public:
-  // What the pools use. Everything must outlive them.
+  // Objects that the pools use. They must outlive the pools.
   struct Uses {
     Store* store;
     Clock* clock;
@@ -64,7 +64,7 @@ class Pools {
   }
 
   // Gives each pool the limits and the numbers of workers of `config`, which
-  // has the same pools.
+  // has the same pools. One thread at a time.
   void Resize(const Config& config);
 
   std::map<std::string, PoolSnapshot> Snapshots() const;
@@ -80,7 +80,8 @@ class Pools {
   // Waits until all pools are empty, at most until `deadline`. False: a task is
   // still in work.
   bool AwaitIdle(TimePoint deadline);
-  // Joins all workers and journal writers. Waits for batches in work.
+  // Joins all workers and journal writers. Waits for batches in work. May be
+  // called again. One thread at a time.
   void Join();
   // Closes the files, after Join. Not thread-safe.
   void CloseJournals();
@@ -94,8 +95,8 @@ class Pools {
                  const ProcessingStep& step, const Uses& uses);
 
   std::map<std::string, ServerPool> by_name_;
-  std::atomic<std::int64_t> sequence_{0};  // of submissions
-  // Of lookups, which must not use up sequence numbers of submissions.
+  std::atomic<std::int64_t> sequence_{0};  // the last of a submission
+  // Numbers lookups, so that they use up no sequence numbers of submissions.
   std::atomic<std::int64_t> lookup_sequence_{0};
 };
 

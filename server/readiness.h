@@ -1,4 +1,4 @@
-// Whether the server can acknowledge submissions now: the answer of /readyz.
+// Checks if the server can acknowledge submissions now, for /readyz.
 
 #ifndef SLUICE_SERVER_READINESS_H_
 #define SLUICE_SERVER_READINESS_H_

@@ -222,7 +222,6 @@ absl::StatusOr<PostgresConnection> OpenPostgresSession(const std::string& url,
         {{"$timeout", absl::StrCat(absl::ToInt64Milliseconds(timeout))}}));
   }
   if (!status.ok()) return status;
-  db->set_timeout(PostgresClientTimeout(timeout));
   return db;
 }
 

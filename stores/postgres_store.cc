@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "stores/postgres_batch.h"
@@ -139,6 +140,7 @@ absl::Status PostgresStore::TakeNumber(absl::Duration wait) {
       "SET lock_timeout = '500ms'; SELECT pg_advisory_lock(",
       kPostgresLockClass, ", ", options_.server, "); SET lock_timeout = 0"));
   if (locked.ok()) {
+    db->set_timeout(PostgresClientTimeout(options_.timeout));
     number_ = *std::move(db);
     return absl::OkStatus();
   }
@@ -149,12 +151,14 @@ absl::Status PostgresStore::TakeNumber(absl::Duration wait) {
 }
 
 absl::Status PostgresStore::CheckNumber() {
-  // A batch that is taking the number may wait for long: how the last attempt
-  // ended tells.
+  // A batch that is taking the number may wait for long. Then the answer is how
+  // the last attempt ended.
   if (!number_mutex_.TryLock()) return last_number();
-  const absl::Status held = HoldNumber(kCheckTimeout);
-  number_mutex_.Unlock();
-  return held;
+  // Also after an exception: workers catch it, and the next batch would hang.
+  const absl::Cleanup unlock = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    number_mutex_.Unlock();
+  };
+  return HoldNumber(kCheckTimeout);
 }
 
 // Saving.
@@ -173,7 +177,8 @@ absl::Status PostgresStore::SaveBatch(absl::Span<const Submission> batch,
     status = HoldNumber(PostgresClientTimeout(options_.timeout));
   }
   if (status.ok()) status = SaveOnAWriter(batch, saved);
-  set_last_save_failed(!status.ok());
+  // A batch that is rejected says nothing about the database.
+  if (status.ok() || IsTransient(status)) set_last_save_failed(!status.ok());
   return status;
 }
 
@@ -262,17 +267,23 @@ absl::Status PostgresStore::WithReader(ReadFunction read) {
 
 absl::Status PostgresStore::WithLockedReader(absl::Duration wait,
                                              ReadFunction read) {
-  if (reader_.has_value() && !reader_->Alive()) reader_.reset();
+  // Moved out: after an error, or an exception, the session may have a
+  // transaction open, or an answer on its way that the next statement would
+  // take for its own. It is closed then.
+  std::optional<PostgresConnection> session =
+      std::exchange(reader_, std::nullopt);
+  if (session.has_value() && !session->Alive()) session.reset();
   absl::Status status;
-  if (!reader_.has_value()) {
+  if (!session.has_value()) {
     auto db = OpenPostgresSession(options_.url, options_.timeout, wait);
     status = db.status();
-    if (db.ok()) reader_ = *std::move(db);
+    if (db.ok()) session = *std::move(db);
   }
-  if (status.ok()) status = read(*reader_);
-  // After an error a session may have a transaction open, or an answer on its
-  // way that the next statement would take for its own.
-  if (!status.ok()) reader_.reset();
+  if (status.ok()) {
+    session->set_timeout(wait);
+    status = read(*session);
+  }
+  if (status.ok()) reader_ = std::move(session);
   // An id that cannot be asked for says nothing of the database.
   set_last_read(IsTransient(status) ? status : absl::OkStatus());
   return status;
@@ -346,17 +357,20 @@ absl::Status PostgresStore::Check() {
   const absl::Status held = CheckNumber();
   if (!held.ok()) return held;
   const bool probe = last_save_failed();
-  // A lookup in progress may hang: how the one before it ended tells.
-  if (!read_mutex_.TryLock()) return last_read();
+  // A lookup in progress may hang, so the answer is how the last calls ended.
+  // After a failed batch the store is unavailable until a write succeeds.
+  if (!read_mutex_.TryLock()) {
+    return probe ? absl::UnavailableError("the last batch failed")
+                 : last_read();
+  }
+  // Also after an exception, as in CheckNumber.
+  const absl::Cleanup unlock = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    read_mutex_.Unlock();
+  };
   const absl::Status status =
       WithLockedReader(kCheckTimeout, [&](PostgresConnection& db) {
-        db.set_timeout(kCheckTimeout);
-        const absl::Status answered =
-            db.Execute(probe ? kProbeWriting : "SELECT 1");
-        db.set_timeout(PostgresClientTimeout(options_.timeout));
-        return answered;
+        return db.Execute(probe ? kProbeWriting : "SELECT 1");
       });
-  read_mutex_.Unlock();
   if (probe && status.ok()) set_last_save_failed(false);
   return status;
 }

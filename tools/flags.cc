@@ -94,7 +94,7 @@ std::string DescribeFlags(absl::string_view source_file) {
   for (const auto& [name, flag] : sorted) {
     absl::StrAppendFormat(&text, "  --%-14s %s", name, flag->Help());
     const std::string value = flag->DefaultValue();
-    if (!value.empty() && value != "false" && value != "0") {
+    if (!value.empty() && value != "false" && value != "0" && value != "inf") {
       absl::StrAppend(&text, " (default: ", value, ")");
     }
     text.push_back('\n');

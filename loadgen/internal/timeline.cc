@@ -30,12 +30,10 @@ Duration Timeline::LengthFor(Duration duration) {
 
 Timeline::Timeline(TimePoint start, Duration duration, Duration length,
                    Duration deadline)
-    : start_(start),
-      length_(length),
-      deadline_(deadline),
-      intervals_(static_cast<std::size_t>((duration + length - Duration(1)) /
-                                          length)) {
+    : start_(start), length_(length), deadline_(deadline) {
   SLUICE_DCHECK_GT(length, Duration::zero());
+  intervals_.resize(
+      static_cast<std::size_t>((duration + length - Duration(1)) / length));
 }
 
 void Timeline::Offered(TimePoint intended_start) {

@@ -131,9 +131,9 @@ void LookupCall::OnEnded(TaskResult end, Duration retry_delay) {
 }
 
 void LookupCall::OnDone() {
-  // The processor ran out of memory before it could look.
+  // The processor threw before the call had its result.
   if (result == TaskResult::kFailed && !error_.has_value()) {
-    error_ = Answer::Failed(NewErrorId());
+    error_ = Answer::Failed(LogBatchFailure());
   }
   loop_->Post(this);
 }

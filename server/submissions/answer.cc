@@ -67,14 +67,14 @@ struct Refusal {
 };
 
 Refusal MakeRefusal(TaskResult reason) {
-  const bool away = reason == TaskResult::kDraining ||
-                    reason == TaskResult::kStoreUnavailable;
+  const bool unavailable = reason == TaskResult::kDraining ||
+                           reason == TaskResult::kStoreUnavailable;
   google::rpc::ErrorInfo info;
   info.set_reason(std::string(RefusalReasonName(reason)));
   info.set_domain(kErrorDomain);
   const grpc::Status status =
-      WithDetails(away ? grpc::StatusCode::UNAVAILABLE
-                       : grpc::StatusCode::RESOURCE_EXHAUSTED,
+      WithDetails(unavailable ? grpc::StatusCode::UNAVAILABLE
+                              : grpc::StatusCode::RESOURCE_EXHAUSTED,
                   std::string(Explain(reason)), {&info});
   return {status.error_code(), status.error_message(), status.error_details()};
 }
@@ -157,6 +157,8 @@ Answer Answer::Refused(TaskResult reason, Duration retry_delay) {
 
 Answer Answer::Ended(TaskResult result, Duration retry_delay) {
   if (IsRefusal(result)) return Refused(result, retry_delay);
+  SLUICE_DCHECK(result == TaskResult::kDropped ||
+                result == TaskResult::kDeadline);
   return Of(result == TaskResult::kDropped ? Kind::kDropped : Kind::kDeadline);
 }
 

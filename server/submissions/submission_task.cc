@@ -223,7 +223,7 @@ bool SubmissionTask::Offer() {
     case Admission::Kind::kAdmitted:
       // The task was never parked, so no notice will come.
       admission_notice_.hold.reset();
-      AfterAdmission(self);
+      AfterAdmission();
       return false;
     case Admission::Kind::kEnded:
       admission_notice_.hold.reset();
@@ -236,11 +236,11 @@ bool SubmissionTask::Offer() {
   return false;
 }
 
-void SubmissionTask::AfterAdmission(std::shared_ptr<SubmissionTask> self) {
+void SubmissionTask::AfterAdmission() {
   if (journal_ != nullptr) {
     // The Gate keeps the task from workers until WorkerPool::Committed.
     MoveTo(Stage::kCommitting);
-    journal_->Add(std::move(self));
+    journal_->Add(shared_from_this());
   } else if (promised) {
     // A worker may have the task by now, or may have ended it. Nothing but the
     // owner's answer is touched here.
@@ -417,7 +417,7 @@ void SubmissionTask::AdmissionNotice::OnAdmitted(std::int64_t /*sequence*/) {
 }
 
 void SubmissionTask::OnAdmissionNotice() {
-  AfterAdmission(shared_from_this());
+  AfterAdmission();
   // Last: the owner may offer its next submission, which must come behind this
   // one in the journal too.
   TellUnparked();
@@ -446,10 +446,7 @@ void SubmissionTask::OnDone() {
     // The processor threw, e.g. because it ran out of memory. The pool has
     // failed the whole batch (WorkerPool::Process).
     SLUICE_DCHECK(result == TaskResult::kFailed);
-    const std::string error_id = NewErrorId();
-    spdlog::error("task failed: error_id={} the batch was not worked",
-                  error_id);
-    answer_ = Answer::Failed(error_id);
+    answer_ = Answer::Failed(LogBatchFailure());
   }
   MoveTo(Stage::kEnded);
   const bool stored =

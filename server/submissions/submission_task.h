@@ -43,7 +43,8 @@
 //                 +--------------------------> kWorked ---------------------/
 //
 // If the processor throws, the pool fails the whole batch: its tasks go from
-// kInPool, kInWork or kAgain to kEnded by OnDone.
+// kInPool, kInWork or kAgain to kEnded by OnDone. A task that had its result
+// already keeps its answer, but is counted as failed.
 //
 // In stage kInPool the task is parked, queued or deferred. Only the Gate knows
 // which, because it moves the task under the pool's lock, and a worker may have
@@ -64,7 +65,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 
 #include "base/check.h"
@@ -102,7 +102,7 @@ class SubmissionTask final
     : public Task,
       public std::enable_shared_from_this<SubmissionTask> {
  public:
-  // Whether the owner is told (OnUnparked) when a parked submission moves on.
+  // kTold: the owner's OnUnparked is called when a parked submission moves on.
   enum class Parking { kSilent, kTold };
 
   enum class Stage : std::uint8_t {
@@ -124,8 +124,8 @@ class SubmissionTask final
                  std::shared_ptr<const MethodSettings> settings,
                  SubmissionOwner* owner, std::size_t entry, Parking parking);
 
-  // An entry of a journal that was replayed at the start. Nobody waits for it.
-  // Restore follows.
+  // An entry of a journal: replayed at the start, or released from quarantine.
+  // Nobody waits for it. Restore follows.
   SubmissionTask(const MethodContext& method, JournalWriter* journal,
                  JournalEntry from_journal);
 
@@ -163,14 +163,15 @@ class SubmissionTask final
   // gets no answer then. After Arrive.
   bool Leave();
 
-  // ---- For the start of the server ----
+  // ---- For server/replay.h ----
 
-  // Puts an entry of a journal into its pool. Call once.
+  // Puts an entry of a journal into its pool. Call once, from any thread.
   void Restore(WorkerPool* pool);
 
   // ---- For any thread ----
 
-  // What identifies the submission in the report of a drain. From Arrive on.
+  // Returns the ids by which the report of a drain names the submission. Valid
+  // from Arrive on.
   Leftover Identity() const;
   bool in_journal() const { return journal_ != nullptr; }
   // True once the Gate has admitted the task. The Gate sets the sequence number
@@ -264,7 +265,7 @@ class SubmissionTask final
   bool Offer();
   // Continues with a task that the pool has admitted: commits or acknowledges
   // it.
-  void AfterAdmission(std::shared_ptr<SubmissionTask> self);
+  void AfterAdmission();
   void OnAdmissionNotice();
   // Tells the owner, and any followers that may be told, that it is queued.
   void Acknowledge();

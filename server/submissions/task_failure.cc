@@ -29,4 +29,10 @@ std::string LogCurrentException() {
   return error_id;
 }
 
+std::string LogBatchFailure() {
+  std::string error_id = NewErrorId();
+  spdlog::error("task failed: error_id={} the processor threw", error_id);
+  return error_id;
+}
+
 }  // namespace sluice

@@ -16,6 +16,10 @@ std::string NewErrorId();
 // submission.
 std::string LogCurrentException();
 
+// Logs, under a new error id, that a processor threw before the task had its
+// result. Returns the id.
+std::string LogBatchFailure();
+
 }  // namespace sluice
 
 #endif  // SLUICE_SERVER_SUBMISSIONS_TASK_FAILURE_H_

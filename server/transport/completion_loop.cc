@@ -26,7 +26,7 @@ void* ToQueue(Tag* tag) {
 }
 
 void LoopTaskList::PushBack(LoopTask* task) {
-  // A task that were linked twice would cut off the tasks behind it.
+  // Linking a task twice would cut off the tasks behind it.
   SLUICE_DCHECK(task->next_ == nullptr);
   task->next_ = task;
   (last_ != nullptr ? last_->next_ : first_) = task;

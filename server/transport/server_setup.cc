@@ -3,7 +3,6 @@
 #include <memory>
 
 #include "base/time.h"
-#include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/resource_quota.h"
 
@@ -20,8 +19,6 @@ constexpr absl::Duration kKeepaliveTimeout = absl::Seconds(20);
 }  // namespace
 
 void SetUpServer(const TransportLimits& limits, grpc::ServerBuilder* builder) {
-  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
-
   builder->SetMaxReceiveMessageSize(static_cast<int>(limits.message_bytes));
   grpc::ResourceQuota quota(limits.name);
   quota.Resize(limits.transport_bytes);

@@ -1,5 +1,5 @@
 // The set-up that all gRPC servers of the project share: limits on memory,
-// threads and silent peers, reflection, and connections that come from a
+// threads and silent peers, and connections that come from a
 // ConnectionAcceptor.
 
 #ifndef SLUICE_SERVER_TRANSPORT_SERVER_SETUP_H_
@@ -30,8 +30,8 @@ struct TransportLimits {
   absl::Duration client_ping_interval = absl::ZeroDuration();
 };
 
-// Applies the limits to `builder`, and enables reflection. Messages that are
-// compressed are not accepted.
+// Applies the limits to `builder`. Compressed messages are not accepted.
+// Reflection is enabled by linking its library (CMakeLists.txt).
 void SetUpServer(const TransportLimits& limits, grpc::ServerBuilder* builder);
 
 // Makes the server that `builder` builds take its connections, without TLS,

@@ -4,8 +4,11 @@
 
 #include <chrono>
 #include <string>
+#include <string_view>
 
 #include "absl/time/time.h"
+#include "base/time.h"
+#include "loadgen/internal/arrival_schedule.h"
 #include "loadgen/profile.h"
 #include "loadgen/traffic/traffic.h"
 #include "tests/fuzz/fuzz.h"
@@ -14,18 +17,18 @@ namespace sluice {
 namespace {
 
 constexpr absl::Duration kRun = absl::Seconds(10);
-// Of a run that would have a billion.
+// Limit of the arrivals that are played: a run may have a billion.
 constexpr int kArrivalsMax = 300;
 
 void Play(const Traffic& traffic, std::string_view method) {
   const auto profile = CompressTraffic(traffic, method, kRun, 1);
   if (!profile.ok()) return;
-  const auto start = LoadClock::time_point();
+  const TimePoint start;
   ProfileSchedule schedule(*profile, start);
-  LoadClock::time_point last = start;
+  TimePoint last = start;
   for (int i = 0; i < kArrivalsMax; ++i) {
-    const LoadClock::time_point next = schedule.next();
-    if (next == LoadClock::time_point::max()) break;
+    const TimePoint next = schedule.next();
+    if (next == kForever) break;
     Require(next >= last, "arrivals come in order");
     Require(next <= start + absl::ToChronoNanoseconds(kRun) +
                         std::chrono::microseconds(1),

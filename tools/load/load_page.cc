@@ -67,9 +67,14 @@ std::string LoadPage(const LoadOptions& options, const LoadResult& result) {
   const double played = absl::ToDoubleSeconds(profile.duration);
   const LoadCounts& counts = result.counts;
   const auto ended = static_cast<std::uint64_t>(counts.ended());
+  // The timeline ends with the profile. Calls that end later, in the grace
+  // period, are not in it.
   std::uint64_t in_time = 0;
+  std::uint64_t in_timeline = 0;
   for (const LoadInterval& interval : result.timeline) {
     in_time += static_cast<std::uint64_t>(interval.in_time);
+    in_timeline += static_cast<std::uint64_t>(
+        interval.in_time + interval.late + interval.refused + interval.failed);
   }
   Page page;
   page.title =
@@ -84,7 +89,7 @@ std::string LoadPage(const LoadOptions& options, const LoadResult& result) {
   page.figures = {
       {FormatCount(ended), "calls ended"},
       {absl::StrCat(FormatNumber(profile.peak()), "/s"), "offered at the peak"},
-      {FormatShare(in_time, ended), "answered OK in time"},
+      {FormatShare(in_time, in_timeline), "answered OK in time"},
       {FormatSeconds(ToSeconds(counts.latency.Percentile(50))),
        "50 % of the calls ended within"},
       {FormatSeconds(ToSeconds(counts.latency.Percentile(99))),
