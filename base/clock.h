@@ -1,4 +1,4 @@
-// The monotonic clock that a pool lives by, so that tests bring their own.
+// A monotonic clock that tests can replace.
 
 #ifndef SLUICE_BASE_CLOCK_H_
 #define SLUICE_BASE_CLOCK_H_
@@ -15,13 +15,13 @@ class Clock {
 
   virtual TimePoint Now() = 0;
 
-  // Waits on `condition` with `mutex` held, until it is signalled or `until`
-  // has come; may also return early.
+  // Waits until `condition` is signalled or the time is `until`. May return
+  // early. `mutex` must be held.
   virtual void Wait(absl::CondVar* condition, absl::Mutex* mutex,
                     TimePoint until) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) = 0;
 };
 
-// The machine's. Never destroyed.
+// Returns the machine's clock. Never destroyed.
 Clock* SystemClock();
 
 }  // namespace sluice

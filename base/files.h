@@ -1,4 +1,4 @@
-// Whole files.
+// Reads and writes whole files.
 
 #ifndef SLUICE_BASE_FILES_H_
 #define SLUICE_BASE_FILES_H_
@@ -10,10 +10,11 @@
 
 namespace sluice {
 
-// INVALID_ARGUMENT where it cannot be read: the path was somebody's argument.
+// Returns INVALID_ARGUMENT if the file cannot be read, because its path came
+// from the user.
 absl::StatusOr<std::string> ReadFile(const std::string& path);
 
-// Replaces what is there. UNAVAILABLE where it cannot be written.
+// Replaces the content of a file. Returns UNAVAILABLE if it cannot be written.
 absl::Status WriteFile(const std::string& path, const std::string& text);
 
 }  // namespace sluice

@@ -12,7 +12,8 @@
 namespace sluice {
 namespace {
 
-// Three significant digits, no more than `decimals`, and no idle zeros.
+// Returns three significant digits, or all digits before the point, without
+// trailing zeros.
 std::string Significant(double number) {
   const double size = std::abs(number);
   if (size >= 99.95) {
@@ -33,7 +34,8 @@ struct Unit {
   std::string_view name;
 };
 
-// In the largest unit of which there is one; they go from large to small.
+// Formats `number` in the largest unit that it reaches. `units` must be sorted
+// from large to small.
 template <std::size_t N>
 std::string InUnits(double number, const std::array<Unit, N>& units) {
   const auto* unit = std::ranges::find_if(

@@ -1,4 +1,4 @@
-// Numbers as people read them.
+// Formats numbers for people.
 
 #ifndef SLUICE_BASE_FORMAT_H_
 #define SLUICE_BASE_FORMAT_H_
@@ -8,19 +8,19 @@
 
 namespace sluice {
 
-// "2,000,000".
+// Returns e.g. "2,000,000".
 std::string FormatCount(std::uint64_t count);
-// Of any size, with three significant digits or all before the point: "0.25",
+// Returns three significant digits, or all digits before the point: "0.25",
 // "12.5", "1,234".
 std::string FormatNumber(double number);
-// "250 us", "12.5 ms", "3.2 s", "5 min".
+// Returns e.g. "250 us", "12.5 ms", "3.2 s", "5 min".
 std::string FormatSeconds(double seconds);
-// "12.5 MiB".
+// Returns e.g. "12.5 MiB".
 std::string FormatSize(double bytes);
-// "12.3 %"; never 0 % or 100 % of what is not.
+// Returns e.g. "12.3 %". "0 %" means exactly none, "100 %" exactly all.
 std::string FormatShare(std::uint64_t part, std::uint64_t whole);
-// Of seconds since a midnight: "20:30", with seconds where there are some,
-// from the second day on "00:30 +1".
+// Formats seconds since midnight as a time of day: "20:30", or "20:30:15" if it
+// is not a full minute, or "00:30 +1" on the next day.
 std::string FormatClockTime(double seconds);
 
 }  // namespace sluice

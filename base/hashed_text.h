@@ -1,4 +1,4 @@
-// Text that is hashed so that nobody outside can prepare collisions.
+// Text to hash with a seed, so that nobody outside can prepare collisions.
 
 #ifndef SLUICE_BASE_HASHED_TEXT_H_
 #define SLUICE_BASE_HASHED_TEXT_H_
@@ -9,9 +9,10 @@
 
 namespace sluice {
 
-// To be given to absl::HashOf, which hashes Abseil's own views with a seed of
-// the process. Where those are not the standard's, as in Debian's package, it
-// leaves a std::string_view to std::hash, which has no seed.
+// Returns `text` as a type that absl::HashOf hashes with the seed of the
+// process. If Abseil's string_view is a type of its own, as in Debian's
+// package, absl::HashOf leaves a std::string_view to std::hash, which has no
+// seed.
 inline absl::string_view HashedText(std::string_view text) {
   return {text.data(), text.size()};
 }

@@ -7,8 +7,8 @@
 
 namespace sluice {
 
-// True if `path` can be the path of a file: it ends in a name, and not in that
-// of a directory ("data/", ".", ".."). Does not look at the file system.
+// True if `path` can be the path of a file: its last part is not empty, "." or
+// "..", and it has no zero byte. Does not look at the file system.
 bool NamesAFile(const std::string& path);
 
 }  // namespace sluice

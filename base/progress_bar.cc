@@ -37,7 +37,7 @@ void ProgressBar::Show(double fraction, absl::string_view text) {
   std::string line =
       absl::StrCat("[", std::string(filled, '='),
                    std::string(kBarWidth - filled, ' '), "] ", text);
-  // One column stays free, or some terminals would wrap the line.
+  // Leaves one column free, because some terminals would wrap a full line.
   line.resize(std::min(line.size(), TerminalColumns(fd_) - 1));
   Write(absl::StrCat(kClearLine, line));
   shown_ = true;
@@ -50,7 +50,7 @@ void ProgressBar::Clear() {
 }
 
 void ProgressBar::Write(absl::string_view bytes) {
-  // A line that cannot be shown is no reason to stop the work.
+  // A progress bar that cannot be shown must not stop the work.
   [[maybe_unused]] const ssize_t written =
       write(fd_, bytes.data(), bytes.size());
 }

@@ -1,4 +1,4 @@
-// One line on a terminal that tells how far the work is.
+// A line on a terminal that shows the progress of some work.
 
 #ifndef SLUICE_BASE_PROGRESS_BAR_H_
 #define SLUICE_BASE_PROGRESS_BAR_H_
@@ -9,10 +9,11 @@
 
 namespace sluice {
 
-// Writes to a terminal only: files and pipes get nothing. Not thread-safe.
+// Writes to a terminal only. Does nothing if `fd` is a file or a pipe. Not
+// thread-safe.
 class ProgressBar {
  public:
-  // `fd` stays the caller's.
+  // Does not take ownership of `fd`.
   explicit ProgressBar(int fd);
   // Clears the line.
   ~ProgressBar();
@@ -20,14 +21,14 @@ class ProgressBar {
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
 
-  // Whether there is a terminal: without one, there is no need to ask for text.
+  // True if there is a terminal. Otherwise callers need not make the text.
   bool visible() const { return visible_; }
 
-  // Shows `fraction` (cut to 0 to 1) as a bar, followed by `text`, which is cut
-  // to the terminal's width.
+  // Shows `fraction` (clamped to 0 to 1) as a bar, followed by `text`, cut to
+  // the terminal's width.
   void Show(double fraction, absl::string_view text);
 
-  // Leaves an empty line, for other output to start on.
+  // Clears the line, so that other output can start on it.
   void Clear();
 
  private:

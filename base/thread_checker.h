@@ -1,5 +1,5 @@
-// Asserts that an object is used by one thread at a time, the one it belongs
-// to. Costs nothing where assertions are off (check.h).
+// Asserts that an object is used by only one thread at a time, its owner. Costs
+// nothing if assertions are off (check.h).
 
 #ifndef SLUICE_BASE_THREAD_CHECKER_H_
 #define SLUICE_BASE_THREAD_CHECKER_H_
@@ -11,7 +11,7 @@
 
 namespace sluice {
 
-// Bound to the first thread that calls CalledOnOwner, until Detach.
+// The first thread that calls CalledOnOwner is the owner until Detach.
 // Thread-safe.
 class ThreadChecker {
  public:

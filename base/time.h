@@ -13,20 +13,21 @@ namespace sluice {
 using Duration = std::chrono::steady_clock::duration;
 using TimePoint = std::chrono::steady_clock::time_point;
 
-// "No deadline".
+// Means "no deadline".
 inline constexpr TimePoint kForever = TimePoint::max();
 
 constexpr double ToSeconds(Duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
 
-// Rounds towards zero. A duration that is longer than a Duration can be is the
-// longest one.
+// Rounds towards zero. A duration that does not fit becomes the longest
+// Duration.
 inline Duration ToMonotonic(absl::Duration duration) {
   return absl::ToChronoNanoseconds(duration);
 }
 
-// As channel arguments of gRPC take durations. `duration` must fit an int.
+// Converts a duration for a channel argument of gRPC. The result must fit an
+// int.
 inline int ToMilliseconds(absl::Duration duration) {
   return static_cast<int>(absl::ToInt64Milliseconds(duration));
 }

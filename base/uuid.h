@@ -13,18 +13,18 @@
 
 namespace sluice {
 
-// The usual form with hyphens and lower-case digits.
+// A UUID in the usual form, with hyphens and lower-case digits.
 using UuidText = std::array<char, 36>;
 
 inline absl::string_view View(const UuidText& text) {
   return {text.data(), text.size()};
 }
 
-// Whether `text` has the form of a UUID, of any version, in either case.
+// True if `text` is a UUID of any version, in upper or lower case.
 bool IsUuid(absl::string_view text);
 
-// Version 5: the same name gives the same id, by SHA-1. `space` is a UUID in
-// its text form.
+// Returns a UUID of version 5 (SHA-1): the same name gives the same id. `space`
+// is a UUID as text.
 UuidText NameBasedUuid(absl::string_view space, absl::string_view name);
 
 enum class UuidVersion {
@@ -33,15 +33,15 @@ enum class UuidVersion {
   kTimeOrdered = 7,
 };
 
-// Ids for trials: the random bits come from a seeded generator, not from a
-// source that is fit for secrets. Not thread-safe.
+// Generates ids for trials. The random bits come from a seeded generator, which
+// is not fit for secrets. Not thread-safe.
 class UuidGenerator {
  public:
   UuidGenerator(UuidVersion version, std::uint64_t seed)
       : version_(version), random_(seed) {}
 
-  // `now` matters to version 7 alone, whose order within a millisecond is kept
-  // to about 250 ns (RFC 9562, 6.2, method 3).
+  // Only version 7 uses `now`. Its ids are in the order of time, to about 250
+  // ns (RFC 9562, 6.2, method 3).
   UuidText Next(absl::Time now);
 
  private:

@@ -23,10 +23,10 @@ constexpr std::uint64_t EachByte(std::uint8_t byte) {
 }
 
 // True if none of the eight bytes is a control character, a quote, a backslash
-// or beyond ASCII, as in most of what forms contain. A subtraction sets the
-// high bit of bytes that are too small (Warren, Hacker's Delight, section 6-1).
-// A borrow may set it in the next byte too; then a plain byte only takes the
-// slow way.
+// or beyond ASCII, as in most text of forms. A subtraction sets the high bit of
+// bytes that are too small (Warren, Hacker's Delight, section 6-1). A borrow
+// may set it in the next byte too, which is harmless: a plain byte then takes
+// the slow path.
 bool IsPlainWord(const char* bytes) {
   const auto word = utf8_internal::Load<std::uint64_t>(bytes);
   const std::uint64_t suspects = word | (word - EachByte(0x20)) |

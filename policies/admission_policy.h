@@ -18,15 +18,15 @@
 namespace sluice {
 
 struct Arrival {
-  // Time of the arrival; for one of many tasks of a call, that of the call.
+  // Time of the arrival. For one of many tasks of a call, the time of the call.
   TimePoint now;
-  TimePoint deadline = kForever;  // the caller's own
+  TimePoint deadline = kForever;  // of the caller
   std::size_t bytes = 0;
-  std::size_t bytes_behind = 0;  // that the call holds while the task is parked
-  // The caller is answered before the task is worked.
+  std::size_t bytes_behind = 0;  // held by the call while the task is parked
+  // True if the caller is answered before the task is worked.
   bool promised = false;
-  // Class and sender, in a pool that is shared by lanes. The lane is empty
-  // while the sender is not known.
+  // Priority class and lane, for a pool that lanes share. The lane is empty
+  // while the tenant is unknown.
   Priority priority = Priority::kNormal;
   std::optional<std::uint64_t> lane = 0;
 };
@@ -56,7 +56,8 @@ struct Verdict {
   // Answer at once that the submission is not kept.
   static Verdict Drop() { return {Kind::kDrop, {}}; }
   // Evict the oldest queued task of the same method and lane that may be
-  // dropped, and more if the bytes need it. If that makes no room, as Drop.
+  // dropped, and more such tasks if the arrival needs more bytes. If that does
+  // not make room, drop the arrival.
   static Verdict EvictOldest() { return {Kind::kEvictOldest, {}}; }
 
   Kind kind;
@@ -70,7 +71,7 @@ class AdmissionPolicy {
  public:
   virtual ~AdmissionPolicy() = default;
 
-  // Asked only when there is no room for the arrival.
+  // Called only if there is no room for the arrival.
   virtual Verdict OnFull(const Arrival& arrival,
                          const PoolView& pool) const = 0;
 };

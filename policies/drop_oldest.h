@@ -1,5 +1,5 @@
-// Evicts the oldest queued submission that may be dropped: for data of which
-// the latest is worth most.
+// Evicts the oldest queued submission that may be dropped: for data whose
+// newest entries are worth most.
 
 #ifndef SLUICE_POLICIES_DROP_OLDEST_H_
 #define SLUICE_POLICIES_DROP_OLDEST_H_

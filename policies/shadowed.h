@@ -1,5 +1,5 @@
-// A policy that is obeyed, and a second policy that is asked but not obeyed: to
-// try the second on live traffic.
+// Combines two policies: the first decides, the second is only asked, to try it
+// on live traffic.
 
 #ifndef SLUICE_POLICIES_SHADOWED_H_
 #define SLUICE_POLICIES_SHADOWED_H_

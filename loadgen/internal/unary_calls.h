@@ -45,7 +45,7 @@ class UnaryCalls final : public CallSet {
   const Duration deadline_;
 
   // A call moves between the lists; none is freed before this object.
-  Calls waiting_;    // for an answer, in the order in which they were sent
+  Calls waiting_;    // without an answer yet, in the order of sending
   Calls cancelled_;  // counted as ended; their streams are not closed yet
   Calls idle_;       // free list
 };
