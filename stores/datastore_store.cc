@@ -34,8 +34,9 @@ constexpr char kServiceConfig[] = R"({"methodConfig": [{
     "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED", "ABORTED"]
   }}]})";
 
-// More than the largest submission that Sluice can be configured to take (512
-// MiB) and the values read from it: Read returns a submission however large.
+// Limit for a received message. It is more than the largest submission that
+// Sluice can be configured to take (512 MiB) with the values read from it,
+// because Read returns a submission of any size.
 constexpr int kMessageBytesMax = 1 << 30;
 
 // Delays before the next attempt to connect, after a connection broke or an

@@ -29,7 +29,7 @@ class DiscardStore final : public Store {
       std::string_view study_id,
       absl::Span<const std::string> submission_ids) override;
   absl::StatusOr<std::int64_t> LastSequence() override;
-  // An empty page, the last.
+  // Returns an empty page, the last.
   absl::StatusOr<StorePage> Read(std::int64_t after, std::size_t max,
                                  std::size_t max_bytes) override;
   bool keeps_columns() const override { return false; }

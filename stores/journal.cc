@@ -69,8 +69,8 @@ absl::StatusOr<std::int64_t> Journal::Append(
   if (entries.empty()) return first;
   const auto forgotten = file_->Append(entries, first, FirstDone());
   if (!forgotten.ok()) return Wrote(forgotten.status());
-  // Only after the commit: MarkDone ignores positions that were never given,
-  // and a position of a failed group is given again.
+  // Set only after the commit: MarkDone ignores positions that were never
+  // given, and the positions of a failed group are given again.
   {
     absl::MutexLock state_lock(&state_mutex_);
     SLUICE_DCHECK_EQ(last_position_ + 1, first);
@@ -100,7 +100,8 @@ absl::Status Journal::Forget() {
   return absl::OkStatus();
 }
 
-// Forgets as much as one transaction does. `more`: call it again.
+// Forgets as many entries as one transaction may remove. Sets `more` if the
+// caller must call it again.
 absl::Status Journal::ForgetUpTo(std::int64_t last, bool& more) {
   const std::vector<PositionRange> done = FirstDone();
   more = !done.empty() && done.front().first <= last;
@@ -125,7 +126,8 @@ absl::Status Journal::Quarantine(std::int64_t position, std::string_view reason,
   const absl::StatusOr<bool> added =
       file_->Quarantine(position, reason, tries, absl::Now(), last_position());
   if (!added.ok()) return Failed(added.status());
-  // Counted after the commit, and while file_mutex_ keeps the limit above.
+  // Counted after the commit, under file_mutex_, which keeps the limit above
+  // valid.
   absl::MutexLock state_lock(&state_mutex_);
   if (*added) ++quarantined_;
   return absl::OkStatus();
@@ -153,7 +155,8 @@ absl::StatusOr<std::vector<Quarantined>> Journal::ListQuarantine(
 absl::StatusOr<std::vector<std::optional<Quarantined>>>
 Journal::FindQuarantined(std::string_view study_id,
                          absl::Span<const std::string> submission_ids) {
-  // The usual case. It must not wait for a commit, which holds file_mutex_.
+  // The usual case. It must not wait for a commit in progress, which holds
+  // file_mutex_.
   if (quarantined() == 0) {
     return std::vector<std::optional<Quarantined>>(submission_ids.size());
   }
@@ -167,7 +170,8 @@ std::size_t Journal::quarantined() const {
 }
 
 absl::Status Journal::Check() {
-  // A commit in progress may hang: how the write before it ended tells.
+  // A commit in progress may hang, so do not wait for it: return how the write
+  // before it ended.
   if (!file_mutex_.TryLock()) return last_write();
   const bool writing = !last_write().ok();
   absl::Status status = file_->Probe(writing);

@@ -14,7 +14,7 @@
 //
 //   appended     durable, with a position. A crash before "forgotten", from
 //                whichever state, leads to "replayed".
-//   in work      the server's matter: the journal does not know of it
+//   in work      known to the server only, not to the journal
 //   done         the store has the submission. Only in memory, so that a crash
 //                replays the entry and the store recognises the submission.
 //   forgotten    no longer in the file; its position is never given again
@@ -152,9 +152,9 @@ class Journal {
   // Number of entries in quarantine. Does not block.
   std::size_t quarantined() const;
 
-  // OK if the journal could take entries now. Tries to write if the last write
-  // failed. Does not wait for a call in progress: then returns how the write
-  // before it ended.
+  // Returns OK if the journal could take entries now. Tries to write if the
+  // last write failed. Does not wait for a call in progress: it then returns
+  // how the write before that call ended.
   absl::Status Check();
 
  private:
@@ -170,8 +170,8 @@ class Journal {
   absl::Status last_write() const;
   // Remembers for Check how a write ended, and returns it.
   absl::Status Wrote(absl::Status status);
-  // The same for errors that may be about one entry only, such as NOT_FOUND.
-  // Those are not remembered.
+  // Like Wrote, except that an error that may be about one entry only, such as
+  // NOT_FOUND, is not remembered.
   absl::Status Failed(const absl::Status& status);
 
   // Constant after construction. Declared first, so that the lock is released
@@ -181,8 +181,8 @@ class Journal {
   absl::Mutex file_mutex_;
   const std::unique_ptr<JournalFile> file_ ABSL_PT_GUARDED_BY(file_mutex_);
 
-  // Held for a moment only, never over I/O. The members change after the commit
-  // that they tell of.
+  // Held briefly, never over I/O. The members that it guards change only after
+  // the commit of the change that they describe.
   mutable absl::Mutex state_mutex_ ABSL_ACQUIRED_AFTER(file_mutex_);
   std::int64_t last_position_ ABSL_GUARDED_BY(state_mutex_);
   PositionSet done_ ABSL_GUARDED_BY(state_mutex_);

@@ -73,8 +73,8 @@ constexpr std::string_view kIntoQuarantine =
     " SELECT sequence, method, kind, study_id, submission_id, site_id,"
     " received_at, sent_at, content_sha256, ?, ?, ?, content FROM entries"
     " WHERE position = ? ON CONFLICT DO NOTHING";
-// Tells whether the quarantine has the submission of an entry that it did not
-// take.
+// Finds out whether the quarantine already has the submission of an entry that
+// was not copied into it.
 constexpr std::string_view kCompareWithQuarantined =
     "SELECT e.sequence, q.sequence IS NOT NULL"
     " FROM entries AS e LEFT JOIN quarantine AS q"
@@ -237,8 +237,8 @@ absl::StatusOr<std::vector<PositionRange>> JournalFile::Remove(
   if (!status.ok()) return status;
   auto removed = RemoveWithin(done, {kRemoveEntries, kRemoveBytes});
   if (!removed.ok()) return removed.status();
-  // SQLite forgets the highest position with its row. Remembered here,
-  // positions are not given twice after a restart.
+  // SQLite forgets the highest position together with its row. It is saved
+  // here, so that no position is given twice after a restart.
   if (!removed->empty() && removed->back().last == last_position) {
     status = RememberPosition(last_position);
     if (!status.ok()) return status;
@@ -274,8 +274,8 @@ absl::StatusOr<std::vector<PositionRange>> JournalFile::RemoveWithin(
     absl::Span<const PositionRange> ranges, Budget budget) {
   std::vector<PositionRange> removed;
   for (const PositionRange& range : ranges) {
-    // Ascending and not adjacent: the caller takes the removed ranges for a
-    // prefix of its own.
+    // The ranges must be ascending and not adjacent, because the caller treats
+    // the removed ranges as a prefix of its own ranges.
     SLUICE_DCHECK(removed.empty() || range.first > removed.back().last + 1);
     if (budget.entries <= 0 || budget.bytes <= 0) break;
     const absl::StatusOr<PositionRange> part = PartWithin(range, budget);
@@ -288,7 +288,8 @@ absl::StatusOr<std::vector<PositionRange>> JournalFile::RemoveWithin(
 }
 
 // Returns the first part of the range that fits into the budget, and charges
-// the budget for it. A last entry may exceed the bytes: one must always fit.
+// the budget for it. The last entry may exceed the limit of bytes, because one
+// entry must always fit.
 absl::StatusOr<PositionRange> JournalFile::PartWithin(PositionRange range,
                                                       Budget& budget) {
   SqliteRun measure(statements_.measure);
@@ -349,8 +350,8 @@ absl::StatusOr<bool> JournalFile::Quarantine(std::int64_t position,
   SqliteTransaction transaction(db_);
   absl::Status status = transaction.Begin(SqliteTransaction::Mode::kWrite);
   if (!status.ok()) return status;
-  // Copied, compared and removed in one transaction: after a crash the entry is
-  // in the journal or in quarantine, never in both or in none.
+  // The entry is copied, compared and removed in one transaction: after a crash
+  // it is in the journal or in quarantine, never in both or in none.
   const absl::StatusOr<bool> added =
       CopyIntoQuarantine(position, reason, tries, now);
   if (!added.ok()) return added.status();
@@ -380,8 +381,8 @@ absl::StatusOr<bool> JournalFile::CopyIntoQuarantine(std::int64_t position,
   return db_.changes() == 1;
 }
 
-// OK if the entry's submission is in quarantine already. NOT_FOUND if there is
-// no such entry. INTERNAL if the entry was not copied because another
+// Returns OK if the entry's submission is in quarantine already. NOT_FOUND if
+// there is no such entry. INTERNAL if the entry was not copied because another
 // submission in quarantine has its sequence: removing the entry would lose it.
 absl::Status JournalFile::IsInQuarantine(std::int64_t position) {
   auto statement = db_.Prepare(kCompareWithQuarantined);
@@ -406,7 +407,8 @@ absl::StatusOr<JournalEntry> JournalFile::Release(std::int64_t sequence,
   absl::Status status = transaction.Begin(SqliteTransaction::Mode::kWrite);
   if (status.ok()) status = CopyOutOfQuarantine(sequence, position);
   if (!status.ok()) return status;
-  // Read before the commit: a malformed entry must stay in quarantine.
+  // The entry is read before the commit: a malformed entry must stay in
+  // quarantine.
   absl::StatusOr<std::vector<JournalEntry>> entry =
       Read(position - 1, position);
   if (!entry.ok()) return entry.status();
@@ -482,7 +484,7 @@ void JournalFile::Shrink() {
       *pages - *free > kShrinkUsedPages) {
     return;
   }
-  // A VACUUM that failed may have left its commit in the log, as any commit.
+  // Like any commit, that of a failed VACUUM may still be in the log.
   if (!db_.Execute("VACUUM").ok()) db_.CutLog();
 }
 

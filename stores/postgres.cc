@@ -305,7 +305,8 @@ absl::Status PostgresConnection::StatusOf(const PGresult* result) const {
 }
 
 absl::Status PostgresConnection::Execute(const std::string& sql) {
-  // Its answers would come after those that are not received yet.
+  // Queued statements would be answered first, and Execute would take their
+  // results for its own.
   SLUICE_DCHECK_EQ(queued_, 0u);
   const absl::Time deadline = absl::Now() + timeout_;
   if (PQsendQuery(handle_.get(), sql.c_str()) == 0) return Lost();

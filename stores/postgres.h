@@ -48,7 +48,7 @@ class PostgresArray {
   // Append an element. `size` calls in total. Bytes is for text too.
   PostgresArray& Integer(std::int64_t value);
   PostgresArray& Bytes(std::string_view value);
-  PostgresArray& BytesOrNull(std::string_view value);  // NULL where it is empty
+  PostgresArray& BytesOrNull(std::string_view value);  // NULL if it is empty
   PostgresArray& Json(std::string_view value);
   PostgresArray& Time(absl::Time value);  // to the microsecond
   PostgresArray& Null();
@@ -88,8 +88,8 @@ class PostgresResult {
 // used again. Destroying it makes the server roll the transaction back.
 class PostgresConnection {
  public:
-  // `url` must pass CheckPostgresUrl (kinds/postgres_url.h). UNAVAILABLE where
-  // there is no server that can be written to. Each operation waits for at most
+  // `url` must pass CheckPostgresUrl (kinds/postgres_url.h). Returns
+  // UNAVAILABLE if no server accepts writes. Each operation waits for at most
   // `timeout`.
   static absl::StatusOr<PostgresConnection> Open(const std::string& url,
                                                  absl::Duration timeout);
@@ -100,7 +100,7 @@ class PostgresConnection {
   // server, and does not block.
   bool Alive();
 
-  // e.g. 150000.
+  // Returns e.g. 150000.
   int server_version() const { return PQserverVersion(handle_.get()); }
 
   // Runs statements without parameters. Discards their results. Nothing may be
@@ -140,7 +140,7 @@ class PostgresConnection {
   absl::Status StatusOf(const PGresult* result) const;
   absl::Status Lost() const;
 
-  // Set by libpq's callback, which has its address: so on the heap.
+  // On the heap, because libpq's callback sets it through its address.
   std::unique_ptr<bool> ended_;
   std::unique_ptr<PGconn, Finisher> handle_;
   absl::Duration timeout_;

@@ -95,8 +95,8 @@ absl::Status PostgresBatch::InsertSome(absl::Span<const std::size_t> indices) {
   const auto results = db_.Receive();
   if (!results.ok()) return results.status();
 
-  // Rows come back in the order in which they were given. So one pass over both
-  // finds those that were not inserted.
+  // Rows come back in the order in which they were given, so one pass over both
+  // finds the rows that were not inserted.
   const PostgresResult& inserted = results->back();
   int row = 0;
   for (const std::size_t i : indices) {
@@ -124,8 +124,8 @@ absl::Status PostgresBatch::CompareWithFirst() {
   std::vector<PostgresGap> gaps;
   for (const Known& k : *known) {
     const StoredReceipt& first = k.first.receipt;
-    // Its own row: an earlier attempt stored it, and this server never learned
-    // of that.
+    // The stored row is that of this submission itself: an earlier attempt
+    // stored it, but this server did not learn of its success.
     const bool own = first.sequence == batch_[k.index].sequence;
     saved_[k.index] = {.result = !k.same ? Saved::Result::kConflict
                                  : own   ? Saved::Result::kStored
@@ -136,7 +136,8 @@ absl::Status PostgresBatch::CompareWithFirst() {
     if (own) continue;
     gaps.push_back({&batch_[k.index], first.sequence, !k.same});
   }
-  // Only queued. Commit sends it, in one round trip with the COMMIT.
+  // The statement is only queued. Commit sends it, in one round trip with the
+  // COMMIT.
   if (!gaps.empty()) db_.Send(kRecordGaps, PostgresGaps(gaps));
   return absl::OkStatus();
 }

@@ -42,7 +42,7 @@ class PostgresBatch {
   absl::Status Insert();
   absl::Status InsertSome(absl::Span<const std::size_t> indices);
   absl::StatusOr<std::vector<Known>> FindKnown();
-  // Compares the contents of those whose hashes differ.
+  // Compares the contents of known submissions whose hashes differ.
   absl::Status CompareContents(std::vector<Known>& known);
   absl::Status CompareSome(absl::Span<Known* const> known);
   absl::Status CompareWithFirst();

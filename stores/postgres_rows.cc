@@ -14,7 +14,7 @@ using Type = PostgresArray::Type;
 
 constexpr std::string_view kReplacement = "\xef\xbf\xbd";  // U+FFFD
 
-// By the value of the enumeration.
+// Names of the kinds, by the value of the enumeration.
 constexpr std::string_view kKinds[] = {"questionnaire_response",
                                        "patient_record", "app_event"};
 
@@ -39,7 +39,8 @@ Sha256Digest DigestOf(std::string_view bytes) {
   return digest;
 }
 
-// Of instants that programs who read them with SQL can be expected to know.
+// Adds `time`, or NULL if its year is not from 0 to 9999: programs that read
+// the database may not understand other times.
 void AddTime(const std::optional<absl::Time>& time, PostgresArray& array) {
   static const absl::Time kFirst =
       absl::FromCivil(absl::CivilYear(0), absl::UTCTimeZone());
@@ -52,7 +53,7 @@ void AddTime(const std::optional<absl::Time>& time, PostgresArray& array) {
   }
 }
 
-// A column: what `add` adds for each row.
+// Returns a column as an array parameter. `add` adds the element of each row.
 template <typename Row, typename Add>
 std::string Column(Type type, absl::Span<const Row> rows, Add add) {
   PostgresArray array(type, rows.size());
@@ -60,7 +61,7 @@ std::string Column(Type type, absl::Span<const Row> rows, Add add) {
   return std::move(array).Take();
 }
 
-// A column of text that was not made for SQL.
+// Returns a column of text from the content, which may have U+0000.
 std::string DerivedColumn(absl::Span<const Submission* const> rows,
                           std::string Submission::*member) {
   return Column(Type::kText, rows,
@@ -87,8 +88,8 @@ const char* const kPostgresInsert =
     " $14::text[], $15::bytea[], $16::jsonb[], $17::bytea[])"
     " ON CONFLICT DO NOTHING RETURNING sequence";
 
-// LATERAL with LIMIT: an index look-up for each id, however the planner
-// reckons.
+// LATERAL with LIMIT makes PostgreSQL look up each id in the index, whatever
+// the planner estimates.
 const char* const kPostgresFindFirst =
     "SELECT i.position, s.* FROM"
     " unnest($1::text[], $2::text[]) WITH ORDINALITY"

@@ -28,9 +28,8 @@ namespace sluice {
 //   - one for each SaveBatch in progress, kept for the next SaveBatch
 //   - one for reading
 //   - one that holds the server's number, as an advisory lock. Without the
-//   number
-//     nothing is saved, since another server might give the same sequence
-//     numbers.
+//     number nothing is saved, since another server might give the same
+//     sequence numbers.
 class PostgresStore final : public Store {
  public:
   // Creates the tables if they are missing. FAILED_PRECONDITION if another

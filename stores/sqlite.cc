@@ -29,7 +29,7 @@ absl::StatusCode StatusCodeOf(int code) {
   }
 }
 
-// Null where there is none.
+// Returns null if there is no such file.
 sqlite3_file* FileOf(sqlite3* db, int which) {
   sqlite3_file* file = nullptr;
   sqlite3_file_control(db, "main", which, &file);
@@ -208,8 +208,9 @@ absl::StatusOr<std::string> SqliteConnection::QueryText(std::string_view sql) {
 void SqliteConnection::CutLog() {
   const absl::StatusOr<std::string> mode = QueryText("PRAGMA journal_mode");
   if (!mode.ok() || *mode != "wal") return;
-  // The write lock first: without it the end of the log might move. If another
-  // connection has it, its next commit overwrites the bytes to be cut.
+  // Takes the write lock first: without it the end of the log might move. If
+  // another connection has the lock, its next commit overwrites the bytes to be
+  // cut.
   SqliteTransaction alone(*this);
   if (!alone.Begin(SqliteTransaction::Mode::kWrite).ok()) return;
   const std::optional<sqlite3_int64> committed =
@@ -242,7 +243,7 @@ absl::Status SqliteTransaction::Commit() {
   SLUICE_DCHECK(connection_.in_transaction());
   const absl::Status committed = connection_.Execute("COMMIT");
   // A COMMIT that found the database locked leaves the transaction open. It
-  // must end before CutLog, which takes the write lock anew.
+  // must end before CutLog, which takes the write lock again.
   if (!committed.ok() && connection_.in_transaction()) {
     connection_.Execute("ROLLBACK").IgnoreError();
   }

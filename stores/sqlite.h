@@ -56,7 +56,7 @@ class SqliteRun {
   SqliteRun& Null();
   SqliteRun& Integer(std::int64_t value);
   SqliteRun& Text(std::string_view value);
-  SqliteRun& TextOrNull(std::string_view value);  // NULL where it is empty
+  SqliteRun& TextOrNull(std::string_view value);  // NULL if it is empty
   SqliteRun& Blob(std::string_view value);
 
   // Returns true if there is a next row, false if the statement has finished.

@@ -182,9 +182,9 @@ absl::Status SqliteStore::SaveBatch(absl::Span<const Submission> batch,
   WaitForTurn(mine);
   if (!mine.done) {
     absl::MutexLock lock(&write_mutex_);
-    // Whatever happens, this batch must leave the queue before its thread does:
-    // `mine` is on the stack. That holds for an exception too, such as
-    // bad_alloc. Then the rest of the group fails with it.
+    // `mine` is on the stack, so this batch must leave the queue before its
+    // thread returns, even after an exception such as bad_alloc. The rest of
+    // the group then fails with it.
     std::size_t batches = 1;
     const absl::Cleanup finish = [this, &batches] { Finish(batches); };
     Group group = FirstInQueue();
@@ -226,8 +226,8 @@ void SqliteStore::Finish(std::size_t batches) {
   absl::MutexLock lock(&queue_mutex_);
   SLUICE_DCHECK(batches > 0 && batches <= queue_.size());
   for (; batches > 0; --batches) {
-    // Its thread may return from SaveBatch, and its batch be gone, as soon as
-    // the lock is released.
+    // As soon as the lock is released, the batch's thread may return from
+    // SaveBatch and destroy the batch.
     queue_.front()->done = true;
     queue_.pop_front();
   }
@@ -246,7 +246,7 @@ void SqliteStore::SaveGroup(Group group) {
   while (!group.empty()) {
     PendingBatch* failed = nullptr;
     const absl::Status status = SaveInOneTransaction(group, failed);
-    // A transient error is of the file, so that trying again with fewer batches
+    // A transient error concerns the file, so trying again with fewer batches
     // would only take longer.
     if (failed == nullptr || IsTransient(status)) {
       for (PendingBatch* pending : group) pending->status = status;
@@ -333,7 +333,7 @@ absl::StatusOr<Saved> SqliteStore::CompareWithFirst(
   find.Text(submission.submission_id).Text(submission.study_id);
   const absl::StatusOr<bool> found = find.Step();
   if (!found.ok()) return found.status();
-  // The insert failed, but not for the id: so for the sequence.
+  // The insert failed although the id is free, so the sequence must be taken.
   if (!*found) {
     return absl::InternalError(absl::StrCat("sequence ", submission.sequence,
                                             " belongs to another submission"));
@@ -371,7 +371,8 @@ absl::Status SqliteStore::KeepGap(const Submission& submission,
     const absl::Status audited = Audit(submission, first_sequence);
     if (!audited.ok()) return audited;
   }
-  // The stored submission itself, sent again: its sequence is no gap.
+  // The stored submission was sent again with its own sequence, so there is no
+  // gap.
   if (submission.sequence == first_sequence) return absl::OkStatus();
   return SqliteRun(writer_.insert_gap)
       .Integer(submission.sequence)
@@ -434,7 +435,8 @@ absl::StatusOr<StorePage> SqliteStore::Read(std::int64_t after, std::size_t max,
   SLUICE_DCHECK_GT(max, 0u);
   StorePage page;
   absl::MutexLock lock(&page_mutex_);
-  // One transaction, so that the gaps are those of the submissions' state.
+  // Gaps and submissions are read in one transaction, so that they show the
+  // same state.
   SqliteTransaction transaction(page_reader_.db);
   absl::Status status = transaction.Begin(SqliteTransaction::Mode::kRead);
   if (status.ok()) status = ReadSubmissions(after, max, max_bytes, page);
@@ -481,9 +483,10 @@ absl::Status SqliteStore::ReadGaps(std::int64_t after, StorePage& page) {
 }
 
 absl::Status SqliteStore::Check() {
-  // A batch in progress may hang: how the batch before it ended tells.
+  // A batch in progress may hang, so do not wait for it: return how the batch
+  // before it ended.
   if (!write_mutex_.TryLock()) return last_save();
-  // After a failed batch only writing pages to the disk tells whether there is
+  // After a failed batch, only writing pages to the disk shows whether there is
   // room again.
   const bool writing = !last_save().ok();
   const absl::Status status =

@@ -12,7 +12,7 @@
 
 namespace sluice {
 
-// E.g. "patient_record".
+// Returns e.g. "patient_record".
 std::string_view KindName(SubmissionKind kind);
 // Returns nothing if no kind has that name.
 std::optional<SubmissionKind> ParseKind(std::string_view name);
@@ -20,7 +20,8 @@ std::optional<SubmissionKind> ParseKind(std::string_view name);
 // Formats a time to the microsecond, e.g. "2026-03-01T20:00:00.000000Z", as
 // SQLite's date functions read it. The year must be from 0 to 9999.
 std::string TimeText(absl::Time time);
-// Empty if there is no time, or its year is not from 0 to 9999.
+// Returns an empty text if there is no time, or if its year is not from 0 to
+// 9999.
 std::string TimeText(const std::optional<absl::Time>& time);
 
 // Returns the digest's bytes. The view is valid as long as the digest.

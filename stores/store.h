@@ -1,5 +1,5 @@
-// Where submissions end up. Start here for a new kind of store, then see
-// registry.h.
+// The interface of stores, which keep the submissions. Start here for a new
+// kind of store, then see registry.h.
 
 #ifndef SLUICE_STORES_STORE_H_
 #define SLUICE_STORES_STORE_H_
@@ -40,7 +40,7 @@ struct ReceivedSubmission {
   std::string content;
   Sha256Digest content_sha256{};
   absl::Time received_at;
-  // When this sending left the device, as its metadata says.
+  // Time when this sending left the device, from its metadata.
   std::optional<absl::Time> sent_at;
 };
 
@@ -52,7 +52,7 @@ struct Submission : ReceivedSubmission {
   std::string questionnaire;              // canonical url|version
   std::string status;                     // FHIR code, e.g. "completed"
   std::string authored;                   // as sent, with the device's offset
-  std::optional<absl::Time> authored_at;  // the instant of it, where it is one
+  std::optional<absl::Time> authored_at;  // the instant of `authored`, if any
   std::string supersedes_submission_id;
   std::string reason_for_change;
   // A JSON array with an object per answer, in the order of the form:
@@ -69,14 +69,14 @@ struct Saved {
   };
 
   Result result = Result::kStored;
-  // Of the stored submission, which is the first that came with the id. The
-  // time is as precise as the store keeps it.
+  // Values of the stored submission, which is the first that came with the id.
+  // The time is as precise as the store keeps it.
   std::int64_t sequence = 0;
   absl::Time received_at;
   Sha256Digest content_sha256{};
 };
 
-// What a receipt says of a stored submission.
+// The fields of a stored submission that a receipt contains.
 struct StoredReceipt {
   std::int64_t sequence = 0;
   absl::Time received_at;
@@ -102,7 +102,7 @@ struct StorePage {
   bool last = false;
 };
 
-// `time` as precise as stores keep it.
+// Returns `time` as precise as stores keep it.
 absl::Time ToMicroseconds(absl::Time time);
 
 // True if an error is about the store (unavailable, full, busy, damaged), so
@@ -110,14 +110,14 @@ absl::Time ToMicroseconds(absl::Time time);
 // submissions.
 bool IsTransient(const absl::Status& status);
 
-// True if two contents with one id mean the same although their bytes differ:
-// client libraries may order fields differently. A store may call it with a
-// lock held, so it must not call the store.
+// Returns true if two contents with the same id mean the same although their
+// bytes differ: client libraries may order fields differently. A store may call
+// it with a lock held, so it must not call the store.
 using SameContent = std::function<bool(SubmissionKind kind, std::string_view a,
                                        std::string_view b)>;
 
-// Thread-safe. Calls block. tests/stores/store_contract_test.cc holds every
-// store to what is said here.
+// Thread-safe. Calls block. tests/stores/store_contract_test.cc checks that
+// every store keeps the promises of these comments.
 class Store {
  public:
   virtual ~Store() = default;
@@ -161,9 +161,9 @@ class Store {
   // and so on). Otherwise submissions may come without these members.
   virtual bool keeps_columns() const { return true; }
 
-  // OK if the store could take a batch now, for /readyz. Returns within
-  // seconds, also while the database hangs, and does not wait for a call in
-  // progress: how the call before it ended may tell instead.
+  // Returns OK if the store could take a batch now, for /readyz. Returns within
+  // seconds, even if the database hangs. Does not wait for a call in progress:
+  // the result may then be that of the call before it.
   virtual absl::Status Check() = 0;
 };
 

@@ -25,7 +25,8 @@ enum class Jitter {
 // The names that the configuration uses: "constant", "exponential", "pareto".
 std::optional<Jitter> ParseJitter(std::string_view name);
 
-// The inverse of the distribution function: the time at `uniform`, in [0, 1).
+// Returns the value of the distribution at `uniform`, in [0, 1): the inverse of
+// its distribution function.
 absl::Duration Jittered(absl::Duration mean, Jitter jitter, double uniform);
 
 struct DiscardStoreOptions {
@@ -36,10 +37,10 @@ struct DiscardStoreOptions {
   // their time.
   double fail_rate = 0;
 
-  // For tests; called from all threads. Uniform in [0, 1), drawn for the time
-  // and then for the failure; by default random.
+  // For tests; called from all threads. Returns a number in [0, 1), first for
+  // the time and then for the failure. By default random.
   std::function<double()> uniform = nullptr;
-  // By default the calling thread sleeps.
+  // Waits for the given time. By default the calling thread sleeps.
   std::function<void(absl::Duration)> sleep = nullptr;
 };
 

@@ -57,10 +57,10 @@ constexpr std::string_view kKeywords[] = {
 
 constexpr std::string_view kPrefixes[] = {"postgresql://", "postgres://"};
 
-// False if libpq does not know the keyword.
+// Returns false if libpq does not know the keyword.
 bool Store(std::string_view keyword, std::string value,
            PostgresSettings& settings) {
-  // The name of an old setting, which libpq still takes.
+  // An old name of a setting, which libpq still accepts.
   if (keyword == "requiressl") {
     keyword = "sslmode";
     value = value.starts_with('1') ? "require" : "prefer";
@@ -80,8 +80,8 @@ void SkipSpaces(std::string_view& text) {
   while (!text.empty() && IsSpace(text.front())) text.remove_prefix(1);
 }
 
-// Takes a value off the front of `text`: quoted, or up to a space. Nothing if
-// the quote is not closed.
+// Takes a value off the front of `text`: quoted, or up to a space. Returns
+// nothing if the quote is not closed.
 std::optional<std::string> TakeValue(std::string_view& text) {
   const bool quoted = text.starts_with('\'');
   if (quoted) text.remove_prefix(1);
@@ -127,7 +127,8 @@ std::optional<PostgresSettings> ParsePairs(std::string_view text) {
 
 // --- URIs ---
 
-// Nothing if an escape is malformed or stands for NUL.
+// Decodes percent escapes. Returns nothing if an escape is malformed or stands
+// for NUL.
 std::optional<std::string> Decode(std::string_view text) {
   std::string decoded;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -158,7 +159,7 @@ bool StoreDecoded(std::string_view keyword, std::string_view text,
   return value.has_value() && Store(keyword, *std::move(value), settings);
 }
 
-// Takes what comes before the first of `ends` off the front of `text`.
+// Removes and returns the text before the first of the characters `ends`.
 std::string_view TakeUntil(std::string_view ends, std::string_view& text) {
   const std::string_view taken =
       text.substr(0, std::min(text.find_first_of(ends), text.size()));
@@ -166,7 +167,8 @@ std::string_view TakeUntil(std::string_view ends, std::string_view& text) {
   return taken;
 }
 
-// "user:password@", or nothing of it. A slash ends the search for the '@'.
+// Takes "user:password@" off the front, if it is there. A slash ends the search
+// for the '@'.
 bool TakeUser(std::string_view& rest, PostgresSettings& settings) {
   const std::size_t end = rest.find_first_of("@/");
   if (end == std::string_view::npos || rest[end] != '@') return true;
@@ -181,7 +183,8 @@ bool TakeUser(std::string_view& rest, PostgresSettings& settings) {
   return true;
 }
 
-// A host, or an IPv6 address in brackets. Nothing if that is malformed.
+// Takes a host, or an IPv6 address in brackets, off the front. Returns nothing
+// if the address is malformed.
 std::optional<std::string_view> TakeHost(std::string_view& rest) {
   if (!rest.starts_with('[')) return TakeUntil(":/?,", rest);
   rest.remove_prefix(1);
@@ -196,7 +199,7 @@ std::optional<std::string_view> TakeHost(std::string_view& rest) {
   return address;
 }
 
-// "host:port,host:port". Several hosts become one list.
+// Takes "host:port,host:port" off the front. Several hosts become one list.
 bool TakeHosts(std::string_view& rest, PostgresSettings& settings) {
   std::string hosts;
   std::string ports;
@@ -217,7 +220,7 @@ bool TakeHosts(std::string_view& rest, PostgresSettings& settings) {
          StoreDecoded("port", ports, settings);
 }
 
-// One "keyword=value" of a query.
+// Stores one "keyword=value" of a query.
 bool StoreParameter(std::string_view parameter, PostgresSettings& settings) {
   const std::size_t equals = parameter.find('=');
   if (equals == std::string_view::npos ||
@@ -227,7 +230,7 @@ bool StoreParameter(std::string_view parameter, PostgresSettings& settings) {
   std::optional<std::string> keyword = Decode(parameter.substr(0, equals));
   std::optional<std::string> value = Decode(parameter.substr(equals + 1));
   if (!keyword || !value) return false;
-  // As JDBC says it.
+  // The form of JDBC.
   if (*keyword == "ssl" && *value == "true") {
     keyword = "sslmode";
     value = "require";

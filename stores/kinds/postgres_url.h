@@ -15,8 +15,8 @@ namespace sluice {
 using PostgresSettings = std::map<std::string, std::string>;
 
 // Parses `url`, a URI ("postgresql://...") or `key=value` pairs, exactly as
-// PQconninfoParse does. Nothing if `url` is malformed or has a keyword that
-// libpq 15 does not know. Values are not checked.
+// PQconninfoParse does. Returns nothing if `url` is malformed or has a keyword
+// that libpq 15 does not know. Values are not checked.
 std::optional<PostgresSettings> ParsePostgresUrl(std::string_view url);
 
 // Returns what is wrong with `url`, or nothing if libpq can connect with it.

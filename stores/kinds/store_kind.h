@@ -51,7 +51,7 @@ class StoreOptionReader {
   std::vector<StoreOptionError> errors_;
 };
 
-// StoreKind::check of a kind whose options are read by `Read`.
+// Implements StoreKind::check for a kind whose options are read by `Read`.
 template <auto Read>
 std::vector<StoreOptionError> CheckStoreOptions(const StoreOptions& options) {
   StoreOptionReader reader(options);
