@@ -65,7 +65,7 @@ absl::StatusOr<std::unique_ptr<CallServer>> CallServer::Start(
                        server->streams_[i].get());
     server->loops_[i]->Start();
   }
-  // Last: from here on calls arrive.
+  // Must be the last step, because calls arrive from here on.
   acceptor->Start(std::move(take_connection));
   return server;
 }

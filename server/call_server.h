@@ -22,8 +22,8 @@
 
 namespace sluice {
 
-// For one thread. Call StopServing, EndStreams, Shutdown and JoinLoops once
-// each, in this order.
+// Must be used by one thread. Call StopServing, EndStreams, Shutdown and
+// JoinLoops once each, in this order.
 class CallServer {
  public:
   // Serves the connections of `acceptor`, which it starts. `methods` and
@@ -42,9 +42,9 @@ class CallServer {
   // Does not wait.
   void EndStreams();
 
-  // Ends all calls. Those that have not ended after `patience`, because their
-  // client does not read, are cancelled. Submissions of the calls must have
-  // been answered.
+  // Ends all calls. Calls that have not ended after `patience`, because their
+  // client does not read, are cancelled. All submissions of the calls must have
+  // been answered before.
   void Shutdown(absl::Duration patience);
 
   // Joins the loops' threads. Nothing may be posted to a loop after this.

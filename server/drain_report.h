@@ -43,8 +43,8 @@ struct DrainReport {
   std::vector<std::string> ToLines() const;
 };
 
-// Reports on all but the time that the drain took. If `stuck`, the submissions
-// that are in work count as left.
+// Reports everything but the time that the drain took. If `stuck`, the
+// submissions that are in work count as left.
 DrainReport MakeDrainReport(const Pools& pools, const Methods& methods,
                             const Leftovers& leftovers, bool stuck);
 

@@ -53,7 +53,8 @@ struct Flags {
   bool check = false;
 };
 
-// Exits if the flags are wrong, or ask only for a text.
+// Exits if the flags are wrong, or if they only ask for a text such as the
+// help.
 Flags ParseFlags(int argc, char** argv) {
   static const option kOptions[] = {{"config", required_argument, nullptr, 'c'},
                                     {"check", no_argument, nullptr, 'k'},
@@ -160,8 +161,8 @@ int AwaitStopSignal(ConfigReload* reload) {
   }
 }
 
-// Logs where gRPC logged something, but not its text: the text may quote what
-// clients send.
+// Logs the place of a log message of gRPC, without its text, which may quote
+// what clients send.
 void LogOfGrpc(gpr_log_func_args* args) {
   spdlog::warn("grpc: severity={} at={}:{}",
                gpr_log_severity_string(args->severity), args->file, args->line);

@@ -35,12 +35,12 @@ class Methods {
     return contexts_[Index(method)];
   }
 
-  // The metrics of the pools and of these methods.
+  // Returns the metrics of the pools and of these methods.
   std::shared_ptr<PoolMetrics> MakePoolMetrics(const Config& config,
                                                const Pools& pools) const;
 
-  // Takes over what `config` changes compared with `before`, for the calls that
-  // arrive from now on. `metrics` are told of changed policies.
+  // Applies the changes from `before` to `config` to calls that arrive from now
+  // on. Tells `metrics` which policies have changed.
   void Apply(const Config& before, const Config& config, PoolMetrics* metrics);
 
   // Calls that have arrived and whose last operation has not completed.

@@ -7,7 +7,8 @@ absl::Status CheckReadiness(const Pools& pools, Store* store) {
     const PoolSnapshot snapshot = pool.workers->Snapshot();
     // An open circuit closes when a probe succeeds, and a probe needs a task.
     // An empty pool has none, and gets none while load balancers avoid the
-    // server because of this answer. Then the store itself is asked, below.
+    // server because of this answer. In that case the store itself is asked,
+    // below.
     const bool has_probe = snapshot.view.depth + snapshot.in_work > 0;
     if (snapshot.circuit_open && has_probe) {
       return absl::UnavailableError("the store fails");

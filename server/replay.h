@@ -13,7 +13,7 @@
 namespace sluice {
 
 // Puts all entries of all journals into their queues, in the order of each
-// journal, also beyond the queues' capacity. To be called before calls arrive.
+// journal, also beyond the queues' capacity. Call it before calls arrive.
 absl::Status ReplayJournals(const Pools& pools, const Methods& methods);
 
 // Moves a submission out of quarantine and into the queue of `pool`, which has

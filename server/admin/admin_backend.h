@@ -24,12 +24,12 @@ class AdminBackend {
  public:
   virtual ~AdminBackend() = default;
 
-  // Outlives the backend.
+  // Returns the store, which outlives the backend.
   virtual Store& store() = 0;
 
-  // The pools that have a journal, and so a quarantine.
+  // Returns the pools that have a journal, and so a quarantine.
   virtual std::vector<std::string> QuarantinePools() = 0;
-  // As Journal::ListQuarantine and Journal::FindQuarantined.
+  // Like Journal::ListQuarantine and Journal::FindQuarantined, for one pool.
   virtual absl::StatusOr<std::vector<Quarantined>> ListQuarantine(
       const std::string& pool, std::int64_t after, std::size_t max,
       bool with_content) = 0;
@@ -43,13 +43,13 @@ class AdminBackend {
   virtual absl::Status RetryQuarantined(const std::string& pool,
                                         std::int64_t sequence) = 0;
 
-  // The sequence number that was given to a submission last. Before the first
-  // submission: the number before the one that it will have.
+  // Returns the last sequence number that was given to a submission. Before the
+  // first submission: the number before the one that it will get.
   virtual std::int64_t LastSequence() = 0;
-  // The sequence numbers of submissions that are queued, in a queue of any
-  // kind, or in work. Every number that LastSequence covered in an earlier call
-  // is included, unless its submission has since been stored (also as a gap),
-  // quarantined or refused.
+  // Returns the sequence numbers of all submissions that are queued, in memory
+  // or in a journal, or in work. Every number that LastSequence covered in an
+  // earlier call is included, unless its submission has since been stored (also
+  // as a gap), quarantined or refused.
   virtual std::vector<std::int64_t> PendingSequences() = 0;
 };
 

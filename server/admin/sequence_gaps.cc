@@ -100,7 +100,7 @@ void SequenceGaps::Tell(std::int64_t last, Ranges& ranges) {
   const GapReason otherwise = SeriesOf(told_) == own_series_
                                   ? GapReason::kUnaccounted
                                   : GapReason::kOtherServer;
-  // Goes from known number to known number. Between two of them there may be
+  // Steps from one known number to the next. Between two of them there may be
   // billions of unknown numbers, which are one range.
   while (told_ < last) {
     while (!known_.empty() && known_.front().sequence <= told_) {

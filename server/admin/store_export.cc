@@ -72,7 +72,7 @@ class StoreExport {
     return absl::CancelledError("the caller has cancelled the export");
   }
 
-  // Each returns what `take_` returned: false ends the export.
+  // These functions return the result of `take_`: false ends the export.
 
   bool TakeSubmission(Submission submission) {
     const bool recent = submission.received_at >= since_;
@@ -116,7 +116,7 @@ class StoreExport {
 
   SequenceGaps gaps_;
   Take take_;
-  std::int64_t series_ = 0;  // that of the last submission
+  std::int64_t series_ = 0;  // of the last submission
   // A submission of `series_` was received at or after `since_`.
   bool seen_recent_ = false;
 };

@@ -94,7 +94,7 @@ bool BulkCall::OfferOne(std::size_t entry) {
   task->bytes_behind = content_.size() - std::min(content_.size(), task->bytes);
   task->deadline = deadline_;
   task->waits_since = came_at_;
-  // Before Arrive, which may cause the answer to be posted.
+  // Counted before Arrive, because Arrive may post the answer.
   ++due_;
   offered_ = task;
   parked_ = task->Arrive();
@@ -125,8 +125,8 @@ void BulkCall::OnCancelled() {
 
 void BulkCall::FinishIfAnswered() {
   const bool offered_all = next_ == results_.size() || CallerGone();
-  // `parked_` too: OnUnparked is still to be called, also for a task that has
-  // left, and needs this call.
+  // While `parked_` is set, OnUnparked is still to be called, even for a task
+  // that has left the pool, and it needs this call.
   if (due_ > 0 || !offered_all || parked_ || finishing()) return;
   FinishWithReceipts();
 }

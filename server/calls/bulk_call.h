@@ -22,8 +22,8 @@ namespace sluice {
 // Ends when every entry that was offered has its answer.
 class BulkCall final : public UnaryCall, public SubmissionOwner {
  public:
-  // Asks gRPC for a call of `method`, which is one of the two. The arguments
-  // must outlive the server's shutdown.
+  // Asks gRPC for a call of `method`: ImportPatients or RecordEvents. The
+  // arguments must outlive the server's shutdown.
   static void Await(const MethodContext& method, const BulkIntake& intake,
                     RawService* service, CompletionLoop* loop);
 
@@ -70,7 +70,7 @@ class BulkCall final : public UnaryCall, public SubmissionOwner {
   std::size_t next_ = 0;
   // The entry that was offered last.
   std::shared_ptr<SubmissionTask> offered_;
-  // `offered_` is parked, and OnUnparked has not been called for it.
+  // True if `offered_` is parked, and OnUnparked has not been called for it.
   bool parked_ = false;
   // Number of offered entries without an answer.
   std::size_t due_ = 0;

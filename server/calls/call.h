@@ -63,7 +63,7 @@ class Call {
       SLUICE_DCHECK(outstanding_);
       outstanding_ = false;
       (call_->*kReturned)(ok);
-      // Only now, so that the call is not freed while the member runs.
+      // Comes last, so that the call is not freed while the member runs.
       call_->ReturnOperation();
     }
 
@@ -92,12 +92,13 @@ class Call {
   Call(CompletionLoop* loop, RpcMetrics* metrics);
   virtual ~Call();
 
-  // Puts a new call of the same kind in place of this one, which has arrived.
+  // Asks gRPC for a new call of the same kind, because this one has arrived.
   virtual void AwaitAnother() = 0;
-  // The call has arrived: StartFinish is due from now on.
+  // Called when the call has arrived. StartFinish is due from now on.
   virtual void OnStarted() = 0;
-  // The caller has cancelled or disconnected, or its deadline has passed.
-  // StartFinish is still due. Called at most once, and not after StartFinish.
+  // Called when the caller has cancelled or disconnected, or its deadline has
+  // passed. StartFinish is still due. Called at most once, and not after
+  // StartFinish.
   virtual void OnCancelled() = 0;
 
   // Returns the tag for the operation that asks gRPC for a call. Once.
@@ -116,7 +117,8 @@ class Call {
   void OnRequestTag(bool ok);
   void OnDoneTag(bool ok);
   void OnFinishTag(bool ok);
-  // One operation less is outstanding or due. Frees the call with the last one.
+  // Counts the return of an operation. Frees the call when no operation is
+  // outstanding or due.
   void ReturnOperation() {
     SLUICE_DCHECK_GT(operations_, 0);
     if (--operations_ == 0) Free();

@@ -56,7 +56,7 @@ std::string_view EntryId(SubmissionKind kind, std::string_view entry) {
   return FindLengthDelimited(entry, v1::PatientRecord::kPatientIdFieldNumber);
 }
 
-// Returns the id of a malformed submission; empty if it is no valid id.
+// Returns the id of a malformed submission; empty if the id is not valid.
 std::string IdIfAny(std::string_view id) {
   return id.size() <= kMaxIdBytes && IsValidUtf8(id) ? std::string(id) : "";
 }

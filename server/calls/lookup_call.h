@@ -1,6 +1,6 @@
-// GetReceipts: says what became of submissions. Answered by the workers of a
-// pool of its own, from the store, the journals and the submissions on their
-// way.
+// GetReceipts: tells clients the state of their submissions. The workers of a
+// separate pool answer it from the store, the journals and the acknowledged
+// submissions that are not stored yet.
 
 #ifndef SLUICE_SERVER_CALLS_LOOKUP_CALL_H_
 #define SLUICE_SERVER_CALLS_LOOKUP_CALL_H_

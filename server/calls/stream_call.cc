@@ -77,7 +77,7 @@ void StreamCall::OnMessage() {
     violation = intake_.Read(sending_, task->NewSubmission());
   }
   message_.Clear();
-  // Before Arrive, which may cause the answer to be posted.
+  // Counted before Arrive, because Arrive may post the answer.
   ++unanswered_;
   if (violation.has_value()) {
     method_.pool->CountArrival(Index(method_.method), TaskResult::kInvalid);

@@ -45,7 +45,7 @@ void SubmitCall::OnAnswer(std::size_t, std::string_view submission_id,
 
 void SubmitCall::OnCancelled() {
   cancelled_.store(true, std::memory_order_relaxed);
-  // Otherwise OnAnswer finishes the call.
+  // If Leave returns false, OnAnswer finishes the call.
   if (task_ != nullptr && task_->Leave()) FinishWithError(AnswerToCancelled());
 }
 

@@ -30,7 +30,7 @@ class UnaryCall : public Call {
   // Asks gRPC for the next call.
   void Await();
 
-  // The call has arrived. `request_` has its bytes.
+  // Called when the call has arrived. `request_` has its bytes.
   virtual void OnRequest() = 0;
 
   // Ends the call with OK and a serialized message.

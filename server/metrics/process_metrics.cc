@@ -25,7 +25,7 @@ std::string ReadFile(const char* path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-// The line "btime <seconds>" of /proc/stat.
+// Reads the line "btime <seconds>" of /proc/stat.
 std::optional<double> ReadBootTime() {
   for (absl::string_view line : absl::StrSplit(ReadFile("/proc/stat"), '\n')) {
     double seconds = 0;

@@ -25,7 +25,7 @@ struct ProcessStat {
   std::uint64_t resident_pages = 0;
 };
 
-// Returns nullopt if `text` is not the content of such a file.
+// Returns nullopt if `text` is not the content of /proc/<pid>/stat.
 std::optional<ProcessStat> ParseProcessStat(const std::string& text);
 
 // Reads /proc at each Collect. Metrics whose file cannot be read are left out.

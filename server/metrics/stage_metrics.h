@@ -19,7 +19,7 @@ class StageMetrics {
   StageMetrics(const std::string& pool, prometheus::Registry* registry);
 
   void ObserveQueueWait(Duration wait);
-  // `time` is that of decoding and checking one batch.
+  // Records the time of decoding and checking one batch.
   void ObserveProcessing(Duration time);
   void ObserveCommit(Duration time, std::size_t batch_size);
 

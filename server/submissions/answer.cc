@@ -17,8 +17,9 @@ namespace {
 
 constexpr char kPushbackTrailer[] = "grpc-retry-pushback-ms";
 constexpr char kErrorDomain[] = "sluice";
-// Retry delays where no rate of work tells when to return: a failed store, a
-// server that restarts, and a follower whose leader's caller has left.
+// Retry delays for refusals for which no measured rate suggests a delay: a
+// failed store, a server that restarts, and a follower whose leader's caller
+// has cancelled.
 constexpr Duration kStoreRetryDelay = std::chrono::seconds(1);
 constexpr Duration kRestartRetryDelay = std::chrono::seconds(1);
 constexpr Duration kFollowerRetryDelay = std::chrono::milliseconds(50);
@@ -199,7 +200,7 @@ Answer Answer::ForFollower(const Answer& leader, bool may_be_dropped) {
     case Kind::kDuplicate:
       return Duplicate(leader.kept);
     case Kind::kRefused:
-      // With a retry delay of its own.
+      // The follower gets a retry delay of its own.
       return Refused(leader.reason,
                      absl::ToChronoNanoseconds(leader.retry_delay));
     case Kind::kDropped:
@@ -208,7 +209,7 @@ Answer Answer::ForFollower(const Answer& leader, bool may_be_dropped) {
                  : Refused(TaskResult::kQueueFull, kFollowerRetryDelay);
     case Kind::kDeadline:
     case Kind::kCancelled:
-      // The leader's caller has left, but the follower's caller still waits.
+      // The leader's caller no longer waits, but the follower's caller does.
       return Refused(TaskResult::kWaitOver, kFollowerRetryDelay);
     default:
       return leader;

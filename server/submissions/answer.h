@@ -1,6 +1,6 @@
-// What callers are told: the one place that turns the result of a submission,
-// or of a call, into an answer, and an answer into a gRPC status. Receipts in a
-// stream or a bulk response are written by server/calls/receipt.h from the same
+// Turns the result of a submission, or of a call, into an answer, and an answer
+// into a gRPC status. This is the only place that does so. Receipts in a stream
+// or a bulk response are written by server/calls/receipt.h from the same
 // answers. (The health service has its own protocol and statuses.)
 //
 //   what happened                     status              in a stream or bulk
@@ -52,7 +52,7 @@ struct Answer {
     kFailed,
   };
 
-  // An answer of a kind that needs no further field.
+  // Returns an answer of a kind that needs no further field.
   static Answer Of(Kind kind) {
     Answer answer;
     answer.kind = kind;
@@ -60,38 +60,44 @@ struct Answer {
   }
   static Answer Invalid(Violation violation);
 
-  // Refusals. Each answer gets a retry delay of its own, 0.8 to 1.2 times
-  // `retry_delay`, so that refused callers do not all return at once.
+  // Returns a refusal. Each answer gets a retry delay of its own, 0.8 to 1.2
+  // times `retry_delay`, so that refused callers do not all return at once.
   //
   // `reason` must be a refusal (IsRefusal).
   static Answer Refused(TaskResult reason, Duration retry_delay);
-  // The server shuts down, for calls that no pool refuses.
+  // Returns the refusal of a server that shuts down, for calls that no pool
+  // refuses.
   static Answer ShuttingDown();
-  // The store, or the journal, failed to save the submission.
+  // Returns the refusal of a submission that the store, or the journal, failed
+  // to save.
   static Answer Unavailable();
-  // Too many submissions follow another of the same id.
+  // Returns the refusal of a submission when too many submissions follow
+  // another of its id.
   static Answer TooManyFollowers();
 
-  // For a task that the pool ended, on arrival or later: a refusal, kDropped or
-  // kDeadline.
+  // Returns the answer for a task that the pool ended, on arrival or later,
+  // with a refusal, kDropped or kDeadline.
   static Answer Ended(TaskResult result, Duration retry_delay);
-  // For a call that gRPC reports as cancelled, which it also does when the
-  // deadline has passed.
+  // Returns the answer for a call that gRPC reports as cancelled, which it also
+  // does when the deadline has passed.
   static Answer Cancelled(bool deadline_passed);
-  // The processing threw. `error_id` is in the log.
+  // Returns the answer for a submission whose processing threw. `error_id` is
+  // in the log.
   static Answer Failed(const std::string& error_id);
 
-  // For what the store says of a submission: stored, duplicate or conflict.
+  // Returns the answer for a result of the store: stored, duplicate or
+  // conflict.
   static Answer FromStore(const Saved& saved);
-  // `kept` is the receipt under which the submission is known. For a duplicate,
-  // and for a queued one that is a duplicate, the receipt of the first.
+  // Return the answer with `kept`, the receipt under which the submission is
+  // known. For a duplicate, and for a queued submission that is a duplicate,
+  // this is the receipt of the first.
   static Answer Stored(const StoredReceipt& kept);
   static Answer Queued(const StoredReceipt& kept);
   static Answer Duplicate(const StoredReceipt& kept);
-  // For a submission that followed another of the same id and content, which
-  // was told `leader`. The leader may belong to another method:
-  // `may_be_dropped` is false if the follower's method never answers that a
-  // submission was dropped.
+  // Returns the answer for a follower: a submission that followed another of
+  // the same id and content, whose answer is `leader`. The leader may belong to
+  // another method: `may_be_dropped` is false if the follower's method never
+  // answers that a submission was dropped.
   static Answer ForFollower(const Answer& leader, bool may_be_dropped);
 
   // True if the status of a unary call is OK.
@@ -102,7 +108,7 @@ struct Answer {
   TaskResult reason = TaskResult::kQueueFull;
   // For kStored, kQueued and kDuplicate.
   StoredReceipt kept;
-  // For kRefused: when the caller should try again.
+  // For kRefused: the delay after which the caller should try again.
   absl::Duration retry_delay;
   // For kInvalid and kFailed; never null there. For kFailed the description has
   // the error id.

@@ -34,8 +34,8 @@ void JournalWriter::Add(std::shared_ptr<SubmissionTask> task) {
   absl::MutexLock lock(&mutex_);
   SLUICE_DCHECK(!joining_);
   waiting_.push_back(std::move(task));
-  // Otherwise the writer has been woken already, or is busy and will look
-  // again.
+  // If other tasks wait, the writer has been woken already, or is busy and will
+  // look again.
   if (waiting_.size() == 1) changed_.Signal();
 }
 
@@ -116,9 +116,9 @@ void JournalWriter::Commit(Group* group) {
   metrics_->ObserveCommit(clock_->Now() - begun, group->size());
   if (first.ok()) {
     metrics_->CountAppended(group->size());
-    // Acknowledged before workers may take the tasks, so that callers do not
-    // wait for the workers to get the processor, and so that no worker ends a
-    // task whose position is not set.
+    // The tasks are acknowledged before workers may take them, so that callers
+    // do not wait for the workers to get the processor, and so that no worker
+    // ends a task whose position is not set.
     {
       const CompletionLoop::PostBatch batch;
       std::int64_t position = *first;
@@ -129,7 +129,8 @@ void JournalWriter::Commit(Group* group) {
   }
   spdlog::warn("journal failed: batch={} status={}", group->size(),
                first.status().ToString());
-  // The pool first: OnCommitFailed releases the pool's hold on the task.
+  // The pool comes first, because OnCommitFailed releases the pool's reference
+  // to the task.
   pool_->CommitFailed(tasks);
   for (const auto& task : *group) task->OnCommitFailed();
 }

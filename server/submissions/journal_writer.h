@@ -17,10 +17,9 @@
 //      |-- stored or a duplicate --> MarkDone: removed by a later Append, or by
 //      |                             Journal::Forget after half a second
 //      |-- cannot be stored -------> Quarantine: removed from the queue, and
-//      kept |                             in the journal's quarantine
+//      |                             kept in the journal's quarantine
 //      |-- neither, until the end -> stays in the journal, and is replayed at
-//      the
-//                                    next start
+//                                    the next start
 
 #ifndef SLUICE_SERVER_SUBMISSIONS_JOURNAL_WRITER_H_
 #define SLUICE_SERVER_SUBMISSIONS_JOURNAL_WRITER_H_
@@ -50,7 +49,7 @@ class JournalWriter {
                 JournalMetrics* metrics);
   JournalWriter(const JournalWriter&) = delete;
   JournalWriter& operator=(const JournalWriter&) = delete;
-  // Joins.
+  // Calls Join.
   ~JournalWriter();
 
   // Takes a task that the pool has admitted and keeps from its workers (stage
@@ -59,8 +58,8 @@ class JournalWriter {
   // Not after Join.
   void Add(std::shared_ptr<SubmissionTask> task);
 
-  // The store has the entry, so the journal may forget it. Once for each entry.
-  // Does not block.
+  // Tells the journal that the store has the entry, so that it may be
+  // forgotten. Once for each entry. Does not block.
   void MarkDone(std::int64_t position);
   // Moves the entry to the journal's quarantine; see Journal. Blocks.
   absl::Status Quarantine(std::int64_t position, std::string_view reason,
@@ -87,7 +86,7 @@ class JournalWriter {
   absl::Mutex mutex_;
   absl::CondVar changed_;
   Group waiting_ ABSL_GUARDED_BY(mutex_);
-  // Entries were marked as done since the last append.
+  // True if entries were marked as done since the last append.
   bool marked_ ABSL_GUARDED_BY(mutex_) = false;
   bool joining_ ABSL_GUARDED_BY(mutex_) = false;
 

@@ -1,4 +1,4 @@
-// What all calls of one method have in common.
+// The settings and objects that all calls of one method share.
 
 #ifndef SLUICE_SERVER_SUBMISSIONS_METHOD_CONTEXT_H_
 #define SLUICE_SERVER_SUBMISSIONS_METHOD_CONTEXT_H_

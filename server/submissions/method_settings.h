@@ -19,13 +19,13 @@ struct MethodSettings {
   MethodConfig config;
   // With the shadow policy, if there is one.
   std::unique_ptr<const AdmissionPolicy> policy;
-  // A call that finds the pool full is refused before its request is read.
-  // False for policies that drop: each dropped entry needs an answer of its
-  // own.
+  // True if a call that finds the pool full is refused before its request is
+  // read. False for policies that drop: each dropped entry needs an answer of
+  // its own.
   bool refuses_unread;
-  // The policy may drop a submission, and answer that it was dropped.
+  // True if the policy may drop a submission, and answer that it was dropped.
   bool loses;
-  // A queued submission may be dropped in favour of a later one.
+  // True if a queued submission may be dropped in favour of a later one.
   bool droppable;
   // How the method's pool is shared.
   FairBy fair_by;

@@ -59,8 +59,8 @@ RecentIds::Arrival RecentIds::Arrive(
     return Arrival::kQueued;
   }
   if (shard.followers >= kFollowersMax) return Arrival::kTooMany;
-  // Under the lock: as soon as the lock is released, the leader may end on
-  // another thread and take its followers.
+  // Called under the lock: as soon as the lock is released, the leader may end
+  // on another thread and take its followers.
   task->Follow();
   id.follower_ = std::exchange(leaders_id.follower_, task);
   ++shard.followers;
@@ -77,7 +77,8 @@ std::vector<std::shared_ptr<SubmissionTask>> RecentIds::Acknowledge(
   SLUICE_DCHECK(id.acknowledged_ == RecentId::Acknowledged::kNot);
   id.acknowledged_ = durable ? RecentId::Acknowledged::kDurably
                              : RecentId::Acknowledged::kFromMemory;
-  // Followers may have been promised durability, which memory does not give.
+  // Followers may have been promised a durable result, which memory does not
+  // give.
   if (!durable) return {};
   return shard.TakeFollowers(&id);
 }
@@ -98,8 +99,8 @@ std::vector<std::shared_ptr<SubmissionTask>> RecentIds::End(
   RecentId& id = task->recent_id();
   Shard& shard = ShardOf(id.key);
   absl::MutexLock lock(&shard.mutex);
-  // In the same critical section as the end, so that no submission of this id
-  // finds neither a leader nor a receipt.
+  // Remembered in the same critical section as the end, so that no submission
+  // of this id finds neither a leader nor a receipt.
   if (stored.has_value()) shard.Remember(id.key, *stored, half_max_);
   if (!id.leads_) return {};
   id.leads_ = false;

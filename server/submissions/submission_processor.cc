@@ -34,7 +34,7 @@ std::string CodeOf(const absl::Status& status) {
 
 // Empties the submission. Keeps the memory of the ids, which are short.
 void Empty(Submission* submission) {
-  // Moving the strings away frees their memory; assigning empty strings would
+  // Moving the strings out frees their memory; assigning empty strings would
   // not.
   Submission used(std::move(*submission));
   *submission = Submission();
@@ -44,8 +44,9 @@ void Empty(Submission* submission) {
 }
 
 void SetSaved(SubmissionTask* task, const Saved& saved) {
-  // A conflict of a submission that was acknowledged before the store could say
-  // so: an answer is impossible, so the submission must be kept.
+  // True for a conflict of a submission that was acknowledged before the store
+  // could report the conflict. The caller has its answer already, so the
+  // submission must be kept.
   const bool acknowledged =
       saved.result == Saved::Result::kConflict && task->in_journal();
   if (!acknowledged) return task->SetSaved(saved);
@@ -64,14 +65,14 @@ SubmissionProcessor::SubmissionProcessor(Store* store, ProcessingStep step,
 
 StoreState SubmissionProcessor::Process(std::span<Task* const> batch) {
   const TimePoint begun = clock_->Now();
-  // The submissions of the batches before, whose memory is used again.
+  // Submissions of earlier batches, kept so that their memory is reused.
   thread_local std::vector<Submission> pooled;
   pooled.resize(std::max(pooled.size(), batch.size()));
   const auto submissions = std::span(pooled).first(batch.size());
   std::vector<SubmissionTask*> tasks;
   tasks.reserve(batch.size());
-  // Whatever happens: a task that is to be worked again needs its content, and
-  // the next batch must find the submissions empty.
+  // Runs on every return: a task that is to be worked again needs its content,
+  // and the next batch must find the submissions empty.
   const absl::Cleanup return_contents = [&] {
     for (std::size_t i = 0; i < tasks.size(); ++i) {
       tasks[i]->ReturnContent(std::move(submissions[i].content));
@@ -128,8 +129,8 @@ StoreState SubmissionProcessor::Save(Batch batch) {
     return StoreState::kUp;
   }
   if (IsTransient(status)) return DeferToRetry(batch, status);
-  // At least one submission of the batch cannot be stored. Saved one by one,
-  // the others are stored all the same.
+  // At least one submission of the batch cannot be stored. If they are saved
+  // one by one, the others are stored.
   return SaveOneByOne(batch);
 }
 
@@ -167,7 +168,8 @@ StoreState SubmissionProcessor::SaveOneByOne(Batch batch) {
     if (status.ok()) {
       SetSaved(task, saved.front());
     } else if (IsTransient(status)) {
-      // Together with all that come after it, so that they stay in order.
+      // All later submissions are retried with this one, so that they stay in
+      // order.
       return DeferToRetry(batch.From(i), status);
     } else {
       const std::string error_id = NewErrorId();

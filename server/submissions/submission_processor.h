@@ -1,6 +1,6 @@
-// What workers do with a batch of submissions: decode each, and save all in one
-// transaction. A submission that throws, or that the store rejects, fails
-// alone.
+// Processes batches of submissions for workers: decodes each submission, and
+// saves all in one transaction. A submission that throws, or that the store
+// rejects, fails alone.
 
 #ifndef SLUICE_SERVER_SUBMISSIONS_SUBMISSION_PROCESSOR_H_
 #define SLUICE_SERVER_SUBMISSIONS_SUBMISSION_PROCESSOR_H_
@@ -68,7 +68,8 @@ class SubmissionProcessor final : public Processor {
   bool Prepare(SubmissionTask* task, Submission* submission) const;
   // Saves the batch in one transaction, and sets the result of each task.
   StoreState Save(Batch batch);
-  // Saves the batch in one transaction. What the store throws becomes a status.
+  // Saves the batch in one transaction. Exceptions of the store become a
+  // status.
   absl::Status TrySave(Batch batch, std::vector<Saved>* saved);
   // Saves each submission in a transaction of its own, and sets the results.
   StoreState SaveOneByOne(Batch batch);

@@ -25,8 +25,8 @@ namespace sluice {
 class Tag {
  public:
   virtual ~Tag() = default;
-  // The operation completed. `ok` is gRPC's result of the operation. Called on
-  // the loop's thread; must not wait.
+  // Called when the operation has completed. `ok` is gRPC's result of the
+  // operation. Called on the loop's thread; must not wait.
   virtual void OnEvent(bool ok) = 0;
 };
 
@@ -95,7 +95,7 @@ class CompletionLoop {
   // (held_writes.h). If null, every write is sent by itself.
   explicit CompletionLoop(std::unique_ptr<grpc::ServerCompletionQueue> queue,
                           const PeerSockets* sockets = nullptr);
-  // Joins.
+  // Joins the thread.
   ~CompletionLoop();
 
   grpc::ServerCompletionQueue* queue() { return queue_.get(); }
@@ -152,15 +152,16 @@ class CompletionLoop {
 
   // Used on the loop's thread only:
   HeldWrites held_;
-  // The event being handled is the wake-up, so the loop slept before it.
+  // True if the event being handled is the wake-up, so the loop slept before
+  // it.
   bool woken_ = false;
-  // The loop was woken for the running task alone, so its write need not be
-  // joined with others.
+  // True if the loop was woken for the running task alone, so its write need
+  // not be joined with others.
   bool single_task_ = false;
 
   absl::Mutex mutex_;
   LoopTaskList tasks_ ABSL_GUARDED_BY(mutex_);
-  // `alarm_` is set, and `wake_tag_` has not returned yet.
+  // True if `alarm_` is set, and `wake_tag_` has not returned yet.
   bool waking_ ABSL_GUARDED_BY(mutex_) = false;
   // Wakes the queue: an alarm that has already expired is the only way to put
   // an event into a queue of gRPC. Used by the thread that set `waking_`, until

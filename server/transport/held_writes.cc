@@ -12,7 +12,8 @@
 namespace sluice {
 namespace {
 
-// Fails if the socket has been closed, which does not matter.
+// Sets or removes the cork. Fails if the socket has been closed, which does not
+// matter.
 void SetCork(int fd, int on) {
   setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on));
 }
@@ -42,8 +43,8 @@ void HeldWrites::Hold(std::string_view peer) {
 void HeldWrites::Flush() {
   SLUICE_DCHECK(thread_.CalledOnOwner());
   SLUICE_DCHECK_LE(sockets_.size(), writes_);
-  // `corks_` changes only below, after this. Otherwise a socket that was corked
-  // could be left corked.
+  // Uncorks before UpdateCorking changes `corks_` below. Otherwise a corked
+  // socket could be left corked.
   if (corks_) {
     for (const int fd : sockets_) SetCork(fd, 0);
   }

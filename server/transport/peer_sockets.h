@@ -13,8 +13,8 @@ namespace sluice {
 
 // Knows each socket by the port of its peer. The result may be wrong: if two
 // machines use the same port, the later connection is found, and a closed
-// socket is found until another connection has its port. So a result may only
-// be used for what does no harm to another file, such as setting a TCP option.
+// socket is found until another connection has its port. So use a result only
+// for operations that do no harm to another file, such as setting a TCP option.
 // Thread-safe.
 class PeerSockets {
  public:
