@@ -3,7 +3,7 @@
 #   namespace sluice { extern const std::string_view NAME; }
 # at build time. A file must not contain the text `)embed"`.
 #
-# The same file is the script that writes the C++ source: cmake -P.
+# This file is also the script that writes the C++ source (cmake -P).
 
 if(CMAKE_SCRIPT_MODE_FILE STREQUAL CMAKE_CURRENT_LIST_FILE)
   set(text "")

@@ -1,7 +1,7 @@
 // A report as one HTML file: text and tables, and charts that dygraphs draws
 // from the report's JSON. The file contains all that it needs, works from
-// file://, and a Content-Security-Policy keeps it from loading anything.
-// Without JavaScript, text and tables are there.
+// file://, and a Content-Security-Policy keeps it from loading anything. Text
+// and tables are shown without JavaScript, too.
 
 #ifndef SLUICE_TOOLS_CHARTS_PAGE_H_
 #define SLUICE_TOOLS_CHARTS_PAGE_H_
@@ -44,7 +44,7 @@ struct Page {
 // Returns `text` escaped for HTML, attributes included.
 std::string HtmlEscape(std::string_view text);
 
-// The same page gives the same bytes.
+// Renders the page as HTML. The same page gives the same bytes.
 std::string RenderPage(const Page& page);
 
 }  // namespace sluice

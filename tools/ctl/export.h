@@ -24,7 +24,8 @@ struct ExportOptions {
   std::optional<absl::Time> since;  // time received
 };
 
-// What was written and what was left out.
+// The result of an export: the status, and what was written, left out or
+// missing.
 struct ExportReport {
   // Limit of the listed entries. Counts have no limit.
   static constexpr std::size_t kListedMax = 20;
@@ -39,7 +40,7 @@ struct ExportReport {
   std::int64_t damaged_count = 0;
   // Number of sequence numbers without a submission, by reason.
   std::map<v1::SequenceGap::Reason, std::int64_t> gaps;
-  std::vector<v1::SequenceGap> unaccounted;  // the first such ranges
+  std::vector<v1::SequenceGap> unaccounted;  // the first kListedMax ranges
   std::int64_t unaccounted_ranges = 0;
 };
 

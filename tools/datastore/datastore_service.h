@@ -21,9 +21,10 @@ struct DatastoreServiceOptions {
   // and store nothing.
   double fail_rate = 0;
 
-  // For tests; called from all threads. Uniform in [0, 1), by default random.
+  // For tests; called from all threads. Returns a number in [0, 1). By default
+  // random.
   std::function<double()> uniform = nullptr;
-  // By default the calling thread sleeps.
+  // Waits for the given time. By default the calling thread sleeps.
   std::function<void(absl::Duration)> sleep = nullptr;
 };
 
@@ -71,15 +72,15 @@ class DatastoreService final : public v1::Datastore::Service {
   // Constant after construction.
   const DatastoreServiceOptions options_;
 
-  // With synchronisation of its own.
+  // Thread-safe by itself.
   Store* const store_;
 
   mutable absl::Mutex mutex_;
   DatastoreCounts counts_ ABSL_GUARDED_BY(mutex_);
 
-  // Shared by every SaveBatch while it stores, so that LastSequence waits for
-  // those that have begun. Otherwise a restarted server could be told a last
-  // sequence number that an earlier call of it is about to exceed.
+  // Held, shared, by every SaveBatch while it stores, so that LastSequence
+  // waits for calls that have begun. Otherwise a restarted server could get a
+  // last sequence number that a call of its previous run is about to exceed.
   absl::Mutex storing_;
 };
 

@@ -1,5 +1,5 @@
-// The charts of sluice-load's page, from the report of --json. Each function's
-// Times are by the clock of the profile.
+// The charts of sluice-load's page, from the report of --json. Times are by the
+// clock of the profile.
 function chartsOf(report) {
   const {profile, timeline} = report;
   const per_second = field => timeline.map(interval => interval[field] / report.interval_seconds);

@@ -213,7 +213,8 @@ absl::Status Simulation::Run(const SimulationProgress& progress) {
   return absl::OkStatus();
 }
 
-// Of events at the same time, ends come before beginnings.
+// At equal times, ends of batches and expired waits come first, then deadlines,
+// then retries, then new arrivals.
 bool Simulation::Step(TimePoint end) {
   PoolModel* pool = nullptr;
   Caller* leaving = nullptr;
@@ -342,7 +343,7 @@ void Simulation::PassDeadline(Caller* caller) {
   if (MethodOf(*caller).pool->Leave(caller, now_)) {
     return Count(caller, &SubmissionCounts::left);
   }
-  caller->answered = true;  // it has gone; the worker does not know
+  caller->answered = true;  // nobody waits for the worker's result
 }
 
 void Simulation::OnQueued(Caller* caller) {

@@ -10,7 +10,7 @@
 
 namespace sluice {
 
-// What a pool would have needed.
+// Workers and queue that a pool would have needed.
 struct PoolNeeds {
   // Workers that would keep up with the busiest interval.
   std::size_t workers = 0;
