@@ -29,15 +29,15 @@ class AdminFixture : public testing::Test {
   }
   ~AdminFixture() override {
     store().Release();
-    // Before the backend.
+    // The server uses the backend, so it is destroyed first.
     server_.reset();
   }
 
   std::shared_ptr<grpc::Channel> NewChannel() const {
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(-1);
-    // A connection of its own, and windows that do not grow: a reader that does
-    // not read is soon one that holds its sender back.
+    // A connection of its own, with windows that do not grow, so that a reader
+    // that stops soon blocks its sender.
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
     arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
     return grpc::CreateCustomChannel(
@@ -61,7 +61,8 @@ class AdminFixture : public testing::Test {
     std::vector<v1::ExportedSubmission> submissions;
     std::vector<v1::SequenceGap> gaps;
     std::vector<v1::ExportProgress> progress;
-    // "1 2 [3-4 DUPLICATE]", in the order of coming.
+    // The submissions and gaps as text, in the order of arrival, such as "1 2
+    // [3-4 DUPLICATE]".
     std::string text;
     grpc::Status status;
   };

@@ -21,7 +21,7 @@ AsyncCaller::~AsyncCaller() {
 
 AsyncSubmit& AsyncCaller::Submit(const v1::SubmitRequest& request,
                                  std::optional<absl::Duration> deadline) {
-  mutex_.Lock();  // so that Run's thread sees the call as it is now
+  mutex_.Lock();  // orders the new call before its use by Run
   AsyncSubmit& call = calls_.emplace_back();
   mutex_.Unlock();
   if (deadline.has_value()) {

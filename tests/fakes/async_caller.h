@@ -1,4 +1,4 @@
-// Many unary calls at once from one test thread.
+// Makes many unary calls at once from one test thread.
 
 #ifndef SLUICE_TESTS_FAKES_ASYNC_CALLER_H_
 #define SLUICE_TESTS_FAKES_ASYNC_CALLER_H_
@@ -16,7 +16,7 @@
 
 namespace sluice {
 
-// A Submit that has been sent.
+// A call of Submit that has been started.
 struct AsyncSubmit {
   grpc::ClientContext context;
   v1::Receipt receipt;
@@ -29,20 +29,21 @@ struct AsyncSubmit {
 class AsyncCaller {
  public:
   explicit AsyncCaller(std::shared_ptr<grpc::Channel> channel);
-  // Waits for all calls, and cancels those that do not end.
+  // Waits for all calls, and cancels calls that do not end.
   ~AsyncCaller();
 
-  // Sends; the call is this object's.
+  // Starts a call. This object owns the call.
   AsyncSubmit& Submit(const v1::SubmitRequest& request,
                       std::optional<absl::Duration> deadline = std::nullopt);
 
-  // Waits, at most kPatience, until so many calls have ended; how many have.
+  // Waits until `count` calls have ended, at most for kPatience. Returns the
+  // number of calls that have ended.
   std::size_t AwaitEnded(std::size_t count);
   bool Ended(const AsyncSubmit& call) const;
-  // Waits, at most kPatience, until this call has ended; a failure of the test
-  // otherwise. Returns the call.
+  // Waits until `call` has ended, and returns it. Fails the test after
+  // kPatience.
   const AsyncSubmit& Await(const AsyncSubmit& call) const;
-  // Sends, and waits for the end.
+  // Starts a call and waits until it has ended.
   const AsyncSubmit& SubmitAndWait(const v1::SubmitRequest& request);
 
  private:
@@ -50,7 +51,7 @@ class AsyncCaller {
 
   const std::unique_ptr<v1::Ingestion::Stub> stub_;
   grpc::CompletionQueue queue_;
-  std::deque<AsyncSubmit> calls_;  // of the test's thread
+  std::deque<AsyncSubmit> calls_;  // used by the test's thread only
 
   mutable absl::Mutex mutex_;
   std::size_t ended_ ABSL_GUARDED_BY(mutex_) = 0;

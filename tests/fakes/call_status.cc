@@ -33,7 +33,7 @@ absl::Duration ExpectTryLater(const grpc::Status& status,
                                absl::Nanoseconds(retry->retry_delay().nanos());
   EXPECT_EQ(TrailerOf(context, "grpc-retry-pushback-ms"),
             absl::StrCat(absl::ToInt64Milliseconds(delay)));
-  // 50 ms to 32 s, and what tells callers apart.
+  // Delays are 50 ms to 32 s, times a random factor of 0.8 to 1.2.
   EXPECT_GE(delay, absl::Milliseconds(40));
   EXPECT_LE(delay, absl::Milliseconds(38400));
   return delay;

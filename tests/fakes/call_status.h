@@ -1,4 +1,4 @@
-// What a client reads from the status of a call that was not OK.
+// Reads the details of a status that is not OK, as clients do.
 
 #ifndef SLUICE_TESTS_FAKES_CALL_STATUS_H_
 #define SLUICE_TESTS_FAKES_CALL_STATUS_H_
@@ -13,7 +13,7 @@
 
 namespace sluice {
 
-// The detail of type T, a message of google.rpc, where the status has one.
+// Returns the detail of type T, a message of google.rpc, if the status has one.
 template <typename T>
 std::optional<T> FindDetail(const grpc::Status& status) {
   google::rpc::Status details;
@@ -25,13 +25,13 @@ std::optional<T> FindDetail(const grpc::Status& status) {
   return std::nullopt;
 }
 
-// Empty where there is none of that name.
+// Returns the value of the trailer called `name`; empty if there is none.
 std::string TrailerOf(const grpc::ClientContext& context,
                       const std::string& name);
 
-// Fails the test unless the call was told to try again later, in all the ways
-// that clients look at: ErrorInfo with `reason`, RetryInfo, the pushback
-// trailer equal to it, and no initial metadata before. The delay.
+// Expects that the caller was told to try again later, in every way that
+// clients look for: ErrorInfo with `reason`, RetryInfo, a pushback trailer with
+// the same delay, and no initial metadata. Returns the delay.
 absl::Duration ExpectTryLater(const grpc::Status& status,
                               const grpc::ClientContext& context,
                               grpc::StatusCode code, std::string_view reason);

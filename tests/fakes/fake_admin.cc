@@ -27,7 +27,7 @@ FakeAdmin::FakeAdmin() {
 
 FakeAdmin::~FakeAdmin() {
   server_->Shutdown(std::chrono::system_clock::now());
-  // ThreadSanitizer does not see that the server's threads have come home.
+  // ThreadSanitizer does not see that the server's threads have ended.
   const absl::MutexLock lock(&mutex_);
 }
 

@@ -1,4 +1,4 @@
-// An Admin service that does as the test says, for tests of its clients.
+// An Admin service for tests of its clients. Tests choose its answers.
 
 #ifndef SLUICE_TESTS_FAKES_FAKE_ADMIN_H_
 #define SLUICE_TESTS_FAKES_FAKE_ADMIN_H_
@@ -15,20 +15,21 @@
 
 namespace sluice {
 
-// Thread-safe; serves on a port of its own from construction on.
+// Thread-safe. Serves on a free port from construction on.
 class FakeAdmin final : private v1::Admin::Service {
  public:
   FakeAdmin();
   ~FakeAdmin() override;
 
-  // "127.0.0.1:" and the port.
+  // Returns the host and port, such as "127.0.0.1:50052".
   std::string target() const;
 
   void AddQuarantined(v1::GetQuarantinedResponse quarantined);
-  // Retries are not taken, and this is why.
+  // Makes all retries fail: the submissions stay in quarantine for `reason`.
   void LeaveInQuarantine(const std::string& reason);
 
-  // Exports are these responses, one after the other, and end so.
+  // Exports consist of the added responses, in this order, and end with the
+  // given status.
   void AddExported(v1::ExportedSubmission submission);
   void AddGap(std::int64_t first, std::int64_t last,
               v1::SequenceGap::Reason reason);
@@ -65,9 +66,10 @@ class FakeAdmin final : private v1::Admin::Service {
   std::vector<v1::RetryQuarantinedRequest> retries_ ABSL_GUARDED_BY(mutex_);
 };
 
-// A questionnaire response of study S with one answer, with its hash.
+// Returns a questionnaire response of study S with one answer, and its hash.
 v1::ExportedSubmission ExportedResponse(std::int64_t sequence);
-// The same in the quarantine of pool clinical.
+// Returns the response of ExportedResponse as an entry in the quarantine of the
+// pool `clinical`.
 v1::GetQuarantinedResponse QuarantinedResponse(std::int64_t sequence);
 
 }  // namespace sluice

@@ -1,5 +1,5 @@
-// A server's inside as the admin service sees it, in memory, for a test to
-// fill, hold and fail.
+// The backend of an admin service, in memory. Tests can fill it, block it and
+// make it fail.
 
 #ifndef SLUICE_TESTS_FAKES_FAKE_ADMIN_BACKEND_H_
 #define SLUICE_TESTS_FAKES_FAKE_ADMIN_BACKEND_H_
@@ -20,7 +20,8 @@
 
 namespace sluice {
 
-// A questionnaire response of study S with a second for each number.
+// Returns a questionnaire response of study S. Each sequence number is received
+// a second after the one before.
 Submission StoredSubmission(std::int64_t sequence);
 
 // A store that can only be read.
@@ -28,13 +29,12 @@ class ReadableStore final : public Store {
  public:
   void Add(Submission submission);
   void AddGap(const Gap& gap);
-  // From now on, reads wait until Release. Release before the service ends.
+  // Blocks all reads until Release. Call Release before the service ends.
   void Hold();
   void Release();
-  // Waits, at most kPatience, until `count` reads wait; a failure of the test
-  // otherwise.
+  // Waits until `count` reads are blocked. Fails the test after kPatience.
   void AwaitHeld(int count);
-  // Reads fail with this from now on, while it is not OK.
+  // Makes reads fail with `status`, or succeed again if `status` is OK.
   void FailWith(absl::Status status);
   int reads() const;
 
@@ -58,17 +58,19 @@ class ReadableStore final : public Store {
   std::map<std::int64_t, Gap> gaps_ ABSL_GUARDED_BY(mutex_);
 };
 
-// Two pools have a quarantine: "clinical" and "imports".
+// Has two pools with a quarantine: `clinical` and `imports`.
 class FakeAdminBackend final : public AdminBackend {
  public:
   void AddQuarantined(const std::string& pool, Quarantined quarantined);
   void SetLastSequence(std::int64_t last);
   void SetPending(std::vector<std::int64_t> sequences);
-  // RetryQuarantined answers so before it does anything, while it is not OK.
+  // Makes RetryQuarantined fail with `status` and do nothing, or work again if
+  // `status` is OK.
   void FailRetriesWith(absl::Status status);
-  // Called by every ListQuarantine, without a lock.
+  // Makes every ListQuarantine call `hook`, without holding a lock.
   void OnList(std::function<void()> hook);
-  // What was put back, in order.
+  // Returns the submissions that were retried, in order: pool and sequence
+  // number.
   std::vector<std::pair<std::string, std::int64_t>> retried() const;
 
   ReadableStore& readable_store() { return store_; }

@@ -1,4 +1,4 @@
-// A clock whose time is what the test says.
+// A clock whose time is set by the test.
 
 #ifndef SLUICE_TESTS_FAKES_FAKE_CLOCK_H_
 #define SLUICE_TESTS_FAKES_FAKE_CLOCK_H_
@@ -12,26 +12,28 @@
 
 namespace sluice {
 
-// Thread-safe. No wake-up is lost: whoever waits either sees the new time
-// before it falls asleep, or is woken by Advance.
+// Thread-safe. No wake-up is lost: a thread in Wait either sees the new time
+// before it sleeps, or is woken by Advance.
 class FakeClock final : public Clock {
  public:
   static constexpr TimePoint kStart{std::chrono::hours(1)};
 
   TimePoint Now() override;
-  // Returns at once where `until` has come.
+  // Returns at once if the time is `until` or later.
   void Wait(absl::CondVar* condition, absl::Mutex* mutex,
             TimePoint until) override ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
 
-  // Moves time on, and wakes those who wait for a moment that has come. The
-  // caller holds none of their mutexes, and they outlive the call.
+  // Moves the time forward by `by`, and wakes the threads whose `until` has
+  // come. The caller must hold none of their mutexes, and the mutexes must
+  // outlive the call.
   void Advance(Duration by);
 
-  // Blocks until exactly `count` threads are in Wait. False: that took longer
-  // than any working program needs.
+  // Waits until exactly `count` threads are in Wait. Returns false after
+  // kPatience.
   bool AwaitWaiters(std::size_t count);
 
-  // The earliest moment that somebody waits for; kForever where nobody does.
+  // Returns the earliest `until` of the threads in Wait; kForever if there are
+  // none.
   TimePoint next_due();
 
  private:

@@ -1,5 +1,5 @@
-// A Datastore in memory that does as the test says. It knows nothing of what
-// contents mean: where bytes differ it asks (DIFFERS).
+// A Datastore in memory. Tests choose its answers. It does not compare the
+// meaning of contents: if the bytes differ, it answers DIFFERS.
 
 #ifndef SLUICE_TESTS_FAKES_FAKE_DATASTORE_H_
 #define SLUICE_TESTS_FAKES_FAKE_DATASTORE_H_
@@ -24,60 +24,62 @@
 
 namespace sluice {
 
-// Thread-safe; serves on a port of its own from construction on, with gRPC's
-// default limits.
+// Thread-safe. Serves on a free port from construction on, with gRPC's default
+// limits.
 class FakeDatastore final : private v1::Datastore::Service {
  public:
-  // How a call ends; with OK it is done as it should be.
+  // How a call ends. With OK, the call is processed normally.
   struct Ending {
     grpc::StatusCode code = grpc::StatusCode::UNAVAILABLE;
-    // Of grpc-retry-pushback-ms; nothing: left out.
+    // Value of the trailer grpc-retry-pushback-ms. Empty: no trailer.
     std::optional<std::string> pushback = {};
   };
 
   explicit FakeDatastore(std::shared_ptr<grpc::ServerCredentials> credentials =
                              grpc::InsecureServerCredentials());
-  // Releases what is held.
+  // Calls Release.
   ~FakeDatastore() override;
 
-  // "127.0.0.1:" and the port.
+  // Returns the host and port, such as "127.0.0.1:50053".
   std::string target() const;
 
-  // Goes away at once: calls end, connections close. Start serves again on the
-  // same port; what was stored stays.
+  // Stops serving at once: calls end and connections are closed. Start serves
+  // again on the same port, with the stored submissions.
   void Stop();
   void Start();
 
-  // The next calls, of any method, end so, one after the other.
+  // Ends the next call, of any method, with `ending`. Several endings apply to
+  // the next calls in order.
   void AnswerNext(const Ending& ending);
-  // From now on each call of SaveBatch waits for Release before it stores.
+  // Blocks each call of SaveBatch, before it stores anything, until Release.
   void Hold();
   void Release();
-  // Waits until so many wait; false: that took longer than a working program
-  // needs.
+  // Waits until `count` calls are blocked. Returns false after kPatience.
   bool AwaitHeld(int count) const;
 
-  // Changes the members below, also between calls.
+  // Runs `change`, which may change the members below, between calls.
   void Change(absl::FunctionRef<void(FakeDatastore&)> change) {
     absl::MutexLock lock(&mutex_);
     change(*this);
   }
 
-  // What is to be changed in every answer of that type before it is sent.
+  // Functions that change every answer of a type before it is sent.
   std::function<void(v1::SaveBatchResponse*)> spoil_saved;
   std::function<void(v1::FindReceiptsResponse*)> spoil_found;
   std::function<void(v1::LastSequenceResponse*)> spoil_last;
   std::function<void(v1::ReadResponse*)> spoil_read;
-  // Only the first that differs in a response has the first's content.
+  // If true, only the first DIFFERS of a response has the content of the first
+  // submission.
   bool leaves_contents_out = false;
 
-  // Calls of SaveBatch so far, refused ones included, and at most at a time.
+  // Number of calls of SaveBatch, refused calls included: in total, and the
+  // highest number at one time.
   int saves() const;
   int peak_in_flight() const;
-  // Submissions in each call of SaveBatch that was not refused.
+  // Number of submissions in each call of SaveBatch that was not refused.
   std::vector<int> batches() const;
   std::vector<v1::Submission> stored() const;
-  std::map<std::int64_t, bool> gaps() const;  // by sequence: conflict
+  std::map<std::int64_t, bool> gaps() const;  // by sequence; true: a conflict
 
  private:
   using Key = std::pair<std::string, std::string>;

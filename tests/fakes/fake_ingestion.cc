@@ -250,7 +250,8 @@ v1::Receipt FakeIngestion::Take(const std::string& study_id,
   receipt.set_disposition(disposition_);
   receipt.set_sequence(static_cast<std::int64_t>(kept_.size()));
   receipt.mutable_received_at()->set_seconds(1'772'395'200);
-  // Not a hash, but as long as one and different for different content.
+  // This is no hash, but it has the length of one, and differs for different
+  // content.
   std::string hash = absl::StrCat(std::hash<std::string>()(content));
   hash.resize(32, '#');
   receipt.set_content_sha256(hash);

@@ -1,4 +1,4 @@
-// An Ingestion service that does as the test says, for tests of its clients.
+// An Ingestion service for tests of its clients. Tests choose its answers.
 
 #ifndef SLUICE_TESTS_FAKES_FAKE_INGESTION_H_
 #define SLUICE_TESTS_FAKES_FAKE_INGESTION_H_
@@ -19,56 +19,60 @@
 
 namespace sluice {
 
-// How a call is refused.
+// The status and details of a refused call.
 struct Refusal {
   grpc::StatusCode code = grpc::StatusCode::RESOURCE_EXHAUSTED;
   std::string message = "the queue is full";
   std::string reason = "QUEUE_FULL";
-  // In RetryInfo; nothing: left out.
+  // Delay in RetryInfo. Empty: no RetryInfo.
   std::optional<absl::Duration> retry_delay = {};
-  // In grpc-retry-pushback-ms, as it stands; nothing: left out.
+  // Value of the trailer grpc-retry-pushback-ms, which need not be a number.
+  // Empty: no trailer.
   std::optional<std::string> pushback = {};
-  // In BadRequest: field and description.
+  // Field and description of each violation in BadRequest.
   std::vector<std::pair<std::string, std::string>> field_violations = {};
 };
 
-// Keeps submissions by study and id, and gives STORED, or DUPLICATE where it
-// has the id. Thread-safe; serves on a port of its own from construction on.
+// Keeps submissions by study and id. Answers STORED, or DUPLICATE for a known
+// id. Thread-safe. Serves on a free port from construction on.
 class FakeIngestion final : private v1::Ingestion::Service {
  public:
   FakeIngestion();
-  // Releases what is held.
+  // Calls Release.
   ~FakeIngestion() override;
 
-  // "127.0.0.1:" and the port.
+  // Returns the host and port, such as "127.0.0.1:50051".
   std::string target() const;
 
-  // Goes away at once: calls end, connections close. Start serves again on the
-  // same port; what was kept stays.
+  // Stops serving at once: calls end and connections are closed. Start serves
+  // again on the same port, with the kept submissions.
   void Stop();
   void Start();
 
-  // The next calls of Submit end so, one after the other, before others are
-  // answered.
+  // Refuses the next call of Submit. Several refusals apply to the next calls
+  // in order.
   void RefuseNext(const Refusal& refusal);
-  // Every submission, record and event is answered so, instead of STORED.
+  // Answers every submission, record and event with `disposition` instead of
+  // STORED.
   void AnswerWith(v1::Receipt::Disposition disposition);
 
-  // From now on calls, and messages of streams, wait for Release.
+  // Blocks calls, and messages of streams, until Release.
   void Hold();
   void Release();
-  // Calls and messages that are waiting.
+  // Number of blocked calls and messages.
   int held() const;
-  // Blocks until so many are; false: that took longer than a working program
-  // needs.
+  // Waits until `count` calls and messages are blocked. Returns false after
+  // kPatience.
   bool AwaitHeld(int count) const;
 
-  // What has arrived by Submit and SubmitStream, refused or not.
+  // Returns the submissions that arrived by Submit and SubmitStream, including
+  // refused ones.
   std::vector<v1::SubmitRequest> submissions() const;
-  // Calls of Submit so far, and one metadata value of each ("" where it had
-  // none).
+  // Returns one metadata value of each call of Submit so far; empty if the call
+  // did not have it.
   std::vector<std::string> submit_metadata(const std::string& name) const;
-  // How long each call of Submit had left when it came; infinite: no deadline.
+  // Returns the time that each call of Submit had left when it arrived;
+  // infinite if it had no deadline.
   std::vector<absl::Duration> submit_time_left() const;
 
  private:

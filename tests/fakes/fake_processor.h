@@ -1,4 +1,4 @@
-// A processor that stores nothing, and stands still when told to.
+// A processor that stores nothing. Tests can block it.
 
 #ifndef SLUICE_TESTS_FAKES_FAKE_PROCESSOR_H_
 #define SLUICE_TESTS_FAKES_FAKE_PROCESSOR_H_
@@ -21,17 +21,17 @@ namespace sluice {
 // Thread-safe.
 class FakeProcessor final : public Processor {
  public:
-  // From now on no batch ends, until it is released.
+  // Blocks all batches from now on, until they are released.
   void Hold() {
     absl::MutexLock lock(&mutex_);
     held_ = true;
   }
-  // Lets go those that are held, and holds those that come.
+  // Releases the batches that are blocked. Further batches are blocked.
   void ReleaseHeld() {
     absl::MutexLock lock(&mutex_);
     ++releases_;
   }
-  // Lets go all.
+  // Releases all batches, also those that come later.
   void Release() {
     absl::MutexLock lock(&mutex_);
     held_ = false;
@@ -44,8 +44,8 @@ class FakeProcessor final : public Processor {
     return store;
   }
 
-  // Blocks until exactly `count` batches are held. False: that took longer
-  // than any working program needs.
+  // Waits until exactly `count` batches are blocked. Returns false after
+  // kPatience.
   bool AwaitHeld(std::size_t count) {
     const auto reached = [this, count]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
       return in_work_ == count;
@@ -54,26 +54,27 @@ class FakeProcessor final : public Processor {
     return mutex_.AwaitWithTimeout(absl::Condition(&reached), kPatience);
   }
 
-  // Of each batch, in the order in which they were begun.
+  // Returns the sizes of all batches, in the order in which they began.
   std::vector<std::size_t> batch_sizes() {
     absl::MutexLock lock(&mutex_);
     return batch_sizes_;
   }
-  // Of each task, in the order in which they were begun.
+  // Returns the sequence numbers of all tasks, in the order in which they
+  // began.
   std::vector<std::int64_t> sequences() {
     absl::MutexLock lock(&mutex_);
     return sequences_;
   }
-  // How many batches were in work at once, at most.
+  // Returns the highest number of batches that were in work at one time.
   std::size_t in_work_max() {
     absl::MutexLock lock(&mutex_);
     return in_work_max_;
   }
 
-  // Called last thing in Process, for what the test wants to happen there; may
-  // be empty. Set before the pool is made.
+  // Called at the end of Process, for events of the test; may be empty. Must be
+  // set before the pool is made.
   std::function<void(std::span<Task* const>)> then;
-  // What it tells of the store.
+  // The state of the store that Process reports.
   std::atomic<StoreState> store{StoreState::kUp};
 
  private:

@@ -1,4 +1,4 @@
-// A task that remembers what it was told.
+// A task that records its notices and results.
 
 #ifndef SLUICE_TESTS_FAKES_FAKE_TASK_H_
 #define SLUICE_TESTS_FAKES_FAKE_TASK_H_
@@ -14,7 +14,7 @@
 
 namespace sluice {
 
-// Its own listener. What it tells is thread-safe.
+// Is its own listener. Functions that read the records are thread-safe.
 class FakeTask final : public Task, public AdmissionListener {
  public:
   struct Traits {
@@ -62,7 +62,7 @@ class FakeTask final : public Task, public AdmissionListener {
     done_ = result;
   }
 
-  // How often it was told that it entered, and as what the last time.
+  // Number of OnAdmitted calls, and the sequence number of the last one.
   int notices() const {
     absl::MutexLock lock(&mutex_);
     return notices_;
@@ -71,30 +71,30 @@ class FakeTask final : public Task, public AdmissionListener {
     absl::MutexLock lock(&mutex_);
     return admitted_as_;
   }
-  // How often OnEnded or OnDone was called.
+  // Number of OnEnded and OnDone calls.
   int times_handed_back() const {
     absl::MutexLock lock(&mutex_);
     return times_handed_back_;
   }
-  // The result that the last OnEnded was told.
+  // Result that the last OnEnded reported.
   std::optional<TaskResult> ending() const {
     absl::MutexLock lock(&mutex_);
     return ending_;
   }
-  // The result at the last OnDone.
+  // Result of the task at the last OnDone.
   std::optional<TaskResult> done() const {
     absl::MutexLock lock(&mutex_);
     return done_;
   }
 
-  // Blocks until it was told that it entered, or was handed back. False: that
-  // took longer than any working program needs.
+  // Wait for an OnAdmitted call, or for OnEnded or OnDone. Return false after
+  // kPatience.
   bool AwaitNotice() const { return AwaitMoreThanZero(&notices_); }
   bool AwaitHandedBack() const {
     return AwaitMoreThanZero(&times_handed_back_);
   }
 
-  // Called first thing whenever the task is told something; may be empty.
+  // Called at the beginning of each notice; may be empty.
   std::function<void()> when_told;
 
  private:

@@ -1,4 +1,4 @@
-// A server whose store is held and whose queue is full.
+// A server whose store is blocked and whose queue is full.
 
 #ifndef SLUICE_TESTS_FAKES_FULL_SERVER_H_
 #define SLUICE_TESTS_FAKES_FULL_SERVER_H_
@@ -15,21 +15,23 @@ namespace sluice {
 
 class FullServer {
  public:
-  // Submits "in work" and, for each place of the queue, "queued 1" and so on.
-  // The pool must have one worker that takes one submission at a time.
+  // Submits "in work" and, for each place in the queue, "queued 1", "queued 2"
+  // and so on. The pool must have one worker that takes one submission at a
+  // time.
   explicit FullServer(const Config& config);
   // Releases the store.
   ~FullServer();
 
   TestServer& server() { return server_; }
   GatedStore& store() { return server_.store(); }
-  // Of the filling; for the test's calls too.
+  // Returns the caller that has filled the queue. Tests may make more calls
+  // with it.
   AsyncCaller& caller() { return caller_; }
 
-  // The i-th of those that fill the queue, from 1.
+  // Returns the call "queued <i>", with i from 1.
   AsyncSubmit& queued(std::size_t i) { return *queued_[i - 1]; }
 
-  // Submits, and waits until it is parked.
+  // Submits `request`, and waits until it is parked.
   AsyncSubmit& Park(const v1::SubmitRequest& request);
 
  private:
@@ -38,7 +40,7 @@ class FullServer {
   std::vector<AsyncSubmit*> queued_;
 };
 
-// The ids of what is stored, in the order of storing.
+// Returns the ids of the stored submissions, in the order of storing.
 std::vector<std::string> StoredIds(const GatedStore& store);
 
 }  // namespace sluice

@@ -1,4 +1,4 @@
-// A store in memory that a test can hold, fail, and look into.
+// A store in memory that tests can block, make fail, and inspect.
 
 #ifndef SLUICE_TESTS_FAKES_GATED_STORE_H_
 #define SLUICE_TESTS_FAKES_GATED_STORE_H_
@@ -17,26 +17,27 @@
 
 namespace sluice {
 
-// Outlives the server of the test, which gets a ForwardingStore to it.
+// Outlives the server of the test, which uses it through a ForwardingStore.
 class GatedStore final : public Store {
  public:
-  // From now on each SaveBatch waits until Release. Held stores also wait when
-  // the test ends, so release before the server is drained.
+  // Blocks each SaveBatch until Release. Call Release before the server is
+  // drained, because a blocked store also blocks the end of the test.
   void Hold();
   void Release();
-  // The next SaveBatch calls fail with this until it is OK again.
+  // Makes SaveBatch and Check fail with `status`, or succeed again if `status`
+  // is OK.
   void FailWith(absl::Status status);
-  // SaveBatch fails with this where the submission of that id is in the batch,
-  // until it is OK again.
+  // Makes SaveBatch fail with `status` if the batch has a submission of this
+  // id. If `status` is OK, SaveBatch succeeds again.
   void FailFor(std::string submission_id, absl::Status status);
 
-  // Waits, at most kPatience, until `count` operations are in SaveBatch; a
-  // failure of the test otherwise.
+  // Waits until `count` calls of SaveBatch are in progress. Fails the test
+  // after kPatience.
   void AwaitInFlight(std::size_t count);
   std::size_t peak_in_flight() const;
-  // Sequences in the order of storing.
+  // Returns the stored submissions, in the order of storing.
   std::vector<Submission> stored() const;
-  // Sizes of the batches, in the order of their beginning.
+  // Returns the sizes of the batches, in the order in which they began.
   std::vector<std::size_t> batches() const;
 
   absl::Status SaveBatch(absl::Span<const Submission> batch,

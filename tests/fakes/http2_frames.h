@@ -39,8 +39,8 @@ inline std::string Frame(FrameType type, int flags, std::uint32_t stream,
          static_cast<char>(flags) + BigEndian(stream, 4) + std::string(payload);
 }
 
-// What a client begins with. `stream_window` is what the server may send on
-// each stream.
+// Returns the bytes that a client sends first. `stream_window` limits the bytes
+// that the server may send on each stream.
 inline std::string Opening(std::size_t stream_window = 65535) {
   constexpr int kInitialWindowSize = 4;
   return kPreface +
@@ -50,8 +50,8 @@ inline std::string Opening(std::size_t stream_window = 65535) {
 
 using HeaderList = std::vector<std::pair<std::string, std::string>>;
 
-// HPACK (RFC 7541): each a literal without indexing. Names and values are
-// shorter than 127 bytes.
+// Returns headers in HPACK (RFC 7541), each as a literal without indexing.
+// Names and values must be shorter than 127 bytes.
 inline std::string Headers(std::uint32_t stream, const HeaderList& headers,
                            int flags = kEndHeaders) {
   std::string block;
@@ -72,21 +72,21 @@ inline HeaderList GrpcHeaders(std::string_view path) {
           {"te", "trailers"}};
 }
 
-// A message of gRPC. It is shorter than 16 KiB.
+// Returns a gRPC message, which must be shorter than 16 KiB.
 inline std::string Message(std::uint32_t stream, std::string_view message,
                            int flags = kNone) {
   return Frame(kData, flags, stream,
                '\0' + BigEndian(message.size(), 4) + std::string(message));
 }
 
-// A whole unary call of gRPC.
+// Returns a complete unary call of gRPC.
 inline std::string Call(std::uint32_t stream, std::string_view path,
                         std::string_view message) {
   return Headers(stream, GrpcHeaders(path)) +
          Message(stream, message, kEndStream);
 }
 
-// How many frames of a type are in what a server has sent.
+// Returns the number of frames of `type` in the bytes that a server has sent.
 inline std::size_t CountFrames(std::string_view bytes, FrameType type) {
   constexpr std::size_t kHead = 9;
   std::size_t count = 0;

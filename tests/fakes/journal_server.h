@@ -1,4 +1,5 @@
-// A server whose methods are acknowledged by a journal, and what tests ask it.
+// A server whose methods are acknowledged by a journal, and functions to use
+// it.
 
 #ifndef SLUICE_TESTS_FAKES_JOURNAL_SERVER_H_
 #define SLUICE_TESTS_FAKES_JOURNAL_SERVER_H_
@@ -16,8 +17,8 @@
 
 namespace sluice {
 
-// Every method but GetReceipts on one pool of one worker, whose journal is
-// `journal.db` in the folder.
+// Returns a configuration in which all methods but GetReceipts share a pool
+// with one worker. The journal of the pool is `journal.db` in the folder.
 inline Config JournalConfig(const TempFolder& folder) {
   Config config = SmallConfig("fail_fast", 20'000);
   config.admin = "127.0.0.1:0";

@@ -1,4 +1,4 @@
-// What the server logs, for as long as this lives.
+// Captures the log of a server.
 
 #ifndef SLUICE_TESTS_FAKES_LOG_CAPTURE_H_
 #define SLUICE_TESTS_FAKES_LOG_CAPTURE_H_
@@ -13,8 +13,9 @@
 
 namespace sluice {
 
-// Takes the place of the default logger, of every level. One at a time, made
-// before the server and read once nothing logs any more.
+// Replaces the default logger, at every level, while it exists. There may be
+// one at a time. Make it before the server, and read the text when nothing logs
+// any more.
 class LogCapture {
  public:
   LogCapture() : before_(spdlog::default_logger()) {

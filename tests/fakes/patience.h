@@ -1,4 +1,4 @@
-// How long a test waits for what must happen before it gives up on it.
+// Limits for how long a test waits for an event.
 
 #ifndef SLUICE_TESTS_FAKES_PATIENCE_H_
 #define SLUICE_TESTS_FAKES_PATIENCE_H_
@@ -10,11 +10,10 @@
 
 namespace sluice {
 
-// Generous: a slow machine under a sanitizer is no failure.
+// Generous, so that a slow machine or a sanitizer does not fail a test.
 inline constexpr absl::Duration kPatience = absl::Seconds(60);
 
-// Waits, at most kPatience, until `condition` holds; a failure of the test
-// names `what` otherwise.
+// Waits until `condition` is true. After kPatience, fails the test with `what`.
 void AwaitThat(std::string_view what, const std::function<bool()>& condition);
 
 }  // namespace sluice

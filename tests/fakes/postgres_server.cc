@@ -34,7 +34,8 @@ void MakeTemplate(const std::string& to) {
   fs::rename(partial, to);
 }
 
-// A new cluster, made once for all programs of a build: initdb takes long.
+// Returns the folder of a new cluster. It is made once for all programs of a
+// build, because initdb takes long.
 std::string TemplateFolder() {
   const std::string path =
       absl::StrCat(SLUICE_POSTGRES_TEMPLATE, "_", geteuid());

@@ -1,5 +1,5 @@
-// A real PostgreSQL beside the test, in a folder of its own, that can be
-// stopped, killed and started again. What fails is a failure of the test.
+// A real PostgreSQL server in a folder of its own. Tests can stop, kill and
+// restart it. All errors are failures of the test.
 
 #ifndef SLUICE_TESTS_FAKES_POSTGRES_SERVER_H_
 #define SLUICE_TESTS_FAKES_POSTGRES_SERVER_H_
@@ -16,25 +16,26 @@ namespace sluice {
 
 class PostgresServer {
  public:
-  // Starts it. A failure of the test where it is not installed.
+  // Starts the server. Fails the test if PostgreSQL is not installed.
   PostgresServer();
   PostgresServer(const PostgresServer&) = delete;
   PostgresServer& operator=(const PostgresServer&) = delete;
 
-  // The one that the tests of a program share, from the first that asks for it.
+  // Returns the server that all tests of a program share. The first call starts
+  // it.
   static PostgresServer& Shared();
 
-  // The URL of a database by its name; "postgres" is always there.
+  // Returns the URL of a database. "postgres" always exists.
   std::string Url(const std::string& database) const;
-  // The same of "postgres", with a new, empty schema: as good as a database of
-  // one's own, and made in no time.
+  // Creates a schema in the database "postgres", and returns a URL that uses
+  // it. It serves as a database of its own, but is created much faster.
   std::string NewSchema();
 
-  // Returns when it takes connections.
+  // Starts the server. Returns when it accepts connections.
   void Start();
-  // Ends sessions as they are, with leave taken; returns when it has ended.
+  // Shuts the server down, which ends all sessions. Returns when it has ended.
   void Stop();
-  // The same by SIGKILL to each of its processes.
+  // Kills each process of the server by SIGKILL. Returns when they have ended.
   void Kill();
 
  private:
@@ -43,7 +44,7 @@ class PostgresServer {
   int schemas_ = 0;
 };
 
-// Reads and writes a database as psql would.
+// Reads and writes a database like psql.
 class PostgresShell {
  public:
   explicit PostgresShell(const std::string& url);
@@ -51,9 +52,9 @@ class PostgresShell {
   PostgresShell& operator=(const PostgresShell&) = delete;
   ~PostgresShell();
 
-  // The rows of the last statement, each column as text.
+  // Returns the rows of the last statement, with each column as text.
   Shell::Rows Run(const std::string& sql);
-  // The only column of its only row.
+  // Returns the only column of the only row.
   std::string Get(const std::string& sql);
 
  private:

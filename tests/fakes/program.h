@@ -1,4 +1,4 @@
-// A program that runs beside the test.
+// A program that runs while the test does.
 
 #ifndef SLUICE_TESTS_FAKES_PROGRAM_H_
 #define SLUICE_TESTS_FAKES_PROGRAM_H_
@@ -16,31 +16,31 @@ namespace sluice {
 
 class Program {
  public:
-  // `program` is a path, or a name to be found in PATH; a failure of the test
-  // where it cannot be started. It reads nothing, or the file `input`.
+  // `program` is a path, or a name to be found in PATH. Its standard input is
+  // the file `input`. Fails the test if the program cannot be started.
   Program(const std::string& program, const std::vector<std::string>& arguments,
           const std::string& input = "/dev/null");
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
-  // Kills it if it still runs.
+  // Kills the program if it is still running.
   ~Program();
 
   pid_t pid() const { return pid_; }
   void Signal(int signal) const;
 
-  // What it has written so far, on stdout and on stderr.
+  // Return what the program has written so far to stdout and to stderr.
   std::string out() const;
   std::string err() const;
-  // Waits, at most kPatience, until it has written `text` to stderr; a failure
-  // of the test otherwise.
+  // Waits until the program has written `text` to stderr. Fails the test after
+  // kPatience.
   void AwaitErr(std::string_view text) const;
 
-  // How it ended.
+  // How the program ended.
   struct End {
-    int exit_code = -1;  // -1 where a signal ended it
-    int signal = 0;      // which one
+    int exit_code = -1;  // -1 if a signal ended it
+    int signal = 0;      // the signal; 0 if there was none
   };
-  // Waits, at most kPatience; a failure of the test otherwise.
+  // Waits until the program has ended. Fails the test after kPatience.
   End Wait();
 
  private:

@@ -1,4 +1,4 @@
-// Calls any method with any bytes.
+// Calls any method of a gRPC server with any bytes.
 
 #ifndef SLUICE_TESTS_FAKES_RAW_CALLER_H_
 #define SLUICE_TESTS_FAKES_RAW_CALLER_H_
@@ -19,7 +19,7 @@ class RawCaller {
   explicit RawCaller(std::shared_ptr<grpc::Channel> channel)
       : stub_(std::move(channel)) {}
 
-  // The status; with OK, `response` has the bytes of the answer.
+  // Returns the status. If it is OK, `response` has the bytes of the answer.
   grpc::Status Call(const std::string& path, std::string_view message,
                     std::string* response = nullptr) {
     grpc::ClientContext context;
@@ -39,7 +39,7 @@ class RawCaller {
     return status;
   }
 
-  // Sends all messages, one after the other, and gathers what comes.
+  // Sends all messages, one after the other, and collects the answers.
   grpc::Status Stream(const std::string& path,
                       const std::vector<std::string>& messages,
                       std::vector<std::string>* responses) {

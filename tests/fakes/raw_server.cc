@@ -27,7 +27,7 @@ RawServer::RawServer(std::string greeting, Then then)
 }
 
 RawServer::~RawServer() {
-  // Wakes accept.
+  // Wakes the thread in accept.
   shutdown(listener_, SHUT_RDWR);
   thread_.join();
   close(listener_);

@@ -1,4 +1,4 @@
-// A TCP server that says the same bytes to everybody, for tests of clients.
+// A TCP server that sends the same bytes to every client, for tests of clients.
 
 #ifndef SLUICE_TESTS_FAKES_RAW_SERVER_H_
 #define SLUICE_TESTS_FAKES_RAW_SERVER_H_
@@ -8,20 +8,20 @@
 
 namespace sluice {
 
-// Takes one connection after the other: sends `greeting`, then closes, or reads
-// on until the client does.
+// Serves one connection after another: sends `greeting`, then closes the
+// connection, or reads until the client closes it.
 class RawServer {
  public:
   enum class Then { kClose, kRead };
 
   RawServer(std::string greeting, Then then);
-  // Ends all connections.
+  // Closes all connections.
   ~RawServer();
 
   RawServer(const RawServer&) = delete;
   RawServer& operator=(const RawServer&) = delete;
 
-  // "127.0.0.1:" and the port.
+  // Returns the host and port, such as "127.0.0.1:50051".
   std::string target() const;
 
  private:

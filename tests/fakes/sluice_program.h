@@ -1,5 +1,5 @@
-// The program `sluice` itself, on free ports. For test programs that know where
-// it is (SLUICE_BINARY).
+// The program `sluice`, on free ports. Only for test programs with
+// SLUICE_BINARY, the path of `sluice`.
 
 #ifndef SLUICE_TESTS_FAKES_SLUICE_PROGRAM_H_
 #define SLUICE_TESTS_FAKES_SLUICE_PROGRAM_H_
@@ -22,7 +22,7 @@ namespace sluice {
 
 class Sluice {
  public:
-  // `rest` is the configuration but its addresses.
+  // `rest` is the configuration without the addresses.
   explicit Sluice(std::string_view rest)
       : program_(SLUICE_BINARY,
                  {"--config", Write(folder_ / "config.yaml", rest)}) {}
@@ -40,7 +40,7 @@ class Sluice {
   }
   std::string path(std::string_view name) const { return folder_ / name; }
 
-  // Puts another configuration into its place, whole, by a rename.
+  // Replaces the configuration file by a rename.
   void Replace(std::string_view rest) const {
     std::filesystem::rename(Write(folder_ / "new.yaml", rest),
                             folder_ / "config.yaml");
@@ -53,7 +53,7 @@ class Sluice {
     return path;
   }
 
-  // The number that it logs behind `before` once it serves.
+  // Returns the number that the server logs after `before` once it serves.
   int PortAfter(std::string_view before) {
     program_.AwaitErr("admin_port=");
     const std::string err = program_.err();

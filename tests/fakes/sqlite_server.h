@@ -1,4 +1,5 @@
-// A server with a SQLite store in a folder of its own, and a look into it.
+// A server with a SQLite store in a folder of its own. Tests can query the
+// store.
 
 #ifndef SLUICE_TESTS_FAKES_SQLITE_SERVER_H_
 #define SLUICE_TESTS_FAKES_SQLITE_SERVER_H_
@@ -24,7 +25,7 @@ class SqliteServer {
   TestServer& server() { return server_; }
   v1::Ingestion::Stub& stub() { return server_.stub(); }
 
-  // The rows of `sql`, run by another connection.
+  // Returns the rows of `sql`, which a separate connection runs.
   Shell::Rows Query(const std::string& sql) const {
     return Shell(folder_ / "sluice.db").Run(sql);
   }

@@ -1,4 +1,4 @@
-// A bare TCP connection, for what no client library would say.
+// A plain TCP connection, to send bytes that no client library would send.
 
 #ifndef SLUICE_TESTS_FAKES_TCP_CONNECTION_H_
 #define SLUICE_TESTS_FAKES_TCP_CONNECTION_H_
@@ -11,7 +11,7 @@ namespace sluice {
 
 class TcpConnection {
  public:
-  // To a port of this machine.
+  // Connects to a port of this machine.
   explicit TcpConnection(int port, const char* host = "127.0.0.1");
   ~TcpConnection();
   TcpConnection(const TcpConnection&) = delete;
@@ -19,13 +19,13 @@ class TcpConnection {
 
   bool connected() const { return connected_; }
 
-  // Whether all of it was taken.
+  // True if all bytes were sent.
   bool Send(std::string_view bytes) const;
 
-  // All that comes until the other side closes.
+  // Returns all bytes that arrive until the other side closes the connection.
   std::string ReadToEnd() const;
 
-  // How many segments with data have come.
+  // Returns the number of segments with data that have arrived.
   std::uint32_t data_segments() const;
 
  private:
@@ -33,7 +33,7 @@ class TcpConnection {
   bool connected_ = false;
 };
 
-// The body of the answer to GET `path`.
+// Returns the body of the answer to GET `path`.
 std::string HttpGet(int port, std::string_view path);
 
 }  // namespace sluice

@@ -14,7 +14,8 @@
 namespace sluice {
 namespace {
 
-// What the server owns in place of a store that the test owns.
+// Passes all calls on to a store that the test owns. The server owns this
+// object.
 class ForwardingStore final : public Store {
  public:
   explicit ForwardingStore(Store* store) : store_(store) {}
@@ -122,9 +123,8 @@ DrainReport TestServer::Drain() {
 std::shared_ptr<grpc::Channel> TestServer::NewChannel(
     grpc::ChannelArguments arguments) const {
   auto channel = MakeChannel(std::move(arguments));
-  // A first attempt may fail: gRPC looks at errno of a connect that is under
-  // way later, when Abseil, which looks for a file that few systems have, may
-  // have overwritten it.
+  // The first attempt to connect may fail: gRPC reads errno late, when Abseil,
+  // which looks for a file that few systems have, may have overwritten it.
   EXPECT_TRUE(
       channel->WaitForConnected(absl::ToChronoTime(absl::Now() + kPatience)));
   return channel;
@@ -132,7 +132,7 @@ std::shared_ptr<grpc::Channel> TestServer::NewChannel(
 
 std::shared_ptr<grpc::Channel> TestServer::MakeChannel(
     grpc::ChannelArguments arguments) const {
-  // A connection of its own.
+  // The channel gets a connection of its own.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetMaxReceiveMessageSize(-1);
   return grpc::CreateCustomChannel(

@@ -1,4 +1,4 @@
-// A whole server in the test's process, on free ports, with a real client.
+// A whole server in the process of the test, on free ports, with a real client.
 
 #ifndef SLUICE_TESTS_FAKES_TEST_SERVER_H_
 #define SLUICE_TESTS_FAKES_TEST_SERVER_H_
@@ -19,44 +19,46 @@
 
 namespace sluice {
 
-// Every method on one pool of one worker that takes one submission at a time,
-// with room for `capacity` in its queue: the smallest server that can be full.
+// Returns the configuration of the smallest server that can be full: all
+// methods share a pool with one worker, which takes one submission at a time,
+// and with `capacity` places in the queue.
 Config SmallConfig(std::string_view on_full, std::size_t capacity);
 
-// A request with an answer, unique by `submission_id`.
+// Returns a request with one answer and this id.
 v1::SubmitRequest MakeSubmit(std::string_view submission_id);
 
 class TestServer {
  public:
-  // With a GatedStore; `step` as in IngestionServer::Options.
+  // Starts a server with a GatedStore. `step` is as in
+  // IngestionServer::Options.
   explicit TestServer(const Config& config, ProcessingStep step = {},
                       Clock* clock = SystemClock());
-  // With a store of the test's.
+  // Starts a server with a store of the test.
   TestServer(const Config& config, std::unique_ptr<Store> store,
              ProcessingStep step = {});
-  // Drains, and fails the test unless the counters balance, and nothing is in
-  // flight, waiting, queued or in work.
+  // Drains the server. Fails the test if the counters do not balance, or
+  // anything is in flight, parked, queued or in work.
   ~TestServer();
 
-  // The store; only of the first constructor.
+  // Returns the store. Only for servers that were started with a GatedStore.
   GatedStore& store() { return gated_store_; }
   IngestionServer& server() { return *server_; }
   v1::Ingestion::Stub& stub() { return *stub_; }
 
-  // Another connection, which is open, with more options if the test has any.
+  // Returns a new connection, which is open. `arguments` are further options.
   std::shared_ptr<grpc::Channel> NewChannel(
       grpc::ChannelArguments arguments = {}) const;
   std::string address() const;
-  // The body of GET `path` of the metrics address.
+  // Returns the body of GET `path` from the metrics address.
   std::string Get(std::string_view path) const;
 
   PoolView view(const std::string& pool = "clinical") const;
   MethodCounters counters(Method method) const;
-  // Waits until the pool has so many.
+  // Wait until the pool has `count` queued or parked submissions.
   void AwaitQueued(std::size_t count);
   void AwaitWaiting(std::size_t count);
 
-  // Drains now; the destructor checks what is left to check.
+  // Drains the server now, with the checks of the destructor.
   DrainReport Drain();
 
  private:
@@ -72,7 +74,8 @@ class TestServer {
   bool drained_ = false;
 };
 
-// What GetReceipts says of the submission in MakeSubmit's study.
+// Returns the receipt that GetReceipts gives for the submission, in the study
+// of MakeSubmit.
 v1::Receipt Lookup(TestServer& server, const std::string& submission_id);
 
 }  // namespace sluice
