@@ -47,7 +47,8 @@ std::unique_ptr<DatastoreStore> Open(const DatastoreStoreOptions& options) {
   return *std::move(store);
 }
 
-// Generous, so that no call ends by its deadline on a slow machine.
+// Opens a store with a long timeout, so that no call ends by its deadline on a
+// slow machine.
 std::unique_ptr<DatastoreStore> Open(const std::string& target) {
   return Open({.target = target, .timeout = kPatience});
 }
@@ -116,7 +117,7 @@ void ExpectEqual(const Submission& a, const Submission& b) {
 
 // --- Before a real datastore ---
 
-// One on a SQLite database.
+// A datastore server on a SQLite database, and a store that calls it.
 class SqliteDatastore {
  public:
   SqliteDatastore()
@@ -163,7 +164,7 @@ TEST(DatastoreStore, WhatIsNotThereStaysAway) {
   SqliteDatastore datastore;
   Submission s = MakeSubmission(1, "id");
   s.kind = SubmissionKind::kAppEvent;
-  // What a Timestamp cannot say.
+  // A Timestamp cannot hold this time.
   s.authored_at = absl::InfiniteFuture();
   EXPECT_THAT(Results(datastore.client(), {s}), ElementsAre(Result::kStored));
   EXPECT_EQ(datastore.Sql("SELECT kind, authored_at, sent_at, subject, answers"
@@ -349,7 +350,7 @@ TEST(DatastoreStore, FailuresForNowAreTriedAgainWithinTheCall) {
   fake.AnswerNext({.code = grpc::StatusCode::UNAVAILABLE});
   fake.AnswerNext({.code = grpc::StatusCode::RESOURCE_EXHAUSTED});
   fake.AnswerNext({.code = grpc::StatusCode::ABORTED, .pushback = "1"});
-  // Larger than what gRPC would keep for another try by itself.
+  // The request is larger than gRPC's default buffer for retries.
   EXPECT_THAT(
       Results(*store, {MakeSubmission(1, "a", std::string(1 << 20, 'x'))}),
       ElementsAre(Result::kStored));
@@ -398,7 +399,7 @@ TEST(DatastoreStore, WaitingForAPlaceEndsToo) {
   EXPECT_TRUE(places.TakeBy(absl::Now()));
 }
 
-// Saves until that works; false: it took longer than it should.
+// Saves until that succeeds. Returns false after kPatience.
 bool SavesInTheEnd(Store& store, const Submission& submission) {
   const absl::Time until = absl::Now() + kPatience;
   absl::Notification never;
@@ -442,7 +443,7 @@ TEST(DatastoreStore, ABatchWhoseConnectionBreaksIsTakenUpByTheNext) {
   EXPECT_TRUE(fake.AwaitHeld(1));
   std::thread stopping([&fake] { fake.Stop(); });
   EXPECT_TRUE(broken.WaitForNotificationWithTimeout(kPatience));
-  // It is stored after all, when nobody is there to be told.
+  // The submission is stored although the client has lost its connection.
   fake.Release();
   stopping.join();
   EXPECT_THAT(fake.stored(), SizeIs(1));
@@ -482,7 +483,7 @@ TEST(DatastoreStore, MalformedAnswersToABatchAreErrorsForNow) {
             ->mutable_received_at()
             ->set_seconds(1LL << 60);
       },
-      // Differs from what, and again after it was told.
+      // DIFFERS without the first content, and DIFFERS again after the verdict.
       [](auto* r) {
         r->mutable_saved(1)->set_result(v1::SaveBatchResponse::DIFFERS);
       },
@@ -582,7 +583,7 @@ TEST(DatastoreStore, ReadsInPagesWithTheirGaps) {
   EXPECT_THAT(first->gaps, ElementsAre(Gap{.sequence = 2, .conflict = false}));
   EXPECT_FALSE(first->last);
 
-  // The first whatever it has.
+  // The first submission is returned although it exceeds the limit of bytes.
   const auto second = store->Read(1, 10, 1);
   ASSERT_TRUE(second.ok()) << second.status();
   EXPECT_THAT(sequences(*second), ElementsAre(3));

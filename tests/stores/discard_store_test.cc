@@ -19,7 +19,7 @@ using ::testing::Eq;
 
 constexpr absl::Duration kMean = absl::Milliseconds(5);
 
-// The mean over evenly spread draws.
+// Returns the mean over evenly spread draws.
 double MeanMs(Jitter jitter) {
   constexpr int kDraws = 1'000'000;
   double total_ms = 0;
@@ -90,7 +90,7 @@ TEST(DiscardStore, KeepsNothing) {
   EXPECT_TRUE(store.Check().ok());
 }
 
-// How many of 1,000 evenly spread draws fail.
+// Returns how many of 1,000 evenly spread draws fail.
 int Failures(double fail_rate) {
   int draw = 0;
   DiscardStore store({.fail_rate = fail_rate, .uniform = [&draw] {
@@ -116,7 +116,7 @@ TEST(DiscardStore, FailsAtItsRate) {
 
 TEST(DiscardStore, CountsOperationsInFlightAndTheirPeak) {
   constexpr int kThreads = 4;
-  // Nobody's operation ends before all have begun.
+  // No operation ends before all have begun.
   absl::Barrier all_in(kThreads);
   std::atomic<bool> last{false};
   DiscardStore store({.sleep = [&](absl::Duration) {
@@ -145,7 +145,7 @@ TEST(DiscardStore, DrawsAtRandomAndSleepsByDefault) {
   for (int i = 0; i < 200; ++i) {
     failures += store.SaveBatch(batch, absl::MakeSpan(saved)).ok() ? 0 : 1;
   }
-  // Outside of these once in more than 10^15 runs.
+  // A correct store fails these checks once in more than 10^15 runs.
   EXPECT_GT(failures, 40);
   EXPECT_LT(failures, 160);
 }

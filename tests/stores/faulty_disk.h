@@ -1,7 +1,6 @@
-// A disk whose faults a test chooses: SQLite's own file layer, but for writes
-// and syncs, which can be made to fail or to take as long as the test wants.
-// Syncs cost nothing: no test cuts the power.
-// https://www.sqlite.org/vfs.html
+// A disk whose faults a test chooses. It is SQLite's own file layer, except
+// that writes and syncs can be made to fail or to block. Syncs do not reach the
+// real disk, so they take no time. https://www.sqlite.org/vfs.html
 
 #ifndef SLUICE_TESTS_STORES_FAULTY_DISK_H_
 #define SLUICE_TESTS_STORES_FAULTY_DISK_H_
@@ -25,8 +24,8 @@
 
 namespace sluice {
 
-// While it lives, databases are opened on it; they must be closed before it
-// goes. Thread-safe.
+// All databases that are opened during its life use this disk. They must be
+// closed before it is destroyed. Thread-safe.
 class FaultyDisk {
  public:
   FaultyDisk() : original_(sqlite3_vfs_find(nullptr)), vfs_(*original_) {
@@ -50,7 +49,7 @@ class FaultyDisk {
     absl::MutexLock lock(&mutex_);
     syncs_fail_ = fail;
   }
-  // Syncs wait from now on until they are released.
+  // Blocks all syncs until ReleaseSyncs.
   void HoldSyncs() {
     absl::MutexLock lock(&mutex_);
     hold_syncs_ = true;
@@ -59,7 +58,7 @@ class FaultyDisk {
     absl::MutexLock lock(&mutex_);
     hold_syncs_ = false;
   }
-  // Whether a sync is held, at the latest in a while.
+  // Waits until a sync is blocked. Returns false after kLimit.
   bool WaitForHeldSync() {
     absl::MutexLock lock(&mutex_);
     return mutex_.AwaitWithTimeout(
@@ -67,15 +66,16 @@ class FaultyDisk {
             +[](int* held) { return *held > 0; }, &held_syncs_),
         kLimit);
   }
-  // Keeps account of what is synced; to be called before files are opened.
+  // Records the synced bytes of each file, for WritePowerCut. Call it before
+  // files are opened.
   void TrackSyncs() {
     absl::MutexLock lock(&mutex_);
     tracks_ = true;
   }
   // Writes to `copy` what a power cut now would leave of the database at `path`
-  // and its log: what was synced, and of what was written since that for which
-  // `survives` says so. What a failed sync was for is lost, as it is where a
-  // kernel takes pages for written all the same.
+  // and of its log: all synced bytes, and each later write for which `survives`
+  // returns true. Writes whose sync failed are lost, as with kernels that take
+  // such pages for written.
   void WritePowerCut(const std::string& path, const std::string& copy,
                      absl::FunctionRef<bool()> survives) const {
     absl::MutexLock lock(&mutex_);
@@ -89,14 +89,14 @@ class FaultyDisk {
       std::ofstream(copy + suffix, std::ios::binary) << bytes;
     }
   }
-  // Syncs of write-ahead logs so far.
+  // Number of syncs of write-ahead logs so far.
   int log_syncs() const {
     absl::MutexLock lock(&mutex_);
     return log_syncs_;
   }
 
  private:
-  // So that a test that would hang fails instead.
+  // Limit of all waits, so that a test fails instead of hanging.
   static constexpr absl::Duration kLimit = absl::Seconds(20);
 
   // A write, or a truncation to `offset`.
@@ -109,7 +109,8 @@ class FaultyDisk {
     std::vector<Change> unsynced;
   };
 
-  // What a file does, with a way back to what it did before.
+  // The functions of an open file, and the original functions to which they
+  // lead.
   struct Methods : sqlite3_io_methods {
     const sqlite3_io_methods* original;
     FaultyDisk* disk;

@@ -1,8 +1,8 @@
-// What stores/journal.h promises, for every kind of journal.
+// Tests the promises of stores/journal.h, for every kind of journal.
 //
 // To add a kind: write a JournalUnderTest for it below, and name it in the
-// INSTANTIATE line at the end. Tests of what only one kind does, such as how
-// its file lies on disk, are in the test of that kind.
+// INSTANTIATE line at the end. Features of one kind only, such as the layout of
+// its file, are tested in a test of that kind.
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -42,12 +42,12 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::SizeIs;
 
-// How long Check may take, whatever hangs. /readyz waits for it.
+// Longest time of a Check, even if the disk hangs. /readyz waits for it.
 constexpr absl::Duration kCheckMax = absl::Seconds(2);
 
 // --- The journals ---
 
-// A journal, and how to trouble it from outside.
+// A journal under test, and ways to cause trouble from outside.
 class JournalUnderTest {
  public:
   virtual ~JournalUnderTest() = default;
@@ -225,7 +225,7 @@ class JournalContract : public testing::TestWithParam<JournalCase> {
   void Open() { under_test_->Open(); }
   Journal& journal() { return under_test_->journal(); }
 
-  // Gives the entries their positions.
+  // Appends the entries, and sets their positions.
   absl::Status TryAppend(std::vector<JournalEntry>& entries) {
     std::vector<NewJournalEntry> added;
     added.reserve(entries.size());
@@ -347,7 +347,7 @@ TEST_P(JournalContract, ReplayHoldsNoLockAndEndsWhereTheJournalDid) {
 }
 
 TEST_P(JournalContract, ReplaysPartsOfAnySizeOnce) {
-  // More entries, and more bytes, than are in memory at once.
+  // More entries, and more bytes, than a replay keeps in memory at once.
   std::vector<std::int64_t> expected;
   for (std::int64_t first = 1; first <= 700; first += 100) {
     Append(first, first + 99, std::string(first == 301 ? 40'000 : 10, 'x'));
@@ -624,7 +624,7 @@ TEST_P(JournalContract, AFullDiskTakesNothingUntilThereIsRoom) {
 
 TEST_P(JournalContract, ADiskFullInTheMiddleOfAGroupTakesNothing) {
   under_test_->SetDiskFull(true);
-  // More than is kept in memory before a commit.
+  // The entries have more bytes than SQLite keeps in memory before a commit.
   std::vector<JournalEntry> entries;
   for (std::int64_t sequence = 1; sequence <= 100; ++sequence) {
     entries.push_back(MakeEntry(sequence, std::string(100'000, 'x')));
@@ -642,7 +642,8 @@ TEST_P(JournalContract, AGroupWhoseSyncFailedIsNotThereEvenAfterAKill) {
   EXPECT_EQ(TryAppend(3).code(), absl::StatusCode::kUnavailable);
   under_test_->SetSyncsFail(false);
   EXPECT_THAT(Sequences(), ElementsAre(1, 2));
-  // Before anything else is written, which could hide the failed group.
+  // The journal is copied before anything else is written, which could hide the
+  // failed group.
   EXPECT_THAT(SequencesOf(*under_test_->OpenAfterKill()), ElementsAre(1, 2));
   EXPECT_THAT(Append(4, 4), ElementsAre(3));
   Open();

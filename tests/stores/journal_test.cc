@@ -118,7 +118,7 @@ class JournalTest : public testing::Test {
   std::unique_ptr<Journal> journal_;
 };
 
-// What is forgotten.
+// --- Forgetting ---
 
 TEST_F(JournalTest, AnAppendForgetsALimitedNumber) {
   Open();
@@ -134,7 +134,7 @@ TEST_F(JournalTest, AnAppendForgetsALimitedNumber) {
   EXPECT_EQ(Sql("SELECT count(*) FROM entries"), (Shell::Rows{{"9"}}));
 }
 
-// Opening.
+// --- Opening ---
 
 TEST_F(JournalTest, OneProcessHasTheFile) {
   Open();
@@ -191,7 +191,7 @@ TEST_F(JournalTest, ADirectoryThatCannotBeMadeIsUnavailable) {
             absl::StatusCode::kUnavailable);
 }
 
-// Faults.
+// --- Faults ---
 
 class JournalFaultTest : public JournalTest {
  protected:
@@ -211,7 +211,7 @@ TEST_F(JournalFaultTest, ClosedAfterAFailedSyncItHasWhatItHad) {
   EXPECT_THAT(Sequences(), ElementsAre(1, 2));
 }
 
-// Where syncs take no time.
+// --- Large journals, on a disk whose syncs take no time ---
 
 TEST_F(JournalFaultTest, AnAppendForgetsALimitedNumberOfBytes) {
   Open();
@@ -280,7 +280,7 @@ TEST_F(JournalFaultTest, ATornLogReplaysWhatIsBeforeTheTear) {
     std::ofstream(path_ + "-wal", std::ios::binary) << torn;
     const auto copy = OpenCopy(absl::StrCat("copy ", round));
     std::ofstream(path_ + "-wal", std::ios::binary) << log;
-    // The commits that lie before the tear, and no other.
+    // Exactly the commits before the tear are replayed.
     const auto whole = std::ranges::count_if(
         log_bytes, [&](std::size_t bytes) { return bytes <= at; });
     const std::vector<JournalEntry> replayed = Replayed(*copy);
@@ -292,7 +292,7 @@ TEST_F(JournalFaultTest, ATornLogReplaysWhatIsBeforeTheTear) {
   }
 }
 
-// A power cut: whatever has not been synced may be there or not.
+// --- A power cut: each write that was not synced may survive or not ---
 
 TEST_F(JournalFaultTest, APowerCutLosesNothingThatWasAppended) {
   disk_.TrackSyncs();
@@ -313,7 +313,8 @@ TEST_F(JournalFaultTest, APowerCutLosesNothingThatWasAppended) {
     const bool appended = Append(entries).ok();
     EXPECT_EQ(appended, !fails);
     disk_.SetSyncsFail(false);
-    // What was done before is forgotten, what failed before is gone.
+    // The commit has forgotten the entries that were done. Entries of failed
+    // groups can no longer come back.
     if (appended) undecided.clear();
     for (const JournalEntry& entry : entries) {
       (appended ? there : undecided).insert(entry.submission.sequence);
@@ -345,8 +346,8 @@ TEST_F(JournalFaultTest, APowerCutLosesNothingThatWasAppended) {
   }
 }
 
-// With SLUICE_JOURNAL_ENTRIES=1000000 it is the run that shows whether a long
-// outage can be replayed.
+// Run it with SLUICE_JOURNAL_ENTRIES=1000000 to see whether the journal of a
+// long outage can be replayed.
 TEST_F(JournalTest, ManyEntriesAreReplayedAndForgotten) {
   const char* from_environment = std::getenv("SLUICE_JOURNAL_ENTRIES");
   std::int64_t count = 5'000;

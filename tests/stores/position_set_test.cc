@@ -30,7 +30,7 @@ TEST(PositionSet, ARangeIsTakenOutOfTheMiddle) {
   EXPECT_TRUE(set.empty());
 }
 
-// As a plain set of positions would have them.
+// Compares the set with a plain set of positions.
 TEST(PositionSet, HoldsWhatWasAddedAndNotRemoved) {
   std::mt19937 random(1);
   PositionSet set;

@@ -26,7 +26,7 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using Result = Saved::Result;
 
-// Sessions of the store's that do something, or hold a transaction open.
+// Counts the store's sessions that run a statement or have an open transaction.
 constexpr char kBusy[] =
     "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'sluice'"
     " AND datname = current_database() AND state <> 'idle'";
@@ -56,7 +56,8 @@ class PostgresStoreTest : public testing::Test {
     Open();
   }
 
-  // With a schema, and a submission in it that took what time it needed.
+  // Opens a store with a timeout of a second. The schema and a first submission
+  // are created before, without that limit.
   void OpenToBeOutOfPatienceSoon() {
     Open();
     SaveOne(MakeSubmission(1, "first"));
@@ -87,7 +88,7 @@ class PostgresStoreTest : public testing::Test {
     return receipts.ok() ? receipts->at(0) : std::nullopt;
   }
 
-  // A submission in the test's background.
+  // Saves a submission on another thread.
   std::thread SaveBehind(Submission submission, absl::Status* status) {
     return std::thread([this, status, s = std::move(submission)] {
       Saved saved;
@@ -110,7 +111,7 @@ class PostgresStoreTest : public testing::Test {
   std::vector<Saved> saved_;
 };
 
-// What is stored.
+// --- Stored values ---
 
 TEST_F(PostgresStoreTest, EveryFieldCanBeReadWithSqlAndBack) {
   Open();
@@ -277,7 +278,7 @@ TEST_F(PostgresStoreTest, AnIdThatIsNotUtf8IsRefusedWithoutBeingQuoted) {
   EXPECT_EQ(SaveOne(MakeSubmission(1, "b")).result, Result::kStored);
 }
 
-// The same id again.
+// --- Ids that are sent again ---
 
 TEST_F(PostgresStoreTest, AnotherContentIsAConflictThatIsAuditedAndAGap) {
   Open();
@@ -322,7 +323,7 @@ TEST_F(PostgresStoreTest, AnExceptionFromOutsideRollsTheBatchBack) {
   EXPECT_EQ(SaveOne(MakeSubmission(2, "b")).result, Result::kStored);
 }
 
-// Several servers.
+// --- Several servers ---
 
 TEST_F(PostgresStoreTest, EachServerNumbersInItsOwnRange) {
   Open();
@@ -361,8 +362,7 @@ TEST_F(PostgresStoreTest, ASecondServerWithTheSameNumberIsRefused) {
   EXPECT_TRUE(TryOpen().ok());
 }
 
-// Ends the session that holds the number, and takes it, if told to, before
-// anyone else.
+// Ends the session that holds the server's number.
 constexpr char kEndNumberSession[] =
     "SELECT pg_terminate_backend(pid, 60000) FROM pg_locks"
     " WHERE locktype = 'advisory' AND classid = 1399616873 AND granted"
@@ -373,7 +373,7 @@ TEST_F(PostgresStoreTest, NothingIsSavedWithoutTheNumber) {
   SaveOne(MakeSubmission(1, "a"));
   std::thread waiting;
   PostgresShell thief(url_);
-  // In the queue for the lock before it is let go of.
+  // The thief waits for the lock before it is released.
   thief.Run("SET lock_timeout = 0");
   PostgresShell shell(url_);
   waiting =
@@ -402,7 +402,7 @@ TEST_F(PostgresStoreTest, TheNumberIsTakenAgainBeforeTheNextBatch) {
   EXPECT_EQ(TryOpen().status().code(), absl::StatusCode::kFailedPrecondition);
 }
 
-// The schema.
+// --- The schema ---
 
 TEST_F(PostgresStoreTest, ServersThatStartAtTheSameMomentCreateItOnce) {
   constexpr int kServers = 6;
@@ -472,7 +472,7 @@ TEST_F(PostgresStoreTest, CommitsAreOnDiskWhateverTheDefault) {
   EXPECT_EQ(Get("SELECT setting FROM seen"), "on");
 }
 
-// While the server is away, and after it.
+// --- An unavailable server, and its return ---
 
 TEST_F(PostgresStoreTest, WithoutAServerItDoesNotOpen) {
   server_.Stop();
@@ -521,14 +521,16 @@ TEST_F(PostgresStoreTest, ABatchThatIsKilledInBetweenIsNotThere) {
 TEST_F(PostgresStoreTest, ACommitThatNobodyHeardOfIsFoundByTheRetry) {
   Open();
   SaveOne(MakeSubmission(1, "first"));
-  // A commit is then on disk, but waits to be told so by a standby.
+  // With this setting a commit is written to disk, but waits for a standby that
+  // does not exist.
   PostgresShell shell(url_);
   shell.Run("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
   shell.Run("SELECT pg_reload_conf()");
   AwaitThat("it is so", [&] {
     return shell.Get("SHOW synchronous_standby_names") == "nobody";
   });
-  // The server learns of it in its own time: commits before that do not wait.
+  // The server applies the setting a little later: commits before that do not
+  // wait.
   Submission s;
   absl::Status status;
   std::thread saving;
@@ -554,7 +556,7 @@ TEST_F(PostgresStoreTest, ACommitThatNobodyHeardOfIsFoundByTheRetry) {
   EXPECT_EQ(again.result, Result::kStored);
   EXPECT_EQ(again.sequence, s.sequence);
   EXPECT_EQ(again.received_at, s.received_at);
-  // Sent anew by its caller, it has another sequence.
+  // The caller sends the submission again, with a new sequence number.
   const std::int64_t next = s.sequence + 1;
   EXPECT_EQ(SaveOne(MakeSubmission(next, s.submission_id)).result,
             Result::kDuplicate);
@@ -570,7 +572,7 @@ TEST_F(PostgresStoreTest, ACommitThatIsNotReplicatedIsNeverCalledStored) {
   AwaitThat("it is so", [&] {
     return shell.Get("SHOW synchronous_standby_names") == "nobody";
   });
-  // PostgreSQL's commits follow the setting a moment later.
+  // PostgreSQL applies the setting to commits a little later.
   std::int64_t sequence = 1;
   AwaitThat("a commit waits for the standby", [&] {
     ++sequence;
@@ -603,7 +605,7 @@ TEST_F(PostgresStoreTest, AfterAFailureItIsReadyOnceItCanWrite) {
   EXPECT_EQ(SaveOne(MakeSubmission(1, "a")).result, Result::kStored);
 }
 
-// Several threads.
+// --- Several threads ---
 
 TEST_F(PostgresStoreTest, SessionsAreAsManyAsCallersAtTheSameTime) {
   Open();
@@ -638,7 +640,7 @@ TEST_F(PostgresStoreTest, BatchesWithTheSameIdsWaitForEachOtherInOneOrder) {
   auto other = TryOpen(1);
   ASSERT_TRUE(other.ok()) << other.status();
   SaveOne(MakeSubmission(1, "first"));
-  // Both come to a stop in their middle.
+  // Both batches block at the id `b`, in their middle.
   PostgresShell shell(url_);
   shell.Run(
       "BEGIN; INSERT INTO submissions SELECT 100, kind, study_id, 'b',"
@@ -674,7 +676,7 @@ TEST_F(PostgresStoreTest, BatchesWithTheSameIdsWaitForEachOtherInOneOrder) {
   EXPECT_TRUE(statuses[1].ok()) << statuses[1];
 }
 
-// Batches of the same ids, each thread's in an order of its own.
+// Stores batches with the same ids. Each thread has its own order of ids.
 void StoreTheSameIds(PostgresStore& store, std::atomic<std::int64_t>& sequence,
                      bool backwards, std::atomic<int>& stored) {
   constexpr int kIds = 200;
@@ -725,7 +727,7 @@ TEST_F(PostgresStoreTest, ThreadsOfTwoServersWithTheSameIdsStoreEachOnce) {
   EXPECT_EQ(Get("SELECT count(*) FROM gaps"), "1000");
 }
 
-// The view for people who read answers with SQL.
+// --- The view for people who read answers with SQL ---
 
 TEST_F(PostgresStoreTest, AnswersAreOneRowEach) {
   Open();
@@ -745,7 +747,7 @@ TEST_F(PostgresStoreTest, AnswersAreOneRowEach) {
       {"link_id": "6", "type": "string", "value": "it's \"so\"\n\u00e9"},
       {"link_id": "7", "type": "string", "value": ""},
       {"link_id": "8", "type": "reference"}])";
-  // One without answers has no rows.
+  // A submission without answers has no rows.
   ASSERT_TRUE(Save({s, MakeSubmission(2, "id-2")}).ok());
   EXPECT_EQ(Sql("SELECT DISTINCT sequence, study_id, site_id, submission_id,"
                 " subject, questionnaire, status, authored, received_at"

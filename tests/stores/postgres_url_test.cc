@@ -52,7 +52,7 @@ TEST(PostgresUrl, MustNotHaveAPassword) {
   }
 }
 
-// What libpq reads in a URL.
+// Returns the settings that libpq reads from a URL.
 std::optional<PostgresSettings> ParseWithLibpq(const std::string& url) {
   const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> parsed(
       PQconninfoParse(url.c_str(), nullptr), PQconninfoFree);
@@ -86,7 +86,7 @@ TEST(PostgresUrl, IsReadAsLibpqReadsIt) {
       "host=a b",
       "nonsense=1",
   };
-  // Pieces that matter to the grammar.
+  // Parts of URLs that matter to the grammar.
   const std::vector<std::string> pieces = {"postgresql://",
                                            "@",
                                            ":",
@@ -131,7 +131,8 @@ TEST(PostgresUrl, IsReadAsLibpqReadsIt) {
     ASSERT_EQ(ParsePostgresUrl(url), expected) << url;
     valid += expected.has_value() ? 1 : 0;
   }
-  // Else the comparison would say little.
+  // Many random URLs must be valid, and many invalid, or the comparison would
+  // prove little.
   EXPECT_GT(valid, 3'000);
   EXPECT_LT(valid, 27'000);
 }

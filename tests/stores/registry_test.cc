@@ -25,7 +25,7 @@ TEST(OpenStore, OpensEachKindByItsOptions) {
   ASSERT_TRUE(sqlite.ok()) << sqlite.status();
   EXPECT_EQ(*(*sqlite)->LastSequence(), 0);
 
-  // Nobody listens there, which only the first call shows.
+  // No server listens at this port. Only the first call notices that.
   const auto datastore =
       OpenStore("datastore", {{"target", "127.0.0.1:1"}}, nullptr);
   ASSERT_TRUE(datastore.ok()) << datastore.status();

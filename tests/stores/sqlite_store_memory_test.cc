@@ -1,6 +1,6 @@
-// What becomes of a SqliteStore whose thread runs out of memory in a batch.
+// Tests a SqliteStore whose thread runs out of memory during a batch.
 
-// Not under sanitizers, which bring allocators of their own.
+// Sanitizers have their own allocators.
 #ifndef SLUICE_SANITIZED
 
 #include <cstdlib>
@@ -15,7 +15,7 @@
 
 namespace {
 
-// If > 0: this allocation of the thread, counted from now on, fails.
+// If above 0, the number of allocations of this thread until one fails.
 thread_local int failing_allocation = 0;
 
 }  // namespace
@@ -54,7 +54,7 @@ TEST(SqliteStoreMemory, ABatchThatRunsOutOfMemoryLeavesTheQueue) {
       ++failures;
     }
     failing_allocation = 0;
-    // A batch that stayed in the queue would hold up all that come after it.
+    // A batch that stayed in the queue would block all later batches.
     ASSERT_EQ((*store)->batches_in_progress(), 0u) << allocation;
     ASSERT_TRUE((*store)->SaveBatch(batch, absl::MakeSpan(saved)).ok());
     EXPECT_EQ(saved[0].sequence, sequence);

@@ -82,7 +82,7 @@ class SqliteStoreTest : public testing::Test {
   std::vector<Saved> saved_;
 };
 
-// What is stored.
+// --- Stored values ---
 
 TEST_F(SqliteStoreTest, EveryFieldCanBeReadWithSql) {
   Open();
@@ -193,7 +193,7 @@ TEST_F(SqliteStoreTest, IdsAreOnlyData) {
   }
 }
 
-// Damaged rows.
+// --- Damaged rows ---
 
 TEST_F(SqliteStoreTest, ADamagedRowIsDataLossNotAReceipt) {
   Open();
@@ -205,7 +205,7 @@ TEST_F(SqliteStoreTest, ADamagedRowIsDataLossNotAReceipt) {
   EXPECT_TRUE(Save({MakeSubmission(2, "b")}).ok());
 }
 
-// The same id again.
+// --- Ids that are sent again ---
 
 TEST_F(SqliteStoreTest, EveryConflictIsAudited) {
   Open();
@@ -236,7 +236,7 @@ TEST_F(SqliteStoreTest, ADamagedRowEndsTheReading) {
   EXPECT_EQ(store_->Read(0, 1, 1).status().code(), absl::StatusCode::kDataLoss);
 }
 
-// Opening.
+// --- Opening ---
 
 TEST_F(SqliteStoreTest, OneProcessHasTheFileForWriting) {
   Open();
@@ -281,7 +281,7 @@ TEST_F(SqliteStoreTest, ADirectoryThatCannotBeMadeIsUnavailable) {
   EXPECT_EQ(TryOpen().status().code(), absl::StatusCode::kUnavailable);
 }
 
-// Faults.
+// --- Faults ---
 
 class SqliteStoreFaultTest : public SqliteStoreTest {
  protected:
@@ -325,7 +325,8 @@ TEST_F(SqliteStoreFaultTest, AFullDiskStoresNothingUntilThereIsRoom) {
 TEST_F(SqliteStoreFaultTest, ADiskFullInTheMiddleOfABatchStoresNothing) {
   Open();
   disk_.SetFull(true);
-  // More than SQLite keeps in memory: it writes before the commit.
+  // The batch has more bytes than SQLite keeps in memory, so that it writes
+  // before the commit.
   std::vector<Submission> batch;
   for (std::int64_t sequence = 1; sequence <= 100; ++sequence) {
     batch.push_back(MakeSubmission(sequence, absl::StrCat("id-", sequence),
@@ -373,7 +374,7 @@ TEST_F(SqliteStoreFaultTest, TheProbeLeavesNoTrace) {
   EXPECT_EQ(Sql("SELECT name FROM sqlite_schema"), before);
 }
 
-// Batches that share a commit.
+// --- Batches that share a commit ---
 
 class SqliteStoreGroupTest : public SqliteStoreFaultTest {
  protected:
@@ -381,8 +382,8 @@ class SqliteStoreGroupTest : public SqliteStoreFaultTest {
     for (std::thread& thread : threads_) thread.join();
   }
 
-  // Opens the store and begins a commit that ends with Release; what is saved
-  // meanwhile waits behind it.
+  // Opens the store and begins a commit, which ends at Release. Batches that
+  // are saved meanwhile wait for it.
   void OpenAndHold() {
     Open();
     SaveOne(MakeSubmission(1, "before"));
@@ -411,14 +412,14 @@ class SqliteStoreGroupTest : public SqliteStoreFaultTest {
     }
   }
 
-  // Lets the commits go on, and waits for all that is being saved.
+  // Unblocks the commits, and waits until all batches are saved.
   void Release() {
     disk_.ReleaseSyncs();
     for (std::thread& thread : threads_) thread.join();
     threads_.clear();
     EXPECT_EQ(store_->batches_in_progress(), 0u);
   }
-  // Of the commits since OpenAndHold.
+  // Number of commits since OpenAndHold.
   int Syncs() const { return disk_.log_syncs() - syncs_; }
 
   struct SaveCall {
@@ -427,7 +428,7 @@ class SqliteStoreGroupTest : public SqliteStoreFaultTest {
     absl::Status status;
     bool threw = false;
   };
-  std::deque<SaveCall> saves_;  // the first is the one that is held
+  std::deque<SaveCall> saves_;  // the first one is blocked
 
  private:
   std::vector<std::thread> threads_;
@@ -470,8 +471,8 @@ TEST_F(SqliteStoreGroupTest, ACommitTakesALimitedNumber) {
 TEST_F(SqliteStoreGroupTest, ABatchThatCannotBeStoredFailsAlone) {
   OpenAndHold();
   SaveInBackground({MakeSubmission(3, "a")});
-  // The sequence belongs to another; "c" is its own only if "c" of this batch
-  // is rolled back.
+  // Sequence 1 is taken, so this batch fails. "c" of the next batch is stored
+  // only if "c" of this batch is rolled back.
   SaveInBackground({MakeSubmission(4, "c"), MakeSubmission(1, "b")});
   SaveInBackground({MakeSubmission(5, "c")});
   Release();
@@ -506,7 +507,7 @@ TEST_F(SqliteStoreGroupTest, AFailedCommitFailsAllThatShareIt) {
   OpenAndHold();
   SaveInBackground({MakeSubmission(3, "a")});
   SaveInBackground({MakeSubmission(4, "b")});
-  // Not the one that is held already.
+  // The sync that is blocked already does not fail.
   disk_.SetSyncsFail(true);
   Release();
   EXPECT_TRUE(saves_[0].status.ok()) << saves_[0].status;
@@ -573,10 +574,10 @@ TEST_F(SqliteStoreTest, AnExceptionFromOutsideRollsTheBatchBack) {
   EXPECT_EQ(SaveOne(MakeSubmission(2, "b")).result, Result::kStored);
 }
 
-// A kill.
+// --- A kill ---
 
-// Stores one submission after the other, and writes each sequence to `acks`
-// once it is acknowledged, until it is killed.
+// Stores one submission after another, until the process is killed. Writes each
+// sequence to `acks` once it is acknowledged.
 [[noreturn]] void StoreUntilKilled(const std::string& path, int acks) {
   const auto store = SqliteStore::Open({.path = path}, nullptr);
   if (!store.ok()) _exit(1);
@@ -623,7 +624,7 @@ TEST_F(SqliteStoreTest, WhatWasAcknowledgedSurvivesAKill) {
             (Shell::Rows{{"0"}}));
 }
 
-// The view for people who read answers with SQL.
+// --- The view for people who read answers with SQL ---
 
 TEST_F(SqliteStoreTest, AnswersAreOneRowEach) {
   Open();
@@ -637,7 +638,7 @@ TEST_F(SqliteStoreTest, AnswersAreOneRowEach) {
       {"link_id": "1", "type": "integer", "value": 7},
       {"link_id": "2.1", "type": "coding", "value": "LA6560-2",
        "display": "Confused", "system": "http://loinc.org"}])";
-  // One without answers has no rows.
+  // A submission without answers has no rows.
   ASSERT_TRUE(Save({s, MakeSubmission(2, "id-2")}).ok());
   const std::string common =
       "sequence, study_id, site_id, submission_id, subject, questionnaire,"

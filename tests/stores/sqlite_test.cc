@@ -133,7 +133,8 @@ TEST_F(SqliteTest, ATransactionThatDoesNotCommitLeavesNothing) {
 }
 
 TEST_F(SqliteTest, AFailedCommitEndsTheTransaction) {
-  // Not in WAL mode: a reader keeps the writer from committing.
+  // The database is not in WAL mode, so a reader keeps the writer from
+  // committing.
   ASSERT_TRUE(db_.Execute("CREATE TABLE t (x); INSERT INTO t VALUES (1)").ok());
   Shell reader(folder_ / "test.db");
   reader.Run("BEGIN; SELECT * FROM t");

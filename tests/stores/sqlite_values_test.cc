@@ -25,7 +25,8 @@ TEST(TimeText, IsToTheMicrosecondInUtc) {
   EXPECT_EQ(TimeText(absl::UnixEpoch()), "1970-01-01T00:00:00.000000Z");
 }
 
-// One after the other, of the same day and of others.
+// Formats times one after the other, some on the same day and some on other
+// days.
 TEST(TimeText, IsWhatTheLibrarySays) {
   std::mt19937_64 random(1);
   const std::int64_t first = absl::ToUnixMicros(

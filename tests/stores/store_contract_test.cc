@@ -1,8 +1,8 @@
-// What stores/store.h promises, for every kind of store.
+// Tests the promises of stores/store.h, for every kind of store.
 //
 // To add a kind: write a StoreUnderTest for it below, and name it in the
-// INSTANTIATE lines at the end. Tests of what only one kind does are in the
-// test of its store.
+// INSTANTIATE lines at the end. Features of one kind only are tested in the
+// test of that store.
 
 #include <signal.h>
 
@@ -56,28 +56,28 @@ using ::testing::Not;
 using ::testing::SizeIs;
 using Result = Saved::Result;
 
-// How long Check may take, whatever hangs. /readyz waits for it.
+// Longest time of a Check, even if the database hangs. /readyz waits for it.
 constexpr absl::Duration kCheckMax = absl::Seconds(8);
 
 // --- The stores ---
 
-// A store, and how to trouble it from outside.
+// A store under test, and ways to cause trouble from outside.
 class StoreUnderTest {
  public:
   virtual ~StoreUnderTest() = default;
 
-  // Opens the store, or closes it and opens it again with what it has.
-  // `timeout` limits how long a call waits for the database.
+  // Opens the store, or closes it and opens it again with its data. `timeout`
+  // limits how long a call waits for the database.
   virtual void Open(absl::Duration timeout, const SameContent& same) = 0;
   virtual Store& store() = 0;
   // Number of refused submissions that the store has recorded.
   virtual int audited_conflicts() { return 0; }
 
-  // From Hang to Resume the database answers nothing that writes.
+  // From Hang to Resume, the database does not answer statements that write.
   virtual void Hang() {}
   virtual void Resume() {}
-  // From HoldSaves to ReleaseSaves no SaveBatch ends. AwaitHeldSave: one has
-  // begun; false if that takes too long.
+  // From HoldSaves to ReleaseSaves, no SaveBatch ends. AwaitHeldSave waits
+  // until one has begun; it returns false if that takes too long.
   virtual void HoldSaves() {}
   virtual bool AwaitHeldSave() { return false; }
   virtual void ReleaseSaves() {}
@@ -133,7 +133,8 @@ class PostgresUnderTest : public StoreUnderTest {
     return std::stoi(PostgresShell(url_).Get("SELECT count(*) FROM conflicts"));
   }
 
-  // Every process of the server that the store could talk to is stopped.
+  // Stops all processes of the server that the store can talk to: its sessions
+  // and the postmaster.
   void Hang() override {
     PostgresShell shell(url_);
     for (const auto& row : shell.Run("SELECT pid FROM pg_stat_activity"
@@ -172,7 +173,7 @@ class PostgresUnderTest : public StoreUnderTest {
   std::unique_ptr<PostgresShell> shell_;
 };
 
-// Passes calls on to another store, or holds them until it is told to go on.
+// Passes calls on to another store, or blocks them.
 class HeldStore : public Store {
  public:
   explicit HeldStore(Store& store) : store_(store) {}
@@ -267,7 +268,7 @@ class DatastoreUnderTest : public StoreUnderTest {
     return std::stoi(Shell(path_).Run("SELECT count(*) FROM conflicts")[0][0]);
   }
 
-  // The service takes calls and answers none.
+  // The service accepts calls and answers none.
   void Hang() override { held_->Hold(true, true); }
   void Resume() override { held_->Hold(false, false); }
   void HoldSaves() override { held_->Hold(true, false); }
@@ -309,8 +310,8 @@ class DiscardUnderTest : public StoreUnderTest {
 struct StoreCase {
   std::string name;
   std::function<std::unique_ptr<StoreUnderTest>()> make;
-  // Tests that this kind fails, with the reason. Such a test must fail: once
-  // the store keeps the promise, the line here has to go.
+  // Tests that fail for this kind, with the reason. Such a test must fail:
+  // remove its line here as soon as the store keeps the promise.
   std::map<std::string, std::string> expected_failures = {};
 };
 
@@ -432,8 +433,8 @@ class AnyStoreContract : public testing::TestWithParam<StoreCase> {
   }
 
   std::unique_ptr<StoreUnderTest> under_test_;
-  std::vector<Saved> saved_;  // by the last Save
-  // Calls of SameContent so far, and the kind that the last was asked about.
+  std::vector<Saved> saved_;  // of the last Save
+  // Number of SameContent calls so far, and the kind of the last one.
   std::atomic<int> compared_{0};
   std::atomic<SubmissionKind> last_compared_{};
 
@@ -443,7 +444,7 @@ class AnyStoreContract : public testing::TestWithParam<StoreCase> {
   std::unique_ptr<testing::ScopedFakeTestPartResultReporter> reporter_;
 };
 
-// The promises of stores that keep what they take.
+// Promises of stores that keep submissions.
 class StoreContract : public AnyStoreContract {};
 
 TEST(IsTransient, TellsErrorsOfTheStoreFromErrorsOfTheSubmission) {
@@ -693,7 +694,7 @@ TEST_P(StoreContract, AStoreThatHangsIsATransientError) {
   EXPECT_FALSE(status.ok());
   EXPECT_TRUE(IsTransient(status)) << status;
   under_test_->Resume();
-  // Whether the batch was stored unseen or not, it is there once.
+  // The batch is stored once, whether or not the first attempt was committed.
   Open();
   Save(batch);
   EXPECT_EQ(saved_[0].sequence, 2);
@@ -711,7 +712,7 @@ TEST_P(StoreContract, CheckTellsAndDoesNotWaitForAStoreThatHangs) {
   EXPECT_FALSE(store().Check().ok());
   EXPECT_LT(absl::Now() - start, kCheckMax);
 
-  // Calls that hang must not hold it up either.
+  // Calls that hang must not delay Check.
   std::atomic<int> begun = 0;
   std::vector<std::thread> hanging;
   hanging.emplace_back([&] {
@@ -749,7 +750,8 @@ TEST_P(StoreContract, LookupsAndCheckDoNotWaitForASave) {
   EXPECT_EQ(Find("before")->sequence, 1);
   EXPECT_THAT(Sequences(), ElementsAre(1));
   EXPECT_TRUE(store().Check().ok());
-  // Not durable yet. Had a call above waited for the batch, it would be found.
+  // The batch is not durable yet. If a call above had waited for the batch, the
+  // submission would be found.
   EXPECT_EQ(Find("a"), std::nullopt);
   under_test_->ReleaseSaves();
   saving.join();
@@ -792,7 +794,7 @@ std::string Summary(Store& store, std::int64_t after, std::size_t max,
 }
 
 TEST_P(StoreContract, PagesEndAtTheirLimitsAndHaveTheirGaps) {
-  // Not in the order of their sequences.
+  // Submissions need not be in the order of their sequences.
   Save({MakeSubmission(3, "b", "12345"), MakeSubmission(1, "a", "12345")});
   Save({MakeSubmission(2, "a", "12345"), MakeSubmission(4, "a", "other"),
         MakeSubmission(5, "c", "12345"), MakeSubmission(6, "c", "12345")});

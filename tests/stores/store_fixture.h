@@ -1,5 +1,5 @@
-// What the tests of stores on disk share: a folder of their own, submissions to
-// store, and a plain SQLite connection to look at the result from outside.
+// Helpers for tests of stores on disk: temporary folders, submissions, and a
+// plain SQLite connection to inspect files from outside.
 
 #ifndef SLUICE_TESTS_STORES_STORE_FIXTURE_H_
 #define SLUICE_TESTS_STORES_STORE_FIXTURE_H_
@@ -21,7 +21,7 @@
 
 namespace sluice {
 
-// A new folder, removed with all that is in it.
+// A new folder. It is removed with its content on destruction.
 class TempFolder {
  public:
   TempFolder() {
@@ -41,7 +41,7 @@ class TempFolder {
   std::filesystem::path path_;
 };
 
-// Reads and writes a database as the sqlite3 shell would.
+// Reads and writes a database like the sqlite3 shell.
 class Shell {
  public:
   using Rows = std::vector<std::vector<std::string>>;
@@ -53,7 +53,7 @@ class Shell {
   Shell& operator=(const Shell&) = delete;
   ~Shell() { sqlite3_close(db_); }
 
-  // The rows of all statements, each column as text.
+  // Returns the rows of all statements, with each column as text.
   Rows Run(const std::string& sql) {
     Rows rows;
     char* error = nullptr;
@@ -75,7 +75,8 @@ class Shell {
   sqlite3* db_ = nullptr;
 };
 
-// The same for the same content, another for another: no store computes hashes.
+// Returns equal digests for equal contents only. It is no SHA-256: stores do
+// not compute hashes.
 inline Sha256Digest FakeDigest(std::string_view content) {
   Sha256Digest digest;
   std::size_t hash = std::hash<std::string_view>()(content);
