@@ -1,8 +1,8 @@
-// The answers of any response are a JSON array with one row per answer that has
-// a value; each row has a known type.
+// The answers of any response are a JSON array with one row for each answer
+// that has a value. Each row has a known type.
 //
-// Input: fields of a QuestionnaireResponse as FillMessage reads them, or, after
-// a first byte that is odd, its serialized bytes.
+// Input: fields of a QuestionnaireResponse as FillMessage reads them. If the
+// first byte is odd: the serialized bytes of a QuestionnaireResponse after it.
 
 #include <set>
 #include <string>

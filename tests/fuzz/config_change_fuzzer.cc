@@ -1,6 +1,6 @@
-// Of any two valid configurations, the one that a running server takes over is
-// valid, differs from the running one only in what can change live, and changes
-// nothing more when the same file is loaded again.
+// ChangeConfig turns any two valid configurations into a valid configuration.
+// It differs from the running one only in values that can change live. Loading
+// the same file again changes nothing.
 //
 // Input: two YAML texts, separated by a line "===".
 

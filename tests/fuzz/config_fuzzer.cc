@@ -1,6 +1,6 @@
-// Any bytes are a valid configuration or are refused with errors that name a
-// line or a key and have no control characters. A valid configuration, written
-// by ConfigToYaml, is read back equal.
+// Any bytes are a valid configuration, or are rejected with errors that name a
+// line or a key and have no control characters. A valid configuration that
+// ConfigToYaml has written is read back equal.
 
 #include <string>
 

@@ -1,6 +1,6 @@
 // ConfigToYaml writes every configuration, valid or not, as one YAML document:
-// reading it back never fails for its syntax, and where it is valid it is
-// equal. Texts such as paths may have any characters.
+// reading it never fails because of its syntax, and a valid configuration is
+// read back equal. Texts such as paths may have any characters.
 //
 // Input: values for the fields of Config, one after the other.
 
@@ -13,7 +13,7 @@
 namespace sluice {
 namespace {
 
-// Small numbers are near most limits, large ones have a unit.
+// Returns a number. Small numbers are near most limits, large ones have a unit.
 std::size_t ReadNumber(InputReader& input) {
   const std::size_t value = input.Byte();
   return value << (input.Byte() % 24);

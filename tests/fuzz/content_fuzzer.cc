@@ -1,9 +1,9 @@
-// SameMessage is an equivalence: a message that parses is the same as itself
-// and as what protobuf writes of it, `a` and `b` are the same in either order,
-// and two messages are the same where protobuf finds no difference.
+// SameMessage is an equivalence. A message that parses is the same as itself
+// and as the bytes that protobuf writes for it. The order of the arguments does
+// not matter. Two messages are the same if protobuf finds no difference.
 //
-// Input: a byte that chooses the message type, then two messages, the first
-// after two bytes of its length.
+// Input: a byte that chooses the message type, two bytes with the length of the
+// first message, then the two messages.
 
 #include <array>
 #include <memory>
@@ -21,7 +21,7 @@ namespace {
 using google::protobuf::Message;
 using google::protobuf::util::MessageDifferencer;
 
-// Protobuf's comparison does not say how it takes unknown fields.
+// Protobuf does not specify how its comparison treats unknown fields.
 bool HasUnknownFields(const Message& message) {
   const std::unique_ptr<Message> known(message.New());
   known->CopyFrom(message);

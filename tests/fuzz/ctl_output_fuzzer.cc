@@ -1,8 +1,10 @@
-// Whatever a server answers, sluicectl's JSON lines are JSON, a submission a
-// line, and its tables have no control characters that a terminal would obey.
+// For any answer of a server, the JSON output of sluicectl is JSON, with one
+// submission a line, and its tables have no control characters that a terminal
+// would obey.
 //
-// Input: a byte for the output, then a message's fields as FillMessage reads
-// them; the content is a SubmitRequest where the byte says so.
+// Input: a byte that chooses the output, then the fields of a message as
+// FillMessage reads them. A flag decides whether the content is a
+// SubmitRequest.
 
 #include <string>
 
@@ -17,7 +19,7 @@
 namespace sluice {
 namespace {
 
-// The content, and its hash unless the input says otherwise.
+// Returns a content and its hash. The hash is empty if the input says so.
 std::pair<std::string, std::string> ReadContent(InputReader& reader) {
   v1::SubmitRequest request;
   const bool has_request = reader.Flag();

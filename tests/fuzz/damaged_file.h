@@ -1,5 +1,5 @@
-// A SQLite file for the fuzzers of files: written once, then damaged and opened
-// again for each input.
+// A SQLite file for fuzzers. It is written once, and damaged anew for each
+// input.
 
 #ifndef SLUICE_TESTS_FUZZ_DAMAGED_FILE_H_
 #define SLUICE_TESTS_FUZZ_DAMAGED_FILE_H_
@@ -21,8 +21,8 @@ namespace sluice {
 
 class DamagedFile {
  public:
-  // `write` creates a file at the path; `in_use` is called while it is open, so
-  // that the log beside it is still there.
+  // `write` must create a file at the path, and call `in_use` while the file is
+  // open, so that its write-ahead log still exists.
   DamagedFile(
       const std::string& name,
       const std::function<void(const std::string& path,
@@ -43,9 +43,10 @@ class DamagedFile {
 
   const std::string& path() const { return path_; }
 
-  // Puts the file there, damaged as the input says: a byte that chooses whether
-  // the log is there and whether the file is cut, then triples of a position
-  // and a byte for it. Returns whether anything differs.
+  // Writes the damaged file. The first byte of the input chooses whether the
+  // log exists and whether a file is cut. The rest is pairs of a position and
+  // the new value of a byte. Returns true if the file differs from the
+  // undamaged one.
   bool Damage(InputReader& input) const {
     const int choice = input.Byte();
     const bool with_log = (choice & 1) != 0;

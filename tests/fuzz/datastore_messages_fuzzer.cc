@@ -1,9 +1,9 @@
-// Any message of another datastore is a submission or receipt, or is refused
-// with a text that has no control characters. One that was taken, made a
-// message and read again is equal.
+// Any message of a datastore is read as a submission or receipt, or is rejected
+// with an error without control characters. After it was read, written as a
+// message and read again, the value is equal.
 //
-// Input: a byte for the message type and how it is read, then its serialized
-// bytes or its fields as FillMessage reads them.
+// Input: a byte that chooses the message type and the form of the rest: the
+// serialized bytes, or the fields as FillMessage reads them.
 
 #include <string>
 #include <utility>

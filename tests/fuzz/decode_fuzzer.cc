@@ -1,6 +1,6 @@
-// Every submission that passed the wire check is decoded, to what protobuf
-// reads of it; a request without a response is refused by an exception.
-// Anything else is decoded or refused, and never crashes.
+// Every submission that passed the wire check is decoded to the values that
+// protobuf reads. A request without a response is rejected by an exception.
+// Anything else is decoded or rejected, and never crashes.
 //
 // Input: a byte that chooses the kind, then the content.
 

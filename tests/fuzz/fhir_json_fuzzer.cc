@@ -1,6 +1,7 @@
-// Any bytes are read as FHIR JSON or refused with a path and no control
-// characters. A response that was read, written as FHIR JSON and read again is
-// equal. sluicectl gives every file an id that is a UUID, always the same.
+// Any bytes are read as FHIR JSON, or are rejected with a path and without
+// control characters. After it was read, written as FHIR JSON and read again, a
+// response is equal. sluicectl gives every file an id that is a UUID, always
+// the same.
 
 #include <string>
 

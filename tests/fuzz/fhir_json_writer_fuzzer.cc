@@ -1,6 +1,6 @@
-// Whatever a request says, ToFhirJson writes JSON on one line that
-// ParseFhirJson reads back equal, except for decimals that are no numbers and a
-// status that the proto does not name.
+// For any request, ToFhirJson writes JSON on one line that ParseFhirJson reads
+// back equal, except for decimals that are no numbers and a status that the
+// proto does not name.
 //
 // Input: fields of a SubmitRequest as FillMessage reads them.
 

@@ -1,5 +1,5 @@
-// Any command line is read or refused with an error that has a text; nothing
-// gets lost: every argument is a flag, a flag's value or positional.
+// Any command line is read, or is rejected with an error that has a text. No
+// argument is lost: each is a flag, the value of a flag, or positional.
 //
 // Input: the arguments, each ended by a zero byte.
 

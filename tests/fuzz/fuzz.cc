@@ -16,7 +16,8 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using google::protobuf::Reflection;
 
-// Enough to reach every loop's second and third turn.
+// Limit of the fields of a message. It is enough for a second and third run of
+// every loop.
 constexpr int kFieldsMax = 4096;
 
 void SetField(InputReader& input, const FieldDescriptor& field,
@@ -149,7 +150,7 @@ bool IsPrintable(std::string_view text) {
 
 }  // namespace sluice
 
-// Protobuf would log each string that is not UTF-8.
+// Keeps protobuf from logging each string that is not UTF-8.
 extern "C" int LLVMFuzzerInitialize(int*, char***) {
   google::protobuf::SetLogHandler(nullptr);
   return 0;

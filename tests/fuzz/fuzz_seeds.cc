@@ -45,7 +45,8 @@ std::string Prefixed(int byte, const std::string& bytes) {
   return static_cast<char>(byte) + bytes;
 }
 
-// Requests in the order that the wire check's and the intake's fuzzers have.
+// Returns requests in the order in which the fuzzers of the wire check and of
+// the intake number the message types.
 std::vector<std::string> Requests(const fs::path& samples) {
   std::vector<std::string> requests;
   for (const auto& file : fs::directory_iterator(samples)) {

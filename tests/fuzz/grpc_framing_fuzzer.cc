@@ -1,5 +1,5 @@
-// The messages of a stream are the same whether its bytes come at once or in
-// pieces, and are the ones that were framed. Any headers give an outcome.
+// A reader finds the messages that were framed, whether the bytes of a stream
+// arrive at once or in pieces. Any headers give an outcome.
 //
 // Input: a byte that chooses among framed messages, a stream, and headers.
 

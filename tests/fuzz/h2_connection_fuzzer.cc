@@ -1,6 +1,6 @@
-// Whatever a server sends after its greeting, the load generator's connection
-// ends with an error or goes on: no crash, and a stream's callbacks come only
-// between its opening and its close.
+// Whatever a server sends after its greeting, the connection of the load
+// generator continues or ends with an error. It never crashes, and calls back a
+// stream only between the stream's opening and its close.
 
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::string_view kSettings("\0\0\0\4\0\0\0\0\0", 9);
 
-// Reads what it is told, as the load generator's calls do.
+// Reads answers like the calls of the load generator.
 class Stream final : public H2Stream {
  public:
   void Opened() { open_ = true; }
@@ -49,7 +49,7 @@ class Stream final : public H2Stream {
   GrpcMessageReader reader_;
 };
 
-// A listening socket in this process's own name space: no port, no file.
+// A listening socket in the abstract name space of sockets: no port, no file.
 class Server {
  public:
   Server() : fd_(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
@@ -75,7 +75,8 @@ class Server {
 };
 
 void Send(int fd, std::string_view bytes) {
-  // What the socket does not take at once is left out: nobody reads meanwhile.
+  // Nobody reads at the moment, so bytes that the socket does not accept are
+  // dropped.
   (void)send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
@@ -93,7 +94,7 @@ void FuzzOne(std::string_view input) {
   static const auto* const server = new Server;
   constexpr std::size_t kBytesMax = 64 << 10;
   input = input.substr(0, kBytesMax);
-  // Streams outlive the connection.
+  // The streams must outlive the connection.
   std::array<Stream, 2> streams;
   auto connection = H2Connection::Connect(server->target(), "/fuzz", {});
   Require(connection.ok(), "the connection is made");

@@ -1,5 +1,5 @@
-// Whatever a client sends to the HTTP endpoint, it gets an HTTP answer or a
-// closed connection, and the endpoint answers the next client.
+// Whatever a client sends to the HTTP endpoint, the client gets an HTTP answer
+// or a closed connection, and the endpoint answers the next client.
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -1,6 +1,5 @@
-// A text that ParseInstant takes for an instant means the same instant to
-// protobuf where that takes it too, and is the same after it was written in
-// UTC.
+// If ParseInstant and protobuf both accept a text, they return the same
+// instant. An instant that is written in UTC and read again is the same.
 
 #include <string>
 
@@ -15,7 +14,7 @@ void FuzzOne(std::string_view input) {
   const std::optional<absl::Time> time = ParseInstant(input);
   if (!time) return;
   google::protobuf::Timestamp timestamp;
-  // Protobuf knows no leap seconds.
+  // Protobuf does not know leap seconds.
   if (google::protobuf::util::TimeUtil::FromString(std::string(input),
                                                    &timestamp)) {
     Require(absl::FromUnixSeconds(timestamp.seconds()) +
@@ -24,7 +23,7 @@ void FuzzOne(std::string_view input) {
                                                      absl::Nanoseconds(1)),
             "protobuf reads the same instant");
   }
-  // The years 0 and 10000 can come of an offset.
+  // An offset can lead to the years 0 and 10000.
   const std::string utc =
       absl::FormatTime("%E4Y-%m-%dT%H:%M:%E*SZ", *time, absl::UTCTimeZone());
   if (utc.size() < 20 || utc.substr(0, 4) == "0000" || utc[4] != '-') return;

@@ -1,6 +1,6 @@
-// Requests of every method are taken in or refused. What is taken in has the
-// ids that protobuf reads, none longer than allowed; a refusal names a field
-// and never a value, and the id that it reports is a valid one.
+// Requests of every method are accepted or rejected. An accepted request has
+// the ids that protobuf reads, and none is too long. A rejection names a field
+// and no value, and reports no invalid id.
 //
 // Input: a byte that chooses the method, then the request.
 

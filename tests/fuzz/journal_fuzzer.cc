@@ -1,6 +1,6 @@
-// A damaged journal is opened or refused with a status; whatever can still be
-// read of it is read, replayed, quarantined and released without a crash. An
-// undamaged one has all its entries.
+// A damaged journal is opened, or is rejected with a status. All that can still
+// be read of it is replayed, quarantined and released without a crash. An
+// undamaged journal has all its entries.
 //
 // Input: how to damage the file (damaged_file.h).
 

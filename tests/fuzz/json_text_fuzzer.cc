@@ -1,6 +1,5 @@
-// Whatever is written with JsonWriter is JSON, strings come back as they were
-// (with U+FFFD for bytes that are not UTF-8), and IsJsonNumber agrees with a
-// JSON parser.
+// JsonWriter writes JSON. Strings are read back as they were, with U+FFFD for
+// bytes that are not UTF-8. IsJsonNumber agrees with a JSON parser.
 
 #include <string>
 #include <vector>
@@ -24,8 +23,8 @@ void CheckString(std::string_view text) {
           "a string is read as it was written");
 }
 
-// What is too large for a double is a number by RFC 8259, but not to the
-// library.
+// Skips numbers that are too large for a double: the library rejects them,
+// although they are numbers by RFC 8259.
 void CheckNumber(std::string_view text) {
   const bool bare =
       text.find_first_not_of("+-.0123456789eE") == std::string_view::npos;
@@ -40,8 +39,8 @@ void CheckNumber(std::string_view text) {
   Require(IsJsonNumber(text) == accepted, "IsJsonNumber and the library agree");
 }
 
-// Writes a document as the input says: a value, which may be an array or an
-// object of further values.
+// Writes a value that the input describes. It may be an array or an object of
+// further values.
 void WriteValue(InputReader& input, JsonWriter& json, int max_depth) {
   switch (max_depth > 0 ? input.Below(5) : input.Below(3)) {
     case 0:

@@ -1,6 +1,6 @@
-// ParseJson accepts what another JSON parser accepts, except for names that an
-// object has twice, documents that are too deep and zero bytes. The tree,
-// written out, is read back equal, and error texts contain no control
+// ParseJson accepts the same documents as another JSON parser, except for
+// objects with duplicate names, documents that are too deep, and zero bytes. A
+// tree that is written out is read back equal. Error texts contain no control
 // characters.
 
 #include <string>

@@ -1,7 +1,7 @@
-// A call's metadata are read or refused by the name of an entry. Lanes depend
-// on nothing but the ids.
+// The metadata of a call are read, or are rejected with the name of an entry.
+// Lanes depend only on the ids.
 //
-// Input: pairs of a byte that chooses a name and a text.
+// Input: pairs of a byte that chooses a name, and a text.
 
 #include <array>
 #include <string>

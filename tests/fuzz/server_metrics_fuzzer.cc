@@ -1,5 +1,5 @@
-// Any text is read as a server's metrics. A metric's sum is that of its lines,
-// and depends on no other line.
+// Any text is read as the metrics of a server. The sum of a metric is the sum
+// of its own lines, and depends on no other line.
 //
 // Input: the text of /metrics.
 

@@ -1,5 +1,5 @@
-// Texts that are valid UTF-8 are the same for forms/utf8.h and for protobuf,
-// and so is the size of each character.
+// forms/utf8.h and protobuf agree on the texts that are valid UTF-8, and on the
+// size of each character.
 
 #include <string>
 

@@ -1,6 +1,6 @@
-// The wire check accepts exactly what protobuf's parser accepts, except for the
-// two differences and the limits that forms/wire_check.h states, and finds the
-// fields that protobuf finds.
+// The wire check accepts the same messages as protobuf's parser, except for the
+// two differences and the limits in forms/wire_check.h, and finds the same
+// fields.
 //
 // Input: a byte that chooses the message type, a byte for the depth, the bytes.
 
@@ -32,7 +32,7 @@ constexpr int kDepthOfParser = 100;
 
 struct Type {
   const Message* prototype;
-  // Checkers by kDepths.
+  // One checker for each of kDepths.
   std::array<std::unique_ptr<WireChecker>, kDepths.size()> checkers;
 };
 
@@ -59,8 +59,8 @@ const std::vector<Type>& Types() {
   return *types;
 }
 
-// A second opinion on why a message is refused that protobuf accepts, from
-// protobuf's parser for messages without a type.
+// The functions below find out why the wire check may reject a message that
+// protobuf accepts. They use protobuf's parser for messages without a type.
 
 bool HasWrongType(const UnknownField& field, const FieldDescriptor& known) {
   const auto type = static_cast<WireFormatLite::FieldType>(known.type());
@@ -97,7 +97,8 @@ bool HasWrongType(const std::string& bytes, const Descriptor& type) {
   return false;
 }
 
-// Tags above 2^32 - 1 have five bytes.
+// True if there may be a varint of five bytes or more, such as a tag above 2^32
+// - 1.
 bool HasLongVarint(std::string_view bytes) {
   int run = 0;
   for (const char c : bytes) {
@@ -115,14 +116,15 @@ void RequireReason(const Violation& violation, const std::string& bytes,
   if (violation.description == "malformed field tag") {
     return Require(HasLongVarint(bytes), "a tag has five bytes");
   }
-  // The parser counts from 0 what the checker counts from 1.
+  // The parser counts levels from 0, the checker from 1.
   Require(
       violation.description.starts_with("nested deeper than") &&
           depth <= kDepthOfParser,
       "protobuf accepts what the wire check refuses: " + violation.description);
 }
 
-// Of an accepted message, the fields of the outermost level.
+// Compares the fields that are found on the outermost level of an accepted
+// message with those of protobuf.
 void CheckFinding(const std::string& bytes) {
   UnknownFieldSet fields;
   Require(fields.ParseFromString(bytes), "protobuf reads the fields");
@@ -167,8 +169,8 @@ void FuzzOne(std::string_view input) {
     CheckFinding(bytes);
   } else if (parsed) {
     RequireReason(*violation, bytes, descriptor, kDepths[depth]);
-    // What protobuf writes of the fields that it knows has only one reason left
-    // to be refused.
+    // Without its unknown fields, the message that protobuf writes can be
+    // rejected for its depth only.
     message->DiscardUnknownFields();
     const auto again =
         type.checkers[depth]->Check(message->SerializeAsString());
