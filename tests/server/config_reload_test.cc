@@ -21,7 +21,7 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-// --- When ---
+// --- When a file is loaded ---
 
 TEST(ConfigWatch, LoadsATextThatIsTheSameAtTwoPolls) {
   ConfigWatch watch("old");
@@ -58,9 +58,9 @@ TEST(ConfigWatch, DoesNotLoadWhatWasLoadedOnRequest) {
   EXPECT_FALSE(watch.Look("new"));
 }
 
-// --- What ---
+// --- Loading a file ---
 
-// A configuration with room for `capacity` in the queue.
+// Returns a configuration with `capacity` places in the queue.
 std::string Yaml(int capacity, const std::string& more = "") {
   return absl::StrCat(
       "listen: 127.0.0.1:0\nmetrics: 127.0.0.1:0\ncompletion_queues: 1\n"
@@ -75,14 +75,15 @@ Config Parse(const std::string& yaml) {
   return config;
 }
 
-// A server and its configuration file, which begins with a capacity of 1.
+// A server and its configuration file, which has a capacity of 1 at first.
 class ConfigReloadTest : public testing::Test {
  protected:
   ConfigReloadTest() { Write(Yaml(1)); }
 
   void Write(const std::string& text) const { std::ofstream(path_) << text; }
   std::size_t capacity() const { return server_.view().capacity; }
-  // The first poll sees a change, the second that the writer has finished.
+  // Polls twice: the first poll sees a change, the second sees that the writer
+  // has finished.
   void LookTwice() {
     reload_.Look();
     reload_.Look();
@@ -149,7 +150,8 @@ TEST(FileStamp, IsTrustedOnceTheClockHasGoneOn) {
       << "a clock that is wrong";
 }
 
-// As editors do. The new file has the size and the time of the old one.
+// Editors replace files by a rename. The new file has the size and the time of
+// the old one.
 TEST_F(ConfigReloadTest, AFileReplacedByRenameIsLoaded) {
   const std::string next = folder_ / "next.yaml";
   std::ofstream(next) << Yaml(2);
@@ -160,7 +162,8 @@ TEST_F(ConfigReloadTest, AFileReplacedByRenameIsLoaded) {
   EXPECT_EQ(capacity(), 2u);
 }
 
-// As Kubernetes does: config.yaml -> ..data/config.yaml, ..data -> a folder.
+// Kubernetes turns a symlink: config.yaml -> ..data/config.yaml, ..data -> a
+// folder.
 TEST_F(ConfigReloadTest, ASymlinkThatIsTurnedIsFollowed) {
   for (int i = 1; i <= 2; ++i) {
     const std::string version = folder_ / absl::StrCat("version", i);

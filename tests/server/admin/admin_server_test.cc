@@ -21,8 +21,8 @@ namespace {
 
 class AdminServerTest : public AdminFixture {
  protected:
-  // More than fits into the buffers between a sender and a reader that has
-  // stopped.
+  // Stores more than fits into the buffers between a sender and a reader that
+  // has stopped.
   void StoreMuch() {
     Submission submission = StoredSubmission(1);
     for (std::int64_t n = 1; n <= 200; ++n) {
@@ -68,8 +68,8 @@ TEST_F(AdminServerTest, AnExportIsReadAsFastAsItsReaderReads) {
   StoreMuch();
   grpc::ClientContext context;
   const auto reader = BeginExport(&context);
-  // The reader has stopped: a few pages are in buffers, the rest is not read
-  // from the store.
+  // The reader has stopped. A few pages are in buffers; the others must not be
+  // read from the store yet.
   EXPECT_LT(store().reads(), 20);
   std::size_t count = 1;
   v1::ExportResponse response;
@@ -98,8 +98,8 @@ TEST_F(AdminServerTest, ACallerThatCancelsFreesItsPlace) {
 TEST_F(AdminServerTest, ShutdownCancelsAnExport) {
   StoreMuch();
   grpc::ClientContext context;
-  // Later than the end of Shutdown, so that it is not the deadline that ends
-  // the call.
+  // The deadline is later than the end of Shutdown, so that it does not end the
+  // call.
   context.set_deadline(absl::ToChronoTime(absl::Now() + 3 * kPatience));
   const auto reader = BeginExport(&context);
   EXPECT_TRUE(server_->Shutdown(kPatience));

@@ -371,14 +371,15 @@ TEST_F(AdminServiceTest, ExportsWhatCameSinceATime) {
   request.mutable_received_since()->set_seconds(1'700'000'006);
   EXPECT_EQ(Export(request).text,
             "[5-5 UNACCOUNTED] 6 [7-7 UNACCOUNTED] 8 [9-9 UNACCOUNTED]");
-  // Nothing came since then; but the last number may have.
+  // No submission was received since then. But the one with the last number may
+  // have been.
   request.mutable_received_since()->set_seconds(1'700'000'009);
   EXPECT_EQ(Export(request).text, "[9-9 UNACCOUNTED]");
 }
 
 TEST_F(AdminServiceTest, ExportsOnlyWhatWasThereWhenItBegan) {
   StoreRange(1, 3);
-  backend_.SetLastSequence(2);  // 3 was given later
+  backend_.SetLastSequence(2);  // 3 was assigned after the export began
   store().AddGap({4, false});
   EXPECT_EQ(Export().text, "1 2");
 }
@@ -399,7 +400,8 @@ TEST_F(AdminServiceTest, ExportsTheNumbersOfEveryServer) {
 TEST_F(AdminServiceTest, WhatIsPutBackMeanwhileIsQueued) {
   backend_.AddQuarantined("clinical", InQuarantine(1));
   backend_.SetLastSequence(1);
-  // Between the two looks at what is pending, and before that into quarantine.
+  // While TakeCensus reads the quarantine, submission 1 moves from there into a
+  // queue.
   backend_.OnList([this] {
     backend_.OnList(nullptr);
     v1::RetryQuarantinedRequest unused;

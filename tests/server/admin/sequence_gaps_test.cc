@@ -24,7 +24,7 @@ constexpr auto kQueued = GapReason::kQueued;
 constexpr auto kUnaccounted = GapReason::kUnaccounted;
 constexpr auto kOtherServer = GapReason::kOtherServer;
 
-// The `n`th sequence number of server `series`.
+// Returns the `n`th sequence number of the server with number `series`.
 constexpr std::int64_t Of(std::int64_t series, std::int64_t n) {
   return BeginOfSeries(series) + n;
 }
@@ -123,7 +123,7 @@ TEST(SequenceGapsTest, APageMayBeReadTwice) {
                                       SequenceRange{6, 9, kUnaccounted}));
 }
 
-// Three servers share a store. The census is that of server 1.
+// --- Three servers share a store. The census is that of server 1. ---
 
 TEST(SequenceGapsTest, TheUnusedNumbersBetweenServersAreNoGap) {
   EXPECT_THAT(AllOf(SequenceGaps(0, Census(Of(1, 2))),
@@ -162,8 +162,8 @@ TEST(SequenceGapsTest, OwnNumbersAreFoundAlthoughNoneIsStored) {
               ElementsAre(SequenceRange{Of(1, 1), Of(1, 1), kUnaccounted}));
 }
 
-// For random inputs: each number up to the last is either stored or in exactly
-// one gap, whose reason is the one that the number has by itself.
+// With random input, each number up to the last is either stored or in exactly
+// one gap, with the reason of that number.
 TEST(SequenceGapsTest, EveryNumberIsStoredOrInOneGap) {
   for (unsigned seed = 0; seed < 300; ++seed) {
     std::mt19937 random(seed);

@@ -29,7 +29,7 @@ const Sending kSending = {
     .sender = {},
 };
 
-// "" where there is no violation.
+// Returns the field of the violation; "" if there is none.
 std::string FieldOf(const std::optional<Violation>& violation) {
   if (!violation.has_value()) return "";
   EXPECT_NE(violation->description, "");
@@ -223,11 +223,11 @@ TEST(BulkIntake, ReadsEachEntryAsASubmissionOfItsOwn) {
     EXPECT_EQ(submission.sent_at, kSending.sent_at);
     ids.push_back(submission.submission_id);
   }
-  // A record that has no id of its own goes by its patient's.
+  // A record without an id of its own has the id of its patient.
   EXPECT_THAT(ids, ElementsAre("record", "patient 2"));
 }
 
-// The field that is wrong with the one entry that `entry` is.
+// Returns the invalid field of a bulk entry; "" if the entry is valid.
 std::string InvalidEntry(Method method, std::string_view entry,
                          const LimitsConfig& limits = {}) {
   BulkIntake::Request request;
@@ -254,7 +254,7 @@ TEST(BulkIntake, NamesTheEntryAndWhatIsWrongWithIt) {
 }
 
 TEST(BulkIntake, OfABadEntryTellsTheIdIfItCan) {
-  // A good id, followed by another field that is cut off.
+  // A valid id, followed by a field that is cut off.
   const std::string entry = "\x0A\x02id\x1A\x05x";
   BulkIntake::Request request;
   request.study_id = "study";
@@ -301,7 +301,7 @@ TEST(LookupIntake, KeepsTheOrderOfTheIds) {
   EXPECT_THAT(read.submission_ids, ElementsAre("b", "", "a", "b"));
 }
 
-// --- What all have in common ---
+// --- All methods ---
 
 TEST(ReadSending, TakesTheTimeOfSendingWhereItIsGiven) {
   const auto read = [](const std::optional<std::string>& sent_at,

@@ -18,7 +18,7 @@ using ::testing::SizeIs;
 using Kind = Answer::Kind;
 using v1::Receipt;
 
-// The answer, with all that a receipt may show.
+// Returns an answer with all values that a receipt may have.
 Answer Kept(Kind kind) {
   Answer answer = Answer::Of(kind);
   answer.kept.sequence = 7;
@@ -28,7 +28,7 @@ Answer Kept(Kind kind) {
   return answer;
 }
 
-// As a client reads it.
+// Returns the receipt as a client reads it.
 Receipt ReceiptOf(const Answer& answer, std::string_view submission_id) {
   Receipt receipt;
   EXPECT_TRUE(receipt.ParseFromString(

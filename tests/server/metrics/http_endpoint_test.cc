@@ -47,7 +47,7 @@ class HttpEndpointTest : public testing::Test {
     return ready_ ? absl::OkStatus() : absl::UnavailableError("draining");
   }
 
-  // The whole answer to one request.
+  // Returns the whole answer to one request.
   std::string Ask(const std::string& method, const std::string& path) const {
     const TcpConnection connection(endpoint_->port());
     EXPECT_TRUE(connection.connected());
@@ -192,7 +192,8 @@ TEST_F(HttpEndpointTest, StopsWhileASilentClientIsConnected) {
   endpoint_ = Start("127.0.0.1:0", absl::Hours(1)).value();
   const TcpConnection silent(endpoint_->port());
   ASSERT_TRUE(silent.connected());
-  // Connections are served in order, so a thread has the silent one by now.
+  // Connections are served in order, so the silent connection has a thread by
+  // now.
   EXPECT_THAT(Ask("GET", "/healthz"), StartsWith("HTTP/1.1 200 "));
   endpoint_.reset();
   EXPECT_EQ(silent.ReadToEnd(), "");

@@ -24,7 +24,7 @@ using Kind = Answer::Kind;
 
 constexpr Duration kDelay = std::chrono::seconds(10);
 
-// What a caller is told, and in which trailer.
+// The status that a caller receives, and the value of the pushback trailer.
 struct Told {
   grpc::Status status;
   std::optional<int> pushback_ms;
@@ -158,7 +158,7 @@ TEST(Answer, SendsEachCallerAwayForATimeOfItsOwn) {
     shortest = std::min(shortest, delay);
     longest = std::max(longest, delay);
   }
-  // Of 0.8 to 1.2 of it, both ends are reached.
+  // Random factors from 0.8 to 1.2 come near both ends.
   EXPECT_GE(shortest, absl::Seconds(8));
   EXPECT_LT(shortest, absl::Milliseconds(8050));
   EXPECT_LE(longest, absl::Seconds(12));

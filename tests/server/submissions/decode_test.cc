@@ -56,7 +56,7 @@ TEST(Decode, HasNothingOfTheOneBefore) {
   EXPECT_EQ(submission.answers_json, "[]");
 }
 
-// As every parser does.
+// Every protobuf parser merges the parts of a message.
 TEST(Decode, MergesAResponseThatComesInParts) {
   v1::SubmitRequest second;
   second.mutable_response()->set_questionnaire("form|2");
@@ -76,7 +76,8 @@ TEST(Decode, ThrowsForWhatIsNoSubmission) {
   }
 }
 
-// Each has many answers at a place where none before it had any.
+// Each response has many answers at a place where no response before it had
+// any.
 TEST(Decode, KeepsNoRoomForAllThatEverWas) {
   if (mallinfo2().uordblks == 0) GTEST_SKIP() << "the allocator does not say";
   constexpr int kPlaces = 400;

@@ -56,7 +56,7 @@ class Object {
   virtual ~Object() = default;
 };
 
-// As SubmitCall does.
+// Uses the free list in the same way as SubmitCall.
 class Pooled final : public Object {
  public:
   static void* operator new(std::size_t) {

@@ -78,7 +78,7 @@ class JournalWriterTest : public testing::Test {
     closure.done.WaitForNotification();
   }
 
-  // Makes a task and lets it arrive.
+  // Makes a task and offers it to the pool.
   std::shared_ptr<SubmissionTask> Arrive(const std::string& id) {
     auto task = MakeSubmissionTask(method_, settings_, &owner_, 0,
                                    SubmissionTask::Parking::kSilent);
@@ -117,7 +117,7 @@ class JournalWriterTest : public testing::Test {
   CountingOwner owner_{&loop_};
 };
 
-// Keeps the notices of admission, to be delivered later.
+// Keeps the notice of a task's admission, to deliver it later.
 struct KeptNotice final : AdmissionListener {
   explicit KeptNotice(SubmissionTask* task)
       : listener(std::exchange(task->listener, this)) {}
@@ -128,13 +128,13 @@ struct KeptNotice final : AdmissionListener {
   std::int64_t sequence = 0;
 };
 
-// Two threads may add their tasks in another order than they were admitted in.
+// Two threads may add their tasks in an order other than that of admission.
 TEST_F(JournalWriterTest, WritesAGroupInTheOrderOfAdmission) {
   processor_.Hold();
   disk_.HoldSyncs();
   Arrive("1");
   ASSERT_TRUE(disk_.WaitForHeldSync());
-  // The queue is full.
+  // The queue is full, so these tasks are parked.
   const auto second = Arrive("2");
   const auto third = Arrive("3");
   KeptNotice second_notice(second.get());

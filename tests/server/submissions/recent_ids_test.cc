@@ -22,7 +22,7 @@ class RecentIdsTest : public testing::Test {
   using Leaving = RecentIds::Leaving;
   using Task = std::shared_ptr<SubmissionTask>;
 
-  // Of no pool: they only arrive and end.
+  // Returns a task without a pool, which only arrives and ends.
   static Task MakeTask(const std::string& id, std::uint8_t content = 1) {
     static const MethodContext method = {};
     auto task = MakeSubmissionTask(
@@ -34,14 +34,14 @@ class RecentIdsTest : public testing::Test {
     submission.content = "content";
     submission.content_sha256.fill(content);
     task->recent_id().key = SubmissionKey::Of(submission);
-    task->sequence = 7;  // of one that is admitted
+    task->sequence = 7;  // as if the task was admitted
     return task;
   }
 
   Arrival Arrive(const Task& task, bool durably = true) {
     return recent_.Arrive(task, durably, &receipt_);
   }
-  // Stored, and so remembered.
+  // Ends the task as stored, so that its receipt is remembered.
   std::vector<Task> End(const Task& task) {
     return recent_.End(task.get(), task->OwnReceipt());
   }
@@ -79,7 +79,7 @@ TEST_F(RecentIdsTest, WhatIsStoredIsRemembered) {
   EXPECT_THAT(End(first), IsEmpty());
   EXPECT_EQ(Arrive(MakeTask("a")), Arrival::kKnown);
   EXPECT_EQ(receipt_.sequence, 7);
-  // With another content the store has the last word.
+  // Only the store can decide about another content.
   EXPECT_EQ(Arrive(MakeTask("a", 2)), Arrival::kFirst);
 }
 
@@ -156,12 +156,13 @@ TEST_F(RecentIdsTest, NoMoreThanSoManyFollow) {
   End(again);
 }
 
-// Nobody can prepare it, but it may happen: half of two keys is the same.
+// Two ids may have the same half of their hashes by chance, but nobody can
+// prepare such ids.
 TEST_F(RecentIdsTest, IdsThatAreNearlyTheSameAreNotTakenForOneAnother) {
   const Task first = MakeTask("a");
   const Task near = MakeTask("b");
   near->recent_id().key = first->recent_id().key;
-  near->recent_id().key.hash[1] += 1 << 20;  // of the same shard
+  near->recent_id().key.hash[1] += 1 << 20;  // the shard stays the same
   Arrive(first);
   EXPECT_THAT(recent_.Acknowledge(first.get(), true), IsEmpty());
   EXPECT_EQ(Arrive(near), Arrival::kOther);

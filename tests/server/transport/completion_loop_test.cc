@@ -33,7 +33,7 @@ class CompletionLoopTest : public testing::Test {
   // Joins the loop, after which all posted tasks have run.
   void Join() { loop_.Join(); }
 
-  // A task that appends `number` to `done_`.
+  // Returns a task that appends `number` to `done_`.
   LoopTask* Append(int number) {
     return &tasks_.emplace_back([this, number] { done_.push_back(number); });
   }
@@ -81,7 +81,7 @@ TEST_F(CompletionLoopTest, PostsABatchWhenItEnds) {
   {
     const CompletionLoop::PostBatch batch;
     for (int i = 1; i <= 3; ++i) loop_.Post(Append(i));
-    // From a thread that has no batch.
+    // This thread has no batch, so the task is posted at once.
     std::thread([&] { loop_.Post(&other); }).join();
     other_done.WaitForNotification();
     // The loop is idle, and has not run the tasks of the batch.
