@@ -129,7 +129,7 @@ class BadInput : public ::testing::Test {
   RawCaller caller_;
 };
 
-// --- Bytes that are no message ---
+// --- Bytes that are not a message ---
 
 TEST_F(BadInput, RandomBytesAreInvalidOnEveryMethod) {
   std::mt19937 random(20260301);
@@ -410,7 +410,7 @@ TEST_F(BadInput, OfAnEntryHoldsBackNoneOfTheOthers) {
   EXPECT_EQ(response.counts().stored(), 1);
 }
 
-// --- What is around the message ---
+// --- Compression, metadata and paths ---
 
 TEST_F(BadInput, ACompressedRequestIsUnimplementedAndNotUnpacked) {
   for (const auto algorithm : {GRPC_COMPRESS_GZIP, GRPC_COMPRESS_DEFLATE}) {
@@ -479,7 +479,7 @@ TEST_F(BadInput, AStreamOnAUnaryMethodAndTheReverseAreAnswered) {
   EXPECT_EQ(Parse<Receipt>(response).disposition(), Receipt::DUPLICATE);
 }
 
-// --- Callers that leave ---
+// --- Callers that cancel or disconnect ---
 
 TEST(ACallThatCancels, MayDoSoAtAnyMoment) {
   TestServer server(SmallConfig("block", 4));
@@ -488,7 +488,7 @@ TEST(ACallThatCancels, MayDoSoAtAnyMoment) {
   std::vector<AsyncSubmit*> calls;
   for (int i = 0; i < 2000; ++i) {
     calls.push_back(&caller.Submit(MakeSubmit(absl::StrCat(i))));
-    // One of the last calls, which may be in any state.
+    // Cancels one of the last calls, which may be in any state.
     const std::size_t back = random() % std::min<std::size_t>(calls.size(), 12);
     calls[calls.size() - 1 - back]->context.TryCancel();
     if (random() % 32 == 0) server.store().Hold();
@@ -521,8 +521,9 @@ TEST(ACallThatCancels, IsForgottenWhileParkedByTheTenThousand) {
   server.AwaitWaiting(kCalls - 2);
   for (AsyncSubmit* call : calls) call->context.TryCancel();
   ASSERT_EQ(caller.AwaitEnded(kCalls), kCalls);
-  // A caller knows of its cancellation before the server does. Some submissions
-  // were admitted when another left the queue, and leave it as well.
+  // A caller knows of its cancellation before the server does. Some parked
+  // submissions were admitted when another left the queue, and leave the queue
+  // as well.
   server.AwaitWaiting(0);
   server.AwaitQueued(0);
   const MethodCounters counters = server.counters(Method::kSubmit);

@@ -65,7 +65,7 @@ class Import {
 
   grpc::ClientContext& context() { return context_; }
   bool ended() const { return ended_.HasBeenNotified(); }
-  // Both wait for the end of the call.
+  // Wait for the end of the call.
   const grpc::Status& status() const {
     ended_.WaitForNotification();
     return status_;

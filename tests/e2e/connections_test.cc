@@ -42,7 +42,7 @@ std::vector<std::unique_ptr<TcpConnection>> Connect(TestServer& server,
   return connections;
 }
 
-// A metric without labels.
+// Returns the value of a metric without labels.
 double Metric(TestServer& server, std::string_view name) {
   const std::string text = server.Get("/metrics");
   const std::string start = absl::StrCat("\n", std::string(name), " ");
@@ -284,11 +284,12 @@ TEST(Connections, ThatEndAtAnyByteOfACallLeaveNothingBehind) {
   }
   ExpectServes(server, "2");
   AwaitConnections(server, 0);
-  // The last message may have been complete; none of the others was.
+  // Only the last message may have been complete.
   EXPECT_LE(server.counters(Method::kSubmit).received, 2u);
 }
 
-// Submits again and again, and reads no answer. `stream_window` as in Opening.
+// A client that submits again and again, and reads no answer. `stream_window`
+// is as in http2::Opening.
 class Deaf {
  public:
   Deaf(TestServer& server, std::size_t stream_window)
@@ -296,7 +297,7 @@ class Deaf {
     EXPECT_TRUE(connection_.Send(http2::Opening(stream_window)));
   }
 
-  // To be sent once the server's settings have arrived.
+  // Call it when the server's settings have arrived.
   void AcknowledgeSettings() {
     constexpr int kAck = 1;
     connection_.Send(http2::Frame(http2::kSettings, kAck, 0, ""));

@@ -43,7 +43,7 @@ int NumberIn(const std::string& text, const std::string& name) {
   return number;
 }
 
-// sluice-datastore with its own database.
+// The program sluice-datastore with its own database.
 class DatastoreProgram {
  public:
   explicit DatastoreProgram(std::vector<std::string> flags = {})
@@ -51,7 +51,7 @@ class DatastoreProgram {
     Start();
   }
 
-  // Uses the same port as before.
+  // Starts the program, after the first time on the same port.
   void Start() {
     std::vector<std::string> arguments = flags_;
     arguments.push_back(absl::StrCat("--listen=127.0.0.1:", port_));
@@ -67,7 +67,7 @@ class DatastoreProgram {
     EXPECT_EQ(program_->Wait().signal, SIGKILL);
   }
 
-  // The last line of its output.
+  // Stops the program. Returns its output, which ends with a summary.
   std::string End() {
     program_->Signal(SIGTERM);
     EXPECT_EQ(program_->Wait().exit_code, 0);

@@ -42,8 +42,8 @@ using v1::Receipt;
 
 constexpr auto kUnavailable = grpc::StatusCode::UNAVAILABLE;
 
-// Submits as fast as possible, each time with a new id, until the server says
-// that it shuts down. Keeps the acknowledged ids.
+// Submits as fast as possible, each time with a new id, until the server
+// answers that it shuts down. Keeps the acknowledged ids.
 class Load {
  public:
   Load(std::shared_ptr<grpc::Channel> channel, int threads)
@@ -138,7 +138,7 @@ TEST(Drain, KeepsEveryAcknowledgedSubmission) {
     Load load(server.NewChannel(), 16);
     AwaitThat("there is load",
               [&] { return load.acknowledged_count() >= 200; });
-    // The drain begins with a full queue.
+    // Fills the queue before the drain begins.
     server.store().Hold();
     server.AwaitQueued(8);
     std::thread release([&] {
@@ -253,7 +253,8 @@ TEST(Drain, NamesWhatWasStillQueuedWhenItsTimeRanOut) {
   }
 }
 
-// One worker takes one submission at a time, and works on each for `delay`.
+// Returns the configuration of one worker that takes one submission at a time,
+// and works on each for `delay`.
 std::string SlowConfig(std::string_view delay, std::string_view timeout) {
   return absl::StrCat(
       "store: {kind: discard, delay: ", std::string(delay),

@@ -1,5 +1,5 @@
-// Pools that are shared fairly: while one site sends a storm of submissions,
-// the others are served.
+// Pools that are shared fairly: other sites are served while one site sends a
+// storm of submissions.
 
 #include <cstddef>
 #include <memory>
@@ -39,7 +39,8 @@ class StormyServer {
     calls_->Submit(FromSite("storm", 0));
     server_.store().AwaitInFlight(1);
     for (std::size_t i = 1; i < 50; ++i) calls_->Submit(FromSite("storm", i));
-    // One is in work and half of the queue is taken. The others are refused.
+    // One submission is in work, and the site's share of the queue, one half,
+    // is full. The other submissions are refused.
     const std::size_t inside = 1 + kCapacity / 2;
     EXPECT_EQ(calls_->AwaitEnded(50 - inside), 50 - inside);
     server_.AwaitQueued(kCapacity / 2);
@@ -62,7 +63,7 @@ TEST(Fairness, AnotherSiteFindsRoomBesideAStorm) {
   stormy.server().store().Release();
   EXPECT_TRUE(stormy.calls().Await(first).status.ok());
   EXPECT_TRUE(stormy.calls().Await(second).status.ok());
-  // They did not wait for the backlog of the storm.
+  // The two submissions did not wait for the backlog of the storm.
   EXPECT_EQ(stormy.server().counters(Method::kSubmit).admitted,
             1 + kCapacity / 2 + 2);
 }

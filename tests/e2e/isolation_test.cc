@@ -31,7 +31,7 @@ using testing::HasSubstr;
 using testing::Not;
 using v1::Receipt;
 
-// Throws for some ids, for each another type.
+// Throws for some ids, an exception of another type for each.
 void ThrowForSome(const Submission& submission) {
   const std::string& id = submission.submission_id;
   if (id == "throws exception") throw std::runtime_error(submission.content);
@@ -39,14 +39,15 @@ void ThrowForSome(const Submission& submission) {
   if (id == "throws bad_alloc") throw std::bad_alloc();
 }
 
-// All submissions that arrive while the first is in work are one batch.
+// Returns a configuration in which all submissions that arrive while the first
+// is in work are one batch.
 Config OneBatch() {
   Config config = SmallConfig("fail_fast", 64);
   config.pools["clinical"].batch_max = 64;
   return config;
 }
 
-// Returns the last word, as of "internal error 0123456789abcdef".
+// Returns the last word of a message such as "internal error 0123456789abcdef".
 std::string ErrorIdOf(const std::string& message) {
   const std::vector<std::string> words = absl::StrSplit(message, ' ');
   return words.back();
@@ -85,8 +86,8 @@ TEST(AThrowingTask, EndsWithInternalForItsOwnCallerAlone) {
       error_ids.push_back(ErrorIdOf(status.error_message()));
       EXPECT_EQ(error_ids.back().size(), 16u) << status.error_message();
     }
-    // The six were one batch of the worker, and four were one batch of the
-    // store.
+    // The worker took the seven queued submissions as one batch. The store got
+    // the four that did not throw as one batch.
     EXPECT_THAT(server.store().batches(), ElementsAre(1u, 4u));
     EXPECT_THAT(
         StoredIds(server.store()),
@@ -189,7 +190,7 @@ v1::SubmitRequest MakeCanary(std::string_view submission_id) {
   return request;
 }
 
-// All text of an error that a caller receives.
+// Returns all text of an error that a caller receives.
 std::string TextOf(const AsyncSubmit& call) {
   std::string text = call.status.error_message() + call.status.error_details();
   for (const auto& [name, value] : call.context.GetServerTrailingMetadata()) {

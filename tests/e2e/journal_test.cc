@@ -1,4 +1,4 @@
-// Submissions that are acknowledged before they are stored. They are kept,
+// Submissions that are acknowledged before they are stored: they are kept,
 // processed again while the store is unavailable, quarantined if they cannot be
 // stored, and never lost.
 
@@ -178,7 +178,7 @@ TEST(Journal, KeepsWhatHadToWaitForRoom) {
   AwaitStored(server, 3);
 }
 
-// --- A store that is away ---
+// --- An unavailable store ---
 
 TEST(StoreThatIsAway, IsNothingToCallersOfQueued) {
   const TempFolder folder;
@@ -224,7 +224,8 @@ TEST(StoreThatIsAway, PutsNothingIntoQuarantine) {
   });
 }
 
-// The store is available again after a try has failed and before it is asked.
+// The store becomes available again after a failed try, before its state is
+// checked.
 TEST(StoreThatIsAway, DoesNotCountTheTriesUntilItIsBack) {
   const TempFolder folder;
   FakeClock clock;
@@ -250,8 +251,8 @@ TEST(StoreThatIsAway, DoesNotCountTheTriesUntilItIsBack) {
   });
 }
 
-// A server that becomes ready only through submissions, and gets none until it
-// is ready, would never become ready.
+// If readiness needed a submission, and no submission arrived before the server
+// is ready, the server would never become ready.
 TEST(StoreThatIsAway, IsReadyWhenItIsBackThoughNobodyTriesIt) {
   TestServer server(SmallConfig("fail_fast", 64));
   server.store().FailWith(absl::UnavailableError("away"));
@@ -290,7 +291,7 @@ TEST(StoreThatIsAway, TellsCallersOfStoredAtOnce) {
     ASSERT_LT(i, 10'000);
     submit(absl::StrCat(i));
   }
-  // The store is not asked while the circuit is open.
+  // The store is not called while the circuit is open.
   const std::size_t batches = server.store().batches().size();
   for (int i = 0; i < 10; ++i) submit(absl::StrCat("refused ", i));
   EXPECT_LE(server.store().batches().size(), batches + 1);
@@ -320,7 +321,7 @@ TEST(StoreThatIsAway, GetsTheSubmissionsOfASubjectInTheirOrder) {
   EXPECT_THAT(last, SizeIs(kSubjects));
 }
 
-// --- What cannot be stored ---
+// --- Submissions that cannot be stored ---
 
 class Poison : public testing::Test {
  protected:
@@ -340,7 +341,8 @@ class Poison : public testing::Test {
     return response;
   }
 
-  // The batch has two other submissions, which are stored.
+  // Submits "poison" in a batch with two other submissions. Waits until the
+  // others are stored and "poison" is quarantined.
   void SubmitAmongOthers(TestServer& server) {
     server.store().Hold();
     Submit(server, MakeSubmit("first"));
@@ -375,7 +377,7 @@ TEST_F(Poison, ThatThrowsGoesIntoQuarantineAlone) {
   EXPECT_THAT(server.Get("/metrics"),
               HasSubstr("sluice_quarantined{pool=\"clinical\"} 1\n"));
 
-  // Once the store takes it, it is stored.
+  // The submission is stored when processing it no longer fails.
   throws = false;
   grpc::ClientContext context;
   v1::RetryQuarantinedRequest request;
@@ -413,14 +415,15 @@ TEST_F(Poison, KeepsTheOrderOfASubjectThoughTheStoreGoesAwayHalfWay) {
   server.store().Hold();
   Submit(server, Of("Patient/1", "first"));
   server.store().AwaitInFlight(1);
-  // When the last is answered, the workers have those before it.
+  // When the last submission is answered, all earlier ones are queued.
   for (const char* id : {"poison", "1", "2", "3", "4"}) {
     Submit(server, Of("Patient/1", id));
   }
   server.store().FailFor("poison", absl::InvalidArgumentError("no"));
   server.store().FailFor("2", absl::UnavailableError("away"));
   server.store().Release();
-  // The first, the batch, the poison submission, and two by themselves.
+  // Batches: the first submission, the whole batch, the tries of the poison
+  // submission, and two submissions by themselves.
   const std::size_t batches = 1 + 1 + SubmissionProcessor::kTriesMax + 2;
   AwaitThat("the store is away half-way",
             [&] { return server.store().batches().size() >= batches; });
@@ -494,7 +497,7 @@ TEST_F(Poison, StaysInQuarantineWhereTheQueueHasNoRoomForARetry) {
   EXPECT_EQ(server.store().stored()[3].sequence, 1);
 }
 
-// The submission delays no other, and is not lost.
+// The submission does not delay others, and is not lost.
 TEST_F(Poison, ThatCannotBeSetApartIsTriedAgainAtTheNextStart) {
   FaultyDisk disk;
   {
@@ -567,7 +570,7 @@ TEST_F(Poison, StaysInQuarantineOverARestart) {
   }
   TestServer server(JournalConfig(folder_));
   EXPECT_EQ(Lookup(server, "poison").disposition(), Receipt::QUARANTINED);
-  // Its sequence number is not given again.
+  // The sequence number of the quarantined submission is not given again.
   EXPECT_EQ(Submit(server, MakeSubmit("next")).sequence(), 2);
 }
 
@@ -632,7 +635,7 @@ TEST(Journal, IsOfOneServerAtATime) {
               HasSubstr("pools.clinical.queue.path"));
 }
 
-// --- The same at the same moment ---
+// --- The same submission several times at once ---
 
 TEST(TheSameAtTheSameMoment, IsOneSubmissionAtTheStore) {
   TestServer server(SmallConfig("block", 64));
@@ -689,7 +692,8 @@ TEST(TheSameAtTheSameMoment, IsOneRecordAndOneReceiptOfAJournal) {
       ElementsAre(ElementsAre(absl::StrCat(kIds), absl::StrCat(kIds), "0")));
 }
 
-// When one is in work, the first has arrived. The others follow it.
+// Submission 1 is in work, 2 is queued and 3 is parked. Calls with the id 3
+// follow it.
 class Followers : public testing::Test {
  protected:
   Followers() {

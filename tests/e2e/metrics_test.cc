@@ -32,7 +32,7 @@ namespace {
 
 using testing::HasSubstr;
 
-// The numbers in the text of /metrics.
+// The values in the text of /metrics.
 class Scrape {
  public:
   explicit Scrape(const std::string& text) {
@@ -65,8 +65,8 @@ class Scrape {
     return sum;
   }
 
-  // Number of series. A histogram has one for each bucket, its sum and its
-  // count.
+  // Returns the names of all series, without labels. A histogram has three:
+  // buckets, sum and count.
   std::set<std::string> Names() const {
     std::set<std::string> names;
     for (const auto& [series, value] : samples_) {
@@ -179,7 +179,8 @@ TEST(Metrics, HaveEveryNameAndBalanceWhileWorkIsGoingOn) {
   EXPECT_EQ(scrape.Sum("sluice_store_batch_size_count"), 6);
 }
 
-// The names in code spans of the first column of its table.
+// Returns the names in code spans of the first column of the tables in
+// docs/operations.md.
 std::set<std::string> DocumentedNames() {
   std::set<std::string> names;
   std::ifstream file(OPERATIONS_DOC);
@@ -288,7 +289,7 @@ TEST(Metrics, AreToPromtoolsLiking) {
   SubmitOfEveryKind(full);
   const TempFolder folder;
   std::ofstream(folder / "metrics") << full.server().Get("/metrics");
-  // In the Debian package prometheus.
+  // promtool is in the Debian package prometheus.
   Program promtool("promtool", {"check", "metrics"}, folder / "metrics");
   EXPECT_EQ(promtool.Wait().exit_code, 0);
   EXPECT_EQ(promtool.out(), "");
@@ -322,7 +323,7 @@ TEST(Metrics, AreScrapedByPrometheus) {
          "    scrape_timeout: 100ms\n"
          "    static_configs: [{targets: ['127.0.0.1:"
       << server.server().metrics_port() << "']}]\n";
-  // In the Debian package of the same name.
+  // The program is in the Debian package prometheus.
   Program prometheus("prometheus",
                      {absl::StrCat("--config.file=", folder / "prometheus.yml"),
                       absl::StrCat("--storage.tsdb.path=", folder / "data"),

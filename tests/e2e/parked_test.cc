@@ -1,5 +1,5 @@
-// Many parked calls on many connections. Callers may cancel in any order, and
-// the remaining calls are answered when the server ends. bench/parked runs the
+// Many parked calls on many connections: callers may cancel in any order, and
+// the remaining calls are answered when the server ends. bench/parked does the
 // same with a hundred times as many calls, and measures their memory.
 
 #include <csignal>
@@ -16,7 +16,7 @@
 namespace sluice {
 namespace {
 
-// The store takes so long for each submission that hardly any ends.
+// The store takes so long for each submission that hardly any call ends.
 constexpr char kServer[] =
     "store: {kind: discard, delay: 1s, allow_loss: true}\n"
     "pools:\n"

@@ -1,4 +1,4 @@
-// What each policy does at a full queue, over real connections.
+// Tests each policy at a full queue, over real connections.
 
 #include <unistd.h>
 
@@ -94,8 +94,8 @@ TEST(Block, AParkedCallLeavesAtItsOwnDeadline) {
   EXPECT_EQ(full.caller().Await(call).status.error_code(),
             grpc::StatusCode::DEADLINE_EXCEEDED);
   AwaitThat("it left the waiting room", [&] {
-    // Client and server each watch the deadline, so the server sees either the
-    // deadline or the cancellation by the client.
+    // The client and the server each watch the deadline. The server sees either
+    // the deadline or the cancellation by the client.
     const MethodCounters counters = full.server().counters(Method::kSubmit);
     return counters.not_admitted[TaskResult::kCancelled] +
                counters.not_admitted[TaskResult::kDeadline] ==
@@ -258,7 +258,8 @@ TEST(DropOldest, WhatWasDroppedMayBeSentAgain) {
   EXPECT_THAT(StoredIds(full.store()), ElementsAre("in work", "queued 1"));
 }
 
-// The submission has arrived, and follows the other with its id.
+// Waits until `count` calls of Submit are in flight, so that the last one has
+// arrived and follows an earlier call with its id.
 void AwaitInFlight(TestServer& server, const std::string& count) {
   AwaitThat("it has come", [&] {
     return server.Get("/metrics")
@@ -329,7 +330,8 @@ TEST(Refusal, SendsEachCallerAwayForATimeOfItsOwn) {
   std::set<absl::Duration> delays;
   for (int i = 0; i < 20; ++i) {
     const AsyncSubmit& call = full.caller().SubmitAndWait(MakeSubmit("again"));
-    // Nothing was stored yet, so the rate is not known: about a second.
+    // No submission was stored yet, so the rate is unknown and the delay is
+    // about a second.
     const absl::Duration delay =
         ExpectTryLater(call.status, call.context, kExhausted, "QUEUE_FULL");
     EXPECT_GE(delay, absl::Milliseconds(800));
@@ -339,8 +341,8 @@ TEST(Refusal, SendsEachCallerAwayForATimeOfItsOwn) {
   EXPECT_GT(delays.size(), 10u);
 }
 
-// gRPC's own retries show whether the refusal is right: they stop at the first
-// initial metadata of a call, and wait as long as the trailer says.
+// gRPC's own retries show that the refusal is right: they stop if a call has
+// initial metadata, and wait as long as the trailer says.
 TEST(Refusal, IsRetriedByGrpcAfterThePushback) {
   FullServer full(SmallConfig("fail_fast", 1));
   grpc::ChannelArguments arguments;
@@ -412,7 +414,7 @@ TEST(Block, TenThousandParkedCallsCostNoThreadAndLittleMemory) {
     calls.push_back(&caller.Submit(MakeSubmit(absl::StrCat("parked ", i))));
     if ((i + 1) % kParkedOnEach == 0) server.AwaitWaiting(i + 1);
   }
-  // gRPC may have started a thread or two. The calls have none.
+  // gRPC may have started a few threads. Calls have no threads.
   EXPECT_LE(ThreadCount(), threads + 8);
   // Both ends of each call are in this process.
   EXPECT_LE(ResidentBytes() - resident, kParked * kBytesOfACall);

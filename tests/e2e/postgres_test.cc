@@ -84,7 +84,7 @@ int GetCount(PostgresShell& shell, const std::string& sql) {
 TEST(PostgresServerTest, AnImportKeepsNoMoreSessionsBusyThanThereAreWorkers) {
   constexpr int kRecords = 2000;
   constexpr int kWorkers = 4;
-  // Sessions that do something, or hold a transaction open.
+  // Counts sessions that run a statement or have an open transaction.
   const std::string busy =
       "SELECT count(*) FROM pg_stat_activity"
       " WHERE application_name = 'sluice' AND state <> 'idle'";
@@ -105,7 +105,8 @@ TEST(PostgresServerTest, AnImportKeepsNoMoreSessionsBusyThanThereAreWorkers) {
         server.stub().ImportPatients(&context, MakeImport(kRecords), &response);
     ended = true;
   });
-  // As busy as possible: all workers busy, the queue full, more calls parked.
+  // The server is as busy as possible: all workers are busy, the queue is full,
+  // and calls are parked.
   PostgresShell shell(url);
   AwaitThat("all workers wait for PostgreSQL",
             [&] { return GetCount(shell, busy) == kWorkers; });
@@ -120,7 +121,8 @@ TEST(PostgresServerTest, AnImportKeepsNoMoreSessionsBusyThanThereAreWorkers) {
   EXPECT_EQ(response.counts().stored(), kRecords);
   EXPECT_EQ(most, kWorkers);
   EXPECT_EQ(GetCount(shell, "SELECT count(*) FROM submissions"), kRecords);
-  // One for each worker, one for reads, one that holds the server's number.
+  // There is one session for each worker, one for reads, and one that holds the
+  // server's number.
   EXPECT_LE(GetCount(shell,
                      "SELECT count(*) FROM pg_stat_activity"
                      " WHERE application_name = 'sluice'"),

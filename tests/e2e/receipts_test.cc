@@ -1,4 +1,4 @@
-// GetReceipts: "did you get it?"
+// GetReceipts: clients ask whether their submissions have arrived.
 
 #include <memory>
 #include <string>

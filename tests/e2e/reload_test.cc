@@ -49,7 +49,7 @@ void Apply(TestServer& server, const Config& config) {
   EXPECT_THAT(*needs_restart, IsEmpty());
 }
 
-// --- What changes ---
+// --- Changes of single values ---
 
 TEST(Reload, AQueueThatShrinksBelowItsDepthStoresAllThatIsInIt) {
   FullServer full(SmallConfig("block", 8));
@@ -205,7 +205,7 @@ class Answers {
     absl::MutexLock lock(&mutex_);
     return refused_;
   }
-  // To be called once the clients have ended.
+  // Call it once the clients have ended.
   std::size_t dropped() const {
     absl::MutexLock lock(&mutex_);
     return dropped_;
@@ -314,7 +314,8 @@ class Clients {
   std::vector<std::thread> threads_;
 };
 
-// The queue has one place. Other submissions are refused or dropped.
+// Returns a configuration whose queue has one place. Further submissions are
+// refused or dropped.
 Config HastyConfig() {
   Config config = SmallConfig("fail_fast", 1);
   MethodOf(config, Method::kRecordEvents).on_full = "drop";
@@ -322,8 +323,8 @@ Config HastyConfig() {
   return config;
 }
 
-// Parks all calls, without a limit or for a moment, and acknowledges in the
-// queue.
+// Returns a configuration that parks all calls, without a limit or for a
+// moment, and acknowledges when they are queued.
 Config PatientConfig() {
   Config config = SmallConfig("block", 3);
   config.pools["clinical"].batch_max = 4;
@@ -336,8 +337,8 @@ Config PatientConfig() {
   return config;
 }
 
-// The store is blocked, so that calls are certain to be refused by the one
-// configuration and parked by the other.
+// Blocks the store, so that calls are certainly refused under the first
+// configuration and parked under the second.
 void ReloadFullServer(TestServer& server, const Answers& answers) {
   server.store().Hold();
   Apply(server, HastyConfig());
@@ -384,13 +385,14 @@ TEST(Reload, LosesNoCallAndAnswersNoneTwiceInAThousandUnderLoad) {
     dropped += server.counters(method).not_admitted[TaskResult::kDropped];
   }
   EXPECT_EQ(dropped, answers.dropped());
-  // A bulk call that is refused unread counts as one.
+  // A bulk call that is refused unread counts as one submission.
   EXPECT_LE(received, answers.times().size());
 }
 
 // --- The program ---
 
-// A store that keeps nothing, and a worker that takes one submission at a time.
+// Returns a configuration with a store that keeps nothing, and a worker that
+// takes one submission at a time.
 std::string DiscardConfig(std::string_view delay, std::string_view more) {
   return absl::StrCat(
       "store: {kind: discard, delay: ", std::string(delay),

@@ -1,4 +1,4 @@
-// The start of a server whose journal has entries of an earlier run.
+// Tests the start of a server whose journal has entries of an earlier run.
 
 #include <atomic>
 #include <cstddef>
@@ -36,7 +36,7 @@ using v1::Receipt;
 
 class Replay : public testing::Test {
  protected:
-  // Leaves the journal of a server that has acknowledged these and was killed.
+  // Writes the journal of a server that acknowledged `requests` and was killed.
   void Leave(const std::vector<v1::SubmitRequest>& requests) {
     std::deque<ReceivedSubmission> submissions;
     std::vector<NewJournalEntry> entries;
@@ -108,7 +108,8 @@ TEST_F(Replay, KeepsTheOrderOfASubject) {
     if (submission.subject != "Patient/1") return;
     EXPECT_TRUE(go_on.WaitForNotificationWithTimeout(kPatience));
   });
-  // The entry of Patient/2 came last, and has overtaken the second and third.
+  // The entry of Patient/2 arrived last, and has overtaken the second and third
+  // entry.
   AwaitStored(server, 1);
   AwaitThat("one is in work", [&] {
     return server.server().Snapshots().at("clinical").in_work == 1;
@@ -136,7 +137,7 @@ class FailedStart : public Replay {
     Leave(requests);
   }
 
-  // In each, a port is in use by another server.
+  // Returns configurations in each of which another server uses a port.
   std::vector<Config> WithPortsTaken() {
     std::vector<Config> configs(2, JournalConfig(folder_));
     configs[0].metrics =

@@ -1,5 +1,5 @@
-// The same submission arrives on several ways at once: which of them share an
-// outcome, and which an acknowledgement.
+// The same submission arrives by several methods at once: the calls share one
+// outcome, and share an acknowledgement if it is good enough for each method.
 
 #include <memory>
 #include <string>
@@ -18,7 +18,8 @@ namespace {
 
 using v1::Receipt;
 
-// Submit is answered by the store, SubmitStream from memory.
+// Returns a configuration in which the store acknowledges Submit, and memory
+// acknowledges SubmitStream.
 Config MixedConfig() {
   Config config = SmallConfig("block", 1);
   config.methods[Index(Method::kSubmitStream)].ack = Ack::kQueued;

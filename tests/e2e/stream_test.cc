@@ -29,10 +29,10 @@ using testing::ElementsAre;
 using testing::SizeIs;
 using v1::Receipt;
 
-// Far more messages than the server reads of one stream ahead of its receipts.
+// Far more messages than the server reads from a stream without answering.
 constexpr std::size_t kMany = 2000;
 
-// So large that kMany of them exceed the buffers of HTTP/2.
+// Returns a request of 16 KiB. kMany of them exceed the buffers of HTTP/2.
 v1::SubmitRequest MakeLarge(std::size_t i) {
   v1::SubmitRequest request = MakeSubmit(absl::StrCat("large ", i));
   request.mutable_capture()->set_device(std::string(16 << 10, 'x'));
@@ -49,8 +49,8 @@ grpc::ChannelArguments FixedWindow() {
 class Stream {
  public:
   explicit Stream(const TestServer& server)
-      // A window that does not grow: soon, receipts that the client does not
-      // read stay with the server.
+      // The window does not grow, so that receipts that the client does not
+      // read soon stay with the server.
       : stub_(v1::Ingestion::NewStub(server.NewChannel(FixedWindow()))),
         stream_(stub_->SubmitStream(&context_)) {}
 
@@ -78,7 +78,8 @@ class Stream {
   std::map<std::string, Receipt> receipts_;
 };
 
-// Writes until the stream takes no more, and returns the number of messages.
+// Writes from a thread of its own until the stream accepts no more. Counts the
+// messages.
 class Sender {
  public:
   explicit Sender(Stream* stream) : thread_([this, stream] { Run(stream); }) {}

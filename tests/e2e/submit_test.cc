@@ -46,7 +46,7 @@ v1::SubmitRequest OtherContent(std::string_view submission_id) {
   return request;
 }
 
-// The same request, as another client library might serialize it.
+// Returns the same request as another client library might serialize it.
 v1::SubmitRequest FieldsInAnotherOrder(v1::SubmitRequest request) {
   const std::string study_id = request.study_id();
   request.clear_study_id();
