@@ -61,8 +61,8 @@ using AnswerCounts =
     std::map<std::pair<absl::string_view, v1::Receipt::Disposition>,
              std::int64_t>;
 
-// True if the sender may forget the submission: it must be stored from now on.
-// Of a duplicate, the first submission must be stored.
+// True if the sender may forget the submission, because it must be stored from
+// now on. After DUPLICATE, the first submission must be stored.
 bool IsAcknowledgement(v1::Receipt::Disposition disposition);
 
 // Thread-safe. Memory grows with the number of submissions.

@@ -9,8 +9,8 @@
 
 namespace sluice {
 
-// What acknowledges Submit and ImportPatients. SubmitStream and RecordEvents
-// are always acknowledged by the store.
+// The place that acknowledges Submit and ImportPatients. SubmitStream and
+// RecordEvents are always acknowledged by the store.
 enum class AckMode {
   kStored,       // the store
   kJournal,      // the queue on disk

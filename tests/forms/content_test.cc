@@ -60,7 +60,7 @@ std::string Attribute(char key) {
 }
 
 TEST(SameMessageTest, IsBlindToTheOrderOfMapEntries) {
-  // So many entries that some share a bucket of the parsed map.
+  // There are so many entries that some share a bucket of the parsed map.
   std::string ascending;
   std::string descending;
   for (char key = ' '; key <= '~'; ++key) {

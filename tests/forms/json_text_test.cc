@@ -23,7 +23,7 @@ TEST(JsonTextTest, StringsAreWhatTheyWere) {
   EXPECT_EQ(nlohmann::json::parse(JsonString(all)), all);
 }
 
-// Two characters anywhere in a word are each written as when they are alone.
+// Two characters at any place in a word are each written as they are alone.
 TEST(JsonTextTest, AnyTwoCharactersWhereverTheyStand) {
   const auto unquoted = [](std::string_view text) {
     const std::string quoted = JsonString(text);

@@ -10,8 +10,8 @@
 namespace sluice {
 namespace {
 
-// The definition without regard to speed: decodes, and checks that the result
-// is a scalar value in its shortest encoding.
+// Implements the definition without regard to speed: decodes the text, and
+// checks that it is a scalar value in its shortest encoding.
 bool IsOneCharacter(std::string_view text) {
   const auto byte = [&](std::size_t i) {
     return static_cast<std::uint8_t>(text[i]);

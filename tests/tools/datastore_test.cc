@@ -1,5 +1,5 @@
-// sluice-datastore; what it has in common with its client is tested in
-// tests/stores/datastore_store_test.cc.
+// Tests sluice-datastore. tests/stores/datastore_store_test.cc tests it
+// together with its client.
 
 #include <atomic>
 #include <functional>
@@ -29,7 +29,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-// A store whose SaveBatch waits until it is released.
+// A store whose SaveBatch blocks until it is released.
 class HeldStore final : public Store {
  public:
   absl::Status SaveBatch(absl::Span<const Submission> /*batch*/,
@@ -62,7 +62,7 @@ class HeldStore final : public Store {
   bool released_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-// A service on a port of its own, and a client of it.
+// A service on a free port, and a client of it.
 class Served {
  public:
   Served(Store* store, DatastoreServiceOptions options)

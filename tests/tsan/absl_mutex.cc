@@ -1,13 +1,14 @@
-// Tells ThreadSanitizer of Abseil's locks.
+// Tells ThreadSanitizer (TSan) about Abseil's locks.
 //
-// Abseil does so itself where it is built with TSan, but Debian's is not, so
-// that TSan would see no order between two threads that use the same
-// absl::Mutex. In the tsan build the linker puts the functions of this file in
-// the place of Abseil's (--wrap, see cmake/tsan.cmake); each calls Abseil's and
-// says what it did. Calls within Abseil are not seen, and need not be.
+// Abseil does this itself if it is built with TSan. Debian's Abseil is not, so
+// TSan would see no order between two threads that use the same absl::Mutex. In
+// the tsan build the linker replaces Abseil's functions by those of this file
+// (--wrap, see cmake/tsan.cmake). Each of them calls Abseil's function and
+// reports the operation to TSan. Calls within Abseil are not reported, and need
+// not be.
 //
 // Not covered: Notification::HasBeenNotified, which is inline (wait for the
-// notification instead), and ReaderLockWhen with a limit of time.
+// notification instead), and ReaderLockWhen with a timeout.
 
 #include <sanitizer/tsan_interface.h>
 
@@ -17,8 +18,8 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 
-// The names that the linker gives to a function of Abseil (Real) and to its
-// stand-in (Wrap). A member function takes `this` as its first argument.
+// Names that the linker gives to a function of Abseil (Real) and to its
+// replacement (Wrap). A member function takes `this` as its first argument.
 #define SLUICE_REAL(symbol) asm("__real__ZN" SLUICE_ABSL_NAMESPACE symbol)
 #define SLUICE_WRAP(symbol) asm("__wrap__ZN" SLUICE_ABSL_NAMESPACE symbol)
 #define SLUICE_REAL_CONST(symbol) \
@@ -64,7 +65,8 @@ class Unlocking {
   const unsigned mode_;
 };
 
-// Unlocks for a while, in which others may lock, and locks again.
+// Reports that a lock is released for a while, in which others may take it, and
+// taken again.
 class Relocking {
  public:
   explicit Relocking(Mutex* mutex) : unlocked_(mutex), locking_(mutex) {}
@@ -137,8 +139,8 @@ bool WrapReaderTryLock(Mutex* mutex) {
   return TryLocking(mutex, kReader, &RealReaderTryLock);
 }
 
-// Mutex with conditions. Abseil evaluates one on whatever thread unlocks; TSan
-// ignores what happens between the two ends of a lock or unlock.
+// Mutex with conditions. The thread that unlocks evaluates the condition. TSan
+// ignores everything between the begin and the end of a lock or unlock.
 
 void RealLockWhen(Mutex*, const Condition&)
     SLUICE_REAL("5Mutex8LockWhenERKNS0_9ConditionE");
@@ -207,8 +209,8 @@ bool WrapAwaitWithDeadline(Mutex* mutex, const Condition& condition,
   return RealAwaitWithDeadline(mutex, condition, deadline);
 }
 
-// ReleasableMutexLock, of which all but this is inline. Its only member is the
-// mutex, which Release sets to null.
+// ReleasableMutexLock. All its functions but this one are inline. Its only
+// member is the mutex, which Release sets to null.
 
 void RealRelease(absl::ReleasableMutexLock*)
     SLUICE_REAL("19ReleasableMutexLock7ReleaseEv");
@@ -246,7 +248,7 @@ bool WrapWaitWithDeadline(CondVar* condition, Mutex* mutex, Time deadline) {
   return RealWaitWithDeadline(condition, mutex, deadline);
 }
 
-// Notification: what was before Notify is seen after a wait for it.
+// Notification. Everything before Notify is visible after a wait for it.
 
 void RealNotify(absl::Notification*) SLUICE_REAL("12Notification6NotifyEv");
 void WrapNotify(absl::Notification*) SLUICE_WRAP("12Notification6NotifyEv");
@@ -288,7 +290,7 @@ bool WrapWaitForWithDeadline(const absl::Notification* notification,
   return notified;
 }
 
-// BlockingCounter: what was before a count is seen after the wait.
+// BlockingCounter. Everything before DecrementCount is visible after the wait.
 
 bool RealDecrement(absl::BlockingCounter*)
     SLUICE_REAL("15BlockingCounter14DecrementCountEv");
@@ -308,9 +310,10 @@ void WrapWaitForZero(absl::BlockingCounter* counter) {
   __tsan_acquire(counter);
 }
 
-// Barrier: what was before Block on one thread is seen after it on all. The
-// first to return may delete the barrier, and TSan forgets what it knew of an
-// address that is freed; so all barriers are known to it by one that stays.
+// Barrier. Everything before Block on one thread is visible after it on all
+// threads. The first thread to return may delete the barrier, and TSan forgets
+// all about an address that is freed. So one variable, which is never freed,
+// stands for all barriers.
 
 static char all_barriers;
 

@@ -1,6 +1,6 @@
-// Whether ThreadSanitizer sees what it must: with the options and suppressions
-// of all other tests, seeded errors have to be reported, and correct use of
-// Abseil's locks must not be.
+// Tests that ThreadSanitizer (TSan) works: with the options and suppressions of
+// all other tests, it must report seeded errors, and must not report correct
+// use of Abseil's locks.
 
 #include <cstdlib>
 #include <thread>
@@ -15,7 +15,7 @@
 namespace sluice {
 namespace {
 
-// Runs both at the same time.
+// Runs both functions at the same time.
 template <typename First, typename Second>
 void InParallel(First first, Second second) {
   std::thread one(first);
@@ -24,13 +24,14 @@ void InParallel(First first, Second second) {
   two.join();
 }
 
-// TSan ends a process that it has something to report of with this.
+// Exit code of a process in which TSan has reported an error.
 const testing::ExitedWithCode kReported(66);
 
 class SeededErrorTest : public testing::Test {
  protected:
   SeededErrorTest() {
-    // Runs the statement in a fresh process, with the environment of this one.
+    // Runs the statement in a fresh process, with the environment of this
+    // process.
     testing::FLAGS_gtest_death_test_style = "threadsafe";
   }
 };
@@ -98,8 +99,8 @@ TEST_F(SeededErrorTest, LocksTakenInBothOrdersAreReported) {
       kReported, "lock-order-inversion");
 }
 
-// Each of these increments `count` on two threads, with an order between them
-// that TSan must see. A report ends the process.
+// Each of these tests increments `count_` on two threads, in an order that TSan
+// must see. A report ends the process.
 class CorrectUseTest : public testing::Test {
  protected:
   void Increment() { ++count_; }
