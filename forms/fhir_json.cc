@@ -126,7 +126,7 @@ class Element {
     FailAt(Path{&path_, name, {}}, what);
   }
 
-  // Lists the members that nobody read as left out.
+  // Lists the members that were not read as left out.
   void NoteLeftOut() {
     for (const auto& [name, value] : members_) {
       if (read_.contains(name)) continue;

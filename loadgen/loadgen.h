@@ -137,7 +137,7 @@ class DispositionCounts {
   std::array<std::int64_t, v1::Receipt::Disposition_ARRAYSIZE> counts_{};
 };
 
-// Counts of the measured calls: those that were meant to start after the
+// Counts of the measured calls: calls whose intended start is after the
 // warm-up, whenever they ended. With kStream, a call is a message and its
 // receipt.
 struct LoadCounts {

@@ -163,8 +163,8 @@ const std::vector<KeyChange>& KeyChanges() {
   return *kChanges;
 }
 
-// Returns the keys of a map; those of pools as pools.P, of methods as
-// methods.M.
+// Adds the keys of a map to `keys`, with P for the name of each pool and M for
+// the name of each method.
 void AddKeys(const YamlNode& node, const std::string& path,
              std::set<std::string>* keys) {
   for (const YamlEntry& entry : node.entries) {

@@ -50,8 +50,9 @@ struct AuditReport {
 // Audits one key and adds the breaches of these rules:
 // - What is stored was sent, byte for byte, and is stored once: there is one
 //   submission in the store, and none in quarantine with the same content.
-// - What was acknowledged is stored, with the sequence number and the time of
-//   the receipt. A duplicate has those of the first submission.
+// - Each acknowledged submission is stored, with the sequence number and the
+//   time of its receipt. The receipt of a duplicate has the number and the time
+//   of the first submission.
 // - A content that was refused as a conflict is not stored. Another content is,
 //   and the attempt is on record.
 void AuditKey(const LedgerKey& key, const LedgerEntry& entry,

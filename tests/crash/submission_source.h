@@ -47,7 +47,7 @@ class SubmissionSource {
 
  private:
   struct OfKind {
-    std::vector<Outgoing> known;  // a sample of those that were sent
+    std::vector<Outgoing> known;  // a sample of sent submissions
     std::deque<Outgoing> unanswered;
   };
 

@@ -428,7 +428,7 @@ TEST(Block, TenThousandParkedCallsCostNoThreadAndLittleMemory) {
   for (std::size_t i = 0; i < kParked; ++i) {
     ASSERT_TRUE(callers[i / kParkedOnEach]->Await(*calls[i]).status.ok());
     EXPECT_EQ(calls[i]->receipt.disposition(), Receipt::STORED);
-    // All calls of a connection were parked before those of the next.
+    // All calls of a connection were parked before the calls of the next one.
     if (i > 0 && i % kParkedOnEach == 0) {
       last_sequence_before = *sequences.rbegin();
     }

@@ -73,7 +73,7 @@ class JournalUnderTest {
   // Makes the kind, or the hash, of the entry with this sequence unreadable.
   enum class Part { kKind, kHash };
   virtual void Damage(std::int64_t sequence, Part part) = 0;
-  // Puts so many entries into quarantine, with sequences from 1,000,000 on.
+  // Puts `count` entries into quarantine, with sequences from 1,000,000 on.
   virtual void FillQuarantine(std::size_t count) = 0;
 };
 

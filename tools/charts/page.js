@@ -67,7 +67,8 @@
     return parts.join('');
   }
 
-  // An interval's values stand in its middle. A logarithmic axis has no 0.
+  // Values are drawn in the middle of their interval. A logarithmic axis has no
+  // 0.
   function rowsOf(chart) {
     return chart.series[0].values.map((_, i) => [
       chart.start + chart.step * (i + 0.5),
