@@ -53,10 +53,10 @@ class ConfigWatch {
   explicit ConfigWatch(ConfigText loaded)
       : loaded_(std::move(loaded)), seen_(loaded_) {}
 
-  // Call at each poll, with the present text. True if the text should be
-  // loaded: it differs from the one that is loaded and is the same as at the
-  // last poll, so that a writer has probably finished. If a writer pauses for
-  // longer, the incomplete text is loaded, and the complete one later.
+  // Call at each poll, with the present text. Returns true if the text should
+  // be loaded: it differs from the loaded text, and is the same as at the last
+  // poll, so that a writer has probably finished. If a writer pauses for
+  // longer, the incomplete text is loaded, and the complete text later.
   bool Look(const ConfigText& text);
   // Call after `text` was loaded, whether it was valid or not.
   void Loaded(ConfigText text);

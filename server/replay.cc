@@ -16,7 +16,7 @@ namespace {
 void Requeue(const ServerPool& pool, const Methods& methods,
              JournalEntry entry) {
   // A journal may be older than the program and name a method that no longer
-  // exists. The submission is stored all the same, by the settings of Submit.
+  // exists. Its submissions are stored with the settings of Submit.
   const Method method =
       FindMethod(absl::StrCat(std::string(kServiceName), "/", entry.method))
           .value_or(Method::kSubmit);

@@ -53,7 +53,7 @@ class DatastoreStore final : public Store {
 
   // Splits a batch that is too large for one request. Requests are sent one
   // after the other, and each is a transaction. After an error, submissions of
-  // earlier requests stay stored; they are recognised when the batch comes
+  // earlier requests stay stored, and are recognised when the batch is sent
   // again. Submissions whose bytes differ from the first with their id are sent
   // a second time, with the verdict of `same_content`.
   absl::Status SaveBatch(absl::Span<const Submission> batch,

@@ -56,7 +56,7 @@ int RowsOnPage(const PostgresResult& sizes, std::size_t max,
 absl::StatusOr<StorePage> ReadPage(PostgresConnection& db, std::int64_t after,
                                    std::size_t max, std::size_t max_bytes) {
   // All statements must see one state of the database: otherwise a gap could be
-  // missing whose submission came in between.
+  // missing whose submission was stored between two statements.
   db.SendQuery("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
   // One row more than the page, to know whether the page is the last.
   const std::int64_t limit = static_cast<std::int64_t>(max) + 1;

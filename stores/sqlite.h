@@ -104,9 +104,9 @@ class SqliteConnection {
   }
 
   // Cuts off everything after the last commit in the write-ahead log. After a
-  // commit whose sync failed, the whole commit is still in the log, and whoever
-  // opens the file after a crash would take it as committed. Does nothing if
-  // there is no log.
+  // commit whose sync failed, the whole commit is still in the log, and a
+  // program that opens the file after a crash would treat it as committed. Does
+  // nothing if there is no log.
   void CutLog();
 
  private:

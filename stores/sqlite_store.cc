@@ -198,9 +198,9 @@ absl::Status SqliteStore::SaveBatch(absl::Span<const Submission> batch,
 void SqliteStore::WaitForTurn(PendingBatch& mine) {
   absl::MutexLock lock(&queue_mutex_);
   queue_.push_back(&mine);
-  // The first stays in the queue while it commits. So there is one committing
-  // thread at a time, and batches that come meanwhile wait to share the next
-  // commit.
+  // The first batch stays in the queue while it is committed. So there is one
+  // committing thread at a time, and batches that arrive meanwhile wait to
+  // share the next commit.
   const auto is_my_turn = [&] {
     queue_mutex_.AssertReaderHeld();
     return mine.done || queue_.front() == &mine;

@@ -36,9 +36,9 @@ class SqliteStore final : public Store {
   static absl::StatusOr<std::unique_ptr<SqliteStore>> Open(
       const SqliteStoreOptions& options, SameContent same_content);
 
-  // Batches that come while another batch is being committed share the next
+  // Batches that arrive while another batch is being committed share the next
   // commit: one transaction, one sync. If one of them cannot be stored, the
-  // others are.
+  // others still are.
   absl::Status SaveBatch(absl::Span<const Submission> batch,
                          absl::Span<Saved> saved) override;
   absl::StatusOr<std::vector<std::optional<StoredReceipt>>> FindReceipts(

@@ -126,14 +126,14 @@ class Store {
   // and gets the results in the batch's order. Submissions of a batch may have
   // the same id.
   //
-  // OK: each submission is durable, or is a duplicate or a conflict of one that
-  // is. Conflicts are audited. The sequence numbers of duplicates and conflicts
-  // are kept as gaps.
+  // OK: each submission is durable, or is a duplicate or a conflict of a
+  // durable submission. Conflicts are audited. The sequence numbers of
+  // duplicates and conflicts are kept as gaps.
   //
   // An error (see IsTransient): as far as the store can tell, nothing of the
-  // batch is stored. `saved` is meaningless, and the store can take batches as
-  // before. The outcome may be unknown, so a batch that was stored all the same
-  // is recognised when it comes again: the same submissions with the same
+  // batch is stored. `saved` has no meaning, and the store can take batches as
+  // before. The outcome may be unknown, so the store recognises a batch that
+  // was stored when it is saved again: the same submissions with the same
   // sequence numbers are kStored or kDuplicate, and leave no gaps.
   virtual absl::Status SaveBatch(absl::Span<const Submission> batch,
                                  absl::Span<Saved> saved) = 0;
@@ -157,8 +157,9 @@ class Store {
   virtual absl::StatusOr<StorePage> Read(std::int64_t after, std::size_t max,
                                          std::size_t max_bytes);
 
-  // True if the store keeps what was read from the content (subject, answers
-  // and so on). Otherwise submissions may come without these members.
+  // True if the store keeps values that were read from the content (subject,
+  // answers and so on). Otherwise submissions may be saved without these
+  // members.
   virtual bool keeps_columns() const { return true; }
 
   // Returns OK if the store could take a batch now, for /readyz. Returns within

@@ -35,9 +35,9 @@ class AdminServer {
 
   int port() const;
 
-  // Takes no more calls, cancels those in progress and waits for them, at most
-  // for `patience`. False if a call still hangs in the backend: then the
-  // backend must live as long as the process. May be called again.
+  // Takes no more calls, cancels all calls in progress and waits for them, at
+  // most for `patience`. Returns false if a call still hangs in the backend:
+  // then the backend must live as long as the process. May be called again.
   bool Shutdown(absl::Duration patience);
 
  private:

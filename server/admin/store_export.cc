@@ -51,8 +51,8 @@ class StoreExport {
       for (Submission& submission : page->submissions) {
         after = submission.sequence;
         if (gaps_.IsLater(after)) {
-          // All later numbers of this server are later than the census as
-          // well, so the export goes on with the next server's.
+          // All later numbers of this server are later than the census as well,
+          // so the export continues with the numbers of the next server.
           after = BeginOfSeries(SeriesOf(after) + 1);
           more = true;
           break;
@@ -80,9 +80,8 @@ class StoreExport {
     seen_recent_ = recent || (seen_recent_ && series == series_);
     series_ = series;
     for (const SequenceRange& range : gaps_.Before(submission.sequence)) {
-      // Gaps are left out before the first submission since `since_`. This does
-      // not hold for gaps at the end of another server's series: nothing tells
-      // how old they are.
+      // Gaps before the first submission since `since_` are left out. Gaps at
+      // the end of another server's series are not: their age is unknown.
       const bool wanted = seen_recent_ || SeriesOf(range.first) != series;
       if (wanted && !TakeGap(range)) return false;
     }

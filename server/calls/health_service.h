@@ -33,7 +33,7 @@ class HealthService {
   // the loop must outlive the server's shutdown.
   void Await(CompletionLoop* loop);
 
-  // Changes the status to NOT_SERVING, also for those who watch. Call once,
+  // Changes the status to NOT_SERVING, and sends it to all watches. Call once,
   // from any thread.
   void StopServing() { loop_->Post(&stop_serving_); }
   // Ends all watches: the server's shutdown would wait for them. Call once,

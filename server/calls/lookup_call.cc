@@ -86,9 +86,9 @@ void LookupCall::Look(const LookupSources& sources) {
   }
 }
 
-// A submission moves from the journal to the store, or to the quarantine. It is
-// looked for in that order. In any other order it could move from the place
-// that is looked at last to one that was looked at before, and be reported as
+// A submission moves from the journal to the store, or to the quarantine, so it
+// is looked for in this order. In another order it could move from a place that
+// is searched late to a place that was searched before, and be reported as
 // unknown.
 absl::Status LookupCall::FindReceipts(const LookupSources& sources) {
   const std::vector<std::string>& ids = lookup_.submission_ids;
@@ -144,7 +144,7 @@ void LookupCall::OnLoop() {
 }
 
 void LookupCall::OnCancelled() {
-  // If a worker has the task, OnLoop finishes the call all the same.
+  // Otherwise a worker has the task, and OnLoop finishes the call.
   if (method_.pool->Leave(this)) FinishWithError(AnswerToCancelled());
 }
 

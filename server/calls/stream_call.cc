@@ -111,8 +111,8 @@ void StreamCall::OnWriteTag(bool ok) {
 
 void StreamCall::OnCancelled() {
   cancelled_.store(true, std::memory_order_relaxed);
-  // Only the last submission can be parked. The others are queued; workers skip
-  // them, and answer them all the same.
+  // Only the last submission can be parked. The others are queued: workers skip
+  // them, but still answer them.
   if (offered_ != nullptr && offered_->Leave()) --unanswered_;
   Advance();
 }

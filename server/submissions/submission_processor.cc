@@ -23,7 +23,8 @@ void Fail(SubmissionTask* task, const std::string& error_id,
   task->SetFailed(error_id);
 }
 
-// A caller that waits for the result is told of the first failure.
+// A caller that waits for the result learns of the first failure, so there is
+// one try only.
 int TriesMax(const SubmissionTask& task) {
   return task.promised ? SubmissionProcessor::kTriesMax : 1;
 }
