@@ -36,7 +36,6 @@ inline constexpr bool kChecks = false;
   } while (false)
 
 #define SLUICE_DCHECK_EQ(a, b) SLUICE_DCHECK((a) == (b))
-#define SLUICE_DCHECK_NE(a, b) SLUICE_DCHECK((a) != (b))
 #define SLUICE_DCHECK_LE(a, b) SLUICE_DCHECK((a) <= (b))
 #define SLUICE_DCHECK_LT(a, b) SLUICE_DCHECK((a) < (b))
 #define SLUICE_DCHECK_GE(a, b) SLUICE_DCHECK((a) >= (b))

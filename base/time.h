@@ -26,12 +26,6 @@ inline Duration ToMonotonic(absl::Duration duration) {
   return absl::ToChronoNanoseconds(duration);
 }
 
-// Converts a duration for a channel argument of gRPC. The result must fit an
-// int.
-inline int ToMilliseconds(absl::Duration duration) {
-  return static_cast<int>(absl::ToInt64Milliseconds(duration));
-}
-
 }  // namespace sluice
 
 #endif  // SLUICE_BASE_TIME_H_

@@ -1,14 +1,12 @@
 #include "pool/drain_rate.h"
 
-#include <chrono>
 #include <cmath>
 
 namespace sluice {
 void DrainRate::Record(std::size_t count, TimePoint now) {
-  const double elapsed = std::chrono::duration<double>(now - since_).count();
+  const double elapsed = ToSeconds(now - since_);
   since_ = now;
-  const double kept =
-      std::exp(-elapsed / std::chrono::duration<double>(memory_).count());
+  const double kept = std::exp(-elapsed / ToSeconds(memory_));
   tasks_ = tasks_ * kept + static_cast<double>(count);
   seconds_ = seconds_ * kept + elapsed;
 }

@@ -358,6 +358,8 @@ FairQueue::Lanes FairQueue::NextToAdmit() const {
   for (const Class& c : classes_) {
     if (!c.waiting.empty()) next.push_back(c.waiting.first());
   }
+  // std::ranges::stable_sort allocates memory even for one element.
+  if (next.size() < 2) return next;
   std::ranges::stable_sort(next, {}, [this](const Lane* lane) {
     return ClassDepth(*lane) * Stride(lane->key.priority);
   });

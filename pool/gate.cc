@@ -375,10 +375,11 @@ PoolView Gate::view() const {
 }
 
 std::vector<const Task*> Gate::queued() const {
-  std::vector<Task*> tasks = order_.Deferred();
+  const std::vector<Task*> deferred = order_.Deferred();
   const std::vector<Task*> rest = queue_.Queued();
+  std::vector<const Task*> tasks(deferred.begin(), deferred.end());
   tasks.insert(tasks.end(), rest.begin(), rest.end());
-  return {tasks.begin(), tasks.end()};
+  return tasks;
 }
 
 std::vector<const Task*> Gate::committing() const {

@@ -224,9 +224,10 @@ class Gate {
   void Close(TimePoint until, GateEvents* events);
 
   // Returns the first promise, or other invariant, that is broken; empty if all
-  // hold. In builds with assertions each event calls it, for large pools only
-  // now and then. To be called after events, and regularly from the first:
-  // bounds are judged by what was inside at the call before. O(tasks + lanes).
+  // hold. In builds with assertions events call it: at first every event of a
+  // small pool, later and in large pools some. To be called after events, and
+  // regularly from the first: bounds are judged by what was inside at the call
+  // before. O(tasks + lanes).
   std::string CheckInvariants();
 
   // True if an arrival of one byte would be admitted at once. By lanes: false
@@ -302,11 +303,11 @@ class Gate {
   // --- Arrivals ---
 
   // Decides about an arrival of the lane. Asks the policy if there is no room,
-  // and sets `verdict` to its verdict; for kParked its `until` is the end of
+  // and sets `asked` to its verdict; for kParked its `until` is the end of
   // the wait. For kAdmitted with a verdict the arrival must evict (EvictFor).
   Admission Decide(const Arrival& arrival, std::size_t method, Lane* lane,
                    const AdmissionPolicy& policy, TimePoint now,
-                   std::optional<Verdict>* verdict);
+                   std::optional<Verdict>* asked);
   // Records that an arrival of the lane found no room.
   void TurnedAway(Lane* lane, TimePoint now);
   // Refuses for want of room; the caller will come again.

@@ -5,8 +5,6 @@
 namespace sluice {
 namespace {
 
-using Seconds = std::chrono::duration<double>;
-
 // After this many batches, a batch counts 1/e of what it did.
 constexpr double kMemoryBatches = 64;
 
@@ -16,7 +14,7 @@ void ServiceRate::Done(std::size_t count, Duration took, bool backlog,
                        TimePoint now) {
   constexpr double kKept = 1 - 1 / kMemoryBatches;
   batches_ = batches_ * kKept + 1;
-  batch_seconds_ = batch_seconds_ * kKept + Seconds(took).count();
+  batch_seconds_ = batch_seconds_ * kKept + ToSeconds(took);
 
   // Measure from completion to completion. The first completion with a backlog
   // shows no rate: the backlog may have begun just before it.
@@ -31,7 +29,7 @@ void ServiceRate::Done(std::size_t count, Duration took, bool backlog,
 Duration ServiceRate::batch() const {
   if (batches_ <= 0) return Duration::zero();
   return std::chrono::duration_cast<Duration>(
-      Seconds(batch_seconds_ / batches_));
+      std::chrono::duration<double>(batch_seconds_ / batches_));
 }
 
 }  // namespace sluice

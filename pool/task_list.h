@@ -6,7 +6,6 @@
 #define SLUICE_POOL_TASK_LIST_H_
 
 #include <cstddef>
-#include <utility>
 #include <vector>
 
 #include "base/check.h"
@@ -65,12 +64,6 @@ class TaskList {
     back_ = other->back_;
     size_ += other->size_;
     *other = TaskList();
-  }
-
-  // Moves all tasks of `other`, in their order, in front of those of this list.
-  void Prepend(TaskList* other) {
-    other->Append(this);
-    *this = std::exchange(*other, TaskList());
   }
 
   // `task` must be in this list.

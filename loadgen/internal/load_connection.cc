@@ -34,7 +34,7 @@ H2Connection::Headers CallHeaders(const LoadOptions& options) {
 Duration DeadlineOf(const LoadOptions& options) {
   return options.deadline == absl::InfiniteDuration()
              ? Duration::max()
-             : absl::ToChronoNanoseconds(options.deadline);
+             : ToMonotonic(options.deadline);
 }
 
 LoadConnection::LoadConnection(const LoadOptions& options,

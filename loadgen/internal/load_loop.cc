@@ -29,10 +29,6 @@ constexpr Duration kProgressStep = milliseconds(100);
 // `stop` may be set without an event; this bounds how late it is noticed.
 constexpr Duration kPollMax = milliseconds(500);
 
-Duration ToClock(absl::Duration duration) {
-  return absl::ToChronoNanoseconds(duration);
-}
-
 timespec ToTimespec(Duration duration) {
   return absl::ToTimespec(
       absl::FromChrono(std::max(duration, Duration::zero())));
@@ -122,12 +118,12 @@ void LoadLoop::Begin(TimePoint start) {
   began_ = start;
   next_expiry_ = start;
   next_progress_ = start;
-  tally_ = Tally(Window::After(start, ToClock(options_.warmup),
-                               ToClock(options_.duration)));
+  tally_ = Tally(Window::After(start, ToMonotonic(options_.warmup),
+                               ToMonotonic(options_.duration)));
   if (options_.profile) {
     schedule_ = std::make_unique<ProfileSchedule>(*options_.profile, start);
-    tally_.Keep(Timeline(start, ToClock(options_.duration),
-                         Timeline::LengthFor(ToClock(options_.duration)),
+    tally_.Keep(Timeline(start, ToMonotonic(options_.duration),
+                         Timeline::LengthFor(ToMonotonic(options_.duration)),
                          DeadlineOf(options_)));
   } else if (options_.rate > 0) {
     schedule_ = std::make_unique<RateSchedule>(options_.rate, options_.arrivals,
@@ -183,7 +179,7 @@ void LoadLoop::StopSending(TimePoint now) {
   // loop would hide them from the result.
   if (schedule_) SendDue(now);
   sending_ = false;
-  grace_end_ = now + ToClock(options_.grace);
+  grace_end_ = now + ToMonotonic(options_.grace);
   tally_.StopStarts(now + Duration(1));
   std::mt19937_64 random(options_.samples.seed);
   for (LoadConnection& connection : connections_) {

@@ -8,14 +8,9 @@
 #include <cmath>
 #include <cstdint>
 
-#include "absl/time/time.h"
 #include "base/time.h"
 
 namespace sluice {
-
-inline Duration ToDuration(absl::Duration time) {
-  return absl::ToChronoNanoseconds(time);
-}
 
 inline double ToSeconds(TimePoint time) {
   return ToSeconds(time.time_since_epoch());

@@ -201,8 +201,7 @@ Answer Answer::ForFollower(const Answer& leader, bool may_be_dropped) {
       return Duplicate(leader.kept);
     case Kind::kRefused:
       // The follower gets a retry delay of its own.
-      return Refused(leader.reason,
-                     absl::ToChronoNanoseconds(leader.retry_delay));
+      return Refused(leader.reason, ToMonotonic(leader.retry_delay));
     case Kind::kDropped:
       return may_be_dropped
                  ? leader

@@ -13,8 +13,7 @@ namespace {
 
 std::unique_ptr<const AdmissionPolicy> MakePolicy(const std::string& on_full,
                                                   absl::Duration max_wait) {
-  return FindPolicyKind(on_full)->make(
-      {.max_wait = absl::ToChronoNanoseconds(max_wait)});
+  return FindPolicyKind(on_full)->make({.max_wait = ToMonotonic(max_wait)});
 }
 
 std::unique_ptr<const AdmissionPolicy> MakePolicy(const MethodConfig& config) {

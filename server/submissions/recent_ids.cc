@@ -5,7 +5,7 @@
 
 #include "absl/hash/hash.h"
 #include "base/check.h"
-#include "base/hashed_text.h"
+#include "server/submissions/hashed_text.h"
 #include "server/submissions/submission_task.h"
 
 namespace sluice {

@@ -2,7 +2,6 @@
 
 #include <memory>
 
-#include "base/time.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/resource_quota.h"
 
@@ -15,6 +14,11 @@ constexpr absl::Duration kHandshakeTimeout = absl::Seconds(20);
 // within kKeepaliveTimeout its connection is closed and its calls end.
 constexpr absl::Duration kKeepaliveTime = absl::Seconds(60);
 constexpr absl::Duration kKeepaliveTimeout = absl::Seconds(20);
+
+// Converts a duration for a channel argument, which is an int.
+int ToMilliseconds(absl::Duration duration) {
+  return static_cast<int>(absl::ToInt64Milliseconds(duration));
+}
 
 }  // namespace
 

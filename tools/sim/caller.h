@@ -38,9 +38,8 @@ class Caller final : public Task, public AdmissionListener {
 
   CallerOwner* owner = nullptr;
   std::size_t source = 0;
-  std::size_t attempts = 0;      // number of attempts so far
-  TimePoint first_arrived_at{};  // of the first attempt
-  TimePoint arrived_at{};        // of this attempt
+  std::size_t attempts = 0;  // number of attempts so far
+  TimePoint arrived_at{};    // of this attempt
   bool parked = false;
   bool answered = false;  // has its result, or its deadline has passed
 

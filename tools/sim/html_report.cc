@@ -69,11 +69,11 @@ std::vector<std::string> CallersRow(std::string name,
 PageTable CallersTable(std::string what) {
   PageTable table;
   table.caption = absl::StrCat(what, "s");
-  table.columns = {std::move(what), "Pool",          "Submissions",
-                   "In time",       "Too late",      "Refused",
-                   "Dropped",       "Gone",          "Still inside",
-                   "Attempts",      "Refused (all)", "Answer, 50 %",
-                   "Answer, 99 %",  "Wait, 50 %",    "Wait, 99 %"};
+  table.columns = {
+      std::move(what), "Pool",       "Submissions",   "In time",
+      "Too late",      "Refused",    "Dropped",       "Deadline passed",
+      "Unfinished",    "Attempts",   "Refused (all)", "Answer, 50 %",
+      "Answer, 99 %",  "Wait, 50 %", "Wait, 99 %"};
   return table;
 }
 
@@ -101,11 +101,12 @@ PageTable MethodsTable(const SimulationResult& result) {
 PageTable ValuesTable(const SimulationResult& result, const PoolResult& pool) {
   PageTable table;
   table.caption = absl::StrCat("Values of pool ", pool.name);
-  table.columns = {"From",          "Attempts/s", "New/s",        "In time/s",
-                   "Too late/s",    "Refused/s",  "Dropped/s",    "Gone/s",
-                   "Answer, 50 %",  "99 %",       "Wait, 50 %",   "99 %",
-                   "Queue",         "Most",       "Waiting room", "Most",
-                   "Workers, busy", "All",        "Memory",       "Lanes"};
+  table.columns = {
+      "From",          "Attempts/s", "New/s",        "In time/s",
+      "Too late/s",    "Refused/s",  "Dropped/s",    "Deadline passed/s",
+      "Answer, 50 %",  "99 %",       "Wait, 50 %",   "99 %",
+      "Queue",         "Most",       "Waiting room", "Most",
+      "Workers, busy", "All",        "Memory",       "Lanes"};
   table.folded = true;
   const auto rate = [&](std::uint64_t count) {
     return FormatNumber(static_cast<double>(count) / result.window_seconds);

@@ -146,7 +146,7 @@ class Simulation final : public CallerOwner {
 
 Simulation::Simulation(const Config& config, const Traffic& traffic)
     : traffic_(traffic),
-      windows_(Windows::For(ToDuration(traffic.duration))),
+      windows_(Windows::For(ToMonotonic(traffic.duration))),
       random_(traffic.seed) {
   BindMethods(config);
   sources_.reserve(traffic.sources.size());
@@ -159,7 +159,7 @@ Simulation::Simulation(const Config& config, const Traffic& traffic)
                         .arrivals = ArrivalStream(source, seed),
                         .deadline = source.deadline == absl::InfiniteDuration()
                                         ? Duration{}
-                                        : ToDuration(source.deadline),
+                                        : ToMonotonic(source.deadline),
                         .awaiting = {},
                         .record = {}});
   }
@@ -175,7 +175,7 @@ void Simulation::BindMethods(const Config& config) {
     MethodModel& model = methods_[Index(source.method)];
     if (model.pool != nullptr) continue;
     const PolicyKind& policy = *FindPolicyKind(method.on_full);
-    model.policy = policy.make({.max_wait = ToDuration(method.max_wait)});
+    model.policy = policy.make({.max_wait = ToMonotonic(method.max_wait)});
     model.droppable = policy.evicts;
     model.pool = &pools_
                       .try_emplace(method.pool, method.pool, config, windows_,
@@ -192,12 +192,12 @@ Duration Simulation::ServiceTimeOf(std::size_t batch, TimePoint now) {
   const absl::Duration mean =
       store.MeanTime(batch) *
       store.FactorAt(absl::FromChrono(now.time_since_epoch()));
-  return ToDuration(Jittered(mean, store.jitter, random_.Uniform()));
+  return ToMonotonic(Jittered(mean, store.jitter, random_.Uniform()));
 }
 
 absl::Status Simulation::Run(const SimulationProgress& progress) {
   constexpr std::uint64_t kEventsPerProgress = 1 << 16;
-  const TimePoint end{ToDuration(traffic_.duration)};
+  const TimePoint end{ToMonotonic(traffic_.duration)};
   while (Step(end)) {
     if (callers_.in_use() > kCallersMax) {
       return absl::ResourceExhaustedError(absl::StrCat(

@@ -36,20 +36,23 @@ function poolCharts(report, pool) {
   const late = {name: 'answered too late', color: 3, values: rate(window => window.answered_late)};
   if (any(late)) arrivals.push(late);
 
-  const colors = [3, 2, 5, 4, 7, 0];
-  const reasons = [...new Set(pool.windows.flatMap(window => Object.keys(window.rejected)))].sort();
+  // Each reason has the same color on all pages.
+  const colors = {
+    QUEUE_FULL: 3, WAIT_OVER: 2, WAITING_ROOM_FULL: 5, DRAINING: 4, STORE_UNAVAILABLE: 7, HOPELESS: 0,
+  };
+  const reasons = new Set(pool.windows.flatMap(window => Object.keys(window.rejected)));
   const lost = [
-    ...reasons.map((name, i) => ({
-      name, color: colors[i % colors.length], values: rate(window => window.rejected[name] ?? 0),
+    ...Object.keys(colors).filter(name => reasons.has(name)).map(name => ({
+      name, color: colors[name], values: rate(window => window.rejected[name] ?? 0),
     })),
     {name: 'dropped', color: 1, values: rate(window => window.dropped)},
-    {name: 'gone at the deadline', color: 6, values: rate(window => window.left)},
+    {name: 'deadline passed', color: 6, values: rate(window => window.left)},
   ].filter(any);
 
   const charts = [
     chart('Arrivals and their results', 'per_second', withLimit(
       arrivals, 'capacity of the store', values(window => window.capacity_per_second))),
-    chart('Refused, dropped and gone', 'per_second',
+    chart('Refused, dropped and past the deadline', 'per_second',
       lost.length > 0 ? lost : [{name: 'refused', color: 3, values: always(0)}], {stacked: true}),
     times('Time to an answer, of calls answered in time', 'answer_seconds'),
     times('Wait for a worker', 'wait_seconds'),

@@ -129,9 +129,11 @@ std::string DescribeNeeds(const SimulationResult& result,
   const double capacity = pool.total.capacity_per_second;
   std::string text = absl::StrCat(
       "With ", Plural(pool.workers, "worker"), " and batches of up to ",
-      FormatCount(pool.config.batch_max), ", the pool can process ",
-      FormatNumber(capacity),
-      std::isinf(capacity) ? "" : "/s, without slowdowns of the store");
+      FormatCount(pool.config.batch_max), ", the pool ",
+      std::isinf(capacity)
+          ? "has no limit"
+          : absl::StrCat("can process ", FormatNumber(capacity),
+                         "/s, without slowdowns of the store"));
   const PoolNeeds needs = NeedsOf(result, pool);
   if (needs.workers <= pool.workers) {
     return text + ". That is enough for every interval of the run.";
