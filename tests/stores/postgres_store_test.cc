@@ -34,6 +34,11 @@ constexpr char kSessions[] =
     "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'sluice'"
     " AND datname = current_database()";
 
+// Counts the store's sessions that wait for a lock.
+constexpr char kWaiting[] =
+    "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'sluice'"
+    " AND datname = current_database() AND wait_event_type = 'Lock'";
+
 class PostgresStoreTest : public testing::Test {
  protected:
   absl::StatusOr<std::unique_ptr<PostgresStore>> TryOpen(
@@ -94,6 +99,20 @@ class PostgresStoreTest : public testing::Test {
       Saved saved;
       *status = store_->SaveBatch({s}, absl::MakeSpan(&saved, 1));
     });
+  }
+
+  // Returns what Check returns while a lookup is in progress.
+  absl::Status CheckDuringLookup() {
+    PostgresShell shell(url_);
+    shell.Run("BEGIN; LOCK TABLE submissions");
+    std::thread lookup([this] { Find("a"); });
+    PostgresShell watcher(url_);
+    AwaitThat("the lookup waits for the table",
+              [&] { return watcher.Get(kWaiting) == "1"; });
+    absl::Status status = store_->Check();
+    shell.Run("ROLLBACK");
+    lookup.join();
+    return status;
   }
 
   Shell::Rows Sql(const std::string& sql) {
@@ -605,6 +624,34 @@ TEST_F(PostgresStoreTest, AfterAFailureItIsReadyOnceItCanWrite) {
   EXPECT_EQ(SaveOne(MakeSubmission(1, "a")).result, Result::kStored);
 }
 
+TEST_F(PostgresStoreTest, AfterAFailureItIsNotReadyEvenDuringALookup) {
+  Open();
+  SaveOne(MakeSubmission(1, "a"));
+  EXPECT_TRUE(CheckDuringLookup().ok());
+  // Insertions fail as on a full disk.
+  Sql("CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+      " RAISE EXCEPTION USING ERRCODE = '53100'; END $$;"
+      "CREATE TRIGGER fail BEFORE INSERT ON submissions"
+      " FOR EACH ROW EXECUTE FUNCTION fail()");
+  EXPECT_EQ(Save({MakeSubmission(2, "b")}).code(),
+            absl::StatusCode::kUnavailable);
+  EXPECT_EQ(CheckDuringLookup().code(), absl::StatusCode::kUnavailable);
+  Sql("DROP TRIGGER fail ON submissions");
+  EXPECT_TRUE(store_->Check().ok());
+  EXPECT_TRUE(CheckDuringLookup().ok());
+}
+
+TEST_F(PostgresStoreTest, AfterARejectedBatchItIsReady) {
+  Open();
+  SaveOne(MakeSubmission(1, "a"));
+  const absl::Status status = Save({MakeSubmission(1, "b")});
+  EXPECT_FALSE(status.ok());
+  EXPECT_FALSE(IsTransient(status)) << status;
+  // Without a lookup in progress, Check would write, and so clear a failure.
+  EXPECT_TRUE(CheckDuringLookup().ok());
+  EXPECT_TRUE(store_->Check().ok());
+}
+
 // --- Several threads ---
 
 TEST_F(PostgresStoreTest, SessionsAreAsManyAsCallersAtTheSameTime) {
@@ -664,12 +711,7 @@ TEST_F(PostgresStoreTest, BatchesWithTheSameIdsWaitForEachOtherInOneOrder) {
         absl::MakeSpan(saved));
   });
   PostgresShell watcher(url_);
-  AwaitThat("both wait", [&] {
-    return watcher.Get(
-               "SELECT count(*) FROM pg_stat_activity WHERE"
-               " application_name = 'sluice'"
-               " AND wait_event_type = 'Lock'") == "2";
-  });
+  AwaitThat("both wait", [&] { return watcher.Get(kWaiting) == "2"; });
   shell.Run("ROLLBACK");
   for (std::thread& thread : threads) thread.join();
   EXPECT_TRUE(statuses[0].ok()) << statuses[0];
