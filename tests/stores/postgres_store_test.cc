@@ -304,6 +304,7 @@ TEST_F(PostgresStoreTest, AnotherContentIsAConflictThatIsAuditedAndAGap) {
   const Submission first = MakeSubmission(1, "a", "first");
   const Saved stored = SaveOne(first);
   Submission second = MakeSubmission(2, "a", "second");
+  second.kind = SubmissionKind::kAppEvent;
   second.sent_at = absl::FromUnixMillis(1709320531250);
   const Saved conflict = SaveOne(second);
   EXPECT_EQ(conflict.result, Result::kConflict);
@@ -317,11 +318,11 @@ TEST_F(PostgresStoreTest, AnotherContentIsAConflictThatIsAuditedAndAGap) {
   EXPECT_EQ(Sql("SELECT first_sequence, kind, study_id, submission_id,"
                 " received_at, sent_at, content_bytes FROM conflicts"
                 " ORDER BY conflict"),
-            (Shell::Rows{{"1", "questionnaire_response", "study", "a",
-                          "2023-11-14 22:13:20.002+00",
-                          "2024-03-01 19:15:31.25+00", "6"},
-                         {"1", "questionnaire_response", "study", "a",
-                          "2023-11-14 22:13:20.003+00", "NULL", "9"}}));
+            (Shell::Rows{
+                {"1", "app_event", "study", "a", "2023-11-14 22:13:20.002+00",
+                 "2024-03-01 19:15:31.25+00", "6"},
+                {"1", "questionnaire_response", "study", "a",
+                 "2023-11-14 22:13:20.003+00", "NULL", "9"}}));
   EXPECT_EQ(Get("SELECT count(*) FROM conflicts JOIN submissions"
                 " USING (content_sha256)"),
             "0");

@@ -211,13 +211,14 @@ TEST_F(SqliteStoreTest, EveryConflictIsAudited) {
   Open();
   SaveOne(MakeSubmission(1, "a", "first"));
   Submission second = MakeSubmission(2, "a", "second");
+  second.kind = SubmissionKind::kAppEvent;
   second.sent_at = absl::FromUnixMillis(1709320531250);
   SaveOne(second);
   SaveOne(MakeSubmission(3, "a", "third one"));
   EXPECT_EQ(Sql("SELECT sequence, first_sequence, kind, study_id,"
                 " submission_id, received_at, sent_at, content_bytes"
                 " FROM conflicts ORDER BY sequence"),
-            (Shell::Rows{{"2", "1", "questionnaire_response", "study", "a",
+            (Shell::Rows{{"2", "1", "app_event", "study", "a",
                           "2023-11-14T22:13:20.002000Z",
                           "2024-03-01T19:15:31.250000Z", "6"},
                          {"3", "1", "questionnaire_response", "study", "a",
@@ -451,6 +452,13 @@ TEST_F(SqliteStoreGroupTest, BatchesThatWaitShareACommit) {
     }
   }
   EXPECT_EQ(Sql("SELECT count(*) FROM submissions"), (Shell::Rows{{"12"}}));
+}
+
+TEST_F(SqliteStoreGroupTest, TheLastSequenceDoesNotWaitForACommit) {
+  OpenAndHold();
+  EXPECT_EQ(*store_->LastSequence(), 1) << "2 is not durable yet";
+  Release();
+  EXPECT_EQ(*store_->LastSequence(), 2);
 }
 
 TEST_F(SqliteStoreGroupTest, ACommitTakesALimitedNumber) {

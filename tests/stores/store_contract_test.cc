@@ -636,8 +636,13 @@ TEST_P(StoreContract, RepeatsWithinABatchAreRecognised) {
   EXPECT_EQ(saved_[3].sequence, 1);
   EXPECT_EQ(saved_[4].sequence, 2);
   EXPECT_EQ(saved_[5].sequence, 6);
+  for (const std::size_t repeat : {2, 3}) {
+    EXPECT_EQ(saved_[repeat].content_sha256, saved_[0].content_sha256);
+  }
+  EXPECT_EQ(saved_[4].content_sha256, saved_[1].content_sha256);
   EXPECT_THAT(Sequences(), ElementsAre(1, 2, 6));
   EXPECT_EQ(under_test_->audited_conflicts(), 1);
+  EXPECT_EQ(compared_, 2) << "equal hashes need no comparison";
 }
 
 TEST_P(StoreContract, ABatchThatComesAgainIsRecognisedAndLeavesNothingNew) {
@@ -669,6 +674,7 @@ TEST_P(StoreContract, ASequenceIsNeverGivenTwice) {
   Submission s = MakeSubmission(1, "canary-id", "canary-content");
   s.subject = "canary-subject";
   s.study_id = "canary-study";
+  s.answers_json = R"([{"link_id": "canary-answer"}])";
   for (const auto& batch :
        {std::vector{MakeSubmission(2, "b"), s},
         std::vector{MakeSubmission(2, "b"), MakeSubmission(2, "canary-c")}}) {
@@ -676,7 +682,9 @@ TEST_P(StoreContract, ASequenceIsNeverGivenTwice) {
     EXPECT_FALSE(status.ok());
     EXPECT_FALSE(IsTransient(status)) << status;
     EXPECT_THAT(std::string(status.message()), Not(HasSubstr("canary")));
-    EXPECT_EQ(Find("b"), std::nullopt) << "a batch is stored whole or not";
+    EXPECT_THAT(Sequences(), ElementsAre(1))
+        << "a batch is stored whole or not";
+    EXPECT_EQ(Find("b"), std::nullopt);
     EXPECT_EQ(Find("canary-c"), std::nullopt);
   }
   EXPECT_THAT(ReadAll().gaps, IsEmpty());
@@ -829,6 +837,7 @@ TEST_P(StoreContract, PagesJoinWithoutLossOrRepetition) {
     const auto page = store().Read(read.empty() ? 0 : read.back(), 7, 1000);
     ASSERT_TRUE(page.ok()) << page.status();
     for (const Submission& s : page->submissions) read.push_back(s.sequence);
+    EXPECT_THAT(page->gaps, IsEmpty()) << "a number never used is no gap";
     last = page->last;
   }
   EXPECT_THAT(read, ElementsAreArray(expected));
