@@ -2,6 +2,7 @@
 // together with its client.
 
 #include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -147,12 +148,26 @@ TEST(DatastoreService, RefusesWhatIsNoSubmission) {
   v1::SaveBatchRequest request = OneSubmission();
   request.mutable_submissions(0)->clear_kind();
   EXPECT_EQ(served.Save(request), grpc::StatusCode::INVALID_ARGUMENT);
-  grpc::ClientContext context;
-  v1::ReadRequest read;
-  read.set_max_bytes(-1);
-  v1::ReadResponse response;
-  EXPECT_EQ(served.stub().Read(&context, read, &response).error_code(),
-            grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST(DatastoreService, RefusesReadsWithLimitsOutOfRange) {
+  DiscardStore store({});
+  Served served(&store, {});
+  const auto read = [&served](std::int64_t after, std::int64_t max_submissions,
+                              std::int64_t max_bytes) {
+    v1::ReadRequest request;
+    request.set_after(after);
+    request.set_max_submissions(max_submissions);
+    request.set_max_bytes(max_bytes);
+    grpc::ClientContext context;
+    v1::ReadResponse response;
+    return served.stub().Read(&context, request, &response).error_code();
+  };
+  EXPECT_EQ(read(0, 1, 0), grpc::StatusCode::OK);
+  EXPECT_EQ(read(-1, 1, 0), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(read(0, 0, 0), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(read(0, -1, 0), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(read(0, 1, -1), grpc::StatusCode::INVALID_ARGUMENT);
 }
 
 TEST(DatastoreService, TellsTheLastSequenceWhenBatchesThatHaveBegunAreDone) {
