@@ -1,7 +1,6 @@
 #include "stores/sqlite_schema.h"
 
 #include <fstream>
-#include <sstream>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -18,11 +17,6 @@ class SqliteSchemaTest : public testing::Test {
  protected:
   absl::StatusOr<SqliteConnection> OpenForWriting() {
     return OpenSqliteForWriting(path_, absl::ZeroDuration());
-  }
-
-  std::string FileBytes() const {
-    std::ifstream file(path_, std::ios::binary);
-    return (std::ostringstream() << file.rdbuf()).str();
   }
 
   const TempFolder folder_;
@@ -67,27 +61,27 @@ TEST_F(SqliteSchemaTest, TheFileSaysWhatItIs) {
 TEST_F(SqliteSchemaTest, ANewerVersionIsRefusedAndLeftAsItWas) {
   ASSERT_TRUE(OpenForWriting().ok());
   Shell(path_).Run("PRAGMA user_version = 2");
-  const std::string before = FileBytes();
+  const std::string before = FileBytes(path_);
   const absl::Status status = OpenForWriting().status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()), HasSubstr("newer version"));
-  EXPECT_EQ(FileBytes(), before);
+  EXPECT_EQ(FileBytes(path_), before);
 }
 
 TEST_F(SqliteSchemaTest, AnotherApplicationsDatabaseIsLeftAsItWas) {
   Shell(path_).Run("CREATE TABLE theirs (x)");
-  const std::string before = FileBytes();
+  const std::string before = FileBytes(path_);
   const absl::Status status = OpenForWriting().status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()), HasSubstr("another application"));
-  EXPECT_EQ(FileBytes(), before);
+  EXPECT_EQ(FileBytes(path_), before);
 }
 
 TEST_F(SqliteSchemaTest, AFileThatIsNoDatabaseIsLeftAsItWas) {
   const std::string text = std::string(5000, 'x');
   std::ofstream(path_) << text;
   EXPECT_EQ(OpenForWriting().status().code(), absl::StatusCode::kDataLoss);
-  EXPECT_EQ(FileBytes(), text);
+  EXPECT_EQ(FileBytes(path_), text);
 }
 
 TEST_F(SqliteSchemaTest, ADirectoryIsNoDatabase) {

@@ -86,20 +86,7 @@ class SqliteStoreTest : public testing::Test {
 
 TEST_F(SqliteStoreTest, EveryFieldCanBeReadWithSql) {
   Open();
-  Submission s = MakeSubmission(42, "id-1");
-  s.kind = SubmissionKind::kPatientRecord;
-  s.site_id = "site-1";
-  s.subject = "Patient/7";
-  s.questionnaire = "http://example.org/q|1.0";
-  s.status = "amended";
-  s.authored = "2024-03-01T20:15:30+01:00";
-  s.authored_at = absl::FromUnixSeconds(1709320530);
-  s.sent_at = absl::FromUnixMillis(1709320531250);
-  s.received_at = absl::FromUnixMicros(1709320532000001);
-  s.supersedes_submission_id = "id-0";
-  s.reason_for_change = "typing error";
-  s.answers_json = R"([{"link_id":"1"}])";
-  SaveOne(s);
+  SaveOne(EveryField(42, "id-1"));
   EXPECT_EQ(
       Sql("SELECT sequence, kind, study_id, submission_id, site_id, subject,"
           " questionnaire, status, authored, authored_at, sent_at, received_at,"
@@ -110,7 +97,7 @@ TEST_F(SqliteStoreTest, EveryFieldCanBeReadWithSql) {
                     "2024-03-01T20:15:30+01:00", "2024-03-01T19:15:30.000000Z",
                     "2024-03-01T19:15:31.250000Z",
                     "2024-03-01T19:15:32.000001Z", "id-0", "typing error",
-                    R"([{"link_id":"1"}])"}}));
+                    R"([{"link_id": "1"}])"}}));
 }
 
 TEST_F(SqliteStoreTest, KindsHaveNames) {

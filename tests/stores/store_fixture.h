@@ -1,21 +1,30 @@
-// Helpers for tests of stores on disk: temporary folders, submissions, and a
-// plain SQLite connection to inspect files from outside.
+// Helpers for tests of stores: temporary folders, submissions, concurrent
+// callers, and a plain SQLite connection to inspect files from outside.
 
 #ifndef SLUICE_TESTS_STORES_STORE_FIXTURE_H_
 #define SLUICE_TESTS_STORES_STORE_FIXTURE_H_
 
 #include <sqlite3.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <functional>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "gtest/gtest.h"
 #include "stores/store.h"
 
@@ -40,6 +49,11 @@ class TempFolder {
  private:
   std::filesystem::path path_;
 };
+
+inline std::string FileBytes(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return (std::ostringstream() << file.rdbuf()).str();
+}
 
 // Reads and writes a database like the sqlite3 shell.
 class Shell {
@@ -98,6 +112,91 @@ inline Submission MakeSubmission(std::int64_t sequence, std::string id,
   submission.received_at =
       absl::FromUnixMicros(1700000000000000 + sequence * 1000);
   return submission;
+}
+
+// Returns a submission that has a value in every field.
+inline Submission EveryField(std::int64_t sequence, std::string id,
+                             std::string content = "content") {
+  Submission s = MakeSubmission(sequence, std::move(id), std::move(content));
+  s.kind = SubmissionKind::kPatientRecord;
+  s.site_id = "site-1";
+  s.subject = "Patient/7";
+  s.questionnaire = "http://example.org/q|1.0";
+  s.status = "amended";
+  s.authored = "2024-03-01T20:15:30+01:00";
+  s.authored_at = absl::FromUnixSeconds(1709320530);
+  s.sent_at = absl::FromUnixMillis(1709320531250);
+  s.received_at = absl::FromUnixMicros(1709320532000001);
+  s.supersedes_submission_id = "id-0";
+  s.reason_for_change = "typing error";
+  s.answers_json = R"([{"link_id": "1"}])";
+  return s;
+}
+
+inline void ExpectEqual(const ReceivedSubmission& a,
+                        const ReceivedSubmission& b) {
+  EXPECT_EQ(a.kind, b.kind);
+  EXPECT_EQ(a.sequence, b.sequence);
+  EXPECT_EQ(a.study_id, b.study_id);
+  EXPECT_EQ(a.submission_id, b.submission_id);
+  EXPECT_EQ(a.site_id, b.site_id);
+  EXPECT_EQ(a.content, b.content);
+  EXPECT_EQ(a.content_sha256, b.content_sha256);
+  EXPECT_EQ(a.received_at, b.received_at);
+  EXPECT_EQ(a.sent_at, b.sent_at);
+}
+
+inline void ExpectEqual(const Submission& a, const Submission& b) {
+  ExpectEqual(static_cast<const ReceivedSubmission&>(a),
+              static_cast<const ReceivedSubmission&>(b));
+  EXPECT_EQ(a.subject, b.subject);
+  EXPECT_EQ(a.questionnaire, b.questionnaire);
+  EXPECT_EQ(a.status, b.status);
+  EXPECT_EQ(a.authored, b.authored);
+  EXPECT_EQ(a.authored_at, b.authored_at);
+  EXPECT_EQ(a.supersedes_submission_id, b.supersedes_submission_id);
+  EXPECT_EQ(a.reason_for_change, b.reason_for_change);
+  EXPECT_EQ(a.answers_json, b.answers_json);
+}
+
+// A SameContent: contents mean the same if they are equal in lower case.
+inline bool SameInLowerCase(SubmissionKind /*kind*/, std::string_view a,
+                            std::string_view b) {
+  return absl::EqualsIgnoreCase({a.data(), a.size()}, {b.data(), b.size()});
+}
+
+// Saves submissions with the ids id-0, id-1 and so on, in ten batches, and
+// looks them up. Several threads may do so at the same time, each with its own
+// order of ids. Adds the number of newly stored submissions to `stored`.
+inline void SaveTheSameIds(Store& store, int ids, bool backwards,
+                           std::atomic<std::int64_t>& sequence,
+                           std::atomic<int>& stored) {
+  const int batch_size = ids / 10;
+  for (int first = 0; first < ids; first += batch_size) {
+    std::vector<Submission> batch;
+    std::vector<std::string> batch_ids;
+    for (int i = first; i < first + batch_size; ++i) {
+      batch_ids.push_back(absl::StrCat("id-", i));
+      batch.push_back(
+          MakeSubmission(++sequence, batch_ids.back(), batch_ids.back()));
+    }
+    if (backwards) {
+      std::ranges::reverse(batch_ids);
+      std::ranges::reverse(batch);
+    }
+    std::vector<Saved> saved(batch.size());
+    const absl::Status status = store.SaveBatch(batch, absl::MakeSpan(saved));
+    ASSERT_TRUE(status.ok()) << status;
+    const auto receipts = store.FindReceipts("study", batch_ids);
+    ASSERT_TRUE(receipts.ok()) << receipts.status();
+    for (std::size_t i = 0; i < saved.size(); ++i) {
+      ASSERT_NE(saved[i].result, Saved::Result::kConflict);
+      stored += saved[i].result == Saved::Result::kStored ? 1 : 0;
+      ASSERT_TRUE(receipts->at(i).has_value());
+      ASSERT_EQ(receipts->at(i)->sequence, saved[i].sequence);
+    }
+    EXPECT_TRUE(store.Check().ok());
+  }
 }
 
 }  // namespace sluice
