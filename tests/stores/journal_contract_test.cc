@@ -7,18 +7,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
-#include <fstream>
 #include <functional>
 #include <memory>
-#include <sstream>
 #include <string>
-#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -30,6 +25,7 @@
 #include "stores/journal.h"
 #include "tests/fakes/patience.h"
 #include "tests/stores/faulty_disk.h"
+#include "tests/stores/journal_fixture.h"
 #include "tests/stores/store_fixture.h"
 
 namespace sluice {
@@ -77,17 +73,6 @@ class JournalUnderTest {
   virtual void FillQuarantine(std::size_t count) = 0;
 };
 
-JournalEntry MakeEntry(std::int64_t sequence, std::string content = "content") {
-  return {.method = "ImportPatients",
-          .submission = MakeSubmission(sequence, absl::StrCat("id-", sequence),
-                                       std::move(content))};
-}
-
-std::string FileBytes(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return (std::ostringstream() << file.rdbuf()).str();
-}
-
 // The journal in a SQLite file.
 class SqliteJournalUnderTest : public JournalUnderTest {
  public:
@@ -101,15 +86,8 @@ class SqliteJournalUnderTest : public JournalUnderTest {
   }
   Journal& journal() override { return *journal_; }
   std::unique_ptr<Journal> OpenAfterKill() override {
-    const std::string folder = folder_ / absl::StrCat("copy", ++copies_);
-    std::filesystem::create_directories(folder);
-    for (const char* suffix : {"", "-wal"}) {
-      std::ofstream(folder + "/journal.db" + suffix, std::ios::binary)
-          << FileBytes(path_ + suffix);
-    }
-    auto journal = Journal::Open(folder + "/journal.db");
-    EXPECT_TRUE(journal.ok()) << journal.status();
-    return *std::move(journal);
+    return sluice::OpenAfterKill(path_,
+                                 folder_ / absl::StrCat("copy", ++copies_));
   }
   std::int64_t AppendUntilKilled() override {
     journal_.reset();
@@ -186,35 +164,6 @@ struct JournalCase {
   std::function<std::unique_ptr<JournalUnderTest>()> make;
 };
 
-void ExpectTheSame(const ReceivedSubmission& a, const ReceivedSubmission& b) {
-  EXPECT_EQ(a.kind, b.kind);
-  EXPECT_EQ(a.sequence, b.sequence);
-  EXPECT_EQ(a.study_id, b.study_id);
-  EXPECT_EQ(a.submission_id, b.submission_id);
-  EXPECT_EQ(a.site_id, b.site_id);
-  EXPECT_EQ(a.content, b.content);
-  EXPECT_EQ(a.content_sha256, b.content_sha256);
-  EXPECT_EQ(a.received_at, b.received_at);
-  EXPECT_EQ(a.sent_at, b.sent_at);
-}
-
-std::vector<JournalEntry> Replay(Journal& journal) {
-  std::vector<JournalEntry> entries;
-  const absl::Status status = journal.Replay(
-      [&](JournalEntry entry) { entries.push_back(std::move(entry)); });
-  EXPECT_TRUE(status.ok()) << status;
-  EXPECT_TRUE(std::ranges::is_sorted(entries, {}, &JournalEntry::position));
-  return entries;
-}
-
-std::vector<std::int64_t> SequencesOf(Journal& journal) {
-  std::vector<std::int64_t> sequences;
-  for (const JournalEntry& entry : Replay(journal)) {
-    sequences.push_back(entry.submission.sequence);
-  }
-  return sequences;
-}
-
 class JournalContract : public testing::TestWithParam<JournalCase> {
  protected:
   void SetUp() override {
@@ -225,34 +174,16 @@ class JournalContract : public testing::TestWithParam<JournalCase> {
   void Open() { under_test_->Open(); }
   Journal& journal() { return under_test_->journal(); }
 
-  // Appends the entries, and sets their positions.
   absl::Status TryAppend(std::vector<JournalEntry>& entries) {
-    std::vector<NewJournalEntry> added;
-    added.reserve(entries.size());
-    for (const JournalEntry& entry : entries) {
-      added.push_back({entry.method, &entry.submission});
-    }
-    const absl::StatusOr<std::int64_t> first = journal().Append(added);
-    std::int64_t position = first.value_or(0);
-    for (JournalEntry& entry : entries) entry.position = position++;
-    return first.status();
+    return AppendGroup(journal(), entries);
   }
   absl::Status TryAppend(std::int64_t sequence) {
     std::vector<JournalEntry> entries = {MakeEntry(sequence)};
     return TryAppend(entries);
   }
-  // Appends a group of entries with these sequences; returns their positions.
   std::vector<std::int64_t> Append(std::int64_t first, std::int64_t last,
                                    const std::string& content = "x") {
-    std::vector<JournalEntry> entries;
-    for (std::int64_t sequence = first; sequence <= last; ++sequence) {
-      entries.push_back(MakeEntry(sequence, content));
-    }
-    const absl::Status status = TryAppend(entries);
-    EXPECT_TRUE(status.ok()) << status;
-    std::vector<std::int64_t> positions;
-    for (const JournalEntry& e : entries) positions.push_back(e.position);
-    return positions;
+    return AppendRange(journal(), first, last, content);
   }
   std::vector<std::int64_t> Sequences() { return SequencesOf(journal()); }
   std::vector<std::int64_t> Quarantined(std::int64_t after = 0,
@@ -293,7 +224,7 @@ TEST_P(JournalContract, ReplaysEntriesByteForByte) {
     for (std::size_t i = 0; i < entries.size(); ++i) {
       EXPECT_EQ(replayed[i].position, entries[i].position);
       EXPECT_EQ(replayed[i].method, entries[i].method);
-      ExpectTheSame(replayed[i].submission, entries[i].submission);
+      ExpectEqual(replayed[i].submission, entries[i].submission);
     }
     Open();
   }
@@ -472,7 +403,7 @@ TEST_P(JournalContract, QuarantineKeepsTheEntryAndItsReason) {
     EXPECT_EQ(all->at(0).tries, 3);
     EXPECT_GE(all->at(0).quarantined_at, before - absl::Microseconds(1));
     EXPECT_LE(all->at(0).quarantined_at, absl::Now());
-    ExpectTheSame(all->at(0).submission, entries[0].submission);
+    ExpectEqual(all->at(0).submission, entries[0].submission);
     Open();
   }
 }
@@ -526,7 +457,7 @@ TEST_P(JournalContract, AReleasedEntryIsAtTheEndOfTheJournal) {
   ASSERT_TRUE(released.ok()) << released.status();
   EXPECT_EQ(released->position, 4);
   EXPECT_EQ(released->method, "ImportPatients");
-  ExpectTheSame(released->submission, MakeEntry(1, "c").submission);
+  ExpectEqual(released->submission, MakeEntry(1, "c").submission);
   EXPECT_EQ(journal().quarantined(), 0u);
   EXPECT_THAT(Append(9, 9), ElementsAre(5));
   Open();

@@ -11,7 +11,6 @@
 #include <map>
 #include <random>
 #include <set>
-#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,6 +21,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/stores/faulty_disk.h"
+#include "tests/stores/journal_fixture.h"
 #include "tests/stores/store_fixture.h"
 
 namespace sluice {
@@ -29,17 +29,6 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-JournalEntry MakeEntry(std::int64_t sequence, std::string content = "content") {
-  return {.method = "ImportPatients",
-          .submission = MakeSubmission(sequence, absl::StrCat("id-", sequence),
-                                       std::move(content))};
-}
-
-std::string FileBytes(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return (std::ostringstream() << file.rdbuf()).str();
-}
 
 class JournalTest : public testing::Test {
  protected:
@@ -53,86 +42,17 @@ class JournalTest : public testing::Test {
     Open();
   }
 
-  absl::Status Append(std::vector<JournalEntry>& entries) {
-    std::vector<NewJournalEntry> added;
-    added.reserve(entries.size());
-    for (const JournalEntry& entry : entries) {
-      added.push_back({entry.method, &entry.submission});
-    }
-    const absl::StatusOr<std::int64_t> first = journal_->Append(added);
-    std::int64_t position = first.value_or(0);
-    for (JournalEntry& entry : entries) entry.position = position++;
-    return first.status();
+  std::vector<std::int64_t> Append(std::int64_t first, std::int64_t last,
+                                   const std::string& content = "x") {
+    return AppendRange(*journal_, first, last, content);
   }
-  // Appends entries with these sequences, and returns their positions.
-  std::vector<std::int64_t> MustAppend(std::int64_t first, std::int64_t last,
-                                       const std::string& content = "x") {
-    std::vector<JournalEntry> entries;
-    for (std::int64_t sequence = first; sequence <= last; ++sequence) {
-      entries.push_back(MakeEntry(sequence, content));
-    }
-    const absl::Status status = Append(entries);
-    EXPECT_TRUE(status.ok()) << status;
-    std::vector<std::int64_t> positions;
-    positions.reserve(entries.size());
-    for (const JournalEntry& e : entries) positions.push_back(e.position);
-    return positions;
-  }
-  absl::Status TryAppend(std::int64_t sequence) {
-    std::vector<JournalEntry> entries = {MakeEntry(sequence)};
-    return Append(entries);
-  }
-
-  static std::vector<JournalEntry> Replayed(Journal& journal) {
-    std::vector<JournalEntry> entries;
-    const absl::Status status = journal.Replay(
-        [&](JournalEntry entry) { entries.push_back(std::move(entry)); });
-    EXPECT_TRUE(status.ok()) << status;
-    EXPECT_TRUE(std::ranges::is_sorted(entries, {}, &JournalEntry::position));
-    return entries;
-  }
-  std::vector<std::int64_t> Sequences() const {
-    std::vector<std::int64_t> sequences;
-    for (const JournalEntry& entry : Replayed(*journal_)) {
-      sequences.push_back(entry.submission.sequence);
-    }
-    return sequences;
-  }
+  std::vector<std::int64_t> Sequences() { return SequencesOf(*journal_); }
   Shell::Rows Sql(const std::string& sql) { return Shell(path_).Run(sql); }
-
-  // Copies the files as a kill would leave them, and opens the copy.
-  std::unique_ptr<Journal> OpenCopy(std::string_view folder) {
-    std::filesystem::create_directories(folder_ / folder);
-    const std::string copy = absl::StrCat(folder_ / folder, "/journal.db");
-    for (const char* suffix : {"", "-wal"}) {
-      std::ofstream(copy + suffix, std::ios::binary)
-          << FileBytes(path_ + suffix);
-    }
-    auto journal = Journal::Open(copy);
-    EXPECT_TRUE(journal.ok()) << journal.status();
-    return *std::move(journal);
-  }
 
   const TempFolder folder_;
   const std::string path_ = folder_ / "data/journal.db";
   std::unique_ptr<Journal> journal_;
 };
-
-// --- Forgetting ---
-
-TEST_F(JournalTest, AnAppendForgetsALimitedNumber) {
-  Open();
-  for (const std::int64_t position : MustAppend(1, 5000)) {
-    journal_->MarkDone(position);
-  }
-  MustAppend(5001, 5001);
-  const Shell::Rows left = Sql("SELECT count(*) FROM entries");
-  EXPECT_EQ(left, (Shell::Rows{{absl::StrCat(5001 - 1024)}}));
-  for (std::int64_t sequence = 5002; sequence < 5010; ++sequence) {
-    MustAppend(sequence, sequence);
-  }
-  EXPECT_EQ(Sql("SELECT count(*) FROM entries"), (Shell::Rows{{"9"}}));
-}
 
 // --- Opening ---
 
@@ -149,7 +69,7 @@ TEST_F(JournalTest, OneProcessHasTheFile) {
   int exit_status = -1;
   ASSERT_EQ(waitpid(child, &exit_status, 0), child);
   EXPECT_EQ(exit_status, 0);
-  MustAppend(1, 1);
+  Append(1, 1);
   Reopen();
   EXPECT_THAT(Sequences(), ElementsAre(1));
 }
@@ -202,9 +122,10 @@ class JournalFaultTest : public JournalTest {
 
 TEST_F(JournalFaultTest, ClosedAfterAFailedSyncItHasWhatItHad) {
   Open();
-  MustAppend(1, 2);
+  Append(1, 2);
   disk_.SetSyncsFail(true);
-  EXPECT_FALSE(TryAppend(3).ok());
+  std::vector<JournalEntry> entries = {MakeEntry(3)};
+  EXPECT_FALSE(AppendGroup(*journal_, entries).ok());
   journal_.reset();
   disk_.SetSyncsFail(false);
   Open();
@@ -216,24 +137,24 @@ TEST_F(JournalFaultTest, ClosedAfterAFailedSyncItHasWhatItHad) {
 TEST_F(JournalFaultTest, AnAppendForgetsALimitedNumberOfBytes) {
   Open();
   const std::string large(std::size_t{6} << 20, 'x');
-  for (const std::int64_t position : MustAppend(1, 6, large)) {
+  for (const std::int64_t position : Append(1, 6, large)) {
     journal_->MarkDone(position);
   }
-  MustAppend(7, 7);
+  Append(7, 7);
   EXPECT_THAT(Sequences(), ElementsAre(4, 5, 6, 7));
 }
 
 TEST_F(JournalFaultTest, ANearlyEmptyFileGivesItsRoomBack) {
   Open();
   const std::string large(std::size_t{1} << 20, 'x');
-  for (const std::int64_t p : MustAppend(1, 80, large)) journal_->MarkDone(p);
-  MustAppend(81, 81, "left");
+  for (const std::int64_t p : Append(1, 80, large)) journal_->MarkDone(p);
+  Append(81, 81, "left");
   ASSERT_TRUE(journal_->Forget().ok());
   EXPECT_THAT(Sequences(), ElementsAre(81));
   Reopen();
   EXPECT_LT(std::filesystem::file_size(path_), std::size_t{1} << 20);
   EXPECT_THAT(Sequences(), ElementsAre(81));
-  EXPECT_THAT(MustAppend(82, 82), ElementsAre(82));
+  EXPECT_THAT(Append(82, 82), ElementsAre(82));
   EXPECT_EQ(Sql("PRAGMA application_id; PRAGMA user_version"),
             (Shell::Rows{{absl::StrCat(kJournalApplicationId)}, {"1"}}));
 }
@@ -243,7 +164,7 @@ TEST_F(JournalFaultTest, ForgottenRoomIsUsedAgain) {
   const std::string content(1000, 'x');
   const auto fill = [&] {
     for (int i = 0; i < 20; ++i) {
-      for (const std::int64_t p : MustAppend(1, 250, content)) {
+      for (const std::int64_t p : Append(1, 250, content)) {
         journal_->MarkDone(p);
       }
     }
@@ -263,7 +184,7 @@ TEST_F(JournalFaultTest, ATornLogReplaysWhatIsBeforeTheTear) {
   Open();
   std::vector<std::size_t> log_bytes;
   for (std::int64_t i = 0; i < 12; ++i) {
-    MustAppend(10 * i + 1, 10 * i + 10, std::string(700, 'x'));
+    Append(10 * i + 1, 10 * i + 10, std::string(700, 'x'));
     log_bytes.push_back(std::filesystem::file_size(path_ + "-wal"));
   }
   const std::string log = FileBytes(path_ + "-wal");
@@ -278,12 +199,13 @@ TEST_F(JournalFaultTest, ATornLogReplaysWhatIsBeforeTheTear) {
       torn[at] = static_cast<char>(torn[at] ^ (1 << random() % 8));
     }
     std::ofstream(path_ + "-wal", std::ios::binary) << torn;
-    const auto copy = OpenCopy(absl::StrCat("copy ", round));
+    const auto copy =
+        OpenAfterKill(path_, folder_ / absl::StrCat("copy ", round));
     std::ofstream(path_ + "-wal", std::ios::binary) << log;
     // Exactly the commits before the tear are replayed.
     const auto whole = std::ranges::count_if(
         log_bytes, [&](std::size_t bytes) { return bytes <= at; });
-    const std::vector<JournalEntry> replayed = Replayed(*copy);
+    const std::vector<JournalEntry> replayed = Replay(*copy);
     ASSERT_EQ(replayed.size(), static_cast<std::size_t>(10 * whole));
     for (std::size_t i = 0; i < replayed.size(); ++i) {
       ASSERT_EQ(replayed[i].submission.sequence, i + 1);
@@ -310,7 +232,7 @@ TEST_F(JournalFaultTest, APowerCutLosesNothingThatWasAppended) {
       ++sequence;
       entries.push_back(MakeEntry(sequence, absl::StrCat("c", sequence)));
     }
-    const bool appended = Append(entries).ok();
+    const bool appended = AppendGroup(*journal_, entries).ok();
     EXPECT_EQ(appended, !fails);
     disk_.SetSyncsFail(false);
     // The commit has forgotten the entries that were done. Entries of failed
@@ -336,7 +258,7 @@ TEST_F(JournalFaultTest, APowerCutLosesNothingThatWasAppended) {
     const auto cut = Journal::Open(copy);
     ASSERT_TRUE(cut.ok()) << cut.status();
     std::set<std::int64_t> replayed;
-    for (const JournalEntry& entry : Replayed(**cut)) {
+    for (const JournalEntry& entry : Replay(**cut)) {
       const std::int64_t s = entry.submission.sequence;
       EXPECT_EQ(entry.submission.content, absl::StrCat("c", s));
       EXPECT_TRUE(replayed.insert(s).second) << s;
@@ -365,7 +287,7 @@ TEST_F(JournalTest, ManyEntriesAreReplayedAndForgotten) {
   };
   timed("append", [&] {
     for (std::int64_t first = 1; first <= count; first += 256) {
-      MustAppend(first, std::min(first + 255, count), content);
+      Append(first, std::min(first + 255, count), content);
     }
   });
   timed("reopen", [&] { Reopen(); });
@@ -381,7 +303,7 @@ TEST_F(JournalTest, ManyEntriesAreReplayedAndForgotten) {
     EXPECT_TRUE(replayed.ok()) << replayed;
   });
   EXPECT_EQ(seen, count);
-  timed("append one", [&] { MustAppend(count + 1, count + 1); });
+  timed("append one", [&] { Append(count + 1, count + 1); });
   timed("forget", [&] { EXPECT_TRUE(journal_->Forget().ok()); });
   EXPECT_THAT(Sequences(), ElementsAre(count + 1));
 }
