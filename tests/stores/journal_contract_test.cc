@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -23,7 +24,6 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "stores/journal.h"
-#include "tests/fakes/patience.h"
 #include "tests/stores/faulty_disk.h"
 #include "tests/stores/journal_fixture.h"
 #include "tests/stores/store_fixture.h"
@@ -76,8 +76,6 @@ class JournalUnderTest {
 // The journal in a SQLite file.
 class SqliteJournalUnderTest : public JournalUnderTest {
  public:
-  ~SqliteJournalUnderTest() override { journal_.reset(); }
-
   void Open() override {
     journal_.reset();
     auto journal = Journal::Open(path_);

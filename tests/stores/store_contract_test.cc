@@ -15,7 +15,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -23,12 +22,10 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
-#include "gtest/gtest-spi.h"
 #include "gtest/gtest.h"
 #include "stores/datastore_store.h"
 #include "stores/discard_store.h"
@@ -84,8 +81,6 @@ class StoreUnderTest {
 
 class SqliteUnderTest : public StoreUnderTest {
  public:
-  ~SqliteUnderTest() override { store_.reset(); }
-
   void Open(absl::Duration timeout, const SameContent& same) override {
     store_.reset();
     auto opened =
@@ -309,16 +304,11 @@ class DiscardUnderTest : public StoreUnderTest {
 struct StoreCase {
   std::string name;
   std::function<std::unique_ptr<StoreUnderTest>()> make;
-  // Tests that fail for this kind, with the reason. Such a test must fail:
-  // remove its line here as soon as the store keeps the promise.
-  std::map<std::string, std::string> expected_failures = {};
 };
 
 template <typename T>
-StoreCase CaseOf(std::string name,
-                 std::map<std::string, std::string> expected_failures = {}) {
-  return {std::move(name), [] { return std::make_unique<T>(); },
-          std::move(expected_failures)};
+StoreCase CaseOf(std::string name) {
+  return {std::move(name), [] { return std::make_unique<T>(); }};
 }
 
 std::string NameOf(const testing::TestParamInfo<StoreCase>& info) {
@@ -328,25 +318,8 @@ std::string NameOf(const testing::TestParamInfo<StoreCase>& info) {
 class AnyStoreContract : public testing::TestWithParam<StoreCase> {
  protected:
   void SetUp() override {
-    const std::string test =
-        testing::UnitTest::GetInstance()->current_test_info()->name();
-    const auto expected =
-        GetParam().expected_failures.find(test.substr(0, test.find('/')));
-    if (expected != GetParam().expected_failures.end()) {
-      reason_ = expected->second;
-      reporter_ = std::make_unique<testing::ScopedFakeTestPartResultReporter>(
-          testing::ScopedFakeTestPartResultReporter::INTERCEPT_ALL_THREADS,
-          &failures_);
-    }
     under_test_ = GetParam().make();
     Open();
-  }
-  void TearDown() override {
-    under_test_.reset();
-    if (reporter_ == nullptr) return;
-    reporter_.reset();
-    EXPECT_GT(failures_.size(), 0)
-        << "no longer fails; remove it from expected_failures: " << reason_;
   }
 
   void Open(absl::Duration timeout = kPatience) {
@@ -389,16 +362,12 @@ class AnyStoreContract : public testing::TestWithParam<StoreCase> {
     return sequences;
   }
 
-  std::unique_ptr<StoreUnderTest> under_test_;
   std::vector<Saved> saved_;  // of the last Save
   // Number of SameContent calls so far, and the kind of the last one.
   std::atomic<int> compared_{0};
   std::atomic<SubmissionKind> last_compared_{};
-
- private:
-  std::string reason_;
-  testing::TestPartResultArray failures_;
-  std::unique_ptr<testing::ScopedFakeTestPartResultReporter> reporter_;
+  // Destroyed first, since the store may still compare contents.
+  std::unique_ptr<StoreUnderTest> under_test_;
 };
 
 // Promises of stores that keep submissions.
