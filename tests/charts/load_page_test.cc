@@ -20,6 +20,8 @@ TEST(LoadPage, HasTheReportAndItsValuesByTheClockOfTheProfile) {
       AllOf(
           HasSubstr("<h1>a&lt;/script&gt;&lt;b&gt;&#39;&amp;.yaml: 3 h played "
                     "in 3 s</h1>"),
+          // Of the calls in the timeline: 30 in time, 3 refused.
+          HasSubstr("<dd>90.9 %</dd><dt>answered OK in time</dt>"),
           HasSubstr("\"profile\": {"), HasSubstr("<td>07:00</td><td>12</td>"),
           HasSubstr("<td>09:00</td>"), HasSubstr("<td>22 ms</td>"),
           Not(HasSubstr("a</script>"))));
@@ -28,12 +30,10 @@ TEST(LoadPage, HasTheReportAndItsValuesByTheClockOfTheProfile) {
 TEST(LoadPage, HasThePoolOnlyIfMetricsWereScraped) {
   auto [options, result] = SampleLoad();
   EXPECT_THAT(LoadPage(options, result), Not(HasSubstr("<th>Workers</th>")));
-  for (LoadInterval& interval : result.timeline) {
-    interval.pool = PoolSample{.workers = 5, .busy = 2, .depth = 7};
-  }
+  AddSamplePool(&result);
   EXPECT_THAT(LoadPage(options, result),
               AllOf(HasSubstr("<th>Workers</th>"),
-                    HasSubstr("<td>5</td><td>2</td><td>7</td><td>0</td>"),
+                    HasSubstr("<td>5</td><td>2</td><td>7</td><td>1</td>"),
                     HasSubstr("\"depth\": 7.0")));
 }
 

@@ -28,7 +28,7 @@ function simulationPage() {
   return fs.readFileSync(output, 'utf8');
 }
 
-const loadPage = () => execFileSync(process.env.LOAD_PAGE, {encoding: 'utf8'});
+const loadPage = (...args) => execFileSync(process.env.LOAD_PAGE, args, {encoding: 'utf8'});
 
 function scriptsOf(html) {
   const found = [...html.matchAll(/<script( [^>]*)?>\n([^]*?)<\/script>/g)].map(match => match[2]);
@@ -113,6 +113,20 @@ test('a page of sluice-load draws calls and latency', () => {
     [[27000, 12, 10, 0], [30600, 12, 10, 1], [34200, 12, 10, 2]]);
   assert.strictEqual(latency.options.logscale, true);
   assert.strictEqual(latency.rows[0][2], 0.02);
+});
+
+test('a page of sluice-load with metrics draws workers and queue', () => {
+  const {drawn, texts} = run(loadPage('pool'));
+  assert.ok(texts.includes('Workers') && texts.includes('Queue'));
+  assert.strictEqual(drawn.length, 4);
+  const [workers, queue] = drawn.slice(2);
+  assert.deepStrictEqual([...workers.options.labels], ['time', 'all', 'busy']);
+  assert.deepStrictEqual([...workers.rows].map(row => [...row]),
+    [[27000, 5, 2], [30600, 5, 2], [34200, 5, 2]]);
+  assert.deepStrictEqual([...queue.options.labels],
+    ['time', 'in the queue', 'in the waiting room']);
+  assert.deepStrictEqual([...queue.rows].map(row => [...row]),
+    [[27000, 7, 1], [30600, 7, 1], [34200, 7, 1]]);
 });
 
 test('axes and legend show times of day and units', () => {

@@ -32,6 +32,14 @@ inline std::pair<LoadOptions, LoadResult> SampleLoad() {
   return {std::move(options), std::move(result)};
 }
 
+// Adds scraped metrics to each interval.
+inline void AddSamplePool(LoadResult* result) {
+  for (LoadInterval& interval : result->timeline) {
+    interval.pool =
+        PoolSample{.workers = 5, .busy = 2, .depth = 7, .waiting = 1};
+  }
+}
+
 }  // namespace sluice
 
 #endif  // SLUICE_TESTS_CHARTS_SAMPLE_LOAD_H_

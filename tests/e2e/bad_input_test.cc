@@ -148,7 +148,7 @@ TEST_F(BadInput, RandomBytesAreInvalidOnEveryMethod) {
   ExpectServes(server_, "1");
 }
 
-TEST_F(BadInput, ACutOffRequestIsInvalidUnlessWhatIsLeftIsARequest) {
+TEST_F(BadInput, ATruncatedRequestIsInvalidUnlessTheRestIsARequest) {
   const std::string whole = ValidRequest(kSubmit);
   for (std::size_t size = 0; size < whole.size(); ++size) {
     const std::string bytes = whole.substr(0, size);
@@ -192,7 +192,7 @@ TEST_F(BadInput, ADamagedRequestIsNeverKeptUnlessItParses) {
   }
 }
 
-TEST_F(BadInput, InAStreamEachBadMessageHasItsReceiptAndTheRestGoesOn) {
+TEST_F(BadInput, InAStreamEachBadMessageGetsAReceiptAndTheRestIsAccepted) {
   std::mt19937 random(20260301);
   std::vector<std::string> messages;
   for (int i = 0; i < 200; ++i) {
@@ -212,7 +212,7 @@ TEST_F(BadInput, InAStreamEachBadMessageHasItsReceiptAndTheRestGoesOn) {
   EXPECT_EQ(Parse<Receipt>(responses.back()).disposition(), Receipt::STORED);
 }
 
-TEST_F(BadInput, AnEmptyRequestIsToldWhatIsMissing) {
+TEST_F(BadInput, AnEmptyRequestIsAnsweredWithTheMissingFields) {
   EXPECT_EQ(InvalidField(caller_.Call(kSubmit, "")), "submission_id");
   for (const char* path : {kImport, kEvents, kLookup}) {
     EXPECT_EQ(InvalidField(caller_.Call(path, "")), "study_id") << path;
@@ -273,7 +273,7 @@ std::size_t ResidentBytes() {
   return pages * 4096;
 }
 
-TEST_F(BadInput, ATooLargeRequestIsToldTheLimitAndItsMemoryComesBack) {
+TEST_F(BadInput, ATooLargeRequestIsAnsweredWithTheLimitAndItsMemoryIsFreed) {
   constexpr std::size_t kBytes = std::size_t{64} << 20;
   const std::string large(kBytes, 'x');
   const auto send_several = [&] {

@@ -198,7 +198,7 @@ TEST(ImportPatients, RefusesRecordsForWhichThereIsNoRoomAndTakesTheRest) {
   server.store().Hold();
   Import import(&server, MakeImport(8));
   server.store().AwaitInFlight(1);
-  AwaitThat("all have arrived", [&] {
+  AwaitThat("all records have arrived", [&] {
     return server.counters(Method::kImportPatients).received == 8;
   });
   server.store().Release();
@@ -221,7 +221,7 @@ TEST(ImportPatients, RefusesRecordsForWhichThereIsNoRoomAndTakesTheRest) {
   EXPECT_LE(stored, 3u);
 }
 
-TEST(ImportPatients, ACallThatCancelsTakesBackWhatWasNotBegun) {
+TEST(ImportPatients, ACancelledCallWithdrawsRecordsThatAreNotBegun) {
   FullServer full(SmallConfig("block", 2));
   Import import(&full.server(), MakeImport(100));
   full.server().AwaitWaiting(1);
@@ -245,11 +245,11 @@ TEST(ImportPatients, MayBeCancelledAtAnyMoment) {
     request.set_study_id(absl::StrCat("study ", moment));
     const std::size_t until = server.store().stored().size() + 4 * moment;
     Import import(&server, request);
-    AwaitThat("so many are stored",
+    AwaitThat(absl::StrCat(until, " records are stored"),
               [&] { return server.store().stored().size() >= until; });
     import.context().TryCancel();
     import.status();
-    AwaitThat("nothing of it is left", [&] {
+    AwaitThat("the pool is empty", [&] {
       const PoolView view = server.view();
       return view.waiting == 0 && view.depth == 0 && view.held_bytes == 0;
     });
@@ -308,7 +308,7 @@ TEST(RecordEvents, TheOldestAreDroppedForTheLatestOfTheSameCallToo) {
   });
   server.store().AwaitInFlight(1);
   std::thread releaser([&] {
-    AwaitThat("all have come", [&] {
+    AwaitThat("all events have arrived", [&] {
       return server.counters(Method::kRecordEvents).received == 7;
     });
     server.store().Release();
@@ -341,7 +341,7 @@ TEST(RecordEvents, AnEmptyListIsAnAnswer) {
   EXPECT_THAT(response.receipts(), IsEmpty());
 }
 
-TEST(ImportPatients, AFailingStoreIsToldForEachRecordWithADelay) {
+TEST(ImportPatients, AFailingStoreRefusesEachRecordWithARetryDelay) {
   TestServer server(SmallConfig("block", 4));
   server.store().FailWith(absl::UnavailableError("full"));
   grpc::ClientContext context;

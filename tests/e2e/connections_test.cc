@@ -328,11 +328,11 @@ TEST(Connections, ThatTakeNoAnswersHoldNoMoreCallsThanAllowed) {
   };
   Deaf deaf(server, 0);
   deaf.Submit(1);
-  AwaitThat("the first is stored",
+  AwaitThat("the first submission is stored",
             [&] { return server.store().stored().size() == 1; });
   deaf.AcknowledgeSettings();
   deaf.Submit(kCalls - 1);
-  AwaitThat("all that are allowed are stored",
+  AwaitThat("all allowed submissions are stored",
             [&] { return server.store().stored().size() == kCalls; });
   EXPECT_EQ(in_flight(), kCalls);
   deaf.Submit(1000);

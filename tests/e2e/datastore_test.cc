@@ -121,7 +121,7 @@ TEST(Datastore, SubmissionsEndUpInItAndAreFoundThere) {
       ElementsAre(ElementsAre("1", "44250-9", "Patient/1")));
 }
 
-TEST(Datastore, WhileItIsAwayCallersAreToldWhenToComeBack) {
+TEST(Datastore, RefusalsHaveARetryDelayWhileItIsUnavailable) {
   DatastoreProgram datastore;
   TestServer server(SmallConfig("block", 4), OpenStore(datastore));
   AsyncCaller caller(server.NewChannel());

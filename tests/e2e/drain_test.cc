@@ -9,10 +9,12 @@
 #include <cstdint>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -21,12 +23,15 @@
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
+#include "server/ingestion_server.h"
+#include "sluice/v1/admin.grpc.pb.h"
 #include "tests/fakes/async_caller.h"
 #include "tests/fakes/call_status.h"
 #include "tests/fakes/full_server.h"
 #include "tests/fakes/program.h"
 #include "tests/fakes/sluice_program.h"
 #include "tests/fakes/sqlite_server.h"
+#include "tests/fakes/tcp_connection.h"
 #include "tests/fakes/test_server.h"
 
 namespace sluice {
@@ -159,7 +164,7 @@ TEST(Health, IsKnownByTheServersNameAndByNone) {
   EXPECT_EQ(HealthOf(server, "sluice.v1.Other"), "unknown service");
 }
 
-TEST(Health, TellsThoseWhoWatchOfTheDrain) {
+TEST(Health, WatchesReportTheDrain) {
   TestServer server(SmallConfig("block", 8));
   Watch gone(server, "");
   EXPECT_EQ(gone.Next(), "SERVING");
@@ -176,7 +181,7 @@ TEST(Health, TellsThoseWhoWatchOfTheDrain) {
   drain.join();
 }
 
-TEST(Drain, TellsAllThatTheServerGoesAwayAndFinishesWhatIsQueued) {
+TEST(Drain, RefusesNewSubmissionsAndFinishesTheQueue) {
   FullServer full(SmallConfig("block", 2));
   EXPECT_EQ(HealthOf(full.server()), "SERVING");
   EXPECT_EQ(full.server().Get("/readyz"), "ok\n");
@@ -223,14 +228,14 @@ std::vector<std::string> LeftIds(const DrainReport& report) {
   return ids;
 }
 
-TEST(Drain, NamesWhatWasStillQueuedWhenItsTimeRanOut) {
+TEST(Drain, ReportsTheSubmissionsThatAreStillQueuedAtTheTimeout) {
   for (const Ack ack : {Ack::kStored, Ack::kQueued}) {
     Config config = SmallConfig("fail_fast", 3);
     config.drain_timeout = absl::Seconds(4);
     config.methods[Index(Method::kSubmit)].ack = ack;
     FullServer full(config);
     std::thread release([&] {
-      AwaitThat("the queue was given up", [&] {
+      AwaitThat("the queued submissions are ended", [&] {
         const MethodCounters counters = full.server().counters(Method::kSubmit);
         return counters.completed[TaskResult::kDraining] == 3;
       });
@@ -251,6 +256,110 @@ TEST(Drain, NamesWhatWasStillQueuedWhenItsTimeRanOut) {
       }
     }
   }
+}
+
+// Blocks reads until Release. The state outlives the store, which the server
+// owns.
+class StoreWithHeldReads final : public Store {
+ public:
+  struct State {
+    void Release() {
+      absl::MutexLock lock(&mutex);
+      held = false;
+    }
+    bool has_read() {
+      absl::MutexLock lock(&mutex);
+      return reads > 0;
+    }
+    bool is_destroyed() {
+      absl::MutexLock lock(&mutex);
+      return destroyed;
+    }
+
+    absl::Mutex mutex;
+    bool held ABSL_GUARDED_BY(mutex) = true;
+    int reads ABSL_GUARDED_BY(mutex) = 0;  // in progress
+    bool destroyed ABSL_GUARDED_BY(mutex) = false;
+    int reads_when_destroyed ABSL_GUARDED_BY(mutex) = 0;
+  };
+
+  explicit StoreWithHeldReads(State* state) : state_(*state) {}
+  ~StoreWithHeldReads() override {
+    absl::MutexLock lock(&state_.mutex);
+    state_.destroyed = true;
+    state_.reads_when_destroyed = state_.reads;
+  }
+
+  absl::StatusOr<StorePage> Read(std::int64_t, std::size_t,
+                                 std::size_t) override {
+    // `this` may be destroyed before the read ends.
+    State& state = state_;
+    absl::MutexLock lock(&state.mutex);
+    const auto released = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(state.mutex) {
+      return !state.held;
+    };
+    ++state.reads;
+    state.mutex.Await(absl::Condition(&released));
+    --state.reads;
+    StorePage page;
+    page.last = true;
+    return page;
+  }
+  absl::Status SaveBatch(absl::Span<const Submission>,
+                         absl::Span<Saved>) override {
+    return absl::UnimplementedError("");
+  }
+  absl::StatusOr<std::vector<std::optional<StoredReceipt>>> FindReceipts(
+      std::string_view, absl::Span<const std::string>) override {
+    return absl::UnimplementedError("");
+  }
+  absl::StatusOr<std::int64_t> LastSequence() override { return 0; }
+  absl::Status Check() override { return absl::OkStatus(); }
+
+ private:
+  State& state_;
+};
+
+TEST(Destructor, WaitsForAnAdminRequestThatHangsInTheStore) {
+  StoreWithHeldReads::State state;
+  Config config = SmallConfig("block", 2);
+  config.admin = "127.0.0.1:0";
+  auto started = IngestionServer::Start(
+      {.config = config,
+       .store = std::make_unique<StoreWithHeldReads>(&state),
+       .step = {}});
+  ASSERT_TRUE(started.ok()) << started.status();
+  std::unique_ptr<IngestionServer> server = *std::move(started);
+  const auto admin = v1::Admin::NewStub(
+      grpc::CreateChannel(absl::StrCat("127.0.0.1:", server->admin_port()),
+                          grpc::InsecureChannelCredentials()));
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + kPatience));
+  const auto reader = admin->Export(&context, {});
+  AwaitThat("the request is in the store", [&] { return state.has_read(); });
+
+  const int port = server->port();
+  const int metrics_port = server->metrics_port();
+  std::thread release([&] {
+    AwaitThat("the port is closed",
+              [&] { return !TcpConnection(port).connected(); });
+    // The server answers /healthz for as long as it waits for the request. A
+    // server that does not wait has destroyed its store after a few answers.
+    int answers = 0;
+    AwaitThat("the server waits", [&] {
+      if (!HttpGet(metrics_port, "/healthz").empty()) ++answers;
+      return answers >= 20 || state.is_destroyed();
+    });
+    state.Release();
+  });
+  server.reset();
+  release.join();
+  v1::ExportResponse response;
+  EXPECT_FALSE(reader->Read(&response));
+  EXPECT_FALSE(reader->Finish().ok());
+  absl::MutexLock lock(&state.mutex);
+  EXPECT_TRUE(state.destroyed);
+  EXPECT_EQ(state.reads_when_destroyed, 0);
 }
 
 // Returns the configuration of one worker that takes one submission at a time,
@@ -313,7 +422,7 @@ TEST(Program, LosesNothingOnSigtermUnderLoad) {
   }
 }
 
-TEST(Program, NamesWhatItLeavesWhenTheDrainsTimeRunsOut) {
+TEST(Program, ReportsUnstoredSubmissionsAtTheDrainTimeout) {
   Sluice sluice(SlowConfig("20ms", "1s"));
   AsyncCaller caller(sluice.Connect());
   for (int i = 0; i < 200; ++i) {
@@ -353,7 +462,7 @@ TEST(Program, EndsAtOnceOnASecondSigterm) {
   EXPECT_LT(absl::Now() - second, absl::Seconds(20));
 }
 
-TEST(Program, EndsWithTwoAndNamesKeyAndLineOfWhatIsWrong) {
+TEST(Program, EndsWithTwoAndNamesKeyAndLineOfAnError) {
   Sluice sluice(
       "pools: {clinical: {}}\ncolour: blue\nmethods: {default: "
       "{pool: clinic}}\n");

@@ -112,7 +112,7 @@ class FullDisk : public testing::TestWithParam<std::string> {
   std::vector<std::string> acknowledged_;
 };
 
-TEST_P(FullDisk, LosesNothingAndGoesOnWhenThereIsRoom) {
+TEST_P(FullDisk, LosesNothingAndRecoversWhenThereIsRoom) {
   Start();
   std::ofstream(Filler()) << std::string(kFillerBytes, 'x');
   grpc::StatusCode code = grpc::StatusCode::OK;
@@ -121,10 +121,10 @@ TEST_P(FullDisk, LosesNothingAndGoesOnWhenThereIsRoom) {
   EXPECT_FALSE(acknowledged_.empty());
 
   std::filesystem::remove(Filler());
-  AwaitThat("it takes submissions again",
+  AwaitThat("the server accepts submissions again",
             [&] { return Submit() == grpc::StatusCode::OK; });
   for (int i = 0; i < 10; ++i) EXPECT_EQ(Submit(), grpc::StatusCode::OK);
-  AwaitThat("all that was acknowledged is stored",
+  AwaitThat("all acknowledged submissions are stored",
             [&] { return AllAreStored(); });
   program_->Signal(SIGTERM);
   EXPECT_EQ(program_->Wait().exit_code, 0) << program_->err();

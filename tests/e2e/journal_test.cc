@@ -57,12 +57,12 @@ TEST(Journal, AnswersWhileTheStoreHangs) {
 
   server.store().Release();
   AwaitStored(server, 1);
-  AwaitThat("its receipt says so", [&] {
+  AwaitThat("the receipt is STORED", [&] {
     return Lookup(server, "1").disposition() == Receipt::STORED;
   });
 }
 
-TEST(Journal, ShowsWhatIsStoredAlsoWhileAnotherContentIsOnItsWay) {
+TEST(Journal, LookupFindsTheStoredSubmissionWhileAnotherContentIsQueued) {
   const TempFolder folder;
   TestServer server(JournalConfig(folder));
   Submit(server, Of("Patient/1", "1"));
@@ -84,7 +84,7 @@ TEST(Journal, RecognisesWhatItHas) {
   EXPECT_EQ(Submit(server, MakeSubmit("1")).SerializeAsString(),
             first.SerializeAsString());
   server.store().Release();
-  AwaitThat("it is a duplicate of what is stored", [&] {
+  AwaitThat("the submission is a duplicate of the stored one", [&] {
     return Submit(server, MakeSubmit("1")).disposition() == Receipt::DUPLICATE;
   });
   EXPECT_EQ(Submit(server, MakeSubmit("1")).sequence(), 1);
@@ -98,7 +98,7 @@ TEST(Journal, WhatADrainLeavesIsStoredAfterTheNextStart) {
   std::vector<std::string> contents;
   {
     TestServer server(config);
-    server.store().FailWith(absl::UnavailableError("away"));
+    server.store().FailWith(absl::UnavailableError("unavailable"));
     for (int i = 0; i < 100; ++i) {
       const v1::SubmitRequest request = MakeSubmit(absl::StrCat(i));
       EXPECT_EQ(Submit(server, request).disposition(), Receipt::QUEUED);
@@ -180,10 +180,10 @@ TEST(Journal, KeepsWhatHadToWaitForRoom) {
 
 // --- An unavailable store ---
 
-TEST(StoreThatIsAway, IsNothingToCallersOfQueued) {
+TEST(StoreUnavailable, DoesNotAffectCallersOfQueued) {
   const TempFolder folder;
   TestServer server(JournalConfig(folder));
-  server.store().FailWith(absl::UnavailableError("away"));
+  server.store().FailWith(absl::UnavailableError("unavailable"));
   for (int i = 0; i < 50; ++i) {
     EXPECT_EQ(Submit(server, MakeSubmit(absl::StrCat(i))).disposition(),
               Receipt::QUEUED);
@@ -205,20 +205,20 @@ TEST(StoreThatIsAway, IsNothingToCallersOfQueued) {
 
 // A store that is unavailable is not the fault of a submission, however often
 // the submission was tried.
-TEST(StoreThatIsAway, PutsNothingIntoQuarantine) {
+TEST(StoreUnavailable, QuarantinesNothing) {
   const TempFolder folder;
   FakeClock clock;
   TestServer server(JournalConfig(folder), {}, &clock);
-  server.store().FailWith(absl::UnavailableError("away"));
+  server.store().FailWith(absl::UnavailableError("unavailable"));
   Submit(server, MakeSubmit("1"));
-  AwaitThat("it is tried again and again", [&] {
+  AwaitThat("the submission has been tried often", [&] {
     clock.Advance(std::chrono::seconds(20));  // beyond any pause
     return server.store().batches().size() >
            2 * SubmissionProcessor::kLoneTriesMax;
   });
   EXPECT_EQ(Lookup(server, "1").disposition(), Receipt::QUEUED);
   server.store().FailWith(absl::OkStatus());
-  AwaitThat("it is stored", [&] {
+  AwaitThat("the submission is stored", [&] {
     clock.Advance(std::chrono::seconds(20));
     return server.store().stored().size() == 1;
   });
@@ -226,26 +226,26 @@ TEST(StoreThatIsAway, PutsNothingIntoQuarantine) {
 
 // The store becomes available again after a failed try, before its state is
 // checked.
-TEST(StoreThatIsAway, DoesNotCountTheTriesUntilItIsBack) {
+TEST(StoreUnavailable, DoesNotCountTriesTowardsQuarantine) {
   const TempFolder folder;
   FakeClock clock;
   TestServer server(JournalConfig(folder), {}, &clock);
   const auto await_tries = [&](std::size_t tries) {
     const std::size_t before = server.store().batches().size();
-    AwaitThat("it is tried again", [&] {
+    AwaitThat("the submission is tried again", [&] {
       clock.Advance(std::chrono::seconds(20));  // beyond any pause
       return server.store().batches().size() >= before + tries;
     });
   };
-  server.store().FailWith(absl::UnavailableError("away"));
+  server.store().FailWith(absl::UnavailableError("unavailable"));
   Submit(server, MakeSubmit("1"));
   await_tries(2 * SubmissionProcessor::kLoneTriesMax);
-  server.store().FailFor("1", absl::UnavailableError("still"));
+  server.store().FailFor("1", absl::UnavailableError("still unavailable"));
   server.store().FailWith(absl::OkStatus());
   await_tries(2);
   EXPECT_EQ(Lookup(server, "1").disposition(), Receipt::QUEUED);
   server.store().FailFor("1", absl::OkStatus());
-  AwaitThat("it is stored", [&] {
+  AwaitThat("the submission is stored", [&] {
     clock.Advance(std::chrono::seconds(20));
     return server.store().stored().size() == 1;
   });
@@ -253,9 +253,9 @@ TEST(StoreThatIsAway, DoesNotCountTheTriesUntilItIsBack) {
 
 // If readiness needed a submission, and no submission arrived before the server
 // is ready, the server would never become ready.
-TEST(StoreThatIsAway, IsReadyWhenItIsBackThoughNobodyTriesIt) {
+TEST(StoreUnavailable, ReadinessRecoversWithoutSubmissions) {
   TestServer server(SmallConfig("fail_fast", 64));
-  server.store().FailWith(absl::UnavailableError("away"));
+  server.store().FailWith(absl::UnavailableError("unavailable"));
   const auto submit = [&] {
     grpc::ClientContext context;
     Receipt receipt;
@@ -268,16 +268,16 @@ TEST(StoreThatIsAway, IsReadyWhenItIsBackThoughNobodyTriesIt) {
   EXPECT_NE(server.Get("/readyz"), "ok\n");
   server.store().FailWith(absl::OkStatus());
   EXPECT_EQ(server.Get("/readyz"), "ok\n");
-  AwaitThat("it is stored", submit);
+  AwaitThat("the submission is stored", submit);
   EXPECT_FALSE(server.server().Snapshots().at("clinical").circuit_open);
 }
 
-TEST(StoreThatIsAway, TellsCallersOfStoredAtOnce) {
+TEST(StoreUnavailable, RefusesCallersOfStoredAtOnce) {
   const TempFolder folder;
   Config config = JournalConfig(folder);
   config.methods[Index(Method::kSubmit)].ack = Ack::kStored;
   TestServer server(config);
-  server.store().FailWith(absl::UnavailableError("away"));
+  server.store().FailWith(absl::UnavailableError("unavailable"));
   const auto submit = [&](const std::string& id) {
     grpc::ClientContext context;
     Receipt receipt;
@@ -298,13 +298,13 @@ TEST(StoreThatIsAway, TellsCallersOfStoredAtOnce) {
   server.store().FailWith(absl::OkStatus());
 }
 
-TEST(StoreThatIsAway, GetsTheSubmissionsOfASubjectInTheirOrder) {
+TEST(StoreUnavailable, KeepsTheOrderOfASubject) {
   const TempFolder folder;
   Config config = JournalConfig(folder);
   config.pools["clinical"].workers = {.min = 4, .max = 4};
   config.pools["clinical"].batch_max = 3;
   TestServer server(config);
-  server.store().FailWith(absl::UnavailableError("away"));
+  server.store().FailWith(absl::UnavailableError("unavailable"));
   constexpr int kSubjects = 5;
   for (int i = 0; i < 100; ++i) {
     Submit(server,
@@ -388,7 +388,7 @@ TEST_F(Poison, ThatThrowsGoesIntoQuarantineAlone) {
       Admin(server)->RetryQuarantined(&context, request, &response).ok());
   AwaitStored(server, 4);
   EXPECT_EQ(server.store().stored()[3].sequence, 3);
-  AwaitThat("its receipt says so", [&] {
+  AwaitThat("the receipt is STORED", [&] {
     return Lookup(server, "poison").disposition() == Receipt::STORED;
   });
   EXPECT_THAT(server.Get("/metrics"),
@@ -410,7 +410,7 @@ TEST_F(Poison, ThatTheStoreRefusesGoesIntoQuarantineAlone) {
 
 // Submissions that are saved one by one are stored until the store becomes
 // unavailable. The rest is processed again, in order.
-TEST_F(Poison, KeepsTheOrderOfASubjectThoughTheStoreGoesAwayHalfWay) {
+TEST_F(Poison, KeepsTheOrderOfASubjectIfTheStoreFailsBetweenTwoSubmissions) {
   TestServer server(JournalConfig(folder_));
   server.store().Hold();
   Submit(server, Of("Patient/1", "first"));
@@ -420,12 +420,12 @@ TEST_F(Poison, KeepsTheOrderOfASubjectThoughTheStoreGoesAwayHalfWay) {
     Submit(server, Of("Patient/1", id));
   }
   server.store().FailFor("poison", absl::InvalidArgumentError("no"));
-  server.store().FailFor("2", absl::UnavailableError("away"));
+  server.store().FailFor("2", absl::UnavailableError("unavailable"));
   server.store().Release();
   // Batches: the first submission, the whole batch, the tries of the poison
   // submission, and two submissions by themselves.
   const std::size_t batches = 1 + 1 + SubmissionProcessor::kTriesMax + 2;
-  AwaitThat("the store is away half-way",
+  AwaitThat("the store has failed for submission 2",
             [&] { return server.store().batches().size() >= batches; });
   server.store().FailFor("2", absl::OkStatus());
   AwaitStored(server, 5);
@@ -446,7 +446,7 @@ TEST_F(Poison, IsKeptWithTheMethodThatBroughtIt) {
   v1::ImportPatientsResponse response;
   ASSERT_TRUE(server.stub().ImportPatients(&context, request, &response).ok());
   v1::ListQuarantineResponse quarantine;
-  AwaitThat("it is in quarantine", [&] {
+  AwaitThat("the submission is in quarantine", [&] {
     grpc::ClientContext list_context;
     quarantine.Clear();
     return Admin(server)->ListQuarantine(&list_context, {}, &quarantine).ok() &&
@@ -498,7 +498,7 @@ TEST_F(Poison, StaysInQuarantineWhereTheQueueHasNoRoomForARetry) {
 }
 
 // The submission does not delay others, and is not lost.
-TEST_F(Poison, ThatCannotBeSetApartIsTriedAgainAtTheNextStart) {
+TEST_F(Poison, ThatCannotBeQuarantinedIsTriedAgainAtTheNextStart) {
   FaultyDisk disk;
   {
     TestServer server(JournalConfig(folder_));
@@ -510,7 +510,7 @@ TEST_F(Poison, ThatCannotBeSetApartIsTriedAgainAtTheNextStart) {
     disk.SetFull(true);
     server.store().Release();
     AwaitStored(server, 1);
-    AwaitThat("it has failed", [&] {
+    AwaitThat("the submission has failed", [&] {
       return server.counters(Method::kSubmit).completed[TaskResult::kFailed] ==
              1;
     });
@@ -526,23 +526,23 @@ TEST_F(Poison, ThatCannotBeSetApartIsTriedAgainAtTheNextStart) {
   EXPECT_EQ(server.store().stored()[0].sequence, 1);
 }
 
-TEST_F(Poison, ForWhichTheStoreFailsAsIfItWereAwayGoesIntoQuarantine) {
+TEST_F(Poison, ForWhichTheStoreAnswersUnavailableGoesIntoQuarantine) {
   FakeClock clock;
   TestServer server(JournalConfig(folder_), {}, &clock);
-  server.store().FailFor("poison", absl::UnavailableError("looks away"));
+  server.store().FailFor("poison", absl::UnavailableError("looks unavailable"));
   Submit(server, MakeSubmit("poison"));
   Submit(server, MakeSubmit("after"));
-  AwaitThat("it is in quarantine", [&] {
+  AwaitThat("the submission is in quarantine", [&] {
     clock.Advance(std::chrono::seconds(20));  // beyond any pause
     return Lookup(server, "poison").disposition() == Receipt::QUARANTINED;
   });
-  AwaitThat("the other is stored", [&] {
+  AwaitThat("the other submission is stored", [&] {
     clock.Advance(std::chrono::seconds(20));
     return server.store().stored().size() == 1;
   });
 }
 
-TEST_F(Poison, ThatConflictsWithWhatIsStoredGoesIntoQuarantine) {
+TEST_F(Poison, ThatConflictsWithAStoredSubmissionGoesIntoQuarantine) {
   TestServer server(JournalConfig(folder_));
   EXPECT_EQ(Submit(server, Of("Patient/1", "1")).disposition(),
             Receipt::QUEUED);
@@ -551,7 +551,7 @@ TEST_F(Poison, ThatConflictsWithWhatIsStoredGoesIntoQuarantine) {
             Receipt::QUEUED);
   const auto admin = Admin(server);
   v1::ListQuarantineResponse response;
-  AwaitThat("it is in quarantine", [&] {
+  AwaitThat("the submission is in quarantine", [&] {
     grpc::ClientContext context;
     response.Clear();
     return admin->ListQuarantine(&context, {}, &response).ok() &&
@@ -579,7 +579,7 @@ TEST_F(Poison, SentAgainIsNotADuplicateUnderItsSecondNumber) {
   const auto quarantine_another = [&](TestServer& server) {
     server.store().FailFor("poison", absl::InvalidArgumentError("no"));
     const Receipt receipt = Submit(server, MakeSubmit("poison"));
-    AwaitThat("it is in quarantine", [&] {
+    AwaitThat("the submission is in quarantine", [&] {
       return server.counters(Method::kSubmit)
                  .completed[TaskResult::kQuarantined] == 1;
     });
@@ -616,7 +616,7 @@ TEST(JournalOnAFullDisk, AcknowledgesNothingAndRecovers) {
     EXPECT_EQ(Lookup(server, "refused").disposition(), Receipt::UNKNOWN);
     EXPECT_THAT(server.Get("/readyz"), testing::Not(HasSubstr("ok")));
     break_disk(false);
-    AwaitThat("it is ready", [&] {
+    AwaitThat("the server is ready", [&] {
       return server.Get("/readyz").find("ok") != std::string::npos;
     });
   }
@@ -708,7 +708,7 @@ class Followers : public testing::Test {
 
   AsyncSubmit& Follow() {
     AsyncSubmit& follower = caller_.Submit(MakeSubmit("3"));
-    AwaitThat("it has come", [&] {
+    AwaitThat("the follower has arrived", [&] {
       return server_.Get("/metrics")
                      .find(absl::StrCat("sluice_in_flight{method=\"Submit\"} ",
                                         ++expected_in_flight_, "\n")) !=
@@ -726,7 +726,7 @@ class Followers : public testing::Test {
   int expected_in_flight_ = 3;
 };
 
-TEST_F(Followers, AreStoredThoughTheFirstCallerGoes) {
+TEST_F(Followers, AreStoredIfTheCallerOfTheLeaderCancels) {
   AsyncSubmit& follower = Follow();
   leader_->context.TryCancel();
   caller_.Await(*leader_);
@@ -735,12 +735,12 @@ TEST_F(Followers, AreStoredThoughTheFirstCallerGoes) {
   EXPECT_EQ(server_.store().stored().size(), 3u);
 }
 
-TEST_F(Followers, MayGoBeforeTheFirst) {
+TEST_F(Followers, MayCancelBeforeTheLeader) {
   AsyncSubmit& follower = Follow();
   follower.context.TryCancel();
   EXPECT_EQ(caller_.Await(follower).status.error_code(),
             grpc::StatusCode::CANCELLED);
-  AwaitThat("it has gone", [&] {
+  AwaitThat("the follower is counted as cancelled", [&] {
     return server_.counters(Method::kSubmit)
                .not_admitted[TaskResult::kCancelled] == 1;
   });

@@ -209,7 +209,7 @@ TEST(Metrics, AreThoseThatTheOperatorsGuideLists) {
   EXPECT_EQ(names, DocumentedNames());
 }
 
-TEST(Metrics, OfWhatWasDroppedFromTheQueueBalanceToo) {
+TEST(Metrics, OfDroppedSubmissionsBalanceToo) {
   FullServer full(SmallConfig("drop_oldest", 1));
   full.caller().Submit(MakeSubmit("latest"));
   full.caller().Await(full.queued(1));
@@ -261,7 +261,7 @@ TEST(Metrics, CountCallsByStatusCode) {
   SubmitOfEveryKind(full);
   // A call is counted when its last tag has returned. The client does not wait
   // for that.
-  AwaitThat("all calls are at home", [&] {
+  AwaitThat("no call is in flight", [&] {
     return Scrape(full.server().Get("/metrics")).Sum("sluice_in_flight") == 0;
   });
   const Scrape scrape(full.server().Get("/metrics"));

@@ -43,7 +43,7 @@ TEST(Parked, CallsLeaveInAnyOrderAndTheOthersAreAnsweredAtTheEnd) {
   AwaitThat("all are parked", [&] { return Waiting(metrics_port) == 998; });
 
   load.Signal(SIGINT);
-  AwaitThat("half of them have left", [&] {
+  AwaitThat("about half of the calls have left", [&] {
     const double waiting = Waiting(metrics_port);
     return waiting > 0 && waiting < 600;
   });

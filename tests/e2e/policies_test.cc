@@ -93,7 +93,7 @@ TEST(Block, AParkedCallLeavesAtItsOwnDeadline) {
       full.caller().Submit(MakeSubmit("impatient"), absl::Seconds(1));
   EXPECT_EQ(full.caller().Await(call).status.error_code(),
             grpc::StatusCode::DEADLINE_EXCEEDED);
-  AwaitThat("it left the waiting room", [&] {
+  AwaitThat("the call has left the waiting room", [&] {
     // The client and the server each watch the deadline. The server sees either
     // the deadline or the cancellation by the client.
     const MethodCounters counters = full.server().counters(Method::kSubmit);
@@ -135,7 +135,7 @@ TEST(TimedWait, RefusesAfterMaxWait) {
   EXPECT_THAT(StoredIds(full.store()), ElementsAre("in work", "queued 1"));
 }
 
-TEST(TimedWait, LetsInWhoeverFindsRoomInTime) {
+TEST(TimedWait, AdmitsACallThatFindsRoomInTime) {
   FullServer full(TimedWait(absl::Hours(1)));
   const AsyncSubmit& call = full.Park(MakeSubmit("in time"));
   full.store().Release();
@@ -224,7 +224,7 @@ std::uint64_t DroppedFromQueue(TestServer& server, Method method) {
   return server.counters(method).completed[TaskResult::kDropped];
 }
 
-TEST(DropOldest, TheOldestIsToldThatItWasDroppedAndTheArrivalIsStored) {
+TEST(DropOldest, TheOldestIsAnsweredDroppedAndTheArrivalIsStored) {
   FullServer full(SmallConfig("drop_oldest", 2));
   const AsyncSubmit& latest = full.caller().Submit(MakeSubmit("latest"));
   const AsyncSubmit& oldest = full.caller().Await(full.queued(1));
@@ -246,7 +246,7 @@ TEST(DropOldest, TheOldestIsToldThatItWasDroppedAndTheArrivalIsStored) {
               ElementsAre("in work", "queued 2", "latest"));
 }
 
-TEST(DropOldest, WhatWasDroppedMayBeSentAgain) {
+TEST(DropOldest, ADroppedSubmissionMayBeSentAgain) {
   FullServer full(SmallConfig("drop_oldest", 1));
   full.caller().Submit(MakeSubmit("latest"));
   full.caller().Await(full.queued(1));
@@ -261,14 +261,14 @@ TEST(DropOldest, WhatWasDroppedMayBeSentAgain) {
 // Waits until `count` calls of Submit are in flight, so that the last one has
 // arrived and follows an earlier call with its id.
 void AwaitInFlight(TestServer& server, const std::string& count) {
-  AwaitThat("it has come", [&] {
+  AwaitThat("the call has arrived", [&] {
     return server.Get("/metrics")
                .find("sluice_in_flight{method=\"Submit\"} " + count + "\n") !=
            std::string::npos;
   });
 }
 
-TEST(DropOldest, WhoFollowsTheOldestSharesItsFate) {
+TEST(DropOldest, AFollowerOfTheOldestIsDroppedWithIt) {
   FullServer full(SmallConfig("drop_oldest", 1));
   const AsyncSubmit& follower = full.caller().Submit(MakeSubmit("queued 1"));
   AwaitInFlight(full.server(), "3");
@@ -281,7 +281,7 @@ TEST(DropOldest, WhoFollowsTheOldestSharesItsFate) {
             1u);
 }
 
-TEST(DropOldest, WhoFollowsItByAMethodThatLosesNothingIsRefused) {
+TEST(DropOldest, AFollowerByAMethodThatLosesNothingIsRefused) {
   Config config = SmallConfig("drop_oldest", 1);
   config.methods[Index(Method::kSubmit)].on_full = "block";
   TestServer server(config);
@@ -325,7 +325,7 @@ TEST(Shadow, ChangesNoAnswer) {
   }
 }
 
-TEST(Refusal, SendsEachCallerAwayForATimeOfItsOwn) {
+TEST(Refusal, GivesEachCallerARetryDelayOfItsOwn) {
   FullServer full(SmallConfig("fail_fast", 1));
   std::set<absl::Duration> delays;
   for (int i = 0; i < 20; ++i) {
@@ -354,7 +354,7 @@ TEST(Refusal, IsRetriedByGrpcAfterThePushback) {
   AsyncCaller retrying(full.server().NewChannel(arguments));
   const absl::Time begun = absl::Now();
   const AsyncSubmit& call = retrying.Submit(MakeSubmit("persistent"));
-  AwaitThat("it was refused",
+  AwaitThat("the call is refused",
             [&] { return Rejected(full, TaskResult::kQueueFull) > 0; });
   full.store().Release();
   EXPECT_TRUE(retrying.Await(call).status.ok()) << call.status.error_message();

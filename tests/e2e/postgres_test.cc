@@ -35,7 +35,7 @@ grpc::Status Submit(TestServer& server, const std::string& id,
   return server.stub().Submit(&context, MakeSubmit(id), receipt);
 }
 
-TEST(PostgresServerTest, WhatIsStoredCanBeReadInSqlAlsoAfterARestartOfIt) {
+TEST(PostgresServerTest, StoredSubmissionsCanBeReadInSqlEvenAfterARestart) {
   PostgresServer& postgres = PostgresServer::Shared();
   const std::string url = postgres.NewSchema();
   TestServer server(SmallConfig("block", 16), OpenStore(url));
@@ -54,7 +54,7 @@ TEST(PostgresServerTest, WhatIsStoredCanBeReadInSqlAlsoAfterARestartOfIt) {
             grpc::StatusCode::UNAVAILABLE);
   EXPECT_NE(server.Get("/readyz"), "ok\n");
   postgres.Start();
-  AwaitThat("it is ready again",
+  AwaitThat("the server is ready again",
             [&] { return server.Get("/readyz") == "ok\n"; });
   ASSERT_TRUE(Submit(server, "second", &receipt).ok());
   EXPECT_EQ(receipt.disposition(), Receipt::STORED);

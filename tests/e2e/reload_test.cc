@@ -65,7 +65,7 @@ TEST(Reload, AQueueThatShrinksBelowItsDepthStoresAllThatIsInIt) {
                   "queued 5", "queued 6", "queued 7", "queued 8", "parked"));
 }
 
-TEST(Reload, AQueueThatGrowsLetsInWhoWaits) {
+TEST(Reload, AQueueThatGrowsAdmitsParkedCalls) {
   FullServer full(SmallConfig("block", 1));
   full.Park(MakeSubmit("parked"));
   Apply(full.server(), SmallConfig("block", 2));

@@ -80,7 +80,7 @@ TEST_F(Replay, IsOfWhatTheStoreDoesNotHave) {
   EXPECT_THAT(Kept(), IsEmpty());
 }
 
-TEST_F(Replay, MakesKnownAgainWhatWasAcknowledged) {
+TEST_F(Replay, RecognisesAcknowledgedSubmissionsAgain) {
   Leave({MakeSubmit("1")});
   absl::Notification go_on;
   TestServer server(JournalConfig(folder_), [&](const Submission&) {
@@ -111,7 +111,7 @@ TEST_F(Replay, KeepsTheOrderOfASubject) {
   // The entry of Patient/2 arrived last, and has overtaken the second and third
   // entry.
   AwaitStored(server, 1);
-  AwaitThat("one is in work", [&] {
+  AwaitThat("one submission is in work", [&] {
     return server.server().Snapshots().at("clinical").in_work == 1;
   });
   EXPECT_EQ(server.view().depth, 2u);
@@ -166,11 +166,11 @@ class FailedStart : public Replay {
   TestServer other_;
 };
 
-TEST_F(FailedStart, LeavesTheJournalAsItIsWhereTheStoreIsAway) {
+TEST_F(FailedStart, LeavesTheJournalUnchangedIfTheStoreIsUnavailable) {
   for (const Config& config : WithPortsTaken()) {
-    auto away = std::make_unique<GatedStore>();
-    away->FailWith(absl::UnavailableError("away"));
-    ExpectNotToStart(config, std::move(away));
+    auto store = std::make_unique<GatedStore>();
+    store->FailWith(absl::UnavailableError("unavailable"));
+    ExpectNotToStart(config, std::move(store));
     EXPECT_EQ(Kept(), everything_);
   }
 }
@@ -181,7 +181,7 @@ TEST_F(FailedStart, StoresOrKeepsEverything) {
   }
   {
     TestServer server(JournalConfig(folder_), OpenStore());
-    AwaitThat("the journal is worked off",
+    AwaitThat("all entries of the journal are stored",
               [&] { return server.view().depth == 0; });
   }
   EXPECT_THAT(Kept(), IsEmpty());

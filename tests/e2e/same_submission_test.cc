@@ -60,7 +60,7 @@ void AwaitArrived(TestServer& server, int count, const AsyncCaller& caller,
                   const AsyncSubmit& call) {
   const std::string line =
       absl::StrCat("sluice_in_flight{method=\"Submit\"} ", count, "\n");
-  AwaitThat("it has come", [&] {
+  AwaitThat("the call has arrived", [&] {
     return caller.Ended(call) ||
            server.Get("/metrics").find(line) != std::string::npos;
   });
@@ -103,7 +103,7 @@ TEST(TheSame, StillWaitsForTheStoreWhenTheFirstIsAnsweredFromMemory) {
   EXPECT_EQ(caller.Await(follower).receipt.disposition(), Receipt::DUPLICATE);
 }
 
-TEST(TheSame, IsNotCalledQueuedToWhoWaitsForTheStore) {
+TEST(TheSame, IsNotAnsweredQueuedIfItWaitsForTheStore) {
   TestServer server(MixedConfig());
   server.store().Hold();
   Stream stream(server);

@@ -110,7 +110,7 @@ template <typename Value>
 std::size_t AwaitStandstill(Value value) {
   std::size_t last = value();
   absl::Time since = absl::Now();
-  AwaitThat("it stands still", [&] {
+  AwaitThat("the value stops changing", [&] {
     const std::size_t now = value();
     if (now != last) since = absl::Now();
     last = now;
@@ -157,7 +157,7 @@ TEST(SubmitStream, WithoutAMessageIsAnAnswerToo) {
   EXPECT_TRUE(stream.Finish().ok());
 }
 
-TEST(SubmitStream, WhatIsWrongWithAMessageIsItsReceiptAndTheRestGoesOn) {
+TEST(SubmitStream, AnInvalidMessageGetsAReceiptAndTheStreamContinues) {
   SqliteServer sqlite(SmallConfig("block", 4));
   Stream stream(sqlite.server());
   v1::SubmitRequest conflict = MakeSubmit("1");
@@ -185,7 +185,7 @@ TEST(SubmitStream, WhatIsWrongWithAMessageIsItsReceiptAndTheRestGoesOn) {
               ElementsAre(ElementsAre("1"), ElementsAre("2")));
 }
 
-TEST(SubmitStream, ARefusedMessageIsToldWhenToComeAgainAndTheRestGoesOn) {
+TEST(SubmitStream, ARefusedMessageGetsARetryDelayAndTheStreamContinues) {
   FullServer full(SmallConfig("fail_fast", 1));
   Stream stream(full.server());
   Receipt receipt;

@@ -241,7 +241,7 @@ TEST(AckQueued, AnswersBeforeTheStoreHasIt) {
   EXPECT_EQ(reply.receipt.content_sha256(),
             DigestText(Sha256(request.SerializeAsString())));
   server.store().Release();
-  AwaitThat("it is stored",
+  AwaitThat("the submission is stored",
             [&] { return server.store().stored().size() == 1; });
   EXPECT_EQ(server.store().stored()[0].sequence, 1);
 }
@@ -253,7 +253,8 @@ TEST(AckQueued, AParkedCallIsAnsweredWhenItEntersTheQueue) {
   full.store().Release();
   EXPECT_EQ(full.caller().Await(call).receipt.disposition(), Receipt::QUEUED);
   EXPECT_EQ(call.receipt.sequence(), 3);
-  AwaitThat("it is stored", [&] { return full.store().stored().size() == 3; });
+  AwaitThat("the submission is stored",
+            [&] { return full.store().stored().size() == 3; });
 }
 
 TEST(AckQueued, AParkedCallThatCancelsIsNotKept) {
@@ -266,7 +267,7 @@ TEST(AckQueued, AParkedCallThatCancelsIsNotKept) {
   EXPECT_THAT(StoredIds(full.store()), ElementsAre("in work", "queued 1"));
 }
 
-TEST(AckQueued, WhatWasPromisedIsStoredAlsoWhenItsCallerHasGone) {
+TEST(AckQueued, StoresAcknowledgedSubmissionsOfADisconnectedCaller) {
   TestServer server(QueuedAck("fail_fast", 16));
   server.store().Hold();
   {

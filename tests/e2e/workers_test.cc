@@ -43,7 +43,7 @@ TEST(Workers, BecomeMoreUnderLoadAndNeverMoreThanTheMost) {
 
   AsyncCaller caller(server.NewChannel());
   std::size_t sent = 0;
-  AwaitThat("all of them are busy", [&] {
+  AwaitThat("all workers are busy", [&] {
     const PoolView view = server.view();
     for (std::size_t i = view.depth + view.waiting; i < kQueued; ++i) {
       caller.Submit(MakeSubmit(absl::StrCat(++sent)));
@@ -54,7 +54,7 @@ TEST(Workers, BecomeMoreUnderLoadAndNeverMoreThanTheMost) {
   EXPECT_EQ(store.peak_in_flight(), 3);
 }
 
-TEST(Workers, ThatHangAreToldOfAndReplaced) {
+TEST(Workers, ThatHangAreReportedAndReplaced) {
   LogCapture log;
   FakeClock clock;
   {
@@ -78,7 +78,7 @@ TEST(Workers, ThatHangAreToldOfAndReplaced) {
 
     server.store().Release();
     EXPECT_EQ(caller.AwaitEnded(2), 2u);
-    AwaitThat("the one that is too many has ended", [&] {
+    AwaitThat("the surplus worker has ended", [&] {
       return Shows(server,
                    "sluice_workers{pool=\"clinical\",state=\"idle\"} 1") &&
              Shows(server,

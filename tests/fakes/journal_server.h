@@ -47,7 +47,7 @@ inline v1::Receipt Submit(TestServer& server,
 }
 
 inline void AwaitStored(TestServer& server, std::size_t count) {
-  AwaitThat(absl::StrCat(count, " are stored"),
+  AwaitThat(absl::StrCat(count, " submissions are stored"),
             [&] { return server.store().stored().size() == count; });
 }
 

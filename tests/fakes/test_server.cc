@@ -161,12 +161,12 @@ MethodCounters TestServer::counters(Method method) const {
 }
 
 void TestServer::AwaitQueued(std::size_t count) {
-  AwaitThat(absl::StrCat(count, " are queued"),
+  AwaitThat(absl::StrCat(count, " submissions are queued"),
             [&] { return view().depth == count; });
 }
 
 void TestServer::AwaitWaiting(std::size_t count) {
-  AwaitThat(absl::StrCat(count, " wait"),
+  AwaitThat(absl::StrCat(count, " submissions are parked"),
             [&] { return view().waiting == count; });
 }
 

@@ -9,12 +9,12 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <functional>
-#include <iterator>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/files.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace sluice {
@@ -72,11 +72,12 @@ class DamagedFile {
 
  private:
   static std::string Read(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), {}};
+    auto bytes = ReadFile(path);
+    Require(bytes.ok(), "the file is read");
+    return *std::move(bytes);
   }
   static void Write(const std::string& path, const std::string& bytes) {
-    std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
+    Require(WriteFile(path, bytes).ok(), "the file is written");
   }
 
   const std::string directory_;

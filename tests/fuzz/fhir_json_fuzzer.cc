@@ -1,7 +1,7 @@
-// Any bytes are read as FHIR JSON, or are rejected with a path and without
-// control characters. After it was read, written as FHIR JSON and read again, a
-// response is equal. sluicectl gives every file an id that is a UUID, always
-// the same.
+// Any bytes are read as FHIR JSON, or are rejected with an error that has a
+// text. After it was read, written as FHIR JSON and read again, a response is
+// equal, and it passes the wire check unless it is nested too deep. sluicectl
+// gives every file an id that is a UUID, always the same.
 
 #include <string>
 

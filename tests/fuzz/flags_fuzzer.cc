@@ -1,8 +1,9 @@
-// Any command line is read, or is rejected with an error that has a text. No
-// argument is lost: each is a flag, the value of a flag, or positional.
+// Any command line is read, or is rejected with an error that has a text. The
+// positional arguments are arguments, in their order.
 //
 // Input: the arguments, each ended by a zero byte.
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -36,8 +37,14 @@ void FuzzOne(std::string_view input) {
   if (!line.ok()) {
     return Require(!line.status().message().empty(), "an error has a text");
   }
-  Require(line->positional.size() <= arguments.size(),
-          "positional arguments are arguments");
+  // C strings, as ParseCommandLine sees them.
+  auto argument = argv.begin() + 1;
+  for (const std::string& positional : line->positional) {
+    argument = std::find(argument, argv.end(), positional);
+    Require(argument != argv.end(),
+            "positional arguments are arguments, in their order");
+    ++argument;
+  }
 }
 
 }  // namespace sluice

@@ -5,12 +5,14 @@
 // Samples are FHIR responses; inputs go to CORPUS_DIRECTORY/FUZZER/seed-N.
 
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "base/files.h"
 #include "forms/fhir_json.h"
 #include "loadgen/sample_submissions.h"
 #include "sluice/v1/ingestion.pb.h"
@@ -20,9 +22,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string ReadFile(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
+// Ends the program if a file cannot be read or written.
+void Check(const absl::Status& status) {
+  if (status.ok()) return;
+  std::fprintf(stderr, "fuzz_seeds: %s\n", status.ToString().c_str());
+  std::exit(1);
 }
 
 class Corpus {
@@ -31,9 +35,8 @@ class Corpus {
 
   void Add(const std::string& fuzzer, const std::string& input) {
     fs::create_directories(directory_ / fuzzer);
-    std::ofstream(directory_ / fuzzer / ("seed-" + std::to_string(count_++)),
-                  std::ios::binary)
-        << input;
+    Check(WriteFile(directory_ / fuzzer / ("seed-" + std::to_string(count_++)),
+                    input));
   }
 
  private:
@@ -51,7 +54,9 @@ std::vector<std::string> Requests(const fs::path& samples) {
   std::vector<std::string> requests;
   for (const auto& file : fs::directory_iterator(samples)) {
     if (!file.path().string().ends_with(".response.json")) continue;
-    const auto read = ParseFhirJson(ReadFile(file.path()));
+    const auto text = ReadFile(file.path());
+    Check(text.status());
+    const auto read = ParseFhirJson(*text);
     if (!read.ok()) continue;
     v1::SubmitRequest request;
     request.set_submission_id("id");

@@ -1,7 +1,6 @@
 // ParseJson accepts the same documents as another JSON parser, except for
 // objects with duplicate names, documents that are too deep, and zero bytes. A
-// tree that is written out is read back equal. Error texts contain no control
-// characters.
+// tree that is written out is read back equal.
 
 #include <string>
 #include <variant>

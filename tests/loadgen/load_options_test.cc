@@ -36,7 +36,14 @@ TEST(Validate, NamesTheFlagThatIsWrong) {
   const std::vector<Wrong> wrongs = {
       {"--connections", [](auto& o) { o.connections = 0; }},
       {"--connections", [](auto& o) { o.connections = -1; }},
-      {"--metrics", [](auto& o) { o.metrics_url = "localhost"; }},
+      {"--metrics needs --profile",
+       [](auto& o) { o.metrics_url = "http://127.0.0.1:9464/metrics"; }},
+      {"--metrics must be like http://",
+       [](auto& o) {
+         o.profile.emplace();
+         o.outstanding = 0;
+         o.metrics_url = "localhost";
+       }},
       {"--outstanding", [](auto& o) { o.outstanding = 0; }},
       {"--streams", [](auto& o) { o.streams = 2; }},
       {"--streams",

@@ -11,6 +11,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "policies/block.h"
 #include "policies/drop_oldest.h"
 #include "policies/fail_fast.h"
 #include "pool/gate.h"
@@ -27,6 +28,7 @@ using testing::IsEmpty;
 constexpr std::size_t kUnlimited = std::numeric_limits<std::size_t>::max();
 constexpr FakeTask::Traits kDroppable = {.droppable = true};
 
+const BlockPolicy kBlock;
 const DropOldestPolicy kDropOldest;
 const FailFastPolicy kFailFast;
 
@@ -36,6 +38,12 @@ class GatePromisesTest : public testing::Test {
     FakeTask& task = tasks_.emplace_back(traits);
     task.lane = lane;
     return &task;
+  }
+
+  FakeTask* MakeHigh(std::size_t bytes, std::uint64_t lane) {
+    FakeTask* task = Make({.bytes = bytes}, lane);
+    task->priority = Priority::kHigh;
+    return task;
   }
 
   Admission Arrive(FakeTask* task, const AdmissionPolicy& policy) {
@@ -193,6 +201,36 @@ TEST_F(GatePromisesTest, ASuccessOfAnOlderBatchClosesTheCircuit) {
   EXPECT_TRUE(gate_.ready()) << "nothing is failing any more";
   EXPECT_EQ(Take().size(), 2u);
   Done(probe, StoreState::kUp);
+}
+
+TEST_F(GatePromisesTest, NoTaskIsParkedBehindALaterClassThatAwaitsBytes) {
+  Arrive(Make({.bytes = 90}, 1), kBlock);
+  FakeTask* large = Make({.bytes = 50}, 2);
+  ASSERT_EQ(Arrive(large, kBlock).kind, Admission::Kind::kParked);
+  // The high class has nothing queued, so its turn is before that of `large`.
+  FakeTask* high = MakeHigh(5, 3);
+  Arrive(high, kBlock);
+  EXPECT_GT(high->sequence, 0) << "not admitted";
+  EXPECT_EQ(large->sequence, 0);
+}
+
+TEST_F(GatePromisesTest, ARestoredTaskAdmitsAParkedTaskThatIsFirstNow) {
+  Arrive(Make({.bytes = 85}, 1), kBlock);
+  for (std::uint64_t lane = 4; lane <= 8; ++lane) {
+    ASSERT_EQ(Arrive(MakeHigh(1, lane), kBlock).kind,
+              Admission::Kind::kAdmitted);
+  }
+  FakeTask* large = Make({.bytes = 50}, 2);
+  ASSERT_EQ(Arrive(large, kBlock).kind, Admission::Kind::kParked);
+  // By weight, 5 high tasks are more than 1 normal task, so `large` is first.
+  FakeTask* high = MakeHigh(5, 3);
+  ASSERT_EQ(Arrive(high, kBlock).kind, Admission::Kind::kParked);
+  ASSERT_EQ(high->sequence, 0) << "admitted";
+  // By weight, 5 high tasks are fewer than 2 normal tasks.
+  gate_.Restore(Make({.promised = true}, 1), now_, &events_);
+  Check();
+  EXPECT_GT(high->sequence, 0) << "not admitted";
+  EXPECT_EQ(large->sequence, 0);
 }
 
 }  // namespace

@@ -243,6 +243,39 @@ TEST_F(WorkerPoolTest, ALeaveAdmitsTheNextTaskWhichIsTold) {
   EXPECT_EQ(waiting->admitted_as(), 3);
 }
 
+// See GatePromisesTest.ARestoredTaskAdmitsAParkedTaskThatIsFirstNow.
+TEST_F(WorkerPoolTest, ARestoreAdmitsTheNextTaskWhichIsTold) {
+  Start({.limits = {.capacity = 8,
+                    .capacity_bytes = 100,
+                    .waiting_max = 8,
+                    .waiting_max_bytes = 100,
+                    .by_lane = true},
+         .workers = {.min = 1, .max = 1}});
+  Occupy(1);
+  const auto arrive = [this](Kind expected, std::size_t bytes,
+                             std::uint64_t lane, Priority priority) {
+    FakeTask* task = NewTask({.bytes = bytes});
+    task->lane = lane;
+    task->priority = priority;
+    EXPECT_EQ(pool_->Arrive(task, kBlock).kind, expected);
+    return task;
+  };
+  arrive(Kind::kAdmitted, 84, 1, Priority::kNormal);
+  for (std::uint64_t lane = 4; lane <= 8; ++lane) {
+    arrive(Kind::kAdmitted, 1, lane, Priority::kHigh);
+  }
+  const FakeTask* large = arrive(Kind::kParked, 50, 2, Priority::kNormal);
+  FakeTask* high = arrive(Kind::kParked, 5, 3, Priority::kHigh);
+  high->when_told = [this] { CallThePool(); };
+  ASSERT_EQ(high->notices(), 0);
+
+  FakeTask* restored = NewTask({.promised = true});
+  restored->lane = 1;
+  pool_->Restore(restored);
+  EXPECT_EQ(high->notices(), 1) << "told before Restore returns";
+  EXPECT_EQ(large->notices(), 0);
+}
+
 // Calls from the pool are made without its lock, so that they may call the pool
 
 TEST_F(WorkerPoolTest, ATaskAdmittedByATakeMayCallThePool) {
@@ -613,7 +646,7 @@ class ScaledPoolTest : public WorkerPoolTest {
     clock_.Advance(milliseconds(20));
     processor_.ReleaseHeld();
     AwaitTimer();
-    AwaitThat("all have taken their next", [&] {
+    AwaitThat("all workers have taken a task", [&] {
       return processor_.batch_sizes().size() >= begun + Workers();
     });
   }
@@ -678,7 +711,7 @@ TEST_F(ScaledPoolTest, ShrinksAfterIdling) {
   GrowTo(6);
   WorkAll();
   EXPECT_EQ(Workers(), 6u);
-  AwaitThat("it has shrunk", [&] {
+  AwaitThat("the pool has shrunk", [&] {
     clock_.Advance(milliseconds(100));
     return Workers() == 2;
   });

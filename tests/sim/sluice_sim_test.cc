@@ -87,7 +87,11 @@ TEST_F(SluiceSim, BadUsageIsTold) {
                                              {traffic_, traffic_},
                                              {"--no_such_flag", traffic_},
                                              {traffic_ + ".not"}}) {
-    ExpectBadUsage(SLUICE_SIM, arguments);
+    // With a valid configuration nothing else is wrong with the command line.
+    std::vector<std::string> all = {absl::StrCat("--config=", config_),
+                                    absl::StrCat("--output=", output_)};
+    all.insert(all.end(), arguments.begin(), arguments.end());
+    ExpectBadUsage(SLUICE_SIM, all);
   }
 }
 

@@ -367,7 +367,7 @@ TEST_F(PostgresStoreTest, NothingIsSavedWithoutTheNumber) {
   PostgresShell shell(url_);
   waiting =
       std::thread([&] { thief.Run("SELECT pg_advisory_lock(1399616873, 0)"); });
-  AwaitThat("another waits for the number", [&] {
+  AwaitThat("another batch waits for the number", [&] {
     return shell.Get(
                "SELECT count(*) FROM pg_locks WHERE NOT granted"
                " AND locktype = 'advisory'") == "1";
@@ -515,7 +515,7 @@ TEST_F(PostgresStoreTest, ACommitThatNobodyHeardOfIsFoundByTheRetry) {
   PostgresShell shell(url_);
   shell.Run("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
   shell.Run("SELECT pg_reload_conf()");
-  AwaitThat("it is so", [&] {
+  AwaitThat("the setting is loaded", [&] {
     return shell.Get("SHOW synchronous_standby_names") == "nobody";
   });
   // The server applies the setting a little later: commits before that do not
@@ -558,7 +558,7 @@ TEST_F(PostgresStoreTest, ACommitThatIsNotReplicatedIsNeverCalledStored) {
   PostgresShell shell(url_);
   shell.Run("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
   shell.Run("SELECT pg_reload_conf()");
-  AwaitThat("it is so", [&] {
+  AwaitThat("the setting is loaded", [&] {
     return shell.Get("SHOW synchronous_standby_names") == "nobody";
   });
   // PostgreSQL applies the setting to commits a little later.
@@ -579,7 +579,7 @@ TEST_F(PostgresStoreTest, AServerThatHangsIsUnavailable) {
   EXPECT_EQ(Save({MakeSubmission(2, "b")}).code(),
             absl::StatusCode::kUnavailable);
   shell.Run("ROLLBACK");
-  AwaitThat("it saves again",
+  AwaitThat("the store saves again",
             [&] { return Save({MakeSubmission(2, "b")}).ok(); });
   EXPECT_EQ(Find("b")->sequence, 2);
 }
@@ -641,7 +641,7 @@ TEST_F(PostgresStoreTest, SessionsAreAsManyAsCallersAtTheSameTime) {
           SaveBehind(MakeSubmission(sequence, absl::StrCat(sequence)),
                      &statuses[static_cast<std::size_t>(t)]));
     }
-    AwaitThat("all wait", [&] { return Get(kBusy) == "4"; });
+    AwaitThat("all batches wait", [&] { return Get(kBusy) == "4"; });
     EXPECT_EQ(Get(kSessions), "5");
     shell.Run("ROLLBACK");
     for (std::thread& thread : threads) thread.join();
@@ -681,7 +681,8 @@ TEST_F(PostgresStoreTest, BatchesWithTheSameIdsWaitForEachOtherInOneOrder) {
         absl::MakeSpan(saved));
   });
   PostgresShell watcher(url_);
-  AwaitThat("both wait", [&] { return watcher.Get(kWaiting) == "2"; });
+  AwaitThat("both batches wait",
+            [&] { return watcher.Get(kWaiting) == "2"; });
   shell.Run("ROLLBACK");
   for (std::thread& thread : threads) thread.join();
   EXPECT_TRUE(statuses[0].ok()) << statuses[0];

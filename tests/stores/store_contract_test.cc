@@ -660,7 +660,7 @@ TEST_P(StoreContract, CheckTellsAndDoesNotWaitForAStoreThatHangs) {
     ++begun;
     store().FindReceipts("study", {"first"}).status().IgnoreError();
   });
-  AwaitThat("they have begun", [&] { return begun == 2; });
+  AwaitThat("both batches have begun", [&] { return begun == 2; });
   const absl::Time again = absl::Now();
   store().Check().IgnoreError();
   EXPECT_LT(absl::Now() - again, kCheckMax);

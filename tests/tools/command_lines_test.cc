@@ -123,6 +123,9 @@ TEST(SluiceLoad, Helps) {
   EXPECT_THAT(run.out, HasSubstr("--max_in_flight"));
   EXPECT_THAT(run.out, HasSubstr("sluice-load.html"));
   EXPECT_THAT(run.out, HasSubstr("pool to show (default: the sum of all"));
+  EXPECT_THAT(run.out, HasSubstr("--connections"));
+  EXPECT_THAT(run.out, HasSubstr("(default: "));
+  EXPECT_THAT(run.out, testing::Not(HasSubstr("(default: inf)")));
 }
 
 TEST(Sluicectl, SubmitsFilesAndAsksForTheirReceipts) {

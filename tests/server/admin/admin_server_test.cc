@@ -91,7 +91,7 @@ TEST_F(AdminServerTest, ACallerThatCancelsFreesItsPlace) {
   contexts.front()->TryCancel();
   EXPECT_EQ(readers.front()->Finish().error_code(),
             grpc::StatusCode::CANCELLED);
-  AwaitThat("a place is free", [this] { return CanExport(); });
+  AwaitThat("another export may begin", [this] { return CanExport(); });
   for (const auto& context : contexts) context->TryCancel();
 }
 
@@ -124,7 +124,7 @@ TEST_F(AdminServerTest, ShutdownDoesNotHangIfTheStoreDoes) {
   EXPECT_FALSE(reader->Read(&response));
   EXPECT_FALSE(reader->Finish().ok());
   store().Release();
-  AwaitThat("it is down", [&] { return server_->Shutdown({}); });
+  AwaitThat("the server is down", [&] { return server_->Shutdown({}); });
 }
 
 TEST_F(AdminServerTest, AfterShutdownNobodyIsServed) {

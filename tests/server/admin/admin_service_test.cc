@@ -61,7 +61,7 @@ class AdminServiceTest : public AdminFixture {
 
 // --- Quarantine ---
 
-TEST_F(AdminServiceTest, ListsWhatIsInQuarantineWithoutContents) {
+TEST_F(AdminServiceTest, ListsTheQuarantineWithoutContents) {
   backend_.AddQuarantined("imports", InQuarantine(7));
   v1::ListQuarantineResponse response;
   ASSERT_TRUE(List({}, &response).ok());
@@ -196,7 +196,7 @@ TEST_F(AdminServiceTest, ALargeContentComesWhole) {
   EXPECT_EQ(response.content().size(), std::size_t{80} << 20);
 }
 
-TEST_F(AdminServiceTest, WhatIsNotInQuarantineIsNotFound) {
+TEST_F(AdminServiceTest, ASubmissionThatIsNotInQuarantineIsNotFound) {
   backend_.AddQuarantined("imports", InQuarantine(5));
   v1::GetQuarantinedRequest request;
   request.set_sequence(4);
@@ -223,7 +223,7 @@ TEST_F(AdminServiceTest, OneIsAskedForByOneOfBothWays) {
 
 // --- Retry ---
 
-TEST_F(AdminServiceTest, PutsBackThoseThatAreNamed) {
+TEST_F(AdminServiceTest, RetriesTheSequencesInTheRequest) {
   backend_.AddQuarantined("clinical", InQuarantine(1));
   backend_.AddQuarantined("imports", InQuarantine(2));
   backend_.AddQuarantined("imports", InQuarantine(3));
@@ -238,7 +238,7 @@ TEST_F(AdminServiceTest, PutsBackThoseThatAreNamed) {
               ElementsAre(Pair("imports", 2), Pair("clinical", 1)));
 }
 
-TEST_F(AdminServiceTest, PutsBackAllOfAPoolOrAll) {
+TEST_F(AdminServiceTest, RetriesAllOfAPoolOrOfAllPools) {
   for (std::int64_t n = 1; n <= 2'500; ++n) {
     backend_.AddQuarantined(n % 2 == 0 ? "clinical" : "imports",
                             InQuarantine(n));
@@ -286,7 +286,7 @@ TEST_F(AdminServiceTest, ARetryNamesSomeOrAll) {
 
 // --- Export ---
 
-TEST_F(AdminServiceTest, ExportsWhatIsStoredAndWhatIsNot) {
+TEST_F(AdminServiceTest, ExportsSubmissionsAndGaps) {
   for (const std::int64_t n : {1, 2, 5, 9}) store().Add(StoredSubmission(n));
   store().AddGap({3, false});
   store().AddGap({4, true});
@@ -377,7 +377,7 @@ TEST_F(AdminServiceTest, ExportsWhatCameSinceATime) {
   EXPECT_EQ(Export(request).text, "[9-9 UNACCOUNTED]");
 }
 
-TEST_F(AdminServiceTest, ExportsOnlyWhatWasThereWhenItBegan) {
+TEST_F(AdminServiceTest, ExportsNothingThatIsStoredAfterItsStart) {
   StoreRange(1, 3);
   backend_.SetLastSequence(2);  // 3 was assigned after the export began
   store().AddGap({4, false});
@@ -397,7 +397,7 @@ TEST_F(AdminServiceTest, ExportsTheNumbersOfEveryServer) {
                                         own + 2, " ", other + 1));
 }
 
-TEST_F(AdminServiceTest, WhatIsPutBackMeanwhileIsQueued) {
+TEST_F(AdminServiceTest, ASubmissionRetriedDuringACensusIsQueued) {
   backend_.AddQuarantined("clinical", InQuarantine(1));
   backend_.SetLastSequence(1);
   // While TakeCensus reads the quarantine, submission 1 moves from there into a
@@ -413,14 +413,14 @@ TEST_F(AdminServiceTest, WhatIsPutBackMeanwhileIsQueued) {
   EXPECT_FALSE(census->queued.empty());
 }
 
-TEST_F(AdminServiceTest, AStoreThatCannotBeReadIsToldSo) {
+TEST_F(AdminServiceTest, ErrorsOfTheStoreAreReported) {
   store().FailWith(absl::UnimplementedError("this store cannot be read"));
   EXPECT_EQ(Export().status.error_code(), StatusCode::UNIMPLEMENTED);
   StoreRange(1, 3);
-  store().FailWith(absl::UnavailableError("away"));
+  store().FailWith(absl::UnavailableError("unavailable"));
   const Exported exported = Export();
   EXPECT_EQ(exported.status.error_code(), StatusCode::UNAVAILABLE);
-  EXPECT_EQ(exported.status.error_message(), "away");
+  EXPECT_EQ(exported.status.error_message(), "unavailable");
 }
 
 TEST_F(AdminServiceTest, ExportsAreLimitedAndOthersGoOn) {

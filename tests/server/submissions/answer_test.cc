@@ -149,7 +149,7 @@ TEST(ToStatus, OfAFailureHasTheIdOfTheLogLine) {
               HasSubstr("0123abcd"));
 }
 
-TEST(Answer, SendsEachCallerAwayForATimeOfItsOwn) {
+TEST(Answer, HasARandomRetryDelay) {
   absl::Duration shortest = absl::InfiniteDuration();
   absl::Duration longest = absl::ZeroDuration();
   for (int i = 0; i < 10'000; ++i) {

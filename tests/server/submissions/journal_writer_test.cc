@@ -145,7 +145,8 @@ TEST_F(JournalWriterTest, WritesAGroupInTheOrderOfAdmission) {
   third_notice.Deliver();
   second_notice.Deliver();
   disk_.ReleaseSyncs();
-  AwaitThat("all are acknowledged", [&] { return owner_.answers() == 3; });
+  AwaitThat("all submissions are acknowledged",
+            [&] { return owner_.answers() == 3; });
   std::vector<std::int64_t> sequences;
   ASSERT_TRUE(journal_
                   ->Replay([&](const JournalEntry& entry) {

@@ -63,7 +63,7 @@ TEST_F(RecentIdsTest, TheSameFollowsUntilTheFirstEnds) {
   EXPECT_THAT(End(first), IsEmpty());
 }
 
-TEST_F(RecentIdsTest, AnotherContentIsNotNoted) {
+TEST_F(RecentIdsTest, AnotherContentIsNotRecorded) {
   const Task first = MakeTask("a");
   const Task other = MakeTask("a", 2);
   Arrive(first);
@@ -73,7 +73,7 @@ TEST_F(RecentIdsTest, AnotherContentIsNotNoted) {
   EXPECT_EQ(Arrive(MakeTask("a")), Arrival::kJoined);
 }
 
-TEST_F(RecentIdsTest, WhatIsStoredIsRemembered) {
+TEST_F(RecentIdsTest, RemembersStoredSubmissions) {
   const Task first = MakeTask("a");
   Arrive(first);
   EXPECT_THAT(End(first), IsEmpty());
@@ -83,7 +83,7 @@ TEST_F(RecentIdsTest, WhatIsStoredIsRemembered) {
   EXPECT_EQ(Arrive(MakeTask("a", 2)), Arrival::kFirst);
 }
 
-TEST_F(RecentIdsTest, WhatIsNotStoredMayComeAgain) {
+TEST_F(RecentIdsTest, ForgetsSubmissionsThatAreNotStored) {
   const Task first = MakeTask("a");
   Arrive(first);
   EXPECT_THAT(recent_.End(first.get(), std::nullopt), IsEmpty());
@@ -106,7 +106,8 @@ TEST_F(RecentIdsTest, ADurableAcknowledgementAnswersThoseThatFollow) {
   EXPECT_EQ(recent_.FindAcknowledged(first->recent_id().key), std::nullopt);
 }
 
-TEST_F(RecentIdsTest, OneFromMemoryIsFollowedByWhoWantsMore) {
+TEST_F(RecentIdsTest,
+       AnAcknowledgementFromMemoryAnswersOnlyArrivalsThatNeedNoMore) {
   const Task first = MakeTask("a");
   const Task second = MakeTask("a");
   const Task third = MakeTask("a");
@@ -140,7 +141,7 @@ TEST_F(RecentIdsTest, OneThatFollowsMayLeaveAndALeaderOfOthersNot) {
   EXPECT_THAT(End(first), ElementsAre(third));
 }
 
-TEST_F(RecentIdsTest, NoMoreThanSoManyFollow) {
+TEST_F(RecentIdsTest, FollowersAreLimited) {
   const Task first = MakeTask("a");
   Arrive(first);
   for (std::size_t i = 0; i < RecentIds::kFollowersMax; ++i) {

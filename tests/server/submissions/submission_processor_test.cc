@@ -141,7 +141,7 @@ TEST_F(SubmissionProcessorTest, ATaskToBeWorkedAgainHasItsContent) {
   const TaskPtr first = MakeResponse("1");
   const TaskPtr second = MakeResponse("2");
   const std::string content = first->submission().content;
-  store_.FailWith(absl::UnavailableError("away"));
+  store_.FailWith(absl::UnavailableError("unavailable"));
   EXPECT_EQ(Process({first, second}), StoreState::kDown);
   EXPECT_TRUE(first->again);
   EXPECT_TRUE(second->again);

@@ -7,12 +7,19 @@
 #include <set>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
+#include "gmock/gmock.h"
+#include "grpcpp/server_builder.h"
 #include "gtest/gtest.h"
 #include "pool/worker_pool.h"
 #include "tests/fakes/fake_processor.h"
+#include "tests/fakes/log_capture.h"
 #include "tests/fakes/patience.h"
 
 namespace sluice {
@@ -159,35 +166,100 @@ TEST(SubmissionTask, MayOnlyMoveAsThePictureSays) {
   }
 }
 
-TEST(SubmissionTask, EndsIfTheProcessorThrows) {
-  LiveMethodSettings settings;
-  settings.Set(MakeMethodSettings({.pool = "pool"}, FairBy::kNone));
-  RecentIds recent(100);
-  FakeProcessor processor;
-  processor.then = [](std::span<Task* const>) { throw std::bad_alloc(); };
-  std::atomic<std::int64_t> sequence{0};
-  WorkerPool pool({.name = "pool", .methods = kMethods}, &processor,
-                  SystemClock(), &sequence);
-  const MethodContext method = {.method = Method::kRecordEvents,
-                                .limits = {},
-                                .settings = &settings,
-                                .pool = &pool,
-                                .journal = nullptr,
-                                .recent = &recent,
-                                .rpc_metrics = nullptr,
-                                .leftovers = nullptr};
+// A pool whose processor throws before any task has its result.
+class ThrowingProcessorTest : public testing::Test {
+ protected:
+  ThrowingProcessorTest() {
+    settings_.Set(MakeMethodSettings({.pool = "pool", .ack = Ack::kStored},
+                                     FairBy::kNone));
+    processor_.then = [](std::span<Task* const>) { throw std::bad_alloc(); };
+  }
+
+  void JoinPool() {
+    EXPECT_TRUE(pool_.AwaitIdle(SystemClock()->Now() +
+                                absl::ToChronoNanoseconds(kPatience)));
+    pool_.Join();
+    EXPECT_EQ(pool_.Snapshot()
+                  .counters[Index(Method::kRecordEvents)]
+                  .completed[TaskResult::kFailed],
+              1u);
+  }
+
+  LiveMethodSettings settings_;
+  RecentIds recent_{100};
+  FakeProcessor processor_;
+  std::atomic<std::int64_t> sequence_{0};
+  WorkerPool pool_{{.name = "pool", .methods = kMethods},
+                   &processor_,
+                   SystemClock(),
+                   &sequence_};
+  const MethodContext method_ = {.method = Method::kRecordEvents,
+                                 .limits = {},
+                                 .settings = &settings_,
+                                 .pool = &pool_,
+                                 .journal = nullptr,
+                                 .recent = &recent_,
+                                 .rpc_metrics = nullptr,
+                                 .leftovers = nullptr};
+};
+
+TEST_F(ThrowingProcessorTest, EndsARestoredTask) {
   JournalEntry entry;
   entry.submission.sequence = 1;
-  const auto task = MakeSubmissionTask(method, nullptr, std::move(entry));
-  task->Restore(&pool);
-  EXPECT_TRUE(
-      pool.AwaitIdle(SystemClock()->Now() + absl::ToChronoSeconds(kPatience)));
-  pool.Join();
+  const auto task = MakeSubmissionTask(method_, nullptr, std::move(entry));
+  task->Restore(&pool_);
+  JoinPool();
   EXPECT_EQ(task->stage(), SubmissionTask::Stage::kEnded);
-  EXPECT_EQ(pool.Snapshot()
-                .counters[Index(Method::kRecordEvents)]
-                .completed[TaskResult::kFailed],
-            1u);
+}
+
+// Keeps the answer of its only submission.
+class AnswerKeeper final : public SubmissionOwner {
+ public:
+  explicit AnswerKeeper(CompletionLoop* loop) : loop_(loop) {}
+
+  bool CallerGone() const override { return false; }
+  CompletionLoop* loop() const override { return loop_; }
+  void OnAnswer(std::size_t, std::string_view, const Answer& answer) override {
+    answer_ = answer;
+    answered_.Notify();
+  }
+
+  // Waits for the answer.
+  Answer Await() const {
+    EXPECT_TRUE(answered_.WaitForNotificationWithTimeout(kPatience));
+    return answered_.HasBeenNotified() ? answer_ : Answer();
+  }
+
+ private:
+  CompletionLoop* const loop_;
+  Answer answer_;
+  absl::Notification answered_;
+};
+
+TEST_F(ThrowingProcessorTest, AnswersTheCallerWithAnErrorIdThatIsInTheLog) {
+  const LogCapture log;
+  CompletionLoop loop(grpc::ServerBuilder().AddCompletionQueue());
+  loop.Start();
+  AnswerKeeper owner(&loop);
+  // Arrives on the thread of the loop.
+  struct Arrival final : LoopTask {
+    void OnLoop() override { task->Arrive(); }
+    std::shared_ptr<SubmissionTask> task;
+  };
+  Arrival arrival;
+  arrival.task = MakeSubmissionTask(method_, settings_.Get(), &owner, 0,
+                                    SubmissionTask::Parking::kSilent);
+  loop.Post(&arrival);
+  const Answer answer = owner.Await();
+  JoinPool();
+  loop.Join();
+  EXPECT_EQ(arrival.task->stage(), SubmissionTask::Stage::kEnded);
+  ASSERT_EQ(answer.kind, Answer::Kind::kFailed);
+  absl::string_view error_id = answer.why->description;
+  ASSERT_TRUE(absl::ConsumePrefix(&error_id, "internal error ")) << error_id;
+  ASSERT_NE(error_id, "");
+  EXPECT_THAT(log.text(), testing::HasSubstr(absl::StrCat(
+                              "error_id=", error_id, " the processor threw")));
 }
 
 // The checks are compiled out of release builds.
