@@ -25,8 +25,9 @@ inline constexpr std::int32_t kPostgresSchemaLock = -1;
 // Opens a session whose commits are on disk when they return. The server ends a
 // statement that takes longer than `timeout`. Each statement, also after the
 // session is open, waits for at most `wait` until set_timeout changes that;
-// connecting waits for at most connect_timeout. FAILED_PRECONDITION if the database cannot be used as it is: its
-// encoding is not UTF-8, it is older than version 15, or fsync is off.
+// connecting waits for at most connect_timeout. FAILED_PRECONDITION if the
+// database cannot be used as it is: its encoding is not UTF-8, it is older than
+// version 15, or fsync is off.
 absl::StatusOr<PostgresConnection> OpenPostgresSession(const std::string& url,
                                                        absl::Duration timeout,
                                                        absl::Duration wait);

@@ -681,8 +681,7 @@ TEST_F(PostgresStoreTest, BatchesWithTheSameIdsWaitForEachOtherInOneOrder) {
         absl::MakeSpan(saved));
   });
   PostgresShell watcher(url_);
-  AwaitThat("both batches wait",
-            [&] { return watcher.Get(kWaiting) == "2"; });
+  AwaitThat("both batches wait", [&] { return watcher.Get(kWaiting) == "2"; });
   shell.Run("ROLLBACK");
   for (std::thread& thread : threads) thread.join();
   EXPECT_TRUE(statuses[0].ok()) << statuses[0];
