@@ -340,12 +340,15 @@ Config PatientConfig() {
 // Blocks the store, so that calls are certainly refused under the first
 // configuration and parked under the second.
 void ReloadFullServer(TestServer& server, const Answers& answers) {
-  server.store().Hold();
   Apply(server, HastyConfig());
+  // Parked calls keep the policy that they came with. If all clients had such a
+  // call when the store is blocked, nobody would be refused.
+  AwaitThat("no call is parked", [&] { return server.view().waiting == 0; });
+  server.store().Hold();
   const std::size_t refused = answers.refused();
   AwaitThat("a call is refused", [&] { return answers.refused() > refused; });
   Apply(server, PatientConfig());
-  AwaitThat("calls wait", [&] { return server.view().waiting > 0; });
+  AwaitThat("calls are parked", [&] { return server.view().waiting > 0; });
   Apply(server, HastyConfig());
   Apply(server, PatientConfig());
   server.store().Release();
