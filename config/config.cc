@@ -298,6 +298,15 @@ bool SharedByLane(const Config& config, const std::string& pool) {
   return priorities.size() > 1;
 }
 
+GateLimits GateLimitsOf(const Config& config, const std::string& pool) {
+  const PoolConfig& limits = config.pools.at(pool);
+  return {.capacity = limits.queue_capacity,
+          .capacity_bytes = limits.queue_capacity_bytes,
+          .waiting_max = limits.waiting_max,
+          .waiting_max_bytes = limits.waiting_max_bytes,
+          .by_lane = SharedByLane(config, pool)};
+}
+
 PoolConfig DefaultReceiptsPool(const LimitsConfig& limits) {
   PoolConfig pool = {
       .queue_capacity = 1024, .workers = {.min = 1, .max = 1}, .batch_max = 16};

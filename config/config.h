@@ -14,6 +14,7 @@
 #include "config/config_error.h"
 #include "config/method.h"
 #include "policies/priority.h"
+#include "pool/gate_limits.h"
 #include "stores/kinds/store_kind.h"
 
 namespace sluice {
@@ -129,6 +130,9 @@ struct Config {
 // True if lanes share the pool: it has a `fair_by`, or its methods have
 // different priorities. The pool must be in the configuration.
 bool SharedByLane(const Config& config, const std::string& pool);
+
+// Returns the limits of the pool, which must be in the configuration.
+GateLimits GateLimitsOf(const Config& config, const std::string& pool);
 
 // Name of the pool that serves GetReceipts unless the configuration names
 // another. Lookups have their own pool so that they never queue behind

@@ -8,6 +8,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/utf8.h"
 #include "yaml-cpp/eventhandler.h"
 #include "yaml-cpp/exceptions.h"
 #include "yaml-cpp/mark.h"
@@ -16,35 +17,13 @@
 namespace sluice {
 namespace {
 
-// Returns the length of the UTF-8 sequence at the start of `text`, which must
-// not be empty, or 0 if there is none (RFC 3629, section 4).
-std::size_t Utf8Length(std::string_view text) {
-  SLUICE_DCHECK(!text.empty());
-  const auto byte = [&](std::size_t i) -> unsigned {
-    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0;
-  };
-  const unsigned lead = byte(0);
-  if (lead < 0x80) return 1;
-  if (lead < 0xC2 || lead > 0xF4) return 0;
-  // The second byte excludes overlong forms, surrogates and values above
-  // U+10FFFF.
-  const unsigned low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
-  const unsigned high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
-  if (byte(1) < low || byte(1) > high) return 0;
-  const std::size_t length = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-  for (std::size_t i = 2; i < length; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-  }
-  return length;
-}
-
 // Checks the bytes before the YAML parser sees them: the parser takes some
 // control characters for the end of the file and accepts all other bytes.
 bool CheckEncoding(std::string_view text, ConfigErrors* errors) {
   int line = 1;
   while (!text.empty()) {
     const char c = text.front();
-    const std::size_t length = Utf8Length(text);
+    const std::size_t length = Utf8CharacterSize(text);
     if (length == 0) {
       errors->push_back(
           {.line = line, .message = "not UTF-8: save the file as UTF-8"});

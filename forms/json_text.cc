@@ -7,7 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
-#include "forms/utf8.h"
+#include "base/utf8.h"
 
 namespace sluice {
 namespace {

@@ -12,7 +12,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
-#include "forms/utf8.h"
+#include "base/utf8.h"
 #include "google/protobuf/io/coded_stream.h"
 
 namespace sluice {

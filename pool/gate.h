@@ -72,6 +72,7 @@
 #include "pool/drain_rate.h"
 #include "pool/eviction.h"
 #include "pool/fair_queue.h"
+#include "pool/gate_limits.h"
 #include "pool/key_order.h"
 #include "pool/returning_callers.h"
 #include "pool/service_rate.h"
@@ -80,16 +81,6 @@
 #include "pool/task_list.h"
 
 namespace sluice {
-
-struct GateLimits {
-  std::size_t capacity = 4096;
-  std::size_t capacity_bytes = std::size_t{256} << 20;
-  std::size_t waiting_max = 10000;
-  std::size_t waiting_max_bytes = std::size_t{256} << 20;
-  // Each lane gets its share of the limits and of the work. Otherwise all tasks
-  // are in one lane, whatever Task::lane and Task::priority say.
-  bool by_lane = false;
-};
 
 // The Gate's answer to an arrival.
 struct Admission {

@@ -12,15 +12,6 @@
 namespace sluice {
 namespace {
 
-GateLimits GateLimitsOf(const Config& config, const std::string& name) {
-  const PoolConfig& pool = config.pools.at(name);
-  return {.capacity = pool.queue_capacity,
-          .capacity_bytes = pool.queue_capacity_bytes,
-          .waiting_max = pool.waiting_max,
-          .waiting_max_bytes = pool.waiting_max_bytes,
-          .by_lane = SharedByLane(config, name)};
-}
-
 WorkerRange WorkerRangeOf(const PoolConfig& config) {
   return {.min = config.workers.min, .max = config.workers.max};
 }

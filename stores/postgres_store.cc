@@ -7,10 +7,10 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/sequence_series.h"
 #include "stores/postgres_batch.h"
 #include "stores/postgres_rows.h"
 #include "stores/postgres_schema.h"
-#include "stores/sequence_series.h"
 
 namespace sluice {
 namespace {

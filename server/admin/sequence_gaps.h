@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "absl/types/span.h"
-#include "stores/sequence_series.h"
+#include "base/sequence_series.h"
 #include "stores/store.h"
 
 namespace sluice {

@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/utf8.h"
 #include "forms/answers.h"
-#include "forms/utf8.h"
 #include "grpcpp/support/slice.h"
 #include "sluice/v1/ingestion.pb.h"
 

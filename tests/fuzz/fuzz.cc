@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <utility>
 
-#include "forms/utf8.h"
+#include "base/utf8.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/stubs/logging.h"
 

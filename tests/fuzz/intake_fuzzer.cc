@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "forms/utf8.h"
+#include "base/utf8.h"
 #include "server/calls/intake.h"
 #include "sluice/v1/ingestion.pb.h"
 #include "tests/fuzz/fuzz.h"

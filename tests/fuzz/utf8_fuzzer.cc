@@ -1,9 +1,9 @@
-// forms/utf8.h and protobuf agree on the texts that are valid UTF-8, and on the
+// base/utf8.h and protobuf agree on the texts that are valid UTF-8, and on the
 // size of each character.
 
 #include <string>
 
-#include "forms/utf8.h"
+#include "base/utf8.h"
 #include "google/protobuf/stubs/common.h"
 #include "tests/fuzz/fuzz.h"
 

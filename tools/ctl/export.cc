@@ -4,6 +4,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/sequence_series.h"
 #include "grpcpp/client_context.h"
 
 namespace sluice {
@@ -22,12 +23,11 @@ v1::ExportRequest ToRequest(const ExportOptions& options) {
   return request;
 }
 
-// Servers that share a store use ranges that begin at multiples of 2^40.
+// Returns the exported share of the series, 0 to 1.
 double Fraction(const v1::ExportProgress& progress) {
-  constexpr std::int64_t kOfSeries = (std::int64_t{1} << 40) - 1;
-  const std::int64_t last = progress.last_sequence() & kOfSeries;
+  const std::int64_t last = PlaceInSeries(progress.last_sequence());
   if (last == 0) return 0;
-  return static_cast<double>(progress.sequence() & kOfSeries) /
+  return static_cast<double>(PlaceInSeries(progress.sequence())) /
          static_cast<double>(last);
 }
 

@@ -11,15 +11,6 @@ namespace {
 // Every task of a simulation is a Caller.
 Caller* CallerOf(Task* task) { return static_cast<Caller*>(task); }
 
-GateLimits LimitsOf(const Config& config, const std::string& name) {
-  const PoolConfig& pool = config.pools.at(name);
-  return {.capacity = pool.queue_capacity,
-          .capacity_bytes = pool.queue_capacity_bytes,
-          .waiting_max = pool.waiting_max,
-          .waiting_max_bytes = pool.waiting_max_bytes,
-          .by_lane = SharedByLane(config, name)};
-}
-
 }  // namespace
 
 PoolModel::PoolModel(std::string name, const Config& config,
@@ -28,7 +19,7 @@ PoolModel::PoolModel(std::string name, const Config& config,
     : name_(std::move(name)),
       config_(config.pools.at(name_)),
       service_time_(std::move(service_time)),
-      gate_(LimitsOf(config, name_), kMethods, sequence),
+      gate_(GateLimitsOf(config, name_), kMethods, sequence),
       scaler_({config_.workers.min, config_.workers.max}),
       workers_(WorkersOf(config_)),
       recorder_(windows) {

@@ -1,8 +1,8 @@
 // Checks UTF-8 as the Unicode Standard defines it (table 3-7): no overlong
 // forms, no surrogates, nothing above U+10FFFF.
 
-#ifndef SLUICE_FORMS_UTF8_H_
-#define SLUICE_FORMS_UTF8_H_
+#ifndef SLUICE_BASE_UTF8_H_
+#define SLUICE_BASE_UTF8_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -52,4 +52,4 @@ std::size_t Utf8CharacterSize(std::string_view text);
 
 }  // namespace sluice
 
-#endif  // SLUICE_FORMS_UTF8_H_
+#endif  // SLUICE_BASE_UTF8_H_

@@ -3,8 +3,8 @@
 // counts from N * 2^40 + 1 on. A server that shares its store with no other is
 // server 0.
 
-#ifndef SLUICE_STORES_SEQUENCE_SERIES_H_
-#define SLUICE_STORES_SEQUENCE_SERIES_H_
+#ifndef SLUICE_BASE_SEQUENCE_SERIES_H_
+#define SLUICE_BASE_SEQUENCE_SERIES_H_
 
 #include <cstdint>
 
@@ -22,6 +22,11 @@ constexpr std::int64_t BeginOfSeries(std::int64_t series) {
   return series << kSeriesBits;
 }
 
+// The place of `sequence` in its series, from 1 on.
+constexpr std::int64_t PlaceInSeries(std::int64_t sequence) {
+  return sequence - BeginOfSeries(SeriesOf(sequence));
+}
+
 }  // namespace sluice
 
-#endif  // SLUICE_STORES_SEQUENCE_SERIES_H_
+#endif  // SLUICE_BASE_SEQUENCE_SERIES_H_

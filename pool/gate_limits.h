@@ -1,0 +1,22 @@
+// Bounds of a pool's queue and waiting room.
+
+#ifndef SLUICE_POOL_GATE_LIMITS_H_
+#define SLUICE_POOL_GATE_LIMITS_H_
+
+#include <cstddef>
+
+namespace sluice {
+
+struct GateLimits {
+  std::size_t capacity = 4096;
+  std::size_t capacity_bytes = std::size_t{256} << 20;
+  std::size_t waiting_max = 10000;
+  std::size_t waiting_max_bytes = std::size_t{256} << 20;
+  // Each lane gets its share of the limits and of the work. Otherwise all tasks
+  // are in one lane, whatever Task::lane and Task::priority say.
+  bool by_lane = false;
+};
+
+}  // namespace sluice
+
+#endif  // SLUICE_POOL_GATE_LIMITS_H_
