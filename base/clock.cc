@@ -18,7 +18,7 @@ class MonotonicClock final : public Clock {
       return;
     }
     const TimePoint now = Now();
-    if (now < until) {  // a moment long past would overflow the difference
+    if (now < until) {  // avoids overflow for a time far in the past
       condition->WaitWithTimeout(mutex, absl::FromChrono(until - now));
     }
   }

@@ -21,7 +21,7 @@ class Clock {
                     TimePoint until) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) = 0;
 };
 
-// Returns the machine's clock. Never destroyed.
+// Returns the machine's clock, which is never destroyed.
 Clock* SystemClock();
 
 }  // namespace sluice

@@ -17,7 +17,8 @@ std::string FormatNumber(double number);
 std::string FormatSeconds(double seconds);
 // Returns e.g. "12.5 MiB".
 std::string FormatSize(double bytes);
-// Returns e.g. "12.3 %". "0 %" means exactly none, "100 %" exactly all.
+// Returns e.g. "12.3 %". "0 %" means that `part` is 0, "100 %" that `part`
+// equals `whole`.
 std::string FormatShare(std::uint64_t part, std::uint64_t whole);
 // Formats seconds since midnight as a time of day: "20:30", or "20:30:15" if it
 // is not a full minute, or "00:30 +1" on the next day.

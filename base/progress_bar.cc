@@ -37,7 +37,7 @@ void ProgressBar::Show(double fraction, absl::string_view text) {
   std::string line =
       absl::StrCat("[", std::string(filled, '='),
                    std::string(kBarWidth - filled, ' '), "] ", text);
-  // Leaves one column free, because some terminals would wrap a full line.
+  // Leaves the last column free, because some terminals would wrap a full line.
   line.resize(std::min(line.size(), TerminalColumns(fd_) - 1));
   Write(absl::StrCat(kClearLine, line));
   shown_ = true;

@@ -21,7 +21,8 @@ class ProgressBar {
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
 
-  // True if there is a terminal. Otherwise callers need not make the text.
+  // True if there is a terminal. Otherwise callers need not format the text for
+  // Show.
   bool visible() const { return visible_; }
 
   // Shows `fraction` (clamped to 0 to 1) as a bar, followed by `text`, cut to

@@ -1,4 +1,4 @@
-// Asserts that an object is used by only one thread at a time, its owner. Costs
+// Asserts that only one thread at a time, the owner, uses an object. Costs
 // nothing if assertions are off (check.h).
 
 #ifndef SLUICE_BASE_THREAD_CHECKER_H_

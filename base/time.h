@@ -1,5 +1,5 @@
-// Monotonic time, on which deadlines, waits and rates run, and conversions from
-// the durations of the configuration.
+// Monotonic time for deadlines, waits and rates, and conversions from the
+// durations of the configuration.
 
 #ifndef SLUICE_BASE_TIME_H_
 #define SLUICE_BASE_TIME_H_

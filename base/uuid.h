@@ -29,19 +29,19 @@ UuidText NameBasedUuid(absl::string_view space, absl::string_view name);
 
 enum class UuidVersion {
   kRandom = 4,
-  // Grows with time, which keeps a store's index compact.
+  // Ids grow with time, which keeps a store's index compact.
   kTimeOrdered = 7,
 };
 
-// Generates ids for trials. The random bits come from a seeded generator, which
-// is not fit for secrets. Not thread-safe.
+// Generates ids for tests and load generators. The random bits come from a
+// seeded generator, which is not fit for secrets. Not thread-safe.
 class UuidGenerator {
  public:
   UuidGenerator(UuidVersion version, std::uint64_t seed)
       : version_(version), random_(seed) {}
 
-  // Only version 7 uses `now`. Its ids are in the order of time, to about 250
-  // ns (RFC 9562, 6.2, method 3).
+  // `now` is used for version 7 only. Ids of version 7 are in the order of
+  // time, to about 250 ns (RFC 9562, 6.2, method 3).
   UuidText Next(absl::Time now);
 
  private:

@@ -12,8 +12,8 @@ namespace {
 
 using v1::QuestionnaireResponse;
 
-// Writes one row. Members are written in the order of the calls; empty members
-// are left out.
+// Writes one row. Members appear in the order of the calls; empty members are
+// left out.
 class Row {
  public:
   Row(std::string_view link_id, std::string_view type, std::string& out)
@@ -164,8 +164,8 @@ bool IsInstant(std::string_view text) {
 }  // namespace
 
 std::string AnswersJson(const QuestionnaireResponse& response) {
-  // Enough for most rows. The sum is bounded because there may be millions of
-  // items without an answer.
+  // Enough bytes for most rows. The total is bounded because a response may
+  // have millions of items without an answer.
   constexpr std::size_t kAnswerBytes = 160;
   constexpr std::size_t kReservedMaxBytes = std::size_t{64} << 10;
   std::string out;
@@ -196,9 +196,8 @@ std::string_view StatusCode(QuestionnaireResponse::Status status) {
 }
 
 std::optional<absl::Time> ParseInstant(std::string_view date_time) {
-  // The library knows the calendar, but also accepts what FHIR does not:
-  // spaces, "infinite-future", years of any length. So the grammar is checked
-  // first.
+  // The time library also accepts text that FHIR forbids: spaces,
+  // "infinite-future", years of any length. Check the grammar first.
   if (!IsInstant(date_time)) return std::nullopt;
   absl::Time time;
   std::string ignored_error;

@@ -19,8 +19,8 @@ using v1::QuestionnaireResponse;
 
 constexpr int kMaxDepth = 200;
 
-// The path to an element, linked to the path of the element around it. Paths
-// become text only for errors and elements that are left out.
+// The path to an element, as a link to the path of the enclosing element. Paths
+// become text only for errors and for elements that are left out.
 struct Path {
   const Path* parent = nullptr;
   std::string_view name;
@@ -40,15 +40,15 @@ std::string ToString(const Path& path, Indices indices) {
   return text;
 }
 
-// Results of reading the document so far.
+// Errors and left-out elements found so far in the document.
 struct Findings {
   absl::Status status;  // the first error
   std::vector<std::string> left_out;
   absl::flat_hash_set<std::string> seen_left_out;
 };
 
-// Reads the members of one JSON object. After the first error in the document
-// the values that are read have no meaning.
+// Reads the members of one JSON object. After the first error in the document,
+// the values returned are meaningless.
 class Element {
  public:
   Element(const Json::Object& members, const Path& path, Findings& findings)
@@ -66,7 +66,7 @@ class Element {
     return names;
   }
 
-  // Each of these functions returns the empty value if there is no such member.
+  // The functions below return the empty value if the member does not exist.
 
   std::string String(std::string_view name) {
     const auto* value = Read<std::string>(name, "must be a string");
@@ -126,7 +126,7 @@ class Element {
     FailAt(Path{&path_, name, {}}, what);
   }
 
-  // Lists the members that were not read as left out.
+  // Reports each member that was not read as left out.
   void NoteLeftOut() {
     for (const auto& [name, value] : members_) {
       if (read_.contains(name)) continue;

@@ -15,7 +15,7 @@ namespace sluice {
 
 struct FhirResponse {
   v1::QuestionnaireResponse response;
-  std::string id;  // of the resource; empty if it has none
+  std::string id;  // id of the resource; empty if the resource has none
   // Paths of elements that the proto has no field for, such as "text" or
   // "item.answer.valueCoding.extension". Each path is listed once.
   std::vector<std::string> left_out;

@@ -48,8 +48,8 @@ void InstantExtension(JsonWriter& json, std::string_view url, absl::Time time) {
   json.EndObject();
 }
 
-// Writes times of the years 1 to 9999. FHIR cannot express others, so they are
-// left out.
+// Writes times of the years 1 to 9999. Other times are left out, because FHIR
+// cannot express them.
 void InstantExtension(JsonWriter& json, std::string_view url,
                       const google::protobuf::Timestamp& timestamp) {
   static const absl::Time kFirst =

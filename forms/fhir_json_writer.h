@@ -14,9 +14,9 @@
 
 namespace sluice {
 
-// Facts about a submission that its sender did not write.
+// Metadata that the server, not the sender, recorded about a submission.
 struct FhirProvenance {
-  std::int64_t sequence = 0;  // 0: left out
+  std::int64_t sequence = 0;  // left out if 0
   std::optional<absl::Time> received_at = {};
 
   // Set for a submission in quarantine.
@@ -33,7 +33,7 @@ struct FhirProvenance {
 //
 // - `identifier` is the submission_id. Its system is "urn:sluice:study:" and
 //   the percent-encoded study_id. `id` is also the submission_id if FHIR
-//   accepts it as an id (IsFhirId); it is unique within its study.
+//   accepts it as an id (IsFhirId); the id is unique within its study.
 // - Fields without a FHIR element are extensions, named after the proto's
 //   fields: "urn:sluice:study_id", and likewise site_id, sequence (a string,
 //   because it has 64 bits), received_at, supersedes_submission_id,
@@ -43,12 +43,11 @@ struct FhirProvenance {
 // - Values are written as sent, even if FHIR does not allow them (an empty
 //   string, a malformed date). Decimals keep their digits.
 // - A decimal that is not a JSON number, or is too large for a double, such as
-//   1e400, which most readers refuse, is written as the extension
-//   "urn:sluice:decimal_as_sent" of `_valueDecimal`, or of a quantity's
-//   `_value`.
+//   1e400, is written as the extension "urn:sluice:decimal_as_sent" of
+//   `_valueDecimal`, or of a quantity's `_value`.
 //
-// ParseFhirJson reads an equal response from it, except for such decimals, a
-// status that the proto does not name, and unknown fields.
+// ParseFhirJson reads an equal response from the result, except for such
+// decimals, a status that the proto does not name, and unknown fields.
 std::string ToFhirJson(const v1::SubmitRequest& request,
                        const FhirProvenance& provenance);
 

@@ -23,7 +23,7 @@ constexpr std::uint64_t EachByte(std::uint8_t byte) {
 }
 
 // True if none of the eight bytes is a control character, a quote, a backslash
-// or beyond ASCII, as in most text of forms. A subtraction sets the high bit of
+// or beyond ASCII, as is usual in forms. A subtraction sets the high bit of
 // bytes that are too small (Warren, Hacker's Delight, section 6-1). A borrow
 // may set it in the next byte too, which is harmless: a plain byte then takes
 // the slow path.
@@ -35,7 +35,7 @@ bool IsPlainWord(const char* bytes) {
   return (suspects & EachByte(0x80)) == 0;
 }
 
-// Returns how many bytes at the front of `text` need no escape.
+// Returns the number of bytes at the front of `text` that need no escape.
 std::size_t PlainPrefix(std::string_view text) {
   std::size_t size = 0;
   while (size < text.size()) {

@@ -33,7 +33,7 @@ class JsonWriter {
   void Name(std::string_view name);
 
   void String(std::string_view value);
-  // Writes `value` as it is. It must be a number, true, false or null.
+  // Writes `value` unchanged. `value` must be a number, true, false or null.
   void Bare(std::string_view value);
 
   void Member(std::string_view name, std::string_view value) {
@@ -53,8 +53,8 @@ class JsonWriter {
   std::string& out_;
   // True if a comma must come before the next value or name.
   bool follows_ = false;
-  // For assertions: objects and arrays that have begun and not ended, and
-  // whether a name still needs its value.
+  // For assertions: number of objects and arrays that have begun and not ended,
+  // and whether a name still needs its value.
   int open_ = 0;
   bool named_ = false;
 };

@@ -35,8 +35,8 @@ class TreeBuilder : public nlohmann::json_sax<Library> {
   bool null() override { return Add(std::monostate()); }
   bool boolean(bool value) override { return Add(value); }
   bool number_integer(std::int64_t value) override {
-    // The library reports numbers with a minus sign here and all others as
-    // unsigned, so a zero was written as -0.
+    // The library passes numbers with a minus sign to this function, and all
+    // others as unsigned. A zero here was therefore written as -0.
     return Add(JsonNumber{value == 0 ? "-0" : absl::StrCat(value), true});
   }
   bool number_unsigned(std::uint64_t value) override {
@@ -46,7 +46,7 @@ class TreeBuilder : public nlohmann::json_sax<Library> {
     return Add(JsonNumber{text, false});
   }
   bool string(std::string& value) override { return Add(std::move(value)); }
-  bool binary(Library::binary_t&) override { return false; }  // not in JSON
+  bool binary(Library::binary_t&) override { return false; }  // never called
 
   bool start_object(std::size_t) override { return Begin(Json::Object()); }
   bool end_object() override { return End(); }
@@ -61,7 +61,7 @@ class TreeBuilder : public nlohmann::json_sax<Library> {
     return Fail("duplicate name");
   }
 
-  // The library's own text must not be used: it quotes the input.
+  // Do not use the library's error text: it quotes the input.
   bool parse_error(std::size_t position, const std::string&,
                    const Library::exception& error) override {
     constexpr int kNumberOutOfRange = 406;
@@ -74,7 +74,8 @@ class TreeBuilder : public nlohmann::json_sax<Library> {
   }
 
  private:
-  // Returns the place of the next value. Not for an object before its key.
+  // Returns the place where the next value is stored. In an object, call only
+  // after the key.
   Json& Next() {
     if (open_.empty()) return root_;
     auto* array = std::get_if<Json::Array>(&open_.back()->value);
@@ -129,14 +130,14 @@ class TreeBuilder : public nlohmann::json_sax<Library> {
   absl::Status status_;
   Json root_;
   std::vector<Json*> open_;  // open arrays and objects, the outermost first
-  // For each of `open_`, its current member if it is an object.
+  // For each entry of `open_` that is an object: its current member.
   std::vector<Json::Object::iterator> names_;
 };
 
 }  // namespace
 
 absl::StatusOr<Json> ParseJson(std::string_view text, int max_depth) {
-  // The library takes a zero byte for the end of the text.
+  // A zero byte would end the text for the library.
   const std::size_t zero = text.find('\0');
   if (zero != text.npos) return NotJson(zero + 1);
   TreeBuilder builder(max_depth);

@@ -26,7 +26,7 @@ struct Json {
   using Array = std::vector<Json>;
   using Object = std::map<std::string, Json, std::less<>>;
 
-  // std::monostate stands for null.
+  // std::monostate means null.
   std::variant<std::monostate, bool, JsonNumber, std::string, Array, Object>
       value;
 };

@@ -36,7 +36,8 @@ constexpr std::uint32_t TagOf(std::uint32_t number, std::uint32_t wire_type) {
 constexpr std::uint32_t NumberOf(std::uint32_t tag) { return tag >> 3; }
 constexpr WireType WireTypeOf(std::uint32_t tag) { return WireType{tag & 7}; }
 
-// --- Reading. Each function moves `at` past what it read, or returns false.
+// --- Reading. Each function moves `at` past the bytes that were read, or
+// returns false.
 
 struct Input {
   const char* at;
@@ -60,9 +61,9 @@ ABSL_ATTRIBUTE_NOINLINE bool ReadLongVarint(Input& in, int bytes_max,
   return false;
 }
 
-// Nearly all tags and lengths have one byte. The slow path works on copies: the
-// address of `in` does not escape, so the caller's position stays in a
-// register.
+// Nearly all tags and lengths have one byte. The slow path works on a copy of
+// `in`. The address of `in` then does not escape, so the caller's position
+// stays in a register.
 ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool ReadVarint(Input& in, int bytes_max,
                                                     std::uint64_t& value) {
   if (in.at != in.end && static_cast<std::uint8_t>(*in.at) < 0x80) {
@@ -109,7 +110,7 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool ReadLengthDelimited(Input& in,
   return true;
 }
 
-// Skips to the end of a group. Its first tag has been read already.
+// Skips to the end of a group whose start tag has been read already.
 bool SkipGroup(Input& in);
 
 // Skips the value of a field. Sets `content` if the field is length-delimited.
@@ -163,7 +164,7 @@ void ForEachField(std::string_view message, Use use) {
 
 // --- What a message may contain.
 
-// Says how to check a field, by its tag.
+// How a field is checked; looked up by the field's tag.
 enum class Rule : std::uint8_t {
   kBadTag,
   kWrongType,
@@ -251,8 +252,8 @@ Rule PackedRuleFor(Rule rule) {
 
 }  // namespace
 
-// The fields of one message type. Tags of one byte, those of the field numbers
-// 1 to 15, are looked up in an array.
+// The fields of one message type. Fields with a tag of one byte (numbers 1 to
+// 15) are looked up in an array.
 struct WireSchema {
   const Descriptor* type;
   std::array<Entry, 128> by_tag;
@@ -302,7 +303,8 @@ const WireSchema& GroupSchema() {
   return *schema;
 }
 
-// Returns the schemas of `root` and of all messages inside, `root` first.
+// Returns the schemas of `root` and of all message types inside `root`. The
+// schema of `root` is first.
 std::vector<std::unique_ptr<const WireSchema>> BuildSchemas(
     const Descriptor* root, int unread_field) {
   std::vector<std::unique_ptr<WireSchema>> schemas;
@@ -316,8 +318,8 @@ std::vector<std::unique_ptr<const WireSchema>> BuildSchemas(
     return schema;
   };
 
-  // The root is not in `known`: if its type occurs again further down, that
-  // message has no unread field and needs a schema of its own.
+  // Do not add the root to `known`: if its type occurs again further down, that
+  // message has no unread field and needs another schema.
   schemas.push_back(SchemaWithoutFields(root));
   for (std::size_t next = 0; next < schemas.size(); ++next) {
     WireSchema& schema = *schemas[next];
@@ -416,9 +418,9 @@ std::string NameOf(const Place& place) {
   return absl::StrCat(field->name(), "[", index, "]");
 }
 
-// One pass over a message. The path to a problem is built while the recursion
-// returns, and indices are counted only then, so a good message does not pay
-// for them.
+// One pass over a message. Paths and indices are computed only after a problem
+// was found, while the recursion returns. A valid message does not pay for
+// them.
 class Walk {
  public:
   explicit Walk(int max_depth) : max_depth_(max_depth) {}

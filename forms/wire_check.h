@@ -3,8 +3,8 @@
 // than allowed.
 //
 // Protobuf's own parser answers only yes or no and costs several times as much.
-// This check tells the caller which field is wrong before anything is queued.
-// Encoding: https://protobuf.dev/programming-guides/encoding
+// This check names the invalid field before anything is queued. Encoding:
+// https://protobuf.dev/programming-guides/encoding
 
 #ifndef SLUICE_FORMS_WIRE_CHECK_H_
 #define SLUICE_FORMS_WIRE_CHECK_H_
@@ -39,26 +39,26 @@ class WireChecker {
   // at least 1, counting the outermost message as 1. Values above 100, the
   // limit of protobuf's parser, mean 100.
   //
-  // `unread_field` is a field of `type`, or 0 for none. The contents of its
-  // messages are not checked: a caller that reads these messages one by one
-  // checks them one by one.
+  // `unread_field` is the number of a field of `type`, or 0 for none. The
+  // messages in this field are not checked: the caller reads and checks them
+  // one by one.
   WireChecker(const google::protobuf::Descriptor* type, int max_depth,
               int unread_field = 0);
   ~WireChecker();
 
   // Returns the first problem, or nothing. Protobuf's parser accepts every
   // message that passes, except for unread messages. Every message within
-  // `max_depth` that the parser accepts passes, with two exceptions, in which
-  // the parser accepts what no sender means:
+  // `max_depth` that the parser accepts passes, with two exceptions that no
+  // sender intends:
   // - A known field with a wrong wire type. The parser moves it to the unknown
-  //   fields, so that its value disappears silently. Repeated numbers may be
-  //   packed or not, as in the parser.
+  //   fields, so that the value disappears silently. Repeated numbers may be
+  //   packed or unpacked, as in the parser.
   // - A field number above 2^29 - 1. The parser ignores its upper bits.
   // Allocates memory only to report a problem.
   std::optional<Violation> Check(std::string_view bytes) const;
 
  private:
-  // The schema of `type` comes first.
+  // The first schema is the schema of `type`.
   std::vector<std::unique_ptr<const WireSchema>> schemas_;
   const int max_depth_;
 };
@@ -67,15 +67,18 @@ class WireChecker {
 // passed a check. In any other message they stop at the first malformed field.
 // Views point into `message`.
 
-// Returns the content of a string, bytes or message field. The last occurrence
-// counts, although a parser would merge several occurrences of a message.
-// Without an occurrence the view is empty and its data() is null.
+// Returns the content of a string, bytes or message field. If the field occurs
+// several times, the last occurrence counts (a parser would merge the
+// occurrences of a message). If the field is missing, the view is empty and its
+// data() is null.
 std::string_view FindLengthDelimited(std::string_view message, int field);
-// Finds several fields in one pass: found[i] is the content of fields[i], as
-// above. The spans must have the same size, and each field is named once.
+// Finds several fields in one pass. found[i] becomes the content of fields[i]:
+// the last occurrence, or a view whose data() is null. The spans must have the
+// same size and `fields` no duplicates.
 void FindLengthDelimited(std::string_view message, std::span<const int> fields,
                          std::span<std::string_view> found);
-// Returns the contents of all length-delimited occurrences, in their order.
+// Returns the contents of all occurrences of a string, bytes or message field,
+// in order.
 std::vector<std::string_view> FindRepeated(std::string_view message, int field);
 
 }  // namespace sluice

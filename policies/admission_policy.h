@@ -1,9 +1,10 @@
-// Start here: what happens to an arrival that finds its queue full.
+// Start here: a policy decides what happens to an arrival that finds the queue
+// full.
 //
-// A policy is a pure function: it sees the arrival and the state of the pool,
-// and decides what to do. It holds no state, takes no lock and reads no clock,
-// so that one object serves all threads. To add a policy, add a file beside
-// this one and a line in registry.cc.
+// A policy is a pure function of the arrival and the state of the pool. It
+// holds no state, takes no lock and reads no clock, so that one object serves
+// all threads. To add a policy, add a file beside this file and a line in
+// registry.cc.
 
 #ifndef SLUICE_POLICIES_ADMISSION_POLICY_H_
 #define SLUICE_POLICIES_ADMISSION_POLICY_H_
@@ -18,12 +19,13 @@
 namespace sluice {
 
 struct Arrival {
-  // Time of the arrival. For one of many tasks of a call, the time of the call.
+  // Time of the arrival. For a task of a call with several tasks: the time of
+  // the call.
   TimePoint now;
-  TimePoint deadline = kForever;  // of the caller
+  TimePoint deadline = kForever;  // deadline of the caller
   std::size_t bytes = 0;
-  std::size_t bytes_behind = 0;  // held by the call while the task is parked
-  // True if the caller is answered before the task is worked.
+  std::size_t bytes_behind = 0;  // bytes held by the call while parked
+  // True if the caller is answered before the task is processed.
   bool promised = false;
   // Priority class and lane, for a pool that lanes share. The lane is empty
   // while the tenant is unknown.
@@ -31,25 +33,25 @@ struct Arrival {
   std::optional<std::uint64_t> lane = 0;
 };
 
-// The pool as an arrival finds it.
+// State of the pool at an arrival.
 struct PoolView {
   std::size_t depth = 0;  // submissions in the queue
   std::size_t capacity = 0;
-  std::size_t held_bytes = 0;  // of submissions in the queue or in work
+  std::size_t held_bytes = 0;  // bytes of submissions in the queue or in work
   std::size_t capacity_bytes = 0;
   std::size_t waiting = 0;  // arrivals parked before this one
   std::size_t waiting_max = 0;
-  double drained_per_second = 0;  // measured; 0 if not known
+  double drained_per_second = 0;  // measured rate; 0 if not known
 };
 
-// A policy's decision about an arrival. It is not a result: the Gate may find
-// that the decision cannot be carried out, and then refuses or drops. How the
-// arrival ended is a TaskResult (pool/task_result.h).
+// A policy's decision about an arrival. The Gate may find that the decision
+// cannot be carried out, and then refuses or drops the arrival. The final
+// result is a TaskResult (pool/task_result.h).
 struct Verdict {
   enum class Kind { kPark, kRefuse, kDrop, kEvictOldest };
 
-  // Park the arrival, at most until `until`. The caller's deadline ends every
-  // wait, also with kForever.
+  // Park the arrival until `until` at the latest. The caller's deadline ends
+  // every wait, also if `until` is kForever.
   static Verdict ParkUntil(TimePoint until) { return {Kind::kPark, until}; }
   // Refuse at once: there is no room.
   static Verdict Refuse() { return {Kind::kRefuse, {}}; }
@@ -61,8 +63,9 @@ struct Verdict {
   static Verdict EvictOldest() { return {Kind::kEvictOldest, {}}; }
 
   Kind kind;
-  TimePoint until;  // of kPark
-  // Decision of a second policy that is asked but not obeyed (shadowed.h).
+  TimePoint until;  // end of the wait, for kPark
+  // Decision of a second policy, which is asked only for the metrics
+  // (shadowed.h).
   std::optional<Kind> shadow = std::nullopt;
 };
 inline constexpr std::size_t kVerdictKinds = 4;

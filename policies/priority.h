@@ -1,4 +1,5 @@
-// Share of a pool's work that a method gets when methods compete.
+// Priority classes: the share of a pool's work that each method gets when
+// methods compete.
 
 #ifndef SLUICE_POLICIES_PRIORITY_H_
 #define SLUICE_POLICIES_PRIORITY_H_
@@ -13,8 +14,8 @@ namespace sluice {
 enum class Priority : std::uint8_t { kHigh, kNormal, kLow };
 inline constexpr std::size_t kPriorities = 3;
 
-// Tasks of each class among 21 that are worked while all three classes have
-// queued tasks. The lowest class is never starved.
+// While all three classes have queued tasks, each class gets this many of 21
+// tasks. The lowest class is never starved.
 inline constexpr std::array<std::size_t, kPriorities> kPriorityWeights = {16, 4,
                                                                           1};
 

@@ -13,21 +13,21 @@ namespace sluice {
 
 // Options of a policy in the configuration.
 struct PolicyOptions {
-  Duration max_wait{};  // more than 0 if and only if takes_max_wait
+  Duration max_wait{};  // positive if and only if takes_max_wait
 };
 
 struct PolicyKind {
   std::string_view name;
-  bool takes_max_wait;  // needs `max_wait`, which is an error elsewhere
-  bool loses;           // may answer OK and keep nothing
-  bool evicts;          // may drop what is queued already
+  bool takes_max_wait;  // true: `max_wait` is required; false: it is an error
+  bool loses;           // may answer OK and drop the submission
+  bool evicts;          // may drop submissions that are queued already
   std::unique_ptr<const AdmissionPolicy> (*make)(const PolicyOptions&);
 };
 
 // All kinds of policy, in alphabetical order.
 std::span<const PolicyKind> PolicyKinds();
 
-// Returns null if no kind has that name.
+// Returns the kind with this name, or null.
 const PolicyKind* FindPolicyKind(std::string_view name);
 
 }  // namespace sluice

@@ -1,5 +1,5 @@
-// Combines two policies: the first decides, the second is only asked, to try it
-// on live traffic.
+// Combines two policies: the first decides; the decision of the second is only
+// recorded, to try it on live traffic.
 
 #ifndef SLUICE_POLICIES_SHADOWED_H_
 #define SLUICE_POLICIES_SHADOWED_H_

@@ -2,9 +2,9 @@
 // circuit breaker (M. Nygard, Release It!, 2007) with exponential backoff and
 // jitter.
 //
-// The first failures only delay the next try, each twice as long as the failure
-// before. After kOpensAfter failures in a row the circuit is open: callers who
-// wait for a result are refused at once. A try that succeeds closes it.
+// Each failure delays the next try, twice as long as the failure before. After
+// kOpensAfter failures in a row the circuit is open: callers who wait for a
+// result are refused at once. A successful try closes the circuit.
 
 #ifndef SLUICE_POOL_CIRCUIT_H_
 #define SLUICE_POOL_CIRCUIT_H_
@@ -18,18 +18,18 @@ namespace sluice {
 
 class Circuit {
  public:
-  static constexpr int kOpensAfter = 3;  // failures without a success
+  static constexpr int kOpensAfter = 3;  // failures in a row
   static constexpr Duration kDelayMin = std::chrono::milliseconds(100);
-  // A store that is available again is noticed in less than 6 s, however long
-  // it was unavailable.
+  // Longest delay between tries. With jitter, a store that is available again
+  // is noticed within 6 s, however long it was unavailable.
   static constexpr Duration kDelayMax = std::chrono::seconds(5);
 
   void Succeed() { failures_ = 0; }
 
-  // The next try is due 0.8 to 1.2 times the delay later, by `uniform` in
-  // [0, 1).
+  // Records a failure. The next try is due 0.8 to 1.2 times the delay later;
+  // `uniform`, in [0, 1), selects the factor.
   void Fail(TimePoint now, double uniform) {
-    // Enough to reach the longest delay, and no more to count.
+    // Enough doublings to reach the longest delay.
     constexpr int kDoublingsMax = 10;
     const int doublings = std::min(failures_, kDoublingsMax);
     const Duration delay = std::min(kDelayMin * (1 << doublings), kDelayMax);
@@ -42,8 +42,8 @@ class Circuit {
   // The last try failed.
   bool failing() const { return failures_ > 0; }
   bool open() const { return failures_ >= kOpensAfter; }
-  // When the next try is due, and how long after the failure that is. Only
-  // while the circuit is failing.
+  // Time of the next try, and its delay after the failure. Only valid while the
+  // circuit is failing.
   TimePoint retry_at() const { return retry_at_; }
   Duration delay() const { return delay_; }
 

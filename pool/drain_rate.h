@@ -1,5 +1,5 @@
-// Measures how fast a pool works while it has work: an average over the last
-// seconds, in which older work counts exponentially less.
+// Measures how fast a pool works while it has work, as an average over the last
+// seconds. Older work counts exponentially less.
 
 #ifndef SLUICE_POOL_DRAIN_RATE_H_
 #define SLUICE_POOL_DRAIN_RATE_H_
@@ -12,15 +12,16 @@ namespace sluice {
 
 class DrainRate {
  public:
-  // Work that was done `memory` ago counts 1/e of what it did.
+  // Work that was done `memory` ago is weighted by 1/e.
   explicit DrainRate(Duration memory) : memory_(memory) {}
 
-  // The pool has work from now on: the time before does not count.
+  // The pool has work from now on. The time before does not count.
   void Begin(TimePoint now) { since_ = now; }
-  // `count` tasks are done; the time since the last event was spent on them.
+  // Records that `count` tasks are done, and that the time since the last event
+  // was spent on them.
   void Record(std::size_t count, TimePoint now);
 
-  // Tasks a second; 0 if none was done yet.
+  // Tasks per second; 0 if no task is done yet.
   double per_second() const;
 
  private:

@@ -29,8 +29,8 @@ void Eviction::Add(Task* task) {
 }
 
 void Eviction::Remove(Task* task) {
-  // Membership is a flag, not MayEvict: a task that came back to be worked
-  // again may be evictable by its traits, but was never added again.
+  // Check the flag, not MayEvict: a task that returned from work may be
+  // evictable by its traits, but was not added again.
   if (!task->evictable_) return;
   task->evictable_ = false;
   SLUICE_DCHECK(task->lane_ != nullptr);

@@ -4,10 +4,10 @@
 // Policies decide that an arrival evicts (Verdict::EvictOldest). This class
 // knows which tasks can go, how many there are, and in which order. An arrival
 // evicts only tasks of its own method and its own lane, so that one sender
-// cannot empty the queue of another.
+// cannot evict the tasks of another.
 //
-// The tasks are linked through themselves, so that the oldest task is found,
-// and any task is removed, in constant time.
+// The lists are intrusive: finding the oldest task and removing any task take
+// constant time.
 
 #ifndef SLUICE_POOL_EVICTION_H_
 #define SLUICE_POOL_EVICTION_H_
@@ -23,7 +23,7 @@
 
 namespace sluice {
 
-// Owns no task. Not thread-safe: it belongs to a Gate. Memory follows the lanes
+// Owns no task. Not thread-safe: it belongs to a Gate. Uses memory for lanes
 // that have evictable tasks.
 class Eviction {
  public:
@@ -35,23 +35,24 @@ class Eviction {
   explicit Eviction(std::size_t methods)
       : in_common_lane_(methods), of_method_(methods) {}
 
-  // True if an arrival may take the place of `task` while `task` is queued.
-  // Nobody who was promised a result loses it.
+  // True if a later arrival may evict `task` while `task` is queued. False if
+  // somebody was promised a result.
   static bool MayEvict(const Task& task) {
     return task.droppable && !task.promised && !task.needs_commit;
   }
 
   // Adds a task that has just entered the queue, as the newest of its method
-  // and lane. Does nothing unless MayEvict.
+  // and lane. Does nothing unless MayEvict(*task).
   void Add(Task* task);
-  // Removes a task that leaves the queue. Does nothing if it was not added.
+  // Removes a task that leaves the queue. Does nothing if the task was not
+  // added.
   void Remove(Task* task);
 
   // Returns the oldest task that an arrival of `method` in `lane` may evict;
   // null if there is none.
   Task* Oldest(std::size_t method, const LaneKey& lane) const;
-  // Count the tasks that an arrival of `method` may evict: in `lane`, and in
-  // any lane.
+  // Return the number and bytes of the tasks that an arrival of `method` may
+  // evict, in `lane` or in any lane.
   Evictable In(std::size_t method, const LaneKey& lane) const;
   Evictable InAnyLane(std::size_t method) const { return of_method_[method]; }
 
@@ -68,8 +69,8 @@ class Eviction {
 
   const Tasks* Find(std::size_t method, const LaneKey& lane) const;
 
-  // A pool that is not shared by lanes has only the common lane: nothing is
-  // looked up or allocated for it.
+  // Tasks by method in a pool that is not shared by lanes. Such a pool has only
+  // the common lane, so that nothing is looked up or allocated.
   std::vector<Tasks> in_common_lane_;
   absl::flat_hash_map<MethodAndLane, Tasks> in_lane_;
   std::vector<Evictable> of_method_;

@@ -10,15 +10,17 @@
 namespace sluice {
 namespace {
 
-// One turn in a class's virtual time. Large enough to be divided among a
-// million lanes, small enough that the time does not overflow for years.
+// Length of one turn in a class's virtual time. Large enough to be divided
+// among a million lanes, small enough that the time does not overflow for
+// years.
 constexpr std::uint64_t kTurn = std::uint64_t{1} << 20;
 
-// Weight of the latest interval between two turns of a lane, in the average.
+// Weight of the latest interval in the moving average of the intervals between
+// two turns of a lane.
 constexpr double kLatest = 1.0 / 16;
 
-// Increments of a class's pass for each turn, so that classes get turns by
-// their weights.
+// Amount by which each turn advances a class's pass, so that classes get turns
+// by their weights.
 std::uint64_t Stride(Priority priority) {
   static_assert(kPriorityWeights[0] % kPriorityWeights[1] == 0);
   static_assert(kPriorityWeights[1] % kPriorityWeights[2] == 0);
@@ -46,9 +48,9 @@ FairQueue::FairQueue() {
 void FairQueue::SetByLane(bool by_lane, const KeyOrder& order,
                           const TaskList& committing) {
   if (by_lane && !by_lane_) {
-    // Keys were not tracked until now: tasks whose key is unknown are in the
-    // common lane. Count all keys anew. While tasks of a key are inside, later
-    // tasks of the key must join their lane, or they could overtake.
+    // Keys were not tracked until now, so tasks whose key is unknown are in the
+    // common lane. Count all keys anew. Later tasks of a key must join the lane
+    // of the tasks inside, or they could overtake them.
     KeyLanes keys;
     const auto add = [&](std::uint64_t key, std::size_t count) {
       const LaneKey* lane = keys_.Find(key);
@@ -100,8 +102,8 @@ void FairQueue::LeftBy(Lane* lane) {
   Class& in = ClassOf(*lane);
   --in.lanes;
   if (lane->remembered) {
-    // The lane keeps its tag, so that a sender cannot get more turns by coming
-    // one task at a time.
+    // The lane keeps its tag. Otherwise a sender could get more turns by
+    // sending one task at a time.
     ForgetOld(&in);
   } else {
     Forget(lane);
@@ -129,8 +131,8 @@ void FairQueue::Update(Lane* lane, Change change) {
 std::size_t FairQueue::Ahead(const Lane& lane, std::size_t count,
                              std::size_t all) const {
   if (lane.taken_for_one > 0) {
-    // Measured intervals include the turns of tasks that come later than the
-    // task but are taken before it, so `all` is no upper limit.
+    // Measured intervals include turns of tasks that arrive later than `task`
+    // but are taken earlier, so `all` is no upper limit.
     return static_cast<std::size_t>(static_cast<double>(count + 1) *
                                     lane.taken_for_one) -
            1;
@@ -144,7 +146,8 @@ std::size_t FairQueue::Ahead(const Lane& lane, std::size_t count,
   }
   const std::size_t weight = kPriorityWeights[Index(own)];
   const std::size_t lanes = ClassOf(own).lanes + (lane.idle() ? 1 : 0);
-  // Turns of all lanes of all classes, up to and including the task's own.
+  // Turns of all lanes of all classes up to this task's turn, which is
+  // included.
   const std::size_t turns =
       ((count + 1) * lanes * weights + weight - 1) / weight;
   return std::min(turns - 1, all);
@@ -188,8 +191,7 @@ void FairQueue::Push(Task* task) {
 }
 
 void FairQueue::PushFront(TaskList* tasks) {
-  // Go from the last task to the first and put each in front, so that their
-  // order is kept.
+  // Put tasks in front from the last to the first, to keep their order.
   while (!tasks->empty()) {
     Task* task = tasks->back();
     tasks->Remove(task);
@@ -204,7 +206,7 @@ void FairQueue::PushFront(TaskList* tasks) {
 
 void FairQueue::Begin(Lane* lane) {
   Class& in = ClassOf(*lane);
-  // A class that had nothing to do does not make up for the turns it missed.
+  // A class that had no task does not make up for the turns that it missed.
   if (in.takeable_lanes == 0) in.pass = std::max(in.pass, pass_);
   ++in.takeable_lanes;
   // The tag is part of the order of `remembered`: remove the lane first.
@@ -232,8 +234,8 @@ void FairQueue::End(Lane* lane) {
 void FairQueue::ForgetOld(Class* in) {
   while (!in->remembered.empty()) {
     Lane* lane = in->remembered.first();
-    // A tag older than kBurst turns says nothing: Begin would replace it. And
-    // if nothing of the class is queued there is no lane to be fair to.
+    // A tag older than kBurst turns has no effect: Begin would replace it. If
+    // nothing of the class is queued, there is no lane to be fair to.
     if (lane->tag + kBurst * kTurn > in->now && in->takeable_lanes > 0 &&
         in->remembered.size() <= kRememberedMax) {
       return;
@@ -371,7 +373,7 @@ bool FairQueue::AnyBefore(const Lane& lane) const {
   if (!lane.waiting.empty()) return true;
   const auto& waiting = ClassOf(lane.key.priority).waiting;
   if (waiting.empty()) return false;
-  // Between equal lanes, the parked task came first.
+  // Between equal lanes, the task that was parked first decides.
   const Lane& first = *waiting.first();
   return std::tuple(first.standing.stands(), first.depth) <=
          std::tuple(lane.standing.stands(), lane.depth);
@@ -443,7 +445,8 @@ std::string FairQueue::CheckInvariants() const {
     if (c.remembered.size() != sums[i].remembered) {
       return name + " remembers wrong lanes";
     }
-    // The common lane is remembered too, and costs nothing.
+    // The common lane is remembered too, but does not count, because it needs
+    // no memory.
     if (c.remembered.size() > kRememberedMax + c.lanes + 1) {
       return name + " remembers too many lanes";
     }
@@ -478,8 +481,8 @@ std::string FairQueue::CheckLane(const Lane& lane) const {
     if (task->place_ != Task::Place::kQueued || task->lane_ != &lane) {
       broken = name + " lists a task that is not queued in it";
     }
-    // Returned tasks are first, in any order. The others are first come first
-    // served.
+    // Returned tasks are at the front, in any order. All other tasks are in
+    // order of arrival.
     if (before != nullptr && !before->returned_ &&
         (task->returned_ || before->order_ >= task->order_)) {
       broken = name + " has queued tasks out of order";

@@ -3,24 +3,26 @@
 //
 // A lane is one sender (a site, a study) in one class of priority. Its tasks
 // are first come first served. Among lanes the queue is fair:
-//  - Lanes are taken from in turn, one task each, since tasks cost alike: a
-//    store's work depends on how many they are. Turns follow the virtual time
+//  - Lanes take turns of one task each. Tasks count as equal in cost, since a
+//    store's work depends mainly on their number. Turns follow the virtual time
 //    of WF2Q+ (J. Bennett, H. Zhang, 1997), with one change: a round is one
 //    turn of each lane that has had a turn lately, not only of the lanes that
-//    have something queued at this moment. In a plain round robin, a lane under
-//    a storm takes every second turn whenever one other lane has something
-//    queued. That doubles the wait of lanes that use less than their share.
-//    Here such a lane gets one turn a round, and the turns that nobody wants.
+//    have something queued at this moment. In a plain round robin, an
+//    overloaded lane takes every second turn whenever only one other lane has
+//    something queued. This doubles the wait of lanes that use less than their
+//    share. Here the overloaded lane gets one turn a round, and the turns that
+//    no other lane needs.
 //  - Classes get turns by weight (kPriorityWeights), by stride scheduling
 //    (C. Waldspurger, W. Weihl, 1995). No class starves.
-//  - The lane with the fewest queued tasks is admitted from first, and from it
-//    the task that came first. Lanes with a standing queue (standing_queue.h)
-//    come behind all others. Classes are compared by queued tasks and weight.
+//  - The next task to be admitted is the first parked task of the lane with the
+//    fewest queued tasks. Lanes with a standing queue (standing_queue.h) come
+//    last. Classes are compared by queued tasks and weight.
 //
-// A lane exists while it has queued or parked tasks, so that memory follows the
-// tasks, however many senders there are. Up to kRememberedMax more lanes are
-// remembered for a few rounds while their class has something queued. Unless
-// `by_lane` is set, all tasks share one lane, and nothing is looked up.
+// A lane exists while it has queued or parked tasks, so that the memory used
+// depends on the tasks, not on the number of senders. In each class, up to
+// kRememberedMax more lanes are remembered for a few rounds while the class has
+// something queued. Unless `by_lane` is set, all tasks share one lane, and
+// nothing is looked up.
 //
 // Owns no task. Deterministic. Not thread-safe: belongs to a Gate.
 
@@ -49,8 +51,8 @@ class FairQueue {
  public:
   using Lanes = absl::InlinedVector<Lane*, kPriorities>;
 
-  // Unused turns that a lane may make up for, and rounds for which an empty
-  // lane is remembered.
+  // Number of unused turns that a lane may make up for, and of rounds for which
+  // an empty lane is remembered.
   static constexpr std::uint64_t kBurst = 4;
   // Remembered lanes of each class.
   static constexpr std::size_t kRememberedMax = 4096;
@@ -59,25 +61,26 @@ class FairQueue {
   FairQueue(const FairQueue&) = delete;
   FairQueue& operator=(const FairQueue&) = delete;
 
-  // Sets whether tasks that come from now on have lanes of their own. Tasks
-  // that are inside stay where they are. `order` knows the keys in work,
-  // `committing` the tasks that are in no list of this queue.
+  // Sets whether later tasks go to the lanes of their senders. Tasks that are
+  // inside stay in their lanes. `order` has the keys in work; `committing` has
+  // the tasks that are in no list of this queue.
   void SetByLane(bool by_lane, const KeyOrder& order,
                  const TaskList& committing);
   bool by_lane() const { return by_lane_; }
 
   // --- Lanes ---
 
-  // Returns the lane that the task would join. If it does not exist, returns an
-  // empty lane of its class, which no task joins.
+  // Returns the lane that the task would join. If that lane does not exist,
+  // returns an empty stand-in lane of the same class, which no task joins.
   Lane* LaneOf(const Task& task);
   Lane* LaneOf(const LaneKey& key);
-  // Returns a lane that has nothing inside; the common lane unless `by_lane`.
+  // Returns a lane without tasks; the common lane unless by_lane().
   Lane* EmptyLane(Priority priority);
 
-  // Predicts how many tasks are worked before a task that comes behind `count`
-  // others of the lane, if `all` are inside: by the turns that the lane has had
-  // lately, or else by its share among the lanes that exist.
+  // Predicts how many tasks are processed before a new task of `lane`, if
+  // `count` tasks of the lane are ahead of it and `all` tasks are inside. Uses
+  // the turns that the lane has had lately, or else its share among the
+  // existing lanes.
   std::size_t Ahead(const Lane& lane, std::size_t count, std::size_t all) const;
   // Queued tasks of the lane's class.
   std::size_t ClassDepth(const Lane& lane) const {
@@ -92,50 +95,50 @@ class FairQueue {
 
   // --- Keys ---
 
-  // The task comes into the pool, to be parked or queued. Until its Exit, tasks
-  // of the same key join its lane.
+  // Records that the task enters the pool, to be parked or queued. Until Exit,
+  // tasks with the same key join its lane.
   void Enter(const Task& task);
-  // The task has left the pool for good.
+  // Records that the task has left the pool for good.
   void Exit(const Task& task) { keys_.Remove(task.order_key); }
 
   // --- The queue ---
 
-  // The task takes a place in its lane. It is in no list yet.
+  // Gives the task a place in its lane, but does not put it in a list yet.
   void Reserve(Task* task);
-  // The task, which has a place and is in no list, can be taken from now on, as
-  // the last of its lane.
+  // Appends a task that has a place and is in no list to its lane. From now on
+  // the task can be taken.
   void Push(Task* task);
-  // The tasks, which have places and are in no other list, can be taken from
-  // now on, as the first of their lanes, in their order. `tasks` is empty
-  // afterwards.
+  // Puts tasks that have places and are in no other list at the front of their
+  // lanes, in their order. From now on the tasks can be taken. Empties `tasks`.
   void PushFront(TaskList* tasks);
   // True if no task can be taken.
   bool empty() const { return takeable_ == 0; }
   // Returns the task whose turn it is; null if the queue is empty.
   Task* Next() const;
-  // Tells that the task, which can be taken, had waited for `waited`.
+  // Records how long the task, which can be taken, had waited.
   void Waited(const Task& task, Duration waited, Duration target,
               TimePoint now);
-  // The task, which has just been removed but has its place still, is taken:
-  // its lane and its class have used a turn.
+  // Charges one turn to the lane and the class of a taken task. Call between
+  // Remove and Release.
   void UseTurn(const Task& task);
-  // The task, which could be taken, cannot be taken any more. It keeps its
-  // place and is in no list.
+  // Removes the task from the list of tasks that can be taken. The task keeps
+  // its place.
   void Remove(Task* task);
-  // The task, which is in no list, gives its place back.
+  // Frees the place of a task that is in no list.
   void Release(Task* task);
 
   // --- The waiting room ---
 
   void Park(Task* task);
-  // The parked task leaves the waiting room.
+  // Removes the task from the waiting room.
   void Unpark(Task* task);
-  // The parked task gets a place in the queue. It is in no list yet.
+  // Moves the parked task out of the waiting room and gives it a place in the
+  // queue, but does not put it in a list yet.
   void Admit(Task* task);
-  // Returns the lane of each class from which a task is admitted next, in the
-  // order in which it is their turn.
+  // Returns, for each class with parked tasks, the lane whose task is admitted
+  // next. The class whose turn is first comes first.
   Lanes NextToAdmit() const;
-  // True if a parked task comes before an arrival of the lane.
+  // True if a parked task is admitted before any arrival of the lane.
   bool AnyBefore(const Lane& lane) const;
   std::size_t waiting() const { return waiting_; }
   std::size_t waiting_bytes() const { return waiting_bytes_; }
@@ -145,12 +148,12 @@ class FairQueue {
 
   // --- For reports, and to end tasks ---
 
-  // Tasks that can be taken, lane by lane, each lane in its order.
+  // Returns the tasks that can be taken, lane by lane, each lane in its order.
   std::vector<Task*> Queued() const;
-  // Parked tasks, first come first.
+  // Returns the parked tasks in order of arrival.
   std::vector<Task*> Waiting() const;
-  // Calls `visit` with each lane that has queued or parked tasks, or is
-  // remembered, and with the common lane.
+  // Calls `visit` with the common lane and with each lane that has queued or
+  // parked tasks or is remembered.
   template <typename Visit>
   void ForEachLane(Visit visit) const {
     visit(common_);
@@ -174,22 +177,22 @@ class FairQueue {
     // Lanes with tasks that can be taken, in the order of their turns.
     LaneOrder<TakenBefore> turns;
     std::size_t takeable_lanes = 0;
-    // Lanes that have had turns lately and have no task that can be taken.
+    // Remembered lanes: they have had turns lately, but no task can be taken.
     LaneOrder<TakenBefore> remembered;
-    // The virtual time. It advances by one turn when as many turns were used as
-    // there are lanes in `turns` and `remembered`, and is never behind the
-    // first of `turns`. A lane's next turn is one after its last, but at most
-    // kBurst in the past.
+    // The virtual time. It advances by one turn whenever the lanes in `turns`
+    // and `remembered` have used one turn each on average, and is never behind
+    // the first lane of `turns`. A lane's next turn is one after its last turn,
+    // but at most kBurst turns in the past.
     std::uint64_t now;
     // Lanes with parked tasks.
     LaneOrder<AdmittedBefore> waiting;
     // Lanes with queued or parked tasks.
     std::size_t lanes = 0;
     std::size_t depth = 0;
-    // Work that the class has had, divided by its weight. The class with the
-    // least has the next turn.
+    // Turns that the class has had, divided by its weight. The class with the
+    // lowest pass has the next turn.
     std::uint64_t pass = 0;
-    // LaneOf returns this lane if the lane asked for does not exist.
+    // Stand-in that LaneOf returns for a lane that does not exist.
     Lane empty;
   };
 
@@ -200,27 +203,28 @@ class FairQueue {
   Class& ClassOf(const Lane& lane) { return ClassOf(lane.key.priority); }
 
   LaneKey KeyOf(const Task& task) const;
-  // Returns the lane with this key. If it does not exist, returns the empty
-  // lane of its class.
+  // Returns the lane with this key, or the stand-in of its class if the lane
+  // does not exist.
   Lane* Find(const LaneKey& key);
-  // Returns the task's lane, and makes it if it does not exist.
+  // Returns the task's lane. Creates the lane if it does not exist.
   Lane* Join(const Task& task);
-  // A task of the lane has left.
+  // Records that a task has left the lane.
   void LeftBy(Lane* lane);
   // Erases the lane if it is idle.
   void Forget(Lane* lane);
-  // Calls `change`, which changes fields that AdmittedBefore depends on.
+  // Calls `change`, which may change fields of the lane that AdmittedBefore
+  // reads.
   template <typename Change>
   void Update(Lane* lane, Change change);
   void AddPlace(Lane* lane, Task* task);
   void RemoveWaiting(Lane* lane, Task* task);
   void MeasureTurns(Lane* lane);
-  // The lane is about to have a task that can be taken.
+  // To be called before the first task of the lane can be taken.
   void Begin(Lane* lane);
-  // The lane has no task that can be taken any more.
+  // To be called when no task of the lane can be taken any more.
   void End(Lane* lane);
   void AddToTurns(Lane* lane);
-  // Forgets remembered lanes of the class whose tags say nothing any more.
+  // Forgets remembered lanes of the class whose tags have no effect any more.
   void ForgetOld(Class* in);
   std::string CheckLane(const Lane& lane) const;
 
@@ -230,7 +234,7 @@ class FairQueue {
   absl::node_hash_map<LaneKey, Lane> lanes_;
   std::array<Class, kPriorities> classes_;
   KeyLanes keys_;
-  // The pass of the last turn. A class that had nothing to do begins there.
+  // Pass of the last turn. A class that had no task starts again at this pass.
   std::uint64_t pass_ = 0;
   std::uint64_t turns_ = 0;
   std::uint64_t taken_ = 0;

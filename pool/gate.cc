@@ -8,16 +8,16 @@
 namespace sluice {
 namespace {
 
-// Limits of the delay that a refused caller is told.
+// Limits of the retry delay that a refused caller gets.
 constexpr Duration kRetryDelayMin = std::chrono::milliseconds(50);
 constexpr Duration kRetryDelayMax = ReturningCallers::kLongest;
-// The delay while the rate is not known, and while the server shuts down.
+// Retry delay while the rate is not known, and while the server shuts down.
 constexpr Duration kRetryDelayUnknown = std::chrono::seconds(1);
 
-// Share of a caller's time that a predicted wait may take, since predictions
-// err.
+// A predicted wait may use this share of the time until the caller's deadline,
+// since predictions err.
 constexpr double kTrust = 0.8;
-// A queue in which tasks wait no longer than this is not a standing queue.
+// CoDel target: a queue in which tasks wait no longer is not a standing queue.
 constexpr Duration kTargetWait = std::chrono::milliseconds(50);
 
 Duration ToDuration(double seconds, Duration most) {
@@ -30,7 +30,8 @@ Admission Dropped() {
   return {.kind = Admission::Kind::kEnded, .result = TaskResult::kDropped};
 }
 
-// True if `bytes` fit beside `taken`. Written so that nothing overflows.
+// True if `bytes` fit in addition to `taken` bytes. Written so that nothing
+// overflows.
 bool Fits(std::size_t bytes, std::size_t taken, std::size_t limit) {
   return taken <= limit && bytes <= limit - taken;
 }
@@ -78,9 +79,9 @@ Admission Gate::Arrive(Task* task, const AdmissionPolicy& policy, TimePoint now,
       break;
     case Admission::Kind::kParked:
       Park(task, verdict->until);
-      // The task may have room after all. Decide parks arrivals while the
-      // first lane of any class awaits bytes, but only classes whose turn is
-      // before that of the task keep it from being admitted.
+      // The task may have room after all. Decide parks an arrival while the
+      // first lane of any class awaits bytes. But only classes whose turn is
+      // before the turn of the task's class keep the task from being admitted.
       AdmitParked(now, events);
       break;
     case Admission::Kind::kEnded:
@@ -127,8 +128,8 @@ void Gate::Restore(Task* task, TimePoint now, GateEvents* events) {
   CountAdmitted(task, now);
   MakeTakeable(task);
   limits_waived_ = true;
-  // The restored task changes the order among classes, so that another parked
-  // task may be first.
+  // The restored task changes the order among classes, so another parked task
+  // may be first now.
   AdmitParked(now, events);
   CheckAfterEvent();
 }
@@ -155,8 +156,8 @@ void Gate::CommitFailed(std::span<Task* const> tasks, TimePoint now,
 
 void Gate::Take(std::size_t max, TimePoint now, std::vector<Task*>* batch,
                 GateEvents* events) {
-  // With an open circuit a probe is a single task, so that a store that is
-  // still unavailable holds up no more than one.
+  // With an open circuit the probe is a single task, so that a store that is
+  // still unavailable holds up one task only.
   if (ready()) {
     TakeBatch(batch->size() + (circuit_.open() ? 1 : max), now, batch, events);
   }
@@ -164,8 +165,8 @@ void Gate::Take(std::size_t max, TimePoint now, std::vector<Task*>* batch,
   if (backlog() == 0) {
     standing_.Emptied();
     service_rate_.Emptied();
-    // The queue does not count as full any more. Parked tasks may now get
-    // places beside committing tasks.
+    // The empty queue no longer counts as full, so parked tasks may get places
+    // beside committing tasks.
     AdmitParked(now, events);
   }
   CheckAfterEvent();
@@ -222,12 +223,13 @@ void Gate::Done(std::span<Task* const> batch, StoreState store, TimePoint now,
   Complete(batch, now, &again);
   TaskList free;
   for (const Task* task : batch) order_.Release(*task, &free);
-  // Return puts tasks in front of all others. Tasks that are worked again were
-  // admitted before the tasks that were deferred for them: return them last.
+  // Return puts tasks in front of all others. Return the tasks that are
+  // processed again last: they were admitted before the tasks that were
+  // deferred for them.
   Return(&free);
   Return(&again);
-  // Learn comes after Return, so that an opening circuit ends the returned
-  // tasks, too.
+  // Learn comes after Return, so that an opening circuit also ends the returned
+  // tasks.
   Learn(batch, store, now, events);
   AdmitParked(now, events);
   CheckAfterEvent();
@@ -273,12 +275,13 @@ void Gate::Learn(std::span<Task* const> batch, StoreState store, TimePoint now,
   if (store == StoreState::kUp) {
     circuit_.Succeed();
     paused_ = false;
-    // The circuit has closed: a probe that is in work is a batch like others.
+    // The circuit has closed: a probe that is in work becomes an ordinary
+    // batch.
     probe_ = nullptr;
     return;
   }
-  // Batches that return during the pause were in work beside the batch that
-  // failed. Their failure is the same failure, so it does not count again.
+  // A batch that returns during the pause was in work beside the failed batch.
+  // Do not count its failure: it has the same cause.
   if (paused_) return;
   paused_ = true;
   circuit_.Fail(now, std::uniform_real_distribution<>()(random_));
@@ -305,8 +308,8 @@ bool Gate::Leave(Task* task, TimePoint now, GateEvents* events) {
       return false;
   }
   task->place_ = Task::Place::kOutside;
-  // The task may have been first in turn, without room, and have blocked the
-  // parked tasks behind it.
+  // The task may have been the first in turn, without room, and may have
+  // blocked the parked tasks behind it.
   AdmitParked(now, events);
   CheckAfterEvent();
   return true;
@@ -408,7 +411,7 @@ bool Gate::BytesFit(std::size_t bytes_of_lane, std::size_t bytes) const {
 
 bool Gate::HasStandingQueue(const Lane& lane) const {
   if (!standing_.stands() && !lane.standing.stands()) return false;
-  // A class that has nothing queued gets a turn soon, whatever other classes
+  // A class with nothing queued gets a turn soon, however much other classes
   // have queued.
   if (queue_.ClassDepth(lane) == 0) return false;
   return TimeToWork(queue_.Ahead(lane, lane.depth, queued_)) >= target_wait();
@@ -453,7 +456,7 @@ Admission Gate::Decide(const Arrival& arrival, std::size_t method, Lane* lane,
   if (ResultsUnavailable() && !arrival.promised) {
     return Refusal(TaskResult::kStoreUnavailable);
   }
-  // Without the lane, nothing is known about the backlog ahead.
+  // Without the lane, the backlog ahead of the arrival is not known.
   const bool known = arrival.lane.has_value();
   const std::size_t ahead =
       known ? queue_.Ahead(*lane, lane->depth + lane->waiting.size(),
@@ -500,28 +503,29 @@ void Gate::TurnedAway(Lane* lane, TimePoint now) {
 
 bool Gate::CanEvictFor(std::size_t bytes, std::size_t method, const Lane& lane,
                        bool lane_known) const {
-  // An arrival must not overtake a parked task. After a Resize to less, the
+  // An arrival must not overtake a parked task. If Resize lowered a limit, the
   // excess is worked off, not evicted.
   if (queue_.waiting() > 0 || queued_ > limits_.capacity ||
       held_bytes_ > limits_.capacity_bytes) {
     return false;
   }
-  // An empty lane has nothing to evict. It may be the stand-in for a lane that
-  // does not exist, whose key is that of another lane.
+  // An empty lane has nothing to evict. It may also be the stand-in for a lane
+  // that does not exist, and then its key is wrong.
   if (lane_known && lane.depth == 0) return false;
   const Eviction::Evictable can =
       lane_known ? eviction_.In(method, lane.key) : eviction_.InAnyLane(method);
   if (can.tasks == 0) return false;
-  // The lane does not grow if the arrival has no more bytes than it evicts.
+  // The lane does not grow if it evicts at least as many bytes as the arrival
+  // has.
   if (bytes <= can.bytes) return true;
   const std::size_t left = lane.bytes - std::min(lane.bytes, can.bytes);
   return Fits(bytes, held_bytes_ - can.bytes + Reserved(left),
               limits_.capacity_bytes);
 }
 
-// Evicts one task, and more only for the arrival's bytes. This also holds for a
-// lane that has more than its share or a standing queue: the lane gets no
-// longer, and workers make it shorter.
+// Evicts one task, and more only if the arrival's bytes need it. This also
+// holds for a lane that exceeds its share or has a standing queue: the lane
+// does not grow, and workers shorten it.
 void Gate::EvictFor(const Task& arrival, const LaneKey& lane,
                     GateEvents* events) {
   std::size_t evicted = 0;

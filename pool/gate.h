@@ -1,10 +1,10 @@
 // Queue, waiting room and work in progress of one pool, as one deterministic
 // state machine.
 //
-// A Gate has no thread, clock, lock or I/O. Events go in with the time, and
-// what must happen now comes out (GateEvents). The shell around it,
-// worker_pool.h, brings the lock and the threads, and carries out the events
-// after it has released the lock.
+// A Gate has no thread, clock, lock or I/O. Events go in with the time, and the
+// required actions come out (GateEvents). The shell around it, worker_pool.h,
+// has the lock and the threads. It carries out the actions after it has
+// released the lock.
 //
 //              Arrive                Take             Done
 //   outside ───────────► queued ───────────► in work ──────► outside
@@ -17,35 +17,37 @@
 //      │ Leave, Expire, Close, circuit
 //      └─────────────────────────────────────────────────────► outside
 //
-// A task that needs a commit is `committing` before it can be taken. It counts
-// as queued from its admission on. So does a task that is deferred because a
-// batch has tasks of its key.
+// A task that needs a commit is `committing` before it can be taken. A
+// committing task counts as queued, and so does a task that is deferred because
+// a batch has tasks of its key.
 //
 // Promises, after every event (CheckInvariants):
 //  - Bounds. Queued tasks are at most `capacity`. Tasks that are queued or in
 //    work have at most `capacity_bytes`. Parked tasks are at most
 //    `waiting_max`, and their bytes at most `waiting_max_bytes`. A task larger
 //    than a limit of bytes enters alone. Resize, Restore and tasks that are
-//    worked again may exceed a limit. Until it holds again nothing enters.
+//    processed again may exceed a limit; nothing enters until the limit holds
+//    again.
 //  - Order of admission. No task is parked while there is room for the first
-//    parked task. The first to come is the first to enter, whatever the policy
-//    of its method.
-//  - Eviction (Verdict::EvictOldest). An arrival evicts tasks of its own method
-//    and its own lane that are queued and may be evicted (eviction.h), oldest
-//    first: one, and more only for its bytes. It evicts nothing while a task is
-//    parked, or while a limit is exceeded. If eviction would not make room, the
-//    arrival is dropped and nothing is evicted.
+//    parked task. Tasks are admitted in order of arrival, whatever the policies
+//    of their methods.
+//  - Eviction (Verdict::EvictOldest). An arrival evicts the oldest queued task
+//    of its own method and its own lane that may be evicted (eviction.h), and
+//    more such tasks only if it needs their bytes. It evicts nothing while a
+//    task is parked, or while a limit is exceeded. If eviction would not make
+//    room, the arrival is dropped and nothing is evicted.
 //  - Lanes. In a pool that is shared by lanes (`by_lane`), the order of
 //    admission holds within each lane. Among lanes the Gate is fair
 //    (fair_queue.h): all lanes are served in turn, and no task enters a lane
-//    that has more queued, or parked, than there is room left. The first parked
-//    task is the first of the lane with the fewest queued, in each class.
+//    that has more queued, or parked, than there is room left. In each class,
+//    the next parked task to be admitted is the first of the lane with the
+//    fewest queued tasks.
 //  - Keys. Tasks of one key are worked in the order of their admission, and
 //    never in two batches at once.
-//  - Hopeless tasks. A caller who waits for a result that would come too late,
-//    by the backlog and the measured rate, is refused at once. If this shows
-//    only later, the task is not begun. For callers who wait for a result, a
-//    standing queue (standing_queue.h) counts as full.
+//  - Hopeless tasks. A caller who waits for a result is refused at once if the
+//    result would come too late, judged by the backlog and the measured rate.
+//    If this is noticed only later, the task is not begun. For callers who wait
+//    for a result, a standing queue (standing_queue.h) counts as full.
 //  - Circuit. While the circuit is open and its retry is not due, no caller
 //    waits for a result: only promised tasks are parked or queued. While the
 //    circuit is failing, one batch at a time is in work as its probe.
@@ -87,9 +89,9 @@ struct Admission {
   enum class Kind { kAdmitted, kParked, kEnded };
 
   Kind kind = Kind::kAdmitted;
-  std::int64_t sequence = 0;  // of kAdmitted
-  TaskResult result{};        // of kEnded: a refusal or kDropped
-  Duration retry_delay{};     // of a refusal: when room is expected
+  std::int64_t sequence = 0;  // for kAdmitted
+  TaskResult result{};        // for kEnded: a refusal or kDropped
+  Duration retry_delay{};     // for a refusal: time until room is expected
 };
 
 // A parked task that has been admitted.
@@ -98,14 +100,14 @@ struct Unparked {
   std::int64_t sequence;
 };
 
-// A task that the Gate has ended, unworked, and returned to its owner.
+// A task that the Gate has ended unprocessed and returned to its owner.
 struct Ended {
   Task* task;
   TaskResult result;
-  Duration retry_delay;  // when room is expected
+  Duration retry_delay;  // time until room is expected
 };
 
-// Consequences of an event, to be carried out without the lock.
+// Consequences of an event. The shell carries them out without the lock.
 struct GateEvents {
   std::vector<Unparked> admitted;
   std::vector<Ended> ended;
@@ -117,28 +119,28 @@ struct GateEvents {
   }
 };
 
-// Counters of a method: totals since the start, and tasks that are inside now.
+// Counters of a method: totals since the start, and tasks inside at the moment.
 struct MethodCounters {
   std::uint64_t received = 0;
   std::uint64_t admitted = 0;
-  // Ends by result: of arrivals that were not admitted, and of admitted tasks.
+  // Results of arrivals that were not admitted, and results of admitted tasks.
   ResultCounts not_admitted;
   ResultCounts completed;
-  // Arrivals of which another policy was asked as well, by what that policy
-  // would have done (Verdict::shadow).
+  // Arrivals for which a second policy was asked as well, by the decision of
+  // that policy (Verdict::shadow).
   std::array<std::uint64_t, kVerdictKinds> shadow{};
   std::size_t waiting = 0;
   std::size_t queued = 0;
   std::size_t in_work = 0;
 
-  // received = admitted + not admitted + waiting
-  // and admitted = completed + queued + in work.
+  // True if received = admitted + not admitted + waiting and admitted =
+  // completed + queued + in work.
   bool Balanced() const;
 
   bool operator==(const MethodCounters&) const = default;
 };
 
-// State of the store behind the pool, as a batch has seen it.
+// State of the store behind the pool, as observed by a batch.
 enum class StoreState {
   kUntouched,
   kUp,
@@ -147,84 +149,85 @@ enum class StoreState {
 
 class Gate {
  public:
-  // `methods` is the number of counters. Admissions get sequence numbers from
-  // the value of `sequence` + 1; several Gates may share it, and it must
+  // `methods` is the number of methods that are counted. Admissions take the
+  // next value of `sequence`, which several Gates may share and which must
   // outlive them. `seed` is for the jitter of retries.
   Gate(const GateLimits& limits, std::size_t methods,
        std::atomic<std::int64_t>* sequence, std::uint32_t seed = 1);
 
-  // Admits the task, or does what the policy says. kEnded returns the task to
-  // its owner. Tasks that the arrival evicts are ended with kDropped.
+  // Admits the task, or carries out the decision of the policy. If the result
+  // is kEnded, the task returns to its owner. Tasks that the arrival evicts are
+  // ended with kDropped.
   Admission Arrive(Task* task, const AdmissionPolicy& policy, TimePoint now,
                    GateEvents* events);
 
-  // Answers an arrival before its request is read, if Arrive would end it:
-  // returns that answer and counts it. Returns nothing otherwise. If the lane
-  // of the arrival is not known, answers only if Arrive would end it in any
-  // lane.
+  // Answers an arrival before its request is read: if Arrive would end the
+  // arrival, counts it and returns the answer; otherwise returns nothing. If
+  // the lane of the arrival is not known, answers only if Arrive would end the
+  // arrival in any lane.
   std::optional<Admission> TurnAway(const Arrival& arrival, std::size_t method,
                                     const AdmissionPolicy& policy);
 
-  // Counts an arrival that ended without coming through the Gate: an invalid
-  // one, or one that shared the result of another. Counts it as admitted if the
-  // result is one of work (IsWorked).
+  // Counts an arrival that ended outside the Gate: an invalid submission, or a
+  // submission that shared the result of another. Counts it as admitted if
+  // IsWorked(result).
   void CountArrival(std::size_t method, TaskResult result);
 
-  // Queues a task from before a restart, with the sequence number that it had,
+  // Queues a task from before a restart under its previous sequence number,
   // whatever the limits. The task must be promised.
   void Restore(Task* task, TimePoint now, GateEvents* events);
 
-  // These admitted tasks, in the order of their sequence numbers, are durable
-  // now and can be taken. They must be committing.
+  // Marks the tasks as durable, so that they can be taken. The tasks must be
+  // committing, and in the order of their sequence numbers.
   void Committed(std::span<Task* const> tasks);
-  // These tasks could not be made durable: they are counted as
-  // kStoreUnavailable, and returned to their owner. They must be committing.
+  // Ends tasks that could not be made durable: counts them as kStoreUnavailable
+  // and returns them to their owners. The tasks must be committing.
   void CommitFailed(std::span<Task* const> tasks, TimePoint now,
                     GateEvents* events);
 
-  // Moves up to `max` tasks from the queue into work, first come first of each
-  // lane, and appends them to `batch`. Tasks whose key another batch has are
-  // deferred.
+  // Moves up to `max` tasks from the queue into work and appends them to
+  // `batch`. Each lane is served in order. Tasks whose key is in another batch
+  // are deferred.
   void Take(std::size_t max, TimePoint now, std::vector<Task*>* batch,
             GateEvents* events);
 
-  // Takes back a whole batch that Take gave. Returns the tasks to their owner,
-  // each with its result, except for tasks that are to be worked again
-  // (Task::again; only promised tasks): these are queued before all others of
-  // their lanes.
+  // Takes back a whole batch of Take. Each task returns to its owner with its
+  // result. Exception: a promised task with Task::again set is queued again, at
+  // the front of its lane.
   void Done(std::span<Task* const> batch, StoreState store, TimePoint now,
             GateEvents* events);
 
-  // The caller of `task` has cancelled or disconnected. Returns true if the
-  // task was parked or queued; it is then returned to its owner. Returns false
-  // if it is in work, committing, queued and promised, or outside.
+  // To be called when the caller of `task` has cancelled or disconnected. If
+  // the task was parked or queued, returns it to its owner and returns true.
+  // Returns false if the task is in work, committing, queued and promised, or
+  // outside.
   bool Leave(Task* task, TimePoint now, GateEvents* events);
 
-  // Ends the waits that are over by `now`, and the pause after a failure of the
-  // store.
+  // Ends the waits that are over by `now`, and the pause after a store failure.
   void Expire(TimePoint now, GateEvents* events);
-  // Returns when Expire is due next; kForever if nothing is.
+  // Time when Expire is due next, or kForever.
   TimePoint next_expiry() const;
 
-  // Sets new limits. Smaller ones remove nothing that is inside. Tasks stay in
-  // the lanes that they are in.
+  // Sets new limits. Lower limits remove nothing that is inside. Tasks stay in
+  // their lanes.
   void Resize(const GateLimits& limits, TimePoint now, GateEvents* events);
 
-  // Refuses every arrival from now on, and ends all parked tasks. Expire ends
-  // tasks that are still queued at `until`.
+  // Refuses every arrival from now on, and ends all parked tasks. Expire will
+  // end the tasks that are still queued at `until`.
   void Close(TimePoint until, GateEvents* events);
 
-  // Returns the first promise, or other invariant, that is broken; empty if all
-  // hold. In builds with assertions events call it: at first every event of a
-  // small pool, later and in large pools some. To be called after events, and
-  // regularly from the first: bounds are judged by what was inside at the call
-  // before. O(tasks + lanes).
+  // Returns the first broken invariant; empty if all hold. Call it after an
+  // event, and regularly from the first event on: the check of the bounds
+  // compares with the previous call. Builds with assertions call it after every
+  // event of a small pool at first, and after some events later and in large
+  // pools. O(tasks + lanes).
   std::string CheckInvariants();
 
-  // True if an arrival of one byte would be admitted at once. By lanes: false
-  // as soon as an arrival of some lane might not be.
+  // True if an arrival of one byte would be admitted at once. With lanes: true
+  // only if this holds for an arrival of every lane.
   bool open() const;
-  // True if Take would look at the queue.
+  // True if Take may take tasks: the queue has tasks that can be taken, and no
+  // pause or probe prevents it.
   bool ready() const;
   // True if no task is parked, queued or in work.
   bool idle() const;
@@ -233,23 +236,23 @@ class Gate {
   // Lanes that have queued or parked tasks.
   std::size_t lanes() const { return queue_.lanes(); }
   const Circuit& circuit() const { return circuit_; }
-  // How often tasks came back to be worked again.
+  // Number of times that a task returned to the queue to be processed again.
   std::uint64_t retries() const { return retries_; }
   PoolView view() const;
   const MethodCounters& counters(std::size_t method) const {
     return counters_[method];
   }
 
-  // For reports. Deferred tasks, then the tasks that can be taken, lane by
-  // lane.
+  // Queued tasks, for reports: deferred tasks, then tasks that can be taken,
+  // lane by lane.
   std::vector<const Task*> queued() const;
   // Admitted tasks that are not committed yet.
   std::vector<const Task*> committing() const;
-  // Parked tasks, first come first.
+  // Parked tasks in order of arrival.
   std::vector<const Task*> waiting() const;
 
  private:
-  // When a wait ends. `order` decides between equal times.
+  // End of a task's wait. `order` decides between equal times.
   struct Expiry {
     TimePoint at;
     std::uint64_t order;
@@ -261,61 +264,63 @@ class Gate {
 
   // True if there is room for one more task of the lane.
   bool HasRoom(const Lane& lane, std::size_t bytes, bool promised) const;
-  // True if the capacity allows one more task in a lane that has `depth`
-  // queued.
+  // True if the capacity allows one more task in a lane with `depth` queued
+  // tasks.
   bool HasPlace(std::size_t depth) const;
-  // True if `bytes` fit, for a lane that has `bytes_of_lane` queued.
+  // True if `bytes` more fit in a lane that has `bytes_of_lane` queued.
   bool BytesFit(std::size_t bytes_of_lane, std::size_t bytes) const;
-  // How much of the room is reserved for other lanes, for a lane that has
-  // `taken`: as much again. So a lane never takes more than it leaves free, and
-  // another lane finds some room: a dynamic threshold (A. Choudhury, E. Hahne,
-  // 1998).
+  // Room that is reserved for other lanes while a lane holds `taken`: as much
+  // again. A lane therefore never takes more than it leaves free, so that
+  // another lane always finds some room: a dynamic threshold (A. Choudhury, E.
+  // Hahne, 1998).
   std::size_t Reserved(std::size_t taken) const {
     return queue_.by_lane() ? taken : 0;
   }
-  // True if a task that waits for a result would only make a standing queue of
-  // the lane, or of the pool, longer.
+  // True if one more task that waits for a result would only lengthen a
+  // standing queue, of the lane or of the pool.
   bool HasStandingQueue(const Lane& lane) const;
   bool HasWaitingRoom(const Lane& lane, std::size_t bytes) const;
 
-  // --- Who is first ---
+  // --- Order of admission ---
 
-  // True if an arrival of the lane comes behind a parked task.
+  // True if an arrival of the lane must wait behind a parked task.
   bool ComesBehindParked(const Lane& lane) const;
   // True if the lane has nothing queued, but its first parked task does not fit
-  // by bytes. While this holds for a lane that is next, nobody is admitted, so
-  // that bytes can drain for it.
+  // by bytes. While the next lane awaits bytes, nobody is admitted, so that
+  // bytes become free for this lane.
   bool AwaitsBytes(const Lane& lane) const;
-  // Returns the first parked task, if there is room for it; otherwise null.
+  // Returns the first parked task if there is room for it, or null.
   Task* NextToAdmit() const;
-  // Admits parked tasks while there is room for the first.
+  // Admits parked tasks while there is room for the first of them.
   void AdmitParked(TimePoint now, GateEvents* events);
 
   // --- Arrivals ---
 
-  // Decides about an arrival of the lane. Asks the policy if there is no room,
-  // and sets `asked` to its verdict; for kParked its `until` is the end of
-  // the wait. For kAdmitted with a verdict the arrival must evict (EvictFor).
+  // Decides about an arrival of the lane. If there is no room, asks the policy
+  // and sets `asked` to its verdict. kParked: `asked->until` is the end of the
+  // wait. kAdmitted with `asked` set: the caller must evict (EvictFor).
   Admission Decide(const Arrival& arrival, std::size_t method, Lane* lane,
                    const AdmissionPolicy& policy, TimePoint now,
                    std::optional<Verdict>* asked);
   // Records that an arrival of the lane found no room.
   void TurnedAway(Lane* lane, TimePoint now);
-  // Refuses for want of room; the caller will come again.
+  // Returns a refusal for lack of room, with the delay after which the caller
+  // should retry.
   Admission RefuseForNow(TaskResult reason, TimePoint now);
   Admission Refusal(TaskResult reason) const;
-  // When room for one more is expected, by the backlog and the measured rate.
+  // Time until room for one more task is expected, by the backlog and the
+  // measured rate.
   Duration ExpectedRoom() const;
-  // True while no arrival that waits for a result is admitted, since the
-  // circuit is open.
+  // True while the open circuit prevents admission of tasks whose callers wait
+  // for a result.
   bool ResultsUnavailable() const { return paused_ && circuit_.open(); }
   static void CountShadow(const std::optional<Verdict>& verdict,
                           MethodCounters* counters);
 
   // --- Eviction ---
 
-  // True if eviction makes room for an arrival of `method`, in a lane for which
-  // there is no room. If `lane_known` is false: in any lane.
+  // True if eviction would make room for an arrival of `method` in a lane
+  // without room. If `lane_known` is false: in any lane.
   bool CanEvictFor(std::size_t bytes, std::size_t method, const Lane& lane,
                    bool lane_known) const;
   // Evicts until there is room. CanEvictFor must have returned true.
@@ -323,22 +328,23 @@ class Gate {
 
   // --- Predictions ---
 
-  // True if `predicted`, from now on, takes too much of the time until `until`.
+  // True if a wait of `predicted` from now takes too much of the time until
+  // `until`.
   static bool TooLate(Duration predicted, TimePoint until, TimePoint now);
-  // How long `count` tasks take with all workers busy; 0 if the rate is not
+  // Time to process `count` tasks with all workers busy; 0 if the rate is not
   // known.
   Duration TimeToWork(std::size_t count) const;
   Duration target_wait() const;
   // Queued tasks that can be taken or are deferred.
   std::size_t backlog() const { return queued_ - committing_.size(); }
 
-  // --- From place to place ---
+  // --- Moving tasks ---
 
   void Admit(Task* task, TimePoint now);
   // Admits a task that has a place in its lane already.
   void Enqueue(Task* task, TimePoint now);
   void CountAdmitted(Task* task, TimePoint now);
-  // The task, which is in no list, can be taken from now on.
+  // Lets a task that is in no list be taken from now on.
   void MakeTakeable(Task* task);
   // Puts tasks that were in work or deferred back at the front of their lanes.
   void Return(TaskList* tasks);
@@ -352,26 +358,27 @@ class Gate {
   void CountUnparked(Task* task);
   void EndParked(Task* task, TaskResult result, GateEvents* events);
   void EndQueued(Task* task, TaskResult result, GateEvents* events);
-  // Ends all that can be taken or is deferred: the drain is over.
+  // Ends all tasks that can be taken or are deferred, because the drain is
+  // over.
   void EndQueue(GateEvents* events);
-  // The circuit has opened: ends all tasks whose callers wait for a result.
+  // Ends all tasks whose callers wait for a result, because the circuit has
+  // opened.
   void EndUnpromised(GateEvents* events);
 
   // --- Work ---
 
-  // Takes tasks until the batch has `size_max`.
+  // Takes tasks until the batch has `size_max` or no more can be taken.
   void TakeBatch(std::size_t size_max, TimePoint now, std::vector<Task*>* batch,
                  GateEvents* events);
-  // Counts the results of a batch. Tasks that are to be worked again go to
-  // `again`.
+  // Counts the results of a batch. Tasks with Task::again set go to `again`.
   void Complete(std::span<Task* const> batch, TimePoint now, TaskList* again);
-  // Moves the circuit by what the batch has seen of the store.
+  // Updates the circuit with the state of the store that the batch observed.
   void Learn(std::span<Task* const> batch, StoreState store, TimePoint now,
              GateEvents* events);
 
   // --- Invariants ---
 
-  // At the end of each event, in builds with assertions.
+  // Checks the invariants at the end of an event, in builds with assertions.
   void CheckAfterEvent();
   std::string CheckBounds();
   std::string CheckTasks() const;
@@ -387,9 +394,10 @@ class Gate {
   Eviction eviction_;
   // Tasks that can be taken, are deferred, or are committing.
   std::size_t queued_ = 0;
-  // Ends of the parked tasks' waits; of waits without an end none.
+  // Ends of the parked tasks' waits, earliest first. Waits without an end are
+  // left out.
   std::set<Expiry> expiries_;
-  std::uint64_t parked_ = 0;  // ever
+  std::uint64_t parked_ = 0;  // number of tasks ever parked
   std::size_t held_bytes_ = 0;
   std::size_t in_work_ = 0;
   std::uint64_t retries_ = 0;
@@ -402,15 +410,15 @@ class Gate {
 
   Circuit circuit_;
   std::minstd_rand random_;
-  // Nothing is taken until the circuit's retry is due.
+  // True while no task may be taken because the circuit's retry is not due.
   bool paused_ = false;
-  // The first task of the batch that is the circuit's probe; null if there is
-  // none. While it is set nothing else is taken.
+  // The first task of the batch that probes the store; null if there is no
+  // probe. While a probe is in work, nothing else is taken.
   const Task* probe_ = nullptr;
   std::vector<MethodCounters> counters_;
 
-  // For CheckInvariants: sums at the last check. A limit that was exceeded then
-  // need not hold, but the sum must not grow.
+  // Sums at the last check, for CheckInvariants. A limit that was exceeded then
+  // may stay exceeded, but the sum must not grow.
   struct Inside {
     std::size_t queued = 0;
     std::size_t held_bytes = 0;
@@ -418,7 +426,7 @@ class Gate {
     std::size_t waiting_bytes = 0;
   };
   Inside allowed_;
-  // An event since the last check may have exceeded the limits.
+  // True if an event since the last check may have exceeded the limits.
   bool limits_waived_ = false;
   std::uint64_t events_ = 0;
 };

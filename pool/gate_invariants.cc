@@ -1,4 +1,4 @@
-// The promises of gate.h as code.
+// Checks the promises of gate.h.
 
 #include <algorithm>
 #include <cstddef>
@@ -15,8 +15,8 @@ namespace sluice {
 void Gate::CheckAfterEvent() {
   if (!kChecks) return;
   // A check looks at all tasks, and simulations have millions of events. A
-  // small pool is checked after each of its first events and after one of 64
-  // later ones, a large pool after one of 1024.
+  // small pool is checked after each of its first events, and later after every
+  // 64th; a large pool after every 1024th.
   constexpr std::size_t kSmall = 64;
   constexpr std::uint64_t kFirst = 10'000;
   const bool small =
@@ -59,7 +59,8 @@ std::string Gate::CheckBounds() {
                       .waiting_bytes = queue_.waiting_bytes()};
   if (limits_waived_) allowed_ = now;
   limits_waived_ = false;
-  // An excess over a limit may stay until it is worked off, but not grow.
+  // An excess over a limit may remain until it is worked off, but must not
+  // grow.
   if (now.queued > std::max(limits_.capacity, allowed_.queued)) {
     return absl::StrCat("more queued than `capacity`: ", now.queued);
   }
@@ -76,8 +77,8 @@ std::string Gate::CheckBounds() {
     return absl::StrCat("more bytes parked than `waiting_max_bytes`: ",
                         now.waiting_bytes);
   }
-  // The next check allows what is inside now, such as a single task that is
-  // larger than a limit, and nothing more.
+  // The next check accepts at most the present excess, such as a single task
+  // that is larger than a limit.
   allowed_ = now;
   return "";
 }
@@ -117,8 +118,8 @@ std::string Gate::CheckTasks() const {
     }
     before = task;
   });
-  // Tasks of one key are in the order of their admission, deferred tasks before
-  // tasks that can be taken. queued() lists them so.
+  // Tasks of one key must be in the order of their admission. queued() lists
+  // deferred tasks before tasks that can be taken.
   for (const Task* task : queued()) {
     add(task);
     if (task->order_key == 0) continue;

@@ -12,8 +12,8 @@ struct GateLimits {
   std::size_t capacity_bytes = std::size_t{256} << 20;
   std::size_t waiting_max = 10000;
   std::size_t waiting_max_bytes = std::size_t{256} << 20;
-  // Each lane gets its share of the limits and of the work. Otherwise all tasks
-  // are in one lane, whatever Task::lane and Task::priority say.
+  // True: each lane gets its share of the limits and of the work. False: all
+  // tasks are in one lane, and Task::lane and Task::priority have no effect.
   bool by_lane = false;
 };
 

@@ -12,7 +12,7 @@
 
 namespace sluice {
 
-// Memory follows the keys inside. Key 0 means no key.
+// Uses memory for the keys inside. Key 0 means no key.
 class KeyLanes {
  public:
   bool empty() const { return keys_.empty(); }
@@ -24,21 +24,20 @@ class KeyLanes {
     return found == keys_.end() ? nullptr : &found->second.lane;
   }
 
-  // `count` more tasks of the key come inside. If the key is new, into `lane`.
+  // Adds `count` tasks of the key. A new key is assigned to `lane`.
   void Add(std::uint64_t key, const LaneKey& lane, std::size_t count = 1) {
     if (key == 0) return;
     keys_.try_emplace(key, Inside{lane, 0}).first->second.count += count;
   }
 
-  // One more task of the key comes inside. Does nothing if the key is not
-  // known.
+  // Adds one task of the key. Does nothing if the key is not known.
   void AddIfKnown(std::uint64_t key) {
     if (key == 0 || keys_.empty()) return;
     const auto found = keys_.find(key);
     if (found != keys_.end()) ++found->second.count;
   }
 
-  // A task of the key has left. Does nothing if the key is not known.
+  // Removes one task of the key. Does nothing if the key is not known.
   void Remove(std::uint64_t key) {
     if (key == 0 || keys_.empty()) return;
     const auto found = keys_.find(key);

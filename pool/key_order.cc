@@ -12,8 +12,8 @@ bool KeyOrder::Claim(Task* task) {
     key.deferred.PushBack(task);
     return false;
   }
-  // Release has returned all deferred tasks of the key to the front of their
-  // lanes, so none is left when another batch claims the key.
+  // Release returns all deferred tasks of a key to the front of their lanes, so
+  // no deferred task is left when another batch claims the key.
   SLUICE_DCHECK(key.deferred.empty());
   key.batch = batch_;
   ++key.in_work;

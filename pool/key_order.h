@@ -15,30 +15,30 @@
 
 namespace sluice {
 
-// Owns no task. Not thread-safe: belongs to a Gate. Memory follows the keys in
+// Owns no task. Not thread-safe: belongs to a Gate. Uses memory for the keys in
 // work. Key 0 means no key: a task without a key is never deferred.
 class KeyOrder {
  public:
-  // Tasks that are claimed from now on belong to a new batch.
+  // Begins a new batch, to which the next claimed tasks belong.
   void BeginBatch() { ++batch_; }
 
-  // Returns true if the task, which is in no list, joins the batch. Otherwise
-  // another batch has tasks of its key, and the task is deferred: it is in a
-  // list of this object from now on.
+  // Claims the task, which is in no list, for the current batch and returns
+  // true. If another batch has tasks of its key, defers the task in a list of
+  // this object and returns false.
   bool Claim(Task* task);
 
-  // The claimed task is in work no more. If it was the last of its key, appends
-  // the deferred tasks of the key to `free`, in their order.
+  // Removes the claimed task from work. If it was the last task in work of its
+  // key, appends the deferred tasks of the key to `free`, in their order.
   void Release(const Task& task, TaskList* free);
 
-  // Removes a task that is deferred.
+  // Removes a deferred task.
   void Remove(Task* task);
 
   // Moves all deferred tasks to `free`, key by key, each key in its order.
   void ReleaseAll(TaskList* free);
 
-  // Calls `visit` with each key in work, and how many tasks of it are in work
-  // or deferred.
+  // Calls `visit` with each key in work and the number of its tasks that are in
+  // work or deferred.
   template <typename Visit>
   void VisitInside(Visit visit) const {
     for (const auto& [id, key] : keys_) {
@@ -46,21 +46,22 @@ class KeyOrder {
     }
   }
 
-  // The deferred tasks, key by key, each key in its order.
+  // Returns the deferred tasks, key by key, each key in its order.
   std::vector<Task*> Deferred() const;
 
-  // Returns the first broken invariant; empty if all hold. `in_work` is how
-  // many tasks are in work, with a key or without. O(keys and deferred tasks).
+  // Returns the first broken invariant; empty if all hold. `in_work` is the
+  // number of all tasks in work, with or without a key. O(keys + deferred
+  // tasks).
   std::string CheckInvariants(std::size_t in_work) const;
 
  private:
   struct Key {
-    std::uint64_t batch = 0;  // number of the batch with the tasks in work
+    std::uint64_t batch = 0;  // the batch that has tasks of the key
     std::size_t in_work = 0;
     TaskList deferred;
   };
 
-  // The keys of which a batch has tasks.
+  // Keys of the tasks in work.
   absl::flat_hash_map<std::uint64_t, Key> keys_;
   std::uint64_t batch_ = 0;
 };

@@ -26,40 +26,40 @@ struct LaneKey {
   }
 };
 
-// Belongs to a FairQueue, which alone changes it.
+// Owned by a FairQueue. Only the FairQueue changes it.
 struct Lane {
   LaneKey key;
   // Tasks that can be taken.
   TaskList queued;
   // Parked tasks.
   TaskList waiting;
-  // Admitted tasks that are not in work: those in `queued`, and those that are
-  // deferred or committing.
+  // Number of admitted tasks that are not in work: tasks in `queued`, deferred
+  // tasks and committing tasks.
   std::size_t depth = 0;
   std::size_t bytes = 0;
   // Bytes of the parked tasks.
   std::size_t waiting_bytes = 0;
   StandingQueue standing;
-  // How many tasks of all lanes are taken for each task of this lane: a moving
-  // average since the lane last became empty; 0 if not known.
+  // Number of tasks taken from all lanes for each task taken from this lane: a
+  // moving average since the lane last became empty; 0 if not known.
   double taken_for_one = 0;
-  // Count of tasks taken from all lanes, up to and including the last task that
-  // was taken from this lane; 0 if none was.
+  // Number of tasks taken from all lanes when the last task was taken from this
+  // lane, including that task; 0 if no task was taken.
   std::uint64_t last_taken = 0;
 
   bool idle() const { return depth == 0 && waiting.empty(); }
 
-  // Virtual time of the lane's next turn, in the time of its class. `turn`
+  // Virtual time of the lane's next turn, on the clock of its class. `turn`
   // decides between equal tags.
   std::uint64_t tag = 0;
   std::uint64_t turn = 0;
-  // Nothing of the lane can be taken, but its tag is still remembered.
+  // True if no task of the lane can be taken, but its tag is still remembered.
   bool remembered = false;
 };
 
 // Lanes in an order that depends on fields of the lanes. While such a field
-// changes, the lane must not be in the order. The first lane is kept apart, so
-// that an order with one lane allocates nothing. Owns no lane.
+// changes, the lane must not be in the order. The first lane is a separate
+// member, so that an order with one lane allocates nothing. Owns no lane.
 template <typename Before>
 class LaneOrder {
  public:
@@ -108,7 +108,7 @@ class LaneOrder {
     for (Lane* lane : rest_) visit(lane);
   }
 
-  // True if each lane comes before the next. O(lanes).
+  // True if the lanes are in order. O(lanes).
   bool CheckInvariants() const {
     bool sorted = true;
     const Lane* before = nullptr;

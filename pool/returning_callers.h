@@ -1,10 +1,9 @@
-// Estimates how many refused callers will retry, for the delays that they are
-// told.
+// Estimates how many refused callers will retry, to compute their retry delays.
 //
-// Each refusal gives its caller a place behind the callers refused before, as
-// in a line that moves at the rate of the pool. So delays rise while refusals
-// go on, fall when they end, and spread the retries over the time that their
-// work will take.
+// Each refusal gives its caller a place in a virtual line, behind the callers
+// refused before. The line moves at the rate of the pool. Delays therefore rise
+// while refusals go on and fall when they end, and retries are spread over the
+// time that the pool needs for them.
 
 #ifndef SLUICE_POOL_RETURNING_CALLERS_H_
 #define SLUICE_POOL_RETURNING_CALLERS_H_
@@ -18,11 +17,12 @@ namespace sluice {
 
 class ReturningCallers {
  public:
-  // The longest delay that a caller is told. The line is no longer than what
-  // the pool works in this time.
+  // The longest retry delay. The line is never longer than the work of the pool
+  // in this time.
   static constexpr Duration kLongest = std::chrono::seconds(32);
 
-  // A caller was refused while the pool works `per_second` tasks a second.
+  // Records that a caller was refused while the pool processes `per_second`
+  // tasks per second.
   void Add(double per_second, TimePoint now) {
     using Seconds = std::chrono::duration<double>;
     const double moved =

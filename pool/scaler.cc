@@ -6,16 +6,16 @@
 namespace sluice {
 namespace {
 
-// Share of the added workers by which throughput must rise: twice the workers
-// must do at least 1.4 times the work.
+// Throughput must rise by at least this share of the added workers: twice the
+// workers must do at least 1.4 times the work.
 constexpr double kRewardMin = 0.4;
-// An interval with this many batches shows the throughput to within a few
+// With this many batches, an interval shows the throughput to within a few
 // percent.
 constexpr std::size_t kBatchesEnough = 200;
-// Batches per worker that an interval must have if the store is too slow for
-// kBatchesEnough.
+// If the store is too slow for kBatchesEnough, an interval must have this many
+// batches per worker.
 constexpr std::size_t kBatchesEachMin = 4;
-// Mean utilization of the workers from which on all of them count as busy.
+// All workers count as busy if their mean utilization is at least this.
 constexpr double kBusyMin = 0.9;
 // Expected utilization of the remaining workers after idle workers have ended.
 // Well below kBusyMin, so that one change does not cause the next.
@@ -27,9 +27,9 @@ double Mean(double sum, std::size_t count) {
   return count == 0 ? 0 : sum / static_cast<double>(count);
 }
 
-// One step up: 50 % more.
+// Returns the number after one step up: 50 % more.
 std::size_t More(std::size_t workers) { return workers + (workers + 1) / 2; }
-// One step down: Fewer(More(n)) is n.
+// Returns the number after one step down. Fewer(More(n)) is n.
 std::size_t Fewer(std::size_t workers) { return workers - (workers + 2) / 3; }
 
 }  // namespace
@@ -92,12 +92,12 @@ void Scaler::Decide(TimePoint now) {
     const Measured measured = {workers_, static_cast<double>(interval_.tasks) /
                                              ToSeconds(now - interval_.since)};
     if (before_trial_.has_value()) Judge(*before_trial_, measured, now);
-    // Judge may have undone a trial. The number that it went back to has not
-    // been measured yet, so that the next trial has to wait.
+    // Judge may have undone a trial. The restored number of workers has not
+    // been measured yet, so the next trial has to wait.
     if (workers_ == workers_before) Try(measured, now);
   } else {
-    // Without overload there is nothing to judge: a trial's number serves the
-    // load.
+    // Without overload there is nothing to judge: keep the trial's number of
+    // workers, since it is enough for the load.
     before_trial_.reset();
     EndIdle(now);
   }
@@ -114,17 +114,18 @@ void Scaler::Judge(const Measured& before, const Measured& after,
                        static_cast<double>(small.workers);
   const bool pays = large.tasks_per_second >=
                     small.tasks_per_second * (1 + kRewardMin * added);
-  // A trial with more workers is kept if they pay, a trial with fewer workers
-  // if the larger number did not.
+  // A trial with more workers is kept if throughput rose enough. A trial with
+  // fewer workers is kept if the larger number had not raised it enough.
   const bool kept = fewer != pays;
-  // Until retry_at_, Try does not grow to a number that has not paid.
+  // Until retry_at_, Try does not return to a number that did not raise
+  // throughput enough.
   if (!pays) {
     refuted_ = std::min(large.workers, More(small.workers));
   } else if (large.workers >= refuted_) {
     refuted_ = kNone;
   }
   retry_at_ = now + retry_;
-  // Retries become rarer, except while trials keep moving the number in one
+  // Retries become rarer, except while trials keep changing the number in one
   // direction.
   if (!kept || fewer != kept_fewer_) retry_ = std::min(2 * retry_, kRetryMax);
   if (kept) {
@@ -171,7 +172,8 @@ void Scaler::EndIdle(TimePoint now) {
 void Scaler::Change(std::size_t workers, TimePoint now) {
   workers_ = workers;
   idle_since_.reset();
-  // Batches in work began before the change and do not show its effect.
+  // Ignore batches that are in work now: they began before the change and do
+  // not show its effect.
   const double settle = std::min(Mean(interval_.took_seconds, interval_.ended),
                                  kSettleSecondsMax);
   StartInterval(now, std::chrono::duration_cast<Duration>(

@@ -5,7 +5,7 @@
 namespace sluice {
 namespace {
 
-// After this many batches, a batch counts 1/e of what it did.
+// After this many batches, a batch is weighted by 1/e.
 constexpr double kMemoryBatches = 64;
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Measures how fast a pool works with all workers busy, and how long a batch
-// takes, to predict waits. Both are averages in which older work counts
+// Measures the throughput of a pool with all workers busy, and the time that a
+// batch takes, to predict waits. Both are averages in which older work counts
 // exponentially less.
 
 #ifndef SLUICE_POOL_SERVICE_RATE_H_
@@ -15,13 +15,13 @@ namespace sluice {
 
 class ServiceRate {
  public:
-  // A batch of `count` tasks is done after `took`. `backlog` is true if tasks
-  // are queued beside those in work.
+  // Records that a batch of `count` tasks is done after `took`. `backlog` is
+  // true if tasks are queued besides the tasks in work.
   void Done(std::size_t count, Duration took, bool backlog, TimePoint now);
-  // The queue is empty.
+  // Records that the queue is empty.
   void Emptied() { backlog_ = false; }
 
-  // Tasks a second with a backlog; 0 if not known.
+  // Tasks per second while there is a backlog; 0 if not known.
   double per_second() const { return with_backlog_.per_second(); }
   // Time that a batch takes; 0 if not known.
   Duration batch() const;

@@ -9,8 +9,8 @@
 //  - As in folly's Codel, arrivals are then turned away. Queued tasks are not
 //    dropped.
 //  - A standing queue ends when the queue is empty, or after an interval in
-//    which no arrival was turned away. This end is our own: under a lasting
-//    overload the queue is short only because arrivals are turned away.
+//    which no arrival was turned away. This rule differs from both: under a
+//    lasting overload the queue is short only because arrivals are turned away.
 
 #ifndef SLUICE_POOL_STANDING_QUEUE_H_
 #define SLUICE_POOL_STANDING_QUEUE_H_
@@ -25,7 +25,7 @@ class StandingQueue {
  public:
   static constexpr Duration kInterval = std::chrono::milliseconds(250);
 
-  // A task was taken after it had waited for `waited`.
+  // Records that a task was taken after it had waited for `waited`.
   void Taken(Duration waited, Duration target, TimePoint now) {
     if (waited > target) {
       if (above_since_ == kForever) above_since_ = now;
@@ -36,10 +36,10 @@ class StandingQueue {
     if (now - turned_away_at_ >= kInterval) stands_ = false;
   }
 
-  // An arrival was not admitted, or is still parked.
+  // Records that an arrival was not admitted, or is still parked.
   void TurnedAway(TimePoint now) { turned_away_at_ = now; }
 
-  // The queue is empty.
+  // Records that the queue is empty.
   void Emptied() {
     above_since_ = kForever;
     stands_ = false;

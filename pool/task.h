@@ -14,17 +14,18 @@ namespace sluice {
 
 struct Lane;
 
-// Told that a parked task has entered the queue, and its sequence number. The
-// task itself cannot be told: a worker may have finished with it by then.
+// Receives the sequence number of a parked task that has entered the queue.
+// This is not a function of the task, because a worker may have finished with
+// the task by then.
 class AdmissionListener {
  public:
   virtual ~AdmissionListener() = default;
   virtual void OnAdmitted(std::int64_t sequence) = 0;
 };
 
-// A task belongs to whoever made it. The owner keeps it alive from Arrive until
-// the pool returns it: by kEnded, by Leave, by OnEnded or by OnDone. Not
-// thread-safe: a task belongs to one party at a time.
+// Belongs to its creator, the owner. The owner keeps the task alive from Arrive
+// until the pool returns it: by kEnded, by Leave, by OnEnded or by OnDone. Not
+// thread-safe: only one party uses a task at a time.
 class Task {
  public:
   Task() = default;
@@ -32,50 +33,51 @@ class Task {
   Task& operator=(const Task&) = delete;
   virtual ~Task() = default;
 
-  // The pool returns the task, which was not begun, with how it ended. Room is
-  // expected after `retry_delay`.
+  // The pool returns the task, which ended with result `end` before it was
+  // begun. Room is expected after `retry_delay`.
   virtual void OnEnded(TaskResult end, Duration retry_delay) = 0;
-  // The pool returns the task, which was worked and counted.
+  // The pool returns the task, which was processed and counted.
   virtual void OnDone() = 0;
 
   // Set by the Gate at admission; 0 while the task is parked.
   std::int64_t sequence = 0;
   TimePoint admitted_at{};
 
-  // Set by the owner before Arrive, and constant while the pool has the task.
+  // Set by the owner before Arrive. Constant while the pool has the task.
   std::size_t method = 0;  // index of the counters that the task belongs to
   std::size_t bytes = 0;
-  // Sender in a pool that is shared by lanes (fair_queue.h): any number.
+  // Sender, for a pool that is shared by lanes (fair_queue.h). Any number.
   std::uint64_t lane = 0;
-  // Bytes that the call holds while the task is parked, such as tasks that wait
-  // behind it. Count in the waiting room only.
+  // Bytes that the call holds in addition while the task is parked, such as
+  // later tasks of the call. They count in the waiting room only.
   std::size_t bytes_behind = 0;
   TimePoint deadline = kForever;
-  // When the caller began to wait, if that is before Arrive. Policies measure
-  // waits from then, so that a call with many tasks waits no longer than one.
+  // Start of the caller's wait, if earlier than Arrive. Policies measure waits
+  // from this time, so that a call with many tasks waits no longer than a call
+  // with one.
   TimePoint waits_since = kForever;
-  // Promised tasks with the same key, other than 0, are worked in the order of
-  // their admission.
+  // Promised tasks with the same key are processed in the order of their
+  // admission. 0 means no key.
   std::uint64_t order_key = 0;
-  // Told once, if the task is parked and enters the queue later; may be null.
-  // May be told before Arrive has returned, and after the pool has returned the
-  // task. Must live until it was told, or until the task is returned with a
-  // sequence of 0: then it is never told.
+  // Called once if the task is parked and enters the queue later; may be null.
+  // The call may happen before Arrive has returned, or after the pool has
+  // returned the task. The listener must live until it was called, or until the
+  // task is returned with a sequence of 0 (then it is never called).
   AdmissionListener* listener = nullptr;
 
   Priority priority = Priority::kNormal;
-  // The caller is answered before the task is worked: once queued, the task
-  // does not leave.
+  // True if the caller is answered before the task is processed. Such a task
+  // does not leave the queue when the caller cancels.
   bool promised = false;
-  // Once admitted, the task is kept from workers until Gate::Committed. Only
-  // promised tasks need a commit.
+  // True if workers must not get the admitted task before Gate::Committed. Only
+  // promised tasks may need a commit.
   bool needs_commit = false;
-  // A later arrival may evict the task while it is queued (eviction.h). Without
-  // effect on a task that is promised or needs a commit.
+  // True if a later arrival may evict the task while it is queued (eviction.h).
+  // Has no effect on a task that is promised or needs a commit.
   bool droppable = false;
 
-  // Set by the processor: the result (one that is worked, kStoreUnavailable or
-  // kCancelled), or that the task is to be worked again.
+  // Set by the processor: the result (IsWorked, kStoreUnavailable or
+  // kCancelled), or that the task must be processed again.
   TaskResult result = TaskResult::kFailed;
   bool again = false;
 
@@ -86,29 +88,29 @@ class Task {
   friend class KeyOrder;
   friend class TaskList;
 
-  // Place of the task, and with it the list that holds the task. A task is in
-  // one list at most. While the task is outside or in work, it is in no list.
+  // Place of the task, which determines the list that holds it. A task is in at
+  // most one list. A task that is outside or in work is in no list.
   enum class Place : std::uint8_t {
     kOutside,
     kParked,      // Lane::waiting
     kCommitting,  // Gate::committing_
     kQueued,      // Lane::queued
-    kDeferred,    // KeyOrder, for its key
+    kDeferred,    // a list of KeyOrder
     kInWork,
   };
 
   Place place_ = Place::kOutside;
-  bool evictable_ = false;  // in a list of Eviction
-  bool returned_ = false;   // put back at the front of its lane
+  bool evictable_ = false;  // true while in a list of Eviction
+  bool returned_ = false;   // true if put back at the front of its lane
   TimePoint parked_until_ = kForever;
   TimePoint taken_at_{};
-  // Place in the line: set when the task is parked, and again when it can be
-  // taken for the first time.
+  // Position in the order of arrival: set when the task is parked, and again
+  // when the task can be taken for the first time.
   std::uint64_t order_ = 0;
-  Lane* lane_ = nullptr;  // while the task is parked or queued
+  Lane* lane_ = nullptr;  // set while the task is parked or queued
   Task* previous_ = nullptr;
   Task* next_ = nullptr;
-  Task* older_ = nullptr;  // among tasks that may be evicted
+  Task* older_ = nullptr;  // neighbours in a list of Eviction
   Task* newer_ = nullptr;
 };
 

@@ -1,6 +1,5 @@
-// A first-in first-out list of tasks, linked through the tasks themselves, so
-// that a task can leave from the middle in constant time and nothing is
-// allocated.
+// A first-in first-out list of tasks. The list is intrusive, so that any task
+// can be removed in constant time and nothing is allocated.
 
 #ifndef SLUICE_POOL_TASK_LIST_H_
 #define SLUICE_POOL_TASK_LIST_H_
@@ -20,15 +19,15 @@ class TaskList {
   std::size_t size() const { return size_; }
   Task* front() const { return front_; }
   Task* back() const { return back_; }
-  // The tasks, first come first.
+  // Returns the tasks, first come first.
   std::vector<const Task*> Content() const {
     std::vector<const Task*> tasks;
     tasks.reserve(size_);
     ForEach([&](const Task* task) { tasks.push_back(task); });
     return tasks;
   }
-  // Calls `visit` with each task, first come first. `visit` may remove the task
-  // that it is given.
+  // Calls `visit` with each task, first come first. `visit` may remove its
+  // argument.
   template <typename Visit>
   void ForEach(Visit visit) const {
     for (Task *task = front_, *next; task != nullptr; task = next) {
@@ -55,7 +54,7 @@ class TaskList {
     ++size_;
   }
 
-  // Moves all tasks of `other`, in their order, behind those of this list.
+  // Moves all tasks of `other`, in their order, to the end of this list.
   void Append(TaskList* other) {
     SLUICE_DCHECK(other != this);
     if (other->empty()) return;
@@ -90,14 +89,14 @@ class TaskList {
   }
 
  private:
-  // True if `task` has no neighbours and is not alone in this list. A task that
-  // is alone in another list is not noticed.
+  // True if `task` has no neighbours and is not the only task of this list.
+  // Does not notice if `task` is the only task of another list.
   bool IsUnlinked(const Task& task) const {
     return task.previous_ == nullptr && task.next_ == nullptr &&
            front_ != &task;
   }
-  // True if the neighbours of `task`, or this list's ends, point to `task`.
-  // False for a task that is in no list, or alone in another list.
+  // True if the neighbours of `task`, or the ends of this list, point to
+  // `task`. False if `task` is in no list, or is the only task of another list.
   bool IsLinked(const Task& task) const {
     return size_ > 0 &&
            (task.previous_ != nullptr ? task.previous_->next_ : front_) ==

@@ -1,11 +1,15 @@
-// The pool's result: how the way of an arrival through a pool ended.
+// The result of a task: how an arrival ended in a pool.
 //
-// Three vocabularies describe what became of a submission. The store's result
-// (stores/store.h, Saved) says what the store did with a record. The pool's
-// result, below, says how the task ended, and is what counters and metrics
-// show. The caller's answer (server/submissions/answer.h) says what the caller
-// is told. A policy's Verdict is none of these: it is a decision about an
-// arrival, not the end of one.
+// Three kinds of result describe what became of a submission:
+//
+// - The store's result (stores/store.h, Saved): what the store did with a
+//   record.
+// - The pool's result (this file): how the task ended. Counters and metrics
+//   show it.
+// - The caller's answer (server/submissions/answer.h): the status or receipt
+//   that the caller gets.
+//
+// A policy's Verdict is a decision about an arrival, not a result.
 
 #ifndef SLUICE_POOL_TASK_RESULT_H_
 #define SLUICE_POOL_TASK_RESULT_H_
@@ -19,26 +23,27 @@
 namespace sluice {
 
 enum class TaskResult : std::uint8_t {
-  // Worked: set by the processor.
+  // Processed. Set by the processor.
   kStored,
   kDuplicate,
   kConflict,
-  kAnswered,     // a question, not a submission
-  kFailed,       // processing threw, or the store rejected it
+  kAnswered,     // a look-up of receipts, not a submission
+  kFailed,       // processing threw an exception, or the store rejected the
+                 // submission
   kQuarantined,  // acknowledged, but could not be stored
 
-  // Refused, on arrival or later. All but kStoreUnavailable, which the
-  // processor may set too, are set by the Gate.
+  // Refused, on arrival or later. Set by the Gate; the processor may set
+  // kStoreUnavailable, too.
   kQueueFull,         // no room, and the policy does not wait
   kWaitOver,          // parked for as long as the policy allows
   kWaitingRoomFull,   // no room, neither in the queue nor in the waiting room
   kDraining,          // the server is shutting down
   kStoreUnavailable,  // the store failed, or its circuit is open
-  kHopeless,          // the result would come too late for the caller
+  kHopeless,          // the result would come after the caller's deadline
 
-  // Neither worked nor refused.
+  // Neither processed nor refused.
   kDropped,    // not kept, as the policy says: on arrival, or evicted later
-  kCancelled,  // the caller cancelled or disconnected before work began
+  kCancelled,  // the caller cancelled or disconnected before processing began
   kDeadline,   // parked until the caller's deadline
   kInvalid,    // malformed: never offered to the Gate
 };
@@ -48,7 +53,7 @@ constexpr std::size_t Index(TaskResult result) {
   return static_cast<std::size_t>(result);
 }
 
-// True if a processor has worked the task.
+// True if the task was processed.
 constexpr bool IsWorked(TaskResult result) {
   return result <= TaskResult::kQuarantined;
 }
@@ -64,8 +69,8 @@ inline constexpr std::array kRefusals = {
     TaskResult::kWaitingRoomFull,  TaskResult::kDraining,
     TaskResult::kStoreUnavailable, TaskResult::kHopeless};
 
-// The results that an admitted task can have, in the order in which metrics
-// list them.
+// The possible results of an admitted task, in the order in which metrics list
+// them.
 inline constexpr std::array kOutcomes = {
     TaskResult::kStored,      TaskResult::kDuplicate,
     TaskResult::kConflict,    TaskResult::kAnswered,
@@ -74,13 +79,13 @@ inline constexpr std::array kOutcomes = {
     TaskResult::kDraining,    TaskResult::kHopeless,
     TaskResult::kDropped};
 
-// The name of a refusal's reason in upper snake case, e.g. "QUEUE_FULL".
-// Callers read it in ErrorInfo.reason, operators, in lower case, in the label
-// `reason`. Empty for other results.
+// Returns the name of a refusal's reason in upper snake case, e.g.
+// "QUEUE_FULL". Callers read the name in ErrorInfo.reason; metrics have it, in
+// lower case, in the label `reason`. Returns an empty string for other results.
 std::string_view RefusalReasonName(TaskResult result);
 
-// The label `outcome` of an admitted task's result, e.g. "stored". Empty for
-// results that an admitted task cannot have.
+// Returns the label `outcome` of an admitted task's result, e.g. "stored".
+// Returns an empty string for results that an admitted task cannot have.
 std::string_view OutcomeName(TaskResult result);
 
 // Counts by result.

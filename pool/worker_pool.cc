@@ -11,7 +11,7 @@
 namespace sluice {
 namespace {
 
-// Delay after the system could not start a thread.
+// Delay until the next try after the system could not start a thread.
 constexpr Duration kStartAgainAfter = std::chrono::seconds(1);
 
 }  // namespace
@@ -140,14 +140,15 @@ void WorkerPool::Join() {
     timer_changed_.SignalAll();
   }
   if (timer_.joinable()) timer_.join();
-  // The timer has ended, so that nothing else changes `workers_` any more.
+  // No lock is needed: the timer has ended, and nothing else changes
+  // `workers_`.
   std::vector<std::thread*> threads;
   {
     absl::MutexLock lock(&mutex_);
     for (Worker& worker : workers_) threads.push_back(&worker.thread);
   }
   for (std::thread* thread : threads) thread->join();
-  // Batches may have put tasks back into the queue after the drain was over.
+  // Batches may have put tasks back into the queue after the drain ended.
   GateEvents events;
   {
     absl::MutexLock lock(&mutex_);
@@ -200,10 +201,10 @@ void WorkerPool::Work(Worker* self) {
   batch.reserve(options_.batch_max);
   finished.reserve(options_.batch_max);
   while (Take(self, &batch)) {
-    if (batch.empty()) continue;  // all tasks are deferred
+    if (batch.empty()) continue;  // all queued tasks were deferred
     const StoreState store = Process(batch);
-    // Done gives tasks that are worked again back to the pool, so collect the
-    // others before.
+    // After Done the pool owns the tasks that are processed again. Collect the
+    // other tasks before.
     finished.clear();
     std::ranges::copy_if(batch, std::back_inserter(finished),
                          [](const Task* task) { return !task->again; });
@@ -228,7 +229,7 @@ bool WorkerPool::Take(Worker* self, std::vector<Task*>* batch) {
     if (ends()) {
       self->ended = true;
       ++ended_;
-      Wake();  // this worker may have been woken for work: wake another
+      Wake();  // pass on a wakeup that was meant for a worker that takes tasks
       return false;
     }
     const TimePoint now = clock_->Now();
@@ -375,7 +376,7 @@ void WorkerPool::Deliver(GateEvents* events) {
 
 void WorkerPool::Wake() {
   full_.store(!gate_.open(), std::memory_order_relaxed);
-  // One worker is enough: it wakes the next after it has taken its batch.
+  // Wake one worker only: it wakes the next after it has taken its batch.
   if (gate_.ready() && sleeping_workers_ > 0) work_arrived_.Signal();
   if (workers_.size() - ended_ > WantedWorkers()) {
     work_arrived_.SignalAll();
@@ -397,7 +398,7 @@ std::size_t WorkerPool::WantedWorkers() const {
 }
 
 void WorkerPool::UpdateScaler(TimePoint now) {
-  // Hung workers count against the limit, but the scaler does not control them.
+  // Hung workers count towards the limit, but the scaler does not control them.
   const std::size_t max = range_.max > hung_ ? range_.max - hung_ : 1;
   scaler_.SetRange({std::min(range_.min, max), max}, now);
 }

@@ -26,64 +26,65 @@
 
 namespace sluice {
 
-// Works the tasks that workers take.
+// Processes the tasks that workers take.
 class Processor {
  public:
   virtual ~Processor() = default;
 
-  // Works the batch: sets the result of each task, or `again` for a promised
-  // task that is to be worked again. Returns the state of the store. Called by
-  // several workers at the same time. An exception fails the whole batch and
-  // nothing else; the processor should catch what only one task is to blame
-  // for.
+  // Processes the batch: sets the result of each task, or `again` for a
+  // promised task that must be processed again. Returns the state of the store.
+  // Called by several workers at the same time. If an exception escapes, the
+  // whole batch fails; the processor should therefore catch exceptions that a
+  // single task causes.
   virtual StoreState Process(std::span<Task* const> batch) = 0;
 
-  // Returns the worked tasks of a batch to their owners, by OnDone.
+  // Returns the processed tasks of a batch to their owners, by OnDone.
   virtual void HandBack(std::span<Task* const> tasks) {
     for (Task* task : tasks) task->OnDone();
   }
 };
 
-// A worker that has had one batch for longer than `task_timeout`.
+// A worker that has been busy with one batch for longer than `task_timeout`.
 struct WorkerHang {
-  Duration age;       // since the worker took the batch
-  std::size_t tasks;  // in the batch
+  Duration age;       // time since the worker took the batch
+  std::size_t tasks;  // number of tasks in the batch
 };
 
 struct WorkerPoolOptions {
   std::string name{};
   GateLimits limits{};
   WorkerRange workers{};
-  // A worker that has a batch for longer is hung. Another takes its place, if
+  // A worker that has a batch for longer is hung. Another worker replaces it if
   // there are fewer than `workers.max`.
   Duration task_timeout = std::chrono::seconds(60);
-  // Called once for each such batch, from the pool's timer; may be empty.
+  // Called once for each batch that hangs, from the pool's timer; may be empty.
   std::function<void(const WorkerHang&)> on_hang{};
   std::size_t batch_max = 256;  // at least 1
-  std::size_t methods = 1;      // how many counters
+  std::size_t methods = 1;      // number of methods that are counted
 };
 
-// State of the pool at one moment, taken under its lock, so that it balances.
+// State of the pool at one moment. Taken under the pool's lock, so that the
+// counters balance.
 struct PoolSnapshot {
   PoolView view;
   std::size_t in_work = 0;
   std::size_t lanes = 0;
-  // Workers by state, and the limits of their number.
+  // Number of workers by state, and the limits of their number.
   std::size_t workers_busy = 0;
   std::size_t workers_idle = 0;
   std::size_t workers_hung = 0;
   WorkerRange workers{};
-  // How often a worker has hung.
+  // Number of times that a worker has hung.
   std::uint64_t hangs = 0;
   bool circuit_open = false;
   std::uint64_t retries = 0;
   std::vector<MethodCounters> counters;
 };
 
-// Thread-safe. Tasks are returned (OnEnded, OnDone) and listeners told by a
-// worker, by the pool's timer, or by the thread that calls a member, never
-// under the pool's lock. No member but Join and AwaitIdle waits for more than
-// that lock, which nobody holds over I/O.
+// Thread-safe. OnEnded, OnDone and listeners are called by a worker, by the
+// pool's timer, or by the thread that calls a member, never under the pool's
+// lock. Join and AwaitIdle wait for workers. All other members wait at most for
+// the lock, which nobody holds over I/O.
 class WorkerPool {
  public:
   // Starts `workers.min` workers. `processor`, `clock` and `sequence` (see
@@ -92,20 +93,20 @@ class WorkerPool {
              std::atomic<std::int64_t>* sequence);
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
-  // Joins. Tasks that are still in the pool are not returned: call Close and
-  // AwaitIdle first.
+  // Calls Join. Does not return tasks that are still in the pool: call Close
+  // and AwaitIdle first.
   ~WorkerPool();
 
   const std::string& name() const { return options_.name; }
 
-  // The members below do what the members of Gate with the same names do, at
-  // the present time.
+  // The members below call the members of Gate with the same names, at the
+  // present time.
   Admission Arrive(Task* task, const AdmissionPolicy& policy);
-  // Returns nothing unless the pool is full().
+  // Like Gate::TurnAway. Returns nothing if full() is false.
   std::optional<Admission> TurnAway(Arrival arrival, std::size_t method,
                                     const AdmissionPolicy& policy);
-  // True if an arrival may not be admitted at once: a hint that costs one
-  // atomic read.
+  // True if an arrival may not be admitted at once. This is only a hint, which
+  // costs one atomic read.
   bool full() const { return full_.load(std::memory_order_relaxed); }
   bool Leave(Task* task);
   void CountArrival(std::size_t method, TaskResult result);
@@ -115,15 +116,15 @@ class WorkerPool {
   void Close(TimePoint until);
 
   // Sets new limits. Tasks that are inside stay (see Gate). Batches that are
-  // taken from now on have at most `batch_max` tasks, at least 1.
+  // taken later have at most `batch_max` tasks, which is at least 1.
   void Resize(const GateLimits& limits, std::size_t batch_max);
 
   // Waits until no task is parked, queued or in work, at most until `deadline`.
   // Returns true if the pool is idle.
   bool AwaitIdle(TimePoint deadline);
 
-  // Calls `visit` with each task that is in work, under the pool's lock: for
-  // the report on a drain that could not end.
+  // Calls `visit` with each task in work, under the pool's lock. Serves the
+  // report after a drain that did not finish.
   template <typename Visitor>
   void VisitInWork(Visitor visit) const {
     absl::MutexLock lock(&mutex_);
@@ -133,28 +134,30 @@ class WorkerPool {
     }
   }
 
-  // Sequence numbers of all tasks that are admitted and not done.
+  // Returns the sequence numbers of all admitted tasks that are not done.
   std::vector<std::int64_t> Sequences() const;
 
   // Sets the limits of the number of workers. The timer starts workers that are
   // missing. Surplus workers end after their batch.
   void SetWorkers(WorkerRange range);
 
-  // Ends workers and timer. Queued tasks are not worked any more. Waits for
-  // batches in work.
+  // Ends workers and timer, after the batches in work. Tasks that are still
+  // queued are not processed.
   void Join();
 
   PoolSnapshot Snapshot() const;
 
  private:
   struct Worker {
-    // Used without the lock, by the thread that starts and joins workers.
+    // Not guarded by the lock: used only by the thread that starts and joins
+    // workers.
     std::thread thread;
-    // The batch in work, and since when; null while the worker is idle.
+    // The batch in work, null while the worker is idle, and the time when the
+    // worker took it.
     const std::vector<Task*>* batch = nullptr;
     TimePoint since{};
     bool hung = false;
-    // The worker takes no more batches and can be joined.
+    // True if the worker takes no more batches and can be joined.
     bool ended = false;
   };
 
@@ -167,17 +170,17 @@ class WorkerPool {
   void KeepTime();
   void StartWorkers();
   void JoinEndedWorkers();
-  // Marks workers that have become hung, and returns what to report of them.
+  // Marks workers that have become hung, and returns them for `on_hang`.
   std::vector<WorkerHang> FindHangs(TimePoint now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // Carries out events, without the lock, and clears them.
   static void Deliver(GateEvents* events);
-  // Wakes the threads that a change of the Gate or of the workers concerns.
+  // Wakes the threads that must act on a change of the Gate or of the workers.
   void Wake() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Returns when the timer is due next.
+  // Returns the time when the timer is due next.
   TimePoint NextDue() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Returns how many workers there should be, including hung ones.
+  // Returns the number of workers that there should be, including hung workers.
   std::size_t WantedWorkers() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // To be called after a change of the range or of the number of hung workers.
   void UpdateScaler(TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -202,15 +205,15 @@ class WorkerPool {
   std::list<Worker> workers_ ABSL_GUARDED_BY(mutex_);
   // Ended workers in `workers_`.
   std::size_t ended_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::size_t busy_ ABSL_GUARDED_BY(mutex_) = 0;  // without hung workers
+  std::size_t busy_ ABSL_GUARDED_BY(mutex_) = 0;  // not counting hung workers
   std::size_t hung_ ABSL_GUARDED_BY(mutex_) = 0;
   std::size_t sleeping_workers_ ABSL_GUARDED_BY(mutex_) = 0;
   std::uint64_t hangs_ ABSL_GUARDED_BY(mutex_) = 0;
-  // No worker becomes hung before this time.
+  // Earliest time at which a worker can become hung.
   TimePoint next_hang_ ABSL_GUARDED_BY(mutex_) = kForever;
-  // When to try again after the system could not start a thread.
+  // Time of the next try, if the system could not start a thread.
   TimePoint start_again_at_ ABSL_GUARDED_BY(mutex_){};
-  // When the timer wakes up next.
+  // Time when the timer wakes up next.
   TimePoint timer_due_ ABSL_GUARDED_BY(mutex_) = kForever;
   bool joining_ ABSL_GUARDED_BY(mutex_) = false;
 
