@@ -1,7 +1,6 @@
-// Sequence numbers of servers that share a store. Each server has a number of
-// its own, and a series of 2^40 sequence numbers that belongs to it: server N
-// counts from N * 2^40 + 1 on. A server that shares its store with no other is
-// server 0.
+// Sequence numbers of servers that share a store. Each server has its own
+// number and its own series of 2^40 sequence numbers: server N counts from N *
+// 2^40 + 1 on. A server that does not share its store is server 0.
 
 #ifndef SLUICE_BASE_SEQUENCE_SERIES_H_
 #define SLUICE_BASE_SEQUENCE_SERIES_H_
@@ -12,12 +11,13 @@ namespace sluice {
 
 inline constexpr int kSeriesBits = 40;
 
-// The number of the server that gave `sequence`.
+// Returns the number of the server that assigned `sequence`.
 constexpr std::int64_t SeriesOf(std::int64_t sequence) {
   return sequence >> kSeriesBits;
 }
 
-// The number before the first of a series. No submission has it.
+// Returns the number before the first of the server's series. No submission has
+// it.
 constexpr std::int64_t BeginOfSeries(std::int64_t series) {
   return series << kSeriesBits;
 }

@@ -43,8 +43,8 @@ constexpr absl::Duration kDrainTimeoutMax = absl::Hours(24);
 
 // --- The server as a whole ---
 
-// True if two servers would have the same address. With port 0 each gets a free
-// port of its own.
+// True if two servers would have the same address. Port 0 does not clash: each
+// server then gets another free port.
 bool Clash(const std::string& a, const std::string& b) {
   return a == b && !a.ends_with(":0");
 }
@@ -191,7 +191,7 @@ void ReadQueue(ConfigSection queue, const LimitsConfig& limits,
   if (queue.ReadText("kind", &kind) && kind != "memory" && kind != "journal") {
     queue.Error("kind",
                 UnknownName("kind of queue", kind, {"journal", "memory"}));
-    return;  // the other keys may be meant for that kind
+    return;  // the other keys may belong to the kind that was meant
   }
   if (kind == "journal") ReadJournal(queue, pool);
   queue.ReadCount("capacity", kQueueCapacity, &pool->queue_capacity);

@@ -30,7 +30,7 @@ struct StoreConfig {
 struct WorkersConfig {
   std::size_t min = 2;
   std::size_t max = 2;
-  // A worker that works on one batch for longer counts as hanging.
+  // A worker that works on one batch for longer counts as hung.
   absl::Duration task_timeout = absl::Seconds(60);
 
   friend bool operator==(const WorkersConfig&, const WorkersConfig&) = default;
@@ -83,23 +83,23 @@ struct MethodConfig {
   ShadowConfig shadow = {};
   Ack ack = Ack::kStored;
   bool allow_loss = false;
-  // Weight of the method when several methods compete for the pool.
+  // Priority class of the method when several methods compete for the pool.
   Priority priority = Priority::kNormal;
 
   friend bool operator==(const MethodConfig&, const MethodConfig&) = default;
 };
 
 struct LimitsConfig {
-  // Largest request, in bytes. A larger one is answered INVALID_ARGUMENT.
+  // Largest request, in bytes. Larger requests are answered INVALID_ARGUMENT.
   std::size_t message_bytes = std::size_t{16} << 20;
-  // Deepest nesting of messages inside messages. The request counts as 1.
+  // Deepest nesting of messages inside messages. The request itself is level 1.
   int nesting = 64;
-  // Most connections. Further connections are closed at once.
+  // Maximum number of connections. Further connections are closed at once.
   std::size_t connections = 10000;
-  // Most calls in flight on one connection (HTTP/2
+  // Maximum number of calls in flight on one connection (HTTP/2
   // SETTINGS_MAX_CONCURRENT_STREAMS).
   std::size_t calls_per_connection = 1000;
-  // Most bytes that gRPC holds of requests that are still arriving.
+  // Memory limit for requests that gRPC is still receiving, in bytes.
   std::size_t transport_bytes = std::size_t{512} << 20;
   // Number of finished submissions whose ids are remembered, so that a
   // submission sent again is recognised without the store.
@@ -128,7 +128,7 @@ struct Config {
 };
 
 // True if lanes share the pool: it has a `fair_by`, or its methods have
-// different priorities. The pool must be in the configuration.
+// different priorities. `config` must have a pool of this name.
 bool SharedByLane(const Config& config, const std::string& pool);
 
 // Returns the limits of the pool, which must be in the configuration.
@@ -139,7 +139,8 @@ GateLimits GateLimitsOf(const Config& config, const std::string& pool);
 // submissions.
 inline constexpr std::string_view kReceiptsPool = "receipts";
 
-// Returns the settings of that pool if the configuration does not give any.
+// Returns the settings of the receipts pool that are used if the configuration
+// does not define the pool.
 PoolConfig DefaultReceiptsPool(const LimitsConfig& limits);
 
 // Reads the YAML text, which may be any bytes. Afterwards either `errors` is

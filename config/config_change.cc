@@ -55,9 +55,10 @@ void KeepQueueKind(const std::string& path, const PoolConfig& running,
   }
 }
 
-// A number of bytes below the running limits.message_bytes was chosen for the
-// file's limits.message_bytes. It waits for the restart that changes this
-// limit, because until then the largest request would not fit.
+// Applies changed limits of a pool, except for byte limits below the running
+// limits.message_bytes. Such a limit was chosen for a new limits.message_bytes.
+// It waits for the restart that changes limits.message_bytes, because until
+// then the largest request would not fit.
 void ChangePool(const std::string& path, const LimitsConfig& limits,
                 const PoolConfig& fresh, PoolConfig* pool, Keys* keys) {
   KeepQueueKind(path, *pool, fresh, keys);
@@ -100,16 +101,17 @@ void ChangePools(const Config& fresh, Config* config, Keys* keys) {
   }
 }
 
-// True if a crash would lose acknowledged submissions without permission to
-// (allow_loss, may_lose).
+// True if a crash would lose acknowledged submissions although neither
+// allow_loss nor may_lose permits it.
 bool LosesAcknowledged(Method method, const MethodConfig& config,
                        const PoolConfig& pool) {
   return config.ack == Ack::kQueued && pool.journal_path.empty() &&
          !config.allow_loss && !MayLose(method);
 }
 
-// If the running pool has no journal and the file gives it one, a new
-// acknowledgement mode waits for the journal.
+// Applies changed settings of a method. If the running pool has no journal and
+// the file gives it one, a new acknowledgement mode waits for the restart that
+// opens the journal.
 void ChangeMethod(Method method, const PoolConfig& pool,
                   const MethodConfig& fresh, MethodConfig* config, Keys* keys) {
   const std::string path =

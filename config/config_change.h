@@ -1,6 +1,6 @@
-// Decides which values of a new configuration a running server can take over.
-// IngestionServer::Apply carries the change out. docs/operations.md lists the
-// values that can change live.
+// Decides which values of a new configuration a running server can apply.
+// IngestionServer::Apply applies them. docs/operations.md lists the values that
+// can change live.
 
 #ifndef SLUICE_CONFIG_CONFIG_CHANGE_H_
 #define SLUICE_CONFIG_CONFIG_CHANGE_H_
@@ -21,10 +21,9 @@ struct ConfigChange {
   std::vector<std::string> needs_restart;
 };
 
-// Both configurations must be valid. The resulting configuration is valid too:
-// a live value that would be invalid together with an old value that stays,
-// such as `ack: queued` for a pool that gets its journal at the restart, also
-// waits for the restart.
+// Both configurations must be valid, and so is the result. A live value that
+// would be invalid together with an old value also waits for the restart.
+// Example: `ack: queued` for a pool that gets its journal at the restart.
 ConfigChange ChangeConfig(const Config& running, const Config& fresh);
 
 }  // namespace sluice

@@ -9,7 +9,7 @@
 namespace sluice {
 
 struct ConfigError {
-  int line = 0;  // from 1; 0: the problem has no line
+  int line = 0;  // counted from 1; 0 if the problem has no line
   // Path of the key, such as pools.clinical.queue.capacity; empty if the
   // problem is not about one key.
   std::string key = {};

@@ -20,8 +20,9 @@ std::string FullName(Method method) {
   return std::string(FullMethodName(method));
 }
 
-// An entry of `methods` and the methods that it applies to: the method that it
-// names or, for `default`, all methods without an entry.
+// An entry of `methods` and the methods that it applies to. The entry `default`
+// applies to all methods without an entry; any other entry applies to the
+// method that it names.
 struct Entry {
   ConfigSection section;
   MethodConfig config;
@@ -57,7 +58,7 @@ void ReadPolicy(ConfigSection& section, std::string* inherited,
   const PolicyKind* policy = FindPolicyKind(on_full);
   if (policy != nullptr && on_full != *inherited) {
     *inherited = on_full;
-    *max_wait = absl::ZeroDuration();  // it belonged to the other policy
+    *max_wait = absl::ZeroDuration();  // was for another policy
   }
   section.ReadDuration("max_wait", kMaxWaitMax, max_wait);
 
@@ -152,8 +153,8 @@ std::vector<Entry> ReadSubmissionEntries(ConfigSection& methods) {
   return entries;
 }
 
-// Reads the entry of GetReceipts. A lookup brings no submission, so there is
-// nothing to acknowledge or to lose, and `default` does not apply.
+// Reads the entry of GetReceipts. A lookup carries no submission, so `ack` and
+// `allow_loss` do not exist, and `default` does not apply.
 Entry ReadReceiptsEntry(ConfigSection& methods) {
   Entry entry = {.section = methods.Section(FullName(Method::kGetReceipts)),
                  .config = {.pool = std::string(kReceiptsPool)},
@@ -176,7 +177,8 @@ Entry ReadReceiptsEntry(ConfigSection& methods) {
 
 // --- Loss ---
 
-// Reports an entry that could lose submissions without permission to.
+// Reports an entry that could lose submissions although neither allow_loss nor
+// may_lose permits it.
 void RejectLoss(Entry& entry, const Config& config) {
   if (entry.config.allow_loss) return;
   std::vector<std::string> losers;
@@ -214,8 +216,8 @@ void RejectLoss(Entry& entry, const Config& config) {
 }
 
 // Reports an entry that could drop a submission after its caller was answered.
-// A caller whose submission is dropped must be told, so it must not be answered
-// before. Errors of `default` are reported there alone.
+// The answer must say that the submission was dropped, so the caller must not
+// be answered before. Errors of `default` are reported at `default` only.
 void RejectUntoldLoss(Entry& entry) {
   const std::string& on_full = entry.config.on_full;
   if (!FindPolicyKind(on_full)->evicts || entry.config.ack == Ack::kStored) {

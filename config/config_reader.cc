@@ -48,14 +48,14 @@ std::size_t EditDistance(const std::string& a, const std::string& b) {
   return row.back();
 }
 
-// Returns the name in `known` that `name` most likely stands for, if any is
-// similar.
+// Returns the name in `known` that is most similar to `name`, or nothing if
+// none is similar.
 std::optional<std::string> Nearest(const std::string& name,
                                    const std::vector<std::string>& known) {
   if (name.size() > kQuotedBytesMax) return std::nullopt;
   std::optional<std::string> nearest;
-  // Up to two edits, enough for two letters in the wrong order. Fewer in a very
-  // short name, more in a long one.
+  // Allow two edits, enough to swap two letters. Allow fewer in a very short
+  // name, more in a long name.
   std::size_t closer_than =
       std::max(name.size() / 3, std::min<std::size_t>(name.size() / 2, 2)) + 1;
   for (const std::string& candidate : known) {

@@ -34,11 +34,11 @@ std::string UnknownName(const std::string& what, const std::string& name,
                         const std::vector<std::string>& known);
 
 // One map of the file, or the absence of the map. The tree and the list of
-// errors must outlive it. Not thread-safe.
+// errors must outlive the section. Not thread-safe.
 //
-// The Read... functions put the value of `key` into `out` and return true. If
-// the key is missing they return false and leave `out` unchanged. If the value
-// is not allowed they also add an error.
+// Each Read... function stores the value of `key` in `out` and returns true. If
+// the key is missing, it returns false and leaves `out` unchanged. If the value
+// is not allowed, it also adds an error.
 class ConfigSection {
  public:
   // The whole file, as ParseYaml returned it.
@@ -65,11 +65,11 @@ class ConfigSection {
   // name, and a port from 0 to 65535.
   bool ReadAddress(const std::string& key, std::string* out);
 
-  // Adds an error about `key`. Its line is that of the innermost part of the
-  // path that the file has.
+  // Adds an error about `key`. The error gets the line of the innermost part of
+  // the path that exists in the file.
   void Error(const std::string& key, std::string message);
 
-  // Adds an error for each key that was not asked for by Read... or Section.
+  // Adds an error for each key that neither Read... nor Section was called for.
   void RejectUnknownKeys();
 
  private:
@@ -77,8 +77,8 @@ class ConfigSection {
                 ConfigErrors* errors);
 
   const YamlEntry* Find(const std::string& key) const;
-  // Returns the text of `key`; null if the key is missing or not a scalar,
-  // which is an error.
+  // Returns the text of `key`. Returns null if the key is missing, or if its
+  // value is not a scalar, which adds an error.
   const std::string* Scalar(const std::string& key);
 
   const YamlNode* node_;  // a map, or null

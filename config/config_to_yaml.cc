@@ -112,7 +112,7 @@ std::string ConfigToYaml(const Config& config) {
   out << YAML::BeginMap;
   Put(out, "listen", config.listen);
   Put(out, "metrics", config.metrics);
-  // There is no value that means "no admin service".
+  // Leave out an empty address: no value means "no admin service".
   if (!config.admin.empty()) Put(out, "admin", config.admin);
   Put(out, "completion_queues", config.completion_queues);
   PutLimits(out, config.limits);

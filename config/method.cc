@@ -31,8 +31,8 @@ std::optional<Method> FindMethod(std::string_view full_name) {
 }
 
 bool MayLose(Method method) {
-  // Not read from the proto, so that checking a configuration needs no
-  // protobuf. A test compares the two.
+  // may_lose is repeated here and not read from the proto, so that checking a
+  // configuration needs no protobuf. A test compares the two.
   return method == Method::kRecordEvents;
 }
 

@@ -1,5 +1,5 @@
-// The RPCs of sluice.v1.Ingestion, as an index for values that exist per
-// method.
+// The RPCs of sluice.v1.Ingestion as an enumeration, which indexes values that
+// exist per method.
 
 #ifndef SLUICE_CONFIG_METHOD_H_
 #define SLUICE_CONFIG_METHOD_H_
@@ -41,8 +41,8 @@ std::string_view FullMethodName(Method method);
 // Returns the method with this full name, if there is one.
 std::optional<Method> FindMethod(std::string_view full_name);
 
-// True if the method may lose submissions that it took: the method option
-// may_lose of ingestion.proto.
+// True if the method may lose submissions that it has acknowledged: the method
+// option may_lose in ingestion.proto.
 bool MayLose(Method method);
 
 }  // namespace sluice

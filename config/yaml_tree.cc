@@ -105,7 +105,7 @@ class TreeBuilder final : public YAML::EventHandler {
     if (failed_) return false;
     if (anchor != 0) {
       Fail(mark, "anchors (&name) are not supported: remove the anchor");
-    } else if (tag != "?" && tag != "!") {  // a plain and a quoted scalar
+    } else if (tag != "?" && tag != "!") {  // plain or quoted scalar
       Fail(mark, "tags (!name) are not supported: remove the tag");
     } else if (++nodes_ > kYamlNodesMax) {
       Fail(mark, absl::StrCat("the file has more than ", kYamlNodesMax,
@@ -163,8 +163,8 @@ class TreeBuilder final : public YAML::EventHandler {
   ConfigErrors& errors_;
   YamlNode root_;
   std::vector<YamlNode*> open_;   // open maps, the outermost first
-  bool key_is_read_ = false;      // in the innermost open map
-  std::size_t in_sequences_ = 0;  // open sequences, and all open inside them
+  bool key_is_read_ = false;      // the innermost map waits for a value
+  std::size_t in_sequences_ = 0;  // open sequences and values inside
   std::size_t nodes_ = 0;
   int documents_ = 0;
   bool failed_ = false;

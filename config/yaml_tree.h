@@ -23,12 +23,12 @@ struct YamlNode {
   Kind kind = Kind::kNull;
   std::string scalar;              // for kScalar, without quotes
   std::vector<YamlEntry> entries;  // for kMap, in the order of the file
-  // The elements of a kSequence are not kept.
+  // The elements of a sequence are not kept.
 };
 
 struct YamlEntry {
   std::string key;
-  int line = 0;  // from 1
+  int line = 0;  // counted from 1
   YamlNode value = {};
 };
 

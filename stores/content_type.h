@@ -8,8 +8,8 @@
 
 namespace sluice {
 
-// Returns the message type that the content of a submission of `kind` is
-// serialized from. It lives as long as the program.
+// Returns the message type of the content of a submission of `kind`. The
+// descriptor lives as long as the program.
 const google::protobuf::Descriptor& ContentType(SubmissionKind kind);
 
 }  // namespace sluice

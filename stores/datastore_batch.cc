@@ -8,8 +8,8 @@
 namespace sluice {
 namespace {
 
-// Upper bound for a submission's tag, length and verdict, which come on top of
-// its own bytes.
+// Upper bound for the bytes that a submission adds to a request beside its own:
+// tag, length and verdict.
 constexpr std::size_t kBytesBeside = 16;
 
 }  // namespace

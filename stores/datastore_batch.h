@@ -30,10 +30,10 @@ class DatastoreBatch {
   // done().
   v1::SaveBatchRequest NextRequest(std::size_t bytes_max);
 
-  // Takes the response to the last request: results, and submissions that have
-  // to be sent again. Every response settles at least one submission, or gives
-  // it a verdict, so that a batch needs at most twice as many requests as it
-  // has submissions. INVALID_ARGUMENT if the response does not fit the request.
+  // Takes the response to the last request: results, and submissions that must
+  // be sent again with a verdict. Every submission is sent at most twice, so a
+  // batch needs at most twice as many requests as it has submissions.
+  // INVALID_ARGUMENT if the response does not fit the request.
   absl::Status Take(const v1::SaveBatchResponse& response);
 
  private:
@@ -45,7 +45,8 @@ class DatastoreBatch {
   };
 
   absl::Status TakeOne(Unsettled sent, const v1::SaveBatchResponse::Saved& one);
-  // Decides the verdict, and queues the submission to be sent again.
+  // Compares the contents to find the verdict, and queues the submission to be
+  // sent again.
   absl::Status TakeDifference(Unsettled sent,
                               const v1::SaveBatchResponse::Saved& one);
 
@@ -55,9 +56,10 @@ class DatastoreBatch {
   const SameContent& same_content_;
 
   std::deque<Unsettled> unsettled_;
-  // Submissions of the request that is not answered yet, in its order.
+  // Submissions of the request that is not answered yet, in the request's
+  // order.
   std::vector<Unsettled> sent_;
-  // True if the response being taken had a submission that differs.
+  // True if the response being taken answered DIFFERS for a submission.
   bool differed_ = false;
 };
 

@@ -17,7 +17,8 @@ namespace {
 
 using google::protobuf::Timestamp;
 
-// 0001-01-01T00:00:00Z to 9999-12-31T23:59:59Z, as timestamp.proto has it.
+// The range of a Timestamp (timestamp.proto): 0001-01-01T00:00:00Z to
+// 9999-12-31T23:59:59Z.
 constexpr std::int64_t kFirstSecond = -62'135'596'800;
 constexpr std::int64_t kLastSecond = 253'402'300'799;
 

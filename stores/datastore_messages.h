@@ -1,8 +1,8 @@
 // Converts the types of stores/store.h to messages of datastore.proto, and
 // back.
 //
-// Reading checks everything that a peer may get wrong. Errors are
-// INVALID_ARGUMENT, and name the field but never its value.
+// Messages from a peer are checked completely. Errors are INVALID_ARGUMENT, and
+// name the field but never its value.
 
 #ifndef SLUICE_STORES_DATASTORE_MESSAGES_H_
 #define SLUICE_STORES_DATASTORE_MESSAGES_H_

@@ -21,8 +21,8 @@
 namespace sluice {
 namespace {
 
-// gRPC itself retries, and obeys pushback. Check is not retried: it asks about
-// this moment.
+// gRPC itself retries calls, and obeys the server's pushback. Check is not
+// retried, because it asks about the present moment.
 constexpr char kServiceConfig[] = R"({"methodConfig": [{
   "name": [{"service": "sluice.v1.Datastore", "method": "SaveBatch"},
            {"service": "sluice.v1.Datastore", "method": "FindReceipts"},
@@ -34,9 +34,9 @@ constexpr char kServiceConfig[] = R"({"methodConfig": [{
     "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED", "ABORTED"]
   }}]})";
 
-// Limit for a received message. It is more than the largest submission that
-// Sluice can be configured to take (512 MiB) with the values read from it,
-// because Read returns a submission of any size.
+// Limit for a received message. Read returns submissions of any size, so the
+// limit exceeds the largest submission that can be configured (512 MiB)
+// together with the values read from it.
 constexpr int kMessageBytesMax = 1 << 30;
 
 // Delays before the next attempt to connect, after a connection broke or an
@@ -46,9 +46,9 @@ constexpr absl::Duration kReconnectMax = absl::Seconds(1);
 // Limit for an attempt to connect.
 constexpr absl::Duration kConnectTimeout = absl::Seconds(5);
 
-// During a call, a peer that is silent for kKeepaliveTime is pinged. If it does
-// not answer within kKeepaliveTimeout, the connection is closed. gRPC servers
-// with default settings reject more frequent pings.
+// A peer that is silent for kKeepaliveTime during a call is pinged. If the peer
+// does not answer within kKeepaliveTimeout, the connection is closed. gRPC
+// servers with default settings reject more frequent pings.
 constexpr absl::Duration kKeepaliveTime = absl::Seconds(30);
 constexpr absl::Duration kKeepaliveTimeout = absl::Seconds(5);
 
@@ -87,7 +87,7 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> Credentials(
   std::ifstream file(root_certs_path, std::ios::binary);
   grpc::SslCredentialsOptions options;
   options.pem_root_certs.assign(std::istreambuf_iterator<char>(file), {});
-  // With no certificates gRPC would use its own roots.
+  // If the list of certificates were empty, gRPC would use its own roots.
   if (file.bad() || options.pem_root_certs.empty()) {
     return absl::UnavailableError(
         absl::StrCat(root_certs_path, ": no certificates can be read"));
@@ -102,8 +102,9 @@ absl::Status ToStatus(absl::string_view name, const grpc::Status& status) {
                       absl::StrCat("the datastore's ", name, " failed"));
 }
 
-// Returns the error for a batch. Errors that are about the datastore's
-// configuration must not count against the batch, so they become UNAVAILABLE.
+// Returns the error for a batch. Errors about the configuration of the
+// datastore become UNAVAILABLE, so that they do not count as failures of the
+// batch.
 absl::Status ToBatchError(const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kUnauthenticated:
@@ -126,7 +127,7 @@ std::int64_t Clamp(std::size_t value) {
   return static_cast<std::int64_t>(std::min(value, kMax));
 }
 
-// Returns what is wrong with the page, or nothing.
+// Returns what is wrong with the page; empty if the page is valid.
 absl::string_view FindFault(const StorePage& page, std::int64_t after,
                             std::size_t max) {
   if (page.submissions.size() > max) return "more submissions than asked for";

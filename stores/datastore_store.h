@@ -1,5 +1,5 @@
-// A store behind another gRPC service, which has the database.
-// protos/sluice/v1/datastore.proto says what that service must do.
+// A store behind another gRPC service, the datastore, which owns the database.
+// protos/sluice/v1/datastore.proto specifies the service.
 
 #ifndef SLUICE_STORES_DATASTORE_STORE_H_
 #define SLUICE_STORES_DATASTORE_STORE_H_
@@ -22,12 +22,13 @@
 
 namespace sluice {
 
-// Places for calls in flight. Thread-safe.
+// Limits the number of calls in flight: each call takes a place and gives it
+// back. Thread-safe.
 class CallPlaces {
  public:
   explicit CallPlaces(std::size_t max) : max_(max), free_(max) {}
 
-  // Returns false if no place became free until `deadline`.
+  // Waits for a free place. Returns false if none became free until `deadline`.
   bool TakeBy(absl::Time deadline);
   void Return();
 
@@ -37,14 +38,14 @@ class CallPlaces {
   std::size_t free_ ABSL_GUARDED_BY(mutex_);
 };
 
-// Every call has a deadline, and at most four attempts within it. A broken
-// connection is made again within about a second after the service is back.
-// Errors have the service's status code, but not its message, which might quote
-// stored data.
+// Each call has a deadline, within which it is attempted at most four times. A
+// broken connection is restored within about a second after the service is
+// back. Errors carry the service's status code, but not its message, which
+// might quote stored data.
 class DatastoreStore final : public Store {
  public:
-  // Limit for the bytes of a request, unless a single submission has more. It
-  // leaves room within gRPC's default limit for a message, 4 MiB.
+  // Limit for the bytes of a request, unless a single submission has more. The
+  // limit leaves room within gRPC's default limit for a message, 4 MiB.
   static constexpr std::size_t kRequestBytesMax = std::size_t{3} << 20;
 
   // Does not connect yet. UNAVAILABLE if the certificates cannot be read.
@@ -54,8 +55,9 @@ class DatastoreStore final : public Store {
   // Splits a batch that is too large for one request. Requests are sent one
   // after the other, and each is a transaction. After an error, submissions of
   // earlier requests stay stored, and are recognised when the batch is sent
-  // again. Submissions whose bytes differ from the first with their id are sent
-  // a second time, with the verdict of `same_content`.
+  // again. If the bytes of a submission differ from the stored submission with
+  // the same id, the submission is sent a second time, with the verdict of
+  // `same_content`.
   absl::Status SaveBatch(absl::Span<const Submission> batch,
                          absl::Span<Saved> saved) override;
   absl::StatusOr<std::vector<std::optional<StoredReceipt>>> FindReceipts(
@@ -71,7 +73,8 @@ class DatastoreStore final : public Store {
                  std::unique_ptr<v1::Datastore::Stub> stub,
                  SameContent same_content);
 
-  // Calls `method` of the stub. Occupies one of `places` unless it is null.
+  // Calls `method` of the stub. The call takes one of `places` unless `places`
+  // is null.
   template <typename Method, typename Request, typename Response>
   absl::Status Call(absl::string_view name, Method method, CallPlaces* places,
                     absl::Duration timeout, const Request& request,
@@ -81,7 +84,7 @@ class DatastoreStore final : public Store {
   const absl::Duration timeout_;
   const SameContent same_content_;
 
-  // With synchronisation of their own.
+  // Thread-safe by themselves.
   const std::unique_ptr<v1::Datastore::Stub> stub_;
   CallPlaces saves_;
   CallPlaces lookups_;

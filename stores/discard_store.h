@@ -1,5 +1,5 @@
-// A store for trials and tests that keeps nothing. Its delays and failures are
-// configured.
+// A store for experiments and tests that keeps nothing. Its delays and failures
+// are configured.
 
 #ifndef SLUICE_STORES_DISCARD_STORE_H_
 #define SLUICE_STORES_DISCARD_STORE_H_
@@ -29,7 +29,7 @@ class DiscardStore final : public Store {
       std::string_view study_id,
       absl::Span<const std::string> submission_ids) override;
   absl::StatusOr<std::int64_t> LastSequence() override;
-  // Returns an empty page, the last.
+  // Returns an empty page with `last` set.
   absl::StatusOr<StorePage> Read(std::int64_t after, std::size_t max,
                                  std::size_t max_bytes) override;
   bool keeps_columns() const override { return false; }

@@ -11,13 +11,13 @@
 
 namespace sluice {
 
-// Creates `directory` and missing directories above it, and syncs them, so that
-// they survive a power cut. UNAVAILABLE if that fails.
+// Creates `directory` and its missing parents, and syncs them, so that they
+// survive a power cut. UNAVAILABLE if this fails.
 absl::Status CreateDirectories(const std::filesystem::path& directory);
 
-// Holds an exclusive lock on a file (flock(2)) from Acquire until the object is
-// destroyed or the process ends, for whatever reason. The file is created if it
-// is missing, and stays. Movable, not thread-safe.
+// Holds an exclusive lock on a file (flock(2)) until the object is destroyed or
+// the process ends in any way. Creates the file if it is missing, and never
+// removes it. Movable. Not thread-safe.
 class FileLock {
  public:
   // Does not wait. FAILED_PRECONDITION if the lock is taken, UNAVAILABLE if the

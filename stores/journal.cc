@@ -10,7 +10,7 @@
 namespace sluice {
 namespace {
 
-// Limit for the ranges that one transaction looks at.
+// Maximum number of ranges that one transaction may remove.
 constexpr std::size_t kRangesAtOnce = 1024;
 
 }  // namespace
@@ -69,8 +69,8 @@ absl::StatusOr<std::int64_t> Journal::Append(
   if (entries.empty()) return first;
   const auto forgotten = file_->Append(entries, first, FirstDone());
   if (!forgotten.ok()) return Wrote(forgotten.status());
-  // Set only after the commit: MarkDone ignores positions that were never
-  // given, and the positions of a failed group are given again.
+  // Set `last_position_` only after the commit: MarkDone ignores positions
+  // above it, and the positions of a failed group are assigned again.
   {
     absl::MutexLock state_lock(&state_mutex_);
     SLUICE_DCHECK_EQ(last_position_ + 1, first);
@@ -83,14 +83,14 @@ absl::StatusOr<std::int64_t> Journal::Append(
 
 void Journal::MarkDone(std::int64_t position) {
   absl::MutexLock lock(&state_mutex_);
-  // A position that was not given yet must not be forgotten when an entry gets
-  // it.
+  // Ignore a position that is not assigned yet. Otherwise the entry that gets
+  // the position later would be forgotten.
   if (position > 0 && position <= last_position_) done_.Add(position);
 }
 
 absl::Status Journal::Forget() {
-  // Entries that are appended meanwhile are left to the next call, so that this
-  // one ends.
+  // Leave entries that are appended meanwhile to the next call, so that this
+  // call ends.
   const std::int64_t last = last_position();
   for (bool more = true; more;) {
     absl::MutexLock lock(&file_mutex_);
@@ -101,7 +101,7 @@ absl::Status Journal::Forget() {
 }
 
 // Forgets as many entries as one transaction may remove. Sets `more` if the
-// caller must call it again.
+// caller must call again.
 absl::Status Journal::ForgetUpTo(std::int64_t last, bool& more) {
   const std::vector<PositionRange> done = FirstDone();
   more = !done.empty() && done.front().first <= last;
@@ -126,8 +126,8 @@ absl::Status Journal::Quarantine(std::int64_t position, std::string_view reason,
   const absl::StatusOr<bool> added =
       file_->Quarantine(position, reason, tries, absl::Now(), last_position());
   if (!added.ok()) return Failed(added.status());
-  // Counted after the commit, under file_mutex_, which keeps the limit above
-  // valid.
+  // Count after the commit, but still under file_mutex_, so that the check of
+  // the limit above stays valid.
   absl::MutexLock state_lock(&state_mutex_);
   if (*added) ++quarantined_;
   return absl::OkStatus();
@@ -155,7 +155,7 @@ absl::StatusOr<std::vector<Quarantined>> Journal::ListQuarantine(
 absl::StatusOr<std::vector<std::optional<Quarantined>>>
 Journal::FindQuarantined(std::string_view study_id,
                          absl::Span<const std::string> submission_ids) {
-  // The usual case. It must not wait for a commit in progress, which holds
+  // Usual case: return without waiting for a commit in progress, which holds
   // file_mutex_.
   if (quarantined() == 0) {
     return std::vector<std::optional<Quarantined>>(submission_ids.size());
@@ -170,8 +170,8 @@ std::size_t Journal::quarantined() const {
 }
 
 absl::Status Journal::Check() {
-  // A commit in progress may hang, so do not wait for it: return how the write
-  // before it ended.
+  // A commit in progress may hang, so do not wait for it: return the result of
+  // the previous write.
   if (!file_mutex_.TryLock()) return last_write();
   const bool writing = !last_write().ok();
   absl::Status status = file_->Probe(writing);

@@ -15,7 +15,7 @@
 //   appended     durable, with a position. A crash before "forgotten", from
 //                whichever state, leads to "replayed".
 //   in work      known to the server only, not to the journal
-//   done         the store has the submission. Only in memory, so that a crash
+//   done         the store has the submission. Known in memory only: a crash
 //                replays the entry and the store recognises the submission.
 //   forgotten    no longer in the file; its position is never given again
 //   quarantined  moved to another table, in one transaction. It stays there
@@ -51,15 +51,16 @@ namespace sluice {
 
 class JournalFile;
 
-// `PRAGMA user_version` and `PRAGMA application_id` ("SluJ") of the file.
+// `PRAGMA user_version` (the version of the schema) and `PRAGMA application_id`
+// ("SluJ") of the file.
 inline constexpr std::int64_t kJournalVersion = 1;
 inline constexpr std::int64_t kJournalApplicationId = 0x536c754a;
 
 struct JournalEntry {
   // Order in the journal, from 1. While the journal is open, positions are
-  // given without gaps.
+  // assigned without gaps.
   std::int64_t position = 0;
-  // Name of the RPC that brought it, e.g. "ImportPatients".
+  // Name of the RPC that carried the submission, e.g. "ImportPatients".
   std::string method;
   // Times are precise to the microsecond.
   ReceivedSubmission submission;
@@ -74,16 +75,16 @@ struct NewJournalEntry {
 struct Quarantined {
   std::string method;
   ReceivedSubmission submission;
-  std::string reason;  // no patient data
+  std::string reason;  // contains no patient data
   int tries = 0;
   absl::Time quarantined_at;
 };
 
-// Thread-safe. Calls block, also while another caller's commit is in progress,
-// unless their comment says otherwise.
+// Thread-safe. Calls block and may wait for another caller's commit, unless
+// their comment says otherwise.
 class Journal {
  public:
-  // Limit for the entries in quarantine. Quarantine fails beyond it.
+  // Maximum number of entries in quarantine. Beyond this, Quarantine fails.
   static constexpr std::size_t kQuarantineMax = 100'000;
 
   Journal(const Journal&) = delete;
@@ -99,32 +100,30 @@ class Journal {
   //   UNAVAILABLE          the file cannot be read or written
   static absl::StatusOr<std::unique_ptr<Journal>> Open(const std::string& path);
 
-  // Calls `visit` with every entry that is in the journal now and not
-  // forgotten, by position, without holding a lock. DATA_LOSS at a malformed
-  // entry.
+  // Calls `visit`, without holding a lock, with every entry that is in the
+  // journal and not forgotten, in the order of positions. DATA_LOSS at a
+  // malformed entry.
   absl::Status Replay(absl::FunctionRef<void(JournalEntry entry)> visit);
 
   // Returns the highest sequence number in the file, quarantine included, or 0.
   absl::StatusOr<std::int64_t> LastSequence();
 
   // Appends the entries as one group, in their order. Returns the position of
-  // the first; the others follow without gaps.
-  // OK: all entries are durable.
-  // An error (UNAVAILABLE: disk full, failed sync): no entry is in the journal,
-  // nor will be after a kill. A later Append may succeed without reopening.
-  // There is one exception: after a failed sync the disk's state is unknown,
-  // and a power cut before the next successful commit may bring the entries
-  // back.
+  // the first entry; the positions of the others follow without gaps. OK: all
+  // entries are durable. An error (UNAVAILABLE: disk full, failed sync): no
+  // entry is in the journal, and none will be after a crash of the process. A
+  // later Append may succeed without reopening. There is one exception: after a
+  // failed sync the disk's state is unknown, and a power cut before the next
+  // successful commit may bring the entries back.
   absl::StatusOr<std::int64_t> Append(
       absl::Span<const NewJournalEntry> entries);
 
-  // Marks the entry as done: the store has it. One of the next Appends forgets
-  // it, each a limited number of entries, or Forget does. Until then the mark
-  // is in memory only, and a crash replays the entry. Does not block.
+  // Marks the entry as done: the store has the submission. Done entries are
+  // forgotten by later Appends, a limited number each, or by Forget. Until then
+  // the mark is in memory only, and a crash replays the entry. Does not block.
   void MarkDone(std::int64_t position);
-  // Forgets all entries that are done, in as many commits as that takes; in
-  // none if there are no such entries. Then shrinks the file if it is nearly
-  // empty.
+  // Forgets all done entries, in as many commits as necessary (none if no entry
+  // is done). Then shrinks the file if it is nearly empty.
   absl::Status Forget();
 
   // Moves an entry into quarantine. If the same submission with the same kind
@@ -138,8 +137,8 @@ class Journal {
   // sequence number.
   absl::StatusOr<JournalEntry> Release(std::int64_t sequence);
 
-  // Returns entries in quarantine by sequence number: at most `max` of those
-  // after `after`. Contents are left out unless `with_content`.
+  // Returns up to `max` entries in quarantine with sequence numbers above
+  // `after`, in ascending order. Contents are left out unless `with_content`.
   absl::StatusOr<std::vector<Quarantined>> ListQuarantine(std::int64_t after,
                                                           std::size_t max,
                                                           bool with_content);
@@ -152,9 +151,9 @@ class Journal {
   // Number of entries in quarantine. Does not block.
   std::size_t quarantined() const;
 
-  // Returns OK if the journal could take entries now. Tries to write if the
-  // last write failed. Does not wait for a call in progress: it then returns
-  // how the write before that call ended.
+  // Returns OK if the journal could accept entries now. If the last write
+  // failed, tries to write. Does not wait for a call in progress, but returns
+  // the result of the write before that call.
   absl::Status Check();
 
  private:
@@ -168,10 +167,10 @@ class Journal {
   std::vector<PositionRange> FirstDone() const;
   void Forgotten(const std::vector<PositionRange>& ranges);
   absl::Status last_write() const;
-  // Remembers for Check how a write ended, and returns it.
+  // Stores the result of a write for Check, and returns it.
   absl::Status Wrote(absl::Status status);
-  // Like Wrote, except that an error that may be about one entry only, such as
-  // NOT_FOUND, is not remembered.
+  // Like Wrote, but does not store errors that may concern one entry only, such
+  // as NOT_FOUND.
   absl::Status Failed(const absl::Status& status);
 
   // Constant after construction. Declared first, so that the lock is released
@@ -181,8 +180,8 @@ class Journal {
   absl::Mutex file_mutex_;
   const std::unique_ptr<JournalFile> file_ ABSL_PT_GUARDED_BY(file_mutex_);
 
-  // Held briefly, never over I/O. The members that it guards change only after
-  // the commit of the change that they describe.
+  // Held briefly, never over I/O. The members guarded by this mutex change only
+  // after the commit of the change that they describe.
   mutable absl::Mutex state_mutex_ ABSL_ACQUIRED_AFTER(file_mutex_);
   std::int64_t last_position_ ABSL_GUARDED_BY(state_mutex_);
   PositionSet done_ ABSL_GUARDED_BY(state_mutex_);

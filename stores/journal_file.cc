@@ -73,8 +73,8 @@ constexpr std::string_view kIntoQuarantine =
     " SELECT sequence, method, kind, study_id, submission_id, site_id,"
     " received_at, sent_at, content_sha256, ?, ?, ?, content FROM entries"
     " WHERE position = ? ON CONFLICT DO NOTHING";
-// Finds out whether the quarantine already has the submission of an entry that
-// was not copied into it.
+// Checks whether the quarantine already has the submission of an entry that was
+// not copied into the quarantine.
 constexpr std::string_view kCompareWithQuarantined =
     "SELECT e.sequence, q.sequence IS NOT NULL"
     " FROM entries AS e LEFT JOIN quarantine AS q"
@@ -99,12 +99,12 @@ constexpr std::string_view kFindQuarantined =
     " quarantined_at FROM quarantine WHERE submission_id = ? AND study_id = ?"
     " ORDER BY sequence";
 
-// How long a commit waits for another program, such as a shell, that holds the
+// Time that a commit waits for another program, such as a shell, that holds the
 // write lock.
 constexpr absl::Duration kBusyTimeout = absl::Seconds(5);
 
-// Limits for one part of a replay, and for what a transaction removes unless it
-// appends more.
+// Limits for one part of a replay, and for the entries that one transaction
+// removes (unless it appends more).
 constexpr std::size_t kReadEntries = 256;
 constexpr std::size_t kReadBytes = std::size_t{1} << 20;
 constexpr std::int64_t kRemoveEntries = 1024;
@@ -118,7 +118,7 @@ absl::Time TimeAt(const SqliteRun& row, int column) {
   return absl::FromUnixMicros(row.IntegerAt(column));
 }
 
-// Reads the first ten columns of the statements that read.
+// Reads the first ten columns of a row, which all reading statements share.
 absl::Status ReadSubmission(const SqliteRun& row, std::string& method,
                             ReceivedSubmission& submission) {
   const std::optional<SubmissionKind> kind = ParseKind(row.TextAt(1));
@@ -160,8 +160,9 @@ absl::StatusOr<std::unique_ptr<JournalFile>> JournalFile::Open(
       path, kBusyTimeout, {kJournalApplicationId, kJournalVersion, kSchema});
   if (!db.ok()) return db.status();
   // secure_delete, on in Debian's SQLite, would write zeros to each freed page:
-  // as many bytes as appending wrote. A long log is cheaper than a checkpoint,
-  // since most entries are forgotten before a checkpoint would copy them.
+  // as many bytes as appending wrote. The log may grow long before a
+  // checkpoint, since a checkpoint then need not copy the entries that were
+  // forgotten meanwhile.
   const absl::Status set = db->Execute(
       "PRAGMA secure_delete = OFF; PRAGMA wal_autocheckpoint = 2000;"
       "PRAGMA temp_store = MEMORY");
@@ -219,8 +220,8 @@ absl::StatusOr<std::vector<PositionRange>> JournalFile::Append(
     if (!status.ok()) return status;
     bytes += static_cast<std::int64_t>(entries[i].submission->content.size());
   }
-  // Removes more than it appends. Otherwise a journal whose backlog was large
-  // once would never become small again.
+  // Remove more than is appended. Otherwise a journal that once had a large
+  // backlog would never become small again.
   const auto count = static_cast<std::int64_t>(entries.size());
   auto removed = RemoveWithin(done, {std::max(kRemoveEntries, 2 * count),
                                      std::max(kRemoveBytes, 2 * bytes)});
@@ -237,8 +238,8 @@ absl::StatusOr<std::vector<PositionRange>> JournalFile::Remove(
   if (!status.ok()) return status;
   auto removed = RemoveWithin(done, {kRemoveEntries, kRemoveBytes});
   if (!removed.ok()) return removed.status();
-  // SQLite forgets the highest position together with its row. It is saved
-  // here, so that no position is given twice after a restart.
+  // SQLite forgets the highest position together with its row. Save the
+  // position, so that no position is assigned twice after a restart.
   if (!removed->empty() && removed->back().last == last_position) {
     status = RememberPosition(last_position);
     if (!status.ok()) return status;
@@ -288,7 +289,7 @@ absl::StatusOr<std::vector<PositionRange>> JournalFile::RemoveWithin(
 }
 
 // Returns the first part of the range that fits into the budget, and charges
-// the budget for it. The last entry may exceed the limit of bytes, because one
+// the budget. The last entry may exceed the byte limit, because at least one
 // entry must always fit.
 absl::StatusOr<PositionRange> JournalFile::PartWithin(PositionRange range,
                                                       Budget& budget) {
@@ -350,8 +351,9 @@ absl::StatusOr<bool> JournalFile::Quarantine(std::int64_t position,
   SqliteTransaction transaction(db_);
   absl::Status status = transaction.Begin(SqliteTransaction::Mode::kWrite);
   if (!status.ok()) return status;
-  // The entry is copied, compared and removed in one transaction: after a crash
-  // it is in the journal or in quarantine, never in both or in none.
+  // The entry is copied, compared and removed in one transaction. After a crash
+  // the entry is therefore either in the journal or in quarantine, never in
+  // both and never in neither.
   const absl::StatusOr<bool> added =
       CopyIntoQuarantine(position, reason, tries, now);
   if (!added.ok()) return added.status();
@@ -407,7 +409,7 @@ absl::StatusOr<JournalEntry> JournalFile::Release(std::int64_t sequence,
   absl::Status status = transaction.Begin(SqliteTransaction::Mode::kWrite);
   if (status.ok()) status = CopyOutOfQuarantine(sequence, position);
   if (!status.ok()) return status;
-  // The entry is read before the commit: a malformed entry must stay in
+  // Read the entry before the commit: a malformed entry must stay in
   // quarantine.
   absl::StatusOr<std::vector<JournalEntry>> entry =
       Read(position - 1, position);
@@ -484,7 +486,8 @@ void JournalFile::Shrink() {
       *pages - *free > kShrinkUsedPages) {
     return;
   }
-  // Like any commit, that of a failed VACUUM may still be in the log.
+  // As after any failed commit, the pages of the failed VACUUM may still be in
+  // the log.
   if (!db_.Execute("VACUUM").ok()) db_.CutLog();
 }
 

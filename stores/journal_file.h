@@ -1,5 +1,5 @@
 // The SQLite file of a journal: its tables, and each change of them as one
-// transaction. The state in memory (done entries, locks) is in journal.h.
+// transaction. journal.h has the state in memory (done entries, locks).
 
 #ifndef SLUICE_STORES_JOURNAL_FILE_H_
 #define SLUICE_STORES_JOURNAL_FILE_H_
@@ -22,30 +22,32 @@
 
 namespace sluice {
 
-// Not thread-safe. Errors are those of Journal, and leave the file as it was.
+// Not thread-safe. Returns the errors of Journal. An error leaves the file
+// unchanged.
 class JournalFile {
  public:
   static absl::StatusOr<std::unique_ptr<JournalFile>> Open(
       const std::string& path);
 
-  // Returns the highest position that was ever given in this file, or 0.
+  // Returns the highest position that was ever assigned in this file, or 0.
   absl::StatusOr<std::int64_t> LastPosition();
   absl::StatusOr<std::int64_t> LastSequence();
   absl::StatusOr<std::int64_t> CountQuarantined();
 
-  // Appends the entries from `first_position` on, and removes entries in the
-  // ranges `done` in the same transaction, up to a limit. Ranges must ascend
-  // and not be adjacent. Returns the ranges whose entries are all removed.
+  // Appends the entries, the first at `first_position`. In the same
+  // transaction, removes entries in the ranges `done`, up to a limit. Ranges
+  // must ascend and not be adjacent. Returns the ranges whose entries are all
+  // removed.
   absl::StatusOr<std::vector<PositionRange>> Append(
       absl::Span<const NewJournalEntry> entries, std::int64_t first_position,
       absl::Span<const PositionRange> done);
   // Removes entries as Append does. `last_position` is the highest position
-  // that was given.
+  // assigned so far.
   absl::StatusOr<std::vector<PositionRange>> Remove(
       absl::Span<const PositionRange> done, std::int64_t last_position);
 
-  // Returns entries with positions after `after` up to `last`: as many as may
-  // be in memory at once, and at least one if there is one.
+  // Returns entries with positions above `after` and up to `last`: as many as
+  // one part of a replay may hold, but at least one if there is one.
   absl::StatusOr<std::vector<JournalEntry>> Read(std::int64_t after,
                                                  std::int64_t last);
 
@@ -64,8 +66,8 @@ class JournalFile {
 
   // See ProbeSqliteFile.
   absl::Status Probe(bool writing);
-  // Gives free pages back to the file system if there are many, and few that
-  // are used. A failure loses nothing.
+  // Gives free pages back to the file system if many pages are free and few are
+  // used. A failure loses nothing.
   void Shrink();
 
  private:
@@ -75,7 +77,7 @@ class JournalFile {
     SqliteStatement measure;
     SqliteStatement remove;
   };
-  // Limits for what one transaction removes.
+  // Limits for the entries that one transaction removes.
   struct Budget {
     std::int64_t entries;
     std::int64_t bytes;
@@ -86,7 +88,7 @@ class JournalFile {
   JournalFile(SqliteConnection db, Statements statements)
       : db_(std::move(db)), statements_(std::move(statements)) {}
 
-  // Steps of transactions. A transaction must have begun.
+  // Steps of a transaction, which must have begun.
   absl::Status Insert(const NewJournalEntry& entry, std::int64_t position);
   absl::StatusOr<std::vector<PositionRange>> RemoveWithin(
       absl::Span<const PositionRange> ranges, Budget budget);

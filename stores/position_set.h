@@ -12,7 +12,7 @@ namespace sluice {
 
 struct PositionRange {
   std::int64_t first = 0;
-  std::int64_t last = 0;  // included
+  std::int64_t last = 0;  // inclusive
 
   bool operator==(const PositionRange&) const = default;
 };
@@ -30,8 +30,8 @@ class PositionSet {
   bool empty() const { return last_of_.empty(); }
 
  private:
-  std::map<std::int64_t, std::int64_t>
-      last_of_;  // by the first position of a range
+  // Last position of each range, by its first position.
+  std::map<std::int64_t, std::int64_t> last_of_;
 };
 
 }  // namespace sluice

@@ -29,10 +29,10 @@ struct SqlStateMeaning {
   const char* words;
 };
 
-// The first prefix that fits counts.
-// https://www.postgresql.org/docs/15/errcodes-appendix.html
-// The statements are constant. So a statement that the server rejects (42...)
-// says something about the database, and nothing about the submissions.
+// The first matching prefix counts.
+// https://www.postgresql.org/docs/15/errcodes-appendix.html The statements are
+// constant, so a rejected statement (42...) is a problem of the database, never
+// of the submissions.
 constexpr SqlStateMeaning kMeanings[] = {
     {"08", absl::StatusCode::kUnavailable, "the connection failed"},
     {"22", absl::StatusCode::kInvalidArgument, "a value cannot be stored"},
@@ -77,15 +77,14 @@ std::int64_t ReadBigEndian(std::string_view bytes) {
   return static_cast<std::int64_t>(bits);
 }
 
-// libpq's message may be shown: the connection was never open, so the message
-// quotes no values.
+// Shows libpq's message, which quotes no values: the connection was never open.
 std::string ConnectErrorText(const PGconn* connection) {
   std::string text = PQerrorMessage(connection);
   absl::StripTrailingAsciiWhitespace(&text);
   return absl::StrReplaceAll(text, {{"\n\t", " "}, {"\n", "; "}});
 }
 
-// Parameters in the form that libpq takes.
+// Parameters in the form that libpq expects.
 class Pointers {
  public:
   explicit Pointers(absl::Span<const std::string> parameters)
@@ -107,7 +106,8 @@ class Pointers {
   std::vector<int> formats_;
 };
 
-// Without this callback libpq prints the server's notices, values included.
+// Replaces libpq's callback, which would print the server's notices, including
+// values.
 void TakeNotice(void* ended, const PGresult* notice) {
   const char* severity =
       PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
@@ -136,11 +136,11 @@ std::string PostgresBigint(std::int64_t value) {
 }
 
 PostgresArray::PostgresArray(Type type, std::size_t size) {
-  AppendBigEndian<std::int32_t>(1, bytes_);  // dimensions
-  AppendBigEndian<std::int32_t>(1, bytes_);  // may have NULLs
+  AppendBigEndian<std::int32_t>(1, bytes_);  // number of dimensions
+  AppendBigEndian<std::int32_t>(1, bytes_);  // flag: the array may have NULLs
   AppendBigEndian(static_cast<std::uint32_t>(type), bytes_);
   AppendBigEndian(static_cast<std::int32_t>(size), bytes_);
-  AppendBigEndian<std::int32_t>(1, bytes_);  // the first index
+  AppendBigEndian<std::int32_t>(1, bytes_);  // index of the first element
 }
 
 PostgresArray& PostgresArray::Integer(std::int64_t value) {
@@ -211,8 +211,8 @@ PostgresConnection::PostgresConnection(PGconn* connection,
 absl::StatusOr<PostgresConnection> PostgresConnection::Open(
     const std::string& url, absl::Duration timeout) {
   SLUICE_DCHECK(!CheckPostgresUrl(url).has_value());
-  // The URL overrides keywords before it ("dbname"), but not those after it.
-  // The keepalive settings find a vanished peer within a minute.
+  // The URL overrides keywords before "dbname", but not keywords after it. The
+  // keepalive settings detect a vanished peer within a minute.
   constexpr const char* kKeywords[] = {"connect_timeout",
                                        "keepalives_idle",
                                        "keepalives_interval",
@@ -246,8 +246,8 @@ bool PostgresConnection::Alive() {
   if (socket.fd < 0 || poll(&socket, 1, 0) < 0) return false;
   if (socket.revents != 0) {
     if (PQconsumeInput(handle) == 0) return false;
-    // Parses the bytes that have come. The server may have ended the session:
-    // then this calls TakeNotice, or sets the connection's status.
+    // Parse the bytes received. If the server has ended the session, this calls
+    // TakeNotice or sets the connection's status.
     PQisBusy(handle);
   }
   return PQstatus(handle) == CONNECTION_OK && !*ended_;
@@ -262,8 +262,8 @@ absl::Status PostgresConnection::Await(absl::Time deadline) {
   const int flushed = PQflush(handle);
   if (flushed < 0) return Lost();
 
-  // Reads also while there are bytes to send. Otherwise both sides could wait
-  // for the other to read, with full buffers.
+  // Read also while there are bytes to send. Otherwise both sides could wait
+  // for each other with full buffers.
   pollfd socket = {.fd = PQsocket(handle), .events = POLLIN, .revents = 0};
   if (flushed > 0) socket.events |= POLLOUT;
   const absl::Duration left =
@@ -305,7 +305,7 @@ absl::Status PostgresConnection::StatusOf(const PGresult* result) const {
 }
 
 absl::Status PostgresConnection::Execute(const std::string& sql) {
-  // Queued statements would be answered first, and Execute would take their
+  // Queued statements would be answered first, and Execute would mistake their
   // results for its own.
   SLUICE_DCHECK_EQ(queued_, 0u);
   const absl::Time deadline = absl::Now() + timeout_;

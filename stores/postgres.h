@@ -25,7 +25,7 @@ namespace sluice {
 // Returns the Status for an error with this SQLSTATE: ABORTED for a deadlock,
 // UNAVAILABLE if a later attempt may succeed, INVALID_ARGUMENT if the values
 // cannot be stored, DATA_LOSS if the database is damaged, INTERNAL otherwise.
-// The message is not the server's, which may quote values.
+// Does not use the server's message, which may quote values.
 absl::Status PostgresError(std::string_view sqlstate, const char* doing);
 
 // Returns a parameter of type bigint. A parameter of type text or bytea needs
@@ -45,12 +45,13 @@ class PostgresArray {
 
   PostgresArray(Type type, std::size_t size);
 
-  // Append an element. `size` calls in total. Bytes is for text too.
+  // Append an element. Elements must be appended `size` times in total. Bytes
+  // also serves for text.
   PostgresArray& Integer(std::int64_t value);
   PostgresArray& Bytes(std::string_view value);
-  PostgresArray& BytesOrNull(std::string_view value);  // NULL if it is empty
+  PostgresArray& BytesOrNull(std::string_view value);  // empty becomes NULL
   PostgresArray& Json(std::string_view value);
-  PostgresArray& Time(absl::Time value);  // to the microsecond
+  PostgresArray& Time(absl::Time value);  // to microsecond precision
   PostgresArray& Null();
 
   std::string Take() && { return std::move(bytes_); }
@@ -68,8 +69,8 @@ class PostgresResult {
   const PGresult* get() const { return handle_.get(); }
   int rows() const { return PQntuples(handle_.get()); }
 
-  // Columns, from 0, of the type that the name says. Views live as long as the
-  // result.
+  // Read a column, counted from 0, whose type must match the function. Views
+  // live as long as the result.
   bool IsNull(int row, int column) const;
   bool BoolAt(int row, int column) const;
   std::int64_t IntegerAt(int row, int column) const;    // integer, bigint
@@ -85,7 +86,8 @@ class PostgresResult {
 };
 
 // A session. Not thread-safe. After an error of Receive the session must not be
-// used again. Destroying it makes the server roll the transaction back.
+// used again. When the session is destroyed, the server rolls back an open
+// transaction.
 class PostgresConnection {
  public:
   // `url` must pass CheckPostgresUrl (kinds/postgres_url.h). Returns
@@ -96,18 +98,18 @@ class PostgresConnection {
 
   void set_timeout(absl::Duration timeout) { timeout_ = timeout; }
 
-  // False if the server is known to have ended the session. Does not ask the
-  // server, and does not block.
+  // False if the server is known to have ended the session. Only looks at bytes
+  // that have arrived already, and does not block.
   bool Alive();
 
-  // Returns e.g. 150000.
+  // Returns e.g. 150000 for version 15.0.
   int server_version() const { return PQserverVersion(handle_.get()); }
 
   // Runs statements without parameters. Discards their results. Nothing may be
   // queued.
   absl::Status Execute(const std::string& sql);
 
-  // Queue a statement, to be prepared or to be run. Do not wait.
+  // Queue a statement to prepare it or to run it. Do not wait for a result.
   void SendPrepare(const char* name, const char* sql);
   void Send(const char* name, absl::Span<const std::string> parameters);
   void SendQuery(const char* sql,
@@ -135,12 +137,12 @@ class PostgresConnection {
   absl::StatusOr<PostgresResult> ReceiveOne();
   // Waits for the next result. An empty result ends the results of a statement.
   absl::StatusOr<PostgresResult> NextResult(absl::Time deadline);
-  // Waits until bytes have come, or could be sent.
+  // Waits until bytes have arrived, or can be sent.
   absl::Status Await(absl::Time deadline);
   absl::Status StatusOf(const PGresult* result) const;
   absl::Status Lost() const;
 
-  // On the heap, because libpq's callback sets it through its address.
+  // Heap-allocated, because libpq's callback sets the flag through its address.
   std::unique_ptr<bool> ended_;
   std::unique_ptr<PGconn, Finisher> handle_;
   absl::Duration timeout_;

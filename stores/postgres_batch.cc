@@ -18,8 +18,8 @@ constexpr char kReadContent[] = "read_content";
 constexpr char kRecordGaps[] = "record_gaps";
 
 // Limit for the bytes that one statement sends or fetches, unless its first row
-// alone has more. PostgreSQL limits a value to 1 GiB, and an array is one
-// value.
+// alone exceeds the limit. PostgreSQL limits a value to 1 GiB, and an array is
+// one value.
 constexpr std::size_t kStatementBytesMax = std::size_t{16} << 20;
 
 std::size_t SizeOf(const Submission& submission) {
@@ -95,7 +95,7 @@ absl::Status PostgresBatch::InsertSome(absl::Span<const std::size_t> indices) {
   const auto results = db_.Receive();
   if (!results.ok()) return results.status();
 
-  // Rows come back in the order in which they were given, so one pass over both
+  // Rows are returned in the order of the parameters, so one pass over both
   // finds the rows that were not inserted.
   const PostgresResult& inserted = results->back();
   int row = 0;
@@ -124,8 +124,8 @@ absl::Status PostgresBatch::CompareWithFirst() {
   std::vector<PostgresGap> gaps;
   for (const Known& k : *known) {
     const StoredReceipt& first = k.first.receipt;
-    // The stored row is that of this submission itself: an earlier attempt
-    // stored it, but this server did not learn of its success.
+    // The stored row belongs to this very submission: an earlier attempt stored
+    // it, but this server did not learn of the success.
     const bool own = first.sequence == batch_[k.index].sequence;
     saved_[k.index] = {.result = !k.same ? Saved::Result::kConflict
                                  : own   ? Saved::Result::kStored
@@ -136,7 +136,7 @@ absl::Status PostgresBatch::CompareWithFirst() {
     if (own) continue;
     gaps.push_back({&batch_[k.index], first.sequence, !k.same});
   }
-  // The statement is only queued. Commit sends it, in one round trip with the
+  // Only queue the statement. Commit sends it in one round trip with the
   // COMMIT.
   if (!gaps.empty()) db_.Send(kRecordGaps, PostgresGaps(gaps));
   return absl::OkStatus();
@@ -208,8 +208,9 @@ absl::Status PostgresBatch::CompareSome(absl::Span<Known* const> known) {
 
 absl::Status PostgresBatch::Commit() {
   // If statement_timeout ends a COMMIT that waits for a standby, PostgreSQL
-  // answers OK although the commit is not replicated. Without that limit, this
-  // side stops waiting instead, and reports an unknown outcome.
+  // answers OK although the commit is not replicated. Without
+  // statement_timeout, the client stops waiting instead and reports an unknown
+  // outcome.
   db_.SendQuery("SET LOCAL statement_timeout = 0");
   db_.SendQuery("COMMIT");
   return db_.Receive().status();

@@ -16,7 +16,8 @@
 
 namespace sluice {
 
-// Prepares the statements of PostgresBatch. Call it once for each session.
+// Prepares the statements of PostgresBatch. Must be called once for each
+// session.
 absl::Status PreparePostgresBatches(PostgresConnection& db);
 
 class PostgresBatch {
@@ -26,15 +27,16 @@ class PostgresBatch {
   PostgresBatch(PostgresConnection& db, absl::Span<const Submission> batch,
                 absl::Span<Saved> saved, const SameContent& same_content);
 
-  // See Store::SaveBatch. Call it once. After an error, or an exception of
-  // `same_content`, the session may have an open transaction, and must be
-  // closed.
+  // Stores the batch (see Store::SaveBatch). Must be called once. After an
+  // error, or an exception of `same_content`, the session may have an open
+  // transaction, and must be closed.
   absl::Status Save();
 
  private:
-  // A submission that was not inserted, and the stored submission of its id.
+  // A submission that was not inserted, and the stored submission with the same
+  // id.
   struct Known {
-    std::size_t index;  // in the batch
+    std::size_t index;  // index in the batch
     PostgresFirst first;
     bool same;
   };

@@ -14,7 +14,7 @@ using Type = PostgresArray::Type;
 
 constexpr std::string_view kReplacement = "\xef\xbf\xbd";  // U+FFFD
 
-// Names of the kinds, by the value of the enumeration.
+// Names of the kinds, indexed by the value of the enumeration.
 constexpr std::string_view kKinds[] = {"questionnaire_response",
                                        "patient_record", "app_event"};
 
@@ -53,7 +53,7 @@ void AddTime(const std::optional<absl::Time>& time, PostgresArray& array) {
   }
 }
 
-// Returns a column as an array parameter. `add` adds the element of each row.
+// Returns a column as an array parameter. `add` appends the value of one row.
 template <typename Row, typename Add>
 std::string Column(Type type, absl::Span<const Row> rows, Add add) {
   PostgresArray array(type, rows.size());
@@ -61,7 +61,8 @@ std::string Column(Type type, absl::Span<const Row> rows, Add add) {
   return std::move(array).Take();
 }
 
-// Returns a column of text from the content, which may have U+0000.
+// Returns a text column with values derived from the content, in which U+0000
+// is replaced.
 std::string DerivedColumn(absl::Span<const Submission* const> rows,
                           std::string Submission::*member) {
   return Column(Type::kText, rows,
@@ -145,7 +146,7 @@ std::string ToPostgresJson(std::string_view json) {
   std::string out;
   out.reserve(json.size());
   for (std::size_t i = 0; i < json.size();) {
-    // An escaped backslash may stand before a `u`.
+    // Skip an escaped backslash, which may precede a `u`.
     const std::size_t size = json[i] != '\\'                  ? 1
                              : json.substr(i, 6) == "\\u0000" ? 6
                                                               : 2;
@@ -262,7 +263,7 @@ std::vector<std::string> PostgresGaps(absl::Span<const PostgresGap> gaps) {
 
 Submission ReadPostgresSubmission(const PostgresResult& rows, int row) {
   const auto text = [&](int column) {
-    return std::string(rows.BytesAt(row, column));  // NULL has no bytes
+    return std::string(rows.BytesAt(row, column));  // NULL reads as no bytes
   };
   const auto time = [&](int column) -> std::optional<absl::Time> {
     if (rows.IsNull(row, column)) return std::nullopt;

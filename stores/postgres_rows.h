@@ -17,12 +17,12 @@ namespace sluice {
 
 // True if PostgreSQL's type text can hold `text`: it has no U+0000.
 bool FitsPostgresText(std::string_view text);
-// Replace each U+0000 with U+FFFD. In JSON also its escape, \u0000.
+// Replace each U+0000 with U+FFFD, in JSON also its escape \u0000.
 std::string ToPostgresText(std::string_view text);
 std::string ToPostgresJson(std::string_view json);
 
-// INVALID_ARGUMENT if an id of the submission has U+0000. Ids are not replaced:
-// two ids must not become one.
+// INVALID_ARGUMENT if an id of the submission has U+0000. Replacing characters
+// in ids could make two ids equal.
 absl::Status CheckPostgresIds(const Submission& submission);
 
 // Inserts rows with the parameters of PostgresRows. Skips rows whose id or
@@ -37,7 +37,7 @@ std::vector<std::string> PostgresRows(
 // that ReadPostgresFirst reads.
 extern const char* const kPostgresFindFirst;
 
-// The stored submission of an id.
+// Fields of the stored submission with an id.
 struct PostgresFirst {
   SubmissionKind kind = SubmissionKind::kQuestionnaireResponse;
   StoredReceipt receipt;
@@ -52,8 +52,8 @@ struct PostgresGap {
   bool conflict = false;
 };
 
-// Records gaps, and audits the conflicts among them. Gaps that are recorded
-// already are neither recorded nor audited again.
+// Records gaps, and audits the conflicts among them. Gaps that are already
+// recorded are skipped.
 extern const char* const kPostgresRecordGaps;
 std::vector<std::string> PostgresGaps(absl::Span<const PostgresGap> gaps);
 

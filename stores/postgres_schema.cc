@@ -12,8 +12,9 @@ namespace {
 
 constexpr int kServerVersionMin = 150000;
 
-// Ids are compared as bytes ("C"): quicker, and an index does not depend on the
-// system's locale. Comments are kept in the database: \d+ shows them.
+// Ids are compared as bytes (COLLATE "C"): this is faster, and an index does
+// not depend on the system's locale. The database keeps the comments: \d+ shows
+// them.
 constexpr char kVersion1[] = R"sql(
 CREATE TABLE sluice_schema (version bigint NOT NULL);
 INSERT INTO sluice_schema VALUES (0);
@@ -105,13 +106,13 @@ COMMENT ON VIEW answers IS
   'Values are text as sent: decimals keep their digits.';
 )sql";
 
-// Statements that lead from each version to the next.
+// Statements that migrate each version to the next.
 constexpr const char* kMigrations[] = {kVersion1};
 static_assert(std::size(kMigrations) == kPostgresSchemaVersion);
 
-// enable_seqscan is off because a prepared plan must not depend on how full the
-// table was when the plan was made. The timeouts and keepalives end sessions of
-// clients that have vanished.
+// enable_seqscan is off because a prepared plan must not depend on the size
+// that the table had when the plan was made. The timeouts and keepalives end
+// sessions of clients that have vanished.
 constexpr char kSettings[] = R"sql(
 SET default_transaction_isolation = 'read committed';
 SET statement_timeout = $timeout;
@@ -146,7 +147,7 @@ absl::Status CheckServer(PostgresConnection& db) {
   return absl::OkStatus();
 }
 
-// Returns 0 if there are no tables yet.
+// Returns the version of the tables, or 0 if there are no tables yet.
 absl::StatusOr<std::int64_t> ReadVersion(PostgresConnection& db) {
   const auto there =
       db.Query("SELECT to_regclass('sluice_schema') IS NOT NULL");
@@ -161,7 +162,8 @@ absl::StatusOr<std::int64_t> ReadVersion(PostgresConnection& db) {
   return version->IntegerAt(0, 0);
 }
 
-// Must be called before anything is created.
+// Checks that the search_path has a schema, and no tables of another
+// application. Must be called before anything is created.
 absl::Status CheckRoom(PostgresConnection& db) {
   const auto room = db.Query(
       "SELECT current_schema() IS NOT NULL, to_regclass('submissions') IS NULL"

@@ -14,7 +14,8 @@
 
 namespace sluice {
 
-// Kept in the table sluice_schema. A change of the schema needs a new version.
+// Version of the schema, stored in the table sluice_schema. Every change of the
+// schema needs a new version.
 inline constexpr std::int64_t kPostgresSchemaVersion = 1;
 
 // The first key of all advisory locks of this program: "Slui". The second key
@@ -23,18 +24,18 @@ inline constexpr std::int32_t kPostgresLockClass = 0x536c7569;
 inline constexpr std::int32_t kPostgresSchemaLock = -1;
 
 // Opens a session whose commits are on disk when they return. The server ends a
-// statement that takes longer than `timeout`. Each statement, also after the
-// session is open, waits for at most `wait` until set_timeout changes that;
-// connecting waits for at most connect_timeout. FAILED_PRECONDITION if the
-// database cannot be used as it is: its encoding is not UTF-8, it is older than
-// version 15, or fsync is off.
+// statement that takes longer than `timeout`. The client waits for at most
+// connect_timeout while it connects, and for at most `wait` in each statement
+// until set_timeout changes the limit. FAILED_PRECONDITION if the database is
+// unsuitable: its encoding is not UTF-8, it is older than version 15, or fsync
+// is off.
 absl::StatusOr<PostgresConnection> OpenPostgresSession(const std::string& url,
                                                        absl::Duration timeout,
                                                        absl::Duration wait);
 
-// How long a client waits for a statement that the server ends after `timeout`.
-// The server must end it first: a client that stops waiting earlier does not
-// know the outcome, and has to close the session.
+// Time that a client waits for a statement that the server ends after
+// `timeout`. The server must end it first: a client that stops waiting earlier
+// does not know the outcome, and must close the session.
 inline absl::Duration PostgresClientTimeout(absl::Duration timeout) {
   return timeout + timeout / 4;
 }

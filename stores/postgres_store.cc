@@ -18,10 +18,11 @@ namespace {
 // Short, since /readyz waits for it.
 constexpr absl::Duration kCheckTimeout = absl::Seconds(2);
 
-// Limit for the submissions of a page, whatever is asked for.
+// Maximum number of submissions on a page, even if more are requested.
 constexpr std::size_t kRowsMax = 100'000;
 
-// Needs room on disk for the table's pages and for the catalog's log.
+// Tests writing: needs disk space for the table's pages and for the write-ahead
+// log.
 constexpr char kProbeWriting[] =
     "BEGIN; CREATE TEMPORARY TABLE write_probe ON COMMIT DROP AS"
     " SELECT generate_series(1, 2000); COMMIT";
@@ -40,7 +41,7 @@ constexpr char kLastSequence[] =
     "  WHERE sequence >= $1::bigint AND sequence < $2::bigint),"
     " $1::bigint)";
 
-// Returns how many of the rows of kFindSizes fit on a page.
+// Returns the number of rows of kFindSizes that fit on a page.
 int RowsOnPage(const PostgresResult& sizes, std::size_t max,
                std::size_t max_bytes) {
   std::size_t bytes = 0;
@@ -55,10 +56,10 @@ int RowsOnPage(const PostgresResult& sizes, std::size_t max,
 
 absl::StatusOr<StorePage> ReadPage(PostgresConnection& db, std::int64_t after,
                                    std::size_t max, std::size_t max_bytes) {
-  // All statements must see one state of the database: otherwise a gap could be
-  // missing whose submission was stored between two statements.
+  // All statements must see one state of the database. Otherwise a page could
+  // lack the gap of a submission that was stored between two statements.
   db.SendQuery("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
-  // One row more than the page, to know whether the page is the last.
+  // Read one row more than the page has, to know whether the page is the last.
   const std::int64_t limit = static_cast<std::int64_t>(max) + 1;
   db.SendQuery(kFindSizes, {PostgresBigint(after), PostgresBigint(limit)});
   const auto begun = db.Receive();
@@ -107,14 +108,14 @@ absl::StatusOr<std::unique_ptr<PostgresStore>> PostgresStore::Open(
 
 absl::Status PostgresStore::Start() {
   absl::MutexLock lock(&number_mutex_);
-  // The number first: it keeps a second server with the same number from
-  // writing, and the schema is created on its session.
+  // Take the server's number first: it excludes a second server with the same
+  // number. The schema is created on the session that holds the number.
   const absl::Status taken =
       TakeNumber(PostgresClientTimeout(options_.timeout));
   return taken.ok() ? CreatePostgresSchema(*number_) : taken;
 }
 
-// The server's number.
+// --- The server's number ---
 
 absl::Status PostgresStore::HoldNumber(absl::Duration wait) {
   if (number_.has_value() && number_->Alive()) return absl::OkStatus();
@@ -122,8 +123,9 @@ absl::Status PostgresStore::HoldNumber(absl::Duration wait) {
   set_last_number(absl::UnavailableError(
       "the server's number in the database is being taken again"));
   absl::Status taken = TakeNumber(wait);
-  // At the start another server with this number is a mistake of the
-  // configuration. Later it may pass, so that submissions must not fail for it.
+  // At the start, another server with this number is a configuration error.
+  // Later the conflict may be temporary, so submissions must not fail
+  // permanently.
   if (absl::IsFailedPrecondition(taken)) {
     taken = absl::UnavailableError(taken.message());
   }
@@ -134,8 +136,8 @@ absl::Status PostgresStore::HoldNumber(absl::Duration wait) {
 absl::Status PostgresStore::TakeNumber(absl::Duration wait) {
   auto db = OpenPostgresSession(options_.url, options_.timeout, wait);
   if (!db.ok()) return db.status();
-  // The server may still be about to release the lock of a session that this
-  // process has lost, so waiting a little is worth it.
+  // Wait a little: the server may still be releasing the lock of a session that
+  // this process has lost.
   const absl::Status locked = db->Execute(absl::StrCat(
       "SET lock_timeout = '500ms'; SELECT pg_advisory_lock(",
       kPostgresLockClass, ", ", options_.server, "); SET lock_timeout = 0"));
@@ -151,10 +153,11 @@ absl::Status PostgresStore::TakeNumber(absl::Duration wait) {
 }
 
 absl::Status PostgresStore::CheckNumber() {
-  // A batch that is taking the number may wait for long. Then the answer is how
-  // the last attempt ended.
+  // A batch that is taking the number may wait for long. Do not wait for it:
+  // return the result of the last attempt.
   if (!number_mutex_.TryLock()) return last_number();
-  // Also after an exception: workers catch it, and the next batch would hang.
+  // Unlock also after an exception: workers catch exceptions, and the next
+  // batch would hang.
   const absl::Cleanup unlock = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
     number_mutex_.Unlock();
   };
@@ -177,7 +180,7 @@ absl::Status PostgresStore::SaveBatch(absl::Span<const Submission> batch,
     status = HoldNumber(PostgresClientTimeout(options_.timeout));
   }
   if (status.ok()) status = SaveOnAWriter(batch, saved);
-  // A batch that is rejected says nothing about the database.
+  // A rejected batch is no sign that the database is unavailable.
   if (status.ok() || IsTransient(status)) set_last_save_failed(!status.ok());
   return status;
 }
@@ -186,14 +189,14 @@ absl::Status PostgresStore::SaveOnAWriter(absl::Span<const Submission> batch,
                                           absl::Span<Saved> saved) {
   absl::StatusOr<PostgresConnection> writer = TakeWriter();
   if (!writer.ok()) return writer.status();
-  // After an error, or an exception, the session may have a transaction open or
-  // answers on their way. It is closed, and not returned.
+  // After an error or an exception, the session may have an open transaction or
+  // unread answers. It is then closed, not returned to the pool.
   const absl::Status status =
       PostgresBatch(*writer, batch, saved, same_content_).Save();
   if (status.ok()) {
     ReturnWriter(*std::move(writer));
   } else if (absl::IsUnavailable(status)) {
-    CloseIdleWriters();  // the others may be dead too, without knowing it
+    CloseIdleWriters();  // other sessions may be dead without knowing it
   }
   return status;
 }
@@ -267,9 +270,9 @@ absl::Status PostgresStore::WithReader(ReadFunction read) {
 
 absl::Status PostgresStore::WithLockedReader(absl::Duration wait,
                                              ReadFunction read) {
-  // Moved out: after an error, or an exception, the session may have a
-  // transaction open, or an answer on its way that the next statement would
-  // take for its own. It is closed then.
+  // Move the session out, so that an error or an exception closes it: it may
+  // have an open transaction, or an unread answer that the next statement would
+  // mistake for its own.
   std::optional<PostgresConnection> session =
       std::exchange(reader_, std::nullopt);
   if (session.has_value() && !session->Alive()) session.reset();
@@ -284,7 +287,7 @@ absl::Status PostgresStore::WithLockedReader(absl::Duration wait,
     status = read(*session);
   }
   if (status.ok()) reader_ = std::move(session);
-  // An id that cannot be asked for says nothing of the database.
+  // A rejected id is no sign that the database is unavailable.
   set_last_read(IsTransient(status) ? status : absl::OkStatus());
   return status;
 }
@@ -293,7 +296,7 @@ absl::StatusOr<std::vector<std::optional<StoredReceipt>>>
 PostgresStore::FindReceipts(std::string_view study_id,
                             absl::Span<const std::string> submission_ids) {
   std::vector<std::optional<StoredReceipt>> receipts(submission_ids.size());
-  // An id with U+0000 is never stored, and PostgreSQL does not take it as a
+  // An id with U+0000 is never stored, and PostgreSQL rejects it as a
   // parameter.
   std::vector<std::size_t> asked;
   for (std::size_t i = 0; i < submission_ids.size(); ++i) {
@@ -357,13 +360,13 @@ absl::Status PostgresStore::Check() {
   const absl::Status held = CheckNumber();
   if (!held.ok()) return held;
   const bool probe = last_save_failed();
-  // A lookup in progress may hang, so the answer is how the last calls ended.
+  // A lookup in progress may hang, so return the results of the last calls.
   // After a failed batch the store is unavailable until a write succeeds.
   if (!read_mutex_.TryLock()) {
     return probe ? absl::UnavailableError("the last batch failed")
                  : last_read();
   }
-  // Also after an exception, as in CheckNumber.
+  // Unlock also after an exception, as in CheckNumber.
   const absl::Cleanup unlock = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
     read_mutex_.Unlock();
   };

@@ -27,14 +27,14 @@ namespace sluice {
 // Holds these sessions:
 //   - one for each SaveBatch in progress, kept for the next SaveBatch
 //   - one for reading
-//   - one that holds the server's number, as an advisory lock. Without the
-//     number nothing is saved, since another server might give the same
+//   - one that holds the server's number, as an advisory lock. Without this
+//     lock nothing is saved, since another server might assign the same
 //     sequence numbers.
 class PostgresStore final : public Store {
  public:
   // Creates the tables if they are missing. FAILED_PRECONDITION if another
-  // server has the number, or the database cannot be used as it is. UNAVAILABLE
-  // if the database cannot be reached.
+  // server has the number, or the database is unsuitable (OpenPostgresSession).
+  // UNAVAILABLE if the database cannot be reached.
   static absl::StatusOr<std::unique_ptr<PostgresStore>> Open(
       const PostgresStoreOptions& options, SameContent same_content);
 
@@ -55,8 +55,8 @@ class PostgresStore final : public Store {
   PostgresStore(const PostgresStoreOptions& options, SameContent same_content);
 
   absl::Status Start();
-  // Makes sure that this server has its number: takes the number's lock again
-  // if its session was lost. Each step waits for at most `wait`.
+  // Makes sure that this server holds its number. Takes the lock again if its
+  // session was lost. Each step waits for at most `wait`.
   absl::Status HoldNumber(absl::Duration wait)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(number_mutex_);
   absl::Status TakeNumber(absl::Duration wait)
@@ -70,8 +70,9 @@ class PostgresStore final : public Store {
   void ReturnWriter(PostgresConnection writer);
   void CloseIdleWriters();
 
-  // Calls `read` with the session for reading, which it opens if necessary and
-  // closes after an error. Each step of opening waits for at most `wait`.
+  // Calls `read` with the session for reading. Opens the session if necessary,
+  // and closes it after an error. Each step of opening waits for at most
+  // `wait`.
   using ReadFunction = absl::FunctionRef<absl::Status(PostgresConnection& db)>;
   absl::Status WithReader(ReadFunction read);
   absl::Status WithLockedReader(absl::Duration wait, ReadFunction read)
@@ -79,7 +80,7 @@ class PostgresStore final : public Store {
 
   bool last_save_failed() const;
   void set_last_save_failed(bool failed);
-  // How the last use of a session ended, for Check.
+  // Results of the last use of each session, for Check.
   absl::Status last_number() const;
   void set_last_number(const absl::Status& status);
   absl::Status last_read() const;
@@ -95,7 +96,7 @@ class PostgresStore final : public Store {
   absl::Mutex read_mutex_;
   std::optional<PostgresConnection> reader_ ABSL_GUARDED_BY(read_mutex_);
 
-  // Held for a moment only, never over I/O. The last to be locked.
+  // Held briefly, never over I/O. Always locked last.
   mutable absl::Mutex state_mutex_ ABSL_ACQUIRED_AFTER(number_mutex_,
                                                        read_mutex_);
   std::vector<PostgresConnection> idle_writers_ ABSL_GUARDED_BY(state_mutex_);

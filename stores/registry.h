@@ -14,8 +14,8 @@
 namespace sluice {
 
 // Opens a store of the kind called `kind`. `options` must have passed the
-// kind's check. Errors are those of the store's own Open; NOT_FOUND if there is
-// no such kind.
+// kind's check. Returns the errors of the store's own Open, or NOT_FOUND if
+// there is no such kind.
 absl::StatusOr<std::unique_ptr<Store>> OpenStore(std::string_view kind,
                                                  const StoreOptions& options,
                                                  SameContent same_content);

@@ -36,8 +36,8 @@ sqlite3_file* FileOf(sqlite3* db, int which) {
   return file == nullptr || file->pMethods == nullptr ? nullptr : file;
 }
 
-// Returns where the last commit ends in the write-ahead log of an open
-// database, as the index of the log says.
+// Returns the end of the last commit in the write-ahead log of an open
+// database, as stated by the index of the log.
 // https://www.sqlite.org/walformat.html, "The WAL-Index File Format". Numbers
 // are in the machine's byte order.
 std::optional<sqlite3_int64> CommittedLogBytes(sqlite3_file* database) {
@@ -71,7 +71,7 @@ absl::Status SqliteError(int code, const char* doing) {
 
 SqliteRun::SqliteRun(SqliteStatement& statement)
     : statement_(statement.handle_.get()) {
-  // A second run would go on with the rows and parameters of the first.
+  // A second run would continue with the rows and parameters of the first run.
   SLUICE_DCHECK(sqlite3_stmt_busy(statement_) == 0);
 }
 
@@ -91,7 +91,7 @@ SqliteRun& SqliteRun::Integer(std::int64_t value) {
 }
 
 SqliteRun& SqliteRun::Text(std::string_view value) {
-  // SQLite would take a null address for NULL, but this is empty text.
+  // SQLite reads a null address as NULL, but the value is an empty text.
   const char* data = value.data() == nullptr ? "" : value.data();
   Bound(sqlite3_bind_text64(statement_, ++parameter_, data, value.size(),
                             SQLITE_STATIC, SQLITE_UTF8));
@@ -154,7 +154,7 @@ absl::StatusOr<SqliteConnection> SqliteConnection::Open(
                          SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
   sqlite3* db = nullptr;
   const int code = sqlite3_open_v2(path.c_str(), &db, kFlags, nullptr);
-  SqliteConnection connection(db);  // there is one after an error too
+  SqliteConnection connection(db);  // the connection exists after an error too
   if (code != SQLITE_OK) return SqliteError(code, "cannot open the database");
   connection.SetBusyTimeout(busy_timeout);
   return connection;
@@ -208,9 +208,9 @@ absl::StatusOr<std::string> SqliteConnection::QueryText(std::string_view sql) {
 void SqliteConnection::CutLog() {
   const absl::StatusOr<std::string> mode = QueryText("PRAGMA journal_mode");
   if (!mode.ok() || *mode != "wal") return;
-  // Takes the write lock first: without it the end of the log might move. If
-  // another connection has the lock, its next commit overwrites the bytes to be
-  // cut.
+  // Take the write lock first: without the lock the end of the log might move.
+  // If another connection has the lock, its next commit overwrites the bytes to
+  // be cut.
   SqliteTransaction alone(*this);
   if (!alone.Begin(SqliteTransaction::Mode::kWrite).ok()) return;
   const std::optional<sqlite3_int64> committed =
@@ -221,13 +221,13 @@ void SqliteConnection::CutLog() {
       log->pMethods->xFileSize(log, &size) != SQLITE_OK || size <= *committed) {
     return;
   }
-  // If this fails too, the next commit overwrites the bytes.
+  // If the truncation fails too, the next commit overwrites the bytes.
   log->pMethods->xTruncate(log, *committed);
   log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
 }
 
 SqliteTransaction::~SqliteTransaction() {
-  // Some errors, and Commit, have ended the transaction already.
+  // Commit, and some errors, have already ended the transaction.
   if (connection_.in_transaction()) {
     connection_.Execute("ROLLBACK").IgnoreError();
   }
@@ -242,8 +242,8 @@ absl::Status SqliteTransaction::Begin(Mode mode) {
 absl::Status SqliteTransaction::Commit() {
   SLUICE_DCHECK(connection_.in_transaction());
   const absl::Status committed = connection_.Execute("COMMIT");
-  // A COMMIT that found the database locked leaves the transaction open. It
-  // must end before CutLog, which takes the write lock again.
+  // A COMMIT that found the database locked leaves the transaction open. End it
+  // before CutLog, which takes the write lock again.
   if (!committed.ok() && connection_.in_transaction()) {
     connection_.Execute("ROLLBACK").IgnoreError();
   }

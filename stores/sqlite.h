@@ -1,6 +1,5 @@
-// SQLite's C interface as the stores use it: connections, statements and
-// transactions that clean up after themselves, and errors as Status.
-// https://www.sqlite.org/c3ref/intro.html
+// RAII wrappers of SQLite's C interface: connections, statements, transactions,
+// and errors as Status. https://www.sqlite.org/c3ref/intro.html
 
 #ifndef SLUICE_STORES_SQLITE_H_
 #define SLUICE_STORES_SQLITE_H_
@@ -25,7 +24,7 @@ namespace sluice {
 // message is SQLite's text for the code, without statements or values.
 absl::Status SqliteError(int code, const char* doing);
 
-// A prepared statement, for many runs (SqliteRun).
+// A prepared statement. Each execution is a SqliteRun.
 class SqliteStatement {
  private:
   friend class SqliteConnection;
@@ -40,9 +39,9 @@ class SqliteStatement {
   std::unique_ptr<sqlite3_stmt, Finalizer> handle_;
 };
 
-// One run of a statement, from its first parameter to its last row. Resets the
-// statement at the end. The statement must outlive the run, and can have one
-// run at a time.
+// One execution of a statement, from its first parameter to its last row.
+// Resets the statement at the end. The statement must outlive the run, and can
+// have one run at a time.
 class SqliteRun {
  public:
   explicit SqliteRun(SqliteStatement& statement);
@@ -56,7 +55,7 @@ class SqliteRun {
   SqliteRun& Null();
   SqliteRun& Integer(std::int64_t value);
   SqliteRun& Text(std::string_view value);
-  SqliteRun& TextOrNull(std::string_view value);  // NULL if it is empty
+  SqliteRun& TextOrNull(std::string_view value);  // NULL if `value` is empty
   SqliteRun& Blob(std::string_view value);
 
   // Returns true if there is a next row, false if the statement has finished.
@@ -103,8 +102,8 @@ class SqliteConnection {
     return sqlite3_get_autocommit(handle_.get()) == 0;
   }
 
-  // Cuts off everything after the last commit in the write-ahead log. After a
-  // commit whose sync failed, the whole commit is still in the log, and a
+  // Cuts off everything after the last commit in the write-ahead log. If the
+  // sync of a commit fails, the commit is still complete in the log, and a
   // program that opens the file after a crash would treat it as committed. Does
   // nothing if there is no log.
   void CutLog();
@@ -124,12 +123,13 @@ class SqliteConnection {
 };
 
 // A transaction. Rolled back on destruction unless it has committed. The
-// connection must outlive it, and can have one transaction at a time.
+// connection must outlive the transaction, and can have one transaction at a
+// time.
 class SqliteTransaction {
  public:
   enum class Mode {
-    kRead,   // sees one state of the database throughout
-    kWrite,  // is the only writer from the start, or fails to begin
+    kRead,   // all reads see the same state of the database
+    kWrite,  // takes the write lock when it begins, or fails to begin
   };
 
   explicit SqliteTransaction(SqliteConnection& connection)
@@ -141,8 +141,8 @@ class SqliteTransaction {
   absl::Status Begin(Mode mode);
 
   // Ends the transaction in any case. After an error nothing is committed, and
-  // a crash of the process does not bring the changes back. A power cut may, as
-  // long as no sync has succeeded since.
+  // a crash of the process does not bring the changes back. A power cut may
+  // bring them back unless a later sync succeeded.
   absl::Status Commit();
 
  private:

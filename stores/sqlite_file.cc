@@ -12,6 +12,7 @@ namespace {
 // Short, since /readyz waits for it.
 constexpr absl::Duration kProbeBusyTimeout = absl::Milliseconds(100);
 
+// Checks that the file belongs to this program and is not of a newer version.
 // Must be called before anything in the file is changed.
 absl::Status CheckOwner(std::int64_t application_id, std::int64_t version,
                         const SqliteFileKind& kind) {
@@ -45,9 +46,8 @@ absl::StatusOr<bool> IsNew(SqliteConnection& db, const SqliteFileKind& kind) {
 
 // Makes commits return only when they are on disk.
 absl::Status MakeDurable(SqliteConnection& db) {
-  // Large pages, since a page then holds several submissions. The size limit
-  // lets a log shrink again that grew while a long read kept it from being
-  // emptied.
+  // Large pages hold several submissions each. The size limit lets the log
+  // shrink again if it grew while a long read kept it from being emptied.
   const absl::Status status = db.Execute(
       "PRAGMA page_size = 16384;"
       "PRAGMA synchronous = FULL;"
@@ -77,7 +77,7 @@ absl::Status Probe(SqliteConnection& db, bool writing) {
   SqliteTransaction transaction(db);
   const absl::Status begun = transaction.Begin(SqliteTransaction::Mode::kWrite);
   if (!begun.ok() || !writing) return begun;
-  // The pages are free afterwards, and used by the next writes.
+  // The written pages become free afterwards, and the next writes reuse them.
   const absl::Status written = db.Execute(
       "CREATE TABLE write_probe AS SELECT zeroblob(65536);"
       "DROP TABLE write_probe");
@@ -87,7 +87,8 @@ absl::Status Probe(SqliteConnection& db, bool writing) {
 }  // namespace
 
 absl::StatusOr<ClaimedFile> ClaimSqliteFile(const std::string& path) {
-  // Absolute, since SQLite takes a path such as `file:x?mode=memory` for a URI.
+  // The path must be absolute: SQLite reads a path such as `file:x?mode=memory`
+  // as a URI.
   std::error_code error;
   const auto absolute = std::filesystem::absolute(path, error);
   if (error) return absl::UnavailableError("cannot tell the working directory");

@@ -1,5 +1,5 @@
-// Common to all SQLite files of the program: the lock of a file's owner, and
-// the settings that make commits durable.
+// Code shared by all SQLite files of the program: the owner's lock on a file,
+// and the settings that make commits durable.
 
 #ifndef SLUICE_STORES_SQLITE_FILE_H_
 #define SLUICE_STORES_SQLITE_FILE_H_
@@ -17,8 +17,8 @@ namespace sluice {
 
 // A file that only this process writes.
 struct ClaimedFile {
-  std::string path;  // absolute
-  FileLock lock;     // of `<path>.lock`
+  std::string path;  // absolute path
+  FileLock lock;     // lock on `<path>.lock`
 };
 
 // Creates the file's directory if it is missing, and takes the file's lock.
@@ -27,26 +27,26 @@ struct ClaimedFile {
 absl::StatusOr<ClaimedFile> ClaimSqliteFile(const std::string& path);
 
 struct SqliteFileKind {
-  std::int64_t application_id;  // kept as `PRAGMA application_id`
-  std::int64_t version;         // kept as `PRAGMA user_version`
-  const char* schema;           // the statements that create it
+  std::int64_t application_id;  // stored as `PRAGMA application_id`
+  std::int64_t version;         // stored as `PRAGMA user_version`
+  const char* schema;           // statements that create the tables
 };
 
 // Opens the database at `path` (absolute) for writing, with a write-ahead log
 // and a sync at every commit. Creates the tables if the file is new.
-// FAILED_PRECONDITION if the file is of a newer version or of another
-// application; then it is left as it was. DATA_LOSS if it is not a database.
+// FAILED_PRECONDITION, with the file unchanged, if the file is of a newer
+// version or of another application. DATA_LOSS if the file is not a database.
 absl::StatusOr<SqliteConnection> OpenSqliteFile(const std::string& path,
                                                 absl::Duration busy_timeout,
                                                 const SqliteFileKind& kind);
 
-// OK if a transaction could begin now and, if `writing`, pages could be written
-// and synced. Waits for another writer for at most 100 ms. Sets the
+// Returns OK if a transaction could begin now and, if `writing`, pages could be
+// written and synced. Waits for another writer for at most 100 ms. Sets the
 // connection's busy timeout to `busy_timeout` at the end.
 absl::Status ProbeSqliteFile(SqliteConnection& db, bool writing,
                              absl::Duration busy_timeout);
 
-// Returns the status with the path in front of its message.
+// Returns the status with the path prefixed to its message.
 absl::Status NamingFile(const absl::Status& status, const std::string& path);
 
 }  // namespace sluice

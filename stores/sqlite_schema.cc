@@ -6,7 +6,7 @@
 namespace sluice {
 namespace {
 
-// The comments inside are kept in the file: `.schema` shows them.
+// The database keeps the comments inside the statements: `.schema` shows them.
 constexpr char kSchema[] = R"sql(
 CREATE TABLE submissions (
   -- Order of arrival.

@@ -20,7 +20,7 @@ inline constexpr std::int64_t kSqliteSchemaVersion = 1;
 // `PRAGMA application_id` of the file: "Slui".
 inline constexpr std::int64_t kSqliteApplicationId = 0x536c7569;
 
-// Opens the database at `path` (absolute) for writing. Errors are those of
+// Opens the database at `path` (absolute) for writing. Returns the errors of
 // OpenSqliteFile.
 absl::StatusOr<SqliteConnection> OpenSqliteForWriting(
     const std::string& path, absl::Duration busy_timeout);

@@ -46,7 +46,7 @@ constexpr std::string_view kReadGaps =
 constexpr std::string_view kConflict = "conflict";
 constexpr std::string_view kDuplicate = "duplicate";
 
-// Limit for the submissions of one commit, unless one batch alone has more.
+// Maximum number of submissions in one commit, unless a single batch has more.
 constexpr std::size_t kGroupSubmissions = 1024;
 
 absl::Status Malformed(std::int64_t sequence, const char* what) {
@@ -182,9 +182,9 @@ absl::Status SqliteStore::SaveBatch(absl::Span<const Submission> batch,
   WaitForTurn(mine);
   if (!mine.done) {
     absl::MutexLock lock(&write_mutex_);
-    // `mine` is on the stack, so this batch must leave the queue before its
+    // `mine` is on the stack, so remove this batch from the queue before its
     // thread returns, even after an exception such as bad_alloc. The rest of
-    // the group then fails with it.
+    // the group then fails too.
     std::size_t batches = 1;
     const absl::Cleanup finish = [this, &batches] { Finish(batches); };
     Group group = FirstInQueue();
@@ -198,9 +198,9 @@ absl::Status SqliteStore::SaveBatch(absl::Span<const Submission> batch,
 void SqliteStore::WaitForTurn(PendingBatch& mine) {
   absl::MutexLock lock(&queue_mutex_);
   queue_.push_back(&mine);
-  // The first batch stays in the queue while it is committed. So there is one
-  // committing thread at a time, and batches that arrive meanwhile wait to
-  // share the next commit.
+  // The first batch stays in the queue while it is committed. Only one thread
+  // commits at a time, and batches that arrive meanwhile wait to share the next
+  // commit.
   const auto is_my_turn = [&] {
     queue_mutex_.AssertReaderHeld();
     return mine.done || queue_.front() == &mine;
@@ -215,7 +215,7 @@ SqliteStore::Group SqliteStore::FirstInQueue() const {
   std::size_t submissions = 0;
   for (PendingBatch* pending : queue_) {
     submissions += pending->batch.size();
-    // A batch above the limit is a group of its own.
+    // A batch above the limit forms a group alone.
     if (submissions > kGroupSubmissions && !group.empty()) break;
     group.push_back(pending);
   }
@@ -240,14 +240,13 @@ std::size_t SqliteStore::batches_in_progress() const {
 
 void SqliteStore::SaveGroup(Group group) {
   SLUICE_DCHECK(!group.empty());
-  // If one batch is to blame for an error, the transaction is rolled back and
-  // the others are saved anew without that batch. This is rarer and cheaper
-  // than a savepoint for each batch.
+  // If an error concerns one batch, roll back and save the other batches again
+  // without it. This is rarer and cheaper than a savepoint for each batch.
   while (!group.empty()) {
     PendingBatch* failed = nullptr;
     const absl::Status status = SaveInOneTransaction(group, failed);
-    // A transient error concerns the file, so trying again with fewer batches
-    // would only take longer.
+    // A transient error concerns the file, so another try with fewer batches
+    // would fail as well.
     if (failed == nullptr || IsTransient(status)) {
       for (PendingBatch* pending : group) pending->status = status;
       set_last_save(status);
@@ -273,8 +272,8 @@ absl::Status SqliteStore::SaveInOneTransaction(const Group& group,
 }
 
 absl::Status SqliteStore::SaveEach(PendingBatch& pending) {
-  // This thread commits for other threads as well. An exception of one batch
-  // goes to the thread of that batch.
+  // This thread also commits for other threads. Pass an exception of a batch to
+  // the thread of that batch.
   try {
     for (std::size_t i = 0; i < pending.batch.size(); ++i) {
       absl::StatusOr<Saved> one = Save(pending.batch[i]);
@@ -323,7 +322,8 @@ absl::StatusOr<bool> SqliteStore::Insert(const Submission& submission) {
       .Blob(submission.content);
   const absl::StatusOr<bool> ran = insert.Step();
   if (!ran.ok()) return ran.status();
-  // ON CONFLICT DO NOTHING changes no row if the id or the sequence is taken.
+  // ON CONFLICT DO NOTHING changes no row if the id or the sequence number is
+  // taken.
   return writer_.db.changes() == 1;
 }
 
@@ -333,7 +333,8 @@ absl::StatusOr<Saved> SqliteStore::CompareWithFirst(
   find.Text(submission.submission_id).Text(submission.study_id);
   const absl::StatusOr<bool> found = find.Step();
   if (!found.ok()) return found.status();
-  // The insert failed although the id is free, so the sequence must be taken.
+  // The insert failed although the id is free, so the sequence number must be
+  // taken.
   if (!*found) {
     return absl::InternalError(absl::StrCat("sequence ", submission.sequence,
                                             " belongs to another submission"));
@@ -371,8 +372,8 @@ absl::Status SqliteStore::KeepGap(const Submission& submission,
     const absl::Status audited = Audit(submission, first_sequence);
     if (!audited.ok()) return audited;
   }
-  // The stored submission was sent again with its own sequence, so there is no
-  // gap.
+  // The stored submission was sent again with its own sequence number, so there
+  // is no gap.
   if (submission.sequence == first_sequence) return absl::OkStatus();
   return SqliteRun(writer_.insert_gap)
       .Integer(submission.sequence)
@@ -435,8 +436,8 @@ absl::StatusOr<StorePage> SqliteStore::Read(std::int64_t after, std::size_t max,
   SLUICE_DCHECK_GT(max, 0u);
   StorePage page;
   absl::MutexLock lock(&page_mutex_);
-  // Gaps and submissions are read in one transaction, so that they show the
-  // same state.
+  // Read gaps and submissions in one transaction, so that both show the same
+  // state.
   SqliteTransaction transaction(page_reader_.db);
   absl::Status status = transaction.Begin(SqliteTransaction::Mode::kRead);
   if (status.ok()) status = ReadSubmissions(after, max, max_bytes, page);
@@ -452,7 +453,8 @@ absl::Status SqliteStore::ReadSubmissions(std::int64_t after, std::size_t max,
   read.Integer(after);
   std::size_t bytes = 0;
   while (true) {
-    // Reads one row more than the page has, to know whether it is the last.
+    // Read one row more than the page has, to know whether the page is the
+    // last.
     const absl::StatusOr<bool> row = read.Step();
     if (!row.ok()) return row.status();
     page.last = !*row;
@@ -483,8 +485,8 @@ absl::Status SqliteStore::ReadGaps(std::int64_t after, StorePage& page) {
 }
 
 absl::Status SqliteStore::Check() {
-  // A batch in progress may hang, so do not wait for it: return how the batch
-  // before it ended.
+  // A batch in progress may hang, so do not wait for it: return the result of
+  // the batch before it.
   if (!write_mutex_.TryLock()) return last_save();
   // After a failed batch, only writing pages to the disk shows whether there is
   // room again.

@@ -1,5 +1,5 @@
-// The embedded store: a SQLite file that the sqlite3 shell can read at any
-// time. The tables are in sqlite_schema.cc.
+// The embedded store: a SQLite file, which can be read with the sqlite3 shell
+// at any time. The tables are in sqlite_schema.cc.
 
 #ifndef SLUICE_STORES_SQLITE_STORE_H_
 #define SLUICE_STORES_SQLITE_STORE_H_
@@ -28,7 +28,7 @@ class SqliteStore final : public Store {
  public:
   // Opens the store. Creates the file and its directory if they are missing,
   // and locks `<path>.lock`, so that no other process writes to the file and
-  // gives the same sequence numbers. Errors:
+  // assigns the same sequence numbers. Errors:
   //   FAILED_PRECONDITION  another process has the lock, or the file is of a
   //                        newer version, or of another program
   //   DATA_LOSS            the file is not a database
@@ -37,15 +37,15 @@ class SqliteStore final : public Store {
       const SqliteStoreOptions& options, SameContent same_content);
 
   // Batches that arrive while another batch is being committed share the next
-  // commit: one transaction, one sync. If one of them cannot be stored, the
-  // others still are.
+  // commit: one transaction, one sync. If one batch cannot be stored, the
+  // others are stored without it.
   absl::Status SaveBatch(absl::Span<const Submission> batch,
                          absl::Span<Saved> saved) override;
   absl::StatusOr<std::vector<std::optional<StoredReceipt>>> FindReceipts(
       std::string_view study_id,
       absl::Span<const std::string> submission_ids) override;
   absl::StatusOr<std::int64_t> LastSequence() override;
-  // Does not hold up FindReceipts.
+  // Does not delay FindReceipts.
   absl::StatusOr<StorePage> Read(std::int64_t after, std::size_t max,
                                  std::size_t max_bytes) override;
   absl::Status Check() override;
@@ -59,9 +59,10 @@ class SqliteStore final : public Store {
     absl::Span<const Submission> batch;
     absl::Span<Saved> saved;
     bool done = false;  // guarded by queue_mutex_
-    // Results, for the batch's own thread once `done`. An error until the
-    // commit has succeeded: if the committing thread is ended by an exception,
-    // the other batches of its group must not be acknowledged.
+    // Result of the batch; its own thread reads it once `done` is set. Remains
+    // an error until the commit has succeeded: if an exception ends the
+    // committing thread, the other batches of its group must not be
+    // acknowledged.
     absl::Status status = absl::Status(absl::StatusCode::kUnavailable, "");
     std::exception_ptr thrown = nullptr;
   };
@@ -94,18 +95,19 @@ class SqliteStore final : public Store {
               SameContent same_content, Writer writer, Reader reader,
               PageReader page_reader);
 
-  // Adds the batch to the queue. Returns when the batch is done, or is first in
-  // the queue: then its thread has to commit for the group.
+  // Adds the batch to the queue. Returns when the batch is done, or when it is
+  // first in the queue; its thread must then commit for the group.
   void WaitForTurn(PendingBatch& mine) ABSL_LOCKS_EXCLUDED(queue_mutex_);
   // Returns the batches at the front of the queue that share the next commit.
   Group FirstInQueue() const ABSL_LOCKS_EXCLUDED(queue_mutex_);
-  // Takes the first `batches` of the queue out of it, and wakes their threads.
+  // Removes the first `batches` batches from the queue, and wakes their
+  // threads.
   void Finish(std::size_t batches) ABSL_LOCKS_EXCLUDED(queue_mutex_);
 
   // Gives each batch its status.
   void SaveGroup(Group group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
-  // After an error, `failed` is the batch that is to blame, or null if the
-  // error is not about one batch.
+  // Saves the group in one transaction. After an error, `failed` is the batch
+  // that caused it, or null if the error does not concern a single batch.
   absl::Status SaveInOneTransaction(const Group& group, PendingBatch*& failed)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   absl::Status SaveEach(PendingBatch& pending)
@@ -142,7 +144,7 @@ class SqliteStore final : public Store {
   const absl::Duration busy_timeout_;
   const SameContent same_content_;
 
-  // Held for a moment only, never over I/O.
+  // Held briefly, never over I/O.
   mutable absl::Mutex queue_mutex_ ABSL_ACQUIRED_AFTER(write_mutex_);
   // The thread of the first batch commits. The other threads wait for it.
   std::deque<PendingBatch*> queue_ ABSL_GUARDED_BY(queue_mutex_);
@@ -156,7 +158,7 @@ class SqliteStore final : public Store {
   absl::Mutex page_mutex_;
   PageReader page_reader_ ABSL_GUARDED_BY(page_mutex_);
 
-  // Held for a moment only, never over I/O.
+  // Held briefly, never over I/O.
   mutable absl::Mutex state_mutex_ ABSL_ACQUIRED_AFTER(write_mutex_);
   absl::Status last_save_ ABSL_GUARDED_BY(state_mutex_);
 };

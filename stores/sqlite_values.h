@@ -14,13 +14,13 @@ namespace sluice {
 
 // Returns e.g. "patient_record".
 std::string_view KindName(SubmissionKind kind);
-// Returns nothing if no kind has that name.
+// Returns the kind with this name, or nothing.
 std::optional<SubmissionKind> ParseKind(std::string_view name);
 
 // Formats a time to the microsecond, e.g. "2026-03-01T20:00:00.000000Z", as
 // SQLite's date functions read it. The year must be from 0 to 9999.
 std::string TimeText(absl::Time time);
-// Returns an empty text if there is no time, or if its year is not from 0 to
+// Returns an empty text if there is no time, or if the year is not from 0 to
 // 9999.
 std::string TimeText(const std::optional<absl::Time>& time);
 

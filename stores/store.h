@@ -1,5 +1,5 @@
-// The interface of stores, which keep the submissions. Start here for a new
-// kind of store, then see registry.h.
+// The interface of stores, which keep the submissions. To add a kind of store,
+// start here, then see registry.h.
 
 #ifndef SLUICE_STORES_STORE_H_
 #define SLUICE_STORES_STORE_H_
@@ -28,26 +28,27 @@ enum class SubmissionKind {
   kAppEvent,
 };
 
-// A submission as it arrived. study_id and submission_id identify it, across
-// all kinds.
+// A submission as it arrived. study_id and submission_id together identify the
+// submission, across all kinds.
 struct ReceivedSubmission {
   SubmissionKind kind = SubmissionKind::kQuestionnaireResponse;
   std::int64_t sequence = 0;  // order of arrival, > 0; key of the store
   std::string study_id;
   std::string submission_id;
   std::string site_id;
-  // The bytes that arrived, and their hash.
+  // The bytes that arrived, and their SHA-256 hash.
   std::string content;
   Sha256Digest content_sha256{};
   absl::Time received_at;
-  // Time when this sending left the device, from its metadata.
+  // Time when the device sent the submission this time, from the call's
+  // metadata.
   std::optional<absl::Time> sent_at;
 };
 
-// A submission as it is stored, with values that were read from its content so
-// that they can be queried.
+// A submission as it is stored. The additional values were read from its
+// content so that they can be queried.
 struct Submission : ReceivedSubmission {
-  // For questionnaire responses and, if it applies, the other kinds:
+  // Set for questionnaire responses, and for other kinds where applicable.
   std::string subject;                    // FHIR reference, or the patient's id
   std::string questionnaire;              // canonical url|version
   std::string status;                     // FHIR code, e.g. "completed"
@@ -60,17 +61,17 @@ struct Submission : ReceivedSubmission {
   std::string answers_json = "[]";
 };
 
-// The store's answer for one submission.
+// The store's result for one submission.
 struct Saved {
   enum class Result {
     kStored,
     kDuplicate,  // the id is stored with the same kind and content
-    kConflict,   // the id is stored with another content, which stays
+    kConflict,   // the id is stored with different content, which stays
   };
 
   Result result = Result::kStored;
-  // Values of the stored submission, which is the first that came with the id.
-  // The time is as precise as the store keeps it.
+  // Values of the stored submission, which was the first with this id. The time
+  // has the store's precision.
   std::int64_t sequence = 0;
   absl::Time received_at;
   Sha256Digest content_sha256{};
@@ -95,29 +96,29 @@ struct Gap {
 // A part of the stored submissions, by sequence number.
 struct StorePage {
   std::vector<Submission> submissions;
-  // Gaps between the sequence number asked for and the last of `submissions`.
-  // On the last page: all gaps after the sequence number asked for.
+  // Gaps between the requested sequence number and the last of `submissions`.
+  // On the last page: all gaps after the requested sequence number.
   std::vector<Gap> gaps;
-  // True if there is no submission after these.
+  // True if no submission follows this page.
   bool last = false;
 };
 
-// Returns `time` as precise as stores keep it.
+// Returns `time` rounded down to microseconds, the precision of stores.
 absl::Time ToMicroseconds(absl::Time time);
 
-// True if an error is about the store (unavailable, full, busy, damaged), so
-// that the same call may succeed later. Any other error is about the
+// True if an error concerns the store (unavailable, full, busy, damaged), so
+// that the same call may succeed later. All other errors concern the
 // submissions.
 bool IsTransient(const absl::Status& status);
 
 // Returns true if two contents with the same id mean the same although their
 // bytes differ: client libraries may order fields differently. A store may call
-// it with a lock held, so it must not call the store.
+// the function with a lock held, so the function must not call the store.
 using SameContent = std::function<bool(SubmissionKind kind, std::string_view a,
                                        std::string_view b)>;
 
-// Thread-safe. Calls block. tests/stores/store_contract_test.cc checks that
-// every store keeps the promises of these comments.
+// Thread-safe. Calls block. tests/stores/store_contract_test.cc tests every
+// store against these comments.
 class Store {
  public:
   virtual ~Store() = default;
@@ -132,15 +133,15 @@ class Store {
   //
   // An error (see IsTransient): as far as the store can tell, nothing of the
   // batch is stored. `saved` has no meaning, and the store can take batches as
-  // before. The outcome may be unknown, so the store recognises a batch that
-  // was stored when it is saved again: the same submissions with the same
-  // sequence numbers are kStored or kDuplicate, and leave no gaps.
+  // before. The outcome may be unknown, so the batch may be saved again: if it
+  // was stored after all, its submissions with the same sequence numbers are
+  // kStored or kDuplicate, and leave no gaps.
   virtual absl::Status SaveBatch(absl::Span<const Submission> batch,
                                  absl::Span<Saved> saved) = 0;
 
-  // Returns the receipts of a study's submissions in the order of the ids, with
-  // nothing for an id that is not stored. Does not wait for a SaveBatch in
-  // progress.
+  // Returns the receipts of a study's submissions, in the order of the ids. The
+  // receipt of an id that is not stored is empty. Does not wait for a SaveBatch
+  // in progress.
   virtual absl::StatusOr<std::vector<std::optional<StoredReceipt>>>
   FindReceipts(std::string_view study_id,
                absl::Span<const std::string> submission_ids) = 0;
@@ -150,10 +151,10 @@ class Store {
   // Sequence numbers continue after it.
   virtual absl::StatusOr<std::int64_t> LastSequence() = 0;
 
-  // Returns what is stored after the sequence `after`: at most `max` (> 0)
-  // submissions with at most `max_bytes` of content. The first submission is
-  // returned however large it is. Does not wait for a SaveBatch in progress.
-  // UNIMPLEMENTED if the store cannot be read.
+  // Returns the content of the store after the sequence number `after`: at most
+  // `max` (> 0) submissions with at most `max_bytes` of content. The first
+  // submission is returned even if it is larger. Does not wait for a SaveBatch
+  // in progress. UNIMPLEMENTED if the store cannot be read.
   virtual absl::StatusOr<StorePage> Read(std::int64_t after, std::size_t max,
                                          std::size_t max_bytes);
 
@@ -162,9 +163,9 @@ class Store {
   // members.
   virtual bool keeps_columns() const { return true; }
 
-  // Returns OK if the store could take a batch now, for /readyz. Returns within
-  // seconds, even if the database hangs. Does not wait for a call in progress:
-  // the result may then be that of the call before it.
+  // Returns OK if the store could accept a batch now, for /readyz. Returns
+  // within seconds, even if the database hangs. Does not wait for a call in
+  // progress: the result may then be the result of the call before.
   virtual absl::Status Check() = 0;
 };
 

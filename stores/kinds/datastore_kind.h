@@ -1,4 +1,4 @@
-// `kind: datastore`: another gRPC service that has the database. The store is
+// `kind: datastore`: another gRPC service that owns the database. The store is
 // in stores/datastore_store.h.
 
 #ifndef SLUICE_STORES_KINDS_DATASTORE_KIND_H_
@@ -16,8 +16,8 @@ struct DatastoreStoreOptions {
   std::string target;  // "host:port"
   // Limit for each call, including the wait for a free place and retries.
   absl::Duration timeout = absl::Seconds(5);
-  // Limit for batches that are sent and not answered. Lookups (FindReceipts,
-  // LastSequence, Read) have as many places of their own.
+  // Maximum number of batches in flight. Lookups (FindReceipts, LastSequence,
+  // Read) have a separate limit of the same size.
   std::size_t max_in_flight = 8;
   // File of root certificates in PEM, for TLS. Empty: no TLS.
   std::string tls_root_certs = {};

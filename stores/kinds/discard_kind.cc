@@ -44,7 +44,7 @@ absl::Duration Jittered(absl::Duration mean, Jitter jitter, double uniform) {
 DiscardStoreOptions ReadDiscardOptions(StoreOptionReader& reader) {
   DiscardStoreOptions options;
   if (const std::string* delay = reader.Find("delay")) {
-    // A longer delay would only look like a server that hangs.
+    // With a longer delay the server would only seem to hang.
     constexpr absl::Duration kMax = absl::Minutes(1);
     if (!absl::ParseDuration(*delay, &options.delay) ||
         options.delay < absl::ZeroDuration() || options.delay > kMax) {

@@ -1,4 +1,4 @@
-// `kind: discard`: a store for trials that keeps nothing, with delays and
+// `kind: discard`: a store for experiments that keeps nothing, with delays and
 // failures on demand. The store is in stores/discard_store.h.
 
 #ifndef SLUICE_STORES_KINDS_DISCARD_KIND_H_
@@ -33,12 +33,12 @@ struct DiscardStoreOptions {
   // Mean time of a SaveBatch.
   absl::Duration delay = absl::ZeroDuration();
   Jitter jitter = Jitter::kConstant;
-  // Share of the SaveBatch calls, from 0 to 1, that fail with UNAVAILABLE after
-  // their time.
+  // Share of SaveBatch calls, from 0 to 1, that fail with UNAVAILABLE after
+  // their delay.
   double fail_rate = 0;
 
-  // For tests; called from all threads. Returns a number in [0, 1), first for
-  // the time and then for the failure. By default random.
+  // Source of random numbers in [0, 1), replaceable for tests; called from all
+  // threads, first for the delay and then for the failure.
   std::function<double()> uniform = nullptr;
   // Waits for the given time. By default the calling thread sleeps.
   std::function<void(absl::Duration)> sleep = nullptr;

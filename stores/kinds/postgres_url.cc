@@ -9,9 +9,9 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 
-// The functions below follow those of libpq's fe-connect.c step by step
+// The functions below follow the functions of libpq's fe-connect.c step by step
 // (conninfo_parse, conninfo_uri_parse_options, conninfo_uri_parse_params), with
-// their oddities. A test compares their results with libpq's.
+// their oddities. A test compares the results with the results of libpq.
 
 namespace sluice {
 namespace {
@@ -80,8 +80,8 @@ void SkipSpaces(std::string_view& text) {
   while (!text.empty() && IsSpace(text.front())) text.remove_prefix(1);
 }
 
-// Takes a value off the front of `text`: quoted, or up to a space. Returns
-// nothing if the quote is not closed.
+// Removes a value from the front of `text`: quoted, or up to a space. Returns
+// nothing if the closing quote is missing.
 std::optional<std::string> TakeValue(std::string_view& text) {
   const bool quoted = text.starts_with('\'');
   if (quoted) text.remove_prefix(1);
@@ -107,7 +107,7 @@ std::optional<std::string> TakeValue(std::string_view& text) {
 std::optional<PostgresSettings> ParsePairs(std::string_view text) {
   PostgresSettings settings;
   for (SkipSpaces(text); !text.empty(); SkipSpaces(text)) {
-    // Spaces may stand between the keyword and the equals sign only.
+    // Spaces are allowed between the keyword and the equals sign only.
     const auto* const end = std::ranges::find_if(
         text, [](char c) { return c == '=' || IsSpace(c); });
     const std::string_view keyword(
@@ -127,8 +127,8 @@ std::optional<PostgresSettings> ParsePairs(std::string_view text) {
 
 // --- URIs ---
 
-// Decodes percent escapes. Returns nothing if an escape is malformed or stands
-// for NUL.
+// Decodes percent escapes. Returns nothing if an escape is malformed or encodes
+// NUL.
 std::optional<std::string> Decode(std::string_view text) {
   std::string decoded;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -167,7 +167,7 @@ std::string_view TakeUntil(std::string_view ends, std::string_view& text) {
   return taken;
 }
 
-// Takes "user:password@" off the front, if it is there. A slash ends the search
+// Removes "user:password@" from the front, if present. A slash ends the search
 // for the '@'.
 bool TakeUser(std::string_view& rest, PostgresSettings& settings) {
   const std::size_t end = rest.find_first_of("@/");
@@ -183,8 +183,8 @@ bool TakeUser(std::string_view& rest, PostgresSettings& settings) {
   return true;
 }
 
-// Takes a host, or an IPv6 address in brackets, off the front. Returns nothing
-// if the address is malformed.
+// Removes a host, or an IPv6 address in brackets, from the front. Returns
+// nothing if the address is malformed.
 std::optional<std::string_view> TakeHost(std::string_view& rest) {
   if (!rest.starts_with('[')) return TakeUntil(":/?,", rest);
   rest.remove_prefix(1);
@@ -199,7 +199,7 @@ std::optional<std::string_view> TakeHost(std::string_view& rest) {
   return address;
 }
 
-// Takes "host:port,host:port" off the front. Several hosts become one list.
+// Removes "host:port,host:port" from the front. Several hosts become one list.
 bool TakeHosts(std::string_view& rest, PostgresSettings& settings) {
   std::string hosts;
   std::string ports;
@@ -230,7 +230,7 @@ bool StoreParameter(std::string_view parameter, PostgresSettings& settings) {
   std::optional<std::string> keyword = Decode(parameter.substr(0, equals));
   std::optional<std::string> value = Decode(parameter.substr(equals + 1));
   if (!keyword || !value) return false;
-  // The form of JDBC.
+  // JDBC's form of sslmode=require.
   if (*keyword == "ssl" && *value == "true") {
     keyword = "sslmode";
     value = "require";
@@ -249,7 +249,7 @@ std::optional<PostgresSettings> ParseUri(std::string_view rest) {
       return std::nullopt;
     }
   }
-  if (!rest.empty()) rest.remove_prefix(1);  // the question mark
+  if (!rest.empty()) rest.remove_prefix(1);  // skip the question mark
   while (!rest.empty()) {
     if (!StoreParameter(TakeUntil("&", rest), settings)) return std::nullopt;
     if (!rest.empty()) rest.remove_prefix(1);

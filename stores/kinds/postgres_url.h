@@ -1,5 +1,5 @@
-// Checks the URL of a PostgreSQL database as libpq 15 would, without libpq, so
-// that a configuration can be checked by programs that have no database.
+// Checks the URL of a PostgreSQL database by the rules of libpq 15, but without
+// libpq, so that programs without a database library can check a configuration.
 
 #ifndef SLUICE_STORES_KINDS_POSTGRES_URL_H_
 #define SLUICE_STORES_KINDS_POSTGRES_URL_H_
@@ -11,7 +11,7 @@
 
 namespace sluice {
 
-// Settings of a connection, by libpq's keyword.
+// Settings of a connection. The keys are libpq's keywords.
 using PostgresSettings = std::map<std::string, std::string>;
 
 // Parses `url`, a URI ("postgresql://...") or `key=value` pairs, exactly as
@@ -19,9 +19,9 @@ using PostgresSettings = std::map<std::string, std::string>;
 // that libpq 15 does not know. Values are not checked.
 std::optional<PostgresSettings> ParsePostgresUrl(std::string_view url);
 
-// Returns what is wrong with `url`, or nothing if libpq can connect with it.
-// The error does not repeat the URL, which may hold a password. A password is
-// an error too.
+// Returns what is wrong with `url`, or nothing if libpq accepts it. A password
+// is an error. The error text does not repeat the URL, which may contain a
+// password.
 std::optional<std::string> CheckPostgresUrl(std::string_view url);
 
 }  // namespace sluice

@@ -13,7 +13,7 @@ namespace sluice {
 
 struct SqliteStoreOptions {
   std::string path;
-  // How long a batch waits while another program, such as a shell, holds the
+  // Time that a batch waits while another program, such as a shell, holds the
   // database's write lock.
   absl::Duration busy_timeout = absl::Seconds(5);
 };

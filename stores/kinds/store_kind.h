@@ -1,5 +1,5 @@
-// A kind of store as the configuration knows it: its name and its options. The
-// store itself is in stores/: see stores/registry.h for how it is opened.
+// A kind of store for the configuration: its name and its options. The store
+// itself is in stores/: stores/registry.h opens it.
 
 #ifndef SLUICE_STORES_KINDS_STORE_KIND_H_
 #define SLUICE_STORES_KINDS_STORE_KIND_H_
@@ -24,7 +24,7 @@ struct StoreOptionError {
 
 struct StoreKind {
   std::string_view name;
-  bool loses;  // Stores of this kind keep nothing: `allow_loss: true` needed.
+  bool loses;  // Stores of this kind keep nothing and need `allow_loss: true`.
 
   // Returns every error in `options`. Opens and creates nothing.
   std::vector<StoreOptionError> (*check)(const StoreOptions& options);
@@ -36,13 +36,13 @@ class StoreOptionReader {
   // `options` must outlive the reader.
   explicit StoreOptionReader(const StoreOptions& options) : options_(options) {}
 
-  // Returns the value of `key`, or null if the key is missing. Every key that
-  // the kind knows must be asked for: TakeErrors reports all others.
+  // Returns the value of `key`, or null if the key is missing. Call Find for
+  // every key that the kind knows: TakeErrors reports all other keys.
   const std::string* Find(const std::string& key);
   void Error(std::string key, std::string message);
 
-  // Returns all errors, sorted by key, with one for each unknown key. Call it
-  // after the last Find.
+  // Returns all errors, sorted by key, including one for each unknown key. Call
+  // it after the last Find.
   std::vector<StoreOptionError> TakeErrors();
 
  private:
