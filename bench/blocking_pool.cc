@@ -1,9 +1,8 @@
 // sluice-blocking-pool: the obvious design, to compare Sluice with. A thread
 // takes calls from the completion queue, each a new object with a request
 // parsed by gRPC, and puts them into a bounded queue under one mutex. If the
-// queue is full, the thread blocks. Workers take one call at a time, sleep for
-// the time of a store (--delay=0: not at all), and answer. Deadlines are
-// ignored.
+// queue is full, the thread blocks. Workers take one call at a time, sleep to
+// simulate a store (--delay=0: no sleep), and answer. Deadlines are ignored.
 
 #include <grpcpp/grpcpp.h>
 
@@ -89,7 +88,7 @@ class PoolServer {
   bool Start(const std::string& address) { return server_.Start(address); }
   int port() const { return server_.port(); }
 
-  // Both run until the process ends.
+  // Accept and Work run until the process ends.
   [[noreturn]] void Accept() {
     for (int i = 0; i < kPrePosted; ++i) Arm();
     for (;;) {

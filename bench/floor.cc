@@ -50,7 +50,7 @@ class Answers {
  public:
   explicit Answers(bool parse) : parse_(parse) {}
 
-  // Valid until the next call.
+  // The result is valid until the next call.
   const grpc::ByteBuffer& ToCall(grpc::ByteBuffer& request) {
     if (!parse_) return fixed_;
     parsed_ = Parsed(request);
@@ -81,7 +81,7 @@ class Answers {
     return answer;
   }
 
-  // The id is the first field of both messages and is copied as bytes.
+  // Copies the id as bytes, because it is the first field of both messages.
   grpc::ByteBuffer Named(const grpc::ByteBuffer& request) {
     grpc::Slice slice;
     if (!request.TrySingleSlice(&slice).ok() &&
@@ -124,7 +124,8 @@ class Corks {
   }
 
  private:
-  // gRPC's listener does not tell which sockets are connections.
+  // Finds the connections' sockets among the descriptors of the process,
+  // because gRPC's listener does not report them.
   void FindSockets() {
     std::error_code error;
     for (const auto& file :

@@ -1,4 +1,4 @@
-// Shared by the servers that Sluice is compared with: a service on one
+// Code shared by the servers that are compared with Sluice: a service on one
 // completion queue, and a constant answer.
 
 #ifndef SLUICE_BENCH_QUEUE_SERVER_H_

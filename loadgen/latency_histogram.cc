@@ -7,7 +7,7 @@
 namespace sluice {
 namespace {
 
-// Values below 2 * kSteps have a bucket each. Above, each power of two has
+// Values below 2 * kSteps have one bucket each. Above, each power of two has
 // kSteps buckets.
 constexpr int kStepBits = 7;
 constexpr std::uint64_t kSteps = 1U << kStepBits;
@@ -56,7 +56,8 @@ void LatencyHistogram::Add(const LatencyHistogram& other) {
 
 LatencyHistogram::Nanos LatencyHistogram::Percentile(double percent) const {
   if (count_ == 0) return Nanos{0};
-  // Slightly less, so that 55 percent of 100 is not rounded up to 56.
+  // Subtract a little, so that rounding does not turn 55 percent of 100 into
+  // 56.
   const double exact_rank =
       percent / 100 * static_cast<double>(count_) * (1 - 1e-12);
   const auto rank = std::clamp<std::int64_t>(

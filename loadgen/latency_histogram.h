@@ -31,8 +31,8 @@ class LatencyHistogram {
   Nanos min() const { return min_; }  // 0 if empty
   Nanos max() const { return max_; }
 
-  // Returns the least value that `percent` (0 to 100) of the values do not
-  // exceed. 0 if empty.
+  // Returns the smallest value that at least `percent` (0 to 100) of the values
+  // do not exceed. 0 if empty.
   Nanos Percentile(double percent) const;
 
  private:

@@ -1,10 +1,10 @@
-// The load generator: runs one load against a server of sluice.v1.Ingestion
-// and reports what came back. This header is the library's interface;
-// everything in internal/ may change without notice.
+// The load generator: runs one load against a server of sluice.v1.Ingestion and
+// reports the results. This header is the library's interface; everything in
+// internal/ may change without notice.
 //
 //   LoadOptions options;
 //   options.target = "127.0.0.1:50051";
-//   options.rate = 1000;  // an open loop: 1,000 calls a second
+//   options.rate = 1000;  // an open loop: 1,000 calls per second
 //   options.outstanding = 0;
 //   if (absl::Status s = Validate(options); !s.ok()) return s;
 //   ProgressBar progress(STDERR_FILENO);
@@ -62,55 +62,56 @@ enum class Arrivals {
 };
 
 // In a closed loop (`outstanding`), each answer starts the next call. In an
-// open loop (`rate` or `profile`), calls start on time whatever comes back.
+// open loop (`rate` or `profile`), calls start on schedule, whether or not
+// earlier calls were answered.
 struct LoadOptions {
   std::string target = "127.0.0.1:50051";  // host:port
   LoadMethod method = LoadMethod::kSubmit;
   int connections = 1;
-  // kStream only: streams on each connection. Messages go to the stream with
-  // the fewest messages in flight.
+  // kStream only: number of streams on each connection. A message goes to the
+  // stream with the fewest messages in flight.
   int streams = 1;
 
-  // Closed loop: calls (kStream: messages) kept in flight on each connection.
-  // 0 in an open loop.
+  // Closed loop: number of calls (kStream: messages) kept in flight on each
+  // connection. 0 in an open loop.
   int outstanding = 1;
 
-  // Open loop: calls a second. 0 in a closed loop and with a profile.
+  // Open loop: calls per second. 0 in a closed loop and with a profile.
   double rate = 0;
-  Arrivals arrivals = Arrivals::kConstant;  // of `rate`
+  Arrivals arrivals = Arrivals::kConstant;  // only with `rate`
   // Open loop: call starts follow the profile, and the result has a timeline.
   std::optional<LoadProfile> profile;
   bool open_loop() const { return rate > 0 || profile.has_value(); }
-  // Open loop: limit of calls in flight. A call beyond the limit is not sent;
-  // it is counted as `not_sent`.
+  // Open loop: maximum number of calls in flight. Calls beyond the limit are
+  // not sent; they are counted as `not_sent`.
   int in_flight_max = 10000;
 
   // Calls that start during the warm-up are not measured.
   absl::Duration warmup = absl::ZeroDuration();
-  // How long measured calls start, after the warm-up.
+  // Time in which measured calls start, after the warm-up.
   absl::Duration duration = absl::Seconds(10);
   // Ends the run after this many measured calls; 0: no limit.
   std::int64_t requests = 0;
-  // How long to wait for outstanding answers after the last call has started.
+  // Longest wait for outstanding answers after the last call has started.
   absl::Duration grace = absl::Seconds(10);
 
   // Share (0 to 1) of the calls in flight that the client cancels when the
   // last call has started. The calls are chosen at random.
   double abandon = 0;
 
-  // Deadline of each call. Sent as grpc-timeout and enforced by the client
-  // too. Infinite: none.
+  // Deadline of each call. It is sent as grpc-timeout, and the client enforces
+  // it too. Infinite: no deadline.
   absl::Duration deadline = absl::InfiniteDuration();
 
   // Contents of the requests. `samples.kind` is ignored; it follows from
   // `method`.
   SampleOptions samples;
 
-  // The server's /metrics, e.g. "http://127.0.0.1:9464/metrics", scraped once
-  // a second while the load runs. Only with a profile: the samples go into the
-  // timeline. Empty: not scraped.
+  // URL of the server's /metrics, e.g. "http://127.0.0.1:9464/metrics", which
+  // is scraped once a second while the load runs. Requires a profile, because
+  // the samples are stored in the timeline. Empty: not scraped.
   std::string metrics_url;
-  // The pool whose metrics are kept. Empty: the sum of all pools.
+  // The pool whose metrics are recorded. Empty: the sum of all pools.
   std::string pool;
 };
 
@@ -120,7 +121,7 @@ absl::Status Validate(const LoadOptions& options);
 
 // --- The result ---
 
-// gRPC status codes, OK included.
+// Number of gRPC status codes, including OK.
 inline constexpr std::size_t kStatusCodes = 17;
 
 // Number of receipts by disposition. Dispositions that this client does not
@@ -148,14 +149,14 @@ struct LoadCounts {
 
   std::int64_t sent = 0;
   std::int64_t not_sent = 0;       // no connection, or too many in flight
-  std::int64_t past_deadline = 0;  // ended after their deadline
-  std::int64_t lost_calls = 0;     // their connection was lost
+  std::int64_t past_deadline = 0;  // ended after the deadline
+  std::int64_t lost_calls = 0;     // the connection was lost
   std::array<std::int64_t, kStatusCodes> codes{};
-  // The status message of the first call that ended with a code.
+  // For each status code, the message of the first call that ended with it.
   std::array<std::string, kStatusCodes> first_messages;
   // Receipts of the calls that ended OK.
   DispositionCounts dispositions;
-  // Time from the intended start to the end.
+  // Latency: the time from the intended start to the end of a call.
   LatencyHistogram latency;
   // Refusals by ErrorInfo.reason. At most 33 keys: further reasons are counted
   // as "(other)".
@@ -182,45 +183,45 @@ struct LoadCounts {
 struct PoolSample {
   TimePoint at{};
   double workers = 0;
-  double busy = 0;     // of `workers`
+  double busy = 0;     // busy workers
   double depth = 0;    // queued submissions
   double waiting = 0;  // submissions in the waiting room
 };
 
 // One interval of a timeline. A call counts as offered in the interval of its
-// intended start, and in one of the other counts in the interval of its end.
+// intended start. In the interval of its end it counts under its result.
 struct LoadInterval {
   std::int64_t offered = 0;
   std::int64_t in_time = 0;  // OK, before the deadline
   std::int64_t late = 0;     // OK after the deadline, or ended by the deadline
   std::int64_t refused = 0;  // RESOURCE_EXHAUSTED, or UNAVAILABLE by the server
-  std::int64_t failed = 0;   // any other end, lost connections included
-  // Percentiles of the latency of calls that ended in time; 0 if there are
-  // none.
+  std::int64_t failed = 0;   // any other end, including lost connections
+  // Percentiles of the latency of calls that ended in time; 0 if no call did.
   std::chrono::nanoseconds p50{0};
   std::chrono::nanoseconds p99{0};
-  // The last scrape before the end of the interval. Empty if the metrics were
-  // never scraped; all 0 before the first scrape.
+  // The last scrape before the end of the interval. Empty if the metrics are
+  // not scraped; all values are 0 before the first scrape.
   std::optional<PoolSample> pool = std::nullopt;
 };
 
 struct LoadResult {
   LoadCounts counts;
-  // From the end of the warm-up to the last answer.
+  // Time from the end of the warm-up to the last answer.
   double seconds = 0;
   // Calls that ended, per second, between the end of the warm-up and the end
   // of the load.
   double calls_per_second = 0;
-  // On all sockets, in the whole run.
+  // Bytes on all sockets, in the whole run.
   std::int64_t bytes_sent = 0;
   std::int64_t bytes_received = 0;
 
-  // With a profile: at most 300 intervals of equal length, at least a second
-  // each. Otherwise empty.
+  // With a profile: at most 300 intervals of equal length, each at least one
+  // second long. Otherwise empty.
   std::vector<LoadInterval> timeline = {};
   Duration interval_length{};
 
-  // True if the server answered no call because no connection held.
+  // True if the server answered no call because no connection could be
+  // established or kept.
   bool unreachable() const {
     return counts.connections_lost > 0 && counts.ended() == counts.lost_calls;
   }
@@ -235,8 +236,8 @@ absl::StatusOr<LoadResult> RunLoad(const LoadOptions& options,
                                    ProgressBar& progress,
                                    const std::atomic<bool>& stop);
 
-// Returns a report for people: one line a subject. Subjects without content
-// are left out.
+// Returns a report for people, with one line per subject. Subjects without
+// content are left out.
 std::string TextReport(const LoadOptions& options, const LoadResult& result);
 
 // Returns a report for programs: one JSON object and a newline. Latencies are

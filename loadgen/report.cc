@@ -119,7 +119,8 @@ std::string ConnectionsText(const LoadCounts& counts) {
                       " lost, first: ", counts.first_loss.message());
 }
 
-// Calls without a latency in the report, or whose latency is the deadline.
+// Describes calls that have no latency in the report, or whose latency is the
+// deadline.
 std::string MissingText(const LoadOptions& options, const LoadCounts& counts) {
   std::vector<std::string> parts;
   const auto add = [&parts](std::int64_t count, absl::string_view what) {
@@ -134,7 +135,8 @@ std::string MissingText(const LoadOptions& options, const LoadCounts& counts) {
   return absl::StrJoin(parts, ", ");
 }
 
-// One entry an interval. With metrics, it has the pool's sizes too.
+// Returns one entry per interval. With metrics, an entry also has the sizes of
+// the pool.
 Json TimelineJson(const LoadResult& result) {
   Json entries = Json::array();
   double start = 0;
@@ -239,7 +241,7 @@ std::string JsonReport(const LoadOptions& options, const LoadResult& result) {
     report["interval_seconds"] = ToSeconds(result.interval_length);
     report["timeline"] = TimelineJson(result);
   }
-  // Texts from the server need not be UTF-8.
+  // Texts from the server may not be valid UTF-8.
   return report.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

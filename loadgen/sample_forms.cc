@@ -83,8 +83,8 @@ std::string SampleSubject(std::mt19937_64& random) {
   return absl::StrFormat("Patient/S%05d", Pick(random, kSubjects));
 }
 
-// Returns answers that resemble each other, like those of one person: at most
-// one step away from a common burden.
+// Returns the frequency of a symptom, at most one step from `burden`, so that
+// the answers of one person resemble each other.
 std::size_t PickFrequency(std::mt19937_64& random, int burden) {
   const int choice = burden + Pick(random, 3) - 1;
   return static_cast<std::size_t>(std::clamp(choice, 0, 3));

@@ -18,17 +18,19 @@ namespace sluice {
 
 struct FormOptions {
   std::string study_id = "STUDY-001";
-  // Answers in a response; 0: as many as the form has questions. Beyond that,
-  // the questions repeat under other link ids, like a diary of several days.
+  // Number of answers in a response; 0: as many as the form has questions. With
+  // more answers, the questions repeat under other link ids, like a diary of
+  // several days.
   int answers = 0;
-  // Minimum size of a request, reached with a note in free text. Approximate.
+  // Approximate minimum size of a request. A note in free text fills a request
+  // up to this size.
   std::size_t bytes_min = 0;
   // Answers are given within the hour after this time.
   absl::Time evening;
 };
 
-// Returns a request without a submission_id. Subject, form and answers follow
-// from `random`.
+// Returns a request without a submission_id. `random` determines subject, form
+// and answers.
 v1::SubmitRequest SampleSubmission(const FormOptions& options,
                                    std::mt19937_64& random);
 

@@ -1,5 +1,5 @@
-// Serialized requests, hundreds of thousands a second: each template is made
-// once and sent many times, with new ids written into its bytes each time.
+// Serialized requests at hundreds of thousands per second. Each template is
+// made once and sent many times, each time with new ids written into its bytes.
 
 #ifndef SLUICE_LOADGEN_SAMPLE_SUBMISSIONS_H_
 #define SLUICE_LOADGEN_SAMPLE_SUBMISSIONS_H_
@@ -27,7 +27,7 @@ enum class SampleKind {
 struct SampleOptions {
   SampleKind kind = SampleKind::kSubmitRequest;
   FormOptions form;
-  // Records, events or ids in a request. kSubmitRequest ignores this.
+  // Number of records, events or ids in a request. Ignored for kSubmitRequest.
   int entries = 1;
   UuidVersion id_version = UuidVersion::kTimeOrdered;
   // The same seed gives the same requests in the same order, except for ids of
@@ -37,7 +37,7 @@ struct SampleOptions {
 
 struct Sample {
   absl::string_view bytes;     // the serialized request
-  absl::string_view first_id;  // within `bytes`
+  absl::string_view first_id;  // view into `bytes`
 };
 
 // Not thread-safe.
@@ -45,7 +45,7 @@ class SampleSubmissions {
  public:
   explicit SampleSubmissions(const SampleOptions& options);
 
-  // Returns the next request. Valid until the next call.
+  // Returns the next request. The views are valid until the next call.
   Sample Next(absl::Time now);
 
  private:

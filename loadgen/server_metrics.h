@@ -21,8 +21,8 @@ absl::StatusOr<std::string> FetchMetrics(const sockaddr_storage& address,
 // Fetches /metrics from 127.0.0.1:`port`, with the same errors.
 absl::StatusOr<std::string> FetchMetrics(int port, absl::Duration limit);
 
-// Returns the sum of the samples of a metric that have all of `labels`, each
-// like `pool="clinical"`. 0 if there are none.
+// Returns the sum of the samples of a metric that have all of `labels`. A label
+// has the form `pool="clinical"`. 0 if there are no such samples.
 double SumOfSamples(absl::string_view text, absl::string_view metric,
                     const std::vector<std::string>& labels = {});
 

@@ -14,14 +14,14 @@
 namespace sluice {
 namespace {
 
-// Calls of a method that wait for a request at the same time, on each loop.
-// More of them cost memory and cache. With fewer, requests wait inside gRPC.
+// Number of calls of a method that wait for a request, on each loop. With more,
+// memory and cache misses increase. With fewer, requests wait inside gRPC.
 constexpr int kAwaitedSubmits = 32;
 constexpr int kAwaitedOthers = 8;
 
-// gRPC ends a call with a larger message. The limit is well above
-// limits.message_bytes, so that a caller whose message is merely too large is
-// told which limit it exceeds.
+// gRPC ends a call with a larger message. This limit is well above
+// limits.message_bytes, so that a message slightly too large gets Sluice's own
+// error, which names the limit.
 constexpr std::size_t kTransportMessageBytes = std::size_t{128} << 20;
 
 // Threads for the reflection service, which gRPC serves itself.
@@ -65,7 +65,7 @@ absl::StatusOr<std::unique_ptr<CallServer>> CallServer::Start(
                        server->streams_[i].get());
     server->loops_[i]->Start();
   }
-  // Must be the last step, because calls arrive from here on.
+  // Must be the last step, because calls may arrive from now on.
   acceptor->Start(std::move(take_connection));
   return server;
 }
@@ -108,7 +108,8 @@ void CallServer::LoopStreams::OnLoop() {
 }
 
 void CallServer::Shutdown(absl::Duration patience) {
-  // A watch lasts as long as its client likes, so Shutdown would wait for it.
+  // End the watches first: a watch lasts until its client ends it, and Shutdown
+  // would wait.
   health_.EndWatches();
   server_->Shutdown(absl::ToChronoTime(absl::Now() + patience));
 }

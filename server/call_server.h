@@ -26,8 +26,8 @@ namespace sluice {
 // JoinLoops once each, in this order.
 class CallServer {
  public:
-  // Serves the connections of `acceptor`, which it starts. `methods` and
-  // `acceptor` must outlive the server.
+  // Starts `acceptor` and serves its connections. `methods` and `acceptor` must
+  // outlive the server.
   static absl::StatusOr<std::unique_ptr<CallServer>> Start(
       const Config& config, const Methods& methods,
       ConnectionAcceptor* acceptor);
@@ -35,23 +35,23 @@ class CallServer {
   CallServer(const CallServer&) = delete;
   CallServer& operator=(const CallServer&) = delete;
 
-  // The health service answers NOT_SERVING from now on. Does not wait.
+  // Makes the health service answer NOT_SERVING. Does not wait.
   void StopServing();
 
-  // Streams take no more submissions, and end once their receipts are sent.
-  // Does not wait.
+  // Makes streams stop reading and end once their receipts are sent. Does not
+  // wait.
   void EndStreams();
 
-  // Ends all calls. Calls that have not ended after `patience`, because their
-  // client does not read, are cancelled. All submissions of the calls must have
-  // been answered before.
+  // Ends all calls. Cancels calls that have not ended after `patience` because
+  // their client does not read. All submissions of the calls must have been
+  // answered before.
   void Shutdown(absl::Duration patience);
 
   // Joins the loops' threads. Nothing may be posted to a loop after this.
   void JoinLoops();
 
  private:
-  // The streams of one loop. As a loop task, ends them.
+  // The streams of one loop. As a loop task, it ends the streams.
   struct LoopStreams final : public LoopTask {
     void OnLoop() override;
 
@@ -70,7 +70,7 @@ class CallServer {
 
   RawService service_;
   HealthService health_;
-  // One for each of `loops_`.
+  // One entry for each of `loops_`.
   std::vector<std::unique_ptr<LoopStreams>> streams_;
   std::vector<std::unique_ptr<CompletionLoop>> loops_;
   std::unique_ptr<grpc::Server> server_;

@@ -20,7 +20,8 @@ bool IsFile(const std::string& path) {
   return std::filesystem::is_regular_file(path, error);
 }
 
-// A file that does not exist counts: it may be about to be replaced.
+// True if the path may be polled. This includes a file that does not exist,
+// which may be about to be replaced.
 bool CanBeWatched(const std::string& path) {
   std::error_code error;
   return IsFile(path) || !std::filesystem::exists(path, error);
@@ -30,8 +31,8 @@ bool CanBeWatched(const std::string& path) {
 
 ConfigText ReadConfigText(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  // One byte more than is allowed, so that the parser reports a text that is
-  // too long.
+  // Read one byte more than is allowed, so that the parser reports a text that
+  // is too long.
   std::string text(kYamlBytesMax + 1, '\0');
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
   if (!file.is_open() || file.bad()) return std::nullopt;
@@ -92,8 +93,8 @@ const ConfigText& ConfigReload::ReadIfChanged() {
   const std::optional<FileStamp> stamp = FileStamp::Of(path_);
   if (stamp.has_value() && stamp == read_stamp_) return read_;
   read_ = Read();
-  // A file that may not be read now may become readable without a new stamp, so
-  // its stamp is not kept.
+  // Do not keep the stamp of a file that cannot be read: the file may become
+  // readable without a new stamp.
   const bool reliable =
       read_.has_value() && stamp.has_value() && stamp->SettledAt(absl::Now());
   read_stamp_ = reliable ? stamp : std::nullopt;

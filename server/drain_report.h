@@ -23,15 +23,16 @@ struct DrainReport {
 
   absl::Duration took;
   std::vector<Line> methods;
-  // Submissions that were queued or in work when the time was over, and are in
-  // no journal.
+  // Submissions that were queued or in work when the drain ended, and are in no
+  // journal.
   std::vector<Leftover> left;
-  // Submissions that were queued or in work when the time was over, and are in
-  // a journal. The next start works them.
+  // Number of submissions that were queued or in work when the drain ended, and
+  // are in a journal. They are processed after the next start.
   std::size_t journaled = 0;
-  // Calls that have not ended; 0 unless `stuck`.
+  // Number of calls that have not ended; 0 unless `stuck`.
   int calls_left = 0;
-  // A worker or an admin request hangs, so the server cannot be destroyed.
+  // True if a worker or an admin request hangs, so that the server cannot be
+  // destroyed.
   bool stuck = false;
 
   // True if nothing is left and the counters balance.
@@ -43,8 +44,8 @@ struct DrainReport {
   std::vector<std::string> ToLines() const;
 };
 
-// Reports everything but the time that the drain took. If `stuck`, the
-// submissions that are in work count as left.
+// Reports everything except the duration of the drain. If `stuck`, submissions
+// in work count as left.
 DrainReport MakeDrainReport(const Pools& pools, const Methods& methods,
                             const Leftovers& leftovers, bool stuck);
 

@@ -21,11 +21,11 @@
 namespace sluice {
 namespace {
 
-// Time for admin requests in progress to end.
+// Time that admin requests in progress get to end.
 constexpr absl::Duration kAdminPatience = absl::Seconds(1);
-// Time for clients to read the answers of their calls.
+// Time that clients get to read the answers of their calls.
 constexpr absl::Duration kCallPatience = absl::Seconds(1);
-// The part of the drain timeout that is reserved for batches in work.
+// Part of the drain timeout that is reserved for batches in work.
 constexpr absl::Duration kLastBatchTime = absl::Seconds(1);
 
 }  // namespace
@@ -37,8 +37,8 @@ absl::StatusOr<std::unique_ptr<IngestionServer>> IngestionServer::Start(
   const ProcessingStep step = std::move(options.step);
   std::unique_ptr<IngestionServer> server(
       new IngestionServer(std::move(options)));
-  // Before anything is touched: a second server with the same configuration
-  // fails here.
+  // Listen before anything is touched: a second server with the same
+  // configuration fails here.
   absl::Status status = server->Listen();
   if (status.ok()) status = server->StartPools(step);
   if (status.ok()) status = server->StartMetrics();
@@ -78,8 +78,8 @@ absl::Status IngestionServer::StartPools(const ProcessingStep& step) {
   pools_ = *std::move(pools);
   methods_ = std::make_unique<Methods>(config_, *pools_, &recent_, &leftovers_,
                                        registry_.get());
-  // Before calls arrive: their submissions queue up behind those that were
-  // acknowledged earlier.
+  // Replay before calls arrive: new submissions must queue up behind those that
+  // were acknowledged earlier.
   return ReplayJournals(*pools_, *methods_);
 }
 
@@ -151,12 +151,12 @@ absl::StatusOr<std::vector<std::string>> IngestionServer::Apply(
 DrainReport IngestionServer::Drain() { return DrainWithin(BeginDrain()); }
 
 IngestionServer::~IngestionServer() {
-  // Without pools, a step of Start before them has failed: no thread runs.
+  // Without pools, Start failed in an earlier step, and no thread runs.
   if (drained_ || pools_ == nullptr) return;
   BeginDrain();
   if (!DrainWithin(absl::ZeroDuration()).stuck) return;
-  // Before TakeDown: calls end only once their submissions are answered, and
-  // hung workers still have some.
+  // Join before TakeDown: calls end only once their submissions are answered,
+  // and hung workers still have some submissions.
   pools_->Join();
   TakeDown();
 }
@@ -175,18 +175,19 @@ DrainReport IngestionServer::DrainWithin(absl::Duration timeout) {
   const TimePoint queue_deadline =
       deadline - ToMonotonic(std::min(kLastBatchTime, timeout / 10));
 
-  // 1. No more requests of operators: they use pools and store. A request that
-  // hangs in the store is not waited for.
+  // 1. Accept no more requests of operators, because they use pools and store.
+  //    Do not wait for a request that hangs in the store.
   const bool admin_hangs =
       admin_ != nullptr && !admin_->Shutdown(kAdminPatience);
   if (calls_ != nullptr) calls_->StopServing();
 
-  // 2. New submissions are refused and parked ones are ended. Queued
-  // submissions are worked until the queues are empty or the time is over.
+  // 2. Refuse new submissions and end parked ones. Queued submissions are
+  //    processed until the queues are empty or the time is over.
   pools_->Close(queue_deadline);
   if (calls_ != nullptr) calls_->EndStreams();
   const bool idle = pools_->AwaitIdle(deadline);
-  // A thread that hangs uses the pools and the store, which then must stay.
+  // A thread that hangs uses the pools and the store, so they must not be
+  // destroyed.
   if (!idle || admin_hangs) return Report(begun, /*stuck=*/true);
 
   // 3. All submissions are answered, so calls end as soon as their clients have
@@ -198,12 +199,12 @@ DrainReport IngestionServer::DrainWithin(absl::Duration timeout) {
 void IngestionServer::TakeDown() {
   acceptor_->Stop();
   if (calls_ != nullptr) calls_->Shutdown(kCallPatience);
-  // Workers and journal writers post to the loops, so the loops are joined
-  // after them.
+  // Workers and journal writers post to the loops, so join the loops after
+  // them.
   pools_->Join();
   if (calls_ != nullptr) calls_->JoinLoops();
-  // Destroyed before journals and store, which a request for /readyz, or of an
-  // operator, may still be using.
+  // Destroy before journals and store: a request for /readyz or of an operator
+  // may still use them.
   admin_.reset();
   http_.reset();
   pools_->CloseJournals();

@@ -42,47 +42,46 @@ class IngestionServer {
   struct Options {
     Config config;
     std::unique_ptr<Store> store;
-    // Runs on each submission before it is stored; may be empty.
+    // Runs on each submission before it is stored. May be empty.
     ProcessingStep step;
-    // For tests; must outlive the server.
+    // The clock, which must outlive the server. Tests may replace it.
     Clock* clock = SystemClock();
   };
 
-  // The server accepts calls once this has returned. If the configuration is to
-  // blame for an error, the error names its key.
+  // Starts a server, which accepts calls once this has returned. If the
+  // configuration caused an error, the error names the key.
   static absl::StatusOr<std::unique_ptr<IngestionServer>> Start(
       Options options);
 
-  // Drains with a timeout of zero if Drain was not called. Waits for batches in
-  // work.
+  // If Drain was not called, drains with a timeout of zero. Waits for batches
+  // in work.
   ~IngestionServer();
 
   IngestionServer(const IngestionServer&) = delete;
   IngestionServer& operator=(const IngestionServer&) = delete;
 
-  // The ports in use, also if the configuration says port 0.
+  // The actual ports, also if the configuration says port 0.
   int port() const { return acceptor_->port(); }
   int metrics_port() const;
-  int admin_port() const;  // 0 without an admin address
+  int admin_port() const;  // 0 if there is no admin address
 
-  // Takes over all keys of `fresh` that can change while the server runs, and
-  // counts a reload. `fresh` must be valid. No call is lost or ended: calls in
-  // progress keep the settings that they arrived with, new calls have the new
-  // ones, and streams follow from their next submission on. Returns the keys
-  // that need a restart, as ChangeConfig does. UNAVAILABLE, and nothing is
-  // changed, once the drain has begun. Thread-safe, also against Drain.
+  // Applies all keys of `fresh` that can change while the server runs, and
+  // counts a reload. `fresh` must be valid. No call is lost or ended. Calls in
+  // progress keep their settings; new calls get the new settings; streams get
+  // them with their next submission. Returns the keys that need a restart, as
+  // ChangeConfig does. Once the drain has begun, changes nothing and returns
+  // UNAVAILABLE. Thread-safe, also while Drain runs.
   absl::StatusOr<std::vector<std::string>> Apply(const Config& fresh);
 
   // Counts a reload whose configuration was not valid. Thread-safe.
   void CountFailedReload() { reload_metrics_.Failed(); }
 
-  // Ends the server in order; the function reads from top to bottom. Takes at
-  // most drain.timeout and a second. If a worker or an admin request hangs,
-  // report.stuck is set: then the server must not be destroyed, and the process
-  // should end.
+  // Shuts the server down in order. Takes at most drain.timeout plus one
+  // second. If a worker or an admin request hangs, sets report.stuck: the
+  // server must then not be destroyed, and the process should end.
   DrainReport Drain();
 
-  // A snapshot of each pool, by name. Thread-safe.
+  // Returns a snapshot of each pool, by name. Thread-safe.
   std::map<std::string, PoolSnapshot> Snapshots() const;
 
  private:
@@ -97,14 +96,14 @@ class IngestionServer {
 
   absl::Status Ready() const;
 
-  // Stops reloads, and returns the drain timeout that is in force.
+  // Stops reloads, and returns the drain timeout in force.
   absl::Duration BeginDrain();
   DrainReport DrainWithin(absl::Duration timeout);
   // Ends all threads, and closes journals and store. Waits for batches in work.
   void TakeDown();
   DrainReport Report(absl::Time begun, bool stuck) const;
 
-  // The configuration of the start. Use it only for keys that cannot change
+  // The configuration at the start. Use it only for keys that cannot change
   // while the server runs.
   const Config config_;
   Clock* const clock_;
@@ -113,14 +112,14 @@ class IngestionServer {
   const std::shared_ptr<prometheus::Registry> registry_;
   ReloadMetrics reload_metrics_;
 
-  // Held while a configuration is taken over. No call takes this lock.
+  // Held while a configuration is applied. No call takes this lock.
   absl::Mutex apply_mutex_;
   Config running_ ABSL_GUARDED_BY(apply_mutex_);
   // Set under `apply_mutex_`, so that no reload begins afterwards.
   std::atomic<bool> draining_{false};
 
-  // Null until the step of Start that makes it. Members are in the order in
-  // which they use each other, so that destruction runs against it.
+  // Null until the step of Start that creates the object. A member uses only
+  // members above it, so destruction in reverse order is safe.
   std::shared_ptr<ConnectionAcceptor> acceptor_;
   RecentIds recent_;
   Leftovers leftovers_;

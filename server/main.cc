@@ -45,7 +45,7 @@ constexpr char kUsage[] =
     "\n"
     "SIGTERM and SIGINT drain the server, SIGHUP reloads the configuration.\n";
 
-// How often the configuration file is polled for changes.
+// Interval at which the configuration file is polled for changes.
 constexpr timespec kPollInterval = {.tv_sec = 1, .tv_nsec = 0};
 
 struct Flags {
@@ -53,7 +53,7 @@ struct Flags {
   bool check = false;
 };
 
-// Exits if the flags are wrong, or if they only ask for a text such as the
+// Exits if the flags are wrong, or if they only request a text such as the
 // help.
 Flags ParseFlags(int argc, char** argv) {
   static const option kOptions[] = {{"config", required_argument, nullptr, 'c'},
@@ -122,22 +122,22 @@ sigset_t StopSignals() {
   return signals;
 }
 
-// The stop signals, and SIGHUP for a reload.
+// Returns the stop signals, and SIGHUP for a reload.
 sigset_t AllSignals() {
   sigset_t signals = StopSignals();
   sigaddset(&signals, SIGHUP);
   return signals;
 }
 
-// Blocks the signals in this thread and all threads that it starts, so that
-// sigtimedwait receives them.
+// Blocks the signals in this thread and in all threads that it starts later, so
+// that sigtimedwait receives them.
 void BlockSignals() {
   const sigset_t signals = AllSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 }
 
 // From now on a stop signal ends the process at once: an operator who sends a
-// second one does not want to wait for the drain. SIGHUP stays blocked.
+// second signal does not want to wait for the drain. SIGHUP stays blocked.
 void UnblockStopSignals() {
   signal(SIGTERM, SIG_DFL);
   signal(SIGINT, SIG_DFL);
@@ -161,8 +161,8 @@ int AwaitStopSignal(ConfigReload* reload) {
   }
 }
 
-// Logs the place of a log message of gRPC, without its text, which may quote
-// what clients send.
+// Logs the source location of a gRPC log message, without its text, which may
+// quote client data.
 void LogOfGrpc(gpr_log_func_args* args) {
   spdlog::warn("grpc: severity={} at={}:{}",
                gpr_log_severity_string(args->severity), args->file, args->line);
@@ -200,7 +200,8 @@ int Run(const Flags& flags) {
   const DrainReport report = (*server)->Drain();
   Log(report);
   if (report.clean()) return kDrainedClean;
-  // A thread hangs and uses the server, so the server must not be destroyed.
+  // A hanging thread still uses the server, so the server must not be
+  // destroyed.
   if (report.stuck) std::_Exit(kDrainTimeRanOut);
   return report.left.empty() ? kFailed : kDrainTimeRanOut;
 }
@@ -209,8 +210,7 @@ int Run(const Flags& flags) {
 }  // namespace sluice
 
 int main(int argc, char** argv) {
-  // Debian builds Abseil with deadlock detection, which costs time at every
-  // lock.
+  // Debian builds Abseil with deadlock detection, which slows down every lock.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   spdlog::set_default_logger(spdlog::stderr_color_mt("sluice"));
   spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");

@@ -24,26 +24,26 @@ namespace sluice {
 // Thread-safe, except Apply, which only one thread may call at a time.
 class Methods {
  public:
-  // Everything but `config` must outlive the methods.
+  // All arguments except `config` must outlive the methods.
   Methods(const Config& config, const Pools& pools, RecentIds* recent,
           Leftovers* leftovers, prometheus::Registry* registry);
   Methods(const Methods&) = delete;
   Methods& operator=(const Methods&) = delete;
 
-  // Valid as long as this object.
+  // Returns the context of a method, which lives as long as this object.
   const MethodContext& operator[](Method method) const {
     return contexts_[Index(method)];
   }
 
-  // Returns the metrics of the pools and of these methods.
+  // Creates the metrics of the pools and of these methods.
   std::shared_ptr<PoolMetrics> MakePoolMetrics(const Config& config,
                                                const Pools& pools) const;
 
   // Applies the changes from `before` to `config` to calls that arrive from now
-  // on. Tells `metrics` which policies have changed.
+  // on. Reports changed policies to `metrics`.
   void Apply(const Config& before, const Config& config, PoolMetrics* metrics);
 
-  // Calls that have arrived and whose last operation has not completed.
+  // Returns the number of calls that have arrived and are not finished.
   int calls_in_flight() const;
 
  private:

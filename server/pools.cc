@@ -51,9 +51,9 @@ absl::Status Pools::OpenJournals(const Config& config) {
   return absl::OkStatus();
 }
 
-// A submission may be in the store alone, or in a journal alone, so the last
-// number is the highest of all. If a number were given twice, an export would
-// miss one of its two submissions.
+// The last submission may be in the store alone, or in a journal alone, so take
+// the highest number of all. If a number were assigned twice, an export would
+// miss one of the two submissions.
 absl::Status Pools::FindLastSequence(Store* store) {
   absl::StatusOr<std::int64_t> last = store->LastSequence();
   if (!last.ok()) return last.status();

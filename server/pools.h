@@ -1,5 +1,5 @@
-// The server's pools, each with the journal, processor, metrics and workers
-// that belong to it.
+// The server's pools. Each has its own processor, metrics and workers, and
+// possibly a journal.
 
 #ifndef SLUICE_SERVER_POOLS_H_
 #define SLUICE_SERVER_POOLS_H_
@@ -28,12 +28,13 @@
 
 namespace sluice {
 
-// Members are in the order of their construction: each may use those before it.
+// Members are in the order of their construction: each may use the members
+// before it.
 struct ServerPool {
-  // True for the pool of GetReceipts, whose tasks are no submissions.
+  // True for the pool of GetReceipts, whose tasks are lookups, not submissions.
   bool answers_lookups = false;
   std::unique_ptr<Journal> journal;  // null if the queue is in memory
-  std::unique_ptr<StageMetrics> stage_metrics;      // null for lookups
+  std::unique_ptr<StageMetrics> stage_metrics;  // null for the pool of lookups
   std::unique_ptr<JournalMetrics> journal_metrics;  // null without a journal
   std::unique_ptr<Processor> processor;
   std::unique_ptr<WorkerPool> workers;
@@ -43,7 +44,7 @@ struct ServerPool {
 // Thread-safe, except where a member says otherwise.
 class Pools {
  public:
-  // Objects that the pools use. They must outlive the pools.
+  // Objects that the pools use, and that must outlive the pools.
   struct Uses {
     Store* store;
     Clock* clock;
@@ -51,37 +52,38 @@ class Pools {
     prometheus::Registry* registry;
   };
 
-  // Opens the journals, finds the last sequence number that was given, and
-  // starts the workers. `step` may be empty. An error names the configuration's
-  // key if a journal is to blame.
+  // Opens the journals, finds the last sequence number that was assigned, and
+  // starts the workers. `step` may be empty. If a journal caused an error, the
+  // error names the key of the configuration.
   static absl::StatusOr<std::unique_ptr<Pools>> Start(
       const Config& config, const ProcessingStep& step, const Uses& uses);
 
-  // The pools by name. The set of pools never changes.
+  // Returns the pools by name. The set of pools never changes.
   const std::map<std::string, ServerPool>& by_name() const { return by_name_; }
   const ServerPool& at(const std::string& name) const {
     return by_name_.at(name);
   }
 
-  // Gives each pool the limits and the numbers of workers of `config`, which
-  // has the same pools. One thread at a time.
+  // Gives each pool the limits and the numbers of workers in `config`, which
+  // has the same pools. Must not be called by two threads at once.
   void Resize(const Config& config);
 
   std::map<std::string, PoolSnapshot> Snapshots() const;
 
-  // The sequence number that was given last.
+  // Returns the sequence number that was assigned last.
   std::int64_t last_sequence() const { return sequence_; }
-  // Sequence numbers of all submissions that are admitted and not completed.
+  // Returns the sequence numbers of all submissions that are admitted and not
+  // completed.
   std::vector<std::int64_t> PendingSequences() const;
 
-  // Refuses new tasks and ends parked ones. Queued tasks are worked until
+  // Refuses new tasks and ends parked ones. Queued tasks are processed until
   // `until`.
   void Close(TimePoint until);
-  // Waits until all pools are empty, at most until `deadline`. False: a task is
-  // still in work.
+  // Waits until all pools are empty, at most until `deadline`. Returns false if
+  // a task is still in work.
   bool AwaitIdle(TimePoint deadline);
   // Joins all workers and journal writers. Waits for batches in work. May be
-  // called again. One thread at a time.
+  // called again, but not by two threads at once.
   void Join();
   // Closes the files, after Join. Not thread-safe.
   void CloseJournals();
@@ -95,8 +97,9 @@ class Pools {
                  const ProcessingStep& step, const Uses& uses);
 
   std::map<std::string, ServerPool> by_name_;
-  std::atomic<std::int64_t> sequence_{0};  // the last of a submission
-  // Numbers lookups, so that they use up no sequence numbers of submissions.
+  std::atomic<std::int64_t> sequence_{0};  // last one of a submission
+  // Sequence numbers for lookups, which must not use up the numbers of
+  // submissions.
   std::atomic<std::int64_t> lookup_sequence_{0};
 };
 

@@ -6,9 +6,9 @@ absl::Status CheckReadiness(const Pools& pools, Store* store) {
   for (const auto& [name, pool] : pools.by_name()) {
     const PoolSnapshot snapshot = pool.workers->Snapshot();
     // An open circuit closes when a probe succeeds, and a probe needs a task.
-    // An empty pool has none, and gets none while load balancers avoid the
-    // server because of this answer. In that case the store itself is asked,
-    // below.
+    // An empty pool gets no task while load balancers avoid the server because
+    // of this answer. If no pool with an open circuit has a task, the store
+    // itself is asked below.
     const bool has_probe = snapshot.view.depth + snapshot.in_work > 0;
     if (snapshot.circuit_open && has_probe) {
       return absl::UnavailableError("the store fails");

@@ -1,4 +1,4 @@
-// Checks if the server can acknowledge submissions now, for /readyz.
+// Checks for /readyz whether the server can acknowledge submissions now.
 
 #ifndef SLUICE_SERVER_READINESS_H_
 #define SLUICE_SERVER_READINESS_H_
@@ -9,8 +9,8 @@
 
 namespace sluice {
 
-// OK if the store and all journals can take submissions. Otherwise an error
-// that says why not, in one line. Thread-safe.
+// Returns OK if the store and all journals can accept submissions, and
+// otherwise an error with the reason in one line. Thread-safe.
 absl::Status CheckReadiness(const Pools& pools, Store* store);
 
 }  // namespace sluice

@@ -48,8 +48,8 @@ absl::Status ReplayJournals(const Pools& pools, const Methods& methods) {
 absl::Status RetryQuarantined(const ServerPool& pool, const Methods& methods,
                               std::int64_t sequence) {
   SLUICE_DCHECK(pool.journal != nullptr);
-  // Callers that arrive at the same moment may fill the queue after this look.
-  // The submission then exceeds the capacity, by one for each retry.
+  // Callers that arrive meanwhile may fill the queue after this check. Each
+  // retry may then exceed the capacity by one.
   const PoolView view = pool.workers->Snapshot().view;
   if (view.depth >= view.capacity || view.held_bytes >= view.capacity_bytes) {
     return absl::ResourceExhaustedError("the queue is full");

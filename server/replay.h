@@ -1,5 +1,5 @@
-// Puts acknowledged submissions back into the queue of their pool: from the
-// journals after a start, and from quarantine when an operator asks for it.
+// Puts acknowledged submissions back into the queues of their pools: from the
+// journals after a start, and from quarantine at an operator's request.
 
 #ifndef SLUICE_SERVER_REPLAY_H_
 #define SLUICE_SERVER_REPLAY_H_
@@ -13,13 +13,14 @@
 namespace sluice {
 
 // Puts all entries of all journals into their queues, in the order of each
-// journal, also beyond the queues' capacity. Call it before calls arrive.
+// journal, even beyond the queues' capacity. Must be called before calls
+// arrive.
 absl::Status ReplayJournals(const Pools& pools, const Methods& methods);
 
 // Moves a submission out of quarantine and into the queue of `pool`, which has
-// a journal. RESOURCE_EXHAUSTED if the queue is full, NOT_FOUND if no
-// quarantined submission has the sequence number, or an error of the journal;
-// then the quarantine is as before. Thread-safe.
+// a journal. RESOURCE_EXHAUSTED if the queue is full. NOT_FOUND if no
+// quarantined submission has this sequence number. Also returns errors of the
+// journal. After any error the quarantine is unchanged. Thread-safe.
 absl::Status RetryQuarantined(const ServerPool& pool, const Methods& methods,
                               std::int64_t sequence);
 

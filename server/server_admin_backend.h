@@ -23,7 +23,7 @@ namespace sluice {
 
 class ServerAdminBackend final : public AdminBackend {
  public:
-  // Everything must outlive this object.
+  // All arguments must outlive this object.
   ServerAdminBackend(Store* store, const Pools* pools, const Methods* methods)
       : store_(*store), pools_(*pools), methods_(*methods) {}
 

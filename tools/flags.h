@@ -1,7 +1,8 @@
 // Command lines of the tools: Abseil's flags with the tools' own exit codes.
 //
 // absl::ParseCommandLine ends the process with exit code 1 on bad usage. The
-// tools promise 2, and a message without the help of all linked libraries.
+// tools promise exit code 2, and a message without the help texts of all linked
+// libraries.
 
 #ifndef SLUICE_TOOLS_FLAGS_H_
 #define SLUICE_TOOLS_FLAGS_H_

@@ -13,7 +13,7 @@
 namespace sluice {
 namespace {
 
-// The time that is passed to the Gate.
+// Time between two events of the benchmark.
 constexpr Duration kBetweenTasks = std::chrono::microseconds(10);
 
 // A Gate and its tasks.
@@ -68,8 +68,8 @@ BENCHMARK(GateArriveTakeDone)
     ->Args({256, 8})
     ->Args({256, 64});
 
-// Each arrival finds the queue full and is admitted when the next batch is
-// taken.
+// Measures arrivals that find the queue full and are admitted when the next
+// batch is taken.
 void GateParkAndLetIn(benchmark::State& state) {
   const auto batch = static_cast<std::size_t>(state.range(0));
   GateAtWork work(2 * batch, {.capacity = batch});

@@ -16,7 +16,7 @@ namespace {
 
 constexpr absl::Time kEvening = absl::FromUnixSeconds(1'772'395'200);
 
-// Returns a request of about this size.
+// Returns a serialized request of about `bytes` bytes.
 std::string SampleRequest(std::int64_t bytes) {
   SampleOptions options;
   options.form.bytes_min = static_cast<std::size_t>(bytes);
@@ -44,7 +44,7 @@ void WireCheck(benchmark::State& state) {
 }
 BENCHMARK(WireCheck)->Apply(Sizes);
 
-// Checks the request and reads its ids, and copies the bytes.
+// Measures checking a request, reading its ids and copying its bytes.
 void IntakeRead(benchmark::State& state) {
   const std::string request = SampleRequest(state.range(0));
   const SubmitIntake intake{LimitsConfig()};
@@ -58,7 +58,7 @@ void IntakeRead(benchmark::State& state) {
 }
 BENCHMARK(IntakeRead)->Apply(Sizes);
 
-// Decodes a request like a worker for a store with columns.
+// Measures decoding a request, as a worker does for a store with columns.
 void DecodeSubmission(benchmark::State& state) {
   Submission submission;
   submission.content = SampleRequest(state.range(0));
@@ -70,7 +70,7 @@ void DecodeSubmission(benchmark::State& state) {
 }
 BENCHMARK(DecodeSubmission)->Apply(Sizes);
 
-// For comparison: protobuf's parser with a reused message.
+// Measures protobuf's parser with a reused message, for comparison.
 void ParseByProtobuf(benchmark::State& state) {
   const std::string request = SampleRequest(state.range(0));
   v1::SubmitRequest message;

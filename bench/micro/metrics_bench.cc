@@ -11,7 +11,8 @@
 namespace sluice {
 namespace {
 
-// Threads share the metrics of a method and of a pool, like loops and workers.
+// Measures threads that share the metrics of a method and of a pool, like loops
+// and workers.
 void RpcMetricsOfACall(benchmark::State& state) {
   static prometheus::Registry registry;
   static RpcMetrics metrics(Method::kSubmit, &registry);

@@ -13,7 +13,8 @@
 namespace sluice {
 namespace {
 
-// More keys than are remembered, so that a key that repeats has been forgotten.
+// Returns more keys than are remembered, so that a key is forgotten before it
+// repeats.
 std::vector<SubmissionKey> ManyKeys() {
   std::vector<SubmissionKey> keys(4 * LimitsConfig().recent_ids);
   for (std::size_t i = 0; i < keys.size(); ++i) {
@@ -40,7 +41,8 @@ std::shared_ptr<SubmissionTask> MakeTask() {
                             nullptr, 0, SubmissionTask::Parking::kSilent);
 }
 
-// A new submission arrives and is stored. The memory of ids is full.
+// Measures the arrival of a new submission that is then stored, while the
+// memory of ids is full.
 void RecentIdsOfANewOne(benchmark::State& state) {
   RecentIds recent(LimitsConfig().recent_ids);
   const std::vector<SubmissionKey> keys = ManyKeys();
@@ -57,7 +59,7 @@ void RecentIdsOfANewOne(benchmark::State& state) {
 }
 BENCHMARK(RecentIdsOfANewOne);
 
-// A stored submission arrives again.
+// Measures the repeated arrival of a stored submission.
 void RecentIdsOfAKnownOne(benchmark::State& state) {
   RecentIds recent(LimitsConfig().recent_ids);
   const std::shared_ptr<SubmissionTask> task = MakeTask();

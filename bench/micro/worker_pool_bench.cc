@@ -20,7 +20,7 @@ class DoesNothing final : public Processor {
   }
 };
 
-// Counts the tasks of a burst that are not done.
+// A task that counts down the unfinished tasks of its burst.
 class BurstTask final : public Task {
  public:
   void SetLeft(std::atomic<std::size_t>* left) { left_ = left; }

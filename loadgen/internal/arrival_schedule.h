@@ -1,4 +1,4 @@
-// When the calls of an open loop are meant to start, and for whom.
+// Start times and senders of the calls of an open loop.
 
 #ifndef SLUICE_LOADGEN_INTERNAL_ARRIVAL_SCHEDULE_H_
 #define SLUICE_LOADGEN_INTERNAL_ARRIVAL_SCHEDULE_H_
@@ -16,27 +16,27 @@
 
 namespace sluice {
 
-// Metadata of a call that name its tenant. Empty: not sent.
+// Metadata that names the tenant of a call. Empty values are not sent.
 struct LoadSender {
-  std::string study;  // sluice-study
-  std::string site;   // sluice-site
+  std::string study;  // metadata sluice-study
+  std::string site;   // metadata sluice-site
 
   bool operator==(const LoadSender&) const = default;
 };
 
 // Intended start times, in order. They do not depend on the server: the latency
 // of a call that is sent late counts from its intended start. Otherwise a
-// stalled server would slow the measurement down instead of showing in it
-// ("coordinated omission",
-// https://www.scylladb.com/2021/04/22/on-coordinated-omission).
-// Not thread-safe.
+// stalled server would delay the calls, and their latency would not show the
+// stall ("coordinated omission",
+// https://www.scylladb.com/2021/04/22/on-coordinated-omission). Not
+// thread-safe.
 class ArrivalSchedule {
  public:
   virtual ~ArrivalSchedule() = default;
 
-  // The next intended start; kForever after the last.
+  // Returns the next intended start; kForever after the last.
   TimePoint next() const { return next_; }
-  // The sender of the call at next().
+  // Returns the sender of the call at next().
   virtual LoadSender sender() const { return {}; }
   // Moves on to the following call. next() must not be kForever.
   virtual void Advance() = 0;
@@ -47,7 +47,7 @@ class ArrivalSchedule {
   TimePoint next_;
 };
 
-// Arrivals at one rate, without an end. The first is at `start`.
+// Arrivals at one rate, without an end. The first arrival is at `start`.
 class RateSchedule final : public ArrivalSchedule {
  public:
   // `rate` is in calls a second and above 0.
@@ -61,7 +61,7 @@ class RateSchedule final : public ArrivalSchedule {
   const Arrivals arrivals_;
   const TimePoint start_;
   std::mt19937_64 random_;
-  double sum_ = 0;  // of gaps so far, in gaps of 1 / rate
+  double sum_ = 0;  // sum of the gaps so far, in units of 1 / rate
 };
 
 // The arrivals of all sources of a profile.
@@ -70,7 +70,8 @@ class ProfileSchedule final : public ArrivalSchedule {
   // `profile` must outlive this object and have at least one source.
   ProfileSchedule(const LoadProfile& profile, TimePoint start);
 
-  // Sites and studies of different sources have different ids.
+  // Returns the sender. Sites and studies of different sources have different
+  // ids.
   LoadSender sender() const override;
   void Advance() override;
 
@@ -79,7 +80,7 @@ class ProfileSchedule final : public ArrivalSchedule {
 
   const LoadProfile& profile_;
   const TimePoint start_;
-  std::vector<ArrivalStream> streams_;  // one a source
+  std::vector<ArrivalStream> streams_;  // one for each source
   std::size_t first_ = 0;               // index of the source at next()
 };
 

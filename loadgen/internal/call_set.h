@@ -18,9 +18,9 @@ class CallSet {
  public:
   virtual ~CallSet() = default;
 
-  // Sends one request. Returns false if the connection accepts no more. A
-  // stream carries requests of many senders, so that StreamCalls ignores
-  // `sender`.
+  // Sends one request. Returns false if the connection accepts no more.
+  // StreamCalls ignores `sender`, because a stream carries requests of many
+  // senders.
   virtual bool Send(TimePoint intended_start, TimePoint now,
                     const LoadSender& sender) = 0;
 
@@ -30,8 +30,8 @@ class CallSet {
   // True if every call has ended and every stream is closed.
   virtual bool idle() const = 0;
 
-  // Cancels the calls whose deadline has passed. Returns false if there were
-  // none. The streams close with the next Write of the connection.
+  // Cancels the calls whose deadline has passed. Returns false if there were no
+  // such calls. The streams close with the next Write of the connection.
   virtual bool Expire(TimePoint now) = 0;
 
   // Cancels each unanswered call with the probability `share`. The streams
@@ -39,8 +39,8 @@ class CallSet {
   virtual void Abandon(double share, std::mt19937_64& random,
                        TimePoint now) = 0;
 
-  // Tells that no request will be sent any more, so that open streams may be
-  // ended.
+  // To be called when no more requests will be sent, so that open streams may
+  // be ended.
   virtual void NoMoreSends() = 0;
 
   // Ends all calls in flight. The connection must not be used any more.

@@ -118,7 +118,7 @@ std::string FormatGrpcTimeout(absl::Duration timeout) {
 absl::Status GrpcMessageReader::Read(
     absl::string_view bytes, absl::FunctionRef<void(absl::string_view)> sink) {
   while (!bytes.empty()) {
-    // Common case: a complete message in one piece is not copied.
+    // Common case: do not copy a complete message that arrived in one piece.
     if (partial_.empty() && bytes.size() >= kPrefixBytes) {
       if (auto status = CheckPrefix(bytes); !status.ok()) return status;
       const std::size_t length = MessageLength(bytes);

@@ -27,7 +27,7 @@ std::string FormatGrpcTimeout(absl::Duration timeout);
 // Assembles messages from the pieces that a stream delivers.
 class GrpcMessageReader {
  public:
-  // Limit of one message, and of the bytes that are buffered.
+  // Limit for one message and for the bytes that are buffered.
   static constexpr std::size_t kMessageBytesMax = std::size_t{64} << 20;
 
   // Calls `sink` with each message that `bytes` completes. The view is valid
@@ -42,7 +42,7 @@ class GrpcMessageReader {
   void Reset() { partial_.clear(); }
 
  private:
-  std::string partial_;  // prefix included
+  std::string partial_;  // with its prefix
 };
 
 // The headers and trailers of one call. Feed all headers first, then ask for
@@ -60,12 +60,11 @@ class GrpcOutcome {
   // Returns grpc-message, percent-decoded.
   std::string Message() const;
 
-  // Returns ErrorInfo.reason of grpc-status-details-bin. Empty if there is
-  // none.
+  // Returns ErrorInfo.reason of grpc-status-details-bin, or an empty string.
   std::string Reason() const;
 
-  // grpc-retry-pushback-ms. A negative or malformed value means "do not retry"
-  // and is returned as -1.
+  // Returns grpc-retry-pushback-ms. A negative or malformed value means "do not
+  // retry" and is returned as -1.
   std::optional<std::int64_t> pushback_ms() const { return pushback_ms_; }
 
   void Reset();
@@ -74,8 +73,8 @@ class GrpcOutcome {
   int http_status_ = 0;
   std::optional<absl::StatusCode> code_;
   std::optional<std::int64_t> pushback_ms_;
-  std::string message_;      // as sent
-  std::string details_bin_;  // as sent
+  std::string message_;      // base64-encoded
+  std::string details_bin_;  // percent-encoded
 };
 
 }  // namespace sluice

@@ -19,7 +19,7 @@ namespace sluice {
 namespace {
 
 constexpr std::size_t kReadBytes = std::size_t{64} << 10;
-// Limit of framed bytes that the socket has not accepted.
+// Limit for framed bytes that the socket has not accepted.
 constexpr std::size_t kOutBytesMax = std::size_t{256} << 10;
 // Large windows, so that answers do not wait for window updates.
 constexpr std::int32_t kStreamWindow = 1 << 20;
@@ -78,7 +78,8 @@ void H2Stream::ResetRequest() {
 }
 
 void H2Stream::ForgetSent() {
-  // Waits until half is sent, so that moving the rest is cheap on average.
+  // Wait until half of the buffer is sent, so that moving the rest is cheap on
+  // average.
   if (unsent_bytes() <= sent_) {
     unsent_.erase(0, sent_);
     sent_ = 0;
@@ -221,8 +222,8 @@ bool H2Connection::Open(H2Stream& stream, const Headers& more) {
       session_, nullptr, fields_.data(), fields_.size(), &body, &stream);
   fields_.resize(common);
   if (id < 0) {
-    // The stream ids of this connection are used up. Like after a GOAWAY, the
-    // connection must be replaced.
+    // The connection has no unused stream ids. It must be replaced, as after a
+    // GOAWAY.
     going_away_ = true;
     return false;
   }
@@ -231,7 +232,8 @@ bool H2Connection::Open(H2Stream& stream, const Headers& more) {
 }
 
 void H2Connection::Resume(H2Stream& stream) {
-  // An error means that the stream is not deferred, which is fine.
+  // Ignore the error: it means that the stream is not deferred, so it need not
+  // be resumed.
   nghttp2_session_resume_data(session_, stream.id_);
 }
 

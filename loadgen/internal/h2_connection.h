@@ -42,7 +42,7 @@ class H2Stream {
   virtual void OnHeader(absl::string_view name, absl::string_view value) = 0;
   virtual void OnData(absl::string_view bytes) = 0;
   // The last callback. The object may now be opened for another request. Not
-  // called for streams that are open when the connection is lost.
+  // called for streams that are still open when the connection is lost.
   virtual void OnClose(std::uint32_t h2_error) = 0;
 
   // Bytes of the request. After a change on an open stream, call
@@ -62,7 +62,7 @@ class H2Stream {
   void ForgetSent();
 
   std::string unsent_;
-  std::size_t sent_ = 0;  // of unsent_, from its beginning
+  std::size_t sent_ = 0;  // bytes of unsent_ that are sent, from its beginning
   bool ends_ = false;
   std::int32_t id_ = 0;
 };
@@ -127,7 +127,7 @@ class H2Connection {
   bool greeted_ = false;
   bool going_away_ = false;
   std::string out_;           // frames for the socket
-  std::size_t out_sent_ = 0;  // of out_
+  std::size_t out_sent_ = 0;  // bytes of out_ that are sent
   std::int64_t bytes_sent_ = 0;
   std::int64_t bytes_received_ = 0;
 };

@@ -18,7 +18,7 @@
 
 namespace sluice {
 
-// Returns the deadline of each call; Duration::max() if there is none.
+// Returns the deadline of each call; Duration::max() means no deadline.
 Duration DeadlineOf(const LoadOptions& options);
 
 // Registers itself with epoll, level-triggered, with its own address as the
@@ -34,9 +34,11 @@ class LoadConnection {
 
   // True if calls can be sent.
   bool ready() const { return h2_ != nullptr && h2_->ready(); }
-  // Why the last connection was lost; OK once there is a new connection.
+  // Returns the reason why the last connection was lost; OK once there is a new
+  // connection.
   const absl::Status& loss() const { return loss_; }
-  // When to call Connect again. Empty if there is a connection.
+  // Returns the time when Connect must be called again. Empty if there is a
+  // connection.
   std::optional<TimePoint> reconnect_at() const;
 
   std::size_t in_flight() const { return calls_ ? calls_->in_flight() : 0; }
@@ -75,7 +77,7 @@ class LoadConnection {
   absl::Status loss_;
   Duration retry_delay_;
   TimePoint retry_at_;
-  std::int64_t bytes_sent_before_ = 0;  // on connections that were lost
+  std::int64_t bytes_sent_before_ = 0;  // sum over lost connections
   std::int64_t bytes_received_before_ = 0;
 };
 

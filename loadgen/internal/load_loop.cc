@@ -26,7 +26,8 @@ using std::chrono::seconds;
 constexpr Duration kConnectTimeout = seconds(10);
 constexpr Duration kExpiryStep = milliseconds(1);
 constexpr Duration kProgressStep = milliseconds(100);
-// `stop` may be set without an event; this bounds how late it is noticed.
+// `stop` may be set without an event. This limits the delay until it is
+// noticed.
 constexpr Duration kPollMax = milliseconds(500);
 
 timespec ToTimespec(Duration duration) {
@@ -175,8 +176,8 @@ LoadConnection* LoadLoop::NextWithRoom() {
 }
 
 void LoadLoop::StopSending(TimePoint now) {
-  // Calls that became due while the loop was busy must still be sent, or a busy
-  // loop would hide them from the result.
+  // Send calls that became due while the loop was busy. Otherwise a busy loop
+  // would hide them from the result.
   if (schedule_) SendDue(now);
   sending_ = false;
   grace_end_ = now + ToMonotonic(options_.grace);
@@ -229,8 +230,8 @@ void LoadLoop::ShowProgress(TimePoint now) {
 }
 
 void LoadLoop::Activate(LoadConnection& connection) {
-  // Most repeats follow each other. Writing a connection twice is harmless, so
-  // other repeats are not searched for.
+  // Check for a repeat of the last connection only: most repeats follow each
+  // other, and writing a connection twice is harmless.
   if (active_.empty() || active_.back() != &connection) {
     active_.push_back(&connection);
   }

@@ -1,5 +1,5 @@
-// The load generator's event loop: one thread, one epoll. Start reading the
-// internals here.
+// The load generator's event loop: one thread, one epoll. To read the
+// internals, start here.
 
 #ifndef SLUICE_LOADGEN_INTERNAL_LOAD_LOOP_H_
 #define SLUICE_LOADGEN_INTERNAL_LOAD_LOOP_H_
@@ -50,8 +50,7 @@ class LoadLoop {
   void FillUp(TimePoint now);
   // Open loop: sends all calls that are due.
   void SendDue(TimePoint now);
-  // Returns the next connection, in turn, that may take another call. Null if
-  // there is none.
+  // Returns the next connection, in turn, that may start another call, or null.
   LoadConnection* NextWithRoom();
   void StopSending(TimePoint now);
   bool AllIdle() const;

@@ -13,7 +13,7 @@ namespace {
 
 constexpr absl::Duration kInterval = absl::Seconds(1);
 constexpr absl::Duration kAnswerMax = absl::Seconds(1);
-// A week's worth.
+// Samples of a week.
 constexpr std::size_t kSamplesMax = std::size_t{7} * 24 * 3600;
 
 }  // namespace

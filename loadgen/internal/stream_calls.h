@@ -1,5 +1,5 @@
-// The SubmitStreams of one connection. A message and its receipt count as a
-// call.
+// The SubmitStream calls of one connection. In the results, a message and its
+// receipt count as one call.
 
 #ifndef SLUICE_LOADGEN_INTERNAL_STREAM_CALLS_H_
 #define SLUICE_LOADGEN_INTERNAL_STREAM_CALLS_H_
@@ -26,7 +26,7 @@ class StreamCalls final : public CallSet {
   std::size_t in_flight() const override;
   bool idle() const override;
   bool Expire(TimePoint) override { return false; }
-  // A message cannot be cancelled by itself.
+  // Does nothing: a message cannot be cancelled individually.
   void Abandon(double, std::mt19937_64&, TimePoint) override {}
   void NoMoreSends() override;
   void ConnectionLost(TimePoint now) override;

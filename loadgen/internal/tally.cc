@@ -10,7 +10,7 @@
 namespace sluice {
 namespace {
 
-// Bounds the memory for a server that invents a reason for each call.
+// Limits the memory, in case a server sends a new reason with each call.
 constexpr std::size_t kReasonsMax = 32;
 constexpr char kOtherReasons[] = "(other)";
 

@@ -36,8 +36,7 @@ struct CallEnd {
   absl::StatusCode code = absl::StatusCode::kOk;
   // Receipts of an OK answer.
   DispositionCounts dispositions{};
-  // Headers and trailers of a call that did not end OK. Null if there were
-  // none.
+  // Headers and trailers of a call that did not end OK. Null if there are none.
   const GrpcOutcome* outcome = nullptr;
   // The call ended without an answer because its connection was lost.
   bool connection_lost = false;
@@ -46,8 +45,8 @@ struct CallEnd {
 };
 
 // Counts the calls whose intended start is in the window, whenever they end.
-// The rate is different: it counts ends in the window, whenever the calls
-// started. Not thread-safe.
+// Exception: the rate counts ends in the window, whenever the calls started.
+// Not thread-safe.
 class Tally {
  public:
   explicit Tally(Window window) : window_(window), rate_end_(window.end) {}
@@ -57,8 +56,8 @@ class Tally {
   // counted.
   void Keep(Timeline timeline);
   const std::optional<Timeline>& timeline() const { return timeline_; }
-  // Moves the end of the window forward to `end`: no further call starts. The
-  // rate then runs until the last answer.
+  // Moves the end of the window forward to `end`, because no further call
+  // starts. The rate then runs until the last answer.
   void StopStarts(TimePoint end);
 
   void Sent(TimePoint intended_start);

@@ -51,8 +51,9 @@ void Timeline::Ended(const TimelineEnd& call) {
       call.answered && call.code == absl::StatusCode::kDeadlineExceeded;
   if (ok && latency <= deadline_) {
     ++interval.in_time;
-    // An end that is a little out of order must not reopen an interval: its
-    // percentiles would be overwritten. Its latency counts in the latest one.
+    // An end that is slightly out of order must not reopen an earlier interval,
+    // whose percentiles would be overwritten. Its latency counts in the latest
+    // interval.
     if (index > latest_) {
       intervals_[latest_] = WithPercentiles(intervals_[latest_], latency_);
       latency_ = LatencyHistogram();

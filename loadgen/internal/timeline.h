@@ -13,21 +13,21 @@
 
 namespace sluice {
 
-// The part of a call's end that a timeline distinguishes.
+// The data about a call's end that a timeline uses.
 struct TimelineEnd {
   TimePoint intended_start{};
   TimePoint end{};
   absl::StatusCode code = absl::StatusCode::kOk;
-  bool answered = true;  // by the server, with any status
+  bool answered = true;  // true if the server answered, with any status
 };
 
 // Cuts a run into intervals of equal length. Memory does not grow with the
 // number of calls. Not thread-safe.
 class Timeline {
  public:
-  // Makes as many intervals of `length` as cover `duration`. A call is in time
-  // if it ended at most `deadline` after its intended start, even if it was
-  // sent late. Duration::max() means no deadline.
+  // Makes intervals of `length` that cover `duration`. A call is in time if it
+  // ended at most `deadline` after its intended start, even if it was sent
+  // late. Duration::max() means no deadline.
   Timeline(TimePoint start, Duration duration, Duration length,
            Duration deadline);
 
@@ -36,8 +36,8 @@ class Timeline {
   static Duration LengthFor(Duration duration);
 
   void Offered(TimePoint intended_start);
-  // Add calls in the order of their ends, or nearly so. Ends after the last
-  // interval are not counted.
+  // Adds a call. Calls must be added in the order of their ends, or nearly so.
+  // Ends after the last interval are not counted.
   void Ended(const TimelineEnd& call);
 
   TimePoint start() const { return start_; }
@@ -46,7 +46,8 @@ class Timeline {
   std::vector<LoadInterval> intervals() const;
 
  private:
-  // Returns the number of intervals if `time` is outside of all.
+  // Returns the index of the interval that contains `time`, or the number of
+  // intervals if none does.
   std::size_t IndexOf(TimePoint time) const;
 
   TimePoint start_;

@@ -15,7 +15,7 @@ namespace sluice {
 class UnaryCalls final : public CallSet {
  public:
   // All references must outlive this object. `deadline` counts from the time of
-  // sending; Duration::max() means none.
+  // sending; Duration::max() means no deadline.
   UnaryCalls(H2Connection& connection, Workload& workload, Tally& tally,
              Duration deadline);
   ~UnaryCalls() override;
@@ -35,7 +35,7 @@ class UnaryCalls final : public CallSet {
   class Call;
   using Calls = std::list<Call>;
 
-  // Counts the end of a waiting call and resets its stream.
+  // Counts the end of an unanswered call and resets its stream.
   void Cancel(Call& call, const CallEnd& end);
   void Closed(Call& call, std::uint32_t h2_error);
 
@@ -44,8 +44,8 @@ class UnaryCalls final : public CallSet {
   Tally& tally_;
   const Duration deadline_;
 
-  // A call moves between the lists; none is freed before this object.
-  Calls waiting_;    // without an answer yet, in the order of sending
+  // A call moves between these lists. No call is freed before this object.
+  Calls waiting_;    // unanswered, in the order of sending
   Calls cancelled_;  // counted as ended; their streams are not closed yet
   Calls idle_;       // free list
 };

@@ -20,7 +20,7 @@ class Workload {
   // E.g. "/sluice.v1.Ingestion/Submit".
   const std::string& path() const { return path_; }
 
-  // Returns the next request. Valid until the next call.
+  // Returns the next request. The views are valid until the next call.
   Sample NextRequest(absl::Time now) { return samples_.Next(now); }
 
   // Adds the dispositions of all receipts in an answer. Returns false if
@@ -28,7 +28,7 @@ class Workload {
   bool ReadAnswer(absl::string_view message, DispositionCounts& counts);
 
   // Parses a receipt of a stream. Returns null if `message` cannot be parsed.
-  // Valid until the next call.
+  // The result is valid until the next call.
   const v1::Receipt* ReadReceipt(absl::string_view message);
 
  private:

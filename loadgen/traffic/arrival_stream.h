@@ -1,4 +1,4 @@
-// The arrival times of a source's submissions, generated one at a time.
+// Generates the arrival times of a source's submissions one at a time.
 
 #ifndef SLUICE_LOADGEN_TRAFFIC_ARRIVAL_STREAM_H_
 #define SLUICE_LOADGEN_TRAFFIC_ARRIVAL_STREAM_H_
@@ -14,16 +14,16 @@
 
 namespace sluice {
 
-// A Poisson process with the rate of the source's curve, and the source's
-// storms. Memory does not grow with the number of arrivals.
+// Arrivals of a Poisson process with the rate of the source's curve, and of the
+// source's storms. Memory does not grow with the number of arrivals.
 class ArrivalStream {
  public:
   // `source` must outlive this object. The same seed gives the same arrivals.
   ArrivalStream(const TrafficSource& source, std::uint64_t seed);
 
-  // Time of the next arrival; kForever after the last.
+  // Returns the time of the next arrival; kForever after the last.
   TimePoint next() const { return next_; }
-  // Site that sends the next arrival, from 0.
+  // Returns the site that sends the next arrival; sites count from 0.
   std::size_t site() const {
     return storm_ ? storms_[*storm_].sites_left : curve_site_;
   }
@@ -33,7 +33,7 @@ class ArrivalStream {
  private:
   // The progress of a storm, site by site in the order of their times.
   struct StormState {
-    std::size_t sites_left = 0;  // after the current site; also its number
+    std::size_t sites_left = 0;  // unsent; also the current site
     std::size_t submissions = 0;
     std::size_t submissions_left = 0;  // of the current site
     double at = 0;                     // time of the current site, in seconds
@@ -51,7 +51,8 @@ class ArrivalStream {
   double curve_next_ = 0;
   std::size_t curve_site_ = 0;
   std::vector<StormState> storms_;
-  std::optional<std::size_t> storm_;  // of the next arrival; empty: the curve
+  std::optional<std::size_t>
+      storm_;  // index of the storm of the next arrival; empty: none
   TimePoint next_ = kForever;
 };
 

@@ -82,7 +82,7 @@ double RateCurve::TimeOf(double expected) const {
   if (index == 0) return points_.front().seconds;
   const Point& a = points_[index - 1];
   const Point& b = points_[index];
-  // Solves rate * t + slope / 2 * t^2 = rest in the form that neither divides
+  // Solves rate * t + slope / 2 * t^2 = rest for t. This form neither divides
   // by a slope of 0 nor subtracts two nearly equal numbers.
   const double rest = expected - ends_[index - 1];
   const double slope = (b.rate - a.rate) / (b.seconds - a.seconds);

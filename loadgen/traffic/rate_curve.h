@@ -8,22 +8,22 @@
 
 namespace sluice {
 
-// Straight lines between points. The rate is 0 before the first and after the
-// last point. Copyable.
+// A rate that changes along straight lines between points. The rate is 0 before
+// the first and after the last point. Copyable.
 class RateCurve {
  public:
   struct Point {
-    double seconds = 0;  // since the start of the run
-    double rate = 0;     // submissions a second, not negative
+    double seconds = 0;  // time since the start of the run
+    double rate = 0;     // submissions per second, not negative
 
     bool operator==(const Point&) const = default;
   };
 
   RateCurve() = default;
-  // `points` must be ordered by time, with no two at the same time.
+  // `points` must be ordered by time, without equal times.
   explicit RateCurve(std::vector<Point> points);
 
-  // Returns `rate` from 0 to `seconds`.
+  // Returns a constant `rate` from 0 to `seconds`.
   static RateCurve Constant(double rate, double seconds);
   // Returns a raised cosine: `total` submissions between two times. The highest
   // rate is twice the mean.

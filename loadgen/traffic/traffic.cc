@@ -45,8 +45,8 @@ bool ReadNumber(ConfigSection& section, const std::string& key, double min,
   return true;
 }
 
-// Accepts shorter durations than the configuration: a store may take
-// microseconds.
+// Reads a time. Accepts shorter times than the configuration does, because a
+// store may take microseconds.
 bool ReadTime(ConfigSection& section, const std::string& key,
               absl::Duration max, absl::Duration* out) {
   std::string text;
@@ -251,7 +251,7 @@ void ReadRate(ConfigSection& section, const Traffic& run,
         RateCurve::Constant(rate, absl::ToDoubleSeconds(run.duration));
   }
   ReadCurve(section, run, source);
-  // Read in any case, so that the key is not reported as unknown.
+  // Read the key in any case, so that it is not reported as unknown.
   section.Section("peaks");
   if (section.Has("total")) ReadTotal(section, run, source);
   if (forms == 0 && !section.Has("storms")) {

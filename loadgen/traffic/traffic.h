@@ -23,7 +23,7 @@ namespace sluice {
 struct Storm {
   absl::Duration at = absl::ZeroDuration();
   absl::Duration within = absl::ZeroDuration();
-  std::size_t submissions = 0;  // from each site
+  std::size_t submissions = 0;  // submissions from each site
 
   friend bool operator==(const Storm&, const Storm&) = default;
 };
@@ -32,13 +32,14 @@ struct TrafficSource {
   std::string name;
   Method method = Method::kSubmit;
   RateCurve curve;
-  std::size_t bytes = 2048;  // of a submission
-  // How long a caller waits for the answer to an attempt. Infinite: no limit.
+  std::size_t bytes = 2048;  // size of a submission
+  // Longest wait of a caller for the answer to an attempt. Infinite: no limit.
   absl::Duration deadline = absl::InfiniteDuration();
-  // Limit of attempts. A refused caller retries after the delay of the refusal.
+  // Maximum number of attempts. A refused caller retries after the retry delay
+  // of the refusal.
   std::size_t attempts = 1;
-  // Number of sites that send, and of studies that they belong to. No other
-  // source has the same sites or studies.
+  // Number of sites that send, and number of studies that the sites belong to.
+  // No other source has the same sites or studies.
   std::size_t sites = 1;
   std::size_t studies = 1;
   std::vector<Storm> storms;
@@ -50,28 +51,28 @@ struct TrafficSource {
 };
 
 struct StoreSlowdown {
-  absl::Duration from = absl::ZeroDuration();  // since the start of the run
+  absl::Duration from = absl::ZeroDuration();  // from the start of the run
   absl::Duration to = absl::ZeroDuration();
-  double factor = 1;  // factor of a batch's time
+  double factor = 1;  // factor by which a batch takes longer
 };
 
-// The time that the simulated store takes for a batch.
+// Service time of the simulated store for a batch.
 struct StoreModel {
   absl::Duration per_batch = absl::ZeroDuration();
   absl::Duration per_submission = absl::ZeroDuration();
   Jitter jitter = Jitter::kConstant;
   std::vector<StoreSlowdown> slowdowns;
 
-  // Returns the mean time without slowdowns.
+  // Returns the mean service time without slowdowns.
   absl::Duration MeanTime(std::size_t submissions) const {
     return per_batch + per_submission * static_cast<double>(submissions);
   }
-  // Returns the factor at a time since the start.
+  // Returns the slowdown factor at `time` since the start.
   double FactorAt(absl::Duration time) const;
 };
 
 struct Traffic {
-  // Time of day at the start of the run, since midnight.
+  // Time of day at the start of the run, counted from midnight.
   absl::Duration start = absl::ZeroDuration();
   absl::Duration duration = absl::Hours(24);
   std::uint64_t seed = 1;

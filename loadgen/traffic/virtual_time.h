@@ -1,5 +1,5 @@
-// Conversions for the time of a simulation, which the Gate uses and which
-// starts at 0.
+// Conversions for the virtual time of a simulation, which starts at 0 and has
+// the Gate's type.
 
 #ifndef SLUICE_LOADGEN_TRAFFIC_VIRTUAL_TIME_H_
 #define SLUICE_LOADGEN_TRAFFIC_VIRTUAL_TIME_H_

@@ -1,4 +1,4 @@
-// The intervals of equal length that the report of a run has.
+// Intervals of equal length for the report of a run.
 
 #ifndef SLUICE_LOADGEN_TRAFFIC_WINDOWS_H_
 #define SLUICE_LOADGEN_TRAFFIC_WINDOWS_H_
@@ -14,7 +14,7 @@ struct Windows {
   std::size_t count = 0;
 
   // Returns at most 300 intervals of a round length that cover `run`. The last
-  // may end after the run.
+  // interval may end after the run.
   static Windows For(Duration run);
 };
 

@@ -1,4 +1,4 @@
-// The parts of a server that the admin service works on.
+// The interface through which the admin service uses the server.
 
 #ifndef SLUICE_SERVER_ADMIN_ADMIN_BACKEND_H_
 #define SLUICE_SERVER_ADMIN_ADMIN_BACKEND_H_
@@ -18,7 +18,7 @@
 
 namespace sluice {
 
-// Thread-safe. Pools are named as in the configuration; a `pool` that is passed
+// Thread-safe. Pools have the names of the configuration; the argument `pool`
 // must be one of QuarantinePools. Calls may block.
 class AdminBackend {
  public:
@@ -27,7 +27,7 @@ class AdminBackend {
   // Returns the store, which outlives the backend.
   virtual Store& store() = 0;
 
-  // Returns the pools that have a journal, and so a quarantine.
+  // Returns the pools that have a journal, and therefore a quarantine.
   virtual std::vector<std::string> QuarantinePools() = 0;
   // Like Journal::ListQuarantine and Journal::FindQuarantined, for one pool.
   virtual absl::StatusOr<std::vector<Quarantined>> ListQuarantine(
@@ -37,19 +37,19 @@ class AdminBackend {
   FindQuarantined(const std::string& pool, std::string_view study_id,
                   absl::Span<const std::string> submission_ids) = 0;
   // Moves a submission out of quarantine and into the pool's queue. NOT_FOUND
-  // if no quarantined submission has the sequence number. After any other error
-  // the submission is still in quarantine. If IsTransient(error), a retry of
-  // another submission would fail as well.
+  // if no quarantined submission has this sequence number. After any other
+  // error the submission is still in quarantine. If IsTransient(error), retries
+  // of other submissions would fail as well.
   virtual absl::Status RetryQuarantined(const std::string& pool,
                                         std::int64_t sequence) = 0;
 
-  // Returns the last sequence number that was given to a submission. Before the
-  // first submission: the number before the one that it will get.
+  // Returns the sequence number that was assigned last. Before the first
+  // submission: the number before the first that will be assigned.
   virtual std::int64_t LastSequence() = 0;
-  // Returns the sequence numbers of all submissions that are queued, in memory
-  // or in a journal, or in work. Every number that LastSequence covered in an
-  // earlier call is included, unless its submission has since been stored (also
-  // as a gap), quarantined or refused.
+  // Returns the sequence numbers of all submissions that are in work or queued,
+  // in memory or in a journal. If LastSequence returned N before, every number
+  // up to N is included, unless its submission has been stored (also as a gap),
+  // quarantined or refused.
   virtual std::vector<std::int64_t> PendingSequences() = 0;
 };
 

@@ -1,4 +1,4 @@
-// Conversions between the server's types and those of admin.proto.
+// Converts the server's types to messages of admin.proto.
 
 #ifndef SLUICE_SERVER_ADMIN_ADMIN_MESSAGES_H_
 #define SLUICE_SERVER_ADMIN_ADMIN_MESSAGES_H_
@@ -14,8 +14,8 @@
 
 namespace sluice {
 
-// Exact to the nanosecond. A time outside the years 1 to 9999, which a
-// Timestamp cannot hold, becomes the nearest time inside.
+// Exact to the nanosecond. A time outside the range of a Timestamp (years 1 to
+// 9999) becomes the nearest time inside.
 void SetTimestamp(absl::Time from, google::protobuf::Timestamp* to);
 absl::Time ToTime(const google::protobuf::Timestamp& from);
 

@@ -14,7 +14,7 @@
 namespace sluice {
 namespace {
 
-// Requests hold ids and numbers only.
+// Requests contain ids and numbers only.
 constexpr std::size_t kRequestBytesMax = std::size_t{1} << 20;
 constexpr std::size_t kTransportBytesMax = std::size_t{64} << 20;
 // `sluicectl export` pings the server while it waits for a slow store.
@@ -67,7 +67,7 @@ AdminServer::AdminServer(std::shared_ptr<Parts> parts)
     : parts_(std::move(parts)) {}
 
 AdminServer::~AdminServer() {
-  // If a call hangs, the shutdown thread waits for it, and owns the parts.
+  // If a call hangs, the shutdown thread waits for the call and owns the parts.
   if (!Shutdown(kDestructorPatience)) shutdown_.detach();
 }
 
@@ -76,7 +76,7 @@ int AdminServer::port() const { return parts_->acceptor->port(); }
 bool AdminServer::Shutdown(absl::Duration patience) {
   if (!shutdown_.joinable() && !parts_->down.HasBeenNotified()) {
     parts_->acceptor->Stop();
-    // A thread of its own, because gRPC waits without a limit for all calls to
+    // Use another thread, because gRPC waits without a limit for all calls to
     // return.
     shutdown_ = std::thread([parts = parts_] {
       parts->server->Shutdown(std::chrono::system_clock::now());
@@ -84,7 +84,7 @@ bool AdminServer::Shutdown(absl::Duration patience) {
     });
   }
   if (!parts_->down.WaitForNotificationWithTimeout(patience)) return false;
-  // Joined here also if an earlier Shutdown timed out.
+  // Join here even if an earlier Shutdown timed out.
   if (shutdown_.joinable()) shutdown_.join();
   return true;
 }

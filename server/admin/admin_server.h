@@ -1,4 +1,4 @@
-// The gRPC server for operators, with an address of its own.
+// The gRPC server for operators, on a separate address.
 
 #ifndef SLUICE_SERVER_ADMIN_ADMIN_SERVER_H_
 #define SLUICE_SERVER_ADMIN_ADMIN_SERVER_H_
@@ -21,9 +21,9 @@ class AdminServer {
   static constexpr int kThreads = 8;
   static constexpr int kConnectionsMax = 64;
 
-  // Serves once this has returned. `address` is as in
+  // The server accepts calls once this has returned. `address` is as in
   // ConnectionAcceptor::Listen. `backend` must outlive the server. UNAVAILABLE
-  // if it cannot listen on the address.
+  // if the server cannot listen on the address.
   static absl::StatusOr<std::unique_ptr<AdminServer>> Start(
       const std::string& address, AdminBackend* backend);
 
@@ -35,9 +35,9 @@ class AdminServer {
 
   int port() const;
 
-  // Takes no more calls, cancels all calls in progress and waits for them, at
-  // most for `patience`. Returns false if a call still hangs in the backend:
-  // then the backend must live as long as the process. May be called again.
+  // Accepts no more calls, cancels all calls in progress, and waits at most
+  // `patience` for them. Returns false if a call still hangs in the backend;
+  // the backend must then live as long as the process. May be called again.
   bool Shutdown(absl::Duration patience);
 
  private:

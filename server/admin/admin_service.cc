@@ -16,7 +16,7 @@ namespace sluice {
 namespace {
 
 grpc::Status ToGrpc(const absl::Status& status) {
-  // Both libraries number the canonical codes alike.
+  // Abseil and gRPC use the same numbers for the canonical codes.
   return {static_cast<grpc::StatusCode>(status.code()),
           std::string(status.message())};
 }
@@ -31,8 +31,8 @@ struct Found {
   Quarantined quarantined;
 };
 
-// Returns the submission with its content, or nullopt if the pool's quarantine
-// does not have it.
+// Returns the submission with its content, or nullopt if it is not in the
+// pool's quarantine.
 absl::StatusOr<std::optional<Found>> FindBySequence(AdminBackend& backend,
                                                     const std::string& pool,
                                                     std::int64_t sequence) {
@@ -102,7 +102,7 @@ absl::StatusOr<Sequences> ListAllSequences(
   }
 }
 
-// Retries submissions, each once, and fills the response. A submission that
+// Retries each submission once, and fills the response. A submission that
 // returns to quarantine during the request is not retried again.
 class Retry {
  public:
@@ -133,7 +133,7 @@ class Retry {
 
   AdminBackend& backend_;
   v1::RetryQuarantinedResponse& response_;
-  // The transient error after which no further submission is tried.
+  // The transient error that made the retries stop.
   absl::Status blocked_;
 };
 
@@ -152,7 +152,8 @@ grpc::Status AdminService::ListQuarantine(
   if (!pools.ok()) return ToGrpc(pools.status());
   const auto size = static_cast<std::size_t>(
       request->page_size() == 0 ? kPageSize : request->page_size());
-  // One more than the page, to know whether another page follows.
+  // List one entry more than the page has, to know whether another page
+  // follows.
   auto sequences =
       ListSequences(backend_, *pools, request->after_sequence(), size + 1);
   if (!sequences.ok()) return ToGrpc(sequences.status());
@@ -160,12 +161,12 @@ grpc::Status AdminService::ListQuarantine(
     response->set_more(true);
     sequences->erase(std::prev(sequences->end()));
   }
-  // The entries need the size of each content. One content is read at a time,
-  // because a page of them may be more than memory.
+  // The entries need the size of each content. Read one content at a time,
+  // because the contents of a whole page may exceed the memory.
   for (const auto& [sequence, pool] : *sequences) {
     const auto found = FindBySequence(backend_, pool, sequence);
     if (!found.ok()) return ToGrpc(found.status());
-    if (!found->has_value()) continue;  // retried meanwhile
+    if (!found->has_value()) continue;  // was retried meanwhile
     *response->add_entries() = ToEntry((*found)->pool, (*found)->quarantined);
   }
   return grpc::Status::OK;

@@ -26,7 +26,7 @@ class AdminService final : public v1::Admin::Service {
   static constexpr int kPageSize = 100;
   static constexpr int kPageSizeMax = 1000;
   static constexpr int kRetriesMax = 10'000;
-  // GetQuarantined does not parse a larger content.
+  // GetQuarantined returns a larger content without parsing it.
   static constexpr std::size_t kParsedBytesMax = std::size_t{4} << 20;
 
   // `backend` must outlive the service.
@@ -45,15 +45,16 @@ class AdminService final : public v1::Admin::Service {
                       const v1::ExportRequest* request,
                       grpc::ServerWriter<v1::ExportResponse>* writer) override;
 
-  // Exports in progress.
+  // Returns the number of exports in progress.
   int exports() const;
 
  private:
-  // Returns `pool`, or all pools with a quarantine if it is empty. NOT_FOUND if
-  // the pool has no quarantine.
+  // Returns `pool`, or all pools with a quarantine if `pool` is empty.
+  // NOT_FOUND if the pool has no quarantine.
   absl::StatusOr<std::vector<std::string>> SelectPools(
       const std::string& pool) const;
-  // False if kExportsMax are in progress. Each success needs an EndExport.
+  // Counts a new export. Returns false if kExportsMax are in progress already.
+  // Each success needs an EndExport.
   bool BeginExport();
   void EndExport();
 

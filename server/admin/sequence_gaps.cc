@@ -100,8 +100,8 @@ void SequenceGaps::Tell(std::int64_t last, Ranges& ranges) {
   const GapReason otherwise = SeriesOf(told_) == own_series_
                                   ? GapReason::kUnaccounted
                                   : GapReason::kOtherServer;
-  // Steps from one known number to the next. Between two of them there may be
-  // billions of unknown numbers, which are one range.
+  // Step from one known number to the next. The unknown numbers between them,
+  // possibly billions, form one range.
   while (told_ < last) {
     while (!known_.empty() && known_.front().sequence <= told_) {
       known_.pop_front();

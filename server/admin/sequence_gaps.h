@@ -1,4 +1,4 @@
-// Finds the sequence numbers that no stored submission has, and why: the
+// Finds the sequence numbers that no stored submission has, and the reason: the
 // submission was a duplicate or a conflict, is quarantined or queued, or was
 // never stored.
 
@@ -21,8 +21,8 @@ enum class GapReason {
   kConflict,
   kQuarantined,
   kQueued,
-  kUnaccounted,  // known nowhere: the submission was not stored
-  kOtherServer,  // only the server that gave the number may know it
+  kUnaccounted,  // not known anywhere: the submission was not stored
+  kOtherServer,  // assigned by another server; only that server may know it
 };
 
 // A range of sequence numbers, both ends included, with the same reason.
@@ -34,9 +34,9 @@ struct SequenceRange {
   bool operator==(const SequenceRange&) const = default;
 };
 
-// A server's knowledge of its own sequence numbers at one moment.
+// What a server knows at one moment about its own sequence numbers.
 struct SequenceCensus {
-  std::int64_t last = 0;  // the number that was given last
+  std::int64_t last = 0;  // the number that was assigned last
   // In any order.
   std::vector<std::int64_t> queued;
   std::vector<std::int64_t> quarantined;
@@ -46,49 +46,52 @@ struct SequenceCensus {
 // between them. The ranges ascend, do not overlap, and are as long as possible.
 //
 // The reason of a number comes from the gaps that the store knows, or else from
-// the census. The remaining numbers are kUnaccounted in the series of the
-// census up to its last number, and kOtherServer in other series up to the last
-// number that the store knows. Not thread-safe.
+// the census. All remaining numbers are kUnaccounted in the census's own
+// series, up to its last number. In other series they are kOtherServer, up to
+// the last number that the store knows. Not thread-safe.
 class SequenceGaps {
  public:
-  // Finds gaps among the numbers after `after`.
+  // Starts after the sequence number `after`.
   SequenceGaps(std::int64_t after, SequenceCensus census);
 
-  // True if `sequence` was given after the census. Such numbers are in no gap.
+  // True if `sequence` was assigned after the census. Such numbers are in no
+  // gap.
   bool IsLater(std::int64_t sequence) const;
 
-  // Adds gaps that the store knows, in ascending order. Gaps that were added
-  // before are ignored, so that a page may be read twice. So are gaps after the
-  // census.
+  // Adds gaps that the store knows, in ascending order. Ignores gaps after the
+  // census, and gaps that were added before, so that a page may be read twice.
   void AddKnown(absl::Span<const Gap> gaps);
 
-  // Returns the gaps between the submission before, or `after`, and `stored`.
+  // Returns the gaps between the previous submission (at first: `after`) and
+  // `stored`.
   std::vector<SequenceRange> Before(std::int64_t stored);
 
-  // Returns the gaps after the last submission. Call last.
+  // Returns the gaps after the last submission. Must be called last.
   std::vector<SequenceRange> End();
 
  private:
   using Ranges = std::vector<SequenceRange>;
 
-  // Appends the gaps from told_ to the last known number of its series.
+  // Appends the gaps from told_ to the last known number in the series of
+  // told_.
   void EndSeries(Ranges& ranges);
-  // Returns the first series after that of told_ in which numbers are known,
+  // Returns the next series after the series of told_ that has known numbers,
   // but at most `limit`.
   std::int64_t NextSeries(std::int64_t limit) const;
-  // Appends the numbers told_ + 1 to `last`, which are in one series.
+  // Appends the numbers from told_ + 1 to `last`, which are in one series.
   void Tell(std::int64_t last, Ranges& ranges);
-  // Returns the first number in `sorted` after told_, searching from index
-  // `next`, which is moved there.
+  // Returns the first number above told_ in `sorted`. Searches from the index
+  // `next`, and moves `next` to the result.
   std::int64_t NextOf(const std::vector<std::int64_t>& sorted,
                       std::size_t& next) const;
 
   const std::int64_t own_series_;
   const SequenceCensus census_;  // sorted
 
-  // All numbers up to this one are done: returned in a gap, or stored.
+  // its vectors are sorted
   std::int64_t told_;
-  // Gaps that the store knows, after told_ or shortly before.
+  // Gaps that the store knows. The first may end shortly before told_; the
+  // others are after it.
   std::deque<Gap> known_;
   std::int64_t known_last_;  // the last number that was added to known_
   std::size_t next_queued_ = 0;

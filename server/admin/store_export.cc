@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::size_t kQuarantinePageMax = 1000;
 
-// Appends the sequence numbers of all submissions in the pool's quarantine.
+// Adds the sequence numbers of all submissions in the pool's quarantine.
 absl::Status AddQuarantined(AdminBackend& backend, const std::string& pool,
                             std::vector<std::int64_t>& sequences) {
   std::int64_t after = 0;
@@ -51,8 +51,8 @@ class StoreExport {
       for (Submission& submission : page->submissions) {
         after = submission.sequence;
         if (gaps_.IsLater(after)) {
-          // All later numbers of this server are later than the census as well,
-          // so the export continues with the numbers of the next server.
+          // All later numbers of this server are later than the census, too.
+          // Continue with the numbers of the next server.
           after = BeginOfSeries(SeriesOf(after) + 1);
           more = true;
           break;
@@ -72,7 +72,7 @@ class StoreExport {
     return absl::CancelledError("the caller has cancelled the export");
   }
 
-  // These functions return the result of `take_`: false ends the export.
+  // The functions below return the result of `take_`: false ends the export.
 
   bool TakeSubmission(Submission submission) {
     const bool recent = submission.received_at >= since_;
@@ -80,8 +80,8 @@ class StoreExport {
     seen_recent_ = recent || (seen_recent_ && series == series_);
     series_ = series;
     for (const SequenceRange& range : gaps_.Before(submission.sequence)) {
-      // Gaps before the first submission since `since_` are left out. Gaps at
-      // the end of another server's series are not: their age is unknown.
+      // Leave out gaps before the first submission since `since_`. Keep gaps at
+      // the end of another server's series, because their age is unknown.
       const bool wanted = seen_recent_ || SeriesOf(range.first) != series;
       if (wanted && !TakeGap(range)) return false;
     }
@@ -115,8 +115,8 @@ class StoreExport {
 
   SequenceGaps gaps_;
   Take take_;
-  std::int64_t series_ = 0;  // of the last submission
-  // A submission of `series_` was received at or after `since_`.
+  std::int64_t series_ = 0;  // series of the last submission
+  // True if a submission of `series_` was received at or after `since_`.
   bool seen_recent_ = false;
 };
 
@@ -131,8 +131,8 @@ absl::StatusOr<SequenceCensus> TakeCensus(AdminBackend& backend) {
         AddQuarantined(backend, pool, census.quarantined);
     if (!status.ok()) return status;
   }
-  // Queues are read a second time: a submission that was moved out of
-  // quarantine in between was seen neither there nor in a queue.
+  // Read the queues a second time. A submission that moved from quarantine to a
+  // queue after the first reading was seen in neither place.
   const std::vector<std::int64_t> again = backend.PendingSequences();
   census.queued.insert(census.queued.end(), again.begin(), again.end());
   return census;

@@ -19,20 +19,20 @@
 
 namespace sluice {
 
-// Limits of a page, which is what an export holds in memory.
+// Limits of a page. An export holds one page in memory.
 inline constexpr std::size_t kExportPageMax = 1000;
 inline constexpr std::size_t kExportPageBytesMax = std::size_t{4} << 20;
 
 // Takes a census of the server's own sequence numbers.
 absl::StatusOr<SequenceCensus> TakeCensus(AdminBackend& backend);
 
-// Exports what was stored when the export began; see Export in admin.proto. If
-// other servers share the store, submissions that they store during the export
-// may be included.
+// Exports the submissions that were stored when the export began; see Export in
+// admin.proto. If other servers share the store, submissions that they store
+// during the export may be included.
 //
-// Calls `take` with one message after another. `take` may block; if it returns
-// false, the export ends with CANCELLED. Other errors are those of the store
-// and of the journals.
+// Calls `take` with one message after another. `take` may block. If `take`
+// returns false, the export ends with CANCELLED. Other errors are errors of the
+// store or of a journal.
 absl::Status ExportStore(
     AdminBackend& backend, const v1::ExportRequest& request,
     absl::FunctionRef<bool(const v1::ExportResponse&)> take);

@@ -14,7 +14,7 @@
 namespace sluice {
 namespace {
 
-// Number of receipts of each disposition.
+// Counts receipts by disposition.
 class Counts {
  public:
   void Add(v1::Receipt::Disposition disposition) {
@@ -68,11 +68,11 @@ void BulkCall::OnRequest() {
 }
 
 void BulkCall::Offer() {
-  while (next_ < results_.size() && !CallerGone()) {
+  while (next_ < results_.size() && !CallerCancelled()) {
     if (OfferOne(next_++)) return;
   }
-  // Each submission has a copy of its entry, so the request is freed while the
-  // answers are awaited.
+  // Free the request while the answers are awaited: each submission has a copy
+  // of its entry.
   std::string().swap(content_);
   entries_ = BulkIntake::Request();
   FinishIfAnswered();
@@ -94,7 +94,7 @@ bool BulkCall::OfferOne(std::size_t entry) {
   task->bytes_behind = content_.size() - std::min(content_.size(), task->bytes);
   task->deadline = deadline_;
   task->waits_since = came_at_;
-  // Counted before Arrive, because Arrive may post the answer.
+  // Count before Arrive, because Arrive may post the answer.
   ++due_;
   offered_ = task;
   parked_ = task->Arrive();
@@ -124,15 +124,15 @@ void BulkCall::OnCancelled() {
 }
 
 void BulkCall::FinishIfAnswered() {
-  const bool offered_all = next_ == results_.size() || CallerGone();
-  // While `parked_` is set, OnUnparked is still to be called, even for a task
-  // that has left the pool, and it needs this call.
+  const bool offered_all = next_ == results_.size() || CallerCancelled();
+  // While `parked_` is set, OnUnparked will still be called on this call, even
+  // if the task has left the pool. The call must live until then.
   if (due_ > 0 || !offered_all || parked_ || finishing()) return;
   FinishWithReceipts();
 }
 
 void BulkCall::FinishWithReceipts() {
-  if (CallerGone()) return FinishWithError(AnswerToCancelled());
+  if (CallerCancelled()) return FinishWithError(AnswerToCancelled());
   // RecordEventsResponse has the same fields.
   using Response = v1::ImportPatientsResponse;
   std::string bytes;

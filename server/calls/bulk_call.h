@@ -1,5 +1,5 @@
-// ImportPatients and RecordEvents: many submissions in one call, each with a
-// receipt of its own.
+// ImportPatients and RecordEvents: many submissions in one call, each with its
+// own receipt.
 
 #ifndef SLUICE_SERVER_CALLS_BULK_CALL_H_
 #define SLUICE_SERVER_CALLS_BULK_CALL_H_
@@ -18,8 +18,8 @@
 namespace sluice {
 
 // Offers the entries to the pool one after the other. While an entry is parked,
-// the call keeps the rest, so a call has at most one place in the waiting room.
-// Ends when every entry that was offered has its answer.
+// the call holds the later entries back, so a call takes at most one place in
+// the waiting room. The call ends when every offered entry has its answer.
 class BulkCall final : public UnaryCall, public SubmissionOwner {
  public:
   // Asks gRPC for a call of `method`: ImportPatients or RecordEvents. The
@@ -27,7 +27,7 @@ class BulkCall final : public UnaryCall, public SubmissionOwner {
   static void Await(const MethodContext& method, const BulkIntake& intake,
                     RawService* service, CompletionLoop* loop);
 
-  bool CallerGone() const override {
+  bool CallerCancelled() const override {
     return cancelled_.load(std::memory_order_relaxed);
   }
   CompletionLoop* loop() const override { return loop_; }
@@ -48,17 +48,18 @@ class BulkCall final : public UnaryCall, public SubmissionOwner {
   void AwaitAnother() override;
   void OnCancelled() override;
 
-  // Offers entries from `next_` on, until one is parked or all are offered.
+  // Offers entries from `next_` on, until an entry is parked or all entries are
+  // offered.
   void Offer();
-  // Offers an entry. Returns true if it is parked: OnUnparked then offers the
-  // rest.
+  // Offers an entry. Returns true if the entry is parked: OnUnparked then
+  // offers the rest.
   bool OfferOne(std::size_t entry);
   // Ends the call if all entries are offered and answered.
   void FinishIfAnswered();
   void FinishWithReceipts();
 
   const BulkIntake* intake_ = nullptr;
-  // Constant after OnRequest:
+  // The members below are constant after OnRequest.
   std::string content_;
   BulkIntake::Request entries_;
   Sending sending_;
@@ -70,7 +71,7 @@ class BulkCall final : public UnaryCall, public SubmissionOwner {
   std::size_t next_ = 0;
   // The entry that was offered last.
   std::shared_ptr<SubmissionTask> offered_;
-  // True if `offered_` is parked, and OnUnparked has not been called for it.
+  // True from the parking of `offered_` until OnUnparked is called.
   bool parked_ = false;
   // Number of offered entries without an answer.
   std::size_t due_ = 0;

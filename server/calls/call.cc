@@ -9,19 +9,20 @@ Call::~Call() { SLUICE_DCHECK_EQ(operations_, 0); }
 
 void* Call::StartRequest() {
   SLUICE_DCHECK(!started_);
-  // gRPC wants to know the done tag before the call arrives, but returns the
-  // tag only if a call does arrive. So it is counted in OnRequestTag.
+  // gRPC must get the done tag before the call arrives, but returns the tag
+  // only if a call does arrive. The tag is therefore counted in OnRequestTag.
   context_.AsyncNotifyWhenDone(done_.StartDue());
   return request_.StartAnywhere();
 }
 
 void Call::OnRequestTag(bool ok) {
-  // The server shuts down. The request was the only operation: the call is
-  // freed on return from here.
+  // The server shuts down. The request was the only operation, so the call is
+  // freed when this function returns.
   if (!ok) return;
   started_ = true;
-  // "Done" and the finish. The finish is counted before it is started, because
-  // a cancelled call must outlive its done tag until it has been answered.
+  // Two operations: "done" and the finish. Count the finish before it is
+  // started, because a cancelled call must outlive its done tag until the call
+  // is answered.
   operations_ += 2;
   AwaitAnother();
   started_at_ = absl::Now();

@@ -33,17 +33,17 @@
 namespace sluice {
 
 // Owns itself: created with `new`, freed when no operation is outstanding or
-// due. Everything happens on the loop's thread, except Await, which may be
-// called before the loop has started.
+// due. Runs on the loop's thread only. Exception: Await may be called before
+// the loop has started.
 class Call {
  public:
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
 
  protected:
-  // One kind of operation, and its tag. At most one is outstanding at a time.
-  // `kReturned` is a member of the call; it is called when the tag returns and
-  // may start further operations.
+  // One kind of operation, and its tag. At most one such operation is
+  // outstanding at a time. `kReturned` is a member function of the call. It is
+  // called when the tag returns, and may start further operations.
   template <typename Derived, void (Derived::*kReturned)(bool ok)>
   class Operation final : public Tag {
    public:
@@ -63,7 +63,8 @@ class Call {
       SLUICE_DCHECK(outstanding_);
       outstanding_ = false;
       (call_->*kReturned)(ok);
-      // Comes last, so that the call is not freed while the member runs.
+      // Must be last, so that the call is not freed while its member function
+      // runs.
       call_->ReturnOperation();
     }
 
@@ -87,25 +88,26 @@ class Call {
     bool outstanding_ = false;
   };
 
-  // `metrics` count the call if it starts; null for calls that are not counted.
-  // Both must outlive the server's shutdown.
+  // `metrics` counts the call once it has started; null for calls that are not
+  // counted. `loop` and `metrics` must outlive the server's shutdown.
   Call(CompletionLoop* loop, RpcMetrics* metrics);
   virtual ~Call();
 
-  // Asks gRPC for a new call of the same kind, because this one has arrived.
+  // Asks gRPC for another call of the same kind, because this call has arrived.
   virtual void AwaitAnother() = 0;
-  // Called when the call has arrived. StartFinish is due from now on.
+  // Called when the call has arrived. Must call StartFinish, now or later.
   virtual void OnStarted() = 0;
   // Called when the caller has cancelled or disconnected, or its deadline has
-  // passed. StartFinish is still due. Called at most once, and not after
-  // StartFinish.
+  // passed. StartFinish must still be called. Called at most once, and not
+  // after StartFinish.
   virtual void OnCancelled() = 0;
 
-  // Returns the tag for the operation that asks gRPC for a call. Once.
+  // Returns the tag for the operation that asks gRPC for a call. Must be called
+  // once.
   void* StartRequest();
   // Returns the tag for the operation that ends the call with a status of
-  // `code`. Exactly once for each call that started; no other operation may be
-  // started afterwards.
+  // `code`. Must be called exactly once for each call that started. No other
+  // operation may be started afterwards.
   void* StartFinish(grpc::StatusCode code);
   // True once StartFinish has been called.
   bool finishing() const { return finishing_; }
@@ -129,8 +131,8 @@ class Call {
   Operation<Call, &Call::OnRequestTag> request_{this};
   Operation<Call, &Call::OnDoneTag> done_{this};
   Operation<Call, &Call::OnFinishTag> finish_{this};
-  // Operations that are outstanding, and those that are due: "done" and the
-  // finish of a call that has started.
+  // Number of operations that are outstanding or due. "Done" and the finish are
+  // due once the call has started.
   int operations_ = 0;
   bool started_ = false;
   bool finishing_ = false;

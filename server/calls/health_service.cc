@@ -16,7 +16,7 @@ using grpc::health::v1::HealthCheckResponse;
 
 }  // namespace
 
-// One Check. See call.h for its life.
+// One Check call. See call.h for its life.
 class HealthCheck final : public Call {
  public:
   explicit HealthCheck(HealthService* health)
@@ -43,7 +43,7 @@ class HealthCheck final : public Call {
     }
   }
 
-  // Never called: the finish is started as soon as the call has arrived.
+  // Never called: StartFinish is called as soon as the call has arrived.
   void OnCancelled() override { SLUICE_DCHECK(false); }
 
   HealthService* const health_;
@@ -51,7 +51,7 @@ class HealthCheck final : public Call {
   grpc::ServerAsyncResponseWriter<HealthCheckResponse> responder_;
 };
 
-// One Watch: sends the status, and again whenever it changes. See call.h for
+// One Watch call: sends the status at once and at every change. See call.h for
 // its life.
 class HealthWatch final : public Call {
  public:
@@ -64,7 +64,7 @@ class HealthWatch final : public Call {
                                    StartRequest());
   }
 
-  // Starts the operation that the state asks for. Called after each change of
+  // Starts the operation that the state requires. Called after each change of
   // the state.
   void Advance() {
     if (write_.outstanding() || finishing()) return;
@@ -105,7 +105,7 @@ class HealthWatch final : public Call {
   HealthCheckRequest request_;
   grpc::ServerAsyncWriter<HealthCheckResponse> writer_;
   Operation<HealthWatch, &HealthWatch::OnWriteTag> write_{this};
-  // The status that was sent last; UNKNOWN before the first.
+  // The status that was sent last; UNKNOWN before the first was sent.
   HealthCheckResponse::ServingStatus sent_ = HealthCheckResponse::UNKNOWN;
   bool caller_gone_ = false;
 };

@@ -38,7 +38,7 @@ const google::protobuf::Descriptor* EntryType(Method method) {
                                            : v1::AppEvent::descriptor();
 }
 
-// The two bulk requests have the same field numbers.
+// ImportPatientsRequest and RecordEventsRequest have the same field numbers.
 constexpr int kBulkStudyId = v1::ImportPatientsRequest::kStudyIdFieldNumber;
 constexpr int kBulkSiteId = v1::ImportPatientsRequest::kSiteIdFieldNumber;
 constexpr int kBulkEntries = v1::ImportPatientsRequest::kRecordsFieldNumber;

@@ -1,5 +1,5 @@
 // Checks requests while they are raw bytes, and turns them into submissions.
-// Bad input gets no further.
+// Bad input goes no further than this.
 
 #ifndef SLUICE_SERVER_CALLS_INTAKE_H_
 #define SLUICE_SERVER_CALLS_INTAKE_H_
@@ -22,31 +22,32 @@
 
 namespace sluice {
 
-// The most records, events or ids in one request.
+// Maximum number of records, events or ids in one request.
 inline constexpr std::size_t kMaxEntries = 10000;
 
-// Facts about a request that do not depend on its content.
+// Properties of a request that do not depend on its content.
 struct Sending {
   absl::Time received_at;
-  std::optional<absl::Time> sent_at;  // metadata sluice-sent-at
+  std::optional<absl::Time> sent_at;  // from the metadata sluice-sent-at
   Sender sender;
 };
 
-// Reads the metadata. Returns a violation if they are malformed.
+// Reads the metadata. Returns a violation if the metadata is malformed.
 std::optional<Violation> ReadSending(const grpc::ServerContext& context,
                                      Sending* sending);
 
-// Sets `flat` to the bytes of `buffer`; to nothing if a slice cannot be read.
+// Sets `flat` to the bytes of `buffer`, or to nothing if a slice cannot be
+// read.
 void Flatten(const grpc::ByteBuffer& buffer, std::string* flat);
 
-// The intakes are thread-safe. Each reads the requests of one method. A
-// violation describes the first thing that is wrong.
+// The intakes below are thread-safe. Each reads the requests of one method or
+// of the two bulk methods. A violation describes the first problem.
 class SubmitIntake {
  public:
   explicit SubmitIntake(const LimitsConfig& limits);
 
-  // Fills in a submission whose content is the request. Sets the id, if it can
-  // be read, even if there is a violation.
+  // Reads a submission whose content is the request. Sets the id, if it can be
+  // read, even if there is a violation.
   std::optional<Violation> Read(const Sending& sending,
                                 ReceivedSubmission* submission) const;
 
@@ -54,10 +55,11 @@ class SubmitIntake {
   const WireChecker checker_;
 };
 
-// ImportPatients and RecordEvents: many entries in one request.
+// Reads requests of ImportPatients or RecordEvents: many entries in one
+// request.
 class BulkIntake {
  public:
-  // `method` is one of the two.
+  // `method` must be ImportPatients or RecordEvents.
   BulkIntake(Method method, const LimitsConfig& limits);
 
   struct Request {
@@ -99,7 +101,7 @@ class LookupIntake {
   const WireChecker checker_;
 };
 
-// Returns the violation of limits.message_bytes.
+// Returns the violation for a message above limits.message_bytes.
 Violation TooLarge(std::size_t bytes, const LimitsConfig& limits);
 
 }  // namespace sluice

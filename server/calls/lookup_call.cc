@@ -86,10 +86,10 @@ void LookupCall::Look(const LookupSources& sources) {
   }
 }
 
-// A submission moves from the journal to the store, or to the quarantine, so it
-// is looked for in this order. In another order it could move from a place that
-// is searched late to a place that was searched before, and be reported as
-// unknown.
+// Searches the acknowledged submissions first, then the store, then the
+// quarantine, because submissions move in this direction. In another order, a
+// submission could move from a place searched late to a place searched before,
+// and be reported as unknown.
 absl::Status LookupCall::FindReceipts(const LookupSources& sources) {
   const std::vector<std::string>& ids = lookup_.submission_ids;
   std::vector<std::optional<StoredReceipt>> acknowledged;
@@ -131,7 +131,7 @@ void LookupCall::OnEnded(TaskResult end, Duration retry_delay) {
 }
 
 void LookupCall::OnDone() {
-  // The processor threw before the call had its result.
+  // The processor threw an exception before the call had its result.
   if (result == TaskResult::kFailed && !error_.has_value()) {
     error_ = Answer::Failed(LogBatchFailure());
   }
@@ -144,7 +144,8 @@ void LookupCall::OnLoop() {
 }
 
 void LookupCall::OnCancelled() {
-  // Otherwise a worker has the task, and OnLoop finishes the call.
+  // If Leave returns false, a worker has the task, and OnLoop finishes the
+  // call.
   if (method_.pool->Leave(this)) FinishWithError(AnswerToCancelled());
 }
 
@@ -154,7 +155,7 @@ StoreState LookupProcessor::Process(std::span<Task* const> batch) {
 }
 
 void LookupProcessor::HandBack(std::span<Task* const> tasks) {
-  // Each loop is woken once for all answers of the batch.
+  // Wake each loop once for all answers of the batch.
   const CompletionLoop::PostBatch batch;
   Processor::HandBack(tasks);
 }

@@ -28,15 +28,15 @@ struct LookupSources {
   std::vector<Journal*> journals;
 };
 
-// The call is its own pool task and its own loop task. It outlives both,
-// because its finish is due until OnLoop (call.h).
+// A call that is also its pool task and its loop task. The call outlives both
+// uses, because its finish is due until OnLoop (call.h).
 class LookupCall final : public UnaryCall, public Task, public LoopTask {
  public:
   // Asks gRPC for a call. The arguments must outlive the server's shutdown.
   static void Await(const MethodContext& method, const LookupIntake& intake,
                     RawService* service, CompletionLoop* loop);
 
-  // Looks for the submissions, and sets the result. Called by a worker, once.
+  // Looks up the submissions, and sets the result. Called once, by a worker.
   void Look(const LookupSources& sources);
 
   void OnEnded(TaskResult end, Duration retry_delay) override;
@@ -54,8 +54,8 @@ class LookupCall final : public UnaryCall, public Task, public LoopTask {
 
   const LookupIntake* intake_ = nullptr;
   LookupIntake::Request lookup_;
-  std::string response_;  // serialized
-  // The answer, if there is no response.
+  std::string response_;  // serialized response
+  // The answer if there is no response.
   std::optional<Answer> error_;
 };
 

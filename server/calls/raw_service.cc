@@ -3,7 +3,7 @@
 namespace sluice {
 namespace {
 
-// gRPC numbers the methods in the order of the proto, as Method does.
+// gRPC numbers methods in the order of the proto, and so does Method.
 int IndexInService(Method method) { return static_cast<int>(Index(method)); }
 
 }  // namespace

@@ -17,7 +17,8 @@
 
 namespace sluice {
 
-// A serialized message to send. gRPC would copy a ByteBuffer before sending it.
+// A serialized message to send. Used instead of a ByteBuffer, which gRPC would
+// copy before sending.
 struct SerializedMessage {
   explicit SerializedMessage(std::string_view message)
       : bytes(message.data(), message.size()) {}

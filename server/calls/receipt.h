@@ -1,5 +1,6 @@
-// Writes receipts (sluice.v1.Receipt) as bytes. A call may have ten thousand of
-// them, and a message object would allocate three times for each.
+// Serializes receipts (sluice.v1.Receipt) without message objects. A call may
+// have ten thousand receipts, and a message object would need three allocations
+// for each.
 
 #ifndef SLUICE_SERVER_CALLS_RECEIPT_H_
 #define SLUICE_SERVER_CALLS_RECEIPT_H_
@@ -16,18 +17,18 @@ namespace sluice {
 // Returns the disposition of a receipt for an answer.
 v1::Receipt::Disposition ToDisposition(Answer::Kind kind);
 
-// Writes the disposition, and the receipt of a submission that is kept.
+// Writes the disposition, and the receipt fields of a submission that is kept.
 void WriteKept(v1::Receipt::Disposition disposition, const StoredReceipt& kept,
                std::string_view submission_id, protozero::pbf_writer* receipt);
-// Writes an issue: what is wrong, and in which field.
+// Writes an issue: the problem, and the name of the field.
 void WriteIssue(std::string_view field, std::string_view description,
                 protozero::pbf_writer* receipt);
-// Writes all fields for an answer.
+// Writes all receipt fields for an answer.
 void WriteReceipt(const Answer& answer, std::string_view submission_id,
                   protozero::pbf_writer* receipt);
 
-// Returns the serialized receipt for an answer. Valid until the thread's next
-// call.
+// Returns the serialized receipt for an answer. The view is valid until the
+// thread's next call.
 std::string_view SerializeReceipt(const Answer& answer,
                                   std::string_view submission_id);
 

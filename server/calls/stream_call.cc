@@ -11,8 +11,9 @@
 namespace sluice {
 namespace {
 
-// A stream is not read while this many of its submissions have no receipt, or
-// have one in the outbox. gRPC itself buffers another 64 KiB of receipts.
+// Limit for the submissions of a stream that have no receipt yet, or whose
+// receipt is in the outbox. At the limit the stream is not read. gRPC itself
+// buffers another 64 KiB of receipts.
 constexpr std::size_t kWindow = 256;
 
 }  // namespace
@@ -55,14 +56,15 @@ void StreamCall::Drain() {
 
 void StreamCall::OnReadTag(bool ok) {
   if (!ok) half_closed_ = true;
-  // A message that arrives after the stream's end was decided is discarded: its
+  // Discard a message that arrives after the end of the stream was decided. Its
   // receipt could not be sent any more, so it must not be acknowledged.
   if (ok && !finishing()) return OnMessage();
   Advance();
 }
 
 void StreamCall::OnMessage() {
-  // A stream may last for days, so each submission takes the current settings.
+  // A stream may last for days, so each submission uses the settings of the
+  // moment.
   auto task =
       MakeSubmissionTask(method_, method_.settings->Get(), this, std::size_t{0},
                          SubmissionTask::Parking::kTold);
@@ -77,7 +79,7 @@ void StreamCall::OnMessage() {
     violation = intake_.Read(sending_, task->NewSubmission());
   }
   message_.Clear();
-  // Counted before Arrive, because Arrive may post the answer.
+  // Count before Arrive, because Arrive may post the answer.
   ++unanswered_;
   if (violation.has_value()) {
     method_.pool->CountArrival(Index(method_.method), TaskResult::kInvalid);
@@ -111,27 +113,28 @@ void StreamCall::OnWriteTag(bool ok) {
 
 void StreamCall::OnCancelled() {
   cancelled_.store(true, std::memory_order_relaxed);
-  // Only the last submission can be parked. The others are queued: workers skip
-  // them, but still answer them.
+  // Only the last submission can be parked. Workers skip the other, queued
+  // submissions, but still answer them.
   if (offered_ != nullptr && offered_->Leave()) --unanswered_;
   Advance();
 }
 
 void StreamCall::Advance() {
   if (finishing()) return;
-  if (CallerGone()) outbox_.clear();
+  if (CallerCancelled()) outbox_.clear();
   if (!write_.outstanding() && !outbox_.empty()) Write();
-  const bool over = half_closed_ || draining_ || malformed_ || CallerGone();
+  const bool over =
+      half_closed_ || draining_ || malformed_ || CallerCancelled();
   const bool room = unanswered_ + outbox_.size() < kWindow;
   if (!over && !read_.outstanding() && !parked_ && room) Read();
-  // While a submission is unanswered, its task refers to this call. While a
-  // write is outstanding, gRPC does not accept the finish. An outstanding read
-  // does not delay the finish: it returns once the stream has ended.
+  // Wait for unanswered submissions, because their tasks refer to this call.
+  // Wait for an outstanding write, because gRPC would not accept the finish. Do
+  // not wait for an outstanding read: it returns once the stream has ended.
   if (over && !parked_ && !write_.outstanding() && unanswered_ == 0) Finish();
 }
 
 void StreamCall::Read() {
-  // A read may write too: gRPC tells the sender how much it may send
+  // A read may also write: gRPC tells the sender how much it may send
   // (WINDOW_UPDATE).
   loop_->BeforeWrite(&context_);
   stream_.Read(&message_, read_.Start());
@@ -140,10 +143,10 @@ void StreamCall::Read() {
 void StreamCall::Write() {
   loop_->BeforeWrite(&context_);
   grpc::WriteOptions options;
-  // With the hint gRPC keeps the receipt, and sends it together with the next
-  // one. It must not be set for the last receipt at hand: nothing would send
-  // that one. gRPC ignores the hint for the first write of a stream, which
-  // carries the metadata.
+  // With the hint gRPC holds the receipt back, and sends it together with the
+  // next. Do not set the hint for the last available receipt: nothing would
+  // send that receipt. gRPC ignores the hint for the first write of a stream,
+  // which carries the metadata.
   if (outbox_.size() > 1) options.set_buffer_hint();
   stream_.Write(outbox_.front(), options, write_.Start());
   outbox_.pop_front();
@@ -156,7 +159,7 @@ void StreamCall::Finish() {
 }
 
 grpc::Status StreamCall::FinalStatus() {
-  if (CallerGone()) {
+  if (CallerCancelled()) {
     return ToStatus(Answer::Cancelled(/*deadline_passed=*/false), &context_);
   }
   if (malformed_) return ToStatus(Answer::Invalid(*malformed_), &context_);

@@ -22,10 +22,10 @@ namespace sluice {
 
 class StreamCall;
 
-// The streams of one completion loop. Used on the loop's thread only.
+// The streams of one completion loop. Must be used on the loop's thread only.
 struct StreamSet {
   std::set<StreamCall*> streams;
-  // The server shuts down: streams that arrive are ended at once.
+  // True while the server shuts down: streams that arrive are ended at once.
   bool draining = false;
 };
 
@@ -34,13 +34,13 @@ struct StreamSet {
 // Sends receipts in the order in which submissions complete, one write at a
 // time.
 //
-// See call.h for the life of a call, its ownership and its thread. Besides the
-// tags described there, at most one read and one write are outstanding. Each
+// See call.h for the life of a call, its ownership and its thread. In addition
+// to the tags of call.h, at most one read and one write are outstanding. Each
 // event changes the state; Advance then starts the operations that the state
 // allows.
 class StreamCall final : public Call, public SubmissionOwner {
  public:
-  // Asks gRPC for a call. Everything must outlive the server's shutdown.
+  // Asks gRPC for a call. All arguments must outlive the server's shutdown.
   static void Await(const MethodContext& method, const SubmitIntake& intake,
                     RawService* service, CompletionLoop* loop,
                     StreamSet* streams);
@@ -48,7 +48,7 @@ class StreamCall final : public Call, public SubmissionOwner {
   // Ends the stream once its receipts are sent, because the server shuts down.
   void Drain();
 
-  bool CallerGone() const override {
+  bool CallerCancelled() const override {
     return cancelled_.load(std::memory_order_relaxed);
   }
   CompletionLoop* loop() const override { return loop_; }
@@ -67,7 +67,7 @@ class StreamCall final : public Call, public SubmissionOwner {
   void OnReadTag(bool ok);
   void OnWriteTag(bool ok);
 
-  // A message has been read.
+  // Handles a message that has been read.
   void OnMessage();
 
   // Starts the operations that the state allows. Called after each change of
@@ -86,7 +86,7 @@ class StreamCall final : public Call, public SubmissionOwner {
   RawService::Stream stream_;
   Operation<StreamCall, &StreamCall::OnReadTag> read_{this};
   Operation<StreamCall, &StreamCall::OnWriteTag> write_{this};
-  grpc::ByteBuffer message_;  // filled by the read
+  grpc::ByteBuffer message_;  // the message that was read last
   std::atomic<bool> cancelled_{false};
 
   Sending sending_;
@@ -94,13 +94,13 @@ class StreamCall final : public Call, public SubmissionOwner {
   std::size_t unanswered_ = 0;
   // The submission that was offered to the pool last.
   std::shared_ptr<SubmissionTask> offered_;
-  // Receipts that have not been passed to gRPC.
+  // Receipts that are not yet passed to gRPC.
   std::deque<SerializedMessage> outbox_;
-  // `offered_` is parked, and OnUnparked has not been called for it.
+  // True from the parking of `offered_` until OnUnparked is called.
   bool parked_ = false;
-  // The caller has sent its last message, or the connection has failed.
+  // True if the caller has sent its last message, or the connection has failed.
   bool half_closed_ = false;
-  // The violation in the metadata of the call, if there is one.
+  // Set if the metadata of the call is malformed.
   std::optional<Violation> malformed_;
   bool draining_ = false;
 };

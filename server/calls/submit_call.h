@@ -21,14 +21,14 @@ class SubmitCall final : public UnaryCall, public SubmissionOwner {
   static void Await(const MethodContext& method, const SubmitIntake& intake,
                     RawService* service, CompletionLoop* loop);
 
-  bool CallerGone() const override {
+  bool CallerCancelled() const override {
     return cancelled_.load(std::memory_order_relaxed);
   }
   CompletionLoop* loop() const override { return loop_; }
   void OnAnswer(std::size_t entry, std::string_view submission_id,
                 const Answer& answer) override;
 
-  // Calls come from a free list.
+  // The memory of calls comes from a free list.
   static void* operator new(std::size_t /*size*/) {
     return FreeListAllocator<SubmitCall>().allocate(1);
   }

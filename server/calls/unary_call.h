@@ -19,8 +19,8 @@
 
 namespace sluice {
 
-// See call.h for the life of a call, its ownership and its thread. The answer
-// is given by exactly one of the Finish functions, within OnRequest or later.
+// See call.h for the life of a call, its ownership and its thread. Exactly one
+// of the Finish functions must be called, in OnRequest or later.
 class UnaryCall : public Call {
  protected:
   // `method` and `service` must outlive the server's shutdown.
@@ -30,7 +30,7 @@ class UnaryCall : public Call {
   // Asks gRPC for the next call.
   void Await();
 
-  // Called when the call has arrived. `request_` has its bytes.
+  // Called when the call has arrived. `request_` contains the request.
   virtual void OnRequest() = 0;
 
   // Ends the call with OK and a serialized message.
@@ -48,19 +48,20 @@ class UnaryCall : public Call {
   std::optional<Violation> ReadRequest(Sending* sending) const;
   // Moves the bytes of the request to `bytes`. The request is empty afterwards.
   void TakeRequest(std::string* bytes);
-  // Returns the answer to a caller that has cancelled, or whose deadline has
-  // passed.
+  // Returns the answer to a caller that has cancelled or disconnected, or whose
+  // deadline has passed.
   Answer AnswerToCancelled() const;
 
   const MethodContext& method_;
-  // The method's settings when the call arrived; null before that.
+  // The method's settings at the arrival of the call; null before.
   std::shared_ptr<const MethodSettings> settings_;
   RawService* const service_;
   grpc::ByteBuffer request_;
 
  private:
   void OnStarted() final;
-  // Returns nothing if the lane depends on the content of the request.
+  // Returns the lane of the call, or nothing if the lane depends on the content
+  // of the request.
   std::optional<std::uint64_t> LaneBeforeReading() const;
 
   RawService::Responder responder_;

@@ -1,4 +1,4 @@
-// Counts of a method by the policy that was in force when they were made.
+// Counts of a method by the policy that was in force at the time.
 
 #ifndef SLUICE_SERVER_METRICS_COUNTS_BY_POLICY_H_
 #define SLUICE_SERVER_METRICS_COUNTS_BY_POLICY_H_
@@ -14,9 +14,9 @@
 
 namespace sluice {
 
-// Splits a method's counters of `kKinds` kinds by policy. When the method
-// changes its policy, the counts so far stay with the policy before, so that no
-// exported counter decreases. Not thread-safe.
+// Splits a method's counters of `kKinds` kinds by policy. When the policy
+// changes, earlier counts stay with the old policy, so that no exported counter
+// decreases. Not thread-safe.
 template <std::size_t kKinds>
 class CountsByPolicy {
  public:
@@ -24,15 +24,16 @@ class CountsByPolicy {
 
   explicit CountsByPolicy(std::string policy) : policy_(std::move(policy)) {}
 
-  // The method has `policy` from now on. `total` are the method's counts so
-  // far, under all policies; they must not decrease from one call to the next.
+  // Sets the method's policy from now on. `total` must be the method's counts
+  // so far, under all policies, and must not decrease from one call to the
+  // next.
   void Change(const Counts& total, const std::string& policy) {
     before_ = At(total);
     total_before_ = total;
     policy_ = policy;
   }
 
-  // Returns the counts by policy, when `total` are the method's counts.
+  // Returns the counts by policy. `total` must be the method's current counts.
   std::map<std::string, Counts> At(const Counts& total) const {
     std::map<std::string, Counts> counts = before_;
     Counts& since = counts[policy_];
@@ -45,7 +46,7 @@ class CountsByPolicy {
 
  private:
   std::string policy_;
-  // The counts when `policy_` began: in total, and by policy.
+  // The counts at the time when `policy_` began: in total, and by policy.
   Counts total_before_{};
   std::map<std::string, Counts> before_;
 };

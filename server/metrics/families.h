@@ -1,13 +1,13 @@
-// How metric families are made. There are two kinds:
+// Helpers to create metric families. There are two kinds:
 //
 //   - Registered metrics count while things happen, and live in a registry:
 //     AddCounter, AddGauge, AddHistogram.
 //   - Collected families are filled at each scrape, by a
 //     prometheus::Collectable, from numbers that are kept elsewhere: Family.
 //
-// A new group of families is a file of its own beside this one, and a line in
-// IngestionServer::StartMetrics. A new family of a pool or a method is a line
-// in a table of pool_metrics.cc.
+// To add a group of families, add a file beside this file, and a line in
+// IngestionServer::StartMetrics. To add a family of a pool or a method, add a
+// line to a table in pool_metrics.cc.
 
 #ifndef SLUICE_SERVER_METRICS_FAMILIES_H_
 #define SLUICE_SERVER_METRICS_FAMILIES_H_
@@ -28,9 +28,9 @@ namespace sluice {
 
 // --- Registered metrics ---
 
-// Each adds a metric with these labels to the family called `name`, which is
-// made if `registry` does not have it. All metrics of a family must be added
-// with the same help text. The registry owns the metric.
+// Each function adds a metric with these labels to the family called `name`. If
+// `registry` does not have the family, it is created. All metrics of a family
+// must be added with the same help text. The registry owns the metric.
 prometheus::Counter* AddCounter(const char* name, const char* help,
                                 const prometheus::Labels& labels,
                                 prometheus::Registry* registry);
@@ -49,7 +49,7 @@ const prometheus::Histogram::BucketBoundaries& SizeBuckets();
 
 // --- Collected families ---
 
-// Names and values, in the order of the text format.
+// Label names and values, in the order of the text format.
 using FamilyLabels = std::vector<std::pair<std::string, std::string>>;
 
 // A family of counters or gauges under construction. Not thread-safe.
@@ -62,7 +62,7 @@ class Family {
     AddMetric(labels, static_cast<double>(value));
   }
 
-  // Returns the family; this object is empty afterwards.
+  // Moves the family out. This object is empty afterwards.
   prometheus::MetricFamily Take() { return std::move(family_); }
 
  private:
@@ -71,7 +71,7 @@ class Family {
   prometheus::MetricFamily family_;
 };
 
-// Families of one metric without labels.
+// Return a family with one metric, without labels.
 prometheus::MetricFamily SingleCounter(std::string name, std::string help,
                                        double value);
 prometheus::MetricFamily SingleGauge(std::string name, std::string help,

@@ -18,9 +18,9 @@ namespace {
 constexpr char kPlainText[] = "text/plain; charset=utf-8";
 constexpr char kMetricsText[] = "text/plain; version=0.0.4; charset=utf-8";
 
-// A silent client occupies a thread until request_timeout. Connections for
-// which there is neither a thread nor room in the queue wait in the kernel's
-// backlog. If the backlog is full, the kernel ignores further connections.
+// A silent client occupies a thread until request_timeout. A connection that
+// finds no thread and no room in the queue waits in the kernel's backlog. If
+// the backlog is full, the kernel ignores further connections.
 std::vector<std::string> CivetOptions(const HttpEndpoint::Options& options) {
   return {
       "listening_ports",
@@ -60,8 +60,9 @@ absl::StatusOr<std::unique_ptr<HttpEndpoint>> HttpEndpoint::Start(
 
 HttpEndpoint::HttpEndpoint(Options options) : options_(std::move(options)) {}
 
-// The library's listening thread checks only after each connection, and every
-// two seconds, whether it is to stop. Connections are made until it has.
+// The library's listening thread checks whether to stop only after each
+// connection, and every two seconds. Wake it up with connections until it has
+// stopped.
 HttpEndpoint::~HttpEndpoint() {
   if (server_ == nullptr) return;
   absl::Notification stopped;
@@ -86,7 +87,7 @@ void HttpEndpoint::ConnectOnce() const {
 }
 
 absl::Status HttpEndpoint::Listen() {
-  // The library takes a list of addresses, separated by commas.
+  // The library would split a list of addresses at its commas.
   if (absl::StrContains(options_.address, ",")) {
     return absl::InvalidArgumentError(
         absl::StrCat("metrics: must be one host:port, not ", options_.address));
@@ -114,13 +115,14 @@ HttpEndpoint& HttpEndpoint::Self(const mg_connection* connection) {
       const_cast<void*>(server->getUserContext()));
 }
 
-// Later messages are about mistakes of clients, and are not logged.
+// Only the first message is kept, for Listen. Later messages are about mistakes
+// of clients.
 int HttpEndpoint::OnLogMessage(const mg_connection* connection,
                                const char* message) {
   HttpEndpoint& self = Self(connection);
   const absl::MutexLock lock(&self.mutex_);
   if (self.first_log_message_.empty()) self.first_log_message_ = message;
-  return 1;  // handled
+  return 1;  // message handled
 }
 
 int HttpEndpoint::OnRequest(mg_connection* connection) {
@@ -136,8 +138,8 @@ int HttpEndpoint::OnRequest(mg_connection* connection) {
       "\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n");
   if (method != "HEAD") text += response.body;
   mg_write(connection, text.data(), text.size());
-  // With any other result the library would read what the client sends, for as
-  // long as it sends.
+  // With any other result the library would read from the client, for as long
+  // as the client sends.
   return -1;
 }
 

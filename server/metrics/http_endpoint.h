@@ -1,7 +1,7 @@
 // Metrics and probes over plain HTTP/1.1:
 //
 //   /metrics  metrics in the Prometheus text format 0.0.4
-//   /healthz  200 while the process lives
+//   /healthz  200 while the process runs
 //   /readyz   200, or 503 with the reason if the server cannot take submissions
 //
 // Only GET and HEAD are allowed. There is no authentication and no TLS, so the
@@ -28,33 +28,33 @@ struct mg_connection;
 
 namespace sluice {
 
-// Serves from a few own threads. Connections, and the time that a client may
-// take, are limited, so that slow or silent clients delay only each other.
-// Not thread-safe.
+// Serves from a few threads of its own. The number of connections and the time
+// for a request are limited, so that slow or silent clients delay only each
+// other. Not thread-safe.
 class HttpEndpoint {
  public:
   struct Options {
     std::string address;  // host:port; an IPv4 address or a host name
     std::vector<std::shared_ptr<prometheus::Collectable>> metrics;
-    // OK, or an error whose message is the reason, in one line. Called by
-    // several threads at once; must not block.
+    // Returns OK, or an error whose one-line message is the reason. Called by
+    // several threads at once. Must not block.
     std::function<absl::Status()> readiness;
     // A connection without a complete request is closed after this time.
     absl::Duration request_timeout = absl::Seconds(2);
   };
 
-  // Serves once this has returned. UNAVAILABLE if it cannot listen on the
-  // address, e.g. because the address is in use.
+  // Starts an endpoint, which serves once this has returned. UNAVAILABLE if it
+  // cannot listen on the address, e.g. because the address is in use.
   static absl::StatusOr<std::unique_ptr<HttpEndpoint>> Start(Options options);
 
-  // Waits for requests that are being answered, and up to request_timeout for
-  // silent clients.
+  // Waits until requests in progress are answered. A client that has connected
+  // but not sent its request delays this by at most request_timeout.
   ~HttpEndpoint();
 
   HttpEndpoint(const HttpEndpoint&) = delete;
   HttpEndpoint& operator=(const HttpEndpoint&) = delete;
 
-  // The port in use, also if the address says port 0.
+  // The actual port, also if the address says port 0.
   int port() const { return port_; }
 
  private:
@@ -66,7 +66,7 @@ class HttpEndpoint {
   // Opens a connection to this endpoint and closes it.
   void ConnectOnce() const;
 
-  // Callbacks of CivetServer. The object is the server's user context.
+  // Callbacks of CivetServer, whose user context is the endpoint.
   static HttpEndpoint& Self(const mg_connection* connection);
   static int OnRequest(mg_connection* connection);
   static int OnLogMessage(const mg_connection* connection, const char* message);
@@ -74,16 +74,17 @@ class HttpEndpoint {
   Response Answer(std::string_view method, std::string_view path) const;
   std::string MetricsText() const;
 
-  // Constant after Listen:
+  // The members below are constant after Listen.
   const Options options_;
   int port_ = 0;
 
   absl::Mutex mutex_;
-  // The first message of the HTTP library. If it could not start, this is the
-  // reason.
+  // The HTTP library's first log message. If the library could not start, the
+  // message is the reason.
   std::string first_log_message_ ABSL_GUARDED_BY(mutex_);
 
-  // Destroyed first, because its threads use all other members.
+  // Declared last, so that it is destroyed first: its threads use all other
+  // members.
   std::unique_ptr<CivetServer> server_;
 };
 

@@ -20,8 +20,8 @@ class JournalMetrics {
   JournalMetrics(const std::string& pool, prometheus::Registry* registry);
 
   void ObserveCommit(Duration time, std::size_t entries);
-  // Each entry that is appended to the journal is counted once, and once more
-  // when it is forgotten.
+  // Count entries that are appended to the journal, and entries that are
+  // forgotten.
   void CountAppended(std::size_t entries);
   void CountForgotten();
   void SetQuarantined(std::size_t count);

@@ -14,13 +14,13 @@ namespace {
 
 using prometheus::MetricType;
 
-// Source of the values in the families of a pool.
+// Data from which the families of a pool are filled.
 struct PoolSample {
   const std::string& pool;
   const PoolSnapshot& snapshot;
 };
 
-// Source of the values in the families of a method.
+// Data from which the families of a method are filled.
 struct MethodSample {
   std::string method;
   const MethodCounters& counters;
@@ -28,7 +28,7 @@ struct MethodSample {
   std::map<std::string, ShadowByPolicy::Counts> shadows;
 };
 
-// A line of the tables below: a family, and a function that adds a sample to
+// A row of the tables below: a family, and the function that adds a sample to
 // it.
 template <typename Sample>
 struct FamilyKind {
@@ -111,7 +111,8 @@ void AddOf(const MethodSample& sample, Family& family) {
   family.Add({{"method", sample.method}}, sample.counters.*kValue);
 }
 
-// Adds the arrivals of each method that ended in this way before admission.
+// Adds the number of arrivals of each method that ended with this result before
+// admission.
 template <TaskResult kResult>
 void AddNotAdmitted(const MethodSample& sample, Family& family) {
   family.Add({{"method", sample.method}},
@@ -149,7 +150,7 @@ void AddCompleted(const MethodSample& sample, Family& family) {
 
 void AddShadow(const MethodSample& sample, Family& family) {
   for (const auto& [policy, counts] : sample.shadows) {
-    if (policy.empty()) continue;  // there was no shadow policy
+    if (policy.empty()) continue;  // no shadow policy at that time
     for (std::size_t i = 0; i < kVerdictKinds; ++i) {
       const std::string verdict(VerdictName(static_cast<Verdict::Kind>(i)));
       family.Add(
@@ -182,7 +183,7 @@ constexpr MethodFamily kMethodFamilies[] = {
      AddShadow},
 };
 
-// Makes all families of a table from all samples.
+// Creates all families of a table from all samples.
 template <typename Sample, std::size_t kCount>
 void AddFamilies(const FamilyKind<Sample> (&table)[kCount],
                  const std::vector<Sample>& samples,

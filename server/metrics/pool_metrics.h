@@ -1,5 +1,5 @@
-// The counters of pools and methods. They are read from the Gates at each
-// scrape, each pool in one snapshot, so that they balance at every scrape:
+// The counters of pools and methods. Each scrape reads each pool's Gate in one
+// snapshot, so that the counters always balance:
 //
 //   received = admitted + rejections + dropped + abandoned + invalid + waiting
 //   admitted = completed + queued + in work
@@ -22,7 +22,7 @@
 
 namespace sluice {
 
-// A method with the policies by which its counters are labelled.
+// A method and the policies that label its counters.
 struct CountedMethod {
   Method method;
   std::string policy;
@@ -41,10 +41,10 @@ class PoolMetrics final : public prometheus::Collectable {
 
   std::vector<prometheus::MetricFamily> Collect() const override;
 
-  // Refusals of `method` are counted under this policy from now on.
+  // From now on refusals of `method` are counted under this policy.
   void SetPolicy(Method method, const std::string& policy);
-  // Shadow verdicts of `method` are counted under this policy from now on;
-  // empty: there is no shadow policy.
+  // From now on shadow verdicts of `method` are counted under this policy.
+  // Empty: the method has no shadow policy.
   void SetShadow(Method method, const std::string& policy);
 
  private:
@@ -53,14 +53,14 @@ class PoolMetrics final : public prometheus::Collectable {
   const std::vector<const WorkerPool*> pools_;
   const std::vector<CountedMethod> methods_;
 
-  // Held while the pools are read. Otherwise a scrape could read counts from
-  // before a SetPolicy and use them after it, as a total that has decreased.
+  // Held while the pools are read. Otherwise a scrape could read the counts
+  // before a SetPolicy and use them after it, so that a total would decrease.
   mutable absl::Mutex mutex_;
   std::map<Method, RefusalsByPolicy> refusals_ ABSL_GUARDED_BY(mutex_);
   std::map<Method, ShadowByPolicy> shadows_ ABSL_GUARDED_BY(mutex_);
 };
 
-// The value of the label `verdict`, e.g. "park".
+// Returns the value of the label `verdict`, e.g. "park".
 std::string_view VerdictName(Verdict::Kind kind);
 
 }  // namespace sluice

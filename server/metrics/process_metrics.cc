@@ -37,7 +37,7 @@ std::optional<double> ReadBootTime() {
   return std::nullopt;
 }
 
-// Includes the descriptor that is open for the count itself.
+// The count includes the descriptor that this function itself opens.
 std::optional<double> CountOpenFds() {
   std::error_code error;
   double count = 0;
@@ -59,8 +59,8 @@ std::optional<double> ReadMaxFds() {
 
 std::optional<ProcessStat> ParseProcessStat(const std::string& text) {
   // The second field is the program's name in parentheses. The name may contain
-  // spaces and parentheses, so the fields after it are counted from the last
-  // one.
+  // spaces and parentheses, so count the fields from the last closing
+  // parenthesis.
   const std::size_t name_end = text.rfind(')');
   if (name_end == std::string::npos) return std::nullopt;
   const std::vector<std::string> fields = absl::StrSplit(

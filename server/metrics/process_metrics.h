@@ -20,7 +20,7 @@ struct ProcessStat {
   std::uint64_t user_ticks = 0;
   std::uint64_t system_ticks = 0;
   std::uint64_t threads = 0;
-  std::uint64_t start_ticks = 0;  // after boot
+  std::uint64_t start_ticks = 0;  // clock ticks since boot
   std::uint64_t virtual_bytes = 0;
   std::uint64_t resident_pages = 0;
 };
@@ -37,7 +37,7 @@ class ProcessMetrics final : public prometheus::Collectable {
   std::vector<prometheus::MetricFamily> Collect() const override;
 
  private:
-  const std::optional<double> boot_time_s_;  // since the Unix epoch
+  const std::optional<double> boot_time_s_;  // seconds since the Unix epoch
 };
 
 }  // namespace sluice

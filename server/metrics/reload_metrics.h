@@ -9,8 +9,8 @@
 
 namespace sluice {
 
-// Thread-safe. The registry owns the metrics and must outlive this object.
-// Construction sets the time of the last success, but counts no reload.
+// Thread-safe. The registry owns the metrics and must outlive this object. The
+// constructor sets the time of the last success, but counts no reload.
 class ReloadMetrics {
  public:
   explicit ReloadMetrics(prometheus::Registry* registry);

@@ -1,4 +1,4 @@
-// Metrics of RPCs. The names are those of go-grpc-prometheus and
+// Metrics of RPCs. Uses the names of go-grpc-prometheus and
 // java-grpc-prometheus, which dashboards for gRPC servers expect.
 
 #ifndef SLUICE_SERVER_METRICS_RPC_METRICS_H_
@@ -26,10 +26,11 @@ class RpcMetrics {
 
   // Counts a call that was accepted.
   void Started();
-  // Counts a call whose last operation has completed. Once for each Started.
+  // Counts a call whose last operation has completed. Must be called once for
+  // each Started.
   void Handled(grpc::StatusCode code, absl::Duration handling);
 
-  // Calls that are started and not handled.
+  // Number of calls that are started and not handled.
   int in_flight() const { return static_cast<int>(in_flight_->Value()); }
 
  private:

@@ -17,9 +17,9 @@ namespace {
 
 constexpr char kPushbackTrailer[] = "grpc-retry-pushback-ms";
 constexpr char kErrorDomain[] = "sluice";
-// Retry delays for refusals for which no measured rate suggests a delay: a
-// failed store, a server that restarts, and a follower whose leader's caller
-// has cancelled.
+// Retry delays for refusals without a measured rate: the store failed, the
+// server restarts, or a follower must retry because the leader's caller has
+// cancelled.
 constexpr Duration kStoreRetryDelay = std::chrono::seconds(1);
 constexpr Duration kRestartRetryDelay = std::chrono::seconds(1);
 constexpr Duration kFollowerRetryDelay = std::chrono::milliseconds(50);
@@ -80,8 +80,8 @@ Refusal MakeRefusal(TaskResult reason) {
   return {status.error_code(), status.error_message(), status.error_details()};
 }
 
-// Each refusal is serialized once, because under overload refusing must cost
-// far less than accepting.
+// Serialize each refusal once: under overload, refusing must cost far less than
+// accepting.
 const Refusal& RefusalFor(TaskResult reason) {
   static const auto* const all = [] {
     auto* const made = new std::array<Refusal, kTaskResults>;
@@ -93,9 +93,8 @@ const Refusal& RefusalFor(TaskResult reason) {
   return (*all)[Index(reason)];
 }
 
-// Appends RetryInfo to serialized details. Two serialized messages of a type,
-// one after the other, parse as one message that has the repeated fields of
-// both.
+// Appends RetryInfo to serialized details. Concatenating two serialized
+// messages of one type merges them: the result has the repeated fields of both.
 void AppendRetryInfo(absl::Duration delay, std::string* details) {
   thread_local google::rpc::RetryInfo retry;
   thread_local google::rpc::Status status;
@@ -128,15 +127,16 @@ std::string_view Explain(TaskResult reason) {
     case TaskResult::kQueueFull:
       return "the queue is full";
     case TaskResult::kWaitOver:
-      return "the queue stayed full for as long as the method waits";
+      return "the queue stayed full for the longest wait that the method "
+             "allows";
     case TaskResult::kWaitingRoomFull:
-      return "the queue is full, and so is its waiting room";
+      return "the queue and its waiting room are full";
     case TaskResult::kDraining:
       return "the server is shutting down";
     case TaskResult::kStoreUnavailable:
-      return "the store cannot be reached";
+      return "the store is unavailable";
     case TaskResult::kHopeless:
-      return "it would not be done in the time that it has";
+      return "the result would come after the caller's deadline";
     default:
       return "";
   }
@@ -200,7 +200,7 @@ Answer Answer::ForFollower(const Answer& leader, bool may_be_dropped) {
     case Kind::kDuplicate:
       return Duplicate(leader.kept);
     case Kind::kRefused:
-      // The follower gets a retry delay of its own.
+      // Give the follower its own random retry delay.
       return Refused(leader.reason, ToMonotonic(leader.retry_delay));
     case Kind::kDropped:
       return may_be_dropped
@@ -248,7 +248,7 @@ grpc::Status ToStatus(const Answer& answer, grpc::ServerContext* context) {
       return grpc::Status::OK;
     case Answer::Kind::kConflict:
       return grpc::Status(grpc::StatusCode::ALREADY_EXISTS,
-                          "submission_id: known with another content");
+                          "submission_id: already used for different content");
     case Answer::Kind::kInvalid:
       return InvalidStatus(*answer.why);
     case Answer::Kind::kRefused:
@@ -257,7 +257,8 @@ grpc::Status ToStatus(const Answer& answer, grpc::ServerContext* context) {
       return grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED,
                           "the deadline passed while waiting for room");
     case Answer::Kind::kCancelled:
-      return grpc::Status(grpc::StatusCode::CANCELLED, "the caller has gone");
+      return grpc::Status(grpc::StatusCode::CANCELLED,
+                          "the caller cancelled or disconnected");
     case Answer::Kind::kFailed:
       return grpc::Status(grpc::StatusCode::INTERNAL, Describe(*answer.why));
   }

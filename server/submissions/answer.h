@@ -1,7 +1,7 @@
 // Turns the result of a submission, or of a call, into an answer, and an answer
-// into a gRPC status. This is the only place that does so. Receipts in a stream
-// or a bulk response are written by server/calls/receipt.h from the same
-// answers. (The health service has its own protocol and statuses.)
+// into a gRPC status. Only this file does so. server/calls/receipt.h writes the
+// receipts in a stream or a bulk response from the same answers. (The health
+// service has its own protocol and statuses.)
 //
 //   what happened                     status              in a stream or bulk
 //   --------------------------------  ------------------  --------------------
@@ -60,44 +60,43 @@ struct Answer {
   }
   static Answer Invalid(Violation violation);
 
-  // Returns a refusal. Each answer gets a retry delay of its own, 0.8 to 1.2
-  // times `retry_delay`, so that refused callers do not all return at once.
-  //
-  // `reason` must be a refusal (IsRefusal).
+  // Returns a refusal. The retry delay is multiplied by a random factor of 0.8
+  // to 1.2, so that refused callers do not all return at once. `reason` must be
+  // a refusal (IsRefusal).
   static Answer Refused(TaskResult reason, Duration retry_delay);
-  // Returns the refusal of a server that shuts down, for calls that no pool
-  // refuses.
+  // Returns the refusal of a server that shuts down, for calls that never
+  // reached a pool.
   static Answer ShuttingDown();
-  // Returns the refusal of a submission that the store, or the journal, failed
-  // to save.
+  // Returns the refusal of a submission that the store or the journal failed to
+  // save.
   static Answer Unavailable();
-  // Returns the refusal of a submission when too many submissions follow
-  // another of its id.
+  // Returns the refusal of a submission that would follow a leader which has
+  // too many followers already.
   static Answer TooManyFollowers();
 
   // Returns the answer for a task that the pool ended, on arrival or later,
   // with a refusal, kDropped or kDeadline.
   static Answer Ended(TaskResult result, Duration retry_delay);
-  // Returns the answer for a call that gRPC reports as cancelled, which it also
-  // does when the deadline has passed.
+  // Returns the answer for a call that gRPC reports as cancelled. gRPC also
+  // reports this when the deadline has passed.
   static Answer Cancelled(bool deadline_passed);
-  // Returns the answer for a submission whose processing threw. `error_id` is
-  // in the log.
+  // Returns the answer for a submission whose processing threw an exception.
+  // The log has `error_id`.
   static Answer Failed(const std::string& error_id);
 
   // Returns the answer for a result of the store: stored, duplicate or
   // conflict.
   static Answer FromStore(const Saved& saved);
   // Return the answer with `kept`, the receipt under which the submission is
-  // known. For a duplicate, and for a queued submission that is a duplicate,
-  // this is the receipt of the first.
+  // known. For a duplicate, also a queued one, this is the receipt of the first
+  // submission.
   static Answer Stored(const StoredReceipt& kept);
   static Answer Queued(const StoredReceipt& kept);
   static Answer Duplicate(const StoredReceipt& kept);
-  // Returns the answer for a follower: a submission that followed another of
-  // the same id and content, whose answer is `leader`. The leader may belong to
-  // another method: `may_be_dropped` is false if the follower's method never
-  // answers that a submission was dropped.
+  // Returns the answer for a follower, from the leader's answer `leader`: both
+  // have the same id and content. The leader may belong to another method:
+  // `may_be_dropped` is false if the follower's method never answers that a
+  // submission was dropped.
   static Answer ForFollower(const Answer& leader, bool may_be_dropped);
 
   // True if the status of a unary call is OK.
@@ -110,12 +109,13 @@ struct Answer {
   StoredReceipt kept;
   // For kRefused: the delay after which the caller should try again.
   absl::Duration retry_delay;
-  // For kInvalid and kFailed; never null there. For kFailed the description has
-  // the error id.
+  // For kInvalid and kFailed, which always set it. For kFailed the description
+  // contains the error id.
   std::shared_ptr<const Violation> why;
 };
 
-// Returns a sentence for the refusal `reason`; empty for any other result.
+// Returns a phrase that explains the refusal `reason`. Returns an empty string
+// for other results.
 std::string_view Explain(TaskResult reason);
 
 // Returns the status for the caller of `context`. Adds the pushback trailer to

@@ -18,12 +18,12 @@
 namespace sluice {
 namespace {
 
-// A message is replaced after this many bytes have been parsed into it, because
-// it keeps the memory of everything that was ever parsed into it.
+// A message keeps the memory of everything that was ever parsed into it. It is
+// therefore replaced after this many bytes were parsed into it.
 constexpr std::size_t kReusedForBytes = std::size_t{256} << 10;
 
-// Returns the thread's empty message, to parse `bytes` bytes into. Using a
-// message again saves most of the allocations of parsing.
+// Returns the thread's empty message, into which `bytes` bytes will be parsed.
+// Reusing a message saves most allocations of parsing.
 template <typename Message>
 Message& ToParse(std::size_t bytes) {
   thread_local Message message;
@@ -55,8 +55,9 @@ const Message& Parse(std::string_view content) {
   return message;
 }
 
-// Parses the response of a request. The response is parsed by itself, because a
-// message that is used again does not keep the memory of its submessages.
+// Parses the response of a request. The response is parsed into a separate
+// message, because a reused message does not keep the memory of its
+// submessages.
 const v1::QuestionnaireResponse& ParseResponse(std::string_view request) {
   auto& response = ToParse<v1::QuestionnaireResponse>(request.size());
   const auto parts =

@@ -1,5 +1,5 @@
-// Free lists for objects that are allocated once per submission: their memory
-// is used again instead of being returned to the allocator.
+// Free lists for objects that are allocated once per submission. Their memory
+// is reused instead of being returned to the allocator.
 
 #ifndef SLUICE_SERVER_SUBMISSIONS_FREE_LIST_H_
 #define SLUICE_SERVER_SUBMISSIONS_FREE_LIST_H_
@@ -21,26 +21,26 @@ namespace sluice {
 template <typename T>
 class FreeList {
  public:
-  // Values beyond this are destroyed instead of being kept. With
-  // AddressSanitizer none are kept: it could not report the use of an object
-  // after its memory was given to another.
+  // More values than this are destroyed, not kept. With AddressSanitizer no
+  // values are kept: it could not report the use of an object after its memory
+  // was given to another object.
 #ifdef ABSL_HAVE_ADDRESS_SANITIZER
   static constexpr std::size_t kMax = 0;
 #else
   static constexpr std::size_t kMax = 1024;
 #endif
 
-  // Reserves the room for kMax values, so that Give does not allocate.
+  // Reserves room for kMax values, so that Give does not allocate.
   FreeList() { values_.reserve(kMax); }
 
-  // The list of this process. Never destroyed, because a thread may end, and
-  // give a value back, after everything else.
+  // Returns the list of this process, which is never destroyed: a thread may
+  // end late, and give a value back after all destructors of static objects.
   static FreeList& Instance() {
     static auto* const instance = new FreeList;
     return *instance;
   }
 
-  // Returns the value that was given last; nothing if the list is empty.
+  // Returns the value that was added last, or nothing if the list is empty.
   std::optional<T> Take() {
     absl::MutexLock lock(&mutex_);
     if (values_.empty()) return std::nullopt;
@@ -59,9 +59,8 @@ class FreeList {
   std::vector<T> values_ ABSL_GUARDED_BY(mutex_);
 };
 
-// An allocator for std::allocate_shared, and for the operators new and delete
-// of a class, whose memory comes from the free list of T. Allocates one T at a
-// time.
+// An allocator for std::allocate_shared, and for operators new and delete of a
+// class. Its memory comes from the free list of T. Allocates one T at a time.
 template <typename T>
 class FreeListAllocator {
  public:

@@ -1,4 +1,4 @@
-// Text to hash with a seed, so that nobody outside can prepare collisions.
+// Hashes text with a seed, so that attackers cannot prepare collisions.
 
 #ifndef SLUICE_SERVER_SUBMISSIONS_HASHED_TEXT_H_
 #define SLUICE_SERVER_SUBMISSIONS_HASHED_TEXT_H_
@@ -10,8 +10,8 @@
 namespace sluice {
 
 // Returns `text` as a type that absl::HashOf hashes with the seed of the
-// process. If Abseil's string_view is a type of its own, as in Debian's
-// package, absl::HashOf leaves a std::string_view to std::hash, which has no
+// process. absl::string_view may be a separate type, as in Debian's package.
+// absl::HashOf then hashes a std::string_view with std::hash, which has no
 // seed.
 inline absl::string_view HashedText(std::string_view text) {
   return {text.data(), text.size()};

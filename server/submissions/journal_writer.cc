@@ -11,11 +11,11 @@
 namespace sluice {
 namespace {
 
-// Entries that are done are forgotten by the next append, or after this long if
-// there is none.
+// Done entries are forgotten by the next append, or after this time if there is
+// no append.
 constexpr absl::Duration kForgetAfter = absl::Milliseconds(500);
-// The most tasks of an append, so that the first of them does not wait for
-// long.
+// Maximum number of tasks in one append, so that the first task does not wait
+// for long.
 constexpr std::size_t kGroupMax = 4096;
 
 }  // namespace
@@ -35,7 +35,7 @@ void JournalWriter::Add(std::shared_ptr<SubmissionTask> task) {
   SLUICE_DCHECK(!joining_);
   waiting_.push_back(std::move(task));
   // If other tasks wait, the writer has been woken already, or is busy and will
-  // look again.
+  // check again.
   if (waiting_.size() == 1) changed_.Signal();
 }
 
@@ -98,9 +98,9 @@ void JournalWriter::Run() {
 }
 
 void JournalWriter::Commit(Group* group) {
-  // Admission numbers tasks under the pool's lock, but two threads may add
-  // their tasks in the other order. A replay offers entries in the order of the
-  // journal, so the order of the journal must be the order of admission.
+  // Sort the group: the pool numbers tasks under its lock, but two threads may
+  // add their tasks in the other order. A replay offers entries in the order of
+  // the journal, so this must be the order of admission.
   std::ranges::sort(*group, {},
                     [](const auto& task) { return task->sequence; });
   std::vector<NewJournalEntry> entries;
@@ -116,9 +116,9 @@ void JournalWriter::Commit(Group* group) {
   metrics_->ObserveCommit(clock_->Now() - begun, group->size());
   if (first.ok()) {
     metrics_->CountAppended(group->size());
-    // The tasks are acknowledged before workers may take them, so that callers
-    // do not wait for the workers to get the processor, and so that no worker
-    // ends a task whose position is not set.
+    // Acknowledge the tasks before workers may take them. Otherwise callers
+    // would wait for the workers' use of the processor, and a worker could end
+    // a task whose position is not set.
     {
       const CompletionLoop::PostBatch batch;
       std::int64_t position = *first;
@@ -129,7 +129,7 @@ void JournalWriter::Commit(Group* group) {
   }
   spdlog::warn("journal failed: batch={} status={}", group->size(),
                first.status().ToString());
-  // The pool comes first, because OnCommitFailed releases the pool's reference
+  // Call the pool first, because OnCommitFailed releases the pool's reference
   // to the task.
   pool_->CommitFailed(tasks);
   for (const auto& task : *group) task->OnCommitFailed();

@@ -52,28 +52,29 @@ class JournalWriter {
   // Calls Join.
   ~JournalWriter();
 
-  // Takes a task that the pool has admitted and keeps from its workers (stage
-  // kCommitting). OnCommitted or OnCommitFailed follows, on the writer's
-  // thread. The number of waiting tasks is limited by the pool. Does not block.
-  // Not after Join.
+  // Adds a task that the pool has admitted and keeps from its workers (stage
+  // kCommitting). The writer's thread will call OnCommitted or OnCommitFailed.
+  // The pool limits the number of waiting tasks. Does not block. Must not be
+  // called after Join.
   void Add(std::shared_ptr<SubmissionTask> task);
 
-  // Tells the journal that the store has the entry, so that it may be
-  // forgotten. Once for each entry. Does not block.
+  // Tells the journal that the store has the entry, so that the entry may be
+  // forgotten. Must be called once for each entry. Does not block.
   void MarkDone(std::int64_t position);
-  // Moves the entry to the journal's quarantine; see Journal. Blocks.
+  // Moves the entry to the journal's quarantine (see Journal::Quarantine).
+  // Blocks.
   absl::Status Quarantine(std::int64_t position, std::string_view reason,
                           int tries);
 
-  // Commits the waiting tasks, forgets the entries that are done, and ends the
-  // thread. The pool must be idle. Does nothing if called again.
+  // Commits the waiting tasks, forgets the done entries, and ends the thread.
+  // The pool must be idle. Does nothing if called again.
   void Join();
 
  private:
   using Group = std::vector<std::shared_ptr<SubmissionTask>>;
 
   void Run();
-  // Appends the group to the journal, and tells each task the result.
+  // Appends the group to the journal, and passes the result to each task.
   void Commit(Group* group);
   // Removes all entries that are marked as done from the journal.
   void Forget();

@@ -1,4 +1,4 @@
-// Submissions that were admitted, and that the drain could not finish.
+// Admitted submissions that a drain could not finish.
 
 #ifndef SLUICE_SERVER_SUBMISSIONS_LEFTOVERS_H_
 #define SLUICE_SERVER_SUBMISSIONS_LEFTOVERS_H_
@@ -27,8 +27,8 @@ class Leftovers {
     all_.push_back(std::move(leftover));
   }
 
-  // Counts a submission that is in a journal, so it is worked after the next
-  // start.
+  // Counts a submission that is in a journal. It will be processed after the
+  // next start.
   void AddJournaled() {
     absl::MutexLock lock(&mutex_);
     ++journaled_;

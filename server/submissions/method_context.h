@@ -22,7 +22,7 @@ struct MethodContext {
   LimitsConfig limits;
   const LiveMethodSettings* settings;
   WorkerPool* pool;
-  JournalWriter* journal;  // null where the pool's queue is in memory
+  JournalWriter* journal;  // null if the pool's queue is in memory
   RecentIds* recent;
   RpcMetrics* rpc_metrics;
   Leftovers* leftovers;

@@ -1,5 +1,5 @@
 // The configuration of a method, which may change while the server runs. A call
-// takes the settings when it arrives and keeps them until it ends, so that no
+// reads the settings when it arrives and keeps them until it ends, so that no
 // call is handled by two configurations.
 
 #ifndef SLUICE_SERVER_SUBMISSIONS_METHOD_SETTINGS_H_
@@ -17,15 +17,15 @@ namespace sluice {
 // Constant. Freed when the last call that holds them has ended.
 struct MethodSettings {
   MethodConfig config;
-  // With the shadow policy, if there is one.
+  // The policy, combined with the shadow policy if there is one.
   std::unique_ptr<const AdmissionPolicy> policy;
   // True if a call that finds the pool full is refused before its request is
-  // read. False for policies that drop: each dropped entry needs an answer of
-  // its own.
+  // read. False for policies that drop: each dropped entry needs its own
+  // answer.
   bool refuses_unread;
   // True if the policy may drop a submission, and answer that it was dropped.
   bool loses;
-  // True if a queued submission may be dropped in favour of a later one.
+  // True if a later submission may evict a queued submission.
   bool droppable;
   // How the method's pool is shared.
   FairBy fair_by;
@@ -46,7 +46,7 @@ class LiveMethodSettings {
 
   void Set(std::shared_ptr<const MethodSettings> settings) {
     absl::MutexLock lock(&mutex_);
-    settings_.swap(settings);  // frees the old ones after the lock
+    settings_.swap(settings);  // frees the old settings after the lock
   }
 
  private:

@@ -1,4 +1,5 @@
-// The key that keeps one patient's acknowledged submissions in order.
+// Computes the key that keeps the acknowledged submissions of one patient in
+// order.
 
 #ifndef SLUICE_SERVER_SUBMISSIONS_ORDER_KEY_H_
 #define SLUICE_SERVER_SUBMISSIONS_ORDER_KEY_H_
@@ -9,7 +10,7 @@
 
 namespace sluice {
 
-// Returns Task::order_key of a submission: a hash of its study and subject, 0
+// Returns a submission's Task::order_key: a hash of its study and subject, or 0
 // if it has no subject. The content must be well-formed (forms/wire_check.h).
 std::uint64_t OrderKey(const ReceivedSubmission& submission);
 

@@ -29,14 +29,14 @@ RecentIds::Arrival RecentIds::Arrive(
   absl::MutexLock lock(&shard.mutex);
   SLUICE_DCHECK(!id.leads_ && id.follower_ == nullptr);
   const Sha256Digest& content_sha256 = task->submission().content_sha256;
-  // Most submissions are the first of their id, so one look-up both asks and
-  // enters.
+  // Most submissions are the first with their id, so use one look-up to find
+  // and to insert.
   const auto [found, is_first] =
       shard.leaders.try_emplace(id.key.hash[0], task);
   if (is_first) {
     const StoredReceipt* remembered = shard.Recall(id.key);
-    // A remembered receipt with another digest decides nothing: the store has
-    // to say whether that is a conflict.
+    // A remembered receipt with another digest decides nothing: the store must
+    // tell whether it is a conflict.
     if (remembered != nullptr && remembered->content_sha256 == content_sha256) {
       *receipt = *remembered;
       shard.leaders.erase(found);
@@ -47,8 +47,8 @@ RecentIds::Arrival RecentIds::Arrive(
   }
   SubmissionTask& leader = *found->second;
   RecentId& leaders_id = leader.recent_id();
-  // The map compares half of the key. Two ids with the same half are so rare
-  // that the second one is simply not entered.
+  // The map compares half of the key. Two ids with the same half are very rare;
+  // the second task then does not become a leader.
   if (leaders_id.key != id.key ||
       leader.submission().content_sha256 != content_sha256) {
     return Arrival::kOther;
@@ -59,8 +59,8 @@ RecentIds::Arrival RecentIds::Arrive(
     return Arrival::kQueued;
   }
   if (shard.followers >= kFollowersMax) return Arrival::kTooMany;
-  // Called under the lock: as soon as the lock is released, the leader may end
-  // on another thread and take its followers.
+  // Must be called under the lock: once the lock is released, the leader may
+  // end on another thread and take its followers.
   task->Follow();
   id.follower_ = std::exchange(leaders_id.follower_, task);
   ++shard.followers;
@@ -72,13 +72,13 @@ std::vector<std::shared_ptr<SubmissionTask>> RecentIds::Acknowledge(
   RecentId& id = task->recent_id();
   Shard& shard = ShardOf(id.key);
   absl::MutexLock lock(&shard.mutex);
-  // The task is alone, or a worker has ended it before its acknowledgement.
+  // The task is not a leader, or a worker has ended it before its
+  // acknowledgement.
   if (!id.leads_) return {};
   SLUICE_DCHECK(id.acknowledged_ == RecentId::Acknowledged::kNot);
   id.acknowledged_ = durable ? RecentId::Acknowledged::kDurably
                              : RecentId::Acknowledged::kFromMemory;
-  // Followers may have been promised a durable result, which memory does not
-  // give.
+  // Followers may need a durable result, which a queue in memory does not give.
   if (!durable) return {};
   return shard.TakeFollowers(&id);
 }
@@ -87,8 +87,8 @@ void RecentIds::Restore(const std::shared_ptr<SubmissionTask>& task) {
   RecentId& id = task->recent_id();
   Shard& shard = ShardOf(id.key);
   absl::MutexLock lock(&shard.mutex);
-  // A journal may hold an id twice. The second entry is then alone, and the
-  // store says that it is a duplicate.
+  // A journal may contain an id twice. The second entry is then not a leader,
+  // and the store reports the duplicate.
   if (!shard.leaders.try_emplace(id.key.hash[0], task).second) return;
   id.leads_ = true;
   id.acknowledged_ = RecentId::Acknowledged::kDurably;
@@ -99,8 +99,8 @@ std::vector<std::shared_ptr<SubmissionTask>> RecentIds::End(
   RecentId& id = task->recent_id();
   Shard& shard = ShardOf(id.key);
   absl::MutexLock lock(&shard.mutex);
-  // Remembered in the same critical section as the end, so that no submission
-  // of this id finds neither a leader nor a receipt.
+  // Remember the receipt in the critical section that ends the leader, so that
+  // a submission with this id always finds either the leader or the receipt.
   if (stored.has_value()) shard.Remember(id.key, *stored, half_max_);
   if (!id.leads_) return {};
   id.leads_ = false;
@@ -159,8 +159,8 @@ std::vector<std::shared_ptr<SubmissionTask>> RecentIds::Shard::TakeFollowers(
   }
   SLUICE_DCHECK_LE(taken.size(), followers);
   followers -= taken.size();
-  // New followers are put at the front of the list, but answered in the order
-  // in which they arrived.
+  // New followers are at the front of the list, but must be answered in the
+  // order of their arrival.
   std::ranges::reverse(taken);
   return taken;
 }
@@ -169,8 +169,8 @@ void RecentIds::Shard::Remember(const SubmissionKey& key,
                                 const StoredReceipt& receipt,
                                 std::size_t half_max) {
   if (half_max == 0) return;
-  // Two halves approximate "least recently stored" without a list: when one
-  // half is full, the other is forgotten as a whole.
+  // Two halves approximate "least recently stored" without a list: when the
+  // younger half is full, the older half is forgotten as a whole.
   if (younger.size() >= half_max) {
     older = std::move(younger);
     younger.clear();

@@ -1,10 +1,10 @@
-// Recognises a submission that arrives again, before it is queued.
+// Recognises repeated submissions before they are queued.
 //
 // While the first submission of an id, the leader, is on its way to the store,
-// later ones with the same content are not queued: they become followers of the
-// leader, and are answered together with it. After the leader has been stored,
-// its receipt is remembered for a while. This saves work, and is not what keeps
-// ids unique: the unique key of the store does.
+// later submissions with the same content are not queued. They become followers
+// of the leader, and are answered together with it. After the leader is stored,
+// its receipt is remembered for a while. This only saves work: the store's
+// unique key keeps ids unique.
 
 #ifndef SLUICE_SERVER_SUBMISSIONS_RECENT_IDS_H_
 #define SLUICE_SERVER_SUBMISSIONS_RECENT_IDS_H_
@@ -48,81 +48,84 @@ class SubmissionTask;
 // The part of a SubmissionTask that belongs to RecentIds.
 class RecentId {
  public:
-  // Constant from the first call of RecentIds on.
+  // Constant after the first call of RecentIds.
   SubmissionKey key;
 
  private:
   friend class RecentIds;
 
-  // Guarded by the mutex of the key's shard:
+  // The members below are guarded by the mutex of the key's shard.
   enum class Acknowledged : std::uint8_t { kNot, kFromMemory, kDurably };
   Acknowledged acknowledged_ = Acknowledged::kNot;
   // True while the task is in Shard::leaders.
   bool leads_ = false;
-  // A singly linked list. In a leader, its latest follower; in a follower, the
-  // follower that arrived before it.
+  // Link of a singly linked list. In a leader: its latest follower. In a
+  // follower: the follower that arrived before it.
   std::shared_ptr<SubmissionTask> follower_;
 };
 
-// Thread-safe. Calls wait for nothing but short critical sections.
+// Thread-safe. Calls hold locks only for short critical sections.
 class RecentIds {
  public:
-  // The most followers of a shard.
+  // Maximum number of followers in a shard.
   static constexpr std::size_t kFollowersMax = 1024;
 
-  // Remembers at least half of `remembered_max` receipts, and at most all.
+  // Remembers at least `remembered_max` / 2 and at most `remembered_max`
+  // receipts.
   explicit RecentIds(std::size_t remembered_max);
 
   enum class Arrival {
-    kFirst,    // the task is a leader: offer it to the pool; End is due
-    kJoined,   // the task is a follower: its leader's end answers it
-    kTooMany,  // the task would be a follower, but there are too many
+    kFirst,    // leader: offer the task to the pool; End must follow
+    kJoined,   // follower: the end of its leader answers the task
+    kTooMany,  // would be a follower, but there are too many
     kQueued,   // the leader is acknowledged: answer with `receipt`
     kKnown,    // the submission is stored: answer with `receipt`
-    kOther,    // the leader has another content: offer the task to the pool
+    kOther,    // the leader has other content: offer the task to the pool
   };
 
-  // Decides what `task` is. Enters it if it becomes a leader or a follower; a
-  // follower loses its content. Contents are the same if their bytes are.
+  // Classifies `task`, and enters it if it becomes a leader or a follower. A
+  // follower loses its content. Contents are compared byte by byte (SHA-256).
   //
-  // `durably`: the caller wants a durable result, so the acknowledgement of a
-  // leader that is in memory only is not enough, and the task becomes a
+  // `durably`: the caller needs a durable result. The acknowledgement of a
+  // leader that is only in memory is then not enough, and the task becomes a
   // follower.
   Arrival Arrive(const std::shared_ptr<SubmissionTask>& task, bool durably,
                  StoredReceipt* receipt);
 
-  // The task has been acknowledged, and has not been stored yet. If it is a
+  // Records that the task was acknowledged but is not stored yet. If it is a
   // leader and `durable` (in a journal), returns its followers, which the
-  // caller must answer. Otherwise followers wait for the leader's end. Once.
+  // caller must answer. Otherwise followers wait for the leader's end. Must be
+  // called at most once.
   [[nodiscard]] std::vector<std::shared_ptr<SubmissionTask>> Acknowledge(
       SubmissionTask* task, bool durable);
 
   // Enters a task that was acknowledged durably before a restart.
   void Restore(const std::shared_ptr<SubmissionTask>& task);
 
-  // The task has ended. Remembers `stored`, if there is one. Returns the
-  // followers, which the caller must answer; none unless the task is a leader.
+  // Records that the task has ended, and remembers `stored` if it has a value.
+  // Returns the followers of a leader, which the caller must answer.
   [[nodiscard]] std::vector<std::shared_ptr<SubmissionTask>> End(
       SubmissionTask* task, const std::optional<StoredReceipt>& stored);
 
   enum class Leaving {
-    kFollowed,  // the task was a follower, and is none any more
-    kLeads,     // the task has followers, so it must be worked
+    kFollowed,  // the task was a follower, and has been removed
+    kLeads,     // the task has followers, so it must be processed
     kAlone,     // the task has no followers at present
   };
-  // The caller of `task` has cancelled or disconnected.
+  // To be called when the caller of `task` has cancelled or disconnected.
   Leaving Leave(const SubmissionTask* task);
 
   // Returns the receipt of a submission that is acknowledged and has not ended.
   std::optional<StoredReceipt> FindAcknowledged(const SubmissionKey& key) const;
 
  private:
-  // By the first half of the key, to save memory; the leader has the whole key.
+  // Leaders by the first half of the key, to save memory. The leader has the
+  // whole key.
   using Leaders =
       absl::flat_hash_map<std::uint64_t, std::shared_ptr<SubmissionTask>>;
   using Remembered = absl::flat_hash_map<SubmissionKey, StoredReceipt>;
 
-  // The keys are spread over shards, so that threads seldom wait for each
+  // A part of the keys. With several shards, threads seldom wait for each
   // other.
   struct Shard {
     mutable absl::Mutex mutex;
@@ -136,10 +139,10 @@ class RecentIds {
 
     void Remember(const SubmissionKey& key, const StoredReceipt& receipt,
                   std::size_t half_max) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
-    // Returns the remembered receipt; null if there is none.
+    // Returns the remembered receipt, or null.
     const StoredReceipt* Recall(const SubmissionKey& key) const
         ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
-    // Returns the leader of a key; null if there is none.
+    // Returns the leader of a key, or null.
     SubmissionTask* FindLeader(const SubmissionKey& key) const
         ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
     // Removes all followers of a leader and returns them, earliest first.
@@ -155,7 +158,7 @@ class RecentIds {
     return shards_[key.hash[1] % kShards];
   }
 
-  const std::size_t half_max_;  // of each half of a shard
+  const std::size_t half_max_;  // capacity of each half of a shard
   std::array<Shard, kShards> shards_;
 };
 

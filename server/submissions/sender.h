@@ -1,5 +1,5 @@
 // The tenant of a call, for pools that are shared fairly (fair_by): the study
-// and the site in the metadata, or else in the request.
+// and the site from the metadata, or else from the request.
 
 #ifndef SLUICE_SERVER_SUBMISSIONS_SENDER_H_
 #define SLUICE_SERVER_SUBMISSIONS_SENDER_H_
@@ -15,14 +15,14 @@
 
 namespace sluice {
 
-// The longest id that is accepted, in bytes.
+// Longest accepted id, in bytes.
 inline constexpr std::size_t kMaxIdBytes = 128;
 
-// The metadata that name the tenant; empty if they are missing. The views refer
-// to the call's context.
+// The metadata that names the tenant; empty if missing. The views refer to the
+// call's context.
 struct Sender {
-  std::string_view study;  // sluice-study
-  std::string_view site;   // sluice-site
+  std::string_view study;  // metadata sluice-study
+  std::string_view site;   // metadata sluice-site
 };
 
 // Reads the metadata. Returns a violation if a value is empty, longer than an
@@ -31,13 +31,13 @@ std::optional<Violation> ReadSender(const grpc::ServerContext& context,
                                     Sender* sender);
 
 // Returns the lane (Task::lane) of a submission: a hash of its study, or of its
-// study and site; 0 if the pool is not shared fairly. The ids are those of the
-// request; metadata override them.
+// study and site; 0 if the pool is not shared fairly. Ids in the metadata
+// override the ids of the request.
 std::uint64_t LaneOf(FairBy fair_by, const Sender& sender,
                      std::string_view study_id, std::string_view site_id);
 
-// Returns the lane before the request has been read; nothing if the metadata do
-// not name the tenant.
+// Returns the lane of a call whose request is not read yet, or nothing if the
+// metadata does not name the tenant.
 std::optional<std::uint64_t> LaneOf(FairBy fair_by, const Sender& sender);
 
 }  // namespace sluice

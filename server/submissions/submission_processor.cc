@@ -14,17 +14,17 @@
 namespace sluice {
 namespace {
 
-// Ends a task that cannot be stored, after `tries` tries. An entry that its
-// journal cannot quarantine stays in the journal, and is tried again after the
-// next start.
+// Ends a task that cannot be stored, after `tries` tries. If the journal cannot
+// quarantine the entry, the entry stays in the journal, and is tried again
+// after the next start.
 void Fail(SubmissionTask* task, const std::string& error_id,
           const std::string& reason, int tries) {
   if (task->promised && task->Quarantine(reason, tries)) return;
   task->SetFailed(error_id);
 }
 
-// A caller that waits for the result learns of the first failure, so there is
-// one try only.
+// Returns the number of tries. A caller that waits for the result is answered
+// after the first failure, so there is only one try.
 int TriesMax(const SubmissionTask& task) {
   return task.promised ? SubmissionProcessor::kTriesMax : 1;
 }
@@ -51,7 +51,8 @@ void SetSaved(SubmissionTask* task, const Saved& saved) {
   const bool acknowledged =
       saved.result == Saved::Result::kConflict && task->in_journal();
   if (!acknowledged) return task->SetSaved(saved);
-  Fail(task, NewErrorId(), "its id is known with another content", 1);
+  Fail(task, NewErrorId(), "the id is already stored with different content",
+       1);
 }
 
 }  // namespace
@@ -72,8 +73,8 @@ StoreState SubmissionProcessor::Process(std::span<Task* const> batch) {
   const auto submissions = std::span(pooled).first(batch.size());
   std::vector<SubmissionTask*> tasks;
   tasks.reserve(batch.size());
-  // Runs on every return: a task that is to be worked again needs its content,
-  // and the next batch must find the submissions empty.
+  // Runs on every return: a task that must be processed again needs its
+  // content, and the next batch must find the submissions empty.
   const absl::Cleanup return_contents = [&] {
     for (std::size_t i = 0; i < tasks.size(); ++i) {
       tasks[i]->ReturnContent(std::move(submissions[i].content));
@@ -91,7 +92,7 @@ StoreState SubmissionProcessor::Process(std::span<Task* const> batch) {
 }
 
 void SubmissionProcessor::HandBack(std::span<Task* const> tasks) {
-  // Each loop is woken once for all answers of the batch.
+  // Wake each loop once for all answers of the batch.
   const CompletionLoop::PostBatch batch;
   Processor::HandBack(tasks);
 }
@@ -115,7 +116,9 @@ bool SubmissionProcessor::Prepare(SubmissionTask* task,
       error_id = LogCurrentException();
     }
   }
-  Fail(task, error_id, absl::StrCat("it throws: error ", error_id), tries_max);
+  Fail(task, error_id,
+       absl::StrCat("processing threw an exception, error id ", error_id),
+       tries_max);
   Empty(submission);
   return false;
 }
@@ -130,8 +133,8 @@ StoreState SubmissionProcessor::Save(Batch batch) {
     return StoreState::kUp;
   }
   if (IsTransient(status)) return DeferToRetry(batch, status);
-  // At least one submission of the batch cannot be stored. If they are saved
-  // one by one, the others are stored.
+  // At least one submission of the batch cannot be stored. Save one by one, so
+  // that the others are stored.
   return SaveOneByOne(batch);
 }
 
@@ -145,8 +148,8 @@ absl::Status SubmissionProcessor::TrySave(Batch batch,
         absl::MakeConstSpan(batch.submissions.data(), batch.submissions.size()),
         absl::MakeSpan(*saved));
   } catch (...) {
-    status = absl::InternalError(
-        absl::StrCat("it throws: error ", LogCurrentException()));
+    status = absl::InternalError(absl::StrCat(
+        "the store threw an exception, error id ", LogCurrentException()));
   }
   metrics_->ObserveCommit(clock_->Now() - begun, batch.size());
   if (!status.ok()) {
@@ -169,15 +172,16 @@ StoreState SubmissionProcessor::SaveOneByOne(Batch batch) {
     if (status.ok()) {
       SetSaved(task, saved.front());
     } else if (IsTransient(status)) {
-      // All later submissions are retried with this one, so that they stay in
-      // order.
+      // Retry all later submissions together with this submission, so that they
+      // stay in order.
       return DeferToRetry(batch.From(i), status);
     } else {
       const std::string error_id = NewErrorId();
       spdlog::error("not stored: error_id={} status={}", error_id,
                     CodeOf(status));
       Fail(task, error_id,
-           absl::StrCat("the store refuses it: ", CodeOf(status)), tries_max);
+           absl::StrCat("the store rejected the submission: ", CodeOf(status)),
+           tries_max);
     }
   }
   return StoreState::kUp;
@@ -185,20 +189,21 @@ StoreState SubmissionProcessor::SaveOneByOne(Batch batch) {
 
 bool SubmissionProcessor::QuarantineLone(SubmissionTask* task,
                                          const absl::Status& status) {
-  // Only while the store is available: tries during an outage say nothing about
-  // this submission.
+  // Count only while the store is available: a failure during an outage says
+  // nothing about this submission.
   if (!task->promised || !store_->Check().ok()) return false;
   const int tries = task->CountLoneTry();
   return tries >= kLoneTriesMax &&
          task->Quarantine(
-             absl::StrCat("the store fails for it: ", CodeOf(status)), tries);
+             absl::StrCat("the store failed for this submission alone: ",
+                          CodeOf(status)),
+             tries);
 }
 
 StoreState SubmissionProcessor::DeferToRetry(Batch batch,
                                              const absl::Status& status) {
-  // A probe is a batch of one. Without this, a submission for which the store
-  // always fails as if it were unavailable would keep the circuit open for
-  // ever.
+  // A probe is a batch of one submission. If the store always failed for this
+  // submission as if unavailable, the circuit would stay open for ever.
   if (batch.size() == 1 && QuarantineLone(batch.tasks.front(), status)) {
     return StoreState::kUp;
   }

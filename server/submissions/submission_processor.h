@@ -1,6 +1,6 @@
 // Processes batches of submissions for workers: decodes each submission, and
-// saves all in one transaction. A submission that throws, or that the store
-// rejects, fails alone.
+// saves the batch in one transaction. If a submission causes an exception, or
+// the store rejects it, only this submission fails.
 
 #ifndef SLUICE_SERVER_SUBMISSIONS_SUBMISSION_PROCESSOR_H_
 #define SLUICE_SERVER_SUBMISSIONS_SUBMISSION_PROCESSOR_H_
@@ -18,24 +18,23 @@
 
 namespace sluice {
 
-// A step that runs on each submission before it is stored. It may throw: the
-// submission then fails alone.
+// A step that runs on each submission before it is stored. If it throws an
+// exception, only this submission fails.
 using ProcessingStep = std::function<void(const Submission&)>;
 
-// A submission that cannot be stored fails: its caller is told, or, if it was
-// acknowledged, it is quarantined in its journal after a few tries. While the
-// store is unavailable, acknowledged submissions are worked again later, and
-// callers that wait are refused.
+// If a submission cannot be stored, its caller is answered INTERNAL. An
+// acknowledged submission is quarantined in its journal after a few tries
+// instead. While the store is unavailable, acknowledged submissions return to
+// the queue, and callers that wait are refused.
 //
 // Thread-safe.
 class SubmissionProcessor final : public Processor {
  public:
-  // Number of tries of an acknowledged submission that throws, or that the
-  // store rejects.
+  // Number of tries for an acknowledged submission whose processing throws an
+  // exception, or that the store rejects.
   static constexpr int kTriesMax = 3;
-  // Number of tries of an acknowledged submission for which saving fails as if
-  // the store were unavailable, although Store::Check says that it is
-  // available.
+  // Number of tries for an acknowledged submission that the store fails to save
+  // with a transient error, although Store::Check returns OK.
   static constexpr int kLoneTriesMax = 8;
 
   // `store`, `clock` and `metrics` must outlive the processor; `step` may be
@@ -48,8 +47,8 @@ class SubmissionProcessor final : public Processor {
   void HandBack(std::span<Task* const> tasks) override;
 
  private:
-  // Tasks and their submissions, which are to be stored. Both spans have the
-  // same size.
+  // Tasks, and the submissions of these tasks that will be stored. Both spans
+  // have the same size.
   struct Batch {
     std::span<SubmissionTask* const> tasks;
     std::span<Submission> submissions;
@@ -64,17 +63,17 @@ class SubmissionProcessor final : public Processor {
   };
 
   // Moves the task's submission out, decodes it and runs the step. Returns
-  // false if the submission is not to be stored: then the task has its result.
+  // false if the task already has its result and must not be stored.
   bool Prepare(SubmissionTask* task, Submission* submission) const;
   // Saves the batch in one transaction, and sets the result of each task.
   StoreState Save(Batch batch);
   // Saves the batch in one transaction. Exceptions of the store become a
   // status.
   absl::Status TrySave(Batch batch, std::vector<Saved>* saved);
-  // Saves each submission in a transaction of its own, and sets the results.
+  // Saves each submission in a separate transaction, and sets the results.
   StoreState SaveOneByOne(Batch batch);
-  // Returns true if the store fails for this submission alone, again and again,
-  // and the submission has been quarantined.
+  // Counts a failure of the store that concerns this submission alone. Returns
+  // true if there were too many and the submission has been quarantined.
   bool QuarantineLone(SubmissionTask* task, const absl::Status& status);
   // Sets the results of a batch for which the store is unavailable.
   StoreState DeferToRetry(Batch batch, const absl::Status& status);

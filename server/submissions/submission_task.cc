@@ -22,7 +22,7 @@ constexpr unsigned Bit(Stage stage) {
   return 1u << static_cast<unsigned>(stage);
 }
 
-// For each stage, the stages that may follow it. See the picture in the header.
+// For each stage: the stages that may follow. See the diagram in the header.
 constexpr std::array<unsigned, SubmissionTask::kStages> kMayFollow = {
     /*kNew*/ Bit(Stage::kFollowing) | Bit(Stage::kInPool) | Bit(Stage::kEnded),
     /*kFollowing*/ Bit(Stage::kEnded),
@@ -35,8 +35,8 @@ constexpr std::array<unsigned, SubmissionTask::kStages> kMayFollow = {
     /*kEnded*/ 0,
 };
 
-// Strings with more capacity are freed, not kept for the next submission: few
-// submissions need as much.
+// Strings with more capacity are freed, not kept for the next submission,
+// because few submissions are that large.
 constexpr std::size_t kKeptCapacityMax = 4096;
 
 ReceivedSubmission EmptySubmission() {
@@ -44,7 +44,8 @@ ReceivedSubmission EmptySubmission() {
       ReceivedSubmission());
 }
 
-// Empties the submission, and keeps the memory of its strings for another one.
+// Empties the submission, but keeps the memory of its strings for another
+// submission.
 void KeepMemory(ReceivedSubmission* submission) {
   ReceivedSubmission empty;
   for (std::string ReceivedSubmission::*const text :
@@ -144,8 +145,8 @@ bool SubmissionTask::MayMove(Stage from, Stage to) {
 }
 
 void SubmissionTask::MoveTo(Stage to) {
-  // Relaxed: a stronger order would hide from ThreadSanitizer that a party
-  // touches the task without having been passed it.
+  // Relaxed on purpose: a stronger order would prevent ThreadSanitizer from
+  // noticing that a party touches the task without owning it.
   if constexpr (kChecks) {
     const Stage from = stage_.exchange(to, std::memory_order_relaxed);
     SLUICE_DCHECK(MayMove(from, to));
@@ -172,8 +173,8 @@ bool SubmissionTask::Arrive() {
   SLUICE_DCHECK(stage() == Stage::kNew);
   recent_id_.key = SubmissionKey::Of(submission_);
   submission_.content_sha256 = Sha256(submission_.content);
-  // Before RecentIds has the task: a follower has no content to take the key
-  // from.
+  // Must come before RecentIds has the task: a follower loses the content from
+  // which the key is computed.
   if (promised) order_key = OrderKey(submission_);
   return LeadsOrIsAlone() && Offer();
 }
@@ -186,14 +187,15 @@ bool SubmissionTask::LeadsOrIsAlone() {
     case RecentIds::Arrival::kOther:
       return true;
     case RecentIds::Arrival::kJoined:
-      // The leader may have ended by now, and this task with it.
+      // Do not touch the task: the leader may have ended by now, and this task
+      // with it.
       return false;
     case RecentIds::Arrival::kTooMany:
       answer_ = Answer::TooManyFollowers();
       break;
     case RecentIds::Arrival::kQueued:
-      // Not DUPLICATE: the leader is not stored yet, and the store may know an
-      // earlier submission whose receipt counts.
+      // Do not answer DUPLICATE: the leader is not stored yet, and the store
+      // may know an earlier submission whose receipt counts.
       answer_ = Answer::Queued(known);
       break;
     case RecentIds::Arrival::kKnown:
@@ -208,8 +210,9 @@ bool SubmissionTask::LeadsOrIsAlone() {
 
 bool SubmissionTask::Offer() {
   const auto self = shared_from_this();
-  // All of this before the pool has the task: the pool may admit it, tell of
-  // that, and return it worked, all before WorkerPool::Arrive returns.
+  // Set the members before the pool has the task. The pool may admit the task,
+  // call the listener, process the task and return it, all before
+  // WorkerPool::Arrive returns.
   if (promised || parking_ == Parking::kTold) {
     listener = &admission_notice_;
     admission_notice_.hold = self;
@@ -221,7 +224,7 @@ bool SubmissionTask::Offer() {
     case Admission::Kind::kParked:
       return true;
     case Admission::Kind::kAdmitted:
-      // The task was never parked, so no notice will come.
+      // The task was never parked, so the notice of admission will not come.
       admission_notice_.hold.reset();
       AfterAdmission();
       return false;
@@ -242,8 +245,8 @@ void SubmissionTask::AfterAdmission() {
     MoveTo(Stage::kCommitting);
     journal_->Add(shared_from_this());
   } else if (promised) {
-    // A worker may have the task by now, or may have ended it. Nothing but the
-    // owner's answer is touched here.
+    // A worker may have the task by now, or may have ended it. Touch nothing
+    // but the owner's answer.
     Acknowledge();
   }
 }
@@ -268,7 +271,7 @@ bool SubmissionTask::Leave() {
   MoveTo(Stage::kEnded);
   owners_answer_ = OwnersAnswer::kNone;
   DropNotice();
-  // For a follower that has joined since RecentIds was asked.
+  // The answer of followers that have joined since RecentIds was asked.
   answer_ = Answer::Of(Answer::Kind::kCancelled);
   End(/*owner_waits=*/false, std::nullopt);
   return true;
@@ -277,7 +280,7 @@ bool SubmissionTask::Leave() {
 Leftover SubmissionTask::Identity() const {
   Leftover identity{method_.method, submission_.study_id,
                     submission_.submission_id};
-  // The id of a record may be the patient's id, so its hash is reported
+  // The id of a patient record may be the patient's id, so report its hash
   // instead.
   if (submission_.kind == SubmissionKind::kPatientRecord) {
     const absl::string_view hash(
@@ -303,7 +306,7 @@ void SubmissionTask::BeginWork() {
 
 bool SubmissionTask::ShouldSkip() const {
   SLUICE_DCHECK(stage() == Stage::kInWork);
-  return !promised && owner_->CallerGone() &&
+  return !promised && owner_->CallerCancelled() &&
          method_.recent->Leave(this) != RecentIds::Leaving::kLeads;
 }
 
@@ -317,12 +320,12 @@ void SubmissionTask::MoveOut(Submission* submission) {
 
 void SubmissionTask::ReturnContent(std::string content) {
   const bool all = stage() == Stage::kAgain;
-  // A stream holds its last task until the next message arrives, so a large
-  // content must not stay in a task that has ended.
+  // A stream holds its last task until the next message arrives, so a task that
+  // has ended must not keep a large content.
   if (all || content.capacity() <= kKeptCapacityMax) {
     submission_.content = std::move(content);
   }
-  // Last, since from here on the task is the pool's.
+  // Must be last: from here on the pool owns the task.
   if (all) MoveTo(Stage::kInPool);
 }
 
@@ -382,8 +385,8 @@ NewJournalEntry SubmissionTask::ToJournal() {
 }
 
 void SubmissionTask::OnCommitted(std::int64_t position) {
-  // First: once the owner has been told, it may free the call, and RecentIds
-  // may tell others the receipt.
+  // Must be first: once the owner is answered, it may free the call, and
+  // RecentIds may give the receipt to others.
   journal_position_ = position;
   MoveTo(Stage::kInPool);
   Acknowledge();
@@ -393,13 +396,13 @@ void SubmissionTask::OnCommitFailed() {
   const auto self = std::move(pool_hold_);
   MoveTo(Stage::kEnded);
   answer_ = Answer::Unavailable();
-  // The owner waits: it was promised nothing before the entry was durable.
+  // The owner still waits: nothing is promised before the entry is durable.
   End(/*owner_waits=*/true, std::nullopt);
 }
 
 void SubmissionTask::Follow() {
   MoveTo(Stage::kFollowing);
-  // Assigning an empty string would not free the memory.
+  // Free the memory: assigning an empty string would keep it.
   std::string().swap(submission_.content);
 }
 
@@ -418,8 +421,8 @@ void SubmissionTask::AdmissionNotice::OnAdmitted(std::int64_t /*sequence*/) {
 
 void SubmissionTask::OnAdmissionNotice() {
   AfterAdmission();
-  // Last: the owner may offer its next submission, which must come behind this
-  // one in the journal too.
+  // Must be last: the owner may offer its next submission, which must come
+  // behind this submission in the journal, too.
   TellUnparked();
 }
 
@@ -435,16 +438,16 @@ void SubmissionTask::OnEnded(TaskResult end, Duration retry_delay) {
     }
   }
   answer_ = Answer::Ended(end, retry_delay);
-  // The acknowledgement of an admitted, promised task is its owner's answer. It
-  // may be under way at this moment, on another thread.
+  // The owner's answer of an admitted, promised task is the acknowledgement,
+  // which another thread may be posting at this moment.
   End(/*owner_waits=*/!(admitted() && promised), std::nullopt);
 }
 
 void SubmissionTask::OnDone() {
   const auto self = std::move(pool_hold_);
   if (stage() != Stage::kWorked) {
-    // The processor threw, e.g. because it ran out of memory. The pool has
-    // failed the whole batch (WorkerPool::Process).
+    // The processor threw an exception, e.g. because memory ran out. The pool
+    // has failed the whole batch (WorkerPool::Process).
     SLUICE_DCHECK(result == TaskResult::kFailed);
     answer_ = Answer::Failed(LogBatchFailure());
   }
@@ -454,8 +457,8 @@ void SubmissionTask::OnDone() {
   // An entry that failed stays in the journal, and is tried again after the
   // next start.
   if (in_journal() && stored) journal_->MarkDone(journal_position_);
-  // RecentIds does not remember a quarantined submission: the store may hold
-  // another one with the same id, under another sequence number.
+  // Do not remember a quarantined submission: the store may have another
+  // submission with the same id, under another sequence number.
   std::optional<StoredReceipt> kept;
   if (stored) kept = answer_.kept;
   End(/*owner_waits=*/!promised, kept);
@@ -471,8 +474,8 @@ void SubmissionTask::Acknowledge() {
 
 void SubmissionTask::End(bool owner_waits,
                          const std::optional<StoredReceipt>& stored) {
-  // RecentIds first: a caller that has its answer may send the submission again
-  // at once, and must not be made to follow a task that has ended.
+  // Tell RecentIds first: an answered caller may send the submission again at
+  // once, and must not become a follower of a task that has ended.
   const auto followers = method_.recent->End(this, stored);
   if (owner_waits) PostAnswer(OwnersAnswer::kFinal);
   for (const auto& follower : followers) follower->OnShared(answer_);
@@ -491,8 +494,8 @@ void SubmissionTask::AnswerPost::OnLoop() {
 }
 
 void SubmissionTask::DeliverAnswer() {
-  // An acknowledged task may be in work or ended by now, so `answer_` belongs
-  // to another thread. The receipt is constant.
+  // An acknowledged task may be in work or ended by now, so another thread owns
+  // `answer_`. The receipt is constant.
   owner_->OnAnswer(owners_entry_, submission_.submission_id,
                    owners_answer_ == OwnersAnswer::kQueued
                        ? Answer::Queued(OwnReceipt())
@@ -504,8 +507,8 @@ void SubmissionTask::TellUnparked() {
 }
 
 void SubmissionTask::DropNotice() {
-  // An admitted task has had its notice, or the notice is under way on another
-  // thread.
+  // An admitted task has received its notice, or another thread is delivering
+  // it.
   if (admitted() || admission_notice_.hold == nullptr) return;
   admission_notice_.hold.reset();
   TellUnparked();

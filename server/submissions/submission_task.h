@@ -5,12 +5,12 @@
 // with a journal, when the journal has the entry; the task then continues
 // without its owner.
 //
-// A submission with the id and the content of one that is on its way is not
-// offered to the pool. It follows that one, its leader, and is answered
-// together with it (recent_ids.h).
+// A submission whose id and content equal those of a submission on its way, the
+// leader, is not offered to the pool. It follows the leader, and is answered
+// together with the leader (recent_ids.h).
 //
-// The stages of a task. Each stage has one owner, which alone may touch the
-// task and move it on:
+// The stages of a task. In each stage one party owns the task. Only the owner
+// may touch the task and move it to the next stage:
 //
 //   stage        owner                what moves the task on
 //   -----------  -------------------  ---------------------------------------
@@ -51,10 +51,10 @@
 // ended the task before anybody else learns that it was admitted. An entry that
 // is restored from a journal starts in kInPool.
 //
-// All transitions go through MoveTo, which checks them where assertions are on.
-// The check is not synchronised on purpose: the locks of the pool, the journal
-// writer and RecentIds pass the task from owner to owner, and ThreadSanitizer
-// reports a party that touches the task out of turn.
+// All transitions go through MoveTo, which checks them if assertions are on.
+// The check is deliberately not synchronised: the locks of the pool, the
+// journal writer and RecentIds pass the task from owner to owner, and
+// ThreadSanitizer reports a party that touches the task out of turn.
 
 #ifndef SLUICE_SERVER_SUBMISSIONS_SUBMISSION_TASK_H_
 #define SLUICE_SERVER_SUBMISSIONS_SUBMISSION_TASK_H_
@@ -82,8 +82,8 @@
 
 namespace sluice {
 
-// Always held by shared_ptrs. Whoever refers to the task holds it: the call,
-// the journal writer, RecentIds. In addition the task holds itself once for
+// Always held by shared_ptrs. The call, the journal writer and RecentIds hold
+// the task while they refer to it. In addition the task holds itself once for
 // each party that will call back:
 //
 //   hold                    party                     from, until
@@ -117,50 +117,51 @@ class SubmissionTask final
   };
   static constexpr std::size_t kStages = 8;
 
-  // `settings` are those that the call took. `entry` tells the owner which of
-  // its submissions is answered. `method` and `owner` must outlive the task's
-  // answer.
+  // `settings` are the settings of the call. `entry` tells the owner which of
+  // its submissions is answered. `method` and `owner` must live until the task
+  // is answered.
   SubmissionTask(const MethodContext& method,
                  std::shared_ptr<const MethodSettings> settings,
                  SubmissionOwner* owner, std::size_t entry, Parking parking);
 
-  // An entry of a journal: replayed at the start, or released from quarantine.
-  // Nobody waits for it. Restore follows.
+  // Creates a task for an entry of a journal, which was replayed at the start
+  // or released from quarantine. The task has no owner. Call Restore next.
   SubmissionTask(const MethodContext& method, JournalWriter* journal,
                  JournalEntry from_journal);
 
   ~SubmissionTask() override;
 
-  // True if a transition from one stage to another is part of the picture
-  // above.
+  // True if the diagram above has a transition from `from` to `to`.
   static bool MayMove(Stage from, Stage to);
-  // The present stage. Another thread may move the task on at any time.
+  // Returns the present stage. Another thread may change it at any time.
   Stage stage() const { return stage_.load(std::memory_order_relaxed); }
 
-  // The submission, for the call to fill in stage kNew.
+  // Returns the submission, for the call to fill in during stage kNew.
   ReceivedSubmission* NewSubmission() {
     SLUICE_DCHECK(stage() == Stage::kNew);
     return &submission_;
   }
-  // The ids, the digest and the times are constant from Arrive on. The sequence
-  // and the content belong to the owner of the stage.
+  // Returns the submission. The ids, the digest and the times are constant
+  // after Arrive. The sequence number and the content belong to the owner of
+  // the stage.
   const ReceivedSubmission& submission() const { return submission_; }
-  // How RecentIds finds the task. The key is constant from Arrive on.
+  // Returns the part that RecentIds uses to find the task. The key is constant
+  // after Arrive.
   RecentId& recent_id() { return recent_id_; }
   const RecentId& recent_id() const { return recent_id_; }
 
   // ---- For the call, on the thread of the owner's loop ----
 
-  // Sets the lane. Once the submission has been read, and before Arrive.
+  // Sets the lane. Call it after the submission was read, and before Arrive.
   void SetLane(const Sender& sender);
 
-  // Offers the submission to the method's pool. Returns true if it is parked:
-  // then OnUnparked is due, if asked for. Call once.
+  // Offers the submission to the method's pool. Returns true if it is parked;
+  // OnUnparked is then called later if it was requested. Call once.
   bool Arrive();
 
-  // The caller has cancelled or disconnected. Returns true if the task was
-  // parked, queued or following, and nobody was promised anything: the owner
-  // gets no answer then. After Arrive.
+  // To be called after Arrive when the caller has cancelled or disconnected.
+  // Returns true if the task was parked, queued or following, and nobody was
+  // promised anything; the owner then gets no answer.
   bool Leave();
 
   // ---- For server/replay.h ----
@@ -170,35 +171,35 @@ class SubmissionTask final
 
   // ---- For any thread ----
 
-  // Returns the ids by which the report of a drain names the submission. Valid
-  // from Arrive on.
+  // Returns the ids that identify the submission in the report of a drain.
+  // Valid after Arrive.
   Leftover Identity() const;
   bool in_journal() const { return journal_ != nullptr; }
   // True once the Gate has admitted the task. The Gate sets the sequence number
-  // under the pool's lock, before anybody is told.
+  // under the pool's lock, before anybody learns of the admission.
   bool admitted() const { return sequence != 0; }
 
-  // The task's own receipt. It must be admitted.
+  // Returns the task's own receipt. The task must be admitted.
   StoredReceipt OwnReceipt() const;
 
   // ---- For the worker ----
 
-  // The worker has taken the task: kInPool -> kInWork.
+  // Marks the task as taken by a worker: kInPool -> kInWork.
   void BeginWork();
-  // True if the worker should skip the task: nobody waits for it, and nobody
-  // was promised anything.
+  // True if the worker should skip the task, because nobody waits for it and
+  // nobody was promised anything.
   bool ShouldSkip() const;
 
-  // Fills `submission` with what is to be stored. Moves the content out, and
-  // copies the ids, which others may read at the same time.
+  // Fills `submission` with the data to store. Moves the content out, and
+  // copies the ids, which other threads may read at the same time.
   void MoveOut(Submission* submission);
-  // Returns the content that was moved out. Call after one of the functions
-  // below. A task that is to be worked again gets all of its content. Any other
-  // task keeps only the memory, if it is small.
+  // Gives back the content that was moved out. Call after one of the functions
+  // below. A task that must be processed again gets all of its content. Any
+  // other task keeps only the memory, if it is small.
   void ReturnContent(std::string content);
 
-  // Exactly one of these is called each time that the task is worked.
-  // SetAgain: store it again later; only for a promised task.
+  // Each time that the task is processed, exactly one of these functions must
+  // be called. SetAgain: store the task again later; only for a promised task.
   void SetSaved(const Saved& saved);
   void SetUnavailable();
   void SetFailed(const std::string& error_id);
@@ -208,26 +209,26 @@ class SubmissionTask final
   // changes nothing, if the task is in no journal or the journal fails. Blocks.
   bool Quarantine(const std::string& reason, int tries);
 
-  // Counts that the store failed when this submission alone was to be stored,
-  // although the store was available. Returns the count.
+  // Counts a failure to store this submission alone although the store was
+  // available. Returns the count.
   int CountLoneTry();
 
   // ---- For the journal writer ----
 
   NewJournalEntry ToJournal();
-  // The entry is durable. Acknowledges it. The writer then passes the task to
-  // the pool's workers (WorkerPool::Committed).
+  // Acknowledges the task, because its entry is durable. The writer then passes
+  // the task to the pool's workers (WorkerPool::Committed).
   void OnCommitted(std::int64_t position);
-  // The entry is not durable, and the pool has returned the task.
+  // Fails the task, because its entry is not durable. The pool has returned the
+  // task.
   void OnCommitFailed();
 
-  // ---- For RecentIds, and for the task that this one follows ----
+  // ---- For RecentIds, and for the task's leader ----
 
-  // The task has become a follower: kNew -> kFollowing. Frees the content,
-  // which equals the leader's.
+  // Makes the task a follower: kNew -> kFollowing. Frees the content, which
+  // equals the leader's.
   void Follow();
-  // `leaders_answer` is what the leader was told. Called once for each
-  // follower.
+  // Ends a follower with the leader's answer. Called once for each follower.
   void OnShared(const Answer& leaders_answer);
 
   // ---- For the pool ----
@@ -247,29 +248,27 @@ class SubmissionTask final
     std::shared_ptr<SubmissionTask> hold;
   };
 
-  // The one answer of the owner.
+  // The one answer that the owner gets.
   enum class OwnersAnswer : std::uint8_t {
     kDue,
-    kQueued,  // posted: the acknowledgement
-    kFinal,   // posted: `answer_`
-    kNone,    // the caller has left, or there never was one
+    kQueued,  // the acknowledgement was posted
+    kFinal,   // `answer_` was posted
+    kNone,    // no answer: the caller cancelled, or there is no owner
   };
 
   void MoveTo(Stage to);
 
-  // Registers the task with RecentIds. Returns true if the task is to be
-  // offered to the pool. Otherwise it follows another task or has been
-  // answered.
+  // Registers the task with RecentIds. Returns true if the task must be offered
+  // to the pool. Otherwise it follows another task or has been answered.
   bool LeadsOrIsAlone();
   // Offers the task to the pool. Returns true if it is parked.
   bool Offer();
-  // Continues with a task that the pool has admitted: commits or acknowledges
-  // it.
+  // Continues with an admitted task: commits or acknowledges it.
   void AfterAdmission();
   void OnAdmissionNotice();
-  // Tells the owner, and any followers that may be told, that it is queued.
+  // Answers QUEUED to the owner, and to any followers that may get this answer.
   void Acknowledge();
-  // Ends the task with `answer_`: tells the owner if `owner_waits`, and all
+  // Ends the task with `answer_`: answers the owner if `owner_waits`, and all
   // followers. RecentIds remembers `stored`.
   void End(bool owner_waits, const std::optional<StoredReceipt>& stored);
   // Posts the owner's one answer to its loop.
@@ -278,11 +277,12 @@ class SubmissionTask final
   void TellUnparked();
   // Drops the notice of a parked task that the pool returns without admission.
   void DropNotice();
-  // Sets the pool's result and the answer, once for each time of work.
+  // Sets the pool's result and the answer, once each time that the task is
+  // processed.
   void SetResult(TaskResult result, Answer answer);
 
   const MethodContext& method_;
-  // Null for an entry of a journal, as `owner_` is.
+  // Null for an entry of a journal; `owner_` is then null, too.
   const std::shared_ptr<const MethodSettings> settings_;
   SubmissionOwner* const owner_;
   const std::uint32_t owners_entry_;
@@ -295,14 +295,14 @@ class SubmissionTask final
   std::int64_t journal_position_ = 0;
   ReceivedSubmission submission_;
   RecentId recent_id_;
-  // How the task ended, as the owner and the followers are told.
+  // The final answer for the owner and the followers.
   Answer answer_;
   std::shared_ptr<SubmissionTask> pool_hold_;
   AdmissionNotice admission_notice_;
   AnswerPost answer_post_;
 };
 
-// Makes a task in memory of the free list. Arguments are those of a
+// Creates a task in memory from the free list. The arguments are passed to the
 // constructor.
 template <typename... Arguments>
 std::shared_ptr<SubmissionTask> MakeSubmissionTask(Arguments&&... arguments) {

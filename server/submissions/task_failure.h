@@ -11,13 +11,13 @@ namespace sluice {
 // Returns a random id.
 std::string NewErrorId();
 
-// Logs the type of the exception that is being handled, under a new error id.
-// Returns the id. The exception's text is not logged, because it may quote the
+// Logs the type of the exception that is being handled, with a new error id,
+// which it returns. Does not log the exception's text, which may quote the
 // submission.
 std::string LogCurrentException();
 
-// Logs, under a new error id, that a processor threw before the task had its
-// result. Returns the id.
+// Logs, with a new error id, that a processor threw an exception before the
+// task had its result. Returns the id.
 std::string LogBatchFailure();
 
 }  // namespace sluice

@@ -9,8 +9,8 @@
 #include "grpc/grpc.h"
 #include "grpc/support/alloc.h"
 
-// Debian's gRPC is not instrumented for ThreadSanitizer, which therefore cannot
-// see that starting an operation happens before its tag returns.
+// Debian's gRPC is not instrumented for ThreadSanitizer. Tell ThreadSanitizer
+// that starting an operation happens before its tag returns.
 #ifdef ABSL_HAVE_THREAD_SANITIZER
 #include <sanitizer/tsan_interface.h>
 #else
@@ -54,7 +54,7 @@ LoopTask* LoopTaskList::PopFront() {
 
 namespace {
 
-// The loop whose thread this is.
+// The loop that this thread runs, or null.
 thread_local CompletionLoop* running_loop = nullptr;
 thread_local CompletionLoop::PostBatch* open_batch = nullptr;
 
@@ -80,7 +80,8 @@ void CompletionLoop::Join() {
   if (thread_.joinable()) {
     thread_.join();
   } else {
-    // Never started. The queue may be destroyed only once it is drained.
+    // The loop was never started. Drain the queue here, because it must be
+    // empty before it is destroyed.
     Run();
   }
 }
@@ -102,8 +103,8 @@ void CompletionLoop::PostAll(LoopTaskList* tasks) {
     if (waking_ || InLoopThread()) return;
     waking_ = true;
   }
-  // Set without the lock: the loop wakes at once and takes the lock. The time
-  // lies far in the past because gRPC rounds up to milliseconds.
+  // Set the alarm without the lock: the loop wakes at once and takes the lock.
+  // The time lies far in the past because gRPC rounds up to milliseconds.
   alarm_.Set(queue_.get(), std::chrono::system_clock::time_point(),
              ToQueue(&wake_tag_));
 }
@@ -132,16 +133,16 @@ void CompletionLoop::Run() {
 
 void CompletionLoop::OnWake(bool) {
   woken_ = true;
-  // From here on another thread may set the alarm again. The tasks posted
-  // before that are run by RunTasks, which follows each event.
+  // From here on another thread may set the alarm again. RunTasks, which
+  // follows each event, runs the tasks that were posted before.
   absl::MutexLock lock(&mutex_);
   SLUICE_DCHECK(waking_);
   waking_ = false;
 }
 
 void CompletionLoop::RunTasks() {
-  // Tasks may post further tasks to this loop without waking it (PostAll), so
-  // the thread may sleep only once the list is empty.
+  // Repeat until the list is empty before the thread sleeps: tasks may post
+  // further tasks to this loop without waking it (PostAll).
   for (;;) {
     LoopTaskList tasks;
     {

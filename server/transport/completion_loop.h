@@ -1,7 +1,7 @@
 // One gRPC completion queue and the thread that serves it.
 //
-// A call is touched by the thread of its loop alone, so calls need no lock.
-// Other threads post a LoopTask to the loop of the call.
+// Only the thread of its loop touches a call, so calls need no lock. Other
+// threads post a LoopTask to the loop of the call.
 
 #ifndef SLUICE_SERVER_TRANSPORT_COMPLETION_LOOP_H_
 #define SLUICE_SERVER_TRANSPORT_COMPLETION_LOOP_H_
@@ -25,13 +25,13 @@ namespace sluice {
 class Tag {
  public:
   virtual ~Tag() = default;
-  // Called when the operation has completed. `ok` is gRPC's result of the
-  // operation. Called on the loop's thread; must not wait.
+  // Called on the loop's thread when the operation has completed. `ok` is
+  // gRPC's result of the operation. Must not wait.
   virtual void OnEvent(bool ok) = 0;
 };
 
-// Calls a member function of an object when its tag returns. For one kind of
-// operation, of which at most one is outstanding.
+// Calls a member function of an object when its tag returns. For operations of
+// which at most one is outstanding.
 template <typename Object, void (Object::*kMember)(bool ok)>
 class MemberTag final : public Tag {
  public:
@@ -45,8 +45,8 @@ class MemberTag final : public Tag {
 // Returns the pointer to pass to gRPC when an operation is started.
 void* ToQueue(Tag* tag);
 
-// Work that is posted to a loop. The owner keeps the task until OnLoop is
-// called, and may post it again only from then on.
+// Work that is posted to a loop. After Post, the task must live until OnLoop is
+// called, and must not be posted again before.
 class LoopTask {
  public:
   virtual ~LoopTask() = default;
@@ -55,8 +55,8 @@ class LoopTask {
 
  private:
   friend class LoopTaskList;
-  // Null while the task is in no list. The last task of a list points to
-  // itself.
+  // Next task of the list; null while the task is in no list. The last task of
+  // a list points to itself.
   LoopTask* next_ = nullptr;
 };
 
@@ -71,8 +71,8 @@ class MemberLoopTask final : public LoopTask {
   Object* const object_;
 };
 
-// A first-in, first-out list of tasks, linked through the tasks themselves.
-// Owns nothing; not thread-safe.
+// An intrusive first-in, first-out list of tasks. Owns no task. Not
+// thread-safe.
 class LoopTaskList {
  public:
   bool empty() const { return first_ == nullptr; }
@@ -91,8 +91,8 @@ class LoopTaskList {
 
 class CompletionLoop {
  public:
-  // `sockets` are the server's connections, for writes that are joined
-  // (held_writes.h). If null, every write is sent by itself.
+  // `sockets` are the server's connections, whose writes are joined
+  // (held_writes.h). If `sockets` is null, every write is sent separately.
   explicit CompletionLoop(std::unique_ptr<grpc::ServerCompletionQueue> queue,
                           const PeerSockets* sockets = nullptr);
   // Joins the thread.
@@ -100,28 +100,28 @@ class CompletionLoop {
 
   grpc::ServerCompletionQueue* queue() { return queue_.get(); }
 
-  // Starts the thread. Call once, after the server has been started.
+  // Starts the thread. Call once, after the server has started.
   void Start();
   // Shuts the queue down and waits until all tags have returned. The server
   // must have been shut down. Does nothing if called again.
   void Join();
 
-  // True on the loop's thread. For assertions.
+  // True on the loop's thread. Used in assertions.
   bool InLoopThread() const;
 
   // Runs `task` on the loop's thread, in posting order, after the event being
   // handled. Thread-safe; not to be called after Join.
   void Post(LoopTask* task);
 
-  // Call before each write to the caller of `context`. Joins the write with the
-  // loop's other writes, unless the loop was woken for this write alone. On the
-  // loop's thread.
+  // Must be called on the loop's thread before each write to the caller of
+  // `context`. Joins the write with the loop's other writes, unless the loop
+  // was woken for this write alone.
   void BeforeWrite(grpc::ServerContext* context);
 
   // Collects the tasks that its thread posts, and posts them when it is
-  // destroyed. Each loop is then woken once for the whole batch, and a worker
-  // that posts many tasks is not interrupted by the first. At most one lives on
-  // a thread.
+  // destroyed. Each loop is then woken once for the whole batch, and the loops
+  // do not interrupt a worker after its first task. At most one PostBatch may
+  // exist on a thread.
   class PostBatch {
    public:
     PostBatch();
@@ -150,13 +150,12 @@ class CompletionLoop {
   std::thread thread_;
   bool joined_ = false;
 
-  // Used on the loop's thread only:
+  // The members below are used on the loop's thread only.
   HeldWrites held_;
-  // True if the event being handled is the wake-up, so the loop slept before
-  // it.
+  // True if the loop slept and the event being handled woke it up.
   bool woken_ = false;
-  // True if the loop was woken for the running task alone, so its write need
-  // not be joined with others.
+  // True if the loop was woken for the running task alone, so that its write
+  // need not be joined with other writes.
   bool single_task_ = false;
 
   absl::Mutex mutex_;

@@ -23,14 +23,15 @@ namespace {
 
 // Descriptors reserved for the store, the metrics and gRPC itself.
 constexpr std::size_t kOtherDescriptors = 128;
-// Pause after a failed accept, in which other connections may end.
+// Pause after a failed accept. Meanwhile other connections may end.
 constexpr absl::Duration kPause = absl::Milliseconds(20);
 // Shortest time between two searches for closed connections. A search looks at
-// all open connections, so refused connections must not each cost one.
+// all open connections, so not every refused connection may start a search.
 constexpr absl::Duration kLookInterval = absl::Milliseconds(20);
 
-// Raises the process's limit on descriptors to what `connections` need, or as
-// far as possible. Returns the first descriptor that no connection may have.
+// Raises the process's limit on descriptors to the number that `connections`
+// need, or as far as possible. Returns the lowest descriptor number that a
+// connection may not have.
 int RaiseDescriptorLimit(std::size_t connections) {
   const rlim_t needed = connections + kOtherDescriptors;
   rlimit limit{};
@@ -55,7 +56,7 @@ int RaiseDescriptorLimit(std::size_t connections) {
       std::min<rlim_t>(usable, std::numeric_limits<int>::max()));
 }
 
-// Returns 0 if `fd` is closed.
+// Returns the inode of `fd`, or 0 if `fd` is closed.
 ino_t InodeOf(int fd) {
   struct stat status {};
   return fstat(fd, &status) == 0 ? status.st_ino : 0;
@@ -98,8 +99,9 @@ void ConnectionAcceptor::Stop() {
 void ConnectionAcceptor::AcceptFrom(int listener) {
   bool failing = false;
   while (!stopping_.HasBeenNotified()) {
-    // A blocking accept would occupy its descriptor while it waits, and fail
-    // only after the wait when there is none.
+    // Poll before accept: a blocking accept would occupy its descriptor while
+    // it waits, and if no descriptor is free, would report this only after the
+    // wait.
     pollfd arrival = {.fd = listener, .events = POLLIN, .revents = 0};
     poll(&arrival, 1, /*timeout=*/-1);
     const int fd =
@@ -124,13 +126,14 @@ void ConnectionAcceptor::AcceptFrom(int listener) {
 
 bool ConnectionAcceptor::Admit(int fd) {
   absl::MutexLock lock(&mutex_);
-  // The connection that had this descriptor before is closed.
+  // The kernel reused the descriptor, so the connection that had it before is
+  // closed.
   open_.erase(fd);
   if (open_.size() >= connections_max_ && absl::Now() >= next_look_) {
     ForgetClosed();
     next_look_ = absl::Now() + kLookInterval;
   }
-  // The kernel gives out the lowest free descriptor, so `fd` tells how many are
+  // The kernel assigns the lowest free descriptor, so `fd` shows how many are
   // in use.
   if (open_.size() >= connections_max_ || fd >= fd_max_) {
     ++refused_;

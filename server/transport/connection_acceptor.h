@@ -1,7 +1,8 @@
 // Accepts connections, up to a limit on open connections.
 //
-// gRPC 1.51 has no such limit. Its own listener also stops for good at the
-// first accept(2) that fails, e.g. because the process is out of descriptors.
+// gRPC 1.51 has no such limit. gRPC's own listener also stops for good when
+// accept(2) fails for the first time, e.g. because the process is out of
+// descriptors.
 
 #ifndef SLUICE_SERVER_TRANSPORT_CONNECTION_ACCEPTOR_H_
 #define SLUICE_SERVER_TRANSPORT_CONNECTION_ACCEPTOR_H_
@@ -27,19 +28,19 @@
 
 namespace sluice {
 
-// Thread-safe, except Start and Stop, which belong to one thread.
+// Thread-safe, except Start and Stop, which must be called by one thread.
 class ConnectionAcceptor {
  public:
   // Called with each accepted connection, a non-blocking socket. The callee
-  // owns and closes `fd`. The close is how the acceptor learns that the
-  // connection has ended.
+  // owns and closes `fd`. The acceptor notices the end of the connection by the
+  // closed descriptor.
   using TakeConnection = std::function<void(int fd)>;
 
   // Listens on `address` (see ListeningSockets). Connections wait in the kernel
   // until Start. An accepted connection is closed at once if `connections_max`
   // are open, or if the process is almost out of descriptors. Raises the
-  // process's limit on descriptors (RLIMIT_NOFILE) to what the connections
-  // need, if it may be raised.
+  // process's limit on descriptors (RLIMIT_NOFILE) to the number that the
+  // connections need, as far as permitted.
   static absl::StatusOr<std::unique_ptr<ConnectionAcceptor>> Listen(
       const std::string& address, std::size_t connections_max);
 
@@ -50,10 +51,10 @@ class ConnectionAcceptor {
 
   int port() const { return sockets_.port(); }
 
-  // The sockets of the accepted connections.
+  // Returns the sockets of the accepted connections.
   const PeerSockets& peer_sockets() const { return peer_sockets_; }
 
-  // Calls `take` from own threads, one for each listening socket. Call once.
+  // Starts one thread for each listening socket, which calls `take`. Call once.
   void Start(TakeConnection take);
   // Stops listening and resets connections that were not accepted yet. `take`
   // is not called after this has returned. Does nothing if called again.
@@ -69,28 +70,28 @@ class ConnectionAcceptor {
   ConnectionAcceptor(ListeningSockets sockets, std::size_t connections_max);
 
   void AcceptFrom(int listener);
-  // Records the connection. False if the limits do not allow it.
+  // Records the connection. Returns false if the limits do not allow it.
   bool Admit(int fd);
   // Removes closed connections from `open_`.
   void ForgetClosed() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  // Constant after Start:
+  // The members below are constant after Start.
   const ListeningSockets sockets_;
   const std::size_t connections_max_;
   const int fd_max_;
   TakeConnection take_;
   std::vector<std::thread> threads_;
 
-  // Thread-safe by themselves:
+  // The members below are thread-safe by themselves.
   absl::Notification stopping_;
   PeerSockets peer_sockets_;
 
   mutable absl::Mutex mutex_;
-  // The inode of each open connection, by descriptor. gRPC does not tell when
-  // it closes a connection. Afterwards the descriptor is closed, or belongs to
-  // a file with another inode.
+  // The inode of each open connection, by descriptor. gRPC does not report when
+  // it closes a connection. After the close, the descriptor is unused or
+  // belongs to a file with another inode.
   mutable absl::flat_hash_map<int, ino_t> open_ ABSL_GUARDED_BY(mutex_);
-  // No ForgetClosed in Admit before this time.
+  // Admit calls ForgetClosed only after this time.
   absl::Time next_look_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   std::uint64_t refused_ ABSL_GUARDED_BY(mutex_) = 0;
 };

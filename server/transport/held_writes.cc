@@ -12,8 +12,7 @@
 namespace sluice {
 namespace {
 
-// Sets or removes the cork. Fails if the socket has been closed, which does not
-// matter.
+// Sets or removes the cork. A closed socket causes an error, which is ignored.
 void SetCork(int fd, int on) {
   setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on));
 }
@@ -21,7 +20,7 @@ void SetCork(int fd, int on) {
 }  // namespace
 
 HeldWrites::~HeldWrites() {
-  // Destroyed by the owner, after the thread has ended.
+  // The owner destroys this object after the thread has ended.
   thread_.Detach();
   Flush();
 }
@@ -34,7 +33,8 @@ void HeldWrites::Hold(std::string_view peer) {
   if (writes_ == kWritesMax) Flush();
   ++writes_;
   SLUICE_DCHECK_LE(writes_, kWritesMax);
-  // A linear search: there are at most kWritesMax sockets, mostly a few.
+  // A linear search is enough: there are at most kWritesMax sockets, mostly a
+  // few.
   if (std::ranges::find(sockets_, *fd) != sockets_.end()) return;
   if (corks_) SetCork(*fd, 1);
   sockets_.push_back(*fd);
@@ -43,8 +43,8 @@ void HeldWrites::Hold(std::string_view peer) {
 void HeldWrites::Flush() {
   SLUICE_DCHECK(thread_.CalledOnOwner());
   SLUICE_DCHECK_LE(sockets_.size(), writes_);
-  // Uncorks before UpdateCorking changes `corks_` below. Otherwise a corked
-  // socket could be left corked.
+  // Uncork before UpdateCorking changes `corks_` below. Otherwise a socket
+  // could stay corked.
   if (corks_) {
     for (const int fd : sockets_) SetCork(fd, 0);
   }
@@ -66,7 +66,8 @@ bool HeldWrites::Next(grpc::CompletionQueue* queue, void** tag, bool* ok) {
   SLUICE_DCHECK(thread_.CalledOnOwner());
   if (writes_ >= kWritesEnough) Flush();
   if (!sockets_.empty()) {
-    // A deadline in the past returns an event only if there is one now.
+    // A deadline in the past makes the call return an event only if there is
+    // one already.
     constexpr std::chrono::system_clock::time_point kPast;
     if (queue->AsyncNext(tag, ok, kPast) == grpc::CompletionQueue::GOT_EVENT) {
       return true;

@@ -1,14 +1,13 @@
-// Joins the writes that a thread makes to one connection within a moment.
+// Joins writes to one connection that a thread makes within a short time.
 //
-// gRPC sends each answer by itself. Each answer becomes a packet that wakes the
-// peer and is acknowledged, which is a third of the cost of a call. While a
-// socket is corked (TCP_CORK in tcp(7)), the kernel collects what is written.
-// When the cork is removed, the kernel sends all of it in as few packets as
-// possible.
+// gRPC sends each answer separately. Each answer becomes a packet that wakes
+// the peer and is acknowledged, which is a third of the cost of a call. While a
+// socket is corked (TCP_CORK in tcp(7)), the kernel collects the writes. When
+// the cork is removed, the kernel sends them in as few packets as possible.
 //
 // Corking and uncorking are two system calls for each socket. They pay off only
-// if there are several writes per socket, so recent flushes decide whether
-// sockets are corked.
+// if there are several writes per socket, so sockets are corked only if recent
+// flushes had enough writes per socket.
 
 #ifndef SLUICE_SERVER_TRANSPORT_HELD_WRITES_H_
 #define SLUICE_SERVER_TRANSPORT_HELD_WRITES_H_
@@ -23,8 +22,8 @@
 
 namespace sluice {
 
-// For one thread, which serves a completion queue. The kernel sends what a
-// corked socket has collected after 200 ms at the latest.
+// Belongs to one thread, which serves a completion queue. The kernel sends the
+// writes of a corked socket after 200 ms at the latest.
 class HeldWrites {
  public:
   // If `sockets` is null, no write is held.
@@ -33,21 +32,22 @@ class HeldWrites {
   HeldWrites(const HeldWrites&) = delete;
   HeldWrites& operator=(const HeldWrites&) = delete;
 
-  // Call before each write to `peer`, which is named as gRPC does. If
-  // kWritesMax writes are held, flushes them first.
+  // Must be called before each write to `peer`, which has the format of gRPC's
+  // peer(). If kWritesMax writes are held, flushes them first.
   void Hold(std::string_view peer);
   // Sends all held writes.
   void Flush();
   // True if no write is held.
   bool empty() const { return !corks_ || sockets_.empty(); }
 
-  // Like queue->Next, but flushes before the thread sleeps, and whenever
-  // kWritesEnough writes are held, so that callers can go on while the thread
-  // handles further events.
+  // Like queue->Next, but flushes before the thread sleeps and whenever
+  // kWritesEnough writes are held, so that callers can continue while the
+  // thread handles further events.
   bool Next(grpc::CompletionQueue* queue, void** tag, bool* ok);
 
   static constexpr std::size_t kWritesEnough = 32;
-  // With more, the first write would wait for too long.
+  // Maximum number of held writes. With more, the first write would wait for
+  // too long.
   static constexpr std::size_t kWritesMax = 64;
   // Sockets are corked while recent flushes averaged at least this many writes
   // per socket.
@@ -57,9 +57,9 @@ class HeldWrites {
   void UpdateCorking();
 
   const PeerSockets* const known_;
-  // True while sockets are corked before they are written to.
+  // True if sockets are corked before each write.
   bool corks_ = true;
-  // Sockets and number of writes since the last flush.
+  // Sockets written to since the last flush, and the number of writes.
   std::vector<int> sockets_;
   std::size_t writes_ = 0;
   // Sums over the flushes since the last UpdateCorking.

@@ -46,7 +46,7 @@ std::string ErrorText(int error) {
   return std::generic_category().message(error);
 }
 
-// The port field of `address`, in network byte order.
+// Returns the port field of `address`, in network byte order.
 std::uint16_t& PortOf(sockaddr* address) {
   return address->sa_family == AF_INET6
              ? reinterpret_cast<sockaddr_in6*>(address)->sin6_port
@@ -69,8 +69,8 @@ void Set(int fd, int level, int option, int value) {
 int OpenOne(const addrinfo& address) {
   const int fd = socket(address.ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return -1;
-  // Lets a restart listen while the kernel still has connections of the last
-  // run in TIME_WAIT. A second server on the port still fails.
+  // Lets a restarted server listen while connections of the previous run are in
+  // TIME_WAIT. A second server on the same port still fails.
   Set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
   if (address.ai_family == AF_INET6) Set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
   if (bind(fd, address.ai_addr, address.ai_addrlen) == 0 &&
@@ -112,8 +112,8 @@ absl::StatusOr<ListeningSockets> ListeningSockets::Open(
       continue;
     }
     error = errno;
-    // An address that the machine does not have is skipped. An address in use
-    // is an error: callers would reach another program.
+    // Skip an address that the machine does not have. Report an address in use:
+    // callers would reach another program there.
     if (error == EADDRINUSE) return CannotListen(address, ErrorText(error));
   }
   if (sockets.fds_.empty()) return CannotListen(address, ErrorText(error));

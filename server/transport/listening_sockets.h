@@ -12,14 +12,14 @@
 namespace sluice {
 
 // Movable; not thread-safe. The kernel keeps arriving connections until they
-// are accepted. The destructor closes the sockets, and with them the
-// connections that were not accepted.
+// are accepted. The destructor closes the sockets and the connections that were
+// not accepted.
 class ListeningSockets {
  public:
   // `address` is host:port, with an IPv6 address in brackets. If a name has
-  // several addresses, each gets a socket, with the same port. [::] is every
-  // address of the machine, including IPv4. Port 0 is any free port.
-  // UNAVAILABLE if an address is in use, or none can be listened on.
+  // several addresses, each gets a socket with the same port. [::] means every
+  // address of the machine, including IPv4. Port 0 means any free port.
+  // UNAVAILABLE if an address is in use, or if no address can be listened on.
   static absl::StatusOr<ListeningSockets> Open(const std::string& address);
 
   ListeningSockets(ListeningSockets&& other) noexcept = default;
@@ -27,7 +27,7 @@ class ListeningSockets {
   ~ListeningSockets();
 
   int port() const { return port_; }
-  // Blocking sockets.
+  // Returns the sockets, which are blocking.
   const std::vector<int>& fds() const { return fds_; }
 
  private:

@@ -10,8 +10,8 @@ namespace {
 
 // A connection without a complete HTTP/2 handshake is closed after this time.
 constexpr absl::Duration kHandshakeTimeout = absl::Seconds(20);
-// A peer that has been silent for kKeepaliveTime is pinged. Without an answer
-// within kKeepaliveTimeout its connection is closed and its calls end.
+// A peer that has been silent for kKeepaliveTime is pinged. If it does not
+// answer within kKeepaliveTimeout, its connection is closed and its calls end.
 constexpr absl::Duration kKeepaliveTime = absl::Seconds(60);
 constexpr absl::Duration kKeepaliveTimeout = absl::Seconds(20);
 
@@ -45,7 +45,7 @@ void SetUpServer(const TransportLimits& limits, grpc::ServerBuilder* builder) {
         ToMilliseconds(limits.client_ping_interval));
   }
 
-  // gRPC inflates a message without a bound on the result.
+  // Do not accept compression: gRPC would inflate a message without a limit.
   builder->SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
   builder->SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
 

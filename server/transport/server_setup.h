@@ -1,6 +1,5 @@
-// The set-up that all gRPC servers of the project share: limits on memory,
-// threads and silent peers, and connections that come from a
-// ConnectionAcceptor.
+// Set-up that all gRPC servers of the project share: limits on memory, threads
+// and silent peers, and connections that come from a ConnectionAcceptor.
 
 #ifndef SLUICE_SERVER_TRANSPORT_SERVER_SETUP_H_
 #define SLUICE_SERVER_TRANSPORT_SERVER_SETUP_H_
@@ -17,16 +16,17 @@ namespace sluice {
 struct TransportLimits {
   // Name of the server's resource quota.
   std::string name;
-  // gRPC ends a call whose request is larger.
+  // Size limit of a request. gRPC ends a call with a larger request.
   std::size_t message_bytes;
-  // Memory for the buffers of all connections.
+  // Memory limit for the buffers of all connections.
   std::size_t transport_bytes;
-  // Threads for the services that gRPC serves itself, such as reflection.
+  // Number of threads for the services that gRPC serves itself, such as
+  // reflection.
   int threads;
-  // Calls in progress on one connection; 0: gRPC's default.
+  // Limit for the calls in progress on one connection; 0 means gRPC's default.
   std::size_t calls_per_connection = 0;
   // Shortest interval at which a client may ping a connection without calls;
-  // zero: gRPC's default.
+  // zero means gRPC's default.
   absl::Duration client_ping_interval = absl::ZeroDuration();
 };
 
@@ -34,9 +34,9 @@ struct TransportLimits {
 // Reflection is enabled by linking its library (CMakeLists.txt).
 void SetUpServer(const TransportLimits& limits, grpc::ServerBuilder* builder);
 
-// Makes the server that `builder` builds take its connections, without TLS,
-// from the returned function. Call the function once the server has started;
-// it may be called from several threads.
+// Lets the server take its connections, without TLS, from the returned
+// function. Call the function only after the server has started. It may be
+// called from several threads.
 ConnectionAcceptor::TakeConnection TakeConnectionsOf(
     grpc::ServerBuilder* builder);
 

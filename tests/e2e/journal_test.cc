@@ -373,7 +373,7 @@ TEST_F(Poison, ThatThrowsGoesIntoQuarantineAlone) {
   });
   SubmitAmongOthers(server);
   EXPECT_THAT(Lookup(server, "poison").issue(0).description(),
-              HasSubstr("it throws"));
+              HasSubstr("processing threw an exception"));
   EXPECT_THAT(server.Get("/metrics"),
               HasSubstr("sluice_quarantined{pool=\"clinical\"} 1\n"));
 
@@ -400,7 +400,7 @@ TEST_F(Poison, ThatTheStoreRefusesGoesIntoQuarantineAlone) {
   server.store().FailFor("poison", absl::InvalidArgumentError("no"));
   SubmitAmongOthers(server);
   EXPECT_THAT(Lookup(server, "poison").issue(0).description(),
-              HasSubstr("the store refuses it"));
+              HasSubstr("the store rejected the submission"));
   grpc::ClientContext context;
   v1::ListQuarantineResponse response;
   ASSERT_TRUE(Admin(server)->ListQuarantine(&context, {}, &response).ok());
@@ -557,7 +557,7 @@ TEST_F(Poison, ThatConflictsWithAStoredSubmissionGoesIntoQuarantine) {
     return admin->ListQuarantine(&context, {}, &response).ok() &&
            response.entries_size() == 1;
   });
-  EXPECT_THAT(response.entries(0).reason(), HasSubstr("another content"));
+  EXPECT_THAT(response.entries(0).reason(), HasSubstr("different content"));
   EXPECT_EQ(server.store().stored()[0].subject, "Patient/1");
 }
 

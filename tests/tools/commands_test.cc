@@ -78,7 +78,7 @@ TEST_F(CommandsTest, ARefusalIsOvercome) {
 
 TEST_F(CommandsTest, ARefusalForGoodIsTold) {
   server_.RefuseNext({.code = grpc::StatusCode::ALREADY_EXISTS,
-                      .message = "known with another content",
+                      .message = "already used for different content",
                       .reason = "CONFLICT"});
   const ReceiptRow row = SubmitText(kResponse);
   EXPECT_FALSE(row.receipt.has_value());

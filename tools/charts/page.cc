@@ -88,7 +88,8 @@ std::string HtmlEscape(std::string_view text) {
 
 std::string RenderPage(const Page& page) {
   SLUICE_DCHECK(!page.json.empty());
-  // One pass: text that is inserted is not searched for placeholders.
+  // Replace in one pass, so that inserted text is not searched for
+  // placeholders.
   return absl::StrReplaceAll(View(kPageTemplate),
                              {{"{{style}}", View(kPageStyle)},
                               {"{{title}}", HtmlEscape(page.title)},

@@ -1,7 +1,7 @@
 // A report as one HTML file: text and tables, and charts that dygraphs draws
-// from the report's JSON. The file contains all that it needs, works from
-// file://, and a Content-Security-Policy keeps it from loading anything. Text
-// and tables are shown without JavaScript, too.
+// from the report's JSON. The file is self-contained and works from file://; a
+// Content-Security-Policy prevents it from loading anything. Text and tables
+// are visible without JavaScript, too.
 
 #ifndef SLUICE_TOOLS_CHARTS_PAGE_H_
 #define SLUICE_TOOLS_CHARTS_PAGE_H_
@@ -16,11 +16,12 @@ namespace sluice {
 struct PageTable {
   std::string caption;
   std::vector<std::string> columns;
-  std::vector<std::vector<std::string>> rows;  // as many cells as columns
+  std::vector<std::vector<std::string>>
+      rows;             // each row has one cell per column
   bool folded = false;  // hidden until the reader opens it
 };
 
-// All texts are plain: RenderPage escapes them.
+// The content of a page, in plain text: RenderPage escapes it.
 struct Page {
   std::string title;
   std::string about;                 // a line below the title

@@ -16,7 +16,7 @@
 namespace sluice {
 namespace {
 
-// Reads the first detail of a type. Returns false if there is none.
+// Reads the first detail of type Detail. Returns false if there is none.
 template <typename Detail>
 bool FindDetail(const grpc::Status& status, Detail& detail) {
   google::rpc::Status details;
@@ -77,7 +77,7 @@ grpc::Status Call(
 
 CallError DescribeError(const grpc::Status& status) {
   CallError error;
-  // gRPC and Abseil have the same codes.
+  // gRPC and Abseil use the same codes.
   error.code = absl::StatusCodeToString(
       static_cast<absl::StatusCode>(status.error_code()));
   error.message = Printable(status.error_message());
@@ -106,8 +106,8 @@ std::string Printable(const std::string& text) {
   absl::string_view rest = text;
   while (!rest.empty()) {
     const std::size_t size = Utf8CharacterSize({rest.data(), rest.size()});
-    // U+0080 to U+009F are control characters too: some terminals obey U+009B
-    // as they do ESC [.
+    // U+0080 to U+009F are control characters too: some terminals treat U+009B
+    // like ESC [.
     const bool control = size == 2 && rest[0] == '\xC2' &&
                          static_cast<unsigned char>(rest[1]) < 0xA0;
     const std::size_t taken = std::max<std::size_t>(size, 1);

@@ -1,5 +1,5 @@
-// A unary call of sluicectl: with a deadline, the time of sending, and retries
-// when the server asks for them and the user allows them.
+// A unary call of sluicectl. It has a deadline, sends the time of sending, and
+// is retried if the server asks for it and the user allows it.
 
 #ifndef SLUICE_TOOLS_CTL_CALL_H_
 #define SLUICE_TOOLS_CTL_CALL_H_
@@ -18,8 +18,8 @@
 namespace sluice {
 
 struct CallOptions {
-  absl::Duration timeout = absl::Seconds(30);  // of each attempt
-  int retries = 5;                             // after the first attempt
+  absl::Duration timeout = absl::Seconds(30);  // deadline of each attempt
+  int retries = 5;                             // maximum number of retries
   // Waits between attempts.
   std::function<void(absl::Duration)> sleep = absl::SleepFor;
 };
@@ -34,13 +34,13 @@ struct CallError {
 
   std::string code;  // e.g. "RESOURCE_EXHAUSTED"
   std::string message;
-  std::string reason;  // of ErrorInfo; empty if there is none
-  std::vector<FieldViolation> field_violations;  // of BadRequest
+  std::string reason;  // from ErrorInfo; empty if there is none
+  std::vector<FieldViolation> field_violations;  // from BadRequest
 };
 
 // Returns the delay before another attempt that the server asked for, by
-// grpc-retry-pushback-ms or RetryInfo. Empty if the server asked for no retry,
-// gave no delay, or one above kRetryDelayMax.
+// grpc-retry-pushback-ms or RetryInfo. Empty if the server forbade a retry,
+// gave no delay, or gave a delay above kRetryDelayMax.
 inline constexpr absl::Duration kRetryDelayMax = absl::Minutes(1);
 std::optional<absl::Duration> RetryDelay(const grpc::Status& status,
                                          const grpc::ClientContext& context);
@@ -59,7 +59,7 @@ CallError DescribeError(const grpc::Status& status);
 // violations.
 std::string ErrorText(const CallError& error);
 
-// Returns `text` without anything that a terminal would obey: ASCII and C1
+// Returns `text` without anything that a terminal would interpret: ASCII and C1
 // control characters, and bytes that are not UTF-8, are escaped.
 std::string Printable(const std::string& text);
 

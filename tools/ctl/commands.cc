@@ -16,9 +16,10 @@
 namespace sluice {
 namespace {
 
-// More than any server accepts, and little enough for this process.
+// Maximum size of a file: more than any server accepts, but small enough for
+// the memory of this process.
 constexpr std::size_t kFileBytesMax = std::size_t{64} << 20;
-// The limit of the service.
+// The service's limit for one GetReceipts call.
 constexpr std::size_t kIdsPerCallMax = 10'000;
 
 absl::StatusOr<std::string> ReadFile(const std::string& path) {

@@ -20,10 +20,10 @@ struct SubmitOptions {
   CallOptions call;
 };
 
-// The submission made of a file.
+// The submission that was made from a file.
 struct FileSubmission {
   v1::SubmitRequest request;
-  std::vector<std::string> left_out;  // elements that were not carried over
+  std::vector<std::string> left_out;  // elements that were left out
 };
 
 // Reads a file of FHIR R4 JSON. Returns INVALID_ARGUMENT or NOT_FOUND if the
@@ -36,7 +36,7 @@ absl::StatusOr<FileSubmission> ReadSubmission(const std::string& path,
 ReceiptRow SubmitFile(v1::Ingestion::StubInterface& ingestion,
                       const std::string& path, const SubmitOptions& options);
 
-// Asks for the receipts of any number of ids and passes the rows to `sink` in
+// Fetches the receipts of any number of ids and passes the rows to `sink` in
 // the order of the ids.
 void FetchReceipts(v1::Ingestion::StubInterface& ingestion,
                    const std::string& study_id,

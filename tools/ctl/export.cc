@@ -40,7 +40,7 @@ void AddGap(const v1::SequenceGap& gap, ExportReport& report) {
   }
 }
 
-// Returns false if the sink wants no more.
+// Writes a submission. Returns false to end the export.
 bool AddSubmission(const v1::ExportedSubmission& submission,
                    ExportFormat format, const ExportSinks& sinks,
                    ExportReport& report) {
@@ -66,7 +66,7 @@ std::string AndMore(std::int64_t count, std::size_t listed) {
   return more > 0 ? absl::StrCat(", and ", more, " more") : "";
 }
 
-// Returns the number of a value that this client does not know.
+// Returns the number of an enumeration value that this client does not know.
 template <typename Enum>
 std::string NameOf(const std::string& name, Enum value) {
   return name.empty() ? absl::StrCat(static_cast<int>(value)) : name;
@@ -143,7 +143,7 @@ std::string RangeText(std::int64_t first, std::int64_t last) {
 
 absl::StatusOr<absl::Time> ParseSince(const std::string& text) {
   absl::Time time;
-  // Abseil also parses "infinite-past".
+  // Check the beginning: Abseil would also parse "infinite-past".
   const bool begins_well =
       !text.empty() &&
       absl::ascii_isdigit(static_cast<unsigned char>(text.front()));

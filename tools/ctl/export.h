@@ -1,4 +1,4 @@
-// The export of sluicectl, without the command line.
+// Implements the exports of sluicectl, without the command line.
 
 #ifndef SLUICE_TOOLS_CTL_EXPORT_H_
 #define SLUICE_TOOLS_CTL_EXPORT_H_
@@ -21,13 +21,13 @@ namespace sluice {
 struct ExportOptions {
   ExportFormat format = ExportFormat::kNdjson;
   std::string study_id;             // empty: all studies
-  std::optional<absl::Time> since;  // time received
+  std::optional<absl::Time> since;  // earliest time of receipt
 };
 
 // The result of an export: the status, and what was written, left out or
 // missing.
 struct ExportReport {
-  // Limit of the listed entries. Counts have no limit.
+  // Maximum number of listed entries. Counts have no limit.
   static constexpr std::size_t kListedMax = 20;
 
   // CANCELLED if the sink returned false.
@@ -51,12 +51,13 @@ struct ExportSinks {
   absl::FunctionRef<void(double fraction, std::int64_t written)> progress;
 };
 
-// Exports all matching responses. Has no deadline.
+// Exports all matching responses. The call has no deadline.
 ExportReport ExportStored(v1::Admin::StubInterface& admin,
                           const ExportOptions& options,
                           const ExportSinks& sinks);
 
-// Returns remarks about an export, one a line. Empty if everything was written.
+// Returns remarks about an export, one per line. Empty if everything was
+// written.
 std::vector<std::string> Describe(const ExportReport& report);
 
 // Returns "7-9", or "7".

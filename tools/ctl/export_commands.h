@@ -1,4 +1,4 @@
-// sluicectl export, sluicectl quarantine export.
+// The commands `sluicectl export` and `sluicectl quarantine export`.
 
 #ifndef SLUICE_TOOLS_CTL_EXPORT_COMMANDS_H_
 #define SLUICE_TOOLS_CTL_EXPORT_COMMANDS_H_
@@ -10,7 +10,7 @@
 
 namespace sluice {
 
-// Each returns the exit code, or INVALID_ARGUMENT on bad usage.
+// Each function returns the exit code, or INVALID_ARGUMENT on bad usage.
 absl::StatusOr<int> RunExport(const std::vector<std::string>& none);
 absl::StatusOr<int> RunQuarantineExport(const std::vector<std::string>& none);
 

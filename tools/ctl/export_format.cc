@@ -45,7 +45,8 @@ absl::StatusOr<v1::SubmitRequest> ParseContent(const std::string& content,
   return request;
 }
 
-// Returns a member of an answer's row: a string as it is, other values as JSON.
+// Returns a member of an answer's row: a string unchanged, any other value as
+// JSON.
 std::string Member(const SortedJson& row, const char* name) {
   const auto member = row.find(name);
   if (member == row.end()) return "";

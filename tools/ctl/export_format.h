@@ -14,14 +14,14 @@
 namespace sluice {
 
 enum class ExportFormat {
-  kNdjson,  // one FHIR R4 QuestionnaireResponse a line (fhir_json_writer.h)
-  kCsv,     // one answer a row, with the columns of the view `answers`
+  kNdjson,  // one FHIR R4 QuestionnaireResponse per line (fhir_json_writer.h)
+  kCsv,     // one answer per row, with the columns of the view `answers`
 };
 
 // Parses "ndjson" or "csv". Returns INVALID_ARGUMENT for other text.
 absl::StatusOr<ExportFormat> ParseExportFormat(absl::string_view name);
 
-// Returns what precedes the first submission: the header of CSV.
+// Returns the text that precedes the first submission: the header of CSV.
 std::string ExportHeader(ExportFormat format);
 
 // Returns the lines of one questionnaire response. Returns DATA_LOSS if the

@@ -38,7 +38,7 @@ namespace {
 // Limit of a received message: more than the largest content that a server
 // accepts.
 constexpr int kAnswerBytesMax = 600 << 20;
-// A dead connection is detected after the sum of both.
+// A dead connection is detected after the sum of both times.
 constexpr int kKeepaliveTimeMs = 30'000;
 constexpr int kKeepaliveTimeoutMs = 20'000;
 

@@ -12,9 +12,9 @@
 
 namespace sluice {
 
-// Writes to `<path>.partial-XXXXXX`, which only its owner can read, until
-// Commit renames it. Movable. Not thread-safe. Errors contain the system's
-// reason, not the path.
+// Writes to `<path>.partial-XXXXXX`, which only the file's owner can read,
+// until Commit renames it. Movable. Not thread-safe. Errors contain the
+// system's reason, not the path.
 class OutputFile {
  public:
   // Creates the temporary file, or uses standard output if `path` is empty.
@@ -41,10 +41,10 @@ class OutputFile {
 
   absl::Status Finish();
 
-  std::string path_;       // empty: standard output
-  std::string temporary_;  // empty: none, or renamed
+  std::string path_;       // empty if standard output
+  std::string temporary_;  // empty if none, or renamed
   std::FILE* file_;        // null after Commit
-  absl::Status status_;    // of the writes
+  absl::Status status_;    // result of the writes
 };
 
 }  // namespace sluice

@@ -95,7 +95,7 @@ QuarantineReport ExportQuarantine(
           return admin.GetQuarantined(&context, request, &response);
         });
         if (failed.error_code() == grpc::StatusCode::NOT_FOUND) {
-          failed = grpc::Status::OK;  // retried meanwhile
+          failed = grpc::Status::OK;  // was retried meanwhile
           return true;
         }
         if (!failed.ok()) return false;

@@ -1,4 +1,4 @@
-// The quarantine commands of sluicectl, without the command line.
+// Implements the quarantine commands of sluicectl, without the command line.
 
 #ifndef SLUICE_TOOLS_CTL_QUARANTINE_H_
 #define SLUICE_TOOLS_CTL_QUARANTINE_H_
@@ -38,8 +38,8 @@ struct QuarantineReport {
   std::vector<std::int64_t> damaged;
 };
 
-// Writes the questionnaire responses in quarantine as FHIR JSON, one a line. If
-// `sink` returns false, the status is CANCELLED.
+// Writes the questionnaire responses in quarantine as FHIR JSON, one per line.
+// If `sink` returns false, the status is CANCELLED.
 QuarantineReport ExportQuarantine(
     v1::Admin::StubInterface& admin, const std::string& pool,
     const CallOptions& options,

@@ -1,4 +1,4 @@
-// sluicectl quarantine list, show, retry.
+// The commands `sluicectl quarantine list`, `show` and `retry`.
 
 #ifndef SLUICE_TOOLS_CTL_QUARANTINE_COMMANDS_H_
 #define SLUICE_TOOLS_CTL_QUARANTINE_COMMANDS_H_
@@ -10,7 +10,7 @@
 
 namespace sluice {
 
-// Each returns the exit code, or INVALID_ARGUMENT on bad usage.
+// Each function returns the exit code, or INVALID_ARGUMENT on bad usage.
 absl::StatusOr<int> RunQuarantineList(const std::vector<std::string>& none);
 // `one` is a sequence number or, with --study, a submission_id.
 absl::StatusOr<int> RunQuarantineShow(const std::vector<std::string>& one);

@@ -130,7 +130,8 @@ std::string ShownJsonLine(const v1::GetQuarantinedResponse& shown) {
   std::string line = json.dump(-1, ' ', false, Json::error_handler_t::replace);
   const auto fhir = FormatQuarantined(shown);
   if (fhir.ok()) {
-    // Inserted as text: the JSON library would change its decimals.
+    // Insert the FHIR JSON as text, because the JSON library would change its
+    // decimals.
     line.pop_back();
     absl::StrAppend(
         &line, ",\"fhir\":", fhir->substr(0, fhir->find_last_of('}') + 1), "}");

@@ -1,4 +1,5 @@
-// Quarantine entries as a table for people, or as JSON, one object a line.
+// Formats quarantine entries as a table for people, or as JSON with one object
+// per line.
 
 #ifndef SLUICE_TOOLS_CTL_QUARANTINE_OUTPUT_H_
 #define SLUICE_TOOLS_CTL_QUARANTINE_OUTPUT_H_
@@ -16,7 +17,7 @@ std::string QuarantineTableHeader();
 std::string QuarantineTableLine(const v1::QuarantinedSubmission& entry);
 std::string QuarantineJsonLine(const v1::QuarantinedSubmission& entry);
 
-// Returns one field a line, followed by the FHIR JSON of a questionnaire
+// Returns one field per line, followed by the FHIR JSON of a questionnaire
 // response.
 std::string ShownText(const v1::GetQuarantinedResponse& shown);
 // Returns an object with the content in base64, and the FHIR JSON of a

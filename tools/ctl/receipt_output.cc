@@ -27,7 +27,8 @@ std::string Disposition(const ReceiptRow& row) {
   if (!row.receipt) return row.error.code;
   const std::string& name =
       v1::Receipt::Disposition_Name(row.receipt->disposition());
-  // Dispositions that this client does not know have no name.
+  // A disposition that this client does not know has no name, so show its
+  // number.
   return name.empty() ? absl::StrCat(int{row.receipt->disposition()}) : name;
 }
 
@@ -125,7 +126,7 @@ void ReceiptOutput::AddJson(const ReceiptRow& row) {
     }
   }
   line["left_out"] = row.left_out;
-  // File names need not be UTF-8.
+  // File names may not be valid UTF-8.
   out_ << line.dump(-1, ' ', false, Json::error_handler_t::replace) << "\n";
 }
 

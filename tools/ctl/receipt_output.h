@@ -1,4 +1,4 @@
-// Receipts as a table for people, or as JSON, one object a line.
+// Formats receipts as a table for people, or as JSON with one object per line.
 
 #ifndef SLUICE_TOOLS_CTL_RECEIPT_OUTPUT_H_
 #define SLUICE_TOOLS_CTL_RECEIPT_OUTPUT_H_
@@ -20,8 +20,8 @@ struct ReceiptRow {
   std::string file;  // empty if only an id was given
   std::string submission_id;
   std::optional<v1::Receipt> receipt;  // empty if the call failed
-  CallError error;                     // of a call that failed
-  std::vector<std::string> left_out;   // elements that were not carried over
+  CallError error;                     // set if the call failed
+  std::vector<std::string> left_out;   // elements that were left out
 };
 
 // True if the server has accepted the submission: STORED, QUEUED or DUPLICATE.
@@ -32,8 +32,8 @@ class ReceiptOutput {
   enum class Format { kTable, kJsonLines };
 
   // Writes rows to `out` as they are added, and explanations to `err`. Both
-  // must outlive this object. The column of files is as wide as the longest of
-  // `files`; without files, there is no such column.
+  // must outlive this object. The column of file names is as wide as the
+  // longest of `files`. If `files` is empty, there is no such column.
   ReceiptOutput(Format format, const std::vector<std::string>& files,
                 std::ostream& out, std::ostream& err);
 

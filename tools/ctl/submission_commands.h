@@ -1,4 +1,4 @@
-// sluicectl submit, sluicectl receipts.
+// The commands `sluicectl submit` and `sluicectl receipts`.
 
 #ifndef SLUICE_TOOLS_CTL_SUBMISSION_COMMANDS_H_
 #define SLUICE_TOOLS_CTL_SUBMISSION_COMMANDS_H_
@@ -10,7 +10,7 @@
 
 namespace sluice {
 
-// Each returns the exit code, or INVALID_ARGUMENT on bad usage.
+// Each function returns the exit code, or INVALID_ARGUMENT on bad usage.
 absl::StatusOr<int> RunSubmit(const std::vector<std::string>& files);
 absl::StatusOr<int> RunReceipts(const std::vector<std::string>& submission_ids);
 

@@ -7,8 +7,8 @@
 namespace sluice {
 namespace {
 
-// The namespace of these ids: a random UUID. Must never change, or files that
-// are sent again would be stored twice.
+// The namespace of these ids: a random UUID. The namespace must never change:
+// files that are sent again would be stored twice.
 constexpr absl::string_view kSpace = "8b0f5c1e-6a43-4d0e-9f57-2d1c8a7be604";
 
 }  // namespace

@@ -1,4 +1,4 @@
-// The submission_id of a file.
+// Derives the submission_id of a file.
 
 #ifndef SLUICE_TOOLS_CTL_SUBMISSION_ID_H_
 #define SLUICE_TOOLS_CTL_SUBMISSION_ID_H_
@@ -9,10 +9,10 @@
 
 namespace sluice {
 
-// Returns the resource's id if that is a UUID. Otherwise returns a name-based
-// UUID (version 5) of the study and the resource's id, or of the study and the
-// file's bytes if the resource has no id. A response that is sent again has the
-// same id, so that the server recognizes the duplicate.
+// Returns the resource's id if it is a UUID. Otherwise returns a name-based
+// UUID (version 5): of the study and the resource's id, or of the study and the
+// file's bytes if the resource has no id. A response that is sent again
+// therefore has the same id, and the server recognizes the duplicate.
 std::string SubmissionId(absl::string_view study_id,
                          absl::string_view resource_id,
                          absl::string_view file_bytes);

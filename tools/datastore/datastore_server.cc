@@ -9,13 +9,13 @@
 namespace sluice {
 namespace {
 
-// More than the largest submission that Sluice can be configured to take (512
-// MiB), and the values read from it.
+// Limit for a received message: more than the largest submission that can be
+// configured (512 MiB) together with the values read from it.
 constexpr int kMessageBytesMax = 1 << 30;
 // One thread for each call in flight (Sluice's limit is 1024), and some for
 // gRPC.
 constexpr int kThreadsMax = 1100;
-// gRPC closes connections that send keepalives more often.
+// gRPC closes connections that send keepalives more often than this.
 constexpr int kPingIntervalMsMin = 10'000;
 
 }  // namespace
@@ -26,7 +26,8 @@ absl::StatusOr<std::unique_ptr<DatastoreServer>> DatastoreServer::Start(
   grpc::ServerBuilder builder;
   int port = 0;
   builder.AddListeningPort(listen, credentials, &port);
-  // With port reuse, two servers on one port would each get some of the calls.
+  // Forbid port reuse: otherwise two servers on one port would each get some of
+  // the calls.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(
       GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,

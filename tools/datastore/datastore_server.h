@@ -21,7 +21,7 @@ class DatastoreServer {
       const std::string& listen, v1::Datastore::Service* service,
       const std::shared_ptr<grpc::ServerCredentials>& credentials =
           grpc::InsecureServerCredentials());
-  // Waits for at most a second for calls in progress, then cancels them.
+  // Waits for calls in progress for at most one second, then cancels them.
   ~DatastoreServer();
 
   int port() const { return port_; }

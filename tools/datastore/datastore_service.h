@@ -15,14 +15,14 @@
 namespace sluice {
 
 struct DatastoreServiceOptions {
-  // Delay of each SaveBatch, before the store's own time.
+  // Delay of each SaveBatch, in addition to the store's own time.
   absl::Duration delay = absl::ZeroDuration();
-  // Share of the SaveBatch calls, from 0 to 1, that then fail with UNAVAILABLE
-  // and store nothing.
+  // Share of SaveBatch calls, from 0 to 1, that fail with UNAVAILABLE after the
+  // delay and store nothing.
   double fail_rate = 0;
 
-  // For tests; called from all threads. Returns a number in [0, 1). By default
-  // random.
+  // Source of random numbers in [0, 1), replaceable for tests. Called from all
+  // threads.
   std::function<double()> uniform = nullptr;
   // Waits for the given time. By default the calling thread sleeps.
   std::function<void(absl::Duration)> sleep = nullptr;

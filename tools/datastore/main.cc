@@ -1,4 +1,4 @@
-// sluice-datastore: a small datastore for tests and trials.
+// sluice-datastore: a small datastore for tests and experiments.
 
 #include <signal.h>
 

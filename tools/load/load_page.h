@@ -1,4 +1,4 @@
-// A run of a profile as a page with charts.
+// Shows a run of a profile as an HTML page with charts.
 
 #ifndef SLUICE_TOOLS_LOAD_LOAD_PAGE_H_
 #define SLUICE_TOOLS_LOAD_LOAD_PAGE_H_
@@ -9,10 +9,10 @@
 
 namespace sluice {
 
-// Returns one HTML file that needs nothing else (tools/charts/page.h): calls
-// and their results, latency, and, if the server's metrics were scraped, its
-// workers and queue. Times are by the clock of the profile. `options` must
-// have a profile.
+// Returns one self-contained HTML file (tools/charts/page.h) with calls,
+// results and latency. If the server's metrics were scraped, it also shows
+// workers and queue. Times are in the time of the profile. `options` must have
+// a profile.
 std::string LoadPage(const LoadOptions& options, const LoadResult& result);
 
 }  // namespace sluice

@@ -117,7 +117,7 @@ constexpr absl::string_view kExits =
 std::atomic<bool> stop = false;
 
 // Returns the time of the made-up responses: an hour ago, or a fixed time if
-// the requests must follow from a seed.
+// the requests must depend on the seed only.
 absl::Time Evening(bool seeded) {
   return seeded ? absl::FromUnixSeconds(1'772'395'200)  // 2026-03-01 20:00 UTC
                 : absl::Now() - absl::Hours(1);
@@ -183,7 +183,7 @@ void ReadTimeFlags(LoadOptions& options) {
   }
 }
 
-// Returns how long the profile is played.
+// Returns the time in which the profile is replayed.
 absl::StatusOr<absl::Duration> ProfileDuration(const Traffic& traffic) {
   const double compress = absl::GetFlag(FLAGS_compress);
   const absl::Duration duration = absl::GetFlag(FLAGS_duration);
@@ -201,7 +201,7 @@ absl::StatusOr<absl::Duration> ProfileDuration(const Traffic& traffic) {
   return traffic.duration / compress;
 }
 
-// Reads a value that all sources of a profile must have in common.
+// Reads a value that must be the same for all sources of a profile.
 template <typename T>
 absl::Status ReadCommon(const LoadProfile& profile, T TrafficSource::*field,
                         absl::string_view flag, T* out) {

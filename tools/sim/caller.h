@@ -18,13 +18,14 @@ class Caller;
 class CallerOwner {
  public:
   virtual ~CallerOwner() = default;
-  // A parked task has been queued.
+  // Called when a parked task has been queued.
   virtual void OnQueued(Caller* caller) = 0;
-  // A worker has taken the task.
+  // Called when a worker has taken the task.
   virtual void OnStarted(Caller* caller) = 0;
-  // The task ended without being processed. `retry` is the delay of a refusal.
+  // Called when the task ended without being processed. `retry` is the delay of
+  // a refusal.
   virtual void OnEnded(Caller* caller, TaskResult result, Duration retry) = 0;
-  // The worker has processed the task.
+  // Called when the worker has processed the task.
   virtual void OnProcessed(Caller* caller) = 0;
 };
 
@@ -39,11 +40,11 @@ class Caller final : public Task, public AdmissionListener {
   CallerOwner* owner = nullptr;
   std::size_t source = 0;
   std::size_t attempts = 0;  // number of attempts so far
-  TimePoint arrived_at{};    // of this attempt
+  TimePoint arrived_at{};    // arrival of this attempt
   bool parked = false;
-  bool answered = false;  // has its result, or its deadline has passed
+  bool answered = false;  // answered, or deadline passed
 
-  // Links of CallerList.
+  // Links of the CallerList that holds the caller.
   Caller* previous = nullptr;
   Caller* next = nullptr;
   bool listed = false;

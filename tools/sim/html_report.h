@@ -1,4 +1,4 @@
-// A simulation as a page with charts.
+// Shows a simulation as an HTML page with charts.
 
 #ifndef SLUICE_TOOLS_SIM_HTML_REPORT_H_
 #define SLUICE_TOOLS_SIM_HTML_REPORT_H_
@@ -10,9 +10,8 @@
 
 namespace sluice {
 
-// Returns one HTML file that needs nothing else (tools/charts/page.h). `title`
-// names what was simulated, e.g. the two files. The same result gives the same
-// bytes.
+// Returns one self-contained HTML file (tools/charts/page.h). `title` names the
+// input, e.g. the two files. The same result gives the same bytes.
 std::string HtmlReport(const SimulationResult& result, std::string_view title);
 
 }  // namespace sluice

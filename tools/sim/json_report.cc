@@ -133,7 +133,7 @@ std::string JsonReport(const SimulationResult& result, JsonStyle style) {
   for (const PoolResult& pool : result.pools) {
     report["pools"].push_back(PoolJson(result, pool));
   }
-  // Names come from YAML files, which need not be UTF-8.
+  // Names come from YAML files, which may not be valid UTF-8.
   return report.dump(style == JsonStyle::kCompact ? -1 : 2, ' ', false,
                      Json::error_handler_t::replace) +
          "\n";

@@ -78,7 +78,7 @@ void PoolModel::FinishBatch(TimePoint now) {
 }
 
 void PoolModel::StartWorkers(TimePoint now) {
-  // A worker above the target ends after its batch.
+  // A worker above the target number ends after its batch.
   while (busy() < scaler_.workers() && gate_.ready()) {
     const std::size_t index = idle_.back();
     const bool full = !gate_.open();

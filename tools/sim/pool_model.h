@@ -1,5 +1,5 @@
-// One pool of a simulation: the server's own Gate and Scaler, and workers that
-// are modelled as the times at which their batches are done.
+// One pool of a simulation. Gate and Scaler are the server's own. Workers are
+// modelled by the times at which their batches are done.
 
 #ifndef SLUICE_TOOLS_SIM_POOL_MODEL_H_
 #define SLUICE_TOOLS_SIM_POOL_MODEL_H_
@@ -27,10 +27,10 @@ inline std::size_t WorkersOf(const PoolConfig& pool) {
   return pool.workers.max;
 }
 
-// Returns how long a worker takes for a batch of `batch` submissions.
+// Returns the time that a worker needs for a batch of `batch` submissions.
 using ServiceTime = std::function<Duration(std::size_t batch, TimePoint now)>;
 
-// Calls must be in the order of their times.
+// The member functions must be called in the order of their times.
 class PoolModel {
  public:
   // Models the pool `name` of `config`. `sequence` must outlive this object.
@@ -41,10 +41,10 @@ class PoolModel {
   // owns the caller until one of its owner's callbacks.
   Admission Arrive(Caller* caller, const AdmissionPolicy& policy,
                    TimePoint now);
-  // Like Gate::Leave: returns true if the caller is given back.
+  // Like Gate::Leave: returns true if the caller is returned to its owner.
   bool Leave(Caller* caller, TimePoint now);
 
-  // Time of the next Advance.
+  // Returns the time when Advance must be called next.
   TimePoint next() const;
   // Runs what is due at `now`: finished batches and expired waits.
   void Advance(TimePoint now);
@@ -62,11 +62,11 @@ class PoolModel {
  private:
   struct Worker {
     std::vector<Task*> batch;
-    TimePoint since{};  // when it took the batch
+    TimePoint since{};  // time when the worker took the batch
   };
   struct Finishing {
     TimePoint at;
-    std::uint64_t order;  // of equal times, the batch that began first
+    std::uint64_t order;  // decides between equal times: earlier batches first
     std::size_t worker;
     bool operator>(const Finishing& other) const {
       return at != other.at ? at > other.at : order > other.order;
@@ -86,7 +86,7 @@ class PoolModel {
   Gate gate_;
   GateEvents events_;
   Scaler scaler_;
-  std::vector<Worker> workers_;  // up to workers.max
+  std::vector<Worker> workers_;  // at most workers.max
   std::vector<std::size_t> idle_;
   std::priority_queue<Finishing, std::vector<Finishing>, std::greater<>>
       finishing_;

@@ -29,7 +29,7 @@ PoolWindow Counted(const Gate& gate) {
   return counted;
 }
 
-// Sets the Gate's counts of `window` to the difference since `before`.
+// Sets the Gate's counts of `window` to `now` minus `before`.
 void CountSince(const PoolWindow& before, const PoolWindow& now,
                 PoolWindow* window) {
   window->arrivals = now.arrivals - before.arrivals;
@@ -93,7 +93,7 @@ void PoolRecorder::CloseWindow(const Gate& gate, Duration length) {
   for (const RecordedLevel& level : kLevels) {
     LevelSummary& summary = window_.*level.summary;
     LevelSummary& total = total_.*level.summary;
-    total.mean += summary.mean;  // divided in Finish
+    total.mean += summary.mean;  // Finish divides the sum
     total.max = std::max(total.max, summary.max);
     summary.mean /= ToSeconds(length);
   }

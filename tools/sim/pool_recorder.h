@@ -1,4 +1,4 @@
-// Measures one pool of a simulation over time.
+// Records the sizes and counts of one pool of a simulation over time.
 
 #ifndef SLUICE_TOOLS_SIM_POOL_RECORDER_H_
 #define SLUICE_TOOLS_SIM_POOL_RECORDER_H_
@@ -15,7 +15,7 @@
 
 namespace sluice {
 
-// The sizes of a pool at one time.
+// The sizes of a pool at one moment.
 struct PoolLevels {
   double depth = 0;
   double waiting = 0;
@@ -29,11 +29,12 @@ class PoolRecorder {
  public:
   explicit PoolRecorder(const Windows& windows);
 
-  // Call before an event at `now`: the sizes have not changed until `now`.
+  // Must be called before an event at `now`: the sizes have not changed until
+  // `now`.
   void AdvanceTo(const Gate& gate, TimePoint now) {
     if (now > now_) Hold(gate, now);
   }
-  // Call after an event, with the new sizes.
+  // Must be called after an event, with the new sizes.
   void SetLevels(const PoolLevels& levels);
 
   void CountSubmission() { ++window_.submissions; }
@@ -61,7 +62,7 @@ class PoolRecorder {
   TimePoint now_{};
   TimePoint window_start_{};
   PoolLevels levels_;
-  PoolWindow window_;   // means are still sums over seconds
+  PoolWindow window_;   // its means are sums over seconds until Finish
   PoolWindow counted_;  // the Gate's counts at the start of the window
   TimeRecorder wait_;
   TimeRecorder answer_;

@@ -9,7 +9,8 @@ ResultCounts RefusalsOf(const MethodCounters& counters) {
   for (const TaskResult reason : kRefusals) {
     refusals[reason] = counters.not_admitted[reason];
   }
-  // The Gate counts submissions that it refuses from the queue as admitted.
+  // The Gate counts submissions that it refuses from the queue as admitted, so
+  // add them here.
   refusals[TaskResult::kHopeless] += counters.completed[TaskResult::kHopeless];
   return refusals;
 }
@@ -30,7 +31,7 @@ SubmissionCounts& SubmissionCounts::operator+=(const SubmissionCounts& other) {
 bool MethodResult::Balanced() const {
   const std::uint64_t acknowledged =
       promised ? counters.admitted : counters.completed[TaskResult::kStored];
-  // With ack: queued, the callers of admitted submissions have their answer.
+  // With ack: queued, the callers of admitted submissions are already answered.
   const std::uint64_t admitted =
       promised ? 0 : counters.queued + counters.in_work;
   return counters.Balanced() && counters.received == attempts &&

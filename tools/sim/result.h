@@ -20,7 +20,7 @@ struct LevelSummary {
   double max = 0;
 };
 
-// Seconds.
+// Statistics of times, in seconds.
 struct TimeSummary {
   std::int64_t count = 0;
   double mean = 0;
@@ -35,28 +35,28 @@ ResultCounts RefusalsOf(const MethodCounters& counters);
 // One pool during one interval of the run. All counts but `submissions` count
 // attempts.
 struct PoolWindow {
-  std::uint64_t submissions = 0;  // first attempts
-  std::uint64_t arrivals = 0;     // all attempts
+  std::uint64_t submissions = 0;  // number of first attempts
+  std::uint64_t arrivals = 0;     // number of all attempts
   std::uint64_t admitted = 0;
   ResultCounts rejected;  // refusals only
   std::uint64_t dropped = 0;
-  std::uint64_t left = 0;      // their deadline passed before a worker began
+  std::uint64_t left = 0;      // the deadline passed before a worker began
   std::uint64_t answered = 0;  // OK before the deadline
   std::uint64_t late = 0;      // processed after the deadline
   std::uint64_t stored = 0;
 
-  // Capacity of workers.max workers with full batches, in submissions a second,
-  // by the store's mean times. Infinity if the store takes no time.
+  // Capacity with workers.max workers and full batches, in submissions per
+  // second, by the store's mean times. Infinity if the store takes no time.
   double capacity_per_second = 0;
 
   LevelSummary depth;    // queued submissions
   LevelSummary waiting;  // in the waiting room
   LevelSummary workers;
   LevelSummary busy;   // busy workers
-  LevelSummary bytes;  // of queued and parked submissions
+  LevelSummary bytes;  // bytes of queued and parked submissions
   LevelSummary lanes;  // lanes with queued or parked submissions
-  TimeSummary wait;    // from arrival to a worker
-  TimeSummary answer;  // from arrival to an OK in time
+  TimeSummary wait;    // from arrival until a worker takes the task
+  TimeSummary answer;  // from arrival to OK, for answers in time
 
   std::uint64_t refused() const { return rejected.Sum(); }
 };
@@ -66,7 +66,7 @@ struct PoolResult {
   PoolConfig config;
   std::size_t workers = 0;  // workers.max
   std::vector<PoolWindow> windows;
-  // The whole run. Its capacity is without slowdowns.
+  // Sums over the whole run. The capacity does not include slowdowns.
   PoolWindow total;
 };
 
@@ -74,7 +74,7 @@ struct PoolResult {
 struct SubmissionCounts {
   std::uint64_t submissions = 0;
   std::uint64_t attempts = 0;
-  std::uint64_t refusals = 0;  // refused attempts
+  std::uint64_t refusals = 0;  // number of refused attempts
   // Final results of submissions.
   std::uint64_t answered = 0;  // OK in time
   std::uint64_t late = 0;      // stored, but too late for the caller
@@ -94,10 +94,10 @@ struct SubmissionCounts {
 struct CallersResult : SubmissionCounts {
   Method method = Method::kSubmit;
   std::string pool;
-  TimeSummary answer;   // from arrival to an OK in time
+  TimeSummary answer;   // from arrival to OK, for answers in time
   TimeSummary refusal;  // from arrival to the refusal
   TimeSummary ending;   // from arrival to any end of the attempt
-  TimeSummary wait;     // from arrival to a worker
+  TimeSummary wait;     // from arrival until a worker takes the task
 };
 
 struct SourceResult : CallersResult {
@@ -105,8 +105,8 @@ struct SourceResult : CallersResult {
 };
 
 struct MethodResult : CallersResult {
-  bool promised = false;    // ack: queued
-  MethodCounters counters;  // the Gate's
+  bool promised = false;    // true with ack: queued
+  MethodCounters counters;  // counters of the Gate
 
   // True if the Gate's counters balance and agree with the callers' results.
   bool Balanced() const;
@@ -114,12 +114,12 @@ struct MethodResult : CallersResult {
 
 struct SimulationResult {
   double window_seconds = 0;
-  double seconds = 0;        // of the run
-  double start_seconds = 0;  // time of day at the start, since midnight
+  double seconds = 0;        // duration of the run
+  double start_seconds = 0;  // time of day, from midnight
   std::uint64_t seed = 0;
   // Pools that received submissions, by name.
   std::vector<PoolResult> pools;
-  // In the order of the description.
+  // Sources in the order of the description.
   std::vector<SourceResult> sources;
   // Methods that were called.
   std::vector<MethodResult> methods;

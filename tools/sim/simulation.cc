@@ -66,7 +66,7 @@ struct SourceModel {
   CallersRecord record;
 };
 
-// Studies and sites belong to one source only.
+// Returns a task's lane. Studies and sites belong to one source only.
 std::uint64_t LaneOf(FairBy fair_by, std::size_t source_index,
                      const TrafficSource& source, std::size_t site) {
   const std::uint64_t first = std::uint64_t{source_index + 1} << 32U;
@@ -113,20 +113,21 @@ class Simulation final : public CallerOwner {
     return sources_[caller.source].record;
   }
 
-  // Runs the next event up to `end`. Returns false if there is none.
+  // Runs the next event if it is not after `end`. Returns false if there is
+  // none.
   bool Step(TimePoint end);
   void ArriveNew(std::size_t source);
   void Attempt(Caller* caller);
-  // The caller receives OK.
+  // Answers OK to the caller.
   void Answer(Caller* caller);
-  // The caller receives a refusal, and retries if it may.
+  // Refuses the caller, which retries if it may.
   void Refuse(Caller* caller, Duration retry);
-  // The deadline of a caller has passed.
+  // Ends the wait of a caller whose deadline has passed.
   void PassDeadline(Caller* caller);
-  // The attempt has ended for its caller.
+  // Ends the attempt for its caller.
   void EndAttempt(Caller* caller);
   void SetCapacity(PoolResult* pool) const;
-  // The caller makes no further attempt.
+  // Counts the final result of a caller that makes no further attempt.
   void Count(Caller* caller, std::uint64_t SubmissionCounts::*end);
   CallersResult ResultOf(Method method, const CallersRecord& record) const;
 
@@ -151,8 +152,8 @@ Simulation::Simulation(const Config& config, const Traffic& traffic)
   BindMethods(config);
   sources_.reserve(traffic.sources.size());
   for (const TrafficSource& source : traffic.sources) {
-    // Each source has its own seed, so that changing one source leaves the
-    // arrivals of the others as they are.
+    // Each source has its own seed, so that a change of one source does not
+    // affect the arrivals of the others.
     const std::uint64_t seed =
         traffic.seed + 0x9E3779B97F4A7C15U * (sources_.size() + 1);
     sources_.push_back({.source = &source,

@@ -13,7 +13,7 @@
 
 namespace sluice {
 
-// Called now and then with the fraction of the run that is done, 0 to 1. May be
+// Called now and then with the completed fraction of the run, 0 to 1. May be
 // empty.
 using SimulationProgress = std::function<void(double)>;
 

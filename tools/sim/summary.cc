@@ -35,7 +35,8 @@ std::string Plural(std::size_t count, absl::string_view one) {
   return absl::StrCat(FormatCount(count), " ", one, count == 1 ? "" : "s");
 }
 
-// Returns e.g. "96.2 % were answered in time; 3.8 % were refused for good."
+// Describes how submissions ended, e.g. "96.2 % were answered in time; 3.8 %
+// were refused for good."
 std::string DescribeEnds(const SubmissionCounts& sum) {
   const auto share = [&](std::uint64_t part) {
     return FormatShare(part, sum.submissions);

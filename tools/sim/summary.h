@@ -10,15 +10,17 @@
 
 namespace sluice {
 
-// Workers and queue that a pool would have needed.
+// Number of workers and size of the queue that would have been enough for a
+// pool.
 struct PoolNeeds {
-  // Workers that would keep up with the busiest interval.
+  // Number of workers that would keep up with the busiest interval.
   std::size_t workers = 0;
-  // Largest backlog, in submissions, if all submissions beyond the capacity of
-  // the configured workers waited. By the store's mean times.
+  // Largest backlog, in submissions, if the workers were as configured and all
+  // submissions beyond their capacity waited. Computed from the store's mean
+  // times.
   double backlog = 0;
-  // Seconds that the last submission of the backlog would wait. Infinity if the
-  // run ends before the backlog is processed.
+  // Wait of the last submission of the backlog, in seconds. Infinity if the run
+  // ends before the backlog is processed.
   double backlog_seconds = 0;
 };
 

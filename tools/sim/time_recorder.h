@@ -21,7 +21,8 @@ class TimeRecorder {
     sum_seconds_ += other.sum_seconds_;
   }
 
-  // Percentiles are at most 1 % above the exact values.
+  // Returns a summary, whose percentiles are at most 1 % above the exact
+  // values.
   TimeSummary Summary() const {
     const auto count = histogram_.count();
     return {.count = count,

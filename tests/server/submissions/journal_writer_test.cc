@@ -29,7 +29,7 @@ class CountingOwner final : public SubmissionOwner {
  public:
   explicit CountingOwner(CompletionLoop* loop) : loop_(loop) {}
 
-  bool CallerGone() const override { return false; }
+  bool CallerCancelled() const override { return false; }
   CompletionLoop* loop() const override { return loop_; }
   void OnAnswer(std::size_t, std::string_view, const Answer&) override {
     ++answers_;

@@ -217,7 +217,7 @@ class AnswerKeeper final : public SubmissionOwner {
  public:
   explicit AnswerKeeper(CompletionLoop* loop) : loop_(loop) {}
 
-  bool CallerGone() const override { return false; }
+  bool CallerCancelled() const override { return false; }
   CompletionLoop* loop() const override { return loop_; }
   void OnAnswer(std::size_t, std::string_view, const Answer& answer) override {
     answer_ = answer;
