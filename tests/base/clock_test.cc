@@ -13,7 +13,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// Waits on a clock, until a time or until Call.
+// Waits on a clock, until a time or until Call is called.
 class Sleeper {
  public:
   explicit Sleeper(Clock* clock) : clock_(clock) {}
@@ -86,8 +86,8 @@ TEST(FakeClock, DoesNotWaitForWhatIsPast) {
 }
 
 TEST(FakeClock, WakesSleepersWheneverItIsAdvanced) {
-  // Advance may run before, while or after the sleepers fall asleep. None may
-  // oversleep.
+  // Advance may run before, while or after the sleepers fall asleep. No sleeper
+  // may oversleep.
   for (int round = 0; round < 1000; ++round) {
     FakeClock clock;
     Sleeper first(&clock);

@@ -43,8 +43,8 @@ struct Terminal {
     close(user);
     close(program);
   }
-  int user = -1;     // reads what the screen would show
-  int program = -1;  // output of the program
+  int user = -1;     // the terminal's side, which receives the output
+  int program = -1;  // the program's side
 };
 
 TEST(ProgressBar, WritesNothingToAPipe) {

@@ -20,7 +20,7 @@ TEST(LoadPage, HasTheReportAndItsValuesByTheClockOfTheProfile) {
       AllOf(
           HasSubstr("<h1>a&lt;/script&gt;&lt;b&gt;&#39;&amp;.yaml: 3 h played "
                     "in 3 s</h1>"),
-          // Of the calls in the timeline: 30 in time, 3 refused.
+          // The timeline has 33 calls: 30 in time, 3 refused.
           HasSubstr("<dd>90.9 %</dd><dt>answered OK in time</dt>"),
           HasSubstr("\"profile\": {"), HasSubstr("<td>07:00</td><td>12</td>"),
           HasSubstr("<td>09:00</td>"), HasSubstr("<td>22 ms</td>"),

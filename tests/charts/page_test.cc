@@ -109,7 +109,7 @@ TEST(RenderPage, LoadsNothing) {
        {" src=", "<link", "@import", "url(http", "sourceMappingURL"}) {
     EXPECT_THAT(html, Not(HasSubstr(loading))) << loading;
   }
-  // The licence of dygraphs is named by its address, in a comment.
+  // The address of dygraphs' licence appears in a comment only.
   EXPECT_THAT(html, Not(testing::ContainsRegex("(href|src) ?= ?.https?://")));
 }
 

@@ -1,4 +1,4 @@
-// A short run of a profile, made up.
+// A made-up result of a short run of a profile.
 
 #ifndef SLUICE_TESTS_CHARTS_SAMPLE_LOAD_H_
 #define SLUICE_TESTS_CHARTS_SAMPLE_LOAD_H_
@@ -10,8 +10,9 @@
 
 namespace sluice {
 
-// Three intervals of a second, each an hour of the profile, which begins at
-// seven. 10 calls are in time in each. The name is hostile.
+// Returns a run with three intervals of a second, each an hour of the profile,
+// which begins at seven. In each interval 10 calls are in time. The profile's
+// name contains characters that HTML must escape.
 inline std::pair<LoadOptions, LoadResult> SampleLoad() {
   LoadOptions options;
   LoadProfile& profile = options.profile.emplace();

@@ -29,14 +29,14 @@ Config Parse(const std::string& yaml) {
   return config;
 }
 
-// Returns the change of a server that runs `before` and has read `after`.
+// Returns the change when a server that runs `before` reads `after`.
 ConfigChange Change(const std::string& before, const std::string& after) {
   return ChangeConfig(Parse(before), Parse(after));
 }
 
 // --- Every key ---
 
-// A file with every key. No value is the default.
+// A file with every key. No key has its default value.
 constexpr std::string_view kEveryKey = R"(
 listen: 127.0.0.1:1001
 metrics: 127.0.0.1:1002
@@ -73,7 +73,7 @@ struct KeyChange {
   std::string key;
   std::string from;
   std::string to;
-  // Key that needs a restart; empty for a key that changes live.
+  // Keys that need a restart; empty if the key changes live.
   std::vector<std::string> needs_restart;
 };
 
@@ -180,8 +180,8 @@ void AddKeys(const YamlNode& node, const std::string& path,
   }
 }
 
-// A new key needs an entry in kChanges, which says how a running server treats
-// the key. EachKeyIsAppliedOrNamed checks that ChangeConfig agrees.
+// A new key needs an entry in kChanges, which says whether the key changes
+// live. EachKeyIsAppliedOrNamed checks that ChangeConfig agrees.
 TEST(ConfigChange, TheTestsKnowEveryKeyThatThereIs) {
   const std::string yaml = ConfigToYaml(Parse(std::string(kEveryKey)));
   ConfigErrors errors;
@@ -298,8 +298,8 @@ TEST(ConfigChange, HasRoomForTheLargestRequestThatRuns) {
 
 // --- Any two configurations ---
 
-// Returns a valid configuration. It is drawn from few values, so that two
-// configurations often have the same ones.
+// Returns a random valid configuration. There are few possible values, so that
+// two configurations often share some.
 Config RandomConfig(std::mt19937& random) {
   const auto one_of = [&](std::vector<std::string> texts) {
     return texts[std::uniform_int_distribution<std::size_t>(

@@ -51,7 +51,7 @@ std::string ShippedYaml() {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-// Returns three valid lines, followed by the lines that the test is about.
+// Three valid lines. Tests append the lines that they check.
 constexpr char kOnePool[] =
     "store: {kind: sqlite, path: test.db}\n"
     "pools:\n"
@@ -295,7 +295,7 @@ TEST(ConfigYaml, KeysAreNames) {
 }
 
 TEST(ConfigYaml, ControlCharactersAreRefused) {
-  // The YAML parser takes the first character for the end of the file.
+  // The YAML parser treats the first character as the end of the file.
   for (const char c : {'\x04', '\x00', '\x1b', '\x7f'}) {
     EXPECT_THAT(
         Errors(absl::StrCat("pools: {a: {}}\n#", std::string(1, c),
@@ -505,7 +505,7 @@ TEST(ConfigValues, MetricsHasAnAddressOfItsOwn) {
   EXPECT_THAT(Errors(OnePool("listen: a:1\nmetrics: a:1\n")),
               ElementsAre("5: metrics: must differ from listen"));
   EXPECT_THAT(Errors(OnePool("listen: a:0\nmetrics: a:0\n")), IsEmpty());
-  // The default address counts too.
+  // The check includes the default address.
   EXPECT_THAT(Errors(OnePool("listen: 127.0.0.1:9464\n")),
               ElementsAre(HasSubstr("metrics: must differ from listen")));
 }
@@ -1105,7 +1105,8 @@ std::string RandomYaml(std::mt19937& random) {
         ", allow_loss: true, priority: ",
         std::string(kPriorityNames[draw(0, 2)]), "}\n");
   }
-  // All methods have an entry, so it could be that no method uses pool `a`.
+  // All methods now have an entry, so without this replacement pool `a` could
+  // be unused.
   return absl::StrReplaceAll(yaml, {{"Ingestion/SubmitStream: {pool: b",
                                      "Ingestion/SubmitStream: "
                                      "{pool: a"}});
@@ -1193,7 +1194,8 @@ TEST(ConfigAnyBytes, EndsInErrorsOrInAConfigurationThatIsRight) {
     ++right;
     ExpectRoundTrip(config);
   }
-  EXPECT_GT(right, kRounds / 100);  // or nothing but the parser was tested
+  // Otherwise the test would only cover the parser.
+  EXPECT_GT(right, kRounds / 100);
   EXPECT_LT(right, kRounds / 2);
 }
 

@@ -134,8 +134,8 @@ class KeyAudit {
     if (found == nullptr) {
       return Breach("is MISSING: another content is stored", told);
     }
-    // The receipt QUEUED of a repeated submission has a sequence number of its
-    // own, although it becomes a duplicate of the first one later.
+    // The receipt QUEUED of a repeated submission has a new sequence number,
+    // although the submission later becomes a duplicate of the first.
     if (told.disposition == Receipt::QUEUED &&
         FindSent(told.sent_sha256)->times > 1) {
       return;
@@ -153,7 +153,8 @@ class KeyAudit {
     if (findings_.submissions.empty()) {
       return Breach("was refused as a conflict, but nothing is stored", told);
     }
-    // The content may be in quarantine, if it was queued when sent again.
+    // The content may be in quarantine if the submission was queued when it was
+    // sent again.
     const Found* found = FindContent(told.sent_sha256);
     if (found != nullptr && !found->in_quarantine) {
       return Breach("is stored although it was refused as a conflict", told);

@@ -17,18 +17,18 @@ namespace sluice {
 
 // A submission found in the store or in quarantine.
 struct Found {
-  bool in_quarantine = false;  // otherwise in the store
+  bool in_quarantine = false;  // false: in the store
   SubmissionKind kind = SubmissionKind::kQuestionnaireResponse;
   std::int64_t sequence = 0;
   absl::Time received_at;
-  Sha256Digest noted_sha256{};    // stored beside the bytes
-  Sha256Digest content_sha256{};  // computed from the stored bytes
+  Sha256Digest noted_sha256{};    // hash in the store's column
+  Sha256Digest content_sha256{};  // hash of the stored bytes
 };
 
 // Everything found under one key.
 struct Findings {
   std::vector<Found> submissions;
-  std::vector<Sha256Digest> conflicts;  // contents on record as conflicts
+  std::vector<Sha256Digest> conflicts;  // contents recorded as conflicts
 };
 
 using FindingsByKey = absl::flat_hash_map<LedgerKey, Findings>;
@@ -37,10 +37,10 @@ struct AuditReport {
   // Texts beyond this number are not kept.
   static constexpr std::size_t kBreachTextsMax = 20;
 
-  std::int64_t answers = 0;  // checked
+  std::int64_t answers = 0;  // number of checked answers
   std::int64_t in_store = 0;
   std::int64_t in_quarantine = 0;
-  std::int64_t conflicts = 0;  // on record
+  std::int64_t conflicts = 0;  // number of recorded conflicts
   std::int64_t breaches = 0;
   std::vector<std::string> breach_texts;
 
@@ -48,18 +48,18 @@ struct AuditReport {
 };
 
 // Audits one key and adds the breaches of these rules:
-// - What is stored was sent, byte for byte, and is stored once: there is one
-//   submission in the store, and none in quarantine with the same content.
+// - Every stored submission was sent with exactly these bytes, and is stored
+//   once: it is not in quarantine as well.
 // - Each acknowledged submission is stored, with the sequence number and the
 //   time of its receipt. The receipt of a duplicate has the number and the time
 //   of the first submission.
-// - A content that was refused as a conflict is not stored. Another content is,
-//   and the attempt is on record.
+// - If a content was refused as a conflict, another content is stored, and the
+//   attempt is recorded.
 void AuditKey(const LedgerKey& key, const LedgerEntry& entry,
               const Findings& findings, AuditReport& report);
 
-// Audits all keys that were sent or found, and that no two submissions have the
-// same sequence number.
+// Audits all keys that were sent or found, and checks that no two submissions
+// have the same sequence number.
 AuditReport AuditAll(const Ledger& ledger, const FindingsByKey& findings);
 
 }  // namespace sluice

@@ -24,7 +24,8 @@ absl::Time ReceivedAt(std::int64_t sequence) {
   return absl::FromUnixMicros(1'700'000'000'000'000 + sequence);
 }
 
-// Records a submission with the answer and the findings of a correct server.
+// Records a submission with the answer and the findings that a correct server
+// would give.
 class AuditTest : public testing::Test {
  protected:
   void Send(const std::string& id, const std::string& content) {
@@ -57,7 +58,7 @@ class AuditTest : public testing::Test {
     Tell(id, id, Receipt::STORED, sequence);
     return Have(id, id, sequence);
   }
-  // Another content under the id of a stored submission.
+  // Sends different content under the id of a stored submission.
   void SendConflict(const std::string& id, const std::string& content) {
     Send(id, content);
     Tell(id, content, Receipt::CONFLICT, 0);

@@ -35,15 +35,16 @@ constexpr absl::Duration kStopLimit = absl::Seconds(60);
 // Time between two scrapes of the metrics.
 constexpr absl::Duration kMetricsPause = absl::Milliseconds(20);
 
-// Percentage of rounds that end around the start, without load, and of rounds
-// that end after a time. The others end after a number of acknowledgements.
+// Percentage of rounds that end around the start, without load, and percentage
+// of rounds that end after a time. All other rounds end after a number of
+// acknowledgements.
 constexpr std::uint64_t kStartPercent = 20;
 constexpr std::uint64_t kTimePercent = 20;
 constexpr absl::Duration kTimeMax = absl::Milliseconds(400);
 
 // Longest pause before a killed store is started again.
 constexpr absl::Duration kStoreDownMax = absl::Milliseconds(500);
-// Longest time that a server outlives its store.
+// Longest time between the kill of a store and the kill of its server.
 constexpr absl::Duration kAfterStoreMax = absl::Milliseconds(100);
 
 // How the store is killed in a round.
@@ -53,7 +54,7 @@ enum class StoreKill {
   kWithServer,  // the store is restarted before the next server
 };
 
-// When the server is killed in a round.
+// The moment at which the server is killed in a round.
 struct Moment {
   bool load = true;
   // Time since the start. Empty if the number of acknowledgements decides.
@@ -84,17 +85,19 @@ class Campaign {
   Moment PickMoment();
   StoreKill PickStoreKill(const Moment& moment);
   absl::Duration PickUpTo(absl::Duration max);
-  // Waits for the moment. Starts the load, if any, once the server serves.
+  // Waits for the moment. Starts the load, if there is one, once the server
+  // serves.
   absl::Status AwaitMoment(const Moment& moment, int round);
   absl::Status AwaitAcknowledgements(std::int64_t count);
   // Kills and restarts the store while the server keeps running.
   absl::Status RestartStore();
-  // Kills the store and waits a moment.
+  // Kills the store and waits for a random time.
   absl::Status KillStore();
   absl::Status Kill(bool under_load);
   absl::Status CountKill(bool serving, bool under_load);
 
-  // Checks the answers since the last check, on a freshly started server.
+  // Starts a server and checks the answers that were received since the last
+  // check.
   absl::Status CheckNews();
   // Starts a last server, lets it process its queue and stop, and audits all
   // keys.
@@ -143,8 +146,8 @@ absl::StatusOr<CampaignResult> Campaign::Run(ProgressBar& progress,
   progress.Clear();
   if (!status.ok()) return status;
 
-  // A submission that was missing at an earlier check and is stored now was
-  // acknowledged too early, which is a breach.
+  // If a submission was missing at an earlier check and is stored now, it was
+  // acknowledged too early. This is a breach.
   if (result_.audit.breaches == 0) {
     for (std::string& text : early_.breach_texts) {
       result_.audit.AddBreach(std::move(text));
@@ -283,8 +286,8 @@ absl::Status Campaign::KillStore() {
   ++result_.store_kills.with_server;
   const bool serving = server_->serving();
   if (absl::Status s = store_->Kill(); !s.ok()) return s;
-  // A server that is just starting may fail without its store, so only a
-  // serving one must survive.
+  // A server that is still starting may fail without its store. Only a serving
+  // server must survive.
   if (serving) WaitUpTo(kAfterStoreMax);
   return absl::OkStatus();
 }

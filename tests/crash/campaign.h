@@ -20,8 +20,8 @@
 namespace sluice {
 
 enum class DiskMode {
-  kAsItIs,    // kill -9: written data survive
-  kPowerCut,  // data that were not synced are lost
+  kAsItIs,    // kill -9: data survive once written
+  kPowerCut,  // data survive once synced
   kLies,      // a power cut on a disk whose syncs do nothing
 };
 
@@ -32,26 +32,27 @@ struct CampaignOptions {
   std::string store = "sqlite";
   AckMode ack = AckMode::kStored;
   DiskMode disk = DiskMode::kAsItIs;
-  // Percentage of rounds in which a store that is a server is killed too.
+  // If the store is a server: percentage of rounds in which the store is killed
+  // too.
   int store_kills_percent = 30;
   int rounds = 100;
   std::uint64_t seed = 1;
   Callers callers;
-  // Limit of acknowledgements in a round under load.
+  // Maximum number of acknowledgements in a round under load.
   int acknowledgements_max = 1000;
-  // Rounds between two checks of the answers since the last check.
+  // Number of rounds between two checks of the new answers.
   int check_every = 10;
 };
 
-// Number of kills, by the state of the server.
+// Number of kills of the server, by its state.
 struct Kills {
-  int starting = 0;   // not serving yet
-  int replaying = 0;  // had not processed all entries of earlier servers
-  int idle = 0;       // serving, without load
+  int starting = 0;   // before it served
+  int replaying = 0;  // while it processed entries of earlier servers
+  int idle = 0;       // while it served without load
   int under_load = 0;
 };
 
-// Number of kills of a store that is a server.
+// Number of kills of the store, if the store is a server.
 struct StoreKills {
   int under_load = 0;   // the server kept running; the store was restarted
   int with_server = 0;  // the server was killed right after the store
@@ -62,11 +63,11 @@ struct CampaignResult {
   Kills kills;
   StoreKills store_kills;
   AnswerCounts answers;
-  std::int64_t early_answers = 0;    // checked between rounds
-  std::int64_t unsynced_writes = 0;  // at all power cuts
-  std::int64_t undone_writes = 0;    // of `unsynced_writes`
-  // Servers that did not start, ended by themselves, or did not process their
-  // queue.
+  std::int64_t early_answers = 0;    // number of answers checked between rounds
+  std::int64_t unsynced_writes = 0;  // sum over all power cuts
+  std::int64_t undone_writes = 0;    // part of `unsynced_writes`
+  // Number of servers that did not start, ended by themselves, or did not
+  // process their queue.
   int incidents = 0;
   absl::Duration time;
   // The audit of all keys at the end. Incidents count as breaches too.
@@ -74,9 +75,9 @@ struct CampaignResult {
 };
 
 // Runs until all rounds are done, a breach is found, or `stop` is set. Then
-// audits. A server that cannot start, ends by itself (as after a failed
-// assertion), or does not process its queue is a breach too. Returns an error
-// if the campaign itself cannot continue.
+// audits all keys. A server that cannot start, ends by itself (as after a
+// failed assertion), or does not process its queue counts as a breach. Returns
+// an error if the campaign itself cannot continue.
 absl::StatusOr<CampaignResult> RunCampaign(const CampaignOptions& options,
                                            ProgressBar& progress,
                                            const std::atomic<bool>& stop);

@@ -54,7 +54,7 @@ class PostgresUnderTest final : public StoreUnderTest {
  private:
   std::string Url() const { return postgres_.Url("postgres"); }
 
-  // PostgreSQL may run as another user, who must be able to enter the folder.
+  // Let all users enter the folder, because PostgreSQL may run as another user.
   absl::Status Make() {
     std::error_code error;
     std::filesystem::permissions(folder_, std::filesystem::perms::others_exec,

@@ -33,10 +33,10 @@ class StoreUnderTest {
   virtual absl::Status Kill() { return absl::OkStatus(); }
 };
 
-// Makes a store of kind `sqlite`, `postgres` or `discard` (which keeps nothing,
-// so that an audit must find everything missing). `folder` is the absolute path
-// of the campaign's folder; the server under test writes to `folder`/data.
-// Returns null for other kinds.
+// Creates a store of kind `sqlite`, `postgres` or `discard`, or returns null
+// for other kinds. `discard` keeps nothing, so an audit must find everything
+// missing. `folder` is the absolute path of the campaign's folder; the server
+// under test writes to `folder`/data.
 std::unique_ptr<StoreUnderTest> MakeStoreUnderTest(absl::string_view kind,
                                                    const std::string& folder);
 

@@ -73,7 +73,7 @@ TEST(Campaign, FindsThatAStoreKeepsNothing) {
 TEST(Campaign, FindsThatAQueueInMemoryIsLost) {
   const ToolRun run = CrashUntilLoss({"--memory_queue"});
   EXPECT_EQ(run.exit_code, 1) << run.out << run.err;
-  // The loss may also show as a sequence number that was given twice.
+  // The loss may also appear as a sequence number that was assigned twice.
   EXPECT_THAT(run.out, Not(HasSubstr("breaches       0")));
 }
 

@@ -1,5 +1,5 @@
-// Reads stored submissions without the server. Start here to audit another kind
-// of store.
+// Reads stored submissions without the server. To audit another kind of store,
+// start here.
 
 #ifndef SLUICE_TESTS_CRASH_CONTENT_READER_H_
 #define SLUICE_TESTS_CRASH_CONTENT_READER_H_
@@ -18,15 +18,15 @@ class ContentReader {
  public:
   virtual ~ContentReader() = default;
 
-  // Adds everything that is stored.
+  // Adds all stored submissions and conflicts.
   virtual absl::Status ReadAll(FindingsByKey& findings) = 0;
-  // Adds everything stored under one key.
+  // Adds the submissions and conflicts that are stored under one key.
   virtual absl::Status Read(const LedgerKey& key, Findings& findings) = 0;
 };
 
-// Opens the file of a store of kind `sqlite`. A server may be using the file.
-// If none is, SQLite recovers the file. Returns UNAVAILABLE if the file does
-// not exist.
+// Opens the file of a store of kind `sqlite`. A server may be using the file at
+// the same time. If no server uses the file, SQLite recovers it. Returns
+// UNAVAILABLE if the file does not exist.
 absl::StatusOr<std::unique_ptr<ContentReader>> OpenSqliteContent(
     const std::string& path);
 

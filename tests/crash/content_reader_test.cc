@@ -1,4 +1,5 @@
-// Tests that readers find what a store wrote, and later changes of the file.
+// Tests that readers find the data that a store wrote, and later changes of the
+// file.
 
 #include "tests/crash/content_reader.h"
 

@@ -12,7 +12,8 @@
 namespace sluice {
 namespace {
 
-// Copies a database and its write-ahead log. Returns false if there is none.
+// Copies a database and its write-ahead log. Returns false if there is no
+// database.
 absl::StatusOr<bool> CopyDatabase(const std::string& from,
                                   const std::string& to) {
   for (const char* suffix : {"", "-wal", "-shm", "-journal"}) {

@@ -1,5 +1,5 @@
-// Counts what a killed server left in its journal. Reads a copy: opening the
-// file itself would recover it, which is the task of the next server.
+// Counts the entries that a killed server left in its journal. Reads a copy:
+// opening the file itself would recover it, which the next server must do.
 
 #ifndef SLUICE_TESTS_CRASH_JOURNAL_PROBE_H_
 #define SLUICE_TESTS_CRASH_JOURNAL_PROBE_H_
@@ -13,12 +13,12 @@ namespace sluice {
 
 struct JournalLeft {
   std::int64_t entries = 0;
-  std::int64_t last_position = 0;  // of the last entry; 0 if empty
-  std::int64_t old_entries = 0;    // with positions up to `old_position`
+  std::int64_t last_position = 0;  // of the last entry, or 0
+  std::int64_t old_entries = 0;  // entries with positions up to `old_position`
 };
 
-// Returns zeros if there is no journal, or a journal without tables. The file
-// `scratch`, and those that SQLite creates beside it, are overwritten.
+// Returns zeros if there is no journal, or a journal without tables. Overwrites
+// the file `scratch`, and the files that SQLite creates beside it.
 absl::StatusOr<JournalLeft> ProbeJournal(const std::string& path,
                                          const std::string& scratch,
                                          std::int64_t old_position);

@@ -1,4 +1,4 @@
-// Records what clients sent and which answers they received.
+// Records the submissions that clients sent and the answers that they received.
 
 #ifndef SLUICE_TESTS_CRASH_LEDGER_H_
 #define SLUICE_TESTS_CRASH_LEDGER_H_
@@ -44,8 +44,9 @@ struct Told {
   int round = 0;
   absl::string_view method;  // e.g. "Submit"; a literal
   v1::Receipt::Disposition disposition = v1::Receipt::DISPOSITION_UNSPECIFIED;
-  Sha256Digest sent_sha256{};  // of the bytes that were sent
-  // Values of the receipt. A conflict that is a status has none.
+  Sha256Digest sent_sha256{};  // hash of the bytes that were sent
+  // Values of the receipt. A conflict that was answered with a status has no
+  // receipt.
   std::int64_t sequence = 0;
   absl::Time received_at;
   Sha256Digest told_sha256{};
@@ -75,7 +76,7 @@ class Ledger {
   // (unspecified) are counted but not kept.
   void RecordTold(const LedgerKey& key, const Told& told);
 
-  // Waits until `count` acknowledgements have been received in all. Returns
+  // Waits until `count` acknowledgements have been received in total. Returns
   // false at `deadline`.
   bool AwaitAcknowledged(std::int64_t count, absl::Time deadline) const;
   std::int64_t acknowledged() const;
@@ -84,9 +85,9 @@ class Ledger {
 
   // Returns the keys that were answered since the last call.
   absl::flat_hash_set<LedgerKey> TakeNews();
-  // Returns the entry of a key. Empty if the key was never sent.
+  // Returns the entry of a key. The entry is empty if the key was never sent.
   LedgerEntry Find(const LedgerKey& key) const;
-  // `visit` must not call the ledger.
+  // Calls `visit` with each entry. `visit` must not call the ledger.
   void ForEach(
       absl::FunctionRef<void(const LedgerKey& key, const LedgerEntry& entry)>
           visit) const;

@@ -5,8 +5,8 @@
 //
 // It intercepts the calls that SQLite makes on files directly in the data
 // directory. Memory maps are not intercepted: SQLite uses them for its shared
-// memory only, which need not survive. fallocate, sync_file_range and the like
-// pass through and make nothing durable.
+// memory only, which need not survive. fallocate, sync_file_range and similar
+// calls are not intercepted, and make nothing durable.
 
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -117,7 +117,7 @@ class Disk {
 
 // Reads through the descriptor that writes, which must be readable too. Closing
 // a second descriptor would release all locks of this process on the file
-// (POSIX), and with them those that keep other processes from removing SQLite's
+// (POSIX), including the locks that keep other processes from removing SQLite's
 // log.
 bool ReadAll(int file, off64_t offset, std::vector<char>& bytes) {
   const ssize_t size = pread64(file, bytes.data(), bytes.size(), offset);
@@ -152,7 +152,7 @@ auto Keeping(int file, off64_t offset, off64_t length, Write write) {
   return decltype(write())(-1);
 }
 
-// Returns the offset of a write that has none.
+// Returns the offset of a write that uses the file's own offset.
 off64_t Position(int file) {
   if ((fcntl(file, F_GETFL) & O_APPEND) == 0) {
     return lseek64(file, 0, SEEK_CUR);

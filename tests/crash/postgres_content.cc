@@ -18,7 +18,7 @@ constexpr absl::Duration kTimeout = absl::Seconds(60);
 // Tables are read in pages, so that they need not fit into memory.
 constexpr int kPageRows = 500;
 
-// A page begins after the last value of the first column.
+// Reads a page, which begins after the last value of the first column.
 constexpr char kSelect[] =
     "SELECT sequence, study_id, submission_id, content_sha256, kind,"
     " received_at, content FROM submissions";
@@ -26,7 +26,7 @@ constexpr char kSelectConflicts[] =
     "SELECT conflict, study_id, submission_id, content_sha256 FROM conflicts";
 constexpr char kOfKey[] = " WHERE submission_id = $1 AND study_id = $2";
 
-// Columns that both queries have.
+// Reads the columns that both queries have.
 LedgerKey ReadKey(const PostgresResult& rows, int row) {
   return {.study_id = std::string(rows.BytesAt(row, 1)),
           .submission_id = std::string(rows.BytesAt(row, 2))};
@@ -55,7 +55,7 @@ absl::Status AddConflict(const PostgresResult& rows, int row,
   return sha256.status();
 }
 
-// Columns of one table.
+// Adds one row of a table to the findings.
 using Add = absl::Status (*)(const PostgresResult& rows, int row,
                              Findings& findings);
 

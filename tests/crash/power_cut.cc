@@ -25,8 +25,8 @@ struct Undo {
   absl::string_view bytes;
 };
 
-// A truncated record was being written when the process died. The write that it
-// belongs to had not begun, so the record is skipped.
+// Skips a truncated record: the process died while it wrote the record, before
+// the write to the file began.
 std::vector<Undo> ReadRecords(absl::string_view log) {
   std::vector<Undo> undos;
   while (log.size() >= sizeof(UndoRecord)) {
@@ -46,7 +46,7 @@ absl::Status Failed(absl::string_view doing, const std::string& path) {
       absl::StrCat(doing, " ", path, ": ", std::strerror(errno)));
 }
 
-// Undoes all writes but the first `kept`, starting with the last.
+// Undoes all writes except the first `kept`, in reverse order.
 absl::Status RollBack(const std::string& path, const std::vector<Undo>& undos,
                       std::size_t kept) {
   const int file = open(path.c_str(), O_WRONLY | O_CLOEXEC);

@@ -13,13 +13,13 @@
 namespace sluice {
 
 struct PowerCut {
-  std::size_t writes = 0;  // writes that were not synced
-  std::size_t undone = 0;  // of `writes`; the others had reached the disk
+  std::size_t writes = 0;  // number of writes that were not synced
+  std::size_t undone = 0;  // undone writes; the others were on disk
 };
 
 // Undoes the writes to the files in `data_dir` since their last syncs. A disk
-// may write before a sync: for each file, `kept` returns how many of its
-// writes, counted from the first, had reached the disk. Removes SQLite's shared
+// may write before a sync: for each file, `kept` returns the number of writes,
+// counted from the first, that had reached the disk. Removes SQLite's shared
 // memory and the undo logs. Directory entries are durable at once: a created
 // file stays (empty), a removed file stays removed.
 absl::StatusOr<PowerCut> CutPower(

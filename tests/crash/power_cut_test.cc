@@ -48,7 +48,7 @@ class PowerCutTest : public testing::Test {
     EXPECT_EQ(RunTool("/usr/bin/env", arguments).exit_code, 0);
   }
 
-  // Cuts the power. `kept` of each file's writes had reached the disk.
+  // Cuts the power. The first `kept` writes to each file had reached the disk.
   PowerCut Cut(std::size_t kept = 0) const {
     const auto cut =
         CutPower(data_, undo_, [kept](std::size_t) { return kept; });
@@ -116,8 +116,8 @@ TEST_F(PowerCutTest, TakesNoNotOfOneFileForThoseOfItsSuccessor) {
   EXPECT_EQ(ReadFile("db-journal"), "next");
 }
 
-// If the locks were lost, another program that reads the database would believe
-// that it is alone, and remove the log that the server still writes to.
+// Without the locks, another program that reads the database would assume that
+// it is alone, and remove the log to which the server still writes.
 TEST_F(PowerCutTest, LeavesTheLocksOfTheProcessAsTheyAre) {
   WriteFile("db", "0123");
   Run("db", {"lock", "write:0:a", "truncate:3", "append:b", "sync", "locked"});

@@ -7,7 +7,8 @@
 namespace sluice {
 namespace {
 
-// Small batches and a small queue create many different states to be killed in.
+// Small batches and a small queue create many different states in which the
+// server may be killed.
 constexpr absl::string_view kTemplate = R"yaml(listen: 127.0.0.1:0
 metrics: 127.0.0.1:0
 store: $0

@@ -9,12 +9,12 @@
 
 namespace sluice {
 
-// The place that acknowledges Submit and ImportPatients. SubmitStream and
+// Where Submit and ImportPatients are acknowledged. SubmitStream and
 // RecordEvents are always acknowledged by the store.
 enum class AckMode {
-  kStored,       // the store
-  kJournal,      // the queue on disk
-  kMemoryQueue,  // a queue in memory, which loses acknowledged submissions
+  kStored,       // in the store
+  kJournal,      // in the queue on disk
+  kMemoryQueue,  // in the queue in memory, which loses acknowledged submissions
 };
 
 // Returns a configuration. `store` is the value of the key `store`. The server

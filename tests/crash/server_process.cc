@@ -23,7 +23,8 @@ namespace {
 constexpr std::size_t kLogTailBytes = 4096;
 constexpr int kExitCannotRun = 127;
 
-// Returns the null-terminated array for execve. The strings must outlive it.
+// Returns the null-terminated array for execve. The strings must outlive the
+// array.
 std::vector<char*> Pointers(const std::vector<std::string>& strings) {
   std::vector<char*> pointers;
   pointers.reserve(strings.size() + 1);
@@ -55,7 +56,7 @@ std::vector<std::string> Environment(const ServerCommand& command) {
   _exit(kExitCannotRun);
 }
 
-// Returns the number after `name`, e.g. " port=". 0 if there is none.
+// Returns the number after `name`, e.g. " port="; 0 if `name` is missing.
 int NumberAfter(absl::string_view line, absl::string_view name) {
   const std::size_t at = line.find(name);
   if (at == absl::string_view::npos) return 0;

@@ -21,7 +21,7 @@ namespace sluice {
 struct ServerCommand {
   std::string program;
   std::vector<std::string> arguments;
-  std::vector<std::string> environment;  // NAME=value, added to this process's
+  std::vector<std::string> environment;  // NAME=value, additional
 };
 
 // A thread reads the output all the time. Must be used by one thread.

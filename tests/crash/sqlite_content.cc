@@ -18,7 +18,7 @@ namespace {
 
 constexpr absl::Duration kBusyTimeout = absl::Seconds(10);
 
-// Columns that stores and journals have in common.
+// Selects the columns that stores and journals have in common.
 constexpr char kSelect[] =
     "SELECT study_id, submission_id, kind, sequence, received_at,"
     " content_sha256, content FROM ";
@@ -37,7 +37,7 @@ absl::StatusOr<absl::Time> ReadTime(const SqliteRun& row, int column,
   return time;
 }
 
-// Columns of kSelect.
+// Reads the columns of kSelect.
 absl::StatusOr<Found> ReadFound(const SqliteRun& row, bool in_quarantine) {
   const auto kind = ReadKind(row.TextAt(2));
   if (!kind.ok()) return kind.status();
@@ -60,7 +60,7 @@ LedgerKey ReadKey(const SqliteRun& row) {
 
 class SqliteContent final : public ContentReader {
  public:
-  // Reads a store's file, or the quarantine in a journal's file.
+  // `quarantine` is false for a store's file, true for a journal's file.
   SqliteContent(SqliteConnection db, bool quarantine)
       : db_(std::move(db)), quarantine_(quarantine) {}
 

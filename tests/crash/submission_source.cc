@@ -9,13 +9,13 @@
 namespace sluice {
 namespace {
 
-// Percentage of submissions that repeat a known one, or reuse its id with
-// another content.
+// Percentage of submissions that repeat a known submission, or reuse its id
+// with different content.
 constexpr std::uint64_t kAgainPercent = 10;
 constexpr std::uint64_t kOtherContentPercent = 5;
 
-// Limits of remembered submissions. Beyond these, known submissions are
-// replaced at random, and unanswered ones are dropped.
+// Limits of remembered submissions. Beyond these limits, known submissions are
+// replaced at random, and unanswered submissions are dropped.
 constexpr std::size_t kKnownMax = 4096;
 constexpr std::size_t kUnansweredMax = 4096;
 

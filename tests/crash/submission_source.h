@@ -1,5 +1,5 @@
-// The submissions of a campaign's clients: new ones, repetitions, and other
-// contents under known ids.
+// The submissions that a campaign's clients send: new submissions, repetitions,
+// and different contents under known ids.
 
 #ifndef SLUICE_TESTS_CRASH_SUBMISSION_SOURCE_H_
 #define SLUICE_TESTS_CRASH_SUBMISSION_SOURCE_H_
@@ -42,7 +42,7 @@ class SubmissionSource {
   // Returns the next submission to send.
   Outgoing Next(SubmissionKind kind);
 
-  // Queues a submission without an answer to be sent again, unchanged.
+  // Queues an unanswered submission to be sent again unchanged.
   void SendAgain(Outgoing unanswered);
 
  private:

@@ -14,13 +14,13 @@ namespace {
 
 using v1::Receipt;
 
-// A healthy server answers far sooner.
+// Deadline of a call. A healthy server answers far sooner.
 constexpr absl::Duration kCallLimit = absl::Seconds(60);
 constexpr absl::Duration kPause = absl::Milliseconds(5);
 
 constexpr std::size_t kEntriesOfBulk = 8;
-// Limit of open submissions in a stream, and of receipts after which the stream
-// is ended and another is opened.
+// Maximum number of unanswered submissions in a stream, and number of receipts
+// after which a stream is ended and the next is opened.
 constexpr std::size_t kStreamOpenMax = 32;
 constexpr int kStreamReceiptsMax = 256;
 
@@ -61,7 +61,7 @@ Receipt::Disposition DispositionOf(const grpc::Status& status) {
     case grpc::StatusCode::INVALID_ARGUMENT:
       return Receipt::INVALID;
     default:
-      // Only refusals by the server have details: when to retry.
+      // Only the server's own refusals have details: the retry delay.
       return status.error_details().empty() ? Receipt::DISPOSITION_UNSPECIFIED
                                             : Receipt::REFUSED;
   }
@@ -184,7 +184,8 @@ bool Traffic::FillStream(Stream& stream, Open& open) {
   while (open.size() < kStreamOpenMax) {
     const Outgoing submission =
         source_.Next(SubmissionKind::kQuestionnaireResponse);
-    // Receipts are matched by id, so an id must not be open twice in a stream.
+    // Receipts are matched by id, so a stream must not have two unanswered
+    // submissions with the same id.
     if (!open.emplace(submission->key.submission_id, submission).second) {
       source_.SendAgain(submission);
       continue;

@@ -1,9 +1,9 @@
 // The clients of one round: threads call every method at the same time, as fast
 // as answers arrive.
 //
-// The load generator (loadgen/) is not used here: it counts answers, while the
-// audit needs each submission recorded before it is sent and its own receipt
-// afterwards.
+// The load generator (loadgen/) is not enough here: it only counts answers. The
+// audit needs each submission recorded before it is sent, and the receipt of
+// each submission afterwards.
 
 #ifndef SLUICE_TESTS_CRASH_TRAFFIC_H_
 #define SLUICE_TESTS_CRASH_TRAFFIC_H_
@@ -23,7 +23,7 @@
 
 namespace sluice {
 
-// How many threads call each method.
+// Number of threads that call each method.
 struct Callers {
   int submit = 8;
   int stream = 2;
@@ -42,13 +42,12 @@ class Traffic {
   Traffic& operator=(const Traffic&) = delete;
   ~Traffic();
 
-  // Stops all callers. Waits for outstanding answers, which is quick if the
-  // server is dead. Submissions without an answer are sent again in a later
-  // round.
+  // Stops all callers. Waits for outstanding answers, which come quickly if the
+  // server is dead. Unanswered submissions are sent again in a later round.
   void Stop();
 
  private:
-  // Submissions of a stream without a receipt, by id.
+  // Unanswered submissions of a stream, by id.
   using Open = absl::flat_hash_map<std::string, Outgoing>;
   using Stream =
       grpc::ClientReaderWriterInterface<v1::SubmitRequest, v1::Receipt>;
@@ -69,7 +68,7 @@ class Traffic {
   void Failed(const Outgoing& submission, absl::string_view method,
               const grpc::Status& status);
 
-  // Sends until kStreamOpenMax submissions are open. Returns false if the
+  // Sends until kStreamOpenMax submissions are unanswered. Returns false if the
   // stream is broken.
   bool FillStream(Stream& stream, Open& open);
   bool ReadReceipt(Stream& stream, Open& open);

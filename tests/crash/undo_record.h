@@ -17,9 +17,10 @@ inline constexpr char kDiskDataVariable[] = "SLUICE_DISK_DATA";
 inline constexpr char kDiskUndoVariable[] = "SLUICE_DISK_UNDO";
 inline constexpr char kDiskLiesVariable[] = "SLUICE_DISK_LIES";  // if set
 
-// Followed by `length` bytes: the previous content at `offset`.
+// A record of an undo log. It is followed by `length` bytes: the previous
+// content at `offset`.
 struct UndoRecord {
-  std::uint64_t size_before = 0;  // of the file
+  std::uint64_t size_before = 0;  // size of the file before the write
   std::uint64_t offset = 0;
   std::uint64_t length = 0;
 };

@@ -78,7 +78,7 @@ std::string ValidRequest(std::string_view path) {
   return MakeSubmit("1").SerializeAsString();
 }
 
-// A length-delimited field.
+// Returns a length-delimited field.
 std::string Field(int number, std::string_view content) {
   std::string field(1, static_cast<char>(number << 3 | 2));
   std::size_t length = content.size();
@@ -90,7 +90,7 @@ std::string Field(int number, std::string_view content) {
 }
 
 // Returns the field of the only violation. Fails the test if the status is not
-// the one for invalid input.
+// INVALID_ARGUMENT.
 std::string InvalidField(const grpc::Status& status) {
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT)
       << status.error_message();
@@ -221,12 +221,12 @@ TEST_F(BadInput, AnEmptyRequestIsAnsweredWithTheMissingFields) {
 
 // --- Depth and size ---
 
-// A submission whose items are nested `levels` deep.
+// Returns a submission whose items are nested `levels` deep.
 std::string Nested(std::size_t levels) {
   constexpr int kItemOfResponse = 7;
   constexpr int kItemOfItem = 4;
-  // Built from the inside out and from back to front, because each length is
-  // that of the bytes after it.
+  // Build the message from the inside out and from back to front, because each
+  // length depends on the bytes after it.
   std::string reversed;
   for (std::size_t level = levels; level > 0; --level) {
     const std::string head =
@@ -247,7 +247,7 @@ std::string Nested(std::size_t levels) {
 }
 
 TEST_F(BadInput, ItemsNestedTooDeepAreInvalid) {
-  // The request and the response are messages too.
+  // The request and the response count as two levels.
   const auto deepest = static_cast<std::size_t>(LimitsConfig().nesting) - 2;
   EXPECT_TRUE(caller_.Call(kSubmit, Nested(deepest)).ok());
   for (const std::size_t levels : {deepest + 1, std::size_t{100},
@@ -292,7 +292,7 @@ TEST_F(BadInput, ATooLargeRequestIsAnsweredWithTheLimitAndItsMemoryIsFreed) {
   send_several();
   const std::size_t before = ResidentBytes();
   for (int i = 0; i < 5; ++i) send_several();
-  // 1,280 MiB were sent, and all was freed. The allocator keeps some memory.
+  // 1,280 MiB were sent and freed. The allocator keeps some memory.
   EXPECT_LT(ResidentBytes(), before + 5 * kBytes);
   ExpectServes(server_, "1");
 }
@@ -450,7 +450,7 @@ TEST_F(BadInput, TooMuchMetadataIsRefusedByGrpc) {
             grpc::StatusCode::RESOURCE_EXHAUSTED);
   grpc::ClientContext many;
   for (int i = 0; i < 10'000; ++i) many.AddMetadata(absl::StrCat("x-", i), "x");
-  // Here gRPC closes the connection.
+  // In this case gRPC closes the connection.
   EXPECT_THAT(caller_.Call(&many, kSubmit, ValidRequest(kSubmit)).error_code(),
               AnyOf(grpc::StatusCode::RESOURCE_EXHAUSTED,
                     grpc::StatusCode::UNAVAILABLE));
@@ -521,8 +521,8 @@ TEST(ACallThatCancels, IsForgottenWhileParkedByTheTenThousand) {
   server.AwaitWaiting(kCalls - 2);
   for (AsyncSubmit* call : calls) call->context.TryCancel();
   ASSERT_EQ(caller.AwaitEnded(kCalls), kCalls);
-  // A caller knows of its cancellation before the server does. Some parked
-  // submissions were admitted when another left the queue, and leave the queue
+  // A caller learns of its cancellation before the server does. Some parked
+  // submissions were admitted when others left the queue, and leave the queue
   // as well.
   server.AwaitWaiting(0);
   server.AwaitQueued(0);

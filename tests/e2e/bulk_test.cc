@@ -52,7 +52,7 @@ v1::RecordEventsRequest MakeEvents(std::size_t events) {
   return request;
 }
 
-// A call of ImportPatients, made by its own thread.
+// A call of ImportPatients on its own thread.
 class Import {
  public:
   Import(TestServer* server, const v1::ImportPatientsRequest& request)

@@ -1,5 +1,5 @@
-// Connections: their limit, silent peers, peers that send nonsense, and peers
-// that never read.
+// Tests connections: their limit, silent peers, peers that send invalid bytes,
+// and peers that never read.
 
 #include <chrono>
 #include <cstddef>
@@ -105,8 +105,8 @@ TEST(Connections, ThatSayNothingAreClosedInTimeAndKeepNobodyOut) {
   const auto silent = Connect(server, 1000);
   AwaitConnections(server, 1000);
   ExpectServes(server, "1");
-  // The server closes them. A silent peer is sent nothing but the settings of
-  // the server.
+  // The server closes the silent connections, on which it has sent nothing but
+  // its settings.
   for (const auto& connection : silent) connection->ReadToEnd();
   AwaitConnections(server, 0);
 }
@@ -132,8 +132,8 @@ TEST(Connections, AreRefusedOnceTheServerIsDrained) {
 
 constexpr std::uint32_t kCallsAtOnce = 64;
 
-// Returns the number of TCP segments of the answers to calls that arrive at
-// once.
+// Returns the number of TCP segments that carry the answers to calls that
+// arrive at once.
 std::uint32_t SegmentsOfAnswers(
     TestServer& server,
     const std::function<std::string(std::uint32_t call)>& request,
@@ -150,7 +150,8 @@ std::uint32_t SegmentsOfAnswers(
   return connection.data_segments();
 }
 
-// If each answer was sent by itself, there would be one segment for each call.
+// If each answer were sent separately, there would be one segment for each
+// call.
 TEST(Connections, GetManyAnswersInFewPackets) {
   TestServer server(LimitedTo(10));
   const auto invalid = [](std::uint32_t) { return "no submission"; };
@@ -161,7 +162,7 @@ TEST(Connections, GetManyAnswersInFewPackets) {
   EXPECT_LT(SegmentsOfAnswers(server, invalid, all_refused), kCallsAtOnce / 2);
 }
 
-// Each call is answered by a loop task of its own.
+// Each call is answered by a separate loop task.
 TEST(Connections, GetManyAcknowledgementsInFewPackets) {
   Config config = LimitedTo(10);
   config.methods[Index(Method::kSubmit)].ack = Ack::kQueued;
@@ -176,7 +177,8 @@ TEST(Connections, GetManyAcknowledgementsInFewPackets) {
   EXPECT_LT(SegmentsOfAnswers(server, valid, all_admitted), kCallsAtOnce / 2);
 }
 
-// If each receipt was written by itself, there would be one frame for each.
+// If each receipt were written separately, there would be one frame for each
+// receipt.
 TEST(Connections, GetManyReceiptsOfAStreamInFewFrames) {
   Config config = LimitedTo(10);
   config.pools["clinical"].batch_max = kCallsAtOnce;
@@ -219,7 +221,8 @@ TEST(Connections, ThatTalkNonsenseHarmNobody) {
       // A frame of an unknown type, and a frame larger than allowed.
       opening + "\x00\x00\x04\xEE" + std::string(9, '\0'),
       opening + "\xFF\xFF\xFF" + std::string(6, '\0'),
-      // Headers that are no HPACK, on stream 1, on stream 0, on an even stream.
+      // Headers that are not valid HPACK: on stream 1, on stream 0, on an even
+      // stream.
       opening + http2::Frame(http2::kHeaders, http2::kEndHeaders, 1,
                              std::string(100, '\xFF')),
       opening + http2::Headers(0, http2::GrpcHeaders(kSubmit)),
@@ -233,8 +236,8 @@ TEST(Connections, ThatTalkNonsenseHarmNobody) {
                                    {":scheme", "ftp"},
                                    {":path", "/"},
                                    {"content-type", "text/html"}}),
-      // Headers that never end, data on a stream that never began, a message
-      // that says it is 4 GiB.
+      // Headers that never end, data on a stream that never began, and a
+      // message with a length prefix of 4 GiB.
       opening + http2::Headers(1, http2::GrpcHeaders(kSubmit), http2::kNone),
       opening + http2::Frame(http2::kData, http2::kEndStream, 1, "data"),
       opening + http2::Headers(1, http2::GrpcHeaders(kSubmit)) +
@@ -284,12 +287,12 @@ TEST(Connections, ThatEndAtAnyByteOfACallLeaveNothingBehind) {
   }
   ExpectServes(server, "2");
   AwaitConnections(server, 0);
-  // Only the last message may have been complete.
+  // At most the last message was complete.
   EXPECT_LE(server.counters(Method::kSubmit).received, 2u);
 }
 
-// A client that submits again and again, and reads no answer. `stream_window`
-// is as in http2::Opening.
+// A client that sends calls again and again, and reads no answer.
+// `stream_window` is as in http2::Opening.
 class Deaf {
  public:
   Deaf(TestServer& server, std::size_t stream_window)
@@ -297,7 +300,7 @@ class Deaf {
     EXPECT_TRUE(connection_.Send(http2::Opening(stream_window)));
   }
 
-  // Call it when the server's settings have arrived.
+  // Must be called after the server's settings have arrived.
   void AcknowledgeSettings() {
     constexpr int kAck = 1;
     connection_.Send(http2::Frame(http2::kSettings, kAck, 0, ""));
@@ -337,7 +340,8 @@ TEST(Connections, ThatTakeNoAnswersHoldNoMoreCallsThanAllowed) {
   EXPECT_EQ(in_flight(), kCalls);
   deaf.Submit(1000);
   ExpectServes(server, "1");
-  EXPECT_LE(in_flight(), kCalls + 1);  // the call just answered
+  // One more for the call that was just answered.
+  EXPECT_LE(in_flight(), kCalls + 1);
   EXPECT_LE(server.store().stored().size(), kCalls + 1);
   EXPECT_TRUE(server.Drain().clean());
 }
@@ -351,7 +355,8 @@ TEST(Connections, ThatBeginAndResetCallsWithoutEndHarmNobody) {
     const std::string message = MakeSubmit("reset").SerializeAsString();
     for (std::uint32_t stream = 1; stream < 40'000; stream += 2) {
       std::string call = http2::Call(stream, kSubmit, message);
-      // Some calls are complete, some have no message yet.
+      // Send complete calls on some streams, and headers without a message on
+      // others.
       if (stream % 4 == 1) {
         call = http2::Headers(stream, http2::GrpcHeaders(kSubmit));
       }
@@ -375,7 +380,7 @@ TEST(Connections, ThatSendOnlyPingsHarmNobody) {
         http2::Frame(http2::kPing, http2::kNone, 0, "12345678");
     const std::string settings =
         http2::Frame(http2::kSettings, http2::kNone, 0, "");
-    // The server closes the connection, and no answer is ever read.
+    // The server closes the connection, although no answer is ever read.
     int sent = 0;
     while (connection.Send(ping + settings)) ++sent;
     EXPECT_LT(sent, 10'000'000);

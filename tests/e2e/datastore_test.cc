@@ -1,4 +1,4 @@
-// Sluice with the datastore store, which is another program.
+// Tests Sluice with the datastore store, whose datastore is another program.
 
 #include <signal.h>
 
@@ -28,8 +28,7 @@ namespace {
 using testing::ElementsAre;
 using v1::Receipt;
 
-// Returns the number after `name=` in the output of a program; 0 if there is
-// none.
+// Returns the number after `name=` in the output of a program, or 0.
 int NumberIn(const std::string& text, const std::string& name) {
   const std::vector<std::string> parts =
       absl::StrSplit(text, absl::MaxSplits(absl::StrCat(name, "="), 1));
@@ -51,7 +50,7 @@ class DatastoreProgram {
     Start();
   }
 
-  // Starts the program, after the first time on the same port.
+  // Starts the program. Later starts use the port of the first.
   void Start() {
     std::vector<std::string> arguments = flags_;
     arguments.push_back(absl::StrCat("--listen=127.0.0.1:", port_));
@@ -155,8 +154,8 @@ TEST(Datastore, SequencesGoOnAfterARestart) {
   }
 }
 
-// Imports 40 records in batches of one, with 4 workers. Returns the most
-// batches that the datastore had in flight.
+// Imports 40 records in batches of one, with 4 workers. Returns the peak number
+// of batches in flight at the datastore.
 int PeakOfAnImport(const StoreOptions& options) {
   DatastoreProgram datastore({"--delay=2ms"});
   Config config = SmallConfig("block", 100);

@@ -1,5 +1,5 @@
-// How the server ends: nothing acknowledged is lost, and every caller gets an
-// answer.
+// Tests the shutdown of the server: nothing acknowledged is lost, and every
+// caller gets an answer.
 
 #include <signal.h>
 
@@ -48,7 +48,7 @@ using v1::Receipt;
 constexpr auto kUnavailable = grpc::StatusCode::UNAVAILABLE;
 
 // Submits as fast as possible, each time with a new id, until the server
-// answers that it shuts down. Keeps the acknowledged ids.
+// answers that it is shutting down. Records the acknowledged ids.
 class Load {
  public:
   Load(std::shared_ptr<grpc::Channel> channel, int threads)
@@ -96,8 +96,8 @@ using grpc::health::v1::Health;
 using grpc::health::v1::HealthCheckRequest;
 using grpc::health::v1::HealthCheckResponse;
 
-// Returns the name of the health status, or of the RPC's status if that is not
-// OK.
+// Returns the name of the health status, or the name of the RPC's status if the
+// RPC failed.
 std::string HealthOf(const TestServer& server, const std::string& name = "") {
   grpc::ClientContext context;
   HealthCheckRequest request;
@@ -278,7 +278,7 @@ class StoreWithHeldReads final : public Store {
 
     absl::Mutex mutex;
     bool held ABSL_GUARDED_BY(mutex) = true;
-    int reads ABSL_GUARDED_BY(mutex) = 0;  // in progress
+    int reads ABSL_GUARDED_BY(mutex) = 0;  // reads in progress
     bool destroyed ABSL_GUARDED_BY(mutex) = false;
     int reads_when_destroyed ABSL_GUARDED_BY(mutex) = 0;
   };
@@ -343,8 +343,8 @@ TEST(Destructor, WaitsForAnAdminRequestThatHangsInTheStore) {
   std::thread release([&] {
     AwaitThat("the port is closed",
               [&] { return !TcpConnection(port).connected(); });
-    // The server answers /healthz for as long as it waits for the request. A
-    // server that does not wait has destroyed its store after a few answers.
+    // The server answers /healthz while it waits for the request. A server that
+    // does not wait would have destroyed its store after a few answers.
     int answers = 0;
     AwaitThat("the server waits", [&] {
       if (!HttpGet(metrics_port, "/healthz").empty()) ++answers;

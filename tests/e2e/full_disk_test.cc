@@ -1,5 +1,6 @@
-// The program on a real file system that is too small: nothing acknowledged is
-// missing, and the program continues when there is space again.
+// Runs the program on a real file system that is too small. Nothing
+// acknowledged may be missing, and the program must continue when space becomes
+// free.
 
 #include <signal.h>
 
@@ -27,8 +28,8 @@ using v1::Receipt;
 constexpr char kUnshare[] = "/usr/bin/unshare";
 constexpr std::size_t kFillerBytes = std::size_t{3} << 20;
 
-// Runs a command with a file system of 4 MiB at `folder` that no other process
-// sees.
+// Returns a command line that runs `command` with a file system of 4 MiB at
+// `folder`, which no other process sees.
 std::vector<std::string> WithSmallDisk(
     const std::string& folder, const std::vector<std::string>& command) {
   std::vector<std::string> words = {

@@ -1,5 +1,5 @@
-// A submission whose processing throws harms no other submission, and no answer
-// of a patient leaves the store.
+// Tests that a submission whose processing throws an exception harms no other
+// submission, and that patient data never appears in logs, metrics or errors.
 
 #include <cstddef>
 #include <cstdint>
@@ -31,7 +31,7 @@ using testing::HasSubstr;
 using testing::Not;
 using v1::Receipt;
 
-// Throws for some ids, an exception of another type for each.
+// Throws an exception for some ids, of a different type for each.
 void ThrowForSome(const Submission& submission) {
   const std::string& id = submission.submission_id;
   if (id == "throws exception") throw std::runtime_error(submission.content);
@@ -40,7 +40,7 @@ void ThrowForSome(const Submission& submission) {
 }
 
 // Returns a configuration in which all submissions that arrive while the first
-// is in work are one batch.
+// is in work form one batch.
 Config OneBatch() {
   Config config = SmallConfig("fail_fast", 64);
   config.pools["clinical"].batch_max = 64;
@@ -86,8 +86,8 @@ TEST(AThrowingTask, EndsWithInternalForItsOwnCallerAlone) {
       error_ids.push_back(ErrorIdOf(status.error_message()));
       EXPECT_EQ(error_ids.back().size(), 16u) << status.error_message();
     }
-    // The worker took the seven queued submissions as one batch. The store got
-    // the four that did not throw as one batch.
+    // The worker took the seven queued submissions as one batch. The four whose
+    // processing did not throw reached the store as one batch.
     EXPECT_THAT(server.store().batches(), ElementsAre(1u, 4u));
     EXPECT_THAT(
         StoredIds(server.store()),
@@ -127,7 +127,7 @@ TEST(AThrowingTask, IsAReceiptOfItsOwnInAnImport) {
   EXPECT_EQ(response.receipts(2).disposition(), Receipt::STORED);
 }
 
-// A store that throws, which a store must not do.
+// A faulty store that throws exceptions.
 class ThrowingStore final : public Store {
  public:
   absl::Status SaveBatch(absl::Span<const Submission> batch,

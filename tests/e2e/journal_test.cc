@@ -1,6 +1,6 @@
-// Submissions that are acknowledged before they are stored: they are kept,
-// processed again while the store is unavailable, quarantined if they cannot be
-// stored, and never lost.
+// Tests submissions that are acknowledged before they are stored. They must not
+// be lost: they are processed again while the store is unavailable, and
+// quarantined if they cannot be stored.
 
 #include "stores/journal.h"
 
@@ -118,7 +118,7 @@ TEST(Journal, WhatADrainLeavesIsStoredAfterTheNextStart) {
     EXPECT_EQ(stored[i].sequence, static_cast<std::int64_t>(i + 1));
     EXPECT_EQ(stored[i].content, contents[i]);
   }
-  // Sequence numbers continue.
+  // New sequence numbers continue after those of the previous run.
   EXPECT_EQ(Submit(server, MakeSubmit("next")).sequence(), 101);
   AwaitStored(server, 101);
 }
@@ -203,8 +203,8 @@ TEST(StoreUnavailable, DoesNotAffectCallersOfQueued) {
   });
 }
 
-// A store that is unavailable is not the fault of a submission, however often
-// the submission was tried.
+// While the store is unavailable, failed tries do not count against a
+// submission.
 TEST(StoreUnavailable, QuarantinesNothing) {
   const TempFolder folder;
   FakeClock clock;
@@ -212,7 +212,7 @@ TEST(StoreUnavailable, QuarantinesNothing) {
   server.store().FailWith(absl::UnavailableError("unavailable"));
   Submit(server, MakeSubmit("1"));
   AwaitThat("the submission has been tried often", [&] {
-    clock.Advance(std::chrono::seconds(20));  // beyond any pause
+    clock.Advance(std::chrono::seconds(20));  // longer than any pause
     return server.store().batches().size() >
            2 * SubmissionProcessor::kLoneTriesMax;
   });
@@ -233,7 +233,7 @@ TEST(StoreUnavailable, DoesNotCountTriesTowardsQuarantine) {
   const auto await_tries = [&](std::size_t tries) {
     const std::size_t before = server.store().batches().size();
     AwaitThat("the submission is tried again", [&] {
-      clock.Advance(std::chrono::seconds(20));  // beyond any pause
+      clock.Advance(std::chrono::seconds(20));  // longer than any pause
       return server.store().batches().size() >= before + tries;
     });
   };
@@ -251,8 +251,8 @@ TEST(StoreUnavailable, DoesNotCountTriesTowardsQuarantine) {
   });
 }
 
-// If readiness needed a submission, and no submission arrived before the server
-// is ready, the server would never become ready.
+// If readiness needed a submission, and load balancers sent none before the
+// server is ready, the server would never become ready.
 TEST(StoreUnavailable, ReadinessRecoversWithoutSubmissions) {
   TestServer server(SmallConfig("fail_fast", 64));
   server.store().FailWith(absl::UnavailableError("unavailable"));
@@ -377,7 +377,7 @@ TEST_F(Poison, ThatThrowsGoesIntoQuarantineAlone) {
   EXPECT_THAT(server.Get("/metrics"),
               HasSubstr("sluice_quarantined{pool=\"clinical\"} 1\n"));
 
-  // The submission is stored when processing it no longer fails.
+  // From now on processing succeeds, so the submission is stored.
   throws = false;
   grpc::ClientContext context;
   v1::RetryQuarantinedRequest request;
@@ -409,7 +409,7 @@ TEST_F(Poison, ThatTheStoreRefusesGoesIntoQuarantineAlone) {
 }
 
 // Submissions that are saved one by one are stored until the store becomes
-// unavailable. The rest is processed again, in order.
+// unavailable. The remaining submissions are processed again, in order.
 TEST_F(Poison, KeepsTheOrderOfASubjectIfTheStoreFailsBetweenTwoSubmissions) {
   TestServer server(JournalConfig(folder_));
   server.store().Hold();
@@ -533,7 +533,7 @@ TEST_F(Poison, ForWhichTheStoreAnswersUnavailableGoesIntoQuarantine) {
   Submit(server, MakeSubmit("poison"));
   Submit(server, MakeSubmit("after"));
   AwaitThat("the submission is in quarantine", [&] {
-    clock.Advance(std::chrono::seconds(20));  // beyond any pause
+    clock.Advance(std::chrono::seconds(20));  // longer than any pause
     return Lookup(server, "poison").disposition() == Receipt::QUARANTINED;
   });
   AwaitThat("the other submission is stored", [&] {
@@ -570,11 +570,11 @@ TEST_F(Poison, StaysInQuarantineOverARestart) {
   }
   TestServer server(JournalConfig(folder_));
   EXPECT_EQ(Lookup(server, "poison").disposition(), Receipt::QUARANTINED);
-  // The sequence number of the quarantined submission is not given again.
+  // The sequence number of the quarantined submission is not assigned again.
   EXPECT_EQ(Submit(server, MakeSubmit("next")).sequence(), 2);
 }
 
-// The quarantine already has the submission, and keeps the first.
+// The quarantine already has the submission, and keeps the first entry.
 TEST_F(Poison, SentAgainIsNotADuplicateUnderItsSecondNumber) {
   const auto quarantine_another = [&](TestServer& server) {
     server.store().FailFor("poison", absl::InvalidArgumentError("no"));
@@ -678,7 +678,8 @@ TEST(TheSameAtTheSameMoment, IsOneRecordAndOneReceiptOfAJournal) {
       for (const auto& [caller, call] : calls) {
         const AsyncSubmit& ended = caller->Await(*call);
         ASSERT_TRUE(ended.status.ok()) << ended.status.error_message();
-        // QUEUED, or DUPLICATE for submissions that arrive after it is stored.
+        // The answer is QUEUED, or DUPLICATE if the submission arrived after it
+        // was stored.
         Receipt receipt = ended.receipt;
         receipt.clear_disposition();
         receipts.insert(receipt.SerializeAsString());

@@ -1,4 +1,5 @@
-// The endpoints of the metrics address, as operators and Prometheus see them.
+// Tests the endpoints of the metrics address, as operators and Prometheus use
+// them.
 
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -32,7 +33,7 @@ namespace {
 
 using testing::HasSubstr;
 
-// The values in the text of /metrics.
+// Parses the text of /metrics.
 class Scrape {
  public:
   explicit Scrape(const std::string& text) {
@@ -50,7 +51,7 @@ class Scrape {
   }
 
   // Returns the sum of all series of the family that have all these labels. A
-  // label is given as in the text: method="Submit".
+  // label has the form of the text: method="Submit".
   double Sum(std::string_view name,
              const std::vector<std::string>& labels = {}) const {
     double sum = 0;
@@ -221,7 +222,8 @@ TEST(Metrics, OfDroppedSubmissionsBalanceToo) {
   EXPECT_EQ(scrape.Sum("sluice_dropped_total"), 0);
 }
 
-// Returns how many Submits the shadow `policy` would have given this verdict.
+// Returns the number of Submits for which the shadow `policy` would have given
+// this verdict.
 double ShadowTotal(TestServer& server, const std::string& policy,
                    const std::string& verdict) {
   return Scrape(server.Get("/metrics"))
@@ -240,7 +242,7 @@ TEST(Metrics, TellWhatAShadowWouldHaveDone) {
   EXPECT_EQ(Scrape(full.server().Get("/metrics")).Sum("sluice_shadow_total"), 3)
       << "and nothing else";
 
-  // After a live change, earlier counts stay with the first policy.
+  // After a live change, earlier counts keep the label of the first policy.
   submit.on_full = "block";
   submit.shadow = {.on_full = "drop_oldest"};
   ASSERT_TRUE(full.server().server().Apply(config).ok());
@@ -259,8 +261,8 @@ TEST(Metrics, CountCallsByStatusCode) {
   FullServer full(WithSmallWaitingRoom());
   full.Park(MakeSubmit("parked"));
   SubmitOfEveryKind(full);
-  // A call is counted when its last tag has returned. The client does not wait
-  // for that.
+  // A call is counted only when its last tag has returned, which the client
+  // does not wait for.
   AwaitThat("no call is in flight", [&] {
     return Scrape(full.server().Get("/metrics")).Sum("sluice_in_flight") == 0;
   });

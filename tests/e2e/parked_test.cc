@@ -1,6 +1,6 @@
 // Many parked calls on many connections: callers may cancel in any order, and
-// the remaining calls are answered when the server ends. bench/parked does the
-// same with a hundred times as many calls, and measures their memory.
+// the remaining calls are answered when the server shuts down. bench/parked
+// does the same with a hundred times as many calls, and measures their memory.
 
 #include <csignal>
 #include <nlohmann/json.hpp>
@@ -16,7 +16,7 @@
 namespace sluice {
 namespace {
 
-// The store takes so long for each submission that hardly any call ends.
+// The store is so slow that hardly any call ends.
 constexpr char kServer[] =
     "store: {kind: discard, delay: 1s, allow_loss: true}\n"
     "pools:\n"

@@ -95,7 +95,7 @@ TEST(Block, AParkedCallLeavesAtItsOwnDeadline) {
             grpc::StatusCode::DEADLINE_EXCEEDED);
   AwaitThat("the call has left the waiting room", [&] {
     // The client and the server each watch the deadline. The server sees either
-    // the deadline or the cancellation by the client.
+    // its own deadline or the client's cancellation.
     const MethodCounters counters = full.server().counters(Method::kSubmit);
     return counters.not_admitted[TaskResult::kCancelled] +
                counters.not_admitted[TaskResult::kDeadline] ==
@@ -341,8 +341,8 @@ TEST(Refusal, GivesEachCallerARetryDelayOfItsOwn) {
   EXPECT_GT(delays.size(), 10u);
 }
 
-// gRPC's own retries show that the refusal is right: they stop if a call has
-// initial metadata, and wait as long as the trailer says.
+// gRPC's own retries show that the refusal is well-formed: they do not retry a
+// call with initial metadata, and wait as long as the trailer says.
 TEST(Refusal, IsRetriedByGrpcAfterThePushback) {
   FullServer full(SmallConfig("fail_fast", 1));
   grpc::ChannelArguments arguments;

@@ -1,4 +1,4 @@
-// A whole server whose store is PostgreSQL.
+// Tests a whole server whose store is PostgreSQL.
 
 #include <algorithm>
 #include <atomic>
@@ -121,7 +121,7 @@ TEST(PostgresServerTest, AnImportKeepsNoMoreSessionsBusyThanThereAreWorkers) {
   EXPECT_EQ(response.counts().stored(), kRecords);
   EXPECT_EQ(most, kWorkers);
   EXPECT_EQ(GetCount(shell, "SELECT count(*) FROM submissions"), kRecords);
-  // There is one session for each worker, one for reads, and one that holds the
+  // Expect one session for each worker, one for reads, and one that holds the
   // server's number.
   EXPECT_LE(GetCount(shell,
                      "SELECT count(*) FROM pg_stat_activity"

@@ -1,4 +1,5 @@
-// sluice-load plays the curve of a day against the server, as users start it.
+// Runs sluice-load, which replays the curve of a day against the server, from
+// the command line.
 
 #include <csignal>
 #include <fstream>
@@ -26,7 +27,8 @@ constexpr char kServer[] =
     "    batch: {max: 1}\n"
     "methods: {default: {pool: clinical, on_full: fail_fast, ack: stored}}\n";
 
-// Three workers that take 5 ms each process 600 submissions a second.
+// Three workers that need 5 ms for each submission process 600 submissions per
+// second.
 constexpr char kTraffic[] =
     "duration: 2h\n"
     "store: {per_batch: 5ms, per_submission: 0}\n"
@@ -54,7 +56,8 @@ TEST(Profile, OfADayIsPlayedAgainstTheServerWithItsOwnSideOfIt) {
     offered += interval["offered"].get<std::int64_t>();
     EXPECT_EQ(interval["failed"], 0);
   }
-  EXPECT_NEAR(static_cast<double>(offered), 4000, 400);  // poisson
+  // The tolerance allows for the variation of a Poisson process.
+  EXPECT_NEAR(static_cast<double>(offered), 4000, 400);
   EXPECT_EQ(report["calls"].get<std::int64_t>() +
                 report["not_sent"].get<std::int64_t>(),
             offered);

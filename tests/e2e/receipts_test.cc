@@ -1,4 +1,4 @@
-// GetReceipts: clients ask whether their submissions have arrived.
+// Tests GetReceipts, by which clients ask for the state of their submissions.
 
 #include <memory>
 #include <string>

@@ -1,5 +1,5 @@
-// The configuration changes while the server serves calls: no call is lost, and
-// queued submissions are stored.
+// Tests changes of the configuration while the server serves calls: no call is
+// lost, and queued submissions are stored.
 
 #include <signal.h>
 
@@ -191,7 +191,7 @@ class Answers {
     }
   }
 
-  // Waits for another answer, at most for kPatience.
+  // Waits for another answer, for at most kPatience.
   void AwaitMore() {
     absl::MutexLock lock(&mutex_);
     const std::size_t before = told_;
@@ -205,7 +205,8 @@ class Answers {
     absl::MutexLock lock(&mutex_);
     return refused_;
   }
-  // Call it once the clients have ended.
+  // Returns the number of dropped submissions. Call it after the clients have
+  // ended.
   std::size_t dropped() const {
     absl::MutexLock lock(&mutex_);
     return dropped_;
@@ -323,8 +324,8 @@ Config HastyConfig() {
   return config;
 }
 
-// Returns a configuration that parks all calls, without a limit or for a
-// moment, and acknowledges when they are queued.
+// Returns a configuration that parks calls (without a limit, or only briefly)
+// and acknowledges submissions once they are queued.
 Config PatientConfig() {
   Config config = SmallConfig("block", 3);
   config.pools["clinical"].batch_max = 4;
@@ -337,8 +338,8 @@ Config PatientConfig() {
   return config;
 }
 
-// Blocks the store, so that calls are certainly refused under the first
-// configuration and parked under the second.
+// Blocks the store during the change, so that calls are certainly refused under
+// the first configuration and parked under the second.
 void ReloadFullServer(TestServer& server, const Answers& answers) {
   Apply(server, HastyConfig());
   // Parked calls keep the policy that they came with. If all clients had such a

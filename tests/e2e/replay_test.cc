@@ -56,7 +56,7 @@ class Replay : public testing::Test {
     ASSERT_TRUE((*journal)->Append(entries).ok());
   }
 
-  // Returns the sequence numbers in the journal.
+  // Returns the sequence numbers of the entries in the journal.
   std::vector<std::int64_t> Kept() const {
     auto journal = Journal::Open(folder_ / "journal.db");
     EXPECT_TRUE(journal.ok()) << journal.status();
@@ -108,8 +108,8 @@ TEST_F(Replay, KeepsTheOrderOfASubject) {
     if (submission.subject != "Patient/1") return;
     EXPECT_TRUE(go_on.WaitForNotificationWithTimeout(kPatience));
   });
-  // The entry of Patient/2 arrived last, and has overtaken the second and third
-  // entry.
+  // The entry of Patient/2 arrived last, but was stored before the second and
+  // third entry.
   AwaitStored(server, 1);
   AwaitThat("one submission is in work", [&] {
     return server.server().Snapshots().at("clinical").in_work == 1;

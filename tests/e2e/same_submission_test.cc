@@ -1,5 +1,6 @@
-// The same submission arrives by several methods at once: the calls share one
-// outcome, and share an acknowledgement if it is good enough for each method.
+// Tests the same submission arriving by several methods at once. The calls
+// share one outcome. They share an acknowledgement if it is durable enough for
+// each method.
 
 #include <memory>
 #include <string>
@@ -18,8 +19,8 @@ namespace {
 
 using v1::Receipt;
 
-// Returns a configuration in which the store acknowledges Submit, and memory
-// acknowledges SubmitStream.
+// Returns a configuration that acknowledges Submit once the store has it, and
+// SubmitStream once it is queued in memory.
 Config MixedConfig() {
   Config config = SmallConfig("block", 1);
   config.methods[Index(Method::kSubmitStream)].ack = Ack::kQueued;

@@ -1,5 +1,5 @@
-// SubmitStream: each message has a receipt, and a full queue stops the server
-// from reading.
+// Tests SubmitStream: each message gets a receipt, and a full queue stops the
+// server from reading.
 
 #include <cstddef>
 #include <map>
@@ -32,7 +32,7 @@ using v1::Receipt;
 // Far more messages than the server reads from a stream without answering.
 constexpr std::size_t kMany = 2000;
 
-// Returns a request of 16 KiB. kMany of them exceed the buffers of HTTP/2.
+// Returns a request of 16 KiB. kMany requests exceed the buffers of HTTP/2.
 v1::SubmitRequest MakeLarge(std::size_t i) {
   v1::SubmitRequest request = MakeSubmit(absl::StrCat("large ", i));
   request.mutable_capture()->set_device(std::string(16 << 10, 'x'));
@@ -49,8 +49,8 @@ grpc::ChannelArguments FixedWindow() {
 class Stream {
  public:
   explicit Stream(const TestServer& server)
-      // The window does not grow, so that receipts that the client does not
-      // read soon stay with the server.
+      // The window does not grow, so receipts that the client does not read
+      // soon stay at the server.
       : stub_(v1::Ingestion::NewStub(server.NewChannel(FixedWindow()))),
         stream_(stub_->SubmitStream(&context_)) {}
 
@@ -78,8 +78,8 @@ class Stream {
   std::map<std::string, Receipt> receipts_;
 };
 
-// Writes from a thread of its own until the stream accepts no more. Counts the
-// messages.
+// Writes on its own thread until the stream accepts no more messages. Counts
+// the messages.
 class Sender {
  public:
   explicit Sender(Stream* stream) : thread_([this, stream] { Run(stream); }) {}

@@ -1,4 +1,4 @@
-// The answers of Submit, and when they are given.
+// Tests the answers of Submit and the moments at which they are sent.
 
 #include <cstddef>
 #include <memory>
@@ -46,7 +46,8 @@ v1::SubmitRequest OtherContent(std::string_view submission_id) {
   return request;
 }
 
-// Returns the same request as another client library might serialize it.
+// Returns the same request with the fields in another order, as another client
+// library might serialize it.
 v1::SubmitRequest FieldsInAnotherOrder(v1::SubmitRequest request) {
   const std::string study_id = request.study_id();
   request.clear_study_id();

@@ -1,4 +1,5 @@
-// The number of workers follows the load, and workers that hang are reported.
+// Tests that the number of workers follows the load, and that hung workers are
+// reported.
 
 #include <chrono>
 #include <cstddef>

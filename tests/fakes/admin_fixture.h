@@ -36,7 +36,7 @@ class AdminFixture : public testing::Test {
   std::shared_ptr<grpc::Channel> NewChannel() const {
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(-1);
-    // A connection of its own, with windows that do not grow, so that a reader
+    // Use a separate connection with windows that do not grow, so that a reader
     // that stops soon blocks its sender.
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
     arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);

@@ -21,7 +21,7 @@ AsyncCaller::~AsyncCaller() {
 
 AsyncSubmit& AsyncCaller::Submit(const v1::SubmitRequest& request,
                                  std::optional<absl::Duration> deadline) {
-  mutex_.Lock();  // orders the new call before its use by Run
+  mutex_.Lock();  // makes the new call visible to Run's thread
   AsyncSubmit& call = calls_.emplace_back();
   mutex_.Unlock();
   if (deadline.has_value()) {

@@ -21,7 +21,7 @@ struct AsyncSubmit {
   grpc::ClientContext context;
   v1::Receipt receipt;
   grpc::Status status;
-  std::size_t ended_as = 0;  // 1 for the first call that ended, and so on
+  std::size_t ended_as = 0;  // order of the ends: 1 for the first
   std::unique_ptr<grpc::ClientAsyncResponseReader<v1::Receipt>> reader;
   bool ended = false;
 };

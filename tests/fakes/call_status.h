@@ -1,4 +1,4 @@
-// Reads the details of a status that is not OK, as clients do.
+// Reads the details of an error status, as clients do.
 
 #ifndef SLUICE_TESTS_FAKES_CALL_STATUS_H_
 #define SLUICE_TESTS_FAKES_CALL_STATUS_H_
@@ -29,7 +29,7 @@ std::optional<T> FindDetail(const grpc::Status& status) {
 std::string TrailerOf(const grpc::ClientContext& context,
                       const std::string& name);
 
-// Expects that the caller was told to try again later, in every way that
+// Expects that the status asks the caller to retry later, in every form that
 // clients look for: ErrorInfo with `reason`, RetryInfo, a pushback trailer with
 // the same delay, and no initial metadata. Returns the delay.
 absl::Duration ExpectTryLater(const grpc::Status& status,

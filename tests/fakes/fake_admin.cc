@@ -27,7 +27,8 @@ FakeAdmin::FakeAdmin() {
 
 FakeAdmin::~FakeAdmin() {
   server_->Shutdown(std::chrono::system_clock::now());
-  // ThreadSanitizer does not see that the server's threads have ended.
+  // Take the lock for ThreadSanitizer, which does not see that the server's
+  // threads have ended.
   const absl::MutexLock lock(&mutex_);
 }
 

@@ -28,7 +28,7 @@ class FakeAdmin final : private v1::Admin::Service {
   // Makes all retries fail: the submissions stay in quarantine for `reason`.
   void LeaveInQuarantine(const std::string& reason);
 
-  // Exports consist of the added responses, in this order, and end with the
+  // Sets the responses of exports: the added responses in this order, then the
   // given status.
   void AddExported(v1::ExportedSubmission submission);
   void AddGap(std::int64_t first, std::int64_t last,

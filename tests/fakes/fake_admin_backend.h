@@ -20,8 +20,8 @@
 
 namespace sluice {
 
-// Returns a questionnaire response of study S. Each sequence number is received
-// a second after the one before.
+// Returns a questionnaire response of study S. Each submission is received a
+// second after the submission with the previous sequence number.
 Submission StoredSubmission(std::int64_t sequence);
 
 // A store that can only be read.

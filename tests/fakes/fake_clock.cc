@@ -19,7 +19,7 @@ void FakeClock::Wait(absl::CondVar* condition, absl::Mutex* mutex,
     if (now_ >= until) return;
     waiters_.push_back(&self);
   }
-  // From here on Advance finds this waiter, and cannot lock `mutex` before the
+  // From here on Advance sees this waiter, but cannot lock `mutex` before the
   // waiter sleeps.
   condition->Wait(mutex);
   absl::MutexLock lock(&mutex_);
@@ -35,8 +35,8 @@ void FakeClock::Advance(Duration by) {
       if (waiter->until <= now_) to_wake.push_back(*waiter);
     }
   }
-  // Not under the clock's lock: threads in Wait take that lock while they hold
-  // `mutex`.
+  // Do not hold the clock's lock here: threads in Wait take that lock while
+  // they hold `mutex`.
   for (const Waiter& waiter : to_wake) {
     absl::MutexLock lock(waiter.mutex);
     waiter.condition->SignalAll();

@@ -1,5 +1,5 @@
-// A Datastore in memory. Tests choose its answers. It does not compare the
-// meaning of contents: if the bytes differ, it answers DIFFERS.
+// A Datastore in memory. Tests choose its answers. It does not parse contents:
+// if the bytes differ, it answers DIFFERS.
 
 #ifndef SLUICE_TESTS_FAKES_FAKE_DATASTORE_H_
 #define SLUICE_TESTS_FAKES_FAKE_DATASTORE_H_
@@ -28,7 +28,7 @@ namespace sluice {
 // limits.
 class FakeDatastore final : private v1::Datastore::Service {
  public:
-  // How a call ends. With OK, the call is processed normally.
+  // The way in which a call ends. With OK, the call is processed normally.
   struct Ending {
     grpc::StatusCode code = grpc::StatusCode::UNAVAILABLE;
     // Value of the trailer grpc-retry-pushback-ms. Empty: no trailer.
@@ -72,14 +72,14 @@ class FakeDatastore final : private v1::Datastore::Service {
   // submission.
   bool leaves_contents_out = false;
 
-  // Number of calls of SaveBatch, refused calls included: in total, and the
+  // Number of SaveBatch calls, including refused calls: the total, and the
   // highest number at one time.
   int saves() const;
   int peak_in_flight() const;
   // Number of submissions in each call of SaveBatch that was not refused.
   std::vector<int> batches() const;
   std::vector<v1::Submission> stored() const;
-  std::map<std::int64_t, bool> gaps() const;  // by sequence; true: a conflict
+  std::map<std::int64_t, bool> gaps() const;  // true for a conflict
 
  private:
   using Key = std::pair<std::string, std::string>;

@@ -250,8 +250,8 @@ v1::Receipt FakeIngestion::Take(const std::string& study_id,
   receipt.set_disposition(disposition_);
   receipt.set_sequence(static_cast<std::int64_t>(kept_.size()));
   receipt.mutable_received_at()->set_seconds(1'772'395'200);
-  // This is no hash, but it has the length of one, and differs for different
-  // content.
+  // This is not a real hash, but it has the right length and differs for
+  // different content.
   std::string hash = absl::StrCat(std::hash<std::string>()(content));
   hash.resize(32, '#');
   receipt.set_content_sha256(hash);

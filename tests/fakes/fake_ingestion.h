@@ -66,13 +66,13 @@ class FakeIngestion final : private v1::Ingestion::Service {
   bool AwaitHeld(int count) const;
 
   // Returns the submissions that arrived by Submit and SubmitStream, including
-  // refused ones.
+  // refused submissions.
   std::vector<v1::SubmitRequest> submissions() const;
-  // Returns one metadata value of each call of Submit so far; empty if the call
-  // did not have it.
+  // Returns the value of one metadata key for each call of Submit so far; empty
+  // if the call did not have the key.
   std::vector<std::string> submit_metadata(const std::string& name) const;
-  // Returns the time that each call of Submit had left when it arrived;
-  // infinite if it had no deadline.
+  // Returns, for each call of Submit, the time left until its deadline when it
+  // arrived; infinite if it had no deadline.
   std::vector<absl::Duration> submit_time_left() const;
 
  private:

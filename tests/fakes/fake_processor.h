@@ -31,7 +31,7 @@ class FakeProcessor final : public Processor {
     absl::MutexLock lock(&mutex_);
     ++releases_;
   }
-  // Releases all batches, also those that come later.
+  // Releases all batches, including later ones.
   void Release() {
     absl::MutexLock lock(&mutex_);
     held_ = false;
@@ -71,8 +71,8 @@ class FakeProcessor final : public Processor {
     return in_work_max_;
   }
 
-  // Called at the end of Process, for events of the test; may be empty. Must be
-  // set before the pool is made.
+  // Called at the end of Process, so that tests can act at this moment. May be
+  // empty. Must be set before the pool is created.
   std::function<void(std::span<Task* const>)> then;
   // The state of the store that Process reports.
   std::atomic<StoreState> store{StoreState::kUp};

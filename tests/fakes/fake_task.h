@@ -62,7 +62,8 @@ class FakeTask final : public Task, public AdmissionListener {
     done_ = result;
   }
 
-  // Number of OnAdmitted calls, and the sequence number of the last one.
+  // Number of OnAdmitted calls, and the sequence number that the last call
+  // reported.
   int notices() const {
     absl::MutexLock lock(&mutex_);
     return notices_;

@@ -24,8 +24,8 @@ class FullServer {
 
   TestServer& server() { return server_; }
   GatedStore& store() { return server_.store(); }
-  // Returns the caller that has filled the queue. Tests may make more calls
-  // with it.
+  // Returns the caller that has filled the queue. Tests may use it for more
+  // calls.
   AsyncCaller& caller() { return caller_; }
 
   // Returns the call "queued <i>", with i from 1.

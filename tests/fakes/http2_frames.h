@@ -79,7 +79,7 @@ inline std::string Message(std::uint32_t stream, std::string_view message,
                '\0' + BigEndian(message.size(), 4) + std::string(message));
 }
 
-// Returns a complete unary call of gRPC.
+// Returns the frames of a complete unary gRPC call.
 inline std::string Call(std::uint32_t stream, std::string_view path,
                         std::string_view message) {
   return Headers(stream, GrpcHeaders(path)) +

@@ -1,5 +1,4 @@
-// A server whose methods are acknowledged by a journal, and functions to use
-// it.
+// A server that acknowledges all methods by a journal, and functions to use it.
 
 #ifndef SLUICE_TESTS_FAKES_JOURNAL_SERVER_H_
 #define SLUICE_TESTS_FAKES_JOURNAL_SERVER_H_

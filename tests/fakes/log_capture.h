@@ -13,9 +13,9 @@
 
 namespace sluice {
 
-// Replaces the default logger, at every level, while it exists. There may be
-// one at a time. Make it before the server, and read the text when nothing logs
-// any more.
+// While it exists, replaces the default logger at every level. At most one may
+// exist at a time. Create it before the server, and read the text when nothing
+// logs any more.
 class LogCapture {
  public:
   LogCapture() : before_(spdlog::default_logger()) {

@@ -1,4 +1,4 @@
-// Limits for how long a test waits for an event.
+// The longest time that a test waits for an event.
 
 #ifndef SLUICE_TESTS_FAKES_PATIENCE_H_
 #define SLUICE_TESTS_FAKES_PATIENCE_H_

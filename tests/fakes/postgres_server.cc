@@ -34,8 +34,8 @@ void MakeTemplate(const std::string& to) {
   fs::rename(partial, to);
 }
 
-// Returns the folder of a new cluster. It is made once for all programs of a
-// build, because initdb takes long.
+// Returns the folder of a new cluster. The cluster is created once for all
+// programs of a build, because initdb is slow.
 std::string TemplateFolder() {
   const std::string path =
       absl::StrCat(SLUICE_POSTGRES_TEMPLATE, "_", geteuid());

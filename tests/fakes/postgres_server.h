@@ -1,5 +1,5 @@
-// A real PostgreSQL server in a folder of its own. Tests can stop, kill and
-// restart it. All errors are failures of the test.
+// A real PostgreSQL server in its own folder. Tests can stop, kill and restart
+// it. Every error fails the test.
 
 #ifndef SLUICE_TESTS_FAKES_POSTGRES_SERVER_H_
 #define SLUICE_TESTS_FAKES_POSTGRES_SERVER_H_
@@ -28,7 +28,7 @@ class PostgresServer {
   // Returns the URL of a database. "postgres" always exists.
   std::string Url(const std::string& database) const;
   // Creates a schema in the database "postgres", and returns a URL that uses
-  // it. It serves as a database of its own, but is created much faster.
+  // it. A schema serves as a separate database, but is created much faster.
   std::string NewSchema();
 
   // Starts the server. Returns when it accepts connections.

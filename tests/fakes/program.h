@@ -1,4 +1,4 @@
-// A program that runs while the test does.
+// A program that runs during a test.
 
 #ifndef SLUICE_TESTS_FAKES_PROGRAM_H_
 #define SLUICE_TESTS_FAKES_PROGRAM_H_
@@ -16,8 +16,8 @@ namespace sluice {
 
 class Program {
  public:
-  // `program` is a path, or a name to be found in PATH. Its standard input is
-  // the file `input`. Fails the test if the program cannot be started.
+  // `program` is a path, or a name that is searched for in PATH. Its standard
+  // input is the file `input`. Fails the test if the program cannot be started.
   Program(const std::string& program, const std::vector<std::string>& arguments,
           const std::string& input = "/dev/null");
   Program(const Program&) = delete;
@@ -28,17 +28,17 @@ class Program {
   pid_t pid() const { return pid_; }
   void Signal(int signal) const;
 
-  // Return what the program has written so far to stdout and to stderr.
+  // Return the output of the program so far: stdout and stderr.
   std::string out() const;
   std::string err() const;
   // Waits until the program has written `text` to stderr. Fails the test after
   // kPatience.
   void AwaitErr(std::string_view text) const;
 
-  // How the program ended.
+  // The way in which the program ended.
   struct End {
-    int exit_code = -1;  // -1 if a signal ended it
-    int signal = 0;      // the signal; 0 if there was none
+    int exit_code = -1;  // -1 after a signal
+    int signal = 0;      // 0 if there was no signal
   };
   // Waits until the program has ended. Fails the test after kPatience.
   End Wait();

@@ -1,4 +1,4 @@
-// Calls any method of a gRPC server with any bytes.
+// Calls any method of a gRPC server with arbitrary bytes.
 
 #ifndef SLUICE_TESTS_FAKES_RAW_CALLER_H_
 #define SLUICE_TESTS_FAKES_RAW_CALLER_H_
@@ -19,7 +19,8 @@ class RawCaller {
   explicit RawCaller(std::shared_ptr<grpc::Channel> channel)
       : stub_(std::move(channel)) {}
 
-  // Returns the status. If it is OK, `response` has the bytes of the answer.
+  // Makes a unary call and returns its status. If the status is OK, `response`
+  // has the bytes of the answer.
   grpc::Status Call(const std::string& path, std::string_view message,
                     std::string* response = nullptr) {
     grpc::ClientContext context;

@@ -1,4 +1,4 @@
-// The program `sluice`, on free ports. Only for test programs with
+// The program `sluice`, on free ports. Test programs that use it must define
 // SLUICE_BINARY, the path of `sluice`.
 
 #ifndef SLUICE_TESTS_FAKES_SLUICE_PROGRAM_H_
@@ -53,7 +53,8 @@ class Sluice {
     return path;
   }
 
-  // Returns the number that the server logs after `before` once it serves.
+  // Waits until the server serves, and returns the number after `before` in its
+  // log.
   int PortAfter(std::string_view before) {
     program_.AwaitErr("admin_port=");
     const std::string err = program_.err();

@@ -1,5 +1,4 @@
-// A server with a SQLite store in a folder of its own. Tests can query the
-// store.
+// A server with a SQLite store in its own folder. Tests can query the store.
 
 #ifndef SLUICE_TESTS_FAKES_SQLITE_SERVER_H_
 #define SLUICE_TESTS_FAKES_SQLITE_SERVER_H_

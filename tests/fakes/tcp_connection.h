@@ -1,4 +1,4 @@
-// A plain TCP connection, to send bytes that no client library would send.
+// A plain TCP connection that can send any bytes.
 
 #ifndef SLUICE_TESTS_FAKES_TCP_CONNECTION_H_
 #define SLUICE_TESTS_FAKES_TCP_CONNECTION_H_
@@ -25,7 +25,7 @@ class TcpConnection {
   // Returns all bytes that arrive until the other side closes the connection.
   std::string ReadToEnd() const;
 
-  // Returns the number of segments with data that have arrived.
+  // Returns the number of TCP segments with data that have arrived.
   std::uint32_t data_segments() const;
 
  private:

@@ -123,8 +123,8 @@ DrainReport TestServer::Drain() {
 std::shared_ptr<grpc::Channel> TestServer::NewChannel(
     grpc::ChannelArguments arguments) const {
   auto channel = MakeChannel(std::move(arguments));
-  // The first attempt to connect may fail: gRPC reads errno late, when Abseil,
-  // which looks for a file that few systems have, may have overwritten it.
+  // The first attempt to connect may fail: gRPC reads errno late, after Abseil
+  // may have overwritten it while it looked for a file that few systems have.
   EXPECT_TRUE(
       channel->WaitForConnected(absl::ToChronoTime(absl::Now() + kPatience)));
   return channel;
@@ -132,7 +132,7 @@ std::shared_ptr<grpc::Channel> TestServer::NewChannel(
 
 std::shared_ptr<grpc::Channel> TestServer::MakeChannel(
     grpc::ChannelArguments arguments) const {
-  // The channel gets a connection of its own.
+  // Give the channel its own connection.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetMaxReceiveMessageSize(-1);
   return grpc::CreateCustomChannel(

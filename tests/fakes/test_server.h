@@ -1,4 +1,4 @@
-// A whole server in the process of the test, on free ports, with a real client.
+// A whole server on free ports, in the process of the test, with a real client.
 
 #ifndef SLUICE_TESTS_FAKES_TEST_SERVER_H_
 #define SLUICE_TESTS_FAKES_TEST_SERVER_H_
@@ -19,9 +19,9 @@
 
 namespace sluice {
 
-// Returns the configuration of the smallest server that can be full: all
-// methods share a pool with one worker, which takes one submission at a time,
-// and with `capacity` places in the queue.
+// Returns the configuration of a small server: all methods share a pool whose
+// queue has `capacity` places, and whose only worker takes one submission at a
+// time.
 Config SmallConfig(std::string_view on_full, std::size_t capacity);
 
 // Returns a request with one answer and this id.
@@ -33,7 +33,7 @@ class TestServer {
   // IngestionServer::Options.
   explicit TestServer(const Config& config, ProcessingStep step = {},
                       Clock* clock = SystemClock());
-  // Starts a server with a store of the test.
+  // Starts a server with a store that the test provides.
   TestServer(const Config& config, std::unique_ptr<Store> store,
              ProcessingStep step = {});
   // Drains the server. Fails the test if the counters do not balance, or
@@ -45,7 +45,8 @@ class TestServer {
   IngestionServer& server() { return *server_; }
   v1::Ingestion::Stub& stub() { return *stub_; }
 
-  // Returns a new connection, which is open. `arguments` are further options.
+  // Returns a new connection, which is open. `arguments` are additional channel
+  // arguments.
   std::shared_ptr<grpc::Channel> NewChannel(
       grpc::ChannelArguments arguments = {}) const;
   std::string address() const;
@@ -58,7 +59,7 @@ class TestServer {
   void AwaitQueued(std::size_t count);
   void AwaitWaiting(std::size_t count);
 
-  // Drains the server now, with the checks of the destructor.
+  // Drains the server now, with the same checks as the destructor.
   DrainReport Drain();
 
  private:

@@ -47,20 +47,20 @@ const google::protobuf::Descriptor& Events() {
 }
 
 TEST(SameMessageTest, IsBlindToTheOrderOfFields) {
-  // study_id = 1 and site_id = 2, in both orders.
+  // Fields study_id = 1 and site_id = 2, in both orders.
   EXPECT_TRUE(
       SameMessage(Events(), "\x0A\x01s\x12\x01t", "\x12\x01t\x0A\x01s"));
   EXPECT_FALSE(
       SameMessage(Events(), "\x0A\x01s\x12\x01t", "\x12\x01s\x0A\x01t"));
 }
 
-// A map entry of an AppEvent: attributes = 4.
+// Returns an entry of the map AppEvent.attributes (field 4).
 std::string Attribute(char key) {
   return std::string("\x22\x06\x0A\x01") + key + "\x12\x01x";
 }
 
 TEST(SameMessageTest, IsBlindToTheOrderOfMapEntries) {
-  // There are so many entries that some share a bucket of the parsed map.
+  // Use so many entries that some share a bucket of the parsed map.
   std::string ascending;
   std::string descending;
   for (char key = ' '; key <= '~'; ++key) {

@@ -407,7 +407,7 @@ TEST(SamplesTest, ResponsesAnswerTheirQuestionnaire) {
   }
 }
 
-// Real FHIR data, if it is on this machine.
+// Reads real FHIR data, if this machine has any.
 class FhirDataTest : public ::testing::Test {
  protected:
   void SetUp() override {

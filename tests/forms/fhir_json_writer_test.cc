@@ -38,7 +38,7 @@ v1::SubmitRequest Request(const std::string& text) {
   return request;
 }
 
-// Returns the resource, parsed.
+// Writes the response and returns the parsed resource.
 FhirResponse WriteAndParse(const QuestionnaireResponse& response) {
   v1::SubmitRequest request;
   request.set_study_id("S");
@@ -73,8 +73,8 @@ std::string ReadFile(const std::filesystem::path& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-// Reads, writes and reads again each response in the folder. Returns their
-// number.
+// Reads, writes and reads again each response in the folder. Returns the number
+// of responses.
 int RoundTripFiles(const std::filesystem::path& folder,
                    const std::string& suffix) {
   int files = 0;
@@ -152,7 +152,7 @@ class Filler {
   }
 
   std::string Text(const Field& field) {
-    // Only decimals that JSON can express.
+    // Use only decimals that JSON can express.
     if (field.name() == "decimal" ||
         field.full_name().ends_with("Quantity.value")) {
       return Pick({"0", "-0.00", "1.10", "12345678901234567890.5", "1E+3"});
@@ -191,7 +191,7 @@ TEST(FhirJsonWriterTest, WhatIsWrittenIsReadBackWithSomeFields) {
 TEST(FhirJsonWriterTest, TheDeepestResponseIsReadBack) {
   QuestionnaireResponse response;
   auto* item = response.add_item();
-  // Two levels of messages are around the first item.
+  // Start at 4: two levels of messages enclose the first item.
   for (int level = 4; level <= 100; ++level) {
     item->set_link_id("x");
     item = item->add_item();
@@ -311,7 +311,7 @@ TEST(FhirJsonWriterTest, SamplesAreReadBack) {
             4);
 }
 
-// Real FHIR data, if it is on this machine.
+// Reads real FHIR data, if this machine has any.
 TEST(FhirJsonWriterTest, RealResponsesAreReadBack) {
   const char* set = std::getenv("SLUICE_FHIR_DIR");
   const auto folder =

@@ -23,7 +23,8 @@ TEST(JsonTextTest, StringsAreWhatTheyWere) {
   EXPECT_EQ(nlohmann::json::parse(JsonString(all)), all);
 }
 
-// Two characters at any place in a word are each written as they are alone.
+// Any two characters, at any places in a word, are written as they are written
+// alone.
 TEST(JsonTextTest, AnyTwoCharactersWhereverTheyStand) {
   const auto unquoted = [](std::string_view text) {
     const std::string quoted = JsonString(text);

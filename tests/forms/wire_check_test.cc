@@ -72,8 +72,8 @@ void ExpectGood(const std::string& bytes) {
   EXPECT_TRUE(Type().ParseFromString(bytes));
 }
 
-// Also expects that protobuf's parser agrees, except where wire_check.h says
-// that it does not.
+// Also expects that protobuf's parser agrees, apart from the differences that
+// wire_check.h describes.
 template <typename Type>
 void ExpectBad(const std::string& bytes, std::string_view field,
                std::string_view description, bool parser_accepts = false) {
@@ -128,7 +128,7 @@ test::EveryField EveryField() {
 
 class WireCheckTest : public ::testing::Test {
  protected:
-  // The parser logs each invalid string.
+  // Silences the parser, which logs each invalid string.
   google::protobuf::LogSilencer silencer_;
 };
 
@@ -380,7 +380,7 @@ TEST_F(WireCheckTest, LeavesTheMessagesOfTheUnreadFieldAlone) {
   const std::string bad = Delimited(14, "\xFF");
   EXPECT_EQ(Describe(checker.Check(Delimited(30, bad) + Delimited(30, "\x80"))),
             "nothing");
-  // Only fields of the outermost level, and only their contents.
+  // Finds only fields of the outermost level, and returns only their contents.
   const auto within = checker.Check(Delimited(17, Delimited(30, bad)));
   ASSERT_TRUE(within.has_value());
   EXPECT_EQ(within->field, "child.children[0].string");
@@ -433,7 +433,7 @@ class Mutator {
         bytes.insert(at, bytes.substr(Below(at + 1), length));
         break;
       case 6:
-        // A field that might pass, of any wire type.
+        // Insert a field of any wire type that might pass.
         bytes.insert(
             at, Tag(Below(40), static_cast<std::uint32_t>(Below(8))) + Byte());
         break;
@@ -456,8 +456,8 @@ bool IsStricterThanTheParser(const Violation& violation) {
          violation.description == "malformed field tag";
 }
 
-// The parser accepts what passes. The reverse holds except where wire_check.h
-// says that it does not.
+// Expects that the parser accepts every message that passes. The reverse holds
+// except for the differences that wire_check.h describes.
 void ExpectAgreement(const Message& original, int rounds) {
   const WireChecker checker(original.GetDescriptor(), 100);
   const std::string valid = original.SerializeAsString();
@@ -491,7 +491,7 @@ TEST_F(WireCheckTest, AgreesWithTheParserOnEveryKindOfField) {
 }
 
 TEST_F(WireCheckTest, AgreesWithTheParserOnShortMessages) {
-  // A small message, so that more mutations pass or are found early.
+  // Use a small message, so that mutations pass more often or are found early.
   ExpectAgreement(FromText<test::EveryField>("int32s: 1 string: 'a'"), 200000);
 }
 

@@ -1,6 +1,6 @@
 // ChangeConfig turns any two valid configurations into a valid configuration.
-// It differs from the running one only in values that can change live. Loading
-// the same file again changes nothing.
+// The result differs from the running configuration only in values that can
+// change live. Loading the same file again changes nothing.
 //
 // Input: two YAML texts, separated by a line "===".
 

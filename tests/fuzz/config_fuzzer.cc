@@ -1,6 +1,6 @@
 // Any bytes are a valid configuration, or are rejected with errors that name a
-// line or a key and have no control characters. A valid configuration that
-// ConfigToYaml has written is read back equal.
+// line or a key and have no control characters. A valid configuration is equal
+// after ConfigToYaml wrote it and ParseConfig read it again.
 
 #include <string>
 

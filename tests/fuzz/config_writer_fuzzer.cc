@@ -13,7 +13,8 @@
 namespace sluice {
 namespace {
 
-// Returns a number. Small numbers are near most limits, large ones have a unit.
+// Returns a number. Small numbers are near most limits; large numbers are
+// written with a unit.
 std::size_t ReadNumber(InputReader& input) {
   const std::size_t value = input.Byte();
   return value << (input.Byte() % 24);

@@ -1,6 +1,6 @@
 // For any answer of a server, the JSON output of sluicectl is JSON, with one
-// submission a line, and its tables have no control characters that a terminal
-// would obey.
+// submission per line, and its tables have no control characters that a
+// terminal would interpret.
 //
 // Input: a byte that chooses the output, then the fields of a message as
 // FillMessage reads them. A flag decides whether the content is a

@@ -1,5 +1,5 @@
-// A SQLite file for fuzzers. It is written once, and damaged anew for each
-// input.
+// A SQLite file for fuzzers. The file is written once, and damaged again for
+// each input.
 
 #ifndef SLUICE_TESTS_FUZZ_DAMAGED_FILE_H_
 #define SLUICE_TESTS_FUZZ_DAMAGED_FILE_H_
@@ -44,9 +44,9 @@ class DamagedFile {
   const std::string& path() const { return path_; }
 
   // Writes the damaged file. The first byte of the input chooses whether the
-  // log exists and whether a file is cut. The rest is pairs of a position and
-  // the new value of a byte. Returns true if the file differs from the
-  // undamaged one.
+  // log exists and whether a file is cut. The other bytes form pairs of a
+  // position and the new value of a byte. Returns true if the file differs from
+  // the undamaged one.
   bool Damage(InputReader& input) const {
     const int choice = input.Byte();
     const bool with_log = (choice & 1) != 0;

@@ -1,6 +1,6 @@
 // Any message of a datastore is read as a submission or receipt, or is rejected
-// with an error without control characters. After it was read, written as a
-// message and read again, the value is equal.
+// with an error without control characters. A value that was read is equal
+// after it was written as a message and read again.
 //
 // Input: a byte that chooses the message type and the form of the rest: the
 // serialized bytes, or the fields as FillMessage reads them.

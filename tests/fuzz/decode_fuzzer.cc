@@ -1,6 +1,6 @@
 // Every submission that passed the wire check is decoded to the values that
-// protobuf reads. A request without a response is rejected by an exception.
-// Anything else is decoded or rejected, and never crashes.
+// protobuf reads. A request without a response is rejected by an exception. All
+// other content is decoded or rejected, and never causes a crash.
 //
 // Input: a byte that chooses the kind, then the content.
 

@@ -1,7 +1,7 @@
 // Any bytes are read as FHIR JSON, or are rejected with an error that has a
-// text. After it was read, written as FHIR JSON and read again, a response is
-// equal, and it passes the wire check unless it is nested too deep. sluicectl
-// gives every file an id that is a UUID, always the same.
+// text. A response that was read is equal after it was written as FHIR JSON and
+// read again. It passes the wire check unless it is nested too deep. The id
+// that sluicectl derives from a file is a UUID and never changes.
 
 #include <string>
 

@@ -1,5 +1,5 @@
 // Any command line is read, or is rejected with an error that has a text. The
-// positional arguments are arguments, in their order.
+// positional arguments are some of the arguments, in their order.
 //
 // Input: the arguments, each ended by a zero byte.
 

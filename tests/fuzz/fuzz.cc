@@ -16,8 +16,8 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using google::protobuf::Reflection;
 
-// Limit of the fields of a message. It is enough for a second and third run of
-// every loop.
+// Maximum number of fields of a message: enough that every loop runs two or
+// three times.
 constexpr int kFieldsMax = 4096;
 
 void SetField(InputReader& input, const FieldDescriptor& field,

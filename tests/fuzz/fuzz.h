@@ -21,7 +21,7 @@ void FuzzOne(std::string_view input);
 // the input.
 void Require(bool condition, std::string_view what);
 
-// Takes values off the front of an input. At the end of the input all values
+// Takes values from the front of an input. At the end of the input all values
 // are zero or empty.
 class InputReader {
  public:
@@ -50,14 +50,14 @@ class InputReader {
 // Returns `text` with U+FFFD for each byte that is not part of valid UTF-8.
 std::string WithoutInvalidUtf8(std::string_view text);
 
-// Sets fields of `message`, which must be empty, as the input says: any fields,
-// any number of elements, and messages nested at most `max_depth` deep. All
-// strings are valid UTF-8.
+// Sets fields of `message`, which must be empty, as the input directs: any
+// fields, any number of elements, and messages nested at most `max_depth` deep.
+// All strings are valid UTF-8.
 void FillMessage(InputReader& input, google::protobuf::Message& message,
                  int max_depth = 100);
 
-// True if `text` has no control characters of ASCII, and none of U+0080 to
-// U+009F in UTF-8.
+// True if `text` contains neither ASCII control characters nor U+0080 to U+009F
+// in UTF-8.
 bool IsPrintable(std::string_view text);
 
 }  // namespace sluice

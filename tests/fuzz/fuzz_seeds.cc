@@ -1,4 +1,4 @@
-// Writes first inputs for the fuzzers whose inputs are not text.
+// Writes initial inputs for the fuzzers whose inputs are not text.
 //
 //   fuzz_seeds SAMPLES_DIRECTORY CORPUS_DIRECTORY
 //

@@ -1,5 +1,5 @@
-// A reader finds the messages that were framed, whether the bytes of a stream
-// arrive at once or in pieces. Any headers give an outcome.
+// A reader finds all framed messages, whether the bytes of a stream arrive at
+// once or in pieces. Any headers give an outcome.
 //
 // Input: a byte that chooses among framed messages, a stream, and headers.
 

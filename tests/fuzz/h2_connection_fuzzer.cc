@@ -1,6 +1,6 @@
 // Whatever a server sends after its greeting, the connection of the load
-// generator continues or ends with an error. It never crashes, and calls back a
-// stream only between the stream's opening and its close.
+// generator continues or ends with an error. The connection never crashes, and
+// calls a stream only between the stream's opening and its close.
 
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::string_view kSettings("\0\0\0\4\0\0\0\0\0", 9);
 
-// Reads answers like the calls of the load generator.
+// Reads answers as the calls of the load generator do.
 class Stream final : public H2Stream {
  public:
   void Opened() { open_ = true; }
@@ -75,8 +75,8 @@ class Server {
 };
 
 void Send(int fd, std::string_view bytes) {
-  // Nobody reads at the moment, so bytes that the socket does not accept are
-  // dropped.
+  // Bytes that the socket does not accept are dropped, because nobody reads at
+  // the moment.
   (void)send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 

@@ -1,5 +1,5 @@
 // If ParseInstant and protobuf both accept a text, they return the same
-// instant. An instant that is written in UTC and read again is the same.
+// instant. An instant is equal after it was written in UTC and read again.
 
 #include <string>
 

@@ -1,6 +1,6 @@
 // Requests of every method are accepted or rejected. An accepted request has
-// the ids that protobuf reads, and none is too long. A rejection names a field
-// and no value, and reports no invalid id.
+// the ids that protobuf reads, and no id is too long. A rejection names a field
+// but no value, and reports no invalid id.
 //
 // Input: a byte that chooses the method, then the request.
 

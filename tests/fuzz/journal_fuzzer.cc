@@ -1,5 +1,5 @@
-// A damaged journal is opened, or is rejected with a status. All that can still
-// be read of it is replayed, quarantined and released without a crash. An
+// A damaged journal is opened, or is rejected with a status. All entries that
+// can still be read are replayed, quarantined and released without a crash. An
 // undamaged journal has all its entries.
 //
 // Input: how to damage the file (damaged_file.h).

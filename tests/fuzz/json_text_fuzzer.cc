@@ -1,4 +1,4 @@
-// JsonWriter writes JSON. Strings are read back as they were, with U+FFFD for
+// JsonWriter writes JSON. Strings are read back unchanged, with U+FFFD for
 // bytes that are not UTF-8. IsJsonNumber agrees with a JSON parser.
 
 #include <string>

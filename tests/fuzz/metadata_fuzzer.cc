@@ -1,5 +1,5 @@
-// The metadata of a call are read, or are rejected with the name of an entry.
-// Lanes depend only on the ids.
+// The metadata of a call is read, or is rejected with the name of a key. Lanes
+// depend only on the ids.
 //
 // Input: pairs of a byte that chooses a name, and a text.
 

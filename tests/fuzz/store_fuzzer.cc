@@ -1,6 +1,7 @@
-// A damaged SQLite store is opened, or is rejected with a status. All that can
-// still be read of it is found and listed, and batches are stored or rejected,
-// without a crash. An undamaged store has all its submissions.
+// A damaged SQLite store is opened, or is rejected with a status. All
+// submissions that can still be read are found and listed, and batches are
+// stored or rejected, without a crash. An undamaged store has all its
+// submissions.
 //
 // Input: how to damage the file (damaged_file.h).
 
@@ -60,8 +61,8 @@ void Use(SqliteStore& store, bool damaged) {
   std::size_t found = 0;
   std::int64_t after = 0;
   bool complete = false;
-  // The number of pages is limited, because a damaged file might never report
-  // the last.
+  // Limit the number of pages, because a damaged file might never report the
+  // last page.
   for (int pages = 0; pages < 10 && !complete; ++pages) {
     const auto page = store.Read(after, 2, 1 << 20);
     if (!page.ok() || page->submissions.empty()) break;

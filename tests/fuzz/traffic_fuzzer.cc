@@ -1,6 +1,6 @@
-// Any bytes are a valid description of traffic or are refused with errors that
-// name a line or a key. The arrivals of a valid one come in order and within
-// the run.
+// Any bytes are a valid description of traffic, or are rejected with errors
+// that name a line or a key. The arrivals of a valid description come in order
+// and within the run.
 
 #include <chrono>
 #include <string>
@@ -17,7 +17,8 @@ namespace sluice {
 namespace {
 
 constexpr absl::Duration kRun = absl::Seconds(10);
-// Limit of the arrivals that are played: a run may have a billion.
+// Maximum number of arrivals that are generated, because a run may have a
+// billion.
 constexpr int kArrivalsMax = 300;
 
 void Play(const Traffic& traffic, std::string_view method) {

@@ -123,8 +123,8 @@ void RequireReason(const Violation& violation, const std::string& bytes,
       "protobuf accepts what the wire check refuses: " + violation.description);
 }
 
-// Compares the fields that are found on the outermost level of an accepted
-// message with those of protobuf.
+// Compares the fields found on the outermost level of an accepted message with
+// the fields that protobuf finds.
 void CheckFinding(const std::string& bytes) {
   UnknownFieldSet fields;
   Require(fields.ParseFromString(bytes), "protobuf reads the fields");
@@ -169,8 +169,8 @@ void FuzzOne(std::string_view input) {
     CheckFinding(bytes);
   } else if (parsed) {
     RequireReason(*violation, bytes, descriptor, kDepths[depth]);
-    // Without its unknown fields, the message that protobuf writes can be
-    // rejected for its depth only.
+    // Without its unknown fields, a message that protobuf writes can only be
+    // rejected for its depth.
     message->DiscardUnknownFields();
     const auto again =
         type.checkers[depth]->Check(message->SerializeAsString());

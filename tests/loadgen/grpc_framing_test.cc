@@ -84,7 +84,7 @@ TEST(GrpcMessageReader, SurvivesRandomBytes) {
   for (int i = 0; i < 2000; ++i) {
     std::string bytes(random() % 64, '\0');
     for (char& byte : bytes) {
-      // Mostly zeros, so that most lengths are small.
+      // Use mostly zeros, so that most lengths are small.
       byte = static_cast<char>(random() % 4 == 0 ? random() % 256 : 0);
     }
     GrpcMessageReader reader;
@@ -103,7 +103,7 @@ TEST(FormatGrpcTimeout, UsesTheFinestUnitThatHasRoom) {
   EXPECT_EQ(FormatGrpcTimeout(absl::Milliseconds(250)), "250000u");
   EXPECT_EQ(FormatGrpcTimeout(absl::Seconds(100)), "100000m");
   EXPECT_EQ(FormatGrpcTimeout(absl::Hours(24 * 7)), "604800S");
-  // Rounded up: a deadline must not be early.
+  // Timeouts are rounded up, because a deadline must not be early.
   EXPECT_EQ(FormatGrpcTimeout(absl::Milliseconds(100) + absl::Nanoseconds(1)),
             "100001u");
 }

@@ -38,7 +38,7 @@ TEST(LatencyHistogram, GivesSmallValuesExactly) {
 
 TEST(LatencyHistogram, IsWithinOnePercentOfSortedValues) {
   std::mt19937_64 random(1);
-  // From microseconds to seconds.
+  // Latencies from microseconds to seconds.
   std::lognormal_distribution<double> latency(std::log(1e6), 2);
   LatencyHistogram histogram;
   std::vector<std::int64_t> values;

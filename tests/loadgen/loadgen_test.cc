@@ -234,7 +234,8 @@ TEST_F(LoadgenTest, LatencyCountsFromTheIntendedStart) {
     const LatencyHistogram latency = loop.Run(start).counts.latency;
     EXPECT_EQ(latency.count(), 36) << RpcName(method);
     EXPECT_GE(latency.max(), std::chrono::hours(1)) << RpcName(method);
-    // The 18th was due after 1,700 seconds, the last after 3,500.
+    // The 18th call was due after 1,700 seconds, the last call after 3,500
+    // seconds.
     EXPECT_GE(latency.Percentile(50), std::chrono::seconds(1800));
     EXPECT_LT(latency.min(), std::chrono::minutes(10));
   }
@@ -334,8 +335,8 @@ TEST_F(LoadgenTest, ComesBackWhenTheServerDoes) {
   }
 }
 
-// The server sends its settings and then nothing. The client's clock alone ends
-// the calls, and further calls take their places.
+// The server sends its settings and then nothing. The client's own clock ends
+// the calls, and further calls replace them.
 TEST_F(LoadgenTest, TheClientKeepsTheDeadlineThatTheServerForgets) {
   const RawServer server(std::string("\0\0\0\4\0\0\0\0\0", 9),
                          RawServer::Then::kRead);
@@ -343,7 +344,7 @@ TEST_F(LoadgenTest, TheClientKeepsTheDeadlineThatTheServerForgets) {
   options_.outstanding = 2;
   options_.requests = 6;
   options_.deadline = absl::Milliseconds(20);
-  // Bounded, so that a missed deadline shows as a failure.
+  // Limit the run, so that a missed deadline shows as a failure.
   options_.duration = absl::Seconds(20);
   options_.grace = absl::Seconds(20);
   const LoadResult result = Run();
@@ -366,11 +367,11 @@ TEST_F(LoadgenTest, AbandonsAShareOfTheCallsInFlightAtTheEnd) {
   EXPECT_EQ(half.counts.ended(), half.counts.of(absl::StatusCode::kCancelled));
 
   options_.abandon = 1;
-  options_.grace = kPatience;  // not needed: no call is left
+  options_.grace = kPatience;  // unused, since no call is left
   EXPECT_EQ(Run().counts.of(absl::StatusCode::kCancelled), 100);
 }
 
-// Objects of calls are reused.
+// Call objects are reused, and must not keep state of the previous call.
 TEST_F(LoadgenTest, ACallRemembersNothingOfTheOneBefore) {
   server_.RefuseNext({.pushback = "100"});
   server_.RefuseNext({.message = "", .reason = ""});
@@ -416,7 +417,8 @@ TEST_F(LoadgenTest, SaysWhatIsWrongWithAServerThatIsNoGrpcServer) {
 }
 
 TEST_F(LoadgenTest, CallsOfALostConnectionAreCounted) {
-  // Empty settings, and then silence until the connection is closed.
+  // The server sends empty settings, and then nothing until the connection is
+  // closed.
   const RawServer server(std::string("\0\0\0\4\0\0\0\0\0", 9),
                          RawServer::Then::kClose);
   options_.target = server.target();

@@ -66,7 +66,7 @@ TEST(CompressTraffic, ShortensTheTimeAndKeepsTheRates) {
   EXPECT_DOUBLE_EQ(profile.sources[0].curve.RateAt(60), 600);
   EXPECT_DOUBLE_EQ(profile.sources[0].curve.RateAt(30), 300);
   EXPECT_DOUBLE_EQ(profile.sources[1].curve.RateAt(119), 100);
-  // A triangle of 120 s with a peak of 600, plus a constant 100.
+  // The curve is a triangle of 120 s with a peak of 600, plus a constant 100.
   EXPECT_DOUBLE_EQ(profile.sources[0].total() + profile.sources[1].total(),
                    48000);
 }
@@ -84,7 +84,7 @@ TEST(CompressTraffic, OfAStormTimeAndSitesShrinkAlike) {
   ASSERT_EQ(profile.sources[0].storms.size(), 1U);
   EXPECT_EQ(profile.sources[0].storms[0].at, absl::Seconds(60));
   EXPECT_EQ(profile.sources[0].storms[0].within, absl::Seconds(10));
-  EXPECT_EQ(profile.sources[0].sites, 7U);  // of 400 / 60
+  EXPECT_EQ(profile.sources[0].sites, 7U);  // 400 / 60 sites, rounded
   EXPECT_EQ(AllStarts(profile).size(), 21U);
   EXPECT_EQ(Profile(storm, absl::Seconds(1), 1).sources[0].sites, 1U);
 }
@@ -122,7 +122,7 @@ TEST(ProfileSchedule, StartsCallsAsTheCurveSays) {
       return at >= kStart + seconds(from) && at < kStart + seconds(to);
     }));
   };
-  // Within about four deviations of a Poisson process.
+  // The tolerance is about four standard deviations of a Poisson process.
   EXPECT_NEAR(between(0, 10), 1500, 160);
   EXPECT_NEAR(between(55, 65), 6750, 330);
   EXPECT_NEAR(between(110, 120), 1500, 160);
@@ -135,7 +135,7 @@ TEST(ProfileSchedule, TellsItsSendersApart) {
       "  many: {method: Submit, rate: 50, sites: 6, studies: 2}\n"
       "  one: {method: Submit, rate: 10}\n",
       absl::Seconds(2), 1);
-  std::map<std::string, std::string> studies;  // of sites
+  std::map<std::string, std::string> studies;  // study of each site
   for (ProfileSchedule schedule(profile, kStart); schedule.next() != kForever;
        schedule.Advance()) {
     const LoadSender sender = schedule.sender();

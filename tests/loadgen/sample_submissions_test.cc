@@ -135,7 +135,7 @@ TEST(SampleSubmissions, FollowFromTheSeedWithRandomIds) {
   options.seed = 9;
   SampleSubmissions first(options);
   SampleSubmissions again(options);
-  // More requests than templates.
+  // Make more requests than there are templates.
   for (int i = 0; i < 600; ++i) {
     const absl::Time later = kNow + absl::Hours(i);
     EXPECT_EQ(std::string(first.Next(kNow).bytes),

@@ -68,7 +68,8 @@ TEST(Timeline, EachIntervalHasPercentilesOfItsOwn) {
     timeline.Ended(End(milliseconds(0), milliseconds(i)));
   }
   timeline.Ended(End(milliseconds(1000), milliseconds(1200)));
-  timeline.Ended(End(milliseconds(2000), milliseconds(2500)));  // too late
+  // A call that is too late does not count in the percentiles.
+  timeline.Ended(End(milliseconds(2000), milliseconds(2500)));
   const auto intervals = timeline.intervals();
   EXPECT_NEAR(static_cast<double>(intervals[0].p50.count()), 50e6, 0.6e6);
   EXPECT_NEAR(static_cast<double>(intervals[0].p99.count()), 99e6, 1.1e6);

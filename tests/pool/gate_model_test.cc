@@ -1,7 +1,7 @@
 // Compares the Gate with a simple model under random schedules.
 //
 // Environment variables:
-//   SLUICE_GATE_STEPS  steps to take in all
+//   SLUICE_GATE_STEPS  total number of steps
 //   SLUICE_GATE_SEED   seed of the first schedule
 //   SLUICE_GATE_ONLY   the only steps of that schedule to take, e.g. 3,17,40
 
@@ -61,13 +61,13 @@ using std::chrono::milliseconds;
 
 constexpr std::size_t kMethods = 3;
 constexpr std::size_t kTasks = 40;
-// Limits of the length of a schedule: steps in all, and steps after Close.
+// Limits for the length of a schedule: total steps, and steps after Close.
 constexpr std::size_t kStepsMax = 1000;
 constexpr std::size_t kStepsClosedMax = 50;
-// Limit of the steps in which End works all remaining tasks: far more than
-// needed.
+// Maximum number of steps in which End processes all remaining tasks: far more
+// than needed.
 constexpr std::size_t kStepsEndMax = 1000;
-constexpr std::size_t kTrialsMax = 5000;  // to shrink a failing schedule
+constexpr std::size_t kTrialsMax = 5000;  // trials to shrink a failing schedule
 
 // Policies of a schedule.
 enum class Rule { kBlock, kTimedWait, kFailFast, kDrop, kDropOldest };
@@ -112,7 +112,8 @@ Verdict::Kind VerdictOf(Rule rule) {
   std::abort();
 }
 
-// Forwards to the policy of a rule. ShadowedPolicy needs objects to own.
+// Forwards to the policy of a rule. Needed because ShadowedPolicy owns its
+// policies.
 class Ask final : public AdmissionPolicy {
  public:
   explicit Ask(Rule rule) : rule_(rule) {}
@@ -124,7 +125,7 @@ class Ask final : public AdmissionPolicy {
   const Rule rule_;
 };
 
-// A policy that is obeyed, and perhaps a shadow policy.
+// A policy that decides, and optionally a shadow policy.
 struct Rules {
   Rule obeyed;
   std::optional<Rule> shadow;
@@ -152,7 +153,7 @@ struct Entry {
   TimePoint waits_since;
   TimePoint wait_until = kForever;
   TimePoint admitted_at{};
-  bool lane_known = true;  // false only for some calls of TurnAway
+  bool lane_known = true;  // false only in some calls of TurnAway
   // Lane that the task has joined.
   LaneKey joined{};
 };
@@ -170,7 +171,7 @@ void PrintTo(const ModelEnded& ended, std::ostream* out) {
 }
 
 // A model of the promises in gate.h that is too simple to be wrong: it has only
-// a few lists, and computes all sums and minima from them when needed.
+// a few lists, from which it computes all sums and minima when needed.
 //  - The Gate chooses the order in which tasks of different keys are taken. The
 //    model only judges the choice (WhyNotTake).
 //  - The model uses the Gate's own ServiceRate and StandingQueue, which have
@@ -179,7 +180,7 @@ class Model {
  public:
   explicit Model(const GateLimits& initial) : limits(initial) {}
 
-  // Returns an answer of which only kind and result are set.
+  // Returns an answer in which only kind and result are set.
   Admission Arrive(Entry entry, Rules rules, TimePoint now) {
     const Rule rule = rules.obeyed;
     MethodCounters& c = counters[entry.method];
@@ -241,7 +242,7 @@ class Model {
     return {.kind = Admission::Kind::kParked};
   }
 
-  // Returns the answer of Arrive, if Arrive would end the arrival.
+  // Returns the answer of Arrive if Arrive would end the arrival, or nothing.
   std::optional<Admission> TurnAway(const Entry& entry, Rules rules,
                                     TimePoint now) {
     Model after = *this;
@@ -255,8 +256,8 @@ class Model {
     return answer;
   }
 
-  // Returns why a Take may not take `ids` in this order and end `hopeless`;
-  // empty if it may.
+  // Returns the reason why Take may not take `ids` in this order and end
+  // `hopeless`; empty if it may.
   std::string WhyNotTake(const Ids& ids, const Ids& hopeless, std::size_t max,
                          TimePoint now) const {
     if (ids.empty() && (paused || Probing())) return "";
@@ -277,8 +278,8 @@ class Model {
       if (KeyInWork(entry.order_key)) return "took a task whose key is in work";
       keys.push_back({entry.order_key, entry.joined});
     }
-    // Tasks of one key are taken first come first. So are tasks without a key
-    // in one lane.
+    // Tasks of one key are taken in order of arrival, and so are tasks without
+    // a key in one lane.
     for (const auto& key : keys) {
       Ids first;
       for (const Entry& entry : queue) {
@@ -302,8 +303,9 @@ class Model {
   }
 
   void Take(const Ids& ids, const Ids& hopeless, TimePoint now) {
-    // The tasks in the order in which the Gate looked at them. If it takes one
-    // at a time, it looked at hopeless tasks before the task that it took.
+    // Tasks in the order in which the Gate looked at them. If the Gate takes
+    // one task at a time, it looked at the hopeless tasks before the task that
+    // it took.
     std::vector<Entry> looked_at;
     if (one_at_a_time) {
       for (const std::size_t id : hopeless) {
@@ -353,7 +355,7 @@ class Model {
     }
   }
 
-  // Ends batch `number`. A task without an outcome is worked again.
+  // Ends batch `number`. A task without an outcome is processed again.
   void Done(std::size_t number,
             const std::vector<std::optional<TaskResult>>& outcomes,
             StoreState store, TimePoint retry_at_if_it_fails, TimePoint now) {
@@ -437,7 +439,8 @@ class Model {
 
   void Expire(TimePoint now) {
     for (;;) {
-      // The parked task whose wait ends first; of several, the first to come.
+      // Find the parked task whose wait ends first. Between equal ends, the
+      // first to arrive.
       auto first = waiting.begin();
       for (auto it = waiting.begin(); it != waiting.end(); ++it) {
         if (it->wait_until < first->wait_until) first = it;
@@ -501,8 +504,8 @@ class Model {
     LaneState state{};
   };
 
-  // Returns the lane of the tasks with the same key that are inside, or else
-  // the task's own lane.
+  // Returns the lane of the tasks inside with the same key, or else the task's
+  // own lane.
   LaneKey LaneFor(const Entry& entry) const {
     if (entry.order_key != 0) {
       std::vector<Entry> inside = queue;
@@ -542,7 +545,7 @@ class Model {
     return {.key = {.priority = entry.priority, .id = kUnknownLane}};
   }
 
-  // Number of lanes of a class that have queued or parked tasks.
+  // Returns the number of lanes of a class that have queued or parked tasks.
   std::size_t LanesOf(Priority priority) const {
     std::set<std::uint64_t> ids;
     for (const auto* list : {&queue, &committing, &waiting}) {
@@ -623,8 +626,8 @@ class Model {
            TimeFor(Ahead(lane, lane.depth, Depth())) >= TargetWait();
   }
 
-  // Returns the parked task of each class that is admitted next, in the order
-  // of the classes' turns.
+  // Returns, for each class, the parked task that is admitted next. Classes are
+  // in the order of their turns.
   std::vector<Entry> NextToAdmit() const {
     static constexpr std::array<std::size_t, 3> kStrides = {1, 4, 16};
     std::vector<std::pair<std::size_t, Entry>> next;
@@ -689,7 +692,8 @@ class Model {
     return std::max<Duration>(milliseconds(50), 2 * service.batch());
   }
 
-  // Time that `count` tasks take at the measured rate; 0 if it is not known.
+  // Returns the time that `count` tasks need at the measured rate; 0 if the
+  // rate is not known.
   Duration TimeFor(std::size_t count) const {
     if (service.per_second() <= 0) return Duration::zero();
     const double seconds = static_cast<double>(count) / service.per_second();
@@ -746,14 +750,14 @@ class Model {
   struct Batch {
     std::vector<Entry> entries;
     TimePoint taken_at;
-    bool probe = false;  // taken while the circuit is failing
+    bool probe = false;  // taken while the circuit was failing
   };
 
   static constexpr std::uint64_t kUnknownLane = 1000;
 
   GateLimits limits;
-  // Each Take gets at most one task. Set for pools with lanes: the order in
-  // which the Gate looks at their tasks is known only then.
+  // If true, each Take gets at most one task. Set for pools with lanes, because
+  // only then the order in which the Gate looks at their tasks is known.
   bool one_at_a_time = false;
   std::map<LaneKey, LaneState, LaneKeyLess> lanes;
   std::uint64_t taken_so_far = 0;
@@ -762,14 +766,15 @@ class Model {
   std::vector<Entry> queue;
   std::vector<Entry> committing;
   std::vector<Entry> waiting;
-  std::vector<Batch> batches;  // in work
+  std::vector<Batch> batches;  // batches in work
   int failures = 0;
   bool paused = false;
   TimePoint retry_at{};
   bool closed = false;
   TimePoint closed_until{};
   std::array<MethodCounters, kMethods> counters{};
-  // Events since the last comparison.
+  // Tasks that were admitted from the waiting room, and tasks that were ended,
+  // since the last comparison.
   std::vector<std::size_t> unparked;
   std::vector<ModelEnded> ended;
 
@@ -829,7 +834,8 @@ class Model {
       evicted += oldest->bytes;
       CompleteUnworked(Remove(&queue, id), TaskResult::kDropped);
       ended.push_back({id, TaskResult::kDropped});
-      // Enough is evicted if the lane does not grow, or if the bytes fit.
+      // Enough tasks are evicted if the lane does not grow, or if the bytes
+      // fit.
       const std::size_t own = limits.by_lane && !any_lane
                                   ? ViewOf(arrival.joined).bytes
                                   : std::size_t{0};
@@ -907,7 +913,7 @@ class Schedule {
   }
 
   // Takes one random step. Its random numbers depend only on `number`, not on
-  // the steps before, so that steps can be left out.
+  // earlier steps, so that steps can be left out.
   void Step(std::size_t number) {
     random_.seed(seed_ * 0x9E3779B97F4A7C15U + number + 1);
     ++steps_;
@@ -940,7 +946,7 @@ class Schedule {
     Compare();
   }
 
-  // Works all remaining tasks, and compares after each step.
+  // Processes all remaining tasks, and compares after each step.
   void End() {
     random_.seed(seed_);
     for (std::size_t i = 0; !gate_.idle() && i < kStepsEndMax; ++i) {
@@ -997,7 +1003,7 @@ class Schedule {
         .lane = by_lanes_ ? Below(4) : 0,
         .priority = by_lanes_ ? static_cast<Priority>(Below(kPriorities))
                               : Priority::kNormal,
-        // A deadline often comes at the same moment as the end of a timed wait.
+        // Often make the deadline equal to the end of a timed wait.
         .deadline = Below(3) == 0 ? kForever : now_ + milliseconds(Below(10)),
         .waits_since =
             Below(2) == 0 ? kForever : now_ - milliseconds(Below(8))};
@@ -1173,7 +1179,7 @@ class Schedule {
     }
   }
 
-  // Leaves with a random task, in whatever state it is.
+  // Calls Leave for a random task, in whatever state it is.
   void Leave() {
     const std::size_t id = Below(kTasks);
     const bool left = gate_.Leave(&tasks_[id], now_, &events_);
@@ -1216,7 +1222,7 @@ class Schedule {
   }
 
   void Compare() {
-    // Restore ignores the limits.
+    // Restore ignores the limits, so they need not hold after it.
     const bool any_admitted =
         (!model_.unparked.empty() || !admitted_.empty()) && !restored_;
     restored_ = false;
@@ -1283,15 +1289,17 @@ class Schedule {
                                 model_.OpenToAll());
     EXPECT_EQ(gate_.lanes(), model_.Lanes());
     EXPECT_EQ(gate_.circuit().open(), model_.open());
-    // A worker that sleeps until the Gate is ready misses no task.
+    // A worker sleeps until the Gate is ready, so a Gate that is not ready must
+    // not have a task to take.
     EXPECT_TRUE(gate_.ready() || model_.WhyNotTake({}, {}, 1, now_).empty());
     for (std::size_t method = 0; method < kMethods; ++method) {
       EXPECT_EQ(gate_.counters(method), model_.counters[method]);
     }
   }
 
-  // Compares the order of tasks that share key and lane. The Gate reports
-  // deferred tasks first, so the order of others differs from the model.
+  // Compares the order of tasks that share key and lane. The order of other
+  // tasks differs from the model, because the Gate reports deferred tasks
+  // first.
   void CompareQueues() {
     const Ids ids = IdsOf(gate_.queued());
     EXPECT_EQ(ids.size(), model_.queue.size());
@@ -1310,8 +1318,8 @@ class Schedule {
     }
   }
 
-  // Checks promises without the model. Limits must hold only when a task has
-  // been admitted under them, since Resize removes nothing.
+  // Checks promises without the model. A limit must hold only if a task has
+  // been admitted under it, since Resize removes nothing.
   void CheckPromises(bool any_admitted) {
     for (std::size_t method = 0; method < kMethods; ++method) {
       EXPECT_TRUE(gate_.counters(method).Balanced());
@@ -1431,12 +1439,12 @@ using Steps = std::vector<std::size_t>;
 // Outcome of a schedule.
 struct Played {
   std::size_t steps = 0;
-  std::string failure;  // the first; empty if there is none
+  std::string failure;  // the first failure; empty if there is none
   std::array<MethodCounters, kMethods> counters{};
   std::uint64_t evicted = 0;
 };
 
-// Plays `steps` up to the first failure. Returns the failure, but does not fail
+// Plays `steps` up to the first failure. Returns the failure without failing
 // the test.
 Played Play(std::uint64_t seed, const Steps& steps) {
   testing::TestPartResultArray failures;

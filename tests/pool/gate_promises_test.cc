@@ -1,5 +1,5 @@
-// Regression tests: sequences of events with which an earlier Gate broke a
-// promise of gate.h. The invariants are checked after each event.
+// Regression tests: sequences of events in which an earlier version of the Gate
+// broke a promise of gate.h. The invariants are checked after each event.
 
 #include <atomic>
 #include <chrono>
@@ -122,8 +122,8 @@ TEST_F(GatePromisesTest, AnArrivalWhoseLaneHasNothingToEvictIsDropped) {
   }
   EXPECT_EQ(Arrive(Make(kDroppable, 9), kDropOldest).result,
             TaskResult::kDropped);
-  // Lane 0 is the common lane. The empty lane that stands in for lanes that do
-  // not exist has the id 0, too.
+  // Lane 0 is the common lane. The empty stand-in for lanes that do not exist
+  // has the id 0, too.
   EXPECT_EQ(Arrive(Make(kDroppable, 0), kDropOldest).result,
             TaskResult::kDropped);
   EXPECT_THAT(Ended(), IsEmpty());
@@ -207,7 +207,8 @@ TEST_F(GatePromisesTest, NoTaskIsParkedBehindALaterClassThatAwaitsBytes) {
   Arrive(Make({.bytes = 90}, 1), kBlock);
   FakeTask* large = Make({.bytes = 50}, 2);
   ASSERT_EQ(Arrive(large, kBlock).kind, Admission::Kind::kParked);
-  // The high class has nothing queued, so its turn is before that of `large`.
+  // The high class has nothing queued, so its turn is before the turn of
+  // `large`.
   FakeTask* high = MakeHigh(5, 3);
   Arrive(high, kBlock);
   EXPECT_GT(high->sequence, 0) << "not admitted";

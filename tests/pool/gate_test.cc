@@ -42,7 +42,8 @@ constexpr TimePoint At(int ms) {
   return TimePoint(seconds(1000) + milliseconds(ms));
 }
 
-// Limits the numbers of queued and parked tasks, but not their bytes.
+// Returns limits for the numbers of queued and parked tasks, but not for their
+// bytes.
 constexpr GateLimits Places(std::size_t capacity,
                             std::size_t waiting_max = kUnlimited) {
   return {.capacity = capacity,
@@ -51,7 +52,7 @@ constexpr GateLimits Places(std::size_t capacity,
           .waiting_max_bytes = kUnlimited};
 }
 
-// Limits the bytes of tasks, but not their numbers.
+// Returns limits for the bytes of tasks, but not for their numbers.
 constexpr GateLimits Bytes(std::size_t capacity_bytes,
                            std::size_t waiting_max_bytes = kUnlimited) {
   return {.capacity = kUnlimited,
@@ -130,7 +131,8 @@ class GateTest : public testing::Test {
     gate_->Done(batch, StoreState::kUp, now_, &events_);
   }
 
-  // Returns a batch with the store down. Its promised tasks are worked again.
+  // Returns a batch with the store down. Its promised tasks are processed
+  // again.
   void Fail(std::string_view names) {
     std::vector<Task*> batch;
     for (const char name : names) {
@@ -476,7 +478,7 @@ TEST_F(GateTest, BytesInWorkAreNotFreedByDropping) {
   EXPECT_EQ(Ended(), Lines{"b: dropped"});
 }
 
-// A free place would belong to the first parked task.
+// A free place would go to the first parked task.
 TEST_F(GateTest, NothingIsEvictedWhileATaskIsParked) {
   Open(Places(2));
   ArriveAll("ab", kDropOldest, kDroppable);
@@ -931,7 +933,7 @@ TEST_F(GateTest, AShadowChangesNothingAndIsCounted) {
   EXPECT_EQ(Arrive('d', fail_fast), "refused: QUEUE_FULL");
   EXPECT_EQ(Arrive('e', drop), "dropped");
   EXPECT_EQ(Queued(), "a");
-  // Counts of park, refuse, drop and evict.
+  // The counts of park, refuse, drop and evict, in this order.
   EXPECT_EQ(Counters().shadow, (std::array<std::uint64_t, 4>{2, 1, 0, 1}));
 }
 
@@ -950,7 +952,7 @@ TEST_F(GateTest, AShadowIsCountedOnceForEachArrival) {
   const auto fail_fast = Shadowed<FailFastPolicy, DropPolicy>();
   EXPECT_TRUE(gate_->TurnAway({.now = now_}, 0, fail_fast).has_value());
   EXPECT_EQ(Counters().shadow, (std::array<std::uint64_t, 4>{0, 0, 1, 0}));
-  // TurnAway asks the policy but does not answer, so that only Arrive counts.
+  // TurnAway asks the policy but does not answer, so only Arrive counts.
   const auto block = Shadowed<BlockPolicy, FailFastPolicy>();
   EXPECT_FALSE(gate_->TurnAway({.now = now_}, 0, block).has_value());
   EXPECT_EQ(Arrive('b', block), "parked");
@@ -1228,7 +1230,7 @@ TEST_F(GateTest, RepeatedFailureOpensTheCircuitForThoseWhoWait) {
   EXPECT_EQ(Take(), "cxe");
 }
 
-// Until the store is tried again, callers who wait for a result are refused.
+// Until the next try of the store, callers who wait for a result are refused.
 TEST_F(GateTest, AStoreThatWasUnavailableForLongIsTriedWithinSixSeconds) {
   Open(Places(1));
   Arrive('a', kFailFast, {.promised = true});
@@ -1266,8 +1268,9 @@ TEST_F(GateTest, CountsWhatIsShared) {
 
 // Predictions
 
-// A Gate with a measured rate. WorkWithABacklog works 20 tasks, each in kEach,
-// with a backlog all the time. Afterwards the tasks in `left` are still queued.
+// A Gate with a measured rate. WorkWithABacklog processes 20 tasks, each in
+// kEach, with a backlog all the time. Afterwards the tasks in `left` are still
+// queued.
 class GateUnderLoadTest : public GateTest {
  protected:
   static constexpr Duration kEach = milliseconds(100);
@@ -1300,8 +1303,8 @@ class GateUnderLoadTest : public GateTest {
 
 TEST_F(GateUnderLoadTest, WhoCouldNotBeDoneInTimeIsRefusedAtOnce) {
   WorkWithABacklog("abc", Places(100));
-  // Behind 3 queued tasks, an arrival takes 400 ms. This may be at most 0.8 of
-  // its time.
+  // Behind 3 queued tasks, an arrival needs 400 ms. This may be at most 0.8 of
+  // its remaining time.
   EXPECT_EQ(Arrive('x', kBlock, Within(milliseconds(490))),
             "refused: HOPELESS");
   EXPECT_EQ(Arrive('y', kBlock, Within(milliseconds(510))), "parked");
@@ -1369,7 +1372,7 @@ TEST_F(GateUnderLoadTest, AStandingQueueCountsAsFull) {
   EXPECT_EQ(Arrive('x', kFailFast), "refused: QUEUE_FULL");
   EXPECT_EQ(Arrive('y', kBlock), "parked");
   EXPECT_FALSE(gate_->open());
-  // Parked tasks are admitted once less than 200 ms of work are queued.
+  // Parked tasks are admitted once less than 200 ms of work is queued.
   EXPECT_EQ(Take(6), "abcdef");
   EXPECT_EQ(Unparked(), "");
   EXPECT_EQ(Take(1), "g");
@@ -1380,7 +1383,7 @@ TEST_F(GateUnderLoadTest, AQueueIsStandingForAsLongAsATaskIsParked) {
   WorkWithABacklog("abc", Places(100));
   ArriveAll("0123456789", kBlock);
   EXPECT_EQ(Waiting(), "0123456789");
-  // Parked tasks are admitted one by one, although nobody else arrives and
+  // Parked tasks are admitted one by one, although no new task arrives and
   // admitted tasks are taken soon.
   for (const char* next : {"a", "b", "c", "0", "1", "2", "3", "4"}) {
     EXPECT_EQ(Take(1), next);
@@ -1412,7 +1415,7 @@ TEST_F(GateUnderLoadTest, InAStandingQueueEachArrivalEvictsOneTask) {
   EXPECT_EQ(Arrive('x', kDropOldest, kDroppable), "admitted");
   EXPECT_EQ(Ended(), Lines{"c: dropped"});
   EXPECT_EQ(Queued(), "dwx");
-  // Nothing is evicted once less than 200 ms of work are queued.
+  // Nothing is evicted once less than 200 ms of work is queued.
   EXPECT_EQ(Take(2), "dw");
   EXPECT_EQ(Arrive('y', kDropOldest, kDroppable), "admitted");
   EXPECT_EQ(Queued(), "xy");
@@ -1420,8 +1423,8 @@ TEST_F(GateUnderLoadTest, InAStandingQueueEachArrivalEvictsOneTask) {
 
 class GateRetryDelayTest : public GateTest {
  protected:
-  // Admits one task and works it in `ms`, `times` times: the rate is then
-  // 1000 / `ms` tasks a second.
+  // Admits and processes one task after the other, `times` times, each in `ms`:
+  // the rate is then 1000 / `ms` tasks per second.
   void WorkOneByOne(int ms, int times) {
     for (int i = 0; i < times; ++i) {
       Arrive('w', kBlock);
@@ -1431,7 +1434,7 @@ class GateRetryDelayTest : public GateTest {
     }
   }
 
-  // Refuses an arrival, and returns the delay that its caller is told.
+  // Refuses an arrival, and returns its retry delay.
   milliseconds DelayOfRefusal() {
     EXPECT_EQ(Arrive('z', kFailFast), "refused: QUEUE_FULL");
     return std::chrono::round<milliseconds>(last_.retry_delay);

@@ -26,8 +26,8 @@ Duration FromSeconds(double count) {
       std::chrono::duration<double>(count));
 }
 
-// Model of a store. Returns how many seconds a batch of `tasks` takes while
-// `busy` workers, including the worker of the batch, use the store.
+// Model of a store. Returns the seconds that a batch of `tasks` tasks takes
+// while `busy` workers, including the worker of the batch, use the store.
 using Store = std::function<double(std::size_t busy, std::size_t tasks)>;
 
 constexpr double kServiceSeconds = 0.02;
@@ -40,10 +40,10 @@ Store LinearUpTo(std::size_t best) {
   };
 }
 
-// The store works one batch at a time.
+// The store processes one batch at a time.
 Store Serialized() { return LinearUpTo(1); }
 
-// Beyond `best`, each worker makes the store slower for all.
+// Beyond `best`, each additional worker slows the store down for all.
 Store SlowerBeyond(std::size_t best) {
   return [best](std::size_t busy, std::size_t) {
     const double over = static_cast<double>(busy) / static_cast<double>(best);
@@ -58,7 +58,7 @@ Store WithNoise(Store store, unsigned seed) {
   };
 }
 
-// A queue with workers in virtual time. Their number follows a Scaler.
+// A queue with workers in virtual time. A Scaler decides the number of workers.
 class Simulation {
  public:
   struct Options {
@@ -100,7 +100,7 @@ class Simulation {
   std::size_t workers() const { return scaler_.workers(); }
   void set_store(Store store) { store_ = std::move(store); }
 
-  // Begins the measurements below anew.
+  // Restarts the measurements below.
   void Reset() {
     changes_ = 0;
     most_ = workers();
@@ -181,17 +181,17 @@ class Simulation {
   int looks_ = 0;
 };
 
-// Tasks that one worker does in a second.
+// Tasks per second of one worker.
 constexpr double kOne = 1 / kServiceSeconds;
 // A rate that no number of workers can serve.
 constexpr double kFlood = 20 * kOne;
 
-// Limit of changes in ten minutes of overload, after the best number was found.
-// Each trial changes the number twice. The pauses between trials double from
-// 4 s to 5 min.
+// Maximum number of changes in ten minutes of overload, after the best number
+// was found. Each trial changes the number twice. The pauses between trials
+// double from 4 s to 5 min.
 constexpr int kChangesInTenMinutes = 2 * 8;
-// The same limit for a store with noise, where a trial is now and then kept by
-// luck and undone later.
+// The same limit for a store with noise, where a trial is sometimes kept by
+// chance and undone later.
 constexpr int kChangesInTenMinutesOfNoise = 2 * 12;
 
 TEST(Scaler, StartsWithTheLeast) {
@@ -216,8 +216,8 @@ TEST(Scaler, FindsHowManyTheStoreRewards) {
     pool.Reset();
     pool.Run(kFlood, minutes(10));
     EXPECT_LE(pool.changes(), kChangesInTenMinutes);
-    // The number may be off by one step: a step up is kept if it brings at
-    // least 0.4 of its share.
+    // The number may be off by one step: a step up is kept if it gains at least
+    // 0.4 of the added share.
     EXPECT_GT(pool.DonePerSecond(), 0.8 * kOne * static_cast<double>(best));
     EXPECT_LT(pool.MeanWorkers(), 1.6 * static_cast<double>(best));
   }
@@ -301,7 +301,7 @@ TEST(Scaler, AFullQueueIsAReasonForMoreHoweverShortTheWait) {
 }
 
 TEST(Scaler, ALongWaitIsNoReasonForMoreWhileWorkersAreIdle) {
-  // As after a failure of the store: the circuit admits one batch at a time.
+  // The circuit admits one batch at a time, as after a failure of the store.
   Scaler scaler({.min = 2, .max = 8});
   TimePoint now(std::chrono::hours(1));
   for (int i = 0; i < 600; ++i) {

@@ -11,12 +11,12 @@
 
 namespace sluice {
 
-// Returns a part of `items`, in their order, that still fails. `items` must
-// fail. With enough trials, no single item can be left out of the result.
+// Returns a subsequence of `items` that still fails. `items` must fail. With
+// enough trials, no single item can be left out of the result.
 //
 // This is delta debugging (Zeller and Hildebrandt, "Simplifying and Isolating
-// Failure-Inducing Input"): large pieces are left out first, then smaller ones.
-// `fails` is called at most `trials_max` times.
+// Failure-Inducing Input"): large pieces are left out first, then smaller
+// pieces. `fails` is called at most `trials_max` times.
 template <typename T>
 std::vector<T> Shrink(std::vector<T> items,
                       const std::function<bool(const std::vector<T>&)>& fails,
@@ -39,7 +39,7 @@ std::vector<T> Shrink(std::vector<T> items,
         begin = end;
       }
     }
-    // Leaving an item out may make an earlier item superfluous: try single
+    // Without an item, an earlier item may have become superfluous: try single
     // items again until none can be left out.
     if (!left_out || piece > 1) piece /= 2;
   }

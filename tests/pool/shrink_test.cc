@@ -51,7 +51,7 @@ TEST(Shrink, LeavesAllWhereAllIsNeeded) {
 }
 
 TEST(Shrink, TriesAgainWhatALaterOneMadeSuperfluous) {
-  // 0 is needed only while 2 is in the list.
+  // Item 0 is needed only while item 2 is in the list.
   const auto result = Shrink<int>(
       Numbers(4),
       [](const auto& list) {

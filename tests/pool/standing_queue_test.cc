@@ -15,7 +15,7 @@ constexpr Duration kShort = milliseconds(5);
 
 class StandingQueueTest : public testing::Test {
  protected:
-  // Takes a task every 10 ms for `length`, each after a wait of `waited`.
+  // Takes a task every 10 ms during `length`, each after a wait of `waited`.
   void TakeFor(Duration length, Duration waited) {
     for (Duration taken{}; taken < length; taken += milliseconds(10)) {
       now_ += milliseconds(10);

@@ -57,7 +57,7 @@ class WorkerPoolTest : public testing::Test {
     return &tasks_.emplace_back(traits);
   }
 
-  // Lets a new task arrive, and expects this answer of the pool.
+  // Offers a new task, and expects this answer of the pool.
   FakeTask* Arrived(Kind expected, const AdmissionPolicy& policy = kBlock,
                     const FakeTask::Traits& traits = {}) {
     FakeTask* task = NewTask(traits);
@@ -276,7 +276,7 @@ TEST_F(WorkerPoolTest, ARestoreAdmitsTheNextTaskWhichIsTold) {
   EXPECT_EQ(large->notices(), 0);
 }
 
-// Calls from the pool are made without its lock, so that they may call the pool
+// Callbacks run without the pool's lock, so that they may call the pool
 
 TEST_F(WorkerPoolTest, ATaskAdmittedByATakeMayCallThePool) {
   Start({.limits = {.capacity = 1}});
@@ -310,7 +310,8 @@ TEST_F(WorkerPoolTest, ATaskAdmittedByDoneWorkMayCallThePool) {
   FakeTask* in_work = &tasks_.back();
   FakeTask* waiting = Arrived(Kind::kParked);
   waiting->when_told = [&] { CallThePool(); };
-  // The parked task is told before the completed task is handed back.
+  // The listener of the parked task is called before the completed task is
+  // returned.
   in_work->when_told = [&] { EXPECT_TRUE(waiting->AwaitNotice()); };
   processor_.Release();
   EXPECT_TRUE(in_work->AwaitHandedBack());
@@ -603,8 +604,8 @@ TEST_F(WorkerPoolTest, IsJoinedByItsDestructor) {
 
 // Workers that follow the load
 
-// A pool with batches of one task. The store takes 20 ms for a batch, however
-// many batches it has at a time.
+// A pool with batches of one task. The store needs 20 ms for a batch, however
+// many batches are in work.
 class ScaledPoolTest : public WorkerPoolTest {
  protected:
   void StartScaled(WorkerRange workers) {
@@ -625,19 +626,20 @@ class ScaledPoolTest : public WorkerPoolTest {
     ASSERT_TRUE(processor_.AwaitHeld(workers)) << workers;
   }
 
-  // Waits until the timer has done everything that is due and sleeps again.
+  // Waits until the timer has handled everything that is due, and sleeps again.
   void AwaitTimer() {
     AwaitThat("the timer waits", [&] {
       return clock_.next_due() > clock_.Now() && clock_.AwaitWaiters(1);
     });
   }
 
-  // Lets a promised task arrive: a standing queue does not refuse it.
+  // Offers a promised task, because a standing queue does not refuse it.
   void ArrivedPromised() {
     Arrived(Kind::kAdmitted, kBlock, {.promised = true});
   }
 
-  // Ends all batches in work. Waits until the workers have taken their next.
+  // Ends all batches in work. Waits until the workers have taken their next
+  // batches.
   void WorkOneRound() {
     while (pool_->Snapshot().view.depth < queued_at_least_) {
       ArrivedPromised();
@@ -724,7 +726,8 @@ TEST_F(ScaledPoolTest, AnIdlePoolSleeps) {
   StartScaled({.min = 1, .max = 4});
   processor_.Release();
   ASSERT_TRUE(Arrived(Kind::kAdmitted)->AwaitHandedBack());
-  // Lets the last looks of the scaler and the timeout of the batch pass.
+  // Let enough time pass for the scaler's last decisions and for the timeout of
+  // the batch.
   for (int i = 0; i < 70; ++i) {
     clock_.Advance(seconds(1));
     AwaitTimer();
@@ -840,8 +843,8 @@ TEST_F(ScaledPoolTest, IsJoinedWhileItGrows) {
 
 // Many threads at once
 
-// A caller whose tasks arrive, wait and leave at random, and remember what they
-// were told.
+// A caller whose tasks arrive, wait and leave at random, and record their
+// callbacks.
 class Caller {
  public:
   Caller(WorkerPool* pool, FakeClock* clock, std::uint64_t seed)
@@ -852,12 +855,12 @@ class Caller {
       Arrive();
       if (Below(3) == 0) Leave();
       if (Below(20) == 0) clock_->Advance(milliseconds(100));
-      // Lets workers keep up, so that all results occur.
+      // Yield now and then to let workers keep up, so that all results occur.
       if (Below(40) == 0) std::this_thread::yield();
     }
   }
 
-  // Expects that each task was handed back, refused or left, exactly once.
+  // Expects that each task was returned, refused or left, exactly once.
   void ExpectEachAnsweredOnce() const {
     for (const Called& called : calls_) {
       EXPECT_EQ(called.task.times_handed_back() + called.refused + called.left,
@@ -900,7 +903,7 @@ class Caller {
     called.refused = admission.kind == Kind::kEnded;
   }
 
-  // Leaves with one of the latest 50 tasks, in whatever state it is.
+  // Calls Leave for one of the latest 50 tasks, in whatever state it is.
   void Leave() {
     Called& called = calls_[calls_.size() - 1 - Below(calls_.size()) % 50];
     if (called.left == 0) called.left = pool_->Leave(&called.task);

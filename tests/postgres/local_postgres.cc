@@ -60,10 +60,11 @@ class Descriptor {
   int fd_;
 };
 
-// Opens a descriptor that becomes readable when the process ends; a negative
-// one if the process has ended and was reaped.
+// Opens a descriptor that becomes readable when the process ends. Returns a
+// negative descriptor if the process has ended and was reaped.
 Descriptor WatchEnd(pid_t pid) {
-  // pidfd_open(2), which the C library of Debian 12 does not declare for C++.
+  // Calls pidfd_open(2), which the C library of Debian 12 does not declare for
+  // C++.
   return Descriptor(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
 }
 
@@ -79,7 +80,8 @@ bool AwaitReadable(std::initializer_list<int> descriptors) {
   return ready > 0;
 }
 
-// Returns the folder of Debian's PostgreSQL programs, of the newest version.
+// Returns the folder with the programs of the newest PostgreSQL that Debian has
+// installed.
 absl::StatusOr<std::string> ProgramsFolder() {
   std::string newest;
   std::error_code error;
@@ -166,7 +168,7 @@ std::vector<pid_t> ChildrenOf(pid_t parent) {
 }
 
 // A socket to which PostgreSQL reports that it accepts connections, by
-// systemd's protocol (sd_notify(3)). The kernel chooses its name.
+// systemd's protocol (sd_notify(3)). The kernel chooses the socket's name.
 class ReadySocket {
  public:
   ReadySocket() : socket_(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
@@ -254,7 +256,7 @@ absl::Status LocalPostgres::Start() {
 }
 
 absl::Status LocalPostgres::Stop() {
-  SLUICE_DCHECK(running());  // kill(0, ...) would signal this process
+  SLUICE_DCHECK(running());  // otherwise kill(0, ...) would signal this process
   kill(pid_, SIGINT);
   const bool well = EndsWell(pid_);
   pid_ = 0;
@@ -265,7 +267,7 @@ absl::Status LocalPostgres::Stop() {
 
 absl::Status LocalPostgres::Kill() {
   SLUICE_DCHECK(running());
-  // Stopped by a signal, the server starts no more processes.
+  // Stop the server first, so that it starts no more processes.
   kill(pid_, SIGSTOP);
   waitpid(pid_, nullptr, WUNTRACED);
   std::vector<Descriptor> ends;

@@ -21,7 +21,7 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-// --- When a file is loaded ---
+// --- The decision to load a file ---
 
 TEST(ConfigWatch, LoadsATextThatIsTheSameAtTwoPolls) {
   ConfigWatch watch("old");
@@ -128,7 +128,7 @@ TEST_F(ConfigReloadTest, AFileIsReadOnlyIfItsStampHasChanged) {
 }
 
 // Two writes may fall into one tick of the file system's clock. The file's time
-// is in the future, so that it stays recent however slow the test is.
+// is in the future, so that the file counts as recent however slow the test is.
 TEST_F(ConfigReloadTest, ARecentFileIsReadAlthoughItsStampIsTheSame) {
   const auto new_time =
       std::filesystem::file_time_type::clock::now() + std::chrono::hours(1);
@@ -150,8 +150,8 @@ TEST(FileStamp, IsTrustedOnceTheClockHasGoneOn) {
       << "a clock that is wrong";
 }
 
-// Editors replace files by a rename. The new file has the size and the time of
-// the old one.
+// Editors replace files by a rename. The new file here has the size and the
+// time of the old file.
 TEST_F(ConfigReloadTest, AFileReplacedByRenameIsLoaded) {
   const std::string next = folder_ / "next.yaml";
   std::ofstream(next) << Yaml(2);
@@ -162,8 +162,8 @@ TEST_F(ConfigReloadTest, AFileReplacedByRenameIsLoaded) {
   EXPECT_EQ(capacity(), 2u);
 }
 
-// Kubernetes turns a symlink: config.yaml -> ..data/config.yaml, ..data -> a
-// folder.
+// Kubernetes points a symlink at another folder: config.yaml ->
+// ..data/config.yaml, ..data -> a folder.
 TEST_F(ConfigReloadTest, ASymlinkThatIsTurnedIsFollowed) {
   for (int i = 1; i <= 2; ++i) {
     const std::string version = folder_ / absl::StrCat("version", i);

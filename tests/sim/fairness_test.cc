@@ -1,5 +1,5 @@
-// Effects of one site's storm on the other lanes of its pool, for several
-// policies, numbers of lanes and distributions of service times.
+// Tests the effects of one site's storm on the other lanes of its pool, for
+// several policies, numbers of lanes and distributions of service times.
 
 #include <array>
 #include <cstddef>
@@ -14,7 +14,7 @@
 namespace sluice {
 namespace {
 
-// Capacity of the pool, in submissions a second.
+// Capacity of the pool, in submissions per second.
 constexpr double kBorne = 800;
 
 std::string Pool(const std::string& fair_by, std::size_t capacity = 100'000) {
@@ -46,8 +46,8 @@ class StormTest : public testing::TestWithParam<Storm> {
  protected:
   static constexpr int kSeconds = 22;
 
-  // One lane sends a multiple of its share, the other lanes 80 % of their
-  // share.
+  // Simulates one lane that sends a multiple of its share, while all other
+  // lanes send 80 % of their share.
   static SimulationResult PlayStorm(double times_share,
                                     const std::string& fair_by) {
     const Storm& storm = GetParam();
@@ -65,7 +65,8 @@ class StormTest : public testing::TestWithParam<Storm> {
                             0.8 * share * static_cast<double>(others))));
   }
 
-  // Share of the others' submissions that was answered in time.
+  // Returns the share of the other lanes' submissions that was answered in
+  // time.
   static double ServedOfOthers(const SimulationResult& result) {
     const SourceResult& others = SourceOf(result, "others");
     return static_cast<double>(others.answered) /
@@ -113,7 +114,8 @@ INSTANTIATE_TEST_SUITE_P(All, StormTest, testing::ValuesIn(Storms()),
                                                test.param.jitter);
                          });
 
-// `lanes` lanes with equal rates, in all `times` the capacity of the workers.
+// Simulates `lanes` lanes with equal rates. Their sum is `times` the capacity
+// of the workers.
 SimulationResult PlayLanes(std::size_t lanes, double times, int seconds,
                            const std::string& deadline) {
   return Play(ConfigYaml(Pool("site"), "{default: {pool: main}}"),
@@ -127,8 +129,8 @@ TEST(ManyLanes, GetAsMuchDoneInTimeAsOne) {
       SCOPED_TRACE(absl::StrCat(lanes, " lanes at ", times, " times the load"));
       const SimulationResult result = PlayLanes(lanes, times, 8, "250ms");
       EXPECT_GT(DoneBetween(result, 2, 8).answered, 0.95 * kBorne * 6);
-      // There are no more lanes than queued submissions, however many sites
-      // send.
+      // The number of lanes does not exceed the number of queued submissions,
+      // however many sites send.
       const PoolWindow& total = result.pools.front().total;
       EXPECT_LE(total.lanes.max, total.depth.max);
       EXPECT_LE(total.lanes.mean, total.depth.mean);
@@ -138,11 +140,12 @@ TEST(ManyLanes, GetAsMuchDoneInTimeAsOne) {
 
 TEST(ManyLanes, ShareAStandingQueue) {
   const SimulationResult result = PlayLanes(10'000, 3, 4, "1h");
-  // 50 ms of work are 40 submissions. Some more arrive in the meantime.
+  // 50 ms of work are 40 submissions. Some more arrive meanwhile.
   EXPECT_LE(result.pools.front().windows.back().depth.max, 60);
 }
 
-// Each priority gets what higher ones leave, and at least its weight.
+// Each priority gets at least its weight, and the capacity that higher
+// priorities leave unused.
 TEST(Priorities, StarveNobody) {
   constexpr int kSeconds = 60;
   constexpr std::array<std::pair<const char*, const char*>, 3> kMethods = {

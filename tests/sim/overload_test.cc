@@ -1,5 +1,5 @@
-// Throughput in time of an overloaded pool, for several policies, capacities,
-// loads and distributions of service times.
+// Tests the throughput in time of an overloaded pool, for several policies,
+// capacities, loads and distributions of service times.
 
 #include <algorithm>
 #include <cstddef>
@@ -14,7 +14,7 @@
 namespace sluice {
 namespace {
 
-// Capacity of the pool without slowdowns, in submissions a second.
+// Capacity of the pool without slowdowns, in submissions per second.
 constexpr double kBorne = 800;
 
 std::string Pool(std::size_t capacity) {
@@ -26,8 +26,8 @@ std::string Store(const std::string& more) {
   return absl::StrCat("store: {per_batch: 5ms, per_submission: 0", more, "}\n");
 }
 
-// Arrivals between two seconds of the run, at a multiple of the pool's
-// capacity.
+// Returns a source with arrivals between two seconds of the run, at a multiple
+// of the pool's capacity.
 std::string Source(const std::string& name, double times, int from, int to) {
   const double rate = times * kBorne;
   return absl::StrFormat(
@@ -65,7 +65,7 @@ class OverloadTest : public testing::TestWithParam<Overload> {
 
 TEST_P(OverloadTest, WhatIsDoneInTimeStaysAtThePeak) {
   const std::vector<double> all_times = {1.5, 3, 10, 30};
-  constexpr int kSeconds = 11;  // for each load
+  constexpr int kSeconds = 11;  // duration for each load
   std::string sources;
   int start = 0;
   for (const double times : all_times) {
@@ -137,7 +137,7 @@ TEST(StandingPool, ServesThoseWithoutADeadlineSoonAndRefusesTheOthersAtOnce) {
   EXPECT_GT(DoneBetween(result, 2, 12).answered, 0.95 * kBorne * 10);
   EXPECT_GT(result.sources.front().refused, 0U);
   EXPECT_EQ(result.sources.front().refusal.max, 0);
-  // 50 ms of work are 40 submissions. Some more arrive in the meantime.
+  // 50 ms of work are 40 submissions. Some more arrive meanwhile.
   EXPECT_LE(result.pools.front().windows.back().depth.max, 60);
 }
 

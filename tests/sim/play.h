@@ -1,4 +1,4 @@
-// Runs the simulator with the text of its files.
+// Runs the simulator with files that are given as text.
 
 #ifndef SLUICE_TESTS_SIM_PLAY_H_
 #define SLUICE_TESTS_SIM_PLAY_H_
@@ -25,16 +25,17 @@ const SourceResult& SourceOf(const SimulationResult& result,
 // Results of the only pool between two times of the run, which must be
 // multiples of the report's interval.
 struct WorkDone {
-  double answered = 0;  // in time
-  // Submissions that would have been stored if all workers had been busy all
-  // the time: computed from the actual times of batches.
+  double answered = 0;  // submissions answered in time
+  // Number of submissions that would have been stored if all workers had been
+  // busy all the time, computed from the actual times of batches.
   double borne = 0;
 };
 WorkDone DoneBetween(const SimulationResult& result, double from_seconds,
                      double to_seconds);
 
-// Distributions of service times. Sanitizer builds use one of them: a step
-// costs ten times as much there, and the code is the same for all.
+// Returns the distributions of service times to simulate. Sanitizer builds use
+// only one: they are ten times slower, and the code is the same for all
+// distributions.
 std::vector<std::string> SimulatedJitters();
 
 }  // namespace sluice

@@ -28,7 +28,7 @@ std::string OnePool(const std::string& pool,
   return ConfigYaml(pool, absl::StrCat("{default: ", method, "}"));
 }
 
-// One worker with batches of one, and a queue that never fills.
+// Returns a pool with one worker, batches of one, and a queue that never fills.
 std::string OneByOne() {
   return OnePool(
       "{queue: {capacity: 1000000}, workers: {min: 1, max: 1}, "
@@ -58,7 +58,7 @@ TEST(Simulation, OneWorkerWithExponentialTimesWaitsAsTheorySays) {
   EXPECT_NEAR(MeanWait("exponential", 800), 4e-3, 0.12e-3);
 }
 
-// M/D/1: the mean wait is half that of M/M/1.
+// M/D/1: the mean wait is half the mean wait of M/M/1.
 TEST(Simulation, OneWorkerWithConstantTimesWaitsHalfAsLong) {
   EXPECT_NEAR(MeanWait("constant", 500), 0.5e-3, 0.01e-3);
   EXPECT_NEAR(MeanWait("constant", 800), 2e-3, 0.06e-3);
@@ -83,35 +83,37 @@ TEST(Simulation, UnderOverloadTheStoreWorksAtItsCapacity) {
                    "batch: {max: 10}}"),
            TrafficYaml("{per_batch: 5ms, per_submission: 500us}",
                        "{method: Submit, rate: 5000}", "duration: 100s\n"));
-  // 2 workers, each with a batch of 10 in 10 ms.
+  // The pool has 2 workers, each with a batch of 10 in 10 ms.
   const PoolResult& pool = result.pools[0];
   EXPECT_DOUBLE_EQ(pool.total.capacity_per_second, 2000);
   EXPECT_NEAR(static_cast<double>(pool.total.stored) / 100, 2000, 10);
   EXPECT_NEAR(pool.total.busy.mean, 2, 0.01);
   EXPECT_NEAR(static_cast<double>(result.methods[0].refused) / 100, 3000, 60);
   EXPECT_EQ(pool.total.depth.max, 100);
-  EXPECT_EQ(NeedsOf(result, pool).workers, 6U);  // for over 5,000 a second
+  // 6 workers are enough for over 5,000 submissions per second.
+  EXPECT_EQ(NeedsOf(result, pool).workers, 6U);
 }
 
 // --- Callers ---
 
 TEST(Simulation, CallersWhoCouldNotBeServedInTimeAreRefused) {
-  // Two submissions arrive for each that is processed, so most wait too long.
+  // Submissions arrive twice as fast as they are processed, so most wait too
+  // long.
   const SimulationResult result =
       Play(OneByOne(), TrafficYaml("{per_batch: 1s, per_submission: 0}",
                                    "{method: Submit, rate: 2, deadline: 5s}"));
   const MethodResult& method = result.methods[0];
   EXPECT_NEAR(static_cast<double>(method.answered), 3600, 72);
   EXPECT_NEAR(static_cast<double>(method.refused), 3600, 300);
-  // Before the Gate knows the store's times, some wait in vain.
+  // Until the Gate knows the store's times, some submissions wait in vain.
   EXPECT_LE(method.late + method.left, 20U);
   EXPECT_LE(method.answer.max, 5.0);
-  // Callers that leave the queue free their places at once.
+  // Callers whose deadline passes free their places at once.
   EXPECT_LE(result.pools[0].total.depth.max, 30);
 }
 
 TEST(Simulation, CallersLeaveWhenTheirDeadlinePasses) {
-  // The store stops, so that queued callers can only leave.
+  // The store stops, so queued callers can only leave at their deadline.
   const SimulationResult result =
       Play(OneByOne(),
            TrafficYaml("{per_batch: 100ms, per_submission: 0, slowdown: {stop: "
@@ -121,7 +123,8 @@ TEST(Simulation, CallersLeaveWhenTheirDeadlinePasses) {
 }
 
 TEST(Simulation, WhoIsRefusedFromTheQueueIsCountedAsSuch) {
-  // All arrive at once, before the Gate knows how slow the store has become.
+  // All submissions arrive at once, before the Gate knows how slow the store
+  // has become.
   const SimulationResult result =
       Play(OneByOne(),
            TrafficYaml("{per_batch: 10ms, per_submission: 0, slowdown: {a: "
@@ -149,18 +152,20 @@ TEST(Simulation, ParkedCallersEnterOrAreRefusedAsTheirPolicySays) {
   EXPECT_EQ(method.refused,
             rejected(TaskResult::kWaitOver) + rejected(TaskResult::kHopeless));
   EXPECT_NEAR(static_cast<double>(method.refused), 7200, 350);
-  // The longest wait: parked, then behind a task in work, then in work.
+  // The longest wait is the time parked, the time behind a task in work, and
+  // the time in work.
   EXPECT_LE(method.answer.max, 5.5);
   EXPECT_GT(method.answer.p50, 3.0);
   const PoolWindow& total = result.pools[0].total;
   EXPECT_GT(total.waiting.mean, 1);
-  // One is in work, one queued, the rest parked. Callers that left hold no
-  // bytes.
+  // One submission is in work, one is queued, the others are parked. Callers
+  // that left hold no bytes.
   EXPECT_LE(total.bytes.max, 2048 * (2 + total.waiting.max));
 }
 
 TEST(Simulation, ARefusalIsTimedFromItsAttempt) {
-  // One submission is in work, one queued, and one parked until `max_wait`.
+  // One submission is in work, one is queued, and one is parked until
+  // `max_wait`.
   const SimulationResult result = Play(
       OnePool("{queue: {capacity: 1}, workers: {min: 1, max: 1}, batch: {max: "
               "1}}",
@@ -188,7 +193,8 @@ TEST(Simulation, ARefusedCallerComesBackAtMostAsOftenAsItTries) {
   EXPECT_EQ(once.attempts, once.submissions);
   EXPECT_EQ(once.returning, 0U);
   const MethodResult thrice = run(3);
-  // About a third is admitted. The others make three attempts.
+  // About a third of the submissions is admitted. All others make three
+  // attempts.
   EXPECT_GT(thrice.attempts, 2 * thrice.submissions);
   EXPECT_LE(thrice.attempts, 3 * thrice.submissions);
   EXPECT_EQ(thrice.submissions, once.submissions);
@@ -235,7 +241,8 @@ TEST(Simulation, WhoIsDroppedFromTheQueueIsCountedAsSuch) {
 // --- Sites and studies ---
 
 TEST(Simulation, WhoSharesALaneIsForThePoolToSay) {
-  // Nothing is processed within the run: the storms of ten sites stay queued.
+  // No submission is processed within the run: the storms of ten sites stay
+  // queued.
   const auto lanes = [](const std::string& fair_by) {
     const SimulationResult result = Play(
         OnePool(absl::StrCat("{fair_by: ", fair_by,
@@ -316,7 +323,7 @@ TEST(Simulation, ASlowStoreShowsWhereItIsSlow) {
 }
 
 TEST(Simulation, WorkersFollowTheLoad) {
-  // A worker processes 200 submissions a second, so the peak needs 5 workers.
+  // A worker processes 200 submissions per second, so the peak needs 5 workers.
   const SimulationResult result =
       Play(OnePool("{queue: {capacity: 10000}, workers: {min: 1, max: 8}, "
                    "batch: {max: 1}}"),
@@ -324,7 +331,7 @@ TEST(Simulation, WorkersFollowTheLoad) {
                        "{method: Submit, curve: {\"00:00\": 50, \"00:20\": 50, "
                        "\"00:30\": 1000, \"00:40\": 50, \"01:00\": 50}}"));
   const std::vector<PoolWindow>& windows = result.pools[0].windows;
-  ASSERT_EQ(windows.size(), 240U);  // 15 s each
+  ASSERT_EQ(windows.size(), 240U);  // intervals of 15 s
   EXPECT_EQ(windows[40].workers.max, 1);
   EXPECT_GE(windows[120].workers.mean, 5);
   EXPECT_LE(windows[120].workers.max, 8);
@@ -364,8 +371,9 @@ TEST(Simulation, WindowsAddUpToTheTotal) {
 }
 
 TEST(Simulation, MemoryIsWhatIsQueuedInWorkAndParked) {
-  // Nothing is processed within the run. A hundred submissions arrive at once:
-  // one is in work, two are queued, five are parked, the others are refused.
+  // No submission is processed within the run. A hundred submissions arrive at
+  // once: one is in work, two are queued, five are parked, the others are
+  // refused.
   const SimulationResult result = Play(
       OnePool("{queue: {capacity: 2}, waiting: {max: 5}, workers: "
               "{min: 1, max: 1}, batch: {max: 1}}",

@@ -1,4 +1,4 @@
-// Runs the program as users do: output, exit codes, bad usage.
+// Runs the program from the command line: output, exit codes, bad usage.
 
 #include <nlohmann/json.hpp>
 #include <string>
@@ -87,7 +87,8 @@ TEST_F(SluiceSim, BadUsageIsTold) {
                                              {traffic_, traffic_},
                                              {"--no_such_flag", traffic_},
                                              {traffic_ + ".not"}}) {
-    // With a valid configuration nothing else is wrong with the command line.
+    // Add a valid configuration, so that nothing else is wrong with the command
+    // line.
     std::vector<std::string> all = {absl::StrCat("--config=", config_),
                                     absl::StrCat("--output=", output_)};
     all.insert(all.end(), arguments.begin(), arguments.end());

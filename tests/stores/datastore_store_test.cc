@@ -43,7 +43,7 @@ std::unique_ptr<DatastoreStore> Open(const DatastoreStoreOptions& options) {
   return *std::move(store);
 }
 
-// Opens a store with a long timeout, so that no call ends by its deadline on a
+// Opens a store with a long timeout, so that no call reaches its deadline on a
 // slow machine.
 std::unique_ptr<DatastoreStore> Open(const std::string& target) {
   return Open({.target = target, .timeout = kPatience});
@@ -74,7 +74,7 @@ std::vector<Result> Results(Store& store,
   return outcome.results();
 }
 
-// --- Before a real datastore ---
+// --- With a real datastore ---
 
 // A datastore server on a SQLite database, and a store that calls it.
 class SqliteDatastore {
@@ -120,7 +120,7 @@ TEST(DatastoreStore, WhatIsNotThereStaysAway) {
   SqliteDatastore datastore;
   Submission s = MakeSubmission(1, "id");
   s.kind = SubmissionKind::kAppEvent;
-  // A Timestamp cannot hold this time.
+  // A Timestamp cannot represent this time.
   s.authored_at = absl::InfiniteFuture();
   EXPECT_THAT(Results(datastore.client(), {s}), ElementsAre(Result::kStored));
   EXPECT_EQ(datastore.Sql("SELECT kind, authored_at, sent_at, subject, answers"
@@ -227,7 +227,7 @@ TEST(DatastoreStore, LookUpsAndChecksDoNotWaitForBatches) {
   saving.join();
 }
 
-// --- What differs in bytes ---
+// --- Contents with different bytes ---
 
 TEST(DatastoreStore, WhatMeansTheSameIsNoConflictOfADatastoreThatCannotTell) {
   FakeDatastore fake;
@@ -355,7 +355,8 @@ TEST(DatastoreStore, WaitingForAPlaceEndsToo) {
   EXPECT_TRUE(places.TakeBy(absl::Now()));
 }
 
-// Saves until that succeeds. Returns false after kPatience.
+// Saves again and again until the store succeeds. Returns false after
+// kPatience.
 bool SavesInTheEnd(Store& store, const Submission& submission) {
   const absl::Time until = absl::Now() + kPatience;
   absl::Notification never;
@@ -410,7 +411,7 @@ TEST(DatastoreStore, ABatchWhoseConnectionBreaksIsTakenUpByTheNext) {
   EXPECT_THAT(fake.gaps(), IsEmpty());
 }
 
-// --- Answers that are wrong ---
+// --- Wrong answers of the datastore ---
 
 TEST(DatastoreStore, MalformedAnswersToABatchAreErrorsForNow) {
   const std::vector<std::function<void(v1::SaveBatchResponse*)>> faults = {
@@ -528,7 +529,7 @@ TEST(DatastoreStore, ReadsInPagesWithTheirGaps) {
   EXPECT_THAT(first->gaps, ElementsAre(Gap{.sequence = 2, .conflict = false}));
   EXPECT_FALSE(first->last);
 
-  // The first submission is returned although it exceeds the limit of bytes.
+  // The first submission is returned although it exceeds the byte limit.
   const auto second = store->Read(1, 10, 1);
   ASSERT_TRUE(second.ok()) << second.status();
   EXPECT_THAT(sequences(*second), ElementsAre(3));

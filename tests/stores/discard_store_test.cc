@@ -19,7 +19,7 @@ using ::testing::Eq;
 
 constexpr absl::Duration kMean = absl::Milliseconds(5);
 
-// Returns the mean over evenly spread draws.
+// Returns the mean delay for evenly spread random numbers.
 double MeanMs(Jitter jitter) {
   constexpr int kDraws = 1'000'000;
   double total_ms = 0;
@@ -90,7 +90,7 @@ TEST(DiscardStore, KeepsNothing) {
   EXPECT_TRUE(store.Check().ok());
 }
 
-// Returns how many of 1,000 evenly spread draws fail.
+// Returns the number of failures for 1,000 evenly spread random numbers.
 int Failures(double fail_rate) {
   int draw = 0;
   DiscardStore store({.fail_rate = fail_rate, .uniform = [&draw] {
@@ -116,7 +116,7 @@ TEST(DiscardStore, FailsAtItsRate) {
 
 TEST(DiscardStore, CountsOperationsInFlightAndTheirPeak) {
   constexpr int kThreads = 4;
-  // No operation ends before all have begun.
+  // No operation ends before all operations have begun.
   absl::Barrier all_in(kThreads);
   std::atomic<bool> last{false};
   DiscardStore store({.sleep = [&](absl::Duration) {

@@ -1,4 +1,4 @@
-// A disk whose faults a test chooses. It is SQLite's own file layer, except
+// A disk whose faults a test controls. It uses SQLite's own file layer, except
 // that writes and syncs can be made to fail or to block. Syncs do not reach the
 // real disk, so they take no time. https://www.sqlite.org/vfs.html
 
@@ -24,7 +24,7 @@
 
 namespace sluice {
 
-// All databases that are opened during its life use this disk. They must be
+// While it exists, all databases that are opened use this disk. They must be
 // closed before it is destroyed. Thread-safe.
 class FaultyDisk {
  public:
@@ -72,10 +72,10 @@ class FaultyDisk {
     absl::MutexLock lock(&mutex_);
     tracks_ = true;
   }
-  // Writes to `copy` what a power cut now would leave of the database at `path`
-  // and of its log: all synced bytes, and each later write for which `survives`
-  // returns true. Writes whose sync failed are lost, as with kernels that take
-  // such pages for written.
+  // Writes to `copy` the data that a power cut would now leave of the database
+  // at `path` and of its log: all synced bytes, and each later write for which
+  // `survives` returns true. Writes whose sync failed are lost, as on kernels
+  // that mark such pages as written.
   void WritePowerCut(const std::string& path, const std::string& copy,
                      absl::FunctionRef<bool()> survives) const {
     absl::MutexLock lock(&mutex_);
@@ -109,8 +109,7 @@ class FaultyDisk {
     std::vector<Change> unsynced;
   };
 
-  // The functions of an open file, and the original functions to which they
-  // lead.
+  // The functions of an open file, and the original functions that they call.
   struct Methods : sqlite3_io_methods {
     const sqlite3_io_methods* original;
     FaultyDisk* disk;

@@ -51,10 +51,10 @@ class JournalUnderTest {
   // Opens the journal, or closes it and opens it again.
   virtual void Open() = 0;
   virtual Journal& journal() = 0;
-  // Opens what would be left of the journal if the process were killed now.
+  // Opens the journal that would be left if the process were killed now.
   virtual std::unique_ptr<Journal> OpenAfterKill() = 0;
-  // Opens the journal in another process, and appends and acknowledges entries
-  // until that process is killed. Returns the number of acknowledged entries.
+  // Opens the journal in another process, which appends and acknowledges
+  // entries until it is killed. Returns the number of acknowledged entries.
   virtual std::int64_t AppendUntilKilled() = 0;
 
   virtual void SetDiskFull(bool full) = 0;
@@ -66,10 +66,12 @@ class JournalUnderTest {
   // From Hang to Resume another program keeps the journal from writing.
   virtual void Hang() = 0;
   virtual void Resume() = 0;
-  // Makes the kind, or the hash, of the entry with this sequence unreadable.
+  // Makes the kind, or the hash, of the entry with this sequence number
+  // unreadable.
   enum class Part { kKind, kHash };
   virtual void Damage(std::int64_t sequence, Part part) = 0;
-  // Puts `count` entries into quarantine, with sequences from 1,000,000 on.
+  // Puts `count` entries into quarantine, with sequence numbers from 1,000,000
+  // on.
   virtual void FillQuarantine(std::size_t count) = 0;
 };
 
@@ -276,7 +278,7 @@ TEST_P(JournalContract, ReplayHoldsNoLockAndEndsWhereTheJournalDid) {
 }
 
 TEST_P(JournalContract, ReplaysPartsOfAnySizeOnce) {
-  // More entries, and more bytes, than a replay keeps in memory at once.
+  // Append more entries, and more bytes, than a replay holds in memory at once.
   std::vector<std::int64_t> expected;
   for (std::int64_t first = 1; first <= 700; first += 100) {
     Append(first, first + 99, std::string(first == 301 ? 40'000 : 10, 'x'));
@@ -553,7 +555,7 @@ TEST_P(JournalContract, AFullDiskTakesNothingUntilThereIsRoom) {
 
 TEST_P(JournalContract, ADiskFullInTheMiddleOfAGroupTakesNothing) {
   under_test_->SetDiskFull(true);
-  // The entries have more bytes than SQLite keeps in memory before a commit.
+  // The entries have more bytes than SQLite holds in memory before a commit.
   std::vector<JournalEntry> entries;
   for (std::int64_t sequence = 1; sequence <= 100; ++sequence) {
     entries.push_back(MakeEntry(sequence, std::string(100'000, 'x')));
@@ -571,7 +573,7 @@ TEST_P(JournalContract, AGroupWhoseSyncFailedIsNotThereEvenAfterAKill) {
   EXPECT_EQ(TryAppend(3).code(), absl::StatusCode::kUnavailable);
   under_test_->SetSyncsFail(false);
   EXPECT_THAT(Sequences(), ElementsAre(1, 2));
-  // The journal is copied before anything else is written, which could hide the
+  // Copy the journal before anything else is written, which could hide the
   // failed group.
   EXPECT_THAT(SequencesOf(*under_test_->OpenAfterKill()), ElementsAre(1, 2));
   EXPECT_THAT(Append(4, 4), ElementsAre(3));

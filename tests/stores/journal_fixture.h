@@ -1,4 +1,5 @@
-// Helpers for tests of journals: entries, and what a journal has of them.
+// Helpers for tests of journals: they make entries, and read the content of a
+// journal.
 
 #ifndef SLUICE_TESTS_STORES_JOURNAL_FIXTURE_H_
 #define SLUICE_TESTS_STORES_JOURNAL_FIXTURE_H_
@@ -42,8 +43,8 @@ inline absl::Status AppendGroup(Journal& journal,
   return first.status();
 }
 
-// Appends a group of entries with the sequences `first` to `last`, which must
-// succeed. Returns their positions.
+// Appends a group of entries with the sequence numbers `first` to `last`, which
+// must succeed. Returns their positions.
 inline std::vector<std::int64_t> AppendRange(Journal& journal,
                                              std::int64_t first,
                                              std::int64_t last,
@@ -68,7 +69,8 @@ inline std::vector<JournalEntry> Replay(Journal& journal) {
   return entries;
 }
 
-// Returns the sequences of the replayed entries, in the order of the journal.
+// Returns the sequence numbers of the replayed entries, in the order of the
+// journal.
 inline std::vector<std::int64_t> SequencesOf(Journal& journal) {
   std::vector<std::int64_t> sequences;
   for (const JournalEntry& entry : Replay(journal)) {

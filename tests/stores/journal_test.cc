@@ -205,7 +205,7 @@ TEST_F(JournalFaultTest, ATornLogReplaysWhatIsBeforeTheTear) {
     const auto copy =
         OpenAfterKill(path_, folder_ / absl::StrCat("copy ", round));
     std::ofstream(path_ + "-wal", std::ios::binary) << log;
-    // Exactly the commits before the tear are replayed.
+    // Exactly the commits before the damage are replayed.
     const auto whole = std::ranges::count_if(
         log_bytes, [&](std::size_t bytes) { return bytes <= at; });
     const std::vector<JournalEntry> replayed = Replay(*copy);
@@ -223,8 +223,8 @@ TEST_F(JournalFaultTest, APowerCutLosesNothingThatWasAppended) {
   disk_.TrackSyncs();
   Open();
   std::mt19937 random(3);
-  std::set<std::int64_t> there;      // appended, and not done
-  std::set<std::int64_t> undecided;  // done, or failed since the last success
+  std::set<std::int64_t> there;      // must be in the journal
+  std::set<std::int64_t> undecided;  // may be in the journal
   std::map<std::int64_t, std::int64_t> positions;
   std::int64_t sequence = 0;
   for (int step = 0; step < 300; ++step) {
@@ -238,8 +238,8 @@ TEST_F(JournalFaultTest, APowerCutLosesNothingThatWasAppended) {
     const bool appended = AppendGroup(*journal_, entries).ok();
     EXPECT_EQ(appended, !fails);
     disk_.SetSyncsFail(false);
-    // The commit has forgotten the entries that were done. Entries of failed
-    // groups can no longer come back.
+    // The commit has forgotten the done entries. Entries of failed groups can
+    // no longer come back.
     if (appended) undecided.clear();
     for (const JournalEntry& entry : entries) {
       (appended ? there : undecided).insert(entry.submission.sequence);
@@ -271,8 +271,8 @@ TEST_F(JournalFaultTest, APowerCutLosesNothingThatWasAppended) {
   }
 }
 
-// Run it with SLUICE_JOURNAL_ENTRIES=1000000 to see whether the journal of a
-// long outage can be replayed.
+// Run this test with SLUICE_JOURNAL_ENTRIES=1000000 to see whether the journal
+// of a long outage can be replayed.
 TEST_F(JournalTest, ManyEntriesAreReplayedAndForgotten) {
   const char* from_environment = std::getenv("SLUICE_JOURNAL_ENTRIES");
   std::int64_t count = 5'000;

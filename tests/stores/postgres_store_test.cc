@@ -65,7 +65,7 @@ class PostgresStoreTest : public testing::Test {
   }
 
   // Opens a store with a timeout of a second. The schema and a first submission
-  // are created before, without that limit.
+  // are created beforehand, without this limit.
   void OpenToBeOutOfPatienceSoon() {
     Open();
     SaveOne(MakeSubmission(1, "first"));
@@ -104,7 +104,7 @@ class PostgresStoreTest : public testing::Test {
     });
   }
 
-  // Returns what Check returns while a lookup is in progress.
+  // Returns the result of Check while a lookup is in progress.
   absl::Status CheckDuringLookup() {
     PostgresShell shell(url_);
     shell.Run("BEGIN; LOCK TABLE submissions");
@@ -362,7 +362,7 @@ TEST_F(PostgresStoreTest, NothingIsSavedWithoutTheNumber) {
   SaveOne(MakeSubmission(1, "a"));
   std::thread waiting;
   PostgresShell thief(url_);
-  // The thief waits for the lock before it is released.
+  // The other session waits for the lock before the lock is released.
   thief.Run("SET lock_timeout = 0");
   PostgresShell shell(url_);
   waiting =
@@ -450,7 +450,7 @@ TEST_F(PostgresStoreTest, CommitsAreOnDiskWhateverTheDefault) {
   url_ += "%20-csynchronous_commit%3Doff";
   EXPECT_EQ(Get("SHOW synchronous_commit"), "off");
   Open();
-  // The trigger sees the setting of the session that saves.
+  // The trigger records the setting of the session that saves.
   Sql("CREATE TABLE seen (setting text);"
       "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
       " INSERT INTO seen VALUES (current_setting('synchronous_commit'));"
@@ -461,7 +461,7 @@ TEST_F(PostgresStoreTest, CommitsAreOnDiskWhateverTheDefault) {
   EXPECT_EQ(Get("SELECT setting FROM seen"), "on");
 }
 
-// --- An unavailable server, and its return ---
+// --- A server that becomes unavailable and available again ---
 
 TEST_F(PostgresStoreTest, WithoutAServerItDoesNotOpen) {
   server_.Stop();
@@ -518,8 +518,7 @@ TEST_F(PostgresStoreTest, ACommitThatNobodyHeardOfIsFoundByTheRetry) {
   AwaitThat("the setting is loaded", [&] {
     return shell.Get("SHOW synchronous_standby_names") == "nobody";
   });
-  // The server applies the setting a little later: commits before that do not
-  // wait.
+  // The server applies the setting a little later: commits before do not wait.
   Submission s;
   absl::Status status;
   std::thread saving;
@@ -617,7 +616,8 @@ TEST_F(PostgresStoreTest, AfterARejectedBatchItIsReady) {
   const absl::Status status = Save({MakeSubmission(1, "b")});
   EXPECT_FALSE(status.ok());
   EXPECT_FALSE(IsTransient(status)) << status;
-  // Without a lookup in progress, Check would write, and so clear a failure.
+  // Without a lookup in progress, Check would write, and thereby clear a
+  // failure.
   EXPECT_TRUE(CheckDuringLookup().ok());
   EXPECT_TRUE(store_->Check().ok());
 }
@@ -657,7 +657,7 @@ TEST_F(PostgresStoreTest, BatchesWithTheSameIdsWaitForEachOtherInOneOrder) {
   auto other = TryOpen(1);
   ASSERT_TRUE(other.ok()) << other.status();
   SaveOne(MakeSubmission(1, "first"));
-  // Both batches block at the id `b`, in their middle.
+  // Both batches block at the id `b`, in the middle of the batch.
   PostgresShell shell(url_);
   shell.Run(
       "BEGIN; INSERT INTO submissions SELECT 100, kind, study_id, 'b',"

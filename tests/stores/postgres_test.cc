@@ -100,7 +100,7 @@ TEST(PostgresConnection, SkipsWhatComesAfterAnError) {
 }
 
 TEST(PostgresConnection, SendsAndReceivesAtTheSameTime) {
-  // The data exceed the buffers of the sockets, in both directions.
+  // The data is larger than the buffers of the sockets, in both directions.
   PostgresConnection db = Connect();
   const std::string large(4 << 20, 'x');
   for (int i = 0; i < 4; ++i) {

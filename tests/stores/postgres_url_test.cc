@@ -86,7 +86,7 @@ TEST(PostgresUrl, IsReadAsLibpqReadsIt) {
       "host=a b",
       "nonsense=1",
   };
-  // Parts of URLs that matter to the grammar.
+  // Parts of URLs that are significant in the grammar.
   const std::vector<std::string> pieces = {"postgresql://",
                                            "@",
                                            ":",
@@ -131,8 +131,8 @@ TEST(PostgresUrl, IsReadAsLibpqReadsIt) {
     ASSERT_EQ(ParsePostgresUrl(url), expected) << url;
     valid += expected.has_value() ? 1 : 0;
   }
-  // Many random URLs must be valid, and many invalid, or the comparison would
-  // prove little.
+  // Many random URLs must be valid, and many invalid, for the comparison to be
+  // meaningful.
   EXPECT_GT(valid, 3'000);
   EXPECT_LT(valid, 27'000);
 }

@@ -25,14 +25,14 @@ TEST(OpenStore, OpensEachKindByItsOptions) {
   ASSERT_TRUE(sqlite.ok()) << sqlite.status();
   EXPECT_EQ(*(*sqlite)->LastSequence(), 0);
 
-  // No server listens at this port. Only the first call notices that.
+  // No server listens on this port, but only the first call would notice.
   const auto datastore =
       OpenStore("datastore", {{"target", "127.0.0.1:1"}}, nullptr);
   ASSERT_TRUE(datastore.ok()) << datastore.status();
   EXPECT_TRUE(IsTransient((*datastore)->Check()));
 }
 
-// Valid options of each kind. Opening need not succeed.
+// Returns valid options of a kind. Opening the store need not succeed.
 StoreOptions SomeOptions(std::string_view kind, const TempFolder& folder) {
   if (kind == "sqlite") return {{"path", folder / "sluice.db"}};
   if (kind == "postgres") return {{"url", "host=/nonexistent"}};

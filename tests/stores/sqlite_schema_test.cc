@@ -27,7 +27,7 @@ TEST_F(SqliteSchemaTest, TheWriterIsDurable) {
   absl::StatusOr<SqliteConnection> db = OpenForWriting();
   ASSERT_TRUE(db.ok()) << db.status();
   EXPECT_EQ(*db->QueryText("PRAGMA journal_mode"), "wal");
-  EXPECT_EQ(*db->QueryInteger("PRAGMA synchronous"), 2);  // FULL
+  EXPECT_EQ(*db->QueryInteger("PRAGMA synchronous"), 2);  // 2 means FULL
   EXPECT_EQ(*db->QueryInteger("PRAGMA foreign_keys"), 1);
   EXPECT_EQ(*db->QueryInteger("PRAGMA page_size"), 16384);
   EXPECT_EQ(*db->QueryInteger("PRAGMA journal_size_limit"), 67108864);

@@ -1,6 +1,6 @@
-// Tests a SqliteStore whose thread runs out of memory during a batch.
+// Tests a SqliteStore when a saving thread runs out of memory during a batch.
 
-// Sanitizers have their own allocators.
+// Not for sanitizers, which have their own allocators.
 #ifndef SLUICE_SANITIZED
 
 #include <cstdlib>
@@ -15,7 +15,7 @@
 
 namespace {
 
-// If above 0, the number of allocations of this thread until one fails.
+// If above 0: number of allocations of this thread until an allocation fails.
 thread_local int failing_allocation = 0;
 
 }  // namespace

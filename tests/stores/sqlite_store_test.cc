@@ -375,7 +375,7 @@ class SqliteStoreGroupTest : public SqliteStoreFaultTest {
   }
 
   // Opens the store and begins a commit, which ends at Release. Batches that
-  // are saved meanwhile wait for it.
+  // are saved meanwhile wait for this commit.
   void OpenAndHold() {
     Open();
     SaveOne(MakeSubmission(1, "before"));
@@ -420,7 +420,7 @@ class SqliteStoreGroupTest : public SqliteStoreFaultTest {
     absl::Status status;
     bool threw = false;
   };
-  std::deque<SaveCall> saves_;  // the first one is blocked
+  std::deque<SaveCall> saves_;  // the first save is blocked
 
  private:
   std::vector<std::thread> threads_;
@@ -470,8 +470,8 @@ TEST_F(SqliteStoreGroupTest, ACommitTakesALimitedNumber) {
 TEST_F(SqliteStoreGroupTest, ABatchThatCannotBeStoredFailsAlone) {
   OpenAndHold();
   SaveInBackground({MakeSubmission(3, "a")});
-  // Sequence 1 is taken, so this batch fails. "c" of the next batch is stored
-  // only if "c" of this batch is rolled back.
+  // Sequence number 1 is taken, so this batch fails. "c" of the next batch is
+  // stored only if "c" of this batch is rolled back.
   SaveInBackground({MakeSubmission(4, "c"), MakeSubmission(1, "b")});
   SaveInBackground({MakeSubmission(5, "c")});
   Release();
@@ -506,7 +506,7 @@ TEST_F(SqliteStoreGroupTest, AFailedCommitFailsAllThatShareIt) {
   OpenAndHold();
   SaveInBackground({MakeSubmission(3, "a")});
   SaveInBackground({MakeSubmission(4, "b")});
-  // The sync that is blocked already does not fail.
+  // The sync that is already blocked will not fail.
   disk_.SetSyncsFail(true);
   Release();
   EXPECT_TRUE(saves_[0].status.ok()) << saves_[0].status;
@@ -576,7 +576,7 @@ TEST_F(SqliteStoreTest, AnExceptionFromOutsideRollsTheBatchBack) {
 // --- A kill ---
 
 // Stores one submission after another, until the process is killed. Writes each
-// sequence to `acks` once it is acknowledged.
+// sequence number to `acks` once it is acknowledged.
 [[noreturn]] void StoreUntilKilled(const std::string& path, int acks) {
   const auto store = SqliteStore::Open({.path = path}, nullptr);
   if (!store.ok()) _exit(1);

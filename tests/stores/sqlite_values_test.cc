@@ -25,8 +25,7 @@ TEST(TimeText, IsToTheMicrosecondInUtc) {
   EXPECT_EQ(TimeText(absl::UnixEpoch()), "1970-01-01T00:00:00.000000Z");
 }
 
-// Formats times one after the other, some on the same day and some on other
-// days.
+// Formats several times in a row, some on the same day and some on other days.
 TEST(TimeText, IsWhatTheLibrarySays) {
   std::mt19937_64 random(1);
   const std::int64_t first = absl::ToUnixMicros(

@@ -66,14 +66,14 @@ class StoreUnderTest {
   // limits how long a call waits for the database.
   virtual void Open(absl::Duration timeout, const SameContent& same) = 0;
   virtual Store& store() = 0;
-  // Number of refused submissions that the store has recorded.
+  // Returns the number of refused submissions that the store has recorded.
   virtual int audited_conflicts() { return 0; }
 
   // From Hang to Resume, the database does not answer statements that write.
   virtual void Hang() {}
   virtual void Resume() {}
   // From HoldSaves to ReleaseSaves, no SaveBatch ends. AwaitHeldSave waits
-  // until one has begun; it returns false if that takes too long.
+  // until a SaveBatch has begun, and returns false after a timeout.
   virtual void HoldSaves() {}
   virtual bool AwaitHeldSave() { return false; }
   virtual void ReleaseSaves() {}
@@ -93,7 +93,7 @@ class SqliteUnderTest : public StoreUnderTest {
     return std::stoi(Shell(path_).Run("SELECT count(*) FROM conflicts")[0][0]);
   }
 
-  // Another program holds the write lock.
+  // Lets another program hold the write lock.
   void Hang() override {
     shell_ = std::make_unique<Shell>(path_);
     shell_->Run("BEGIN IMMEDIATE");
@@ -127,8 +127,8 @@ class PostgresUnderTest : public StoreUnderTest {
     return std::stoi(PostgresShell(url_).Get("SELECT count(*) FROM conflicts"));
   }
 
-  // Stops all processes of the server that the store can talk to: its sessions
-  // and the postmaster.
+  // Stops all processes of the server that the store can communicate with: its
+  // sessions and the postmaster.
   void Hang() override {
     PostgresShell shell(url_);
     for (const auto& row : shell.Run("SELECT pid FROM pg_stat_activity"
@@ -167,7 +167,7 @@ class PostgresUnderTest : public StoreUnderTest {
   std::unique_ptr<PostgresShell> shell_;
 };
 
-// Passes calls on to another store, or blocks them.
+// Forwards calls to another store, or blocks them.
 class HeldStore : public Store {
  public:
   explicit HeldStore(Store& store) : store_(store) {}
@@ -262,7 +262,7 @@ class DatastoreUnderTest : public StoreUnderTest {
     return std::stoi(Shell(path_).Run("SELECT count(*) FROM conflicts")[0][0]);
   }
 
-  // The service accepts calls and answers none.
+  // Makes the service accept calls without answering them.
   void Hang() override { held_->Hold(true, true); }
   void Resume() override { held_->Hold(false, false); }
   void HoldSaves() override { held_->Hold(true, false); }
@@ -362,8 +362,8 @@ class AnyStoreContract : public testing::TestWithParam<StoreCase> {
     return sequences;
   }
 
-  std::vector<Saved> saved_;  // of the last Save
-  // Number of SameContent calls so far, and the kind of the last one.
+  std::vector<Saved> saved_;  // results of the last Save
+  // Number of SameContent calls so far, and the kind of the last call.
   std::atomic<int> compared_{0};
   std::atomic<SubmissionKind> last_compared_{};
   // Destroyed first, since the store may still compare contents.
@@ -416,7 +416,7 @@ TEST_P(AnyStoreContract, AnEmptyStoreHasNothing) {
   EXPECT_TRUE(store().Check().ok());
 }
 
-// --- What is kept ---
+// --- Stored values ---
 
 TEST_P(StoreContract, KeepsEveryField) {
   Submission response = MakeSubmission(1, "bare", "");
@@ -467,7 +467,7 @@ TEST_P(StoreContract, KeepsTimesToTheMicrosecond) {
   s.sent_at = absl::FromUnixMicros(-1);
   s.authored_at = absl::FromCivil(absl::CivilYear(33), absl::UTCTimeZone());
   Submission odd = MakeSubmission(6, "b");
-  // SQL has no such times.
+  // SQL cannot express such times.
   odd.sent_at = absl::InfiniteFuture();
   odd.authored_at =
       absl::FromCivil(absl::CivilYear(12345), absl::UTCTimeZone());
@@ -684,8 +684,8 @@ TEST_P(StoreContract, LookupsAndCheckDoNotWaitForASave) {
   EXPECT_EQ(Find("before")->sequence, 1);
   EXPECT_THAT(Sequences(), ElementsAre(1));
   EXPECT_TRUE(store().Check().ok());
-  // The batch is not durable yet. If a call above had waited for the batch, the
-  // submission would be found.
+  // The batch is not durable yet, so the submission is not found. If a call
+  // above had waited for the batch, the submission would be found.
   EXPECT_EQ(Find("a"), std::nullopt);
   under_test_->ReleaseSaves();
   saving.join();
@@ -711,7 +711,8 @@ TEST_P(StoreContract, ReceiptsComeInTheOrderOfTheIds) {
   EXPECT_THAT(*store().FindReceipts("study", {}), IsEmpty());
 }
 
-// E.g. "1 3 ~2 !4 ." for submissions 1 and 3, a duplicate, a conflict, the end.
+// Returns e.g. "1 3 ~2 !4 ." for submissions 1 and 3, a duplicate 2, a conflict
+// 4, and the end.
 std::string Summary(Store& store, std::int64_t after, std::size_t max,
                     std::size_t max_bytes) {
   const auto page = store.Read(after, max, max_bytes);
@@ -728,7 +729,7 @@ std::string Summary(Store& store, std::int64_t after, std::size_t max,
 }
 
 TEST_P(StoreContract, PagesEndAtTheirLimitsAndHaveTheirGaps) {
-  // Submissions need not be in the order of their sequences.
+  // Submissions need not be in the order of their sequence numbers.
   Save({MakeSubmission(3, "b", "12345"), MakeSubmission(1, "a", "12345")});
   Save({MakeSubmission(2, "a", "12345"), MakeSubmission(4, "a", "other"),
         MakeSubmission(5, "c", "12345"), MakeSubmission(6, "c", "12345")});

@@ -89,8 +89,8 @@ class Shell {
   sqlite3* db_ = nullptr;
 };
 
-// Returns equal digests for equal contents only. It is no SHA-256: stores do
-// not compute hashes.
+// Returns digests that are equal for equal contents only. They are not SHA-256,
+// because stores do not compute hashes.
 inline Sha256Digest FakeDigest(std::string_view content) {
   Sha256Digest digest;
   std::size_t hash = std::hash<std::string_view>()(content);
@@ -159,15 +159,16 @@ inline void ExpectEqual(const Submission& a, const Submission& b) {
   EXPECT_EQ(a.answers_json, b.answers_json);
 }
 
-// A SameContent: contents mean the same if they are equal in lower case.
+// A SameContent: contents are the same if they are equal in lower case.
 inline bool SameInLowerCase(SubmissionKind /*kind*/, std::string_view a,
                             std::string_view b) {
   return absl::EqualsIgnoreCase({a.data(), a.size()}, {b.data(), b.size()});
 }
 
 // Saves submissions with the ids id-0, id-1 and so on, in ten batches, and
-// looks them up. Several threads may do so at the same time, each with its own
-// order of ids. Adds the number of newly stored submissions to `stored`.
+// looks them up. Several threads may call this function at the same time, each
+// with its own order of ids. Adds the number of newly stored submissions to
+// `stored`.
 inline void SaveTheSameIds(Store& store, int ids, bool backwards,
                            std::atomic<std::int64_t>& sequence,
                            std::atomic<int>& stored) {

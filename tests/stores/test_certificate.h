@@ -1,4 +1,4 @@
-// A self-signed certificate for tests of TLS, made anew each time.
+// Creates a new self-signed certificate for tests of TLS.
 
 #ifndef SLUICE_TESTS_STORES_TEST_CERTIFICATE_H_
 #define SLUICE_TESTS_STORES_TEST_CERTIFICATE_H_
@@ -18,7 +18,7 @@ namespace sluice {
 
 class TestCertificate {
  public:
-  // For a server that clients know by this IP address.
+  // Creates a certificate for a server that clients reach at this IP address.
   explicit TestCertificate(const std::string& ip) {
     EVP_PKEY* key = EVP_EC_gen("P-256");
     X509* x509 = X509_new();

@@ -48,7 +48,7 @@ TEST_F(CallTest, TellsWhenItWasSent) {
   ASSERT_TRUE(absl::ParseTime(absl::RFC3339_full, sent_at[0], &time, nullptr));
   EXPECT_GE(time, before - absl::Microseconds(1));
   EXPECT_LE(time, absl::Now());
-  // gRPC sends deadlines with few digits, rounded up.
+  // Allow for rounding: gRPC sends deadlines with few digits, rounded up.
   EXPECT_LE(server_.submit_time_left().at(0), 1.1 * options_.timeout);
 }
 

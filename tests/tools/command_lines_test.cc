@@ -1,4 +1,4 @@
-// Runs the programs as users do: output, exit codes, bad usage.
+// Runs the programs from the command line: output, exit codes, bad usage.
 
 #include <nlohmann/json.hpp>
 #include <string>
@@ -72,7 +72,8 @@ TEST(SluiceLoad, PlaysAProfileAndDrawsIt) {
                     "--scale=2", "--output=" + page, "--json"});
   EXPECT_EQ(run.exit_code, 0) << run.err;
   const auto report = nlohmann::json::parse(run.out);
-  EXPECT_NEAR(report["calls"].get<double>(), 200, 60);  // poisson
+  // The tolerance allows for the variation of a Poisson process.
+  EXPECT_NEAR(report["calls"].get<double>(), 200, 60);
   ASSERT_EQ(report["timeline"].size(), 1U);
   EXPECT_EQ(report["timeline"][0]["offered"], report["calls"]);
   EXPECT_GE(report["bytes_sent"], report["calls"].get<int>() * 3000);

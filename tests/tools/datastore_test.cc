@@ -1,4 +1,4 @@
-// Tests sluice-datastore. tests/stores/datastore_store_test.cc tests it
+// Tests sluice-datastore alone. tests/stores/datastore_store_test.cc tests it
 // together with its client.
 
 #include <atomic>

@@ -1,4 +1,4 @@
-// Runs a program as users do.
+// Runs a program from the command line.
 
 #ifndef SLUICE_TESTS_TOOLS_RUN_TOOL_H_
 #define SLUICE_TESTS_TOOLS_RUN_TOOL_H_
@@ -9,7 +9,7 @@
 namespace sluice {
 
 struct ToolRun {
-  int exit_code = -1;  // -1: ended by a signal, or not started
+  int exit_code = -1;  // -1 after a signal, or if not started
   std::string out;
   std::string err;
 };
@@ -25,7 +25,7 @@ void ExpectBadUsage(const std::string& program,
 
 // Writes a file in a temporary folder of this process. Returns its path.
 std::string WriteTempFile(const std::string& name, const std::string& content);
-// Returns the content of such a file.
+// Returns the content of a file in the temporary folder.
 std::string ReadTempFile(const std::string& name);
 
 }  // namespace sluice

@@ -65,8 +65,8 @@ class Unlocking {
   const unsigned mode_;
 };
 
-// Reports that a lock is released for a while, in which others may take it, and
-// taken again.
+// Reports that a lock is released for a while, so that others may take it, and
+// then taken again.
 class Relocking {
  public:
   explicit Relocking(Mutex* mutex) : unlocked_(mutex), locking_(mutex) {}
@@ -209,8 +209,8 @@ bool WrapAwaitWithDeadline(Mutex* mutex, const Condition& condition,
   return RealAwaitWithDeadline(mutex, condition, deadline);
 }
 
-// ReleasableMutexLock. All its functions but this one are inline. Its only
-// member is the mutex, which Release sets to null.
+// ReleasableMutexLock. Release is its only function that is not inline. Its
+// only member is the mutex, which Release sets to null.
 
 void RealRelease(absl::ReleasableMutexLock*)
     SLUICE_REAL("19ReleasableMutexLock7ReleaseEv");
@@ -312,8 +312,8 @@ void WrapWaitForZero(absl::BlockingCounter* counter) {
 
 // Barrier. Everything before Block on one thread is visible after it on all
 // threads. The first thread to return may delete the barrier, and TSan forgets
-// all about an address that is freed. So one variable, which is never freed,
-// stands for all barriers.
+// the history of a freed address. One variable, which is never freed, therefore
+// represents all barriers.
 
 static char all_barriers;
 

@@ -1,5 +1,5 @@
-// Tests that ThreadSanitizer (TSan) works: with the options and suppressions of
-// all other tests, it must report seeded errors, and must not report correct
+// Tests that ThreadSanitizer (TSan) works with the options and suppressions of
+// all other tests: it must report seeded errors, and must not report correct
 // use of Abseil's locks.
 
 #include <cstdlib>

@@ -57,8 +57,8 @@ TEST(ArrivalStream, FollowsItsCurveAsAPoissonProcess) {
   source.curve = RateCurve({{0, 0}, {100, 200}});
   const std::vector<double> times = Draw(source);
   EXPECT_TRUE(std::ranges::is_sorted(times));
-  // 10,000 are expected, a quarter of them in the first half; the limits are
-  // five deviations.
+  // The expected number is 10,000, a quarter of them in the first half. The
+  // tolerance is five standard deviations.
   EXPECT_NEAR(static_cast<double>(times.size()), 10'000, 500);
   EXPECT_NEAR(static_cast<double>(CountBetween(times, 0, 50)), 2500, 250);
   // The variance of a Poisson count is its mean.
@@ -87,7 +87,8 @@ TEST(ArrivalStream, EachSiteOfAStormSendsAllAtOnceAtAMomentOfItsOwn) {
   for (std::size_t i = 0; i < times.size(); i += 5) {
     EXPECT_EQ(times[i], times[i + 4]);
   }
-  // Evenly spread: 500 in the first half, with a deviation of 35.
+  // With an even distribution, 500 are in the first half, with a standard
+  // deviation of 35.
   EXPECT_NEAR(static_cast<double>(CountBetween(times, 100, 130)), 500, 180);
 }
 
@@ -107,7 +108,7 @@ TEST(ArrivalStream, ItsSitesSendEvenly) {
        stream.Advance()) {
     ++sent.at(stream.site());
   }
-  // The deviation is 43.
+  // The standard deviation is 43.
   for (const int of_site : sent) EXPECT_NEAR(of_site, 2500, 170);
 }
 

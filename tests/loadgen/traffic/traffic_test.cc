@@ -36,7 +36,7 @@ Traffic Parse(const std::string& yaml) {
   return traffic;
 }
 
-// A run from 20:00 to 22:00 whose only source is in line 6.
+// Returns a run from 20:00 to 22:00 whose only source is on line 6.
 std::string WithSource(const std::string& source) {
   return absl::StrCat(
       "start: \"20:00\"\n"
@@ -112,7 +112,8 @@ TEST(Traffic, APeakBringsItsShareOnTopOfWhatIsLeft) {
   const RateCurve& curve = traffic.sources[0].curve;
   EXPECT_NEAR(curve.total(), 7200, 1e-6);
   EXPECT_NEAR(curve.RateAt(60), 0.5, 1e-9);
-  // 3600 in half an hour are 2 a second; the peak of a bell is twice its mean.
+  // 3600 in half an hour are 2 per second. The peak of a bell is twice its
+  // mean.
   EXPECT_NEAR(curve.RateAt(45 * 60), 4.5, 1e-9);
 }
 

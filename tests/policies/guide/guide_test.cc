@@ -1,5 +1,5 @@
-// Tests the example policy of docs/policies.md. The build takes its code from
-// the document (apply_guide.cmake).
+// Tests the example policy of docs/policies.md. The build extracts the code
+// from the document (apply_guide.cmake).
 
 #include <chrono>
 #include <string>

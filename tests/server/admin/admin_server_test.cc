@@ -21,8 +21,8 @@ namespace {
 
 class AdminServerTest : public AdminFixture {
  protected:
-  // Stores more than fits into the buffers between a sender and a reader that
-  // has stopped.
+  // Stores more than fits into the buffers between a sender and a stopped
+  // reader.
   void StoreMuch() {
     Submission submission = StoredSubmission(1);
     for (std::int64_t n = 1; n <= 200; ++n) {
@@ -68,8 +68,8 @@ TEST_F(AdminServerTest, AnExportIsReadAsFastAsItsReaderReads) {
   StoreMuch();
   grpc::ClientContext context;
   const auto reader = BeginExport(&context);
-  // The reader has stopped. A few pages are in buffers; the others must not be
-  // read from the store yet.
+  // The reader has stopped. A few pages are in buffers; the remaining pages
+  // must not have been read from the store.
   EXPECT_LT(store().reads(), 20);
   std::size_t count = 1;
   v1::ExportResponse response;

@@ -371,8 +371,8 @@ TEST_F(AdminServiceTest, ExportsWhatCameSinceATime) {
   request.mutable_received_since()->set_seconds(1'700'000'006);
   EXPECT_EQ(Export(request).text,
             "[5-5 UNACCOUNTED] 6 [7-7 UNACCOUNTED] 8 [9-9 UNACCOUNTED]");
-  // No submission was received since then. But the one with the last number may
-  // have been.
+  // No submission was received since this time. But the submission with the
+  // last number may have been.
   request.mutable_received_since()->set_seconds(1'700'000'009);
   EXPECT_EQ(Export(request).text, "[9-9 UNACCOUNTED]");
 }

@@ -24,7 +24,7 @@ constexpr auto kQueued = GapReason::kQueued;
 constexpr auto kUnaccounted = GapReason::kUnaccounted;
 constexpr auto kOtherServer = GapReason::kOtherServer;
 
-// Returns the `n`th sequence number of the server with number `series`.
+// Returns the `n`th sequence number in the series of server `series`.
 constexpr std::int64_t Of(std::int64_t series, std::int64_t n) {
   return BeginOfSeries(series) + n;
 }
@@ -36,7 +36,7 @@ SequenceCensus Census(std::int64_t last, std::vector<std::int64_t> queued = {},
           .quarantined = std::move(quarantined)};
 }
 
-// Returns all gaps, with `stored` given in one page.
+// Returns all gaps if `stored` is read as one page.
 Ranges AllOf(SequenceGaps gaps, const std::vector<std::int64_t>& stored,
              const std::vector<Gap>& known = {}) {
   gaps.AddKnown(known);
@@ -123,7 +123,7 @@ TEST(SequenceGapsTest, APageMayBeReadTwice) {
                                       SequenceRange{6, 9, kUnaccounted}));
 }
 
-// --- Three servers share a store. The census is that of server 1. ---
+// --- Three servers share a store; the census is from server 1 ---
 
 TEST(SequenceGapsTest, TheUnusedNumbersBetweenServersAreNoGap) {
   EXPECT_THAT(AllOf(SequenceGaps(0, Census(Of(1, 2))),

@@ -131,7 +131,7 @@ TEST(SubmitIntake, OfAMalformedSubmissionTellsTheIdIfItCan) {
 TEST(SubmitIntake, LimitsTheNesting) {
   LimitsConfig limits;
   limits.nesting = 8;
-  // The request, the response, and six items.
+  // The nested messages are the request, the response, and six items.
   v1::SubmitRequest request = MakeSubmit();
   auto* item = request.mutable_response()->add_item();
   for (int i = 0; i < 5; ++i) item = item->add_item();
@@ -223,7 +223,7 @@ TEST(BulkIntake, ReadsEachEntryAsASubmissionOfItsOwn) {
     EXPECT_EQ(submission.sent_at, kSending.sent_at);
     ids.push_back(submission.submission_id);
   }
-  // A record without an id of its own has the id of its patient.
+  // A record without its own id has the id of its patient.
   EXPECT_THAT(ids, ElementsAre("record", "patient 2"));
 }
 

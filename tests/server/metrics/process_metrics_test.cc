@@ -74,7 +74,7 @@ TEST(ProcessMetrics, CountsOpenFiles) {
 
 TEST(ProcessMetrics, CountsThreads) {
   absl::Notification done;
-  // ThreadSanitizer starts a thread of its own with the first thread.
+  // ThreadSanitizer starts a thread itself together with the first thread.
   std::thread first([&] { done.WaitForNotification(); });
   const double before = Value("process_threads");
   std::thread second([&] { done.WaitForNotification(); });
@@ -89,7 +89,7 @@ TEST(ProcessMetrics, CpuTimeGrowsWithWork) {
   const std::clock_t start = std::clock();
   while (std::clock() - start < CLOCKS_PER_SEC / 10) {
   }
-  // The kernel counts in ticks of 10 ms.
+  // The kernel counts processor time in ticks of 10 ms.
   EXPECT_THAT(Value("process_cpu_seconds_total") - before,
               AllOf(Ge(0.05), Le(60.0)));
 }
@@ -104,7 +104,7 @@ TEST(ProcessMetrics, StartedNotLongAgo) {
   const double now = std::chrono::duration<double>(
                          std::chrono::system_clock::now().time_since_epoch())
                          .count();
-  // Boot time has whole seconds only.
+  // The kernel reports the boot time in whole seconds.
   EXPECT_THAT(Value("process_start_time_seconds"),
               AllOf(Gt(now - 3600), Le(now + 2)));
 }

@@ -24,7 +24,7 @@ using Kind = Answer::Kind;
 
 constexpr Duration kDelay = std::chrono::seconds(10);
 
-// The status that a caller receives, and the value of the pushback trailer.
+// The status and the value of the pushback trailer that a caller receives.
 struct Told {
   grpc::Status status;
   std::optional<int> pushback_ms;
@@ -80,7 +80,7 @@ void ExpectTryLater(const Answer& answer, grpc::StatusCode code,
   EXPECT_EQ(absl::Milliseconds(*told.pushback_ms), told_delay);
 }
 
-// --- Unary ---
+// --- Unary calls ---
 
 TEST(ToStatus, IsOkForWhatWasKeptAndForWhatThePolicyDropped) {
   for (const Kind kind :
@@ -158,7 +158,7 @@ TEST(Answer, HasARandomRetryDelay) {
     shortest = std::min(shortest, delay);
     longest = std::max(longest, delay);
   }
-  // Random factors from 0.8 to 1.2 come near both ends.
+  // The random factors come near both ends of 0.8 to 1.2.
   EXPECT_GE(shortest, absl::Seconds(8));
   EXPECT_LT(shortest, absl::Milliseconds(8050));
   EXPECT_LE(longest, absl::Seconds(12));

@@ -56,7 +56,8 @@ TEST(Decode, HasNothingOfTheOneBefore) {
   EXPECT_EQ(submission.answers_json, "[]");
 }
 
-// Every protobuf parser merges the parts of a message.
+// If a message field occurs several times, every protobuf parser merges the
+// occurrences.
 TEST(Decode, MergesAResponseThatComesInParts) {
   v1::SubmitRequest second;
   second.mutable_response()->set_questionnaire("form|2");
@@ -76,8 +77,7 @@ TEST(Decode, ThrowsForWhatIsNoSubmission) {
   }
 }
 
-// Each response has many answers at a place where no response before it had
-// any.
+// Each response has many answers at a place where no earlier response had any.
 TEST(Decode, KeepsNoRoomForAllThatEverWas) {
   if (mallinfo2().uordblks == 0) GTEST_SKIP() << "the allocator does not say";
   constexpr int kPlaces = 400;

@@ -56,7 +56,7 @@ class Object {
   virtual ~Object() = default;
 };
 
-// Uses the free list in the same way as SubmitCall.
+// Uses the free list as SubmitCall does.
 class Pooled final : public Object {
  public:
   static void* operator new(std::size_t) {

@@ -78,7 +78,7 @@ class JournalWriterTest : public testing::Test {
     closure.done.WaitForNotification();
   }
 
-  // Makes a task and offers it to the pool.
+  // Creates a task and offers it to the pool.
   std::shared_ptr<SubmissionTask> Arrive(const std::string& id) {
     auto task = MakeSubmissionTask(method_, settings_, &owner_, 0,
                                    SubmissionTask::Parking::kSilent);
@@ -117,7 +117,7 @@ class JournalWriterTest : public testing::Test {
   CountingOwner owner_{&loop_};
 };
 
-// Keeps the notice of a task's admission, to deliver it later.
+// Holds the notice of a task's admission back, to deliver it later.
 struct KeptNotice final : AdmissionListener {
   explicit KeptNotice(SubmissionTask* task)
       : listener(std::exchange(task->listener, this)) {}
@@ -128,7 +128,7 @@ struct KeptNotice final : AdmissionListener {
   std::int64_t sequence = 0;
 };
 
-// Two threads may add their tasks in an order other than that of admission.
+// Two threads may add their tasks in another order than the order of admission.
 TEST_F(JournalWriterTest, WritesAGroupInTheOrderOfAdmission) {
   processor_.Hold();
   disk_.HoldSyncs();

@@ -22,7 +22,7 @@ class RecentIdsTest : public testing::Test {
   using Leaving = RecentIds::Leaving;
   using Task = std::shared_ptr<SubmissionTask>;
 
-  // Returns a task without a pool, which only arrives and ends.
+  // Returns a task without a pool. Tests only let it arrive and end.
   static Task MakeTask(const std::string& id, std::uint8_t content = 1) {
     static const MethodContext method = {};
     auto task = MakeSubmissionTask(
@@ -34,7 +34,7 @@ class RecentIdsTest : public testing::Test {
     submission.content = "content";
     submission.content_sha256.fill(content);
     task->recent_id().key = SubmissionKey::Of(submission);
-    task->sequence = 7;  // as if the task was admitted
+    task->sequence = 7;  // as after admission
     return task;
   }
 
@@ -79,7 +79,7 @@ TEST_F(RecentIdsTest, RemembersStoredSubmissions) {
   EXPECT_THAT(End(first), IsEmpty());
   EXPECT_EQ(Arrive(MakeTask("a")), Arrival::kKnown);
   EXPECT_EQ(receipt_.sequence, 7);
-  // Only the store can decide about another content.
+  // Only the store can decide about different content.
   EXPECT_EQ(Arrive(MakeTask("a", 2)), Arrival::kFirst);
 }
 
@@ -157,13 +157,13 @@ TEST_F(RecentIdsTest, FollowersAreLimited) {
   End(again);
 }
 
-// Two ids may have the same half of their hashes by chance, but nobody can
-// prepare such ids.
+// Two ids may have the same half of their hashes by chance, but an attacker
+// cannot prepare such ids.
 TEST_F(RecentIdsTest, IdsThatAreNearlyTheSameAreNotTakenForOneAnother) {
   const Task first = MakeTask("a");
   const Task near = MakeTask("b");
   near->recent_id().key = first->recent_id().key;
-  near->recent_id().key.hash[1] += 1 << 20;  // the shard stays the same
+  near->recent_id().key.hash[1] += 1 << 20;  // in the same shard
   Arrive(first);
   EXPECT_THAT(recent_.Acknowledge(first.get(), true), IsEmpty());
   EXPECT_EQ(Arrive(near), Arrival::kOther);

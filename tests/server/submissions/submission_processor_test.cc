@@ -32,7 +32,7 @@ class SubmissionProcessorTest : public testing::Test {
     method_.settings = &settings_;
   }
 
-  // Returns a promised task, as restored from a journal, without a pool.
+  // Returns a promised task without a pool, as if restored from a journal.
   TaskPtr MakeTask(SubmissionKind kind, const std::string& id,
                    std::string content) {
     JournalEntry entry;
@@ -115,7 +115,8 @@ TEST_F(SubmissionProcessorTest, KeepsNoRoomOfWhatWasLarge) {
   if (mallinfo2().uordblks == 0) GTEST_SKIP() << "the allocator does not say";
   constexpr std::size_t kBytes = 1'000'000;
   DiscardStore store({});
-  // Submissions are decoded for this store only if there is a step.
+  // This store does not keep columns, so submissions are decoded only if there
+  // is a step.
   SubmissionProcessor processor(
       &store, [](const Submission&) {}, SystemClock(), &metrics_);
   const auto used = [] {
@@ -146,7 +147,7 @@ TEST_F(SubmissionProcessorTest, ATaskToBeWorkedAgainHasItsContent) {
   EXPECT_TRUE(first->again);
   EXPECT_TRUE(second->again);
   EXPECT_EQ(first->submission().content, content);
-  first->again = second->again = false;  // the Gate does this
+  first->again = second->again = false;  // as the Gate does
   store_.FailWith(absl::OkStatus());
   EXPECT_EQ(Process({first, second}), StoreState::kUp);
   const std::vector<Submission> stored = store_.stored();

@@ -33,8 +33,8 @@ std::shared_ptr<SubmissionTask> MakeTask() {
                             nullptr, 0, SubmissionTask::Parking::kSilent);
 }
 
-// Returns a task as restored from a journal, with number 8, that a worker has
-// taken.
+// Returns a task with sequence number 8, as if restored from a journal and
+// taken by a worker.
 std::shared_ptr<SubmissionTask> MakeTaskInWork(ReceivedSubmission submission) {
   static LiveMethodSettings settings;
   settings.Set(MakeMethodSettings({.pool = "pool"}, FairBy::kNone));
@@ -166,7 +166,7 @@ TEST(SubmissionTask, MayOnlyMoveAsThePictureSays) {
   }
 }
 
-// A pool whose processor throws before any task has its result.
+// A pool whose processor throws an exception before any task has its result.
 class ThrowingProcessorTest : public testing::Test {
  protected:
   ThrowingProcessorTest() {
@@ -241,7 +241,7 @@ TEST_F(ThrowingProcessorTest, AnswersTheCallerWithAnErrorIdThatIsInTheLog) {
   CompletionLoop loop(grpc::ServerBuilder().AddCompletionQueue());
   loop.Start();
   AnswerKeeper owner(&loop);
-  // Arrives on the thread of the loop.
+  // Calls Arrive on the thread of the loop.
   struct Arrival final : LoopTask {
     void OnLoop() override { task->Arrive(); }
     std::shared_ptr<SubmissionTask> task;

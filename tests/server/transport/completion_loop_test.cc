@@ -30,7 +30,7 @@ class FunctionTask final : public LoopTask {
 
 class CompletionLoopTest : public testing::Test {
  protected:
-  // Joins the loop, after which all posted tasks have run.
+  // Joins the loop. All posted tasks have run afterwards.
   void Join() { loop_.Join(); }
 
   // Returns a task that appends `number` to `done_`.
@@ -40,7 +40,7 @@ class CompletionLoopTest : public testing::Test {
 
   CompletionLoop loop_{grpc::ServerBuilder().AddCompletionQueue()};
   std::list<FunctionTask> tasks_;
-  // Used on the loop's thread until it is joined.
+  // Used on the loop's thread only, until the loop is joined.
   std::vector<int> done_;
 };
 
@@ -81,7 +81,7 @@ TEST_F(CompletionLoopTest, PostsABatchWhenItEnds) {
   {
     const CompletionLoop::PostBatch batch;
     for (int i = 1; i <= 3; ++i) loop_.Post(Append(i));
-    // This thread has no batch, so the task is posted at once.
+    // The new thread has no batch, so it posts the task at once.
     std::thread([&] { loop_.Post(&other); }).join();
     other_done.WaitForNotification();
     // The loop is idle, and has not run the tasks of the batch.

@@ -26,7 +26,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// Takes and keeps the accepted connections.
+// Receives and holds the accepted connections.
 class Connections {
  public:
   ~Connections() {
@@ -72,7 +72,7 @@ std::unique_ptr<ConnectionAcceptor> Listen(const std::string& address,
   return *std::move(acceptor);
 }
 
-// Restores the process's limit on descriptors.
+// Restores the process's limit on descriptors when it is destroyed.
 class DescriptorLimit {
  public:
   DescriptorLimit() { getrlimit(RLIMIT_NOFILE, &before_); }
@@ -144,7 +144,7 @@ TEST(ConnectionAcceptor, DoesNotCountAnotherFileWithAConnectionsDescriptor) {
   acceptor->Start(connections.Taker());
   const TcpConnection client(acceptor->port());
   const int fd = connections.Await(1);
-  // Now another file has the descriptor.
+  // From now on another file has the descriptor.
   const int other = open("/dev/null", O_RDONLY | O_CLOEXEC);
   ASSERT_EQ(dup2(other, fd), fd);
   close(other);
@@ -158,7 +158,7 @@ TEST(ConnectionAcceptor, LeavesDescriptorsForOthers) {
   Connections connections;
   const auto acceptor = Listen("127.0.0.1:0", 300);
   acceptor->Start(connections.Taker());
-  // Other open files take the place of connections.
+  // Other open files use up the descriptors for connections.
   std::vector<int> fillers;
   for (int fd = 0; fd < 900;) {
     fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -192,7 +192,7 @@ TEST(ConnectionAcceptor, AcceptsAgainOnceThereAreDescriptors) {
   for (int fd = 0; (fd = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0;) {
     fillers.push_back(fd);
   }
-  // The client's socket takes the one free descriptor.
+  // The client's socket uses the only free descriptor.
   close(fillers.back());
   fillers.pop_back();
   const TcpConnection second(acceptor->port());
@@ -212,7 +212,7 @@ TEST(ConnectionAcceptor, StopsListening) {
   acceptor->Stop();
   EXPECT_FALSE(TcpConnection(port).connected());
   EXPECT_EQ(acceptor->Count().open, 1u);
-  // The port is free at once, although a connection is still open.
+  // The port becomes free at once, although a connection is still open.
   acceptor.reset();
   EXPECT_EQ(Listen(absl::StrCat("127.0.0.1:", port), 10)->port(), port);
 }

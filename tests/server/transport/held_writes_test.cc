@@ -124,7 +124,7 @@ TEST_F(HeldWritesTest, DoesNotCorkForOneWritePerSocket) {
     EXPECT_TRUE(one_to_each());
   }
   for (int i = 0; i < 100; ++i) EXPECT_FALSE(one_to_each());
-  // Corks again as soon as that pays off.
+  // Sockets are corked again as soon as corking pays off.
   for (std::size_t i = 0; i < HeldWrites::kWritesEnough; ++i) {
     held_.Hold(first_.peer());
     EXPECT_FALSE(first_.corked());
