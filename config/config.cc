@@ -225,7 +225,7 @@ void ReadWorkers(ConfigSection section, WorkersConfig* workers) {
   section.RejectUnknownKeys();
   if (section.Has("min") != section.Has("max")) {
     section.Error(section.Has("min") ? "max" : "min",
-                  "missing: min and max go together");
+                  "missing: set both min and max, or neither");
   }
   if (has_min && has_max && workers->min > workers->max) {
     section.Error(

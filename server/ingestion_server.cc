@@ -191,7 +191,7 @@ DrainReport IngestionServer::DrainWithin(absl::Duration timeout) {
   if (!idle || admin_hangs) return Report(begun, /*stuck=*/true);
 
   // 3. All submissions are answered, so calls end as soon as their clients have
-  // read their answers.
+  //    read their answers.
   TakeDown();
   return Report(begun, /*stuck=*/false);
 }

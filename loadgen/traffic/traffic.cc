@@ -114,7 +114,9 @@ bool ReadClock(ConfigSection& section, const std::string& key,
                const Traffic& run, absl::Duration* out) {
   std::string text;
   if (!section.ReadText(key, &text)) {
-    if (!section.Has(key)) section.Error(key, "is missing");
+    if (!section.Has(key)) {
+      section.Error(key, "is missing: give a time of day, e.g. \"20:30\"");
+    }
     return false;
   }
   const auto time = TimeInRun(section, key, text, run);
@@ -158,7 +160,9 @@ std::optional<Method> FindAnyMethod(const std::string& name) {
 void ReadMethod(ConfigSection& section, TrafficSource* source) {
   std::string name;
   if (!section.ReadText("method", &name)) {
-    if (!section.Has("method")) section.Error("method", "is missing");
+    if (!section.Has("method")) {
+      section.Error("method", "is missing: name a method, e.g. Submit");
+    }
     return;
   }
   if (const std::optional<Method> method = FindAnyMethod(name)) {
@@ -213,7 +217,7 @@ void ReadTotal(ConfigSection& parent, const Traffic& run,
     double share = 0;
     const bool has_times = ReadInterval(peak, run, &from, &to);
     if (!ReadNumber(peak, "share", 0, 1, &share) && !peak.Has("share")) {
-      peak.Error("share", "is missing: of the total, e.g. 0.5");
+      peak.Error("share", "is missing: give the share of total, e.g. 0.5");
     }
     peak.RejectUnknownKeys();
     if (!has_times) continue;
@@ -255,7 +259,8 @@ void ReadRate(ConfigSection& section, const Traffic& run,
   section.Section("peaks");
   if (section.Has("total")) ReadTotal(section, run, source);
   if (forms == 0 && !section.Has("storms")) {
-    section.Error("rate", "is missing, and so are curve, total and storms");
+    section.Error("rate",
+                  "is missing: give one of rate, curve, total and storms");
   }
 }
 
@@ -266,7 +271,7 @@ void ReadSenders(ConfigSection& section, TrafficSource* source) {
       source->studies > source->sites) {
     section.Error("studies",
                   absl::StrCat("must be at most as many as sites, ",
-                               source->sites, ": a site is of one study"));
+                               source->sites, ": a site belongs to one study"));
   }
 }
 
@@ -274,7 +279,7 @@ void ReadStorms(ConfigSection& parent, const Traffic& run,
                 TrafficSource* source) {
   ConfigSection section = parent.Section("storms");
   if (section.present() && !parent.Has("sites")) {
-    parent.Error("sites", "is missing: how many take part in the storms");
+    parent.Error("sites", "is missing: storms need the number of sites");
   }
   for (const std::string& name : Names(parent, "storms", section, kPeaksMax)) {
     ConfigSection entry = section.Section(name);
@@ -284,7 +289,8 @@ void ReadStorms(ConfigSection& parent, const Traffic& run,
     if (!entry.ReadCount("submissions", kStormSubmissions,
                          &storm.submissions) &&
         !entry.Has("submissions")) {
-      entry.Error("submissions", "is missing: how many each site sends");
+      entry.Error("submissions",
+                  "is missing: give the number that each site sends");
     }
     if (storm.at + storm.within > run.duration) {
       entry.Error("within", "must end within the run");
@@ -296,7 +302,8 @@ void ReadStorms(ConfigSection& parent, const Traffic& run,
 
 void ReadRetries(ConfigSection section, TrafficSource* source) {
   if (section.present() && !section.Has("attempts")) {
-    section.Error("attempts", "is missing: how often a caller tries at most");
+    section.Error("attempts",
+                  "is missing: give the maximum number of attempts");
   }
   section.ReadCount("attempts", kAttempts, &source->attempts);
   section.RejectUnknownKeys();
@@ -362,7 +369,8 @@ void ReadSlowdowns(ConfigSection& parent, const Traffic& run,
     ReadInterval(entry, run, &slowdown.from, &slowdown.to);
     if (!ReadNumber(entry, "times", 0.001, kFactorMax, &slowdown.factor) &&
         !entry.Has("times")) {
-      entry.Error("times", "is missing: how many times slower, e.g. 10");
+      entry.Error("times",
+                  "is missing: give the factor of the slowdown, e.g. 10");
     }
     entry.RejectUnknownKeys();
     store->slowdowns.push_back(slowdown);
@@ -375,7 +383,7 @@ void ReadStoreModel(ConfigSection section, const Traffic& run,
        {std::pair{"per_batch", &store->per_batch},
         std::pair{"per_submission", &store->per_submission}}) {
     if (!ReadTime(section, key, kStoreTimeMax, out) && !section.Has(key)) {
-      section.Error(key, "is missing");
+      section.Error(key, "is missing: give a duration, e.g. 5ms");
     }
   }
   ReadJitter(section, store);

@@ -75,12 +75,13 @@ constexpr PoolFamily kPoolFamilies[] = {
     {MetricType::Gauge, "sluice_queue_depth", "Submissions in the queue.",
      AddOfView<&PoolView::depth>},
     {MetricType::Gauge, "sluice_queue_capacity",
-     "The most submissions in the queue.", AddOfView<&PoolView::capacity>},
+     "Maximum number of submissions in the queue.",
+     AddOfView<&PoolView::capacity>},
     {MetricType::Gauge, "sluice_queue_bytes",
      "Bytes of the submissions in the queue or in work.",
      AddOfView<&PoolView::held_bytes>},
     {MetricType::Gauge, "sluice_queue_capacity_bytes",
-     "The most bytes of submissions in the queue or in work.",
+     "Maximum number of bytes of submissions in the queue or in work.",
      AddOfView<&PoolView::capacity_bytes>},
     {MetricType::Gauge, "sluice_waiting",
      "Submissions parked in the waiting room.", AddOfView<&PoolView::waiting>},
@@ -88,20 +89,23 @@ constexpr PoolFamily kPoolFamilies[] = {
      "Lanes with a queued or parked submission; at most 1 if the pool is not "
      "shared fairly.",
      AddOf<std::size_t, &PoolSnapshot::lanes>},
-    {MetricType::Gauge, "sluice_in_work", "Submissions that workers have.",
+    {MetricType::Gauge, "sluice_in_work",
+     "Submissions that workers are processing.",
      AddOf<std::size_t, &PoolSnapshot::in_work>},
     {MetricType::Gauge, "sluice_workers", "Worker threads by state.",
      AddWorkers},
     {MetricType::Gauge, "sluice_workers_limit",
-     "The fewest and the most worker threads.", AddWorkerLimits},
+     "Minimum and maximum number of worker threads.", AddWorkerLimits},
     {MetricType::Counter, "sluice_worker_hangs_total",
-     "Times that a worker had a batch for longer than task_timeout.",
+     "Number of times that a worker had a batch for longer than "
+     "task_timeout.",
      AddOf<std::uint64_t, &PoolSnapshot::hangs>},
     {MetricType::Gauge, "sluice_store_circuit_open",
      "1 while the store fails repeatedly and only probes are sent to it.",
      AddCircuit},
     {MetricType::Counter, "sluice_retries_total",
-     "Times that a submission was queued again after a failure.",
+     "Number of times that an acknowledged submission was queued again "
+     "because the store was unavailable.",
      AddOf<std::uint64_t, &PoolSnapshot::retries>},
 };
 
@@ -171,15 +175,16 @@ constexpr MethodFamily kMethodFamilies[] = {
      "Submissions answered DROPPED and not kept.",
      AddNotAdmitted<TaskResult::kDropped>},
     {MetricType::Counter, "sluice_abandoned_total",
-     "Submissions whose caller left before they were admitted.", AddAbandoned},
+     "Submissions whose caller cancelled, or whose deadline passed, before "
+     "they were admitted.",
+     AddAbandoned},
     {MetricType::Counter, "sluice_invalid_total",
      "Submissions that are not valid and were not offered to the queue.",
      AddNotAdmitted<TaskResult::kInvalid>},
     {MetricType::Counter, "sluice_completed_total",
      "Admitted submissions that ended, by outcome.", AddCompleted},
     {MetricType::Counter, "sluice_shadow_total",
-     "Submissions that found no room, by what the shadow policy would have "
-     "done with them.",
+     "Submissions that found no room, by the verdict of the shadow policy.",
      AddShadow},
 };
 

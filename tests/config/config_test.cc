@@ -583,14 +583,12 @@ TEST(ConfigPools, WorkersHaveAFewestAndAMost) {
                      "      max: 2\n"),
               ElementsAre("4: pools.main.workers.min: is 3, but must be at "
                           "most max (2)"));
-  EXPECT_THAT(
-      Errors("pools: {main: {workers: {max: 16}}}"),
-      ElementsAre(
-          "1: pools.main.workers.min: missing: min and max go together"));
-  EXPECT_THAT(
-      Errors("pools: {main: {workers: {min: 1}}}"),
-      ElementsAre(
-          "1: pools.main.workers.max: missing: min and max go together"));
+  EXPECT_THAT(Errors("pools: {main: {workers: {max: 16}}}"),
+              ElementsAre("1: pools.main.workers.min: missing: set both min "
+                          "and max, or neither"));
+  EXPECT_THAT(Errors("pools: {main: {workers: {min: 1}}}"),
+              ElementsAre("1: pools.main.workers.max: missing: set both min "
+                          "and max, or neither"));
   EXPECT_THAT(Errors("pools: {main: {workers: {min: 0, max: 1025}}}"),
               ElementsAre(HasSubstr("workers.min: must be a whole number from "
                                     "1 to 1024"),

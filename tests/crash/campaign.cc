@@ -64,8 +64,7 @@ struct Moment {
 
 class Campaign {
  public:
-  Campaign(const CampaignOptions& options,
-           std::unique_ptr<StoreUnderTest> store)
+  Campaign(const CampaignOptions& options, std::unique_ptr<CampaignStore> store)
       : options_(options),
         store_(std::move(store)),
         random_(options.seed),
@@ -113,7 +112,7 @@ class Campaign {
   void Incident(absl::string_view what);
 
   const CampaignOptions options_;
-  const std::unique_ptr<StoreUnderTest> store_;
+  const std::unique_ptr<CampaignStore> store_;
   std::mt19937_64 random_;
   Ledger ledger_;
   SubmissionSource source_;
@@ -422,7 +421,7 @@ void Campaign::Incident(absl::string_view what) {
 absl::StatusOr<CampaignResult> RunCampaign(const CampaignOptions& options,
                                            ProgressBar& progress,
                                            const std::atomic<bool>& stop) {
-  auto store = MakeStoreUnderTest(options.store, options.folder);
+  auto store = MakeCampaignStore(options.store, options.folder);
   if (store == nullptr) {
     return absl::InvalidArgumentError(
         absl::StrCat("no such kind of store: ", options.store));

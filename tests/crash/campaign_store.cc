@@ -10,9 +10,9 @@
 namespace sluice {
 namespace {
 
-class SqliteUnderTest final : public StoreUnderTest {
+class SqliteCampaignStore final : public CampaignStore {
  public:
-  explicit SqliteUnderTest(const std::string& folder)
+  explicit SqliteCampaignStore(const std::string& folder)
       : path_(absl::StrCat(folder, "/data/sluice.db")) {}
 
   std::string Yaml() const override {
@@ -26,9 +26,9 @@ class SqliteUnderTest final : public StoreUnderTest {
   const std::string path_;
 };
 
-class PostgresUnderTest final : public StoreUnderTest {
+class PostgresCampaignStore final : public CampaignStore {
  public:
-  explicit PostgresUnderTest(const std::string& folder)
+  explicit PostgresCampaignStore(const std::string& folder)
       : folder_(folder),
         postgres_folder_(folder + "/postgres"),
         postgres_(postgres_folder_) {}
@@ -78,7 +78,7 @@ class NoContent final : public ContentReader {
   }
 };
 
-class DiscardUnderTest final : public StoreUnderTest {
+class DiscardCampaignStore final : public CampaignStore {
  public:
   std::string Yaml() const override {
     return "{kind: discard, allow_loss: true}";
@@ -90,11 +90,12 @@ class DiscardUnderTest final : public StoreUnderTest {
 
 }  // namespace
 
-std::unique_ptr<StoreUnderTest> MakeStoreUnderTest(absl::string_view kind,
-                                                   const std::string& folder) {
-  if (kind == "sqlite") return std::make_unique<SqliteUnderTest>(folder);
-  if (kind == "postgres") return std::make_unique<PostgresUnderTest>(folder);
-  if (kind == "discard") return std::make_unique<DiscardUnderTest>();
+std::unique_ptr<CampaignStore> MakeCampaignStore(absl::string_view kind,
+                                                 const std::string& folder) {
+  if (kind == "sqlite") return std::make_unique<SqliteCampaignStore>(folder);
+  if (kind == "postgres")
+    return std::make_unique<PostgresCampaignStore>(folder);
+  if (kind == "discard") return std::make_unique<DiscardCampaignStore>();
   return nullptr;
 }
 

@@ -14,9 +14,9 @@
 
 namespace sluice {
 
-class StoreUnderTest {
+class CampaignStore {
  public:
-  virtual ~StoreUnderTest() = default;
+  virtual ~CampaignStore() = default;
 
   // Returns the value of the configuration key `store`.
   virtual std::string Yaml() const = 0;
@@ -37,8 +37,8 @@ class StoreUnderTest {
 // for other kinds. `discard` keeps nothing, so an audit must find everything
 // missing. `folder` is the absolute path of the campaign's folder; the server
 // under test writes to `folder`/data.
-std::unique_ptr<StoreUnderTest> MakeStoreUnderTest(absl::string_view kind,
-                                                   const std::string& folder);
+std::unique_ptr<CampaignStore> MakeCampaignStore(absl::string_view kind,
+                                                 const std::string& folder);
 
 }  // namespace sluice
 

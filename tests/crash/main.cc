@@ -104,7 +104,7 @@ absl::Status ReadCounts(CampaignOptions& options) {
 
 absl::Status ReadModes(CampaignOptions& options) {
   options.store = absl::GetFlag(FLAGS_store);
-  if (MakeStoreUnderTest(options.store, "") == nullptr) {
+  if (MakeCampaignStore(options.store, "") == nullptr) {
     return Wrong("--store must be sqlite, postgres or discard");
   }
   options.store_kills_percent = absl::GetFlag(FLAGS_store_kills);

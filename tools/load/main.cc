@@ -35,7 +35,7 @@ ABSL_FLAG(int, streams, 1, "streams on each connection (--method=stream)");
 ABSL_FLAG(int, outstanding, 0,
           "closed loop: calls in flight on each connection (default: 1 without "
           "--rate or --profile)");
-ABSL_FLAG(double, rate, 0, "open loop: calls a second");
+ABSL_FLAG(double, rate, 0, "open loop: calls per second");
 ABSL_FLAG(std::string, arrivals, "",
           "with --rate: constant or poisson (default: constant)");
 ABSL_FLAG(int, max_in_flight, 10000,
@@ -43,48 +43,49 @@ ABSL_FLAG(int, max_in_flight, 10000,
           "sent, but counted");
 ABSL_FLAG(
     absl::Duration, warmup, absl::ZeroDuration(),
-    "time before the measurement; calls that start in it are not counted");
-ABSL_FLAG(
-    absl::Duration, duration, absl::InfiniteDuration(),
-    "how long calls start after the warm-up (default: 10s; with --requests "
-    "no limit; with --profile 2m)");
+    "time before the measurement; calls that start during the warm-up are "
+    "not counted");
+ABSL_FLAG(absl::Duration, duration, absl::InfiniteDuration(),
+          "time in which calls start, after the warm-up (default: 10s; with "
+          "--requests: no limit; with --profile: 2m)");
 ABSL_FLAG(std::int64_t, requests, 0,
           "number of measured calls after which the run ends (default: no "
           "limit)");
 ABSL_FLAG(absl::Duration, grace, absl::Seconds(10),
-          "how long to wait for outstanding answers at the end");
+          "longest wait for outstanding answers at the end");
 ABSL_FLAG(
     double, abandon, 0,
     "share (0 to 1) of the calls in flight that are cancelled at the end");
 ABSL_FLAG(absl::Duration, deadline, absl::InfiniteDuration(),
           "deadline of each call, sent as grpc-timeout and enforced by the "
-          "client too (default: none; with --profile that of its sources)");
+          "client too (default: none; with --profile: the deadline of its "
+          "sources)");
 ABSL_FLAG(int, items, 0,
           "answers in a response (default: as many as the form has questions)");
 ABSL_FLAG(int, size, 0,
           "minimum bytes of a request, or of a record, filled with text "
-          "(default: no filling; with --profile that of its sources)");
+          "(default: no filling; with --profile: the size of its sources)");
 ABSL_FLAG(int, records, 1,
           "records, events or ids in a call of import, events or receipts");
 ABSL_FLAG(std::string, study, "STUDY-001", "study_id of all requests");
 ABSL_FLAG(
     std::uint64_t, seed, 0,
     "seed of the requests; with --ids=v4 also of the ids, so that the same "
-    "requests can be sent or asked for again (default: random)");
+    "requests can be sent again, or their receipts fetched (default: "
+    "random)");
 ABSL_FLAG(std::string, ids, "v7",
           "UUID version of ids: v7 (ordered by time) or v4 (random)");
 ABSL_FLAG(bool, json, false, "print the report as JSON");
 ABSL_FLAG(
     std::string, profile, "",
     "open loop: a description of traffic (docs/simulation.md); its sources "
-    "that call --method are played within --duration");
+    "that call --method are replayed within --duration");
 ABSL_FLAG(double, compress, 0,
           "with --profile, instead of --duration: seconds of the profile that "
-          "are played in one second");
-ABSL_FLAG(
-    double, scale, 1,
-    "with --profile: factor of its rates, which --compress leaves as they "
-    "are");
+          "are replayed in one second");
+ABSL_FLAG(double, scale, 1,
+          "with --profile: factor for its rates (--compress does not change "
+          "rates)");
 ABSL_FLAG(
     std::string, output, "sluice-load.html",
     "with --profile: file for a page with charts of the run (empty: none)");
