@@ -1,6 +1,6 @@
-// sluice-floor: a minimal completion-queue server. It takes Submit and
-// SubmitStream as raw bytes on one thread, and answers at once without reading
-// them. Benchmarks report Sluice's results as ratios to it.
+// sluice-floor: a minimal completion-queue server. The server takes Submit and
+// SubmitStream as raw bytes on one thread, and answers at once without parsing
+// the requests. Benchmarks report Sluice's results as ratios to it.
 //   --parse   parses each request into a reused message and serializes answers
 //   --cork    sends answers together, as Sluice does
 //   --refuse  answers calls with a bare status, which costs gRPC more than a

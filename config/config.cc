@@ -43,8 +43,8 @@ constexpr absl::Duration kDrainTimeoutMax = absl::Hours(24);
 
 // --- The server as a whole ---
 
-// True if two servers would have the same address. Port 0 does not clash: each
-// server then gets another free port.
+// True if two servers would have the same address. Port 0 never clashes,
+// because each server gets a different free port.
 bool Clash(const std::string& a, const std::string& b) {
   return a == b && !a.ends_with(":0");
 }

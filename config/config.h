@@ -38,9 +38,9 @@ struct WorkersConfig {
 
 // Tenants among which a pool is shared fairly.
 enum class FairBy {
-  kNone,   // none: first come, first served
-  kStudy,  // studies
-  kSite,   // sites; a site belongs to one study
+  kNone,   // no sharing: first come, first served
+  kStudy,  // a share for each study
+  kSite,   // a share for each site of a study
 };
 
 struct PoolConfig {
@@ -64,22 +64,24 @@ struct PoolConfig {
 
 // Acknowledgement mode: when a caller is answered.
 enum class Ack {
-  kStored,  // when the submission is in the store
-  kQueued,  // when it is in the queue; with a journal, on disk
+  kStored,  // once the submission is in the store
+  kQueued,  // once it is in the queue; with a journal, on disk
 };
 
 // A second policy of a method, whose decisions are counted and have no effect.
 struct ShadowConfig {
   std::string on_full;  // the policy's name; empty: no shadow
-  absl::Duration max_wait = absl::ZeroDuration();  // for timed_wait
+  // Limit of the wait, for timed_wait.
+  absl::Duration max_wait = absl::ZeroDuration();
 
   friend bool operator==(const ShadowConfig&, const ShadowConfig&) = default;
 };
 
 struct MethodConfig {
   std::string pool;
-  std::string on_full = "fail_fast";               // a policy's name
-  absl::Duration max_wait = absl::ZeroDuration();  // for timed_wait
+  std::string on_full = "fail_fast";  // a policy's name
+  // Limit of the wait, for timed_wait.
+  absl::Duration max_wait = absl::ZeroDuration();
   ShadowConfig shadow = {};
   Ack ack = Ack::kStored;
   bool allow_loss = false;

@@ -58,7 +58,8 @@ void ReadPolicy(ConfigSection& section, std::string* inherited,
   const PolicyKind* policy = FindPolicyKind(on_full);
   if (policy != nullptr && on_full != *inherited) {
     *inherited = on_full;
-    *max_wait = absl::ZeroDuration();  // was for another policy
+    // The inherited max_wait belongs to another policy.
+    *max_wait = absl::ZeroDuration();
   }
   section.ReadDuration("max_wait", kMaxWaitMax, max_wait);
 
@@ -82,8 +83,8 @@ void ReadPolicy(ConfigSection& section, std::string* inherited,
   }
 }
 
-// Reads the shadow policy. It applies to the methods of its own entry and is
-// not inherited.
+// Reads the shadow policy, which applies to the methods of this entry only and
+// is not inherited.
 void ReadShadow(ConfigSection& entry, ShadowConfig* shadow) {
   *shadow = ShadowConfig();
   ConfigSection section = entry.Section("shadow");
@@ -146,7 +147,7 @@ std::vector<Entry> ReadSubmissionEntries(ConfigSection& methods) {
     Entry entry = {.section = methods.Section(FullName(method)),
                    .config = entries.front().config,
                    .methods = {method}};
-    entry.config.allow_loss = false;  // never inherited
+    entry.config.allow_loss = false;  // not inherited
     ReadEntry(entry);
     entries.push_back(std::move(entry));
   }

@@ -162,9 +162,10 @@ class TreeBuilder final : public YAML::EventHandler {
 
   ConfigErrors& errors_;
   YamlNode root_;
-  std::vector<YamlNode*> open_;   // open maps, the outermost first
-  bool key_is_read_ = false;      // the innermost map waits for a value
-  std::size_t in_sequences_ = 0;  // open sequences and values inside
+  std::vector<YamlNode*> open_;  // open maps, the outermost first
+  bool key_is_read_ = false;     // true if a value must come next
+  // Number of open sequences and of the values open inside them.
+  std::size_t in_sequences_ = 0;
   std::size_t nodes_ = 0;
   int documents_ = 0;
   bool failed_ = false;

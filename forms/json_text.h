@@ -13,7 +13,7 @@ namespace sluice {
 // valid UTF-8 becomes U+FFFD.
 void AppendJsonString(std::string_view text, std::string& out);
 
-// True if `text` is a JSON number (RFC 8259). FHIR's decimals have the same
+// True if `text` is a JSON number (RFC 8259). FHIR's decimals follow the same
 // grammar.
 bool IsJsonNumber(std::string_view text);
 

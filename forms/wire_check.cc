@@ -164,7 +164,7 @@ void ForEachField(std::string_view message, Use use) {
 
 // --- What a message may contain.
 
-// How a field is checked; looked up by the field's tag.
+// The way in which a field is checked; looked up by the field's tag.
 enum class Rule : std::uint8_t {
   kBadTag,
   kWrongType,

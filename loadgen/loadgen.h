@@ -55,7 +55,7 @@ std::optional<LoadMethod> FindLoadMethod(absl::string_view name);
 // Returns the RPC's name, e.g. "SubmitStream".
 absl::string_view RpcName(LoadMethod method);
 
-// How the calls of an open loop are spread over time.
+// Distribution of the calls of an open loop over time.
 enum class Arrivals {
   kConstant,  // at equal intervals
   kPoisson,   // at random, as from many independent senders
@@ -194,8 +194,9 @@ struct LoadInterval {
   std::int64_t offered = 0;
   std::int64_t in_time = 0;  // OK, before the deadline
   std::int64_t late = 0;     // OK after the deadline, or ended by the deadline
-  std::int64_t refused = 0;  // RESOURCE_EXHAUSTED, or UNAVAILABLE by the server
-  std::int64_t failed = 0;   // any other end, including lost connections
+  // Ended RESOURCE_EXHAUSTED, or UNAVAILABLE by an answer of the server.
+  std::int64_t refused = 0;
+  std::int64_t failed = 0;  // any other end, including lost connections
   // Percentiles of the latency of calls that ended in time; 0 if no call did.
   std::chrono::nanoseconds p50{0};
   std::chrono::nanoseconds p99{0};

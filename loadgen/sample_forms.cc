@@ -136,7 +136,7 @@ void AddAnswers(const Form& form, int answers, std::mt19937_64& random,
 
 void FillWithNote(std::size_t bytes_min, v1::SubmitRequest& request) {
   constexpr std::size_t kIdAndItem =
-      64;  // bytes of the id and of the note's item
+      64;  // approximate size of the id and of the note's item
   const std::size_t size = request.ByteSizeLong() + kIdAndItem;
   if (size >= bytes_min) return;
   auto* item = request.mutable_response()->add_item();

@@ -39,7 +39,7 @@ struct PoolView {
   std::size_t capacity = 0;
   std::size_t held_bytes = 0;  // bytes of submissions in the queue or in work
   std::size_t capacity_bytes = 0;
-  std::size_t waiting = 0;  // arrivals parked before this one
+  std::size_t waiting = 0;  // arrivals parked before this arrival
   std::size_t waiting_max = 0;
   double drained_per_second = 0;  // measured rate; 0 if not known
 };

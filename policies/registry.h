@@ -18,9 +18,12 @@ struct PolicyOptions {
 
 struct PolicyKind {
   std::string_view name;
-  bool takes_max_wait;  // true: `max_wait` is required; false: it is an error
-  bool loses;           // may answer OK and drop the submission
-  bool evicts;          // may drop submissions that are queued already
+  // True if `max_wait` is required; otherwise `max_wait` is an error.
+  bool takes_max_wait;
+  // True if the policy may answer OK and drop the submission.
+  bool loses;
+  // True if the policy may drop submissions that are queued already.
+  bool evicts;
   std::unique_ptr<const AdmissionPolicy> (*make)(const PolicyOptions&);
 };
 

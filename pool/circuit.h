@@ -18,7 +18,8 @@ namespace sluice {
 
 class Circuit {
  public:
-  static constexpr int kOpensAfter = 3;  // failures in a row
+  // The circuit opens after this many failures in a row.
+  static constexpr int kOpensAfter = 3;
   static constexpr Duration kDelayMin = std::chrono::milliseconds(100);
   // Longest delay between tries. With jitter, a store that is available again
   // is noticed within 6 s, however long it was unavailable.

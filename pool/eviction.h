@@ -2,9 +2,9 @@
 // lane.
 //
 // Policies decide that an arrival evicts (Verdict::EvictOldest). This class
-// knows which tasks can go, how many there are, and in which order. An arrival
-// evicts only tasks of its own method and its own lane, so that one sender
-// cannot evict the tasks of another.
+// knows which tasks can be evicted, how many there are, and in which order. An
+// arrival evicts only tasks of its own method and its own lane, so that one
+// sender cannot evict the tasks of another.
 //
 // The lists are intrusive: finding the oldest task and removing any task take
 // constant time.

@@ -2,7 +2,7 @@
 // which is admitted next.
 //
 // A lane is one sender (a site, a study) in one class of priority. Its tasks
-// are first come first served. Among lanes the queue is fair:
+// are served in order of arrival. Among lanes the queue is fair:
 //  - Lanes take turns of one task each. Tasks count as equal in cost, since a
 //    store's work depends mainly on their number. Turns follow the virtual time
 //    of WF2Q+ (J. Bennett, H. Zhang, 1997), with one change: a round is one

@@ -223,7 +223,7 @@ void Gate::Done(std::span<Task* const> batch, StoreState store, TimePoint now,
   Complete(batch, now, &again);
   TaskList free;
   for (const Task* task : batch) order_.Release(*task, &free);
-  // Return puts tasks in front of all others. Return the tasks that are
+  // Return puts tasks in front of all queued tasks. Return the tasks that are
   // processed again last: they were admitted before the tasks that were
   // deferred for them.
   Return(&free);
@@ -671,7 +671,8 @@ void Gate::CountUnparked(Task* task) {
 
 void Gate::AdmitParked(TimePoint now, GateEvents* events) {
   while (Task* task = NextToAdmit()) {
-    // CountUnparked finds the expiry by task->order_, which Enqueue changes.
+    // Must come before Enqueue, which changes task->order_: CountUnparked finds
+    // the expiry by it.
     CountUnparked(task);
     queue_.Admit(task);
     Enqueue(task, now);

@@ -1,10 +1,10 @@
 // Queue, waiting room and work in progress of one pool, as one deterministic
 // state machine.
 //
-// A Gate has no thread, clock, lock or I/O. Events go in with the time, and the
-// required actions come out (GateEvents). The shell around it, worker_pool.h,
-// has the lock and the threads. It carries out the actions after it has
-// released the lock.
+// A Gate has no thread, clock, lock or I/O. Its inputs are events with their
+// times; its outputs are the required actions (GateEvents). The shell around
+// it, worker_pool.h, has the lock and the threads. It carries out the actions
+// after it has released the lock.
 //
 //              Arrive                Take             Done
 //   outside ───────────► queued ───────────► in work ──────► outside
@@ -42,7 +42,7 @@
 //    that has more queued, or parked, than there is room left. In each class,
 //    the next parked task to be admitted is the first of the lane with the
 //    fewest queued tasks.
-//  - Keys. Tasks of one key are worked in the order of their admission, and
+//  - Keys. Tasks of one key are processed in the order of their admission, and
 //    never in two batches at once.
 //  - Hopeless tasks. A caller who waits for a result is refused at once if the
 //    result would come too late, judged by the backlog and the measured rate.

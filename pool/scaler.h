@@ -87,7 +87,7 @@ class Scaler {
   struct Interval {
     TimePoint since{};
     double busy_seconds = 0;  // sum over all workers
-    std::size_t begun = 0;    // batches
+    std::size_t begun = 0;    // number of batches begun
     std::size_t begun_full = 0;
     double waited_seconds = 0;
     std::size_t ended = 0;

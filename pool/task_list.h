@@ -19,15 +19,14 @@ class TaskList {
   std::size_t size() const { return size_; }
   Task* front() const { return front_; }
   Task* back() const { return back_; }
-  // Returns the tasks, first come first.
+  // Returns the tasks in order.
   std::vector<const Task*> Content() const {
     std::vector<const Task*> tasks;
     tasks.reserve(size_);
     ForEach([&](const Task* task) { tasks.push_back(task); });
     return tasks;
   }
-  // Calls `visit` with each task, first come first. `visit` may remove its
-  // argument.
+  // Calls `visit` with each task, in order. `visit` may remove its argument.
   template <typename Visit>
   void ForEach(Visit visit) const {
     for (Task *task = front_, *next; task != nullptr; task = next) {

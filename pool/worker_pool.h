@@ -105,8 +105,8 @@ class WorkerPool {
   // Like Gate::TurnAway. Returns nothing if full() is false.
   std::optional<Admission> TurnAway(Arrival arrival, std::size_t method,
                                     const AdmissionPolicy& policy);
-  // True if an arrival may not be admitted at once. This is only a hint, which
-  // costs one atomic read.
+  // True if an arrival may not be admitted at once. The result is only a hint,
+  // which costs one atomic read.
   bool full() const { return full_.load(std::memory_order_relaxed); }
   bool Leave(Task* task);
   void CountArrival(std::size_t method, TaskResult result);

@@ -97,7 +97,8 @@ class Pools {
                  const ProcessingStep& step, const Uses& uses);
 
   std::map<std::string, ServerPool> by_name_;
-  std::atomic<std::int64_t> sequence_{0};  // last one of a submission
+  // The last sequence number that was assigned to a submission.
+  std::atomic<std::int64_t> sequence_{0};
   // Sequence numbers for lookups, which must not use up the numbers of
   // submissions.
   std::atomic<std::int64_t> lookup_sequence_{0};

@@ -37,8 +37,8 @@ class SqliteStore final : public Store {
       const SqliteStoreOptions& options, SameContent same_content);
 
   // Batches that arrive while another batch is being committed share the next
-  // commit: one transaction, one sync. If one batch cannot be stored, the
-  // others are stored without it.
+  // commit: one transaction, one sync. If one batch cannot be stored, the other
+  // batches are stored without it.
   absl::Status SaveBatch(absl::Span<const Submission> batch,
                          absl::Span<Saved> saved) override;
   absl::StatusOr<std::vector<std::optional<StoredReceipt>>> FindReceipts(

@@ -33,8 +33,8 @@ std::string TimeText(absl::Time time) {
   const std::int64_t microseconds = absl::ToUnixMicros(time);
   const std::int64_t of_day = (microseconds % kDay + kDay) % kDay;
   const std::int64_t day = (microseconds - of_day) / kDay;
-  // Formatting the date is slow, so keep the last one: most times have the same
-  // date as the previous time.
+  // Formatting the date is slow, so the last date is kept: most times are on
+  // the same day as the previous time.
   thread_local std::int64_t day_of_date = 0;
   thread_local std::string date = "1970-01-01T";
   if (day != day_of_date) {

@@ -23,7 +23,7 @@ struct CommandLine {
 };
 
 // Sets the flags (`--name=value`, `--name value`, for a bool also `--name` and
-// `--noname`) and returns the other arguments. Arguments after `--` are
+// `--noname`) and returns the remaining arguments. Arguments after `--` are
 // positional. Returns INVALID_ARGUMENT, with the flag's name, if a flag is
 // unknown, or its value is missing or cannot be parsed.
 absl::StatusOr<CommandLine> ParseCommandLine(int argc, const char* const* argv);

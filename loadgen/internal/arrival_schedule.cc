@@ -34,7 +34,7 @@ ProfileSchedule::ProfileSchedule(const LoadProfile& profile, TimePoint start)
   streams_.reserve(profile.sources.size());
   for (const TrafficSource& source : profile.sources) {
     // Each source has its own seed, so that a change of one source does not
-    // affect the arrivals of the others.
+    // affect the arrivals of other sources.
     streams_.emplace_back(
         source, profile.seed + 0x9E3779B97F4A7C15U * (streams_.size() + 1));
   }

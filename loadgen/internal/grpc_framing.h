@@ -42,7 +42,7 @@ class GrpcMessageReader {
   void Reset() { partial_.clear(); }
 
  private:
-  std::string partial_;  // with its prefix
+  std::string partial_;  // an incomplete message, with its prefix
 };
 
 // The headers and trailers of one call. Feed all headers first, then ask for
@@ -73,8 +73,8 @@ class GrpcOutcome {
   int http_status_ = 0;
   std::optional<absl::StatusCode> code_;
   std::optional<std::int64_t> pushback_ms_;
-  std::string message_;      // base64-encoded
-  std::string details_bin_;  // percent-encoded
+  std::string message_;      // percent-encoded
+  std::string details_bin_;  // base64-encoded
 };
 
 }  // namespace sluice

@@ -78,8 +78,8 @@ void H2Stream::ResetRequest() {
 }
 
 void H2Stream::ForgetSent() {
-  // Wait until half of the buffer is sent, so that moving the rest is cheap on
-  // average.
+  // Wait until half of the buffer is sent, so that moving the remaining bytes
+  // is cheap on average.
   if (unsent_bytes() <= sent_) {
     unsent_.erase(0, sent_);
     sent_ = 0;
@@ -300,7 +300,8 @@ void H2Connection::FillOut() {
   while (out_.size() < kOutBytesMax) {
     const std::uint8_t* bytes = nullptr;
     const ssize_t size = nghttp2_session_mem_send(session_, &bytes);
-    // The only error here is a lack of memory; Read reports all others.
+    // The only possible error is a lack of memory. Read reports all other
+    // errors.
     if (size <= 0) return;
     absl::StrAppend(&out_, ToView(bytes, static_cast<std::size_t>(size)));
   }

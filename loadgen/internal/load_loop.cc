@@ -248,7 +248,7 @@ void LoadLoop::Poll(TimePoint until) {
   const int count =
       epoll_pwait2(epoll_fd_, events.data(), static_cast<int>(events.size()),
                    &timeout, nullptr);
-  if (count <= 0) return;  // a signal, or time is up
+  if (count <= 0) return;  // interrupted by a signal, or the time is up
   for (const epoll_event& event :
        std::span(events).first(static_cast<std::size_t>(count))) {
     auto* connection = static_cast<LoadConnection*>(event.data.ptr);

@@ -40,8 +40,9 @@ void ArrivalStream::NextOfCurve() {
                                          static_cast<double>(source_.sites));
 }
 
-// The times of the remaining sites are uniform in the rest of the storm. The
-// minimum of n such times is drawn directly, which gives them in order.
+// The times of the remaining sites are uniformly distributed over the remaining
+// time of the storm. Drawing the minimum of n such times directly gives the
+// times in order.
 void ArrivalStream::NextSite(StormState* storm) {
   if (storm->sites_left == 0) {
     storm->at = std::numeric_limits<double>::infinity();

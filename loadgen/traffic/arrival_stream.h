@@ -33,9 +33,11 @@ class ArrivalStream {
  private:
   // The progress of a storm, site by site in the order of their times.
   struct StormState {
-    std::size_t sites_left = 0;  // unsent; also the current site
+    // Number of sites that are left after the current site. It is also the
+    // number of the current site.
+    std::size_t sites_left = 0;
     std::size_t submissions = 0;
-    std::size_t submissions_left = 0;  // of the current site
+    std::size_t submissions_left = 0;  // for the current site
     double at = 0;                     // time of the current site, in seconds
     double end = 0;
   };
@@ -47,7 +49,8 @@ class ArrivalStream {
   const TrafficSource& source_;
   SimRandom random_;
   SimRandom site_random_;  // separate, so that times do not depend on sites
-  double expected_ = 0;    // expected arrivals of the curve up to the next
+  // Number of arrivals that the curve expects up to the next one.
+  double expected_ = 0;
   double curve_next_ = 0;
   std::size_t curve_site_ = 0;
   std::vector<StormState> storms_;

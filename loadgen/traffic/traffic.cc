@@ -24,7 +24,7 @@ constexpr std::size_t kSourcesMax = 32;
 constexpr std::size_t kPeaksMax = 32;
 constexpr Bounds kSubmissionBytes = {1, std::size_t{16} << 20};
 constexpr Bounds kAttempts = {1, 100};
-constexpr Bounds kSites = {1, 100'000};  // and studies
+constexpr Bounds kSites = {1, 100'000};  // also for studies
 constexpr Bounds kStormSubmissions = {1, 100'000};
 constexpr double kFactorMax = 1e6;
 
@@ -201,8 +201,8 @@ void ReadCurve(ConfigSection& parent, const Traffic& run,
   source->curve = RateCurve(std::move(points));
 }
 
-// Reads `total` and `peaks`: each peak has a share of the total; the rest
-// arrives evenly.
+// Reads `total` and `peaks`. Each peak has a share of the total; all other
+// submissions arrive evenly.
 void ReadTotal(ConfigSection& parent, const Traffic& run,
                TrafficSource* source) {
   double total = 0;

@@ -34,10 +34,10 @@ struct SequenceRange {
   bool operator==(const SequenceRange&) const = default;
 };
 
-// What a server knows at one moment about its own sequence numbers.
+// A server's knowledge of its own sequence numbers at one moment.
 struct SequenceCensus {
   std::int64_t last = 0;  // the number that was assigned last
-  // In any order.
+  // The vectors may be in any order.
   std::vector<std::int64_t> queued;
   std::vector<std::int64_t> quarantined;
 };
@@ -86,7 +86,7 @@ class SequenceGaps {
                       std::size_t& next) const;
 
   const std::int64_t own_series_;
-  const SequenceCensus census_;  // sorted
+  const SequenceCensus census_;  // with sorted vectors
 
   // its vectors are sorted
   std::int64_t told_;

@@ -52,7 +52,7 @@ class BulkCall final : public UnaryCall, public SubmissionOwner {
   // offered.
   void Offer();
   // Offers an entry. Returns true if the entry is parked: OnUnparked then
-  // offers the rest.
+  // offers the remaining entries.
   bool OfferOne(std::size_t entry);
   // Ends the call if all entries are offered and answered.
   void FinishIfAnswered();

@@ -1,5 +1,5 @@
 // Checks requests while they are raw bytes, and turns them into submissions.
-// Bad input goes no further than this.
+// Bad input is rejected here.
 
 #ifndef SLUICE_SERVER_CALLS_INTAKE_H_
 #define SLUICE_SERVER_CALLS_INTAKE_H_

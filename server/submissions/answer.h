@@ -103,14 +103,14 @@ struct Answer {
   bool ok() const;
 
   Kind kind = Kind::kCancelled;
-  // For kRefused.
+  // Reason of the refusal, for kRefused.
   TaskResult reason = TaskResult::kQueueFull;
-  // For kStored, kQueued and kDuplicate.
+  // Receipt, for kStored, kQueued and kDuplicate.
   StoredReceipt kept;
   // For kRefused: the delay after which the caller should try again.
   absl::Duration retry_delay;
-  // For kInvalid and kFailed, which always set it. For kFailed the description
-  // contains the error id.
+  // The problem, for kInvalid and kFailed, which always set it. For kFailed the
+  // description contains the error id.
   std::shared_ptr<const Violation> why;
 };
 

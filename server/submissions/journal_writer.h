@@ -9,7 +9,7 @@
 //     Add                 the task waits for the next append
 //      |
 //   Journal::Append ----- failed --> WorkerPool::CommitFailed, OnCommitFailed:
-//      |                             the caller is told UNAVAILABLE
+//      |                             the caller gets UNAVAILABLE
 //   OnCommitted           the caller is told QUEUED
 //      |
 //   WorkerPool::Committed workers may take the task

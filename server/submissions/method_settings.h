@@ -27,7 +27,7 @@ struct MethodSettings {
   bool loses;
   // True if a later submission may evict a queued submission.
   bool droppable;
-  // How the method's pool is shared.
+  // Sharing of the method's pool: among studies, among sites, or not at all.
   FairBy fair_by;
 };
 
@@ -46,7 +46,7 @@ class LiveMethodSettings {
 
   void Set(std::shared_ptr<const MethodSettings> settings) {
     absl::MutexLock lock(&mutex_);
-    settings_.swap(settings);  // frees the old settings after the lock
+    settings_.swap(settings);  // the old settings are freed later
   }
 
  private:

@@ -134,7 +134,7 @@ StoreState SubmissionProcessor::Save(Batch batch) {
   }
   if (IsTransient(status)) return DeferToRetry(batch, status);
   // At least one submission of the batch cannot be stored. Save one by one, so
-  // that the others are stored.
+  // that the other submissions are stored.
   return SaveOneByOne(batch);
 }
 

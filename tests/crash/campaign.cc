@@ -47,7 +47,7 @@ constexpr absl::Duration kStoreDownMax = absl::Milliseconds(500);
 // Longest time between the kill of a store and the kill of its server.
 constexpr absl::Duration kAfterStoreMax = absl::Milliseconds(100);
 
-// How the store is killed in a round.
+// The way in which the store is killed in a round.
 enum class StoreKill {
   kNone,
   kUnderLoad,   // the store is restarted, then the server is killed
@@ -59,7 +59,7 @@ struct Moment {
   bool load = true;
   // Time since the start. Empty if the number of acknowledgements decides.
   std::optional<absl::Duration> after;
-  std::int64_t acknowledgements = 0;  // in this round
+  std::int64_t acknowledgements = 0;  // acknowledgements in this round
 };
 
 class Campaign {

@@ -21,7 +21,7 @@ namespace sluice {
 
 enum class DiskMode {
   kAsItIs,    // kill -9: data survive once written
-  kPowerCut,  // data survive once synced
+  kPowerCut,  // power cut: data survive once synced
   kLies,      // a power cut on a disk whose syncs do nothing
 };
 

@@ -22,7 +22,8 @@ bool Lock(int file) {
   return fcntl(file, F_SETLK, &lock) == 0;
 }
 
-// Asks in another process: locks do not conflict within one process.
+// Tests the lock from another process, because locks do not conflict within one
+// process.
 bool IsLockedForOthers(int file) {
   const pid_t child = fork();
   if (child == 0) _exit(Lock(file) ? EXIT_FAILURE : EXIT_SUCCESS);

@@ -13,7 +13,7 @@ namespace sluice {
 
 struct JournalLeft {
   std::int64_t entries = 0;
-  std::int64_t last_position = 0;  // of the last entry, or 0
+  std::int64_t last_position = 0;  // position of the last entry, or 0
   std::int64_t old_entries = 0;  // entries with positions up to `old_position`
 };
 

@@ -9,12 +9,12 @@
 
 namespace sluice {
 
-// Where Submit and ImportPatients are acknowledged. SubmitStream and
+// The place that acknowledges Submit and ImportPatients. SubmitStream and
 // RecordEvents are always acknowledged by the store.
 enum class AckMode {
-  kStored,       // in the store
-  kJournal,      // in the queue on disk
-  kMemoryQueue,  // in the queue in memory, which loses acknowledged submissions
+  kStored,       // the store
+  kJournal,      // the queue on disk
+  kMemoryQueue,  // the queue in memory, which loses acknowledged submissions
 };
 
 // Returns a configuration. `store` is the value of the key `store`. The server

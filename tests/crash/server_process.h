@@ -21,7 +21,8 @@ namespace sluice {
 struct ServerCommand {
   std::string program;
   std::vector<std::string> arguments;
-  std::vector<std::string> environment;  // NAME=value, additional
+  // Additional environment variables, each as NAME=value.
+  std::vector<std::string> environment;
 };
 
 // A thread reads the output all the time. Must be used by one thread.

@@ -15,7 +15,8 @@ namespace sluice {
 // because files are recognized by their paths.
 inline constexpr char kDiskDataVariable[] = "SLUICE_DISK_DATA";
 inline constexpr char kDiskUndoVariable[] = "SLUICE_DISK_UNDO";
-inline constexpr char kDiskLiesVariable[] = "SLUICE_DISK_LIES";  // if set
+// If this variable is set, syncs do nothing.
+inline constexpr char kDiskLiesVariable[] = "SLUICE_DISK_LIES";
 
 // A record of an undo log. It is followed by `length` bytes: the previous
 // content at `offset`.

@@ -1,6 +1,6 @@
-// Input that no correct client sends: each request gets a clear answer and
-// harms no other caller. tests/e2e/connections_test.cc tests the layers below
-// gRPC.
+// Tests input that no correct client sends: each request gets a clear answer
+// and harms no other caller. tests/e2e/connections_test.cc tests the layers
+// below gRPC.
 
 #include <algorithm>
 #include <cstddef>

@@ -143,7 +143,7 @@ TEST(Drain, KeepsEveryAcknowledgedSubmission) {
     Load load(server.NewChannel(), 16);
     AwaitThat("there is load",
               [&] { return load.acknowledged_count() >= 200; });
-    // Fills the queue before the drain begins.
+    // Fill the queue before the drain begins.
     server.store().Hold();
     server.AwaitQueued(8);
     std::thread release([&] {

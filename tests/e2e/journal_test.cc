@@ -341,8 +341,8 @@ class Poison : public testing::Test {
     return response;
   }
 
-  // Submits "poison" in a batch with two other submissions. Waits until the
-  // others are stored and "poison" is quarantined.
+  // Submits "poison" in a batch with two other submissions. Waits until the two
+  // are stored and "poison" is quarantined.
   void SubmitAmongOthers(TestServer& server) {
     server.store().Hold();
     Submit(server, MakeSubmit("first"));
@@ -415,7 +415,7 @@ TEST_F(Poison, KeepsTheOrderOfASubjectIfTheStoreFailsBetweenTwoSubmissions) {
   server.store().Hold();
   Submit(server, Of("Patient/1", "first"));
   server.store().AwaitInFlight(1);
-  // When the last submission is answered, all earlier ones are queued.
+  // Once the last submission is answered, all earlier submissions are queued.
   for (const char* id : {"poison", "1", "2", "3", "4"}) {
     Submit(server, Of("Patient/1", id));
   }
@@ -497,7 +497,7 @@ TEST_F(Poison, StaysInQuarantineWhereTheQueueHasNoRoomForARetry) {
   EXPECT_EQ(server.store().stored()[3].sequence, 1);
 }
 
-// The submission does not delay others, and is not lost.
+// The submission does not delay other submissions, and is not lost.
 TEST_F(Poison, ThatCannotBeQuarantinedIsTriedAgainAtTheNextStart) {
   FaultyDisk disk;
   {

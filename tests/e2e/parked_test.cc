@@ -1,6 +1,6 @@
 // Many parked calls on many connections: callers may cancel in any order, and
 // the remaining calls are answered when the server shuts down. bench/parked
-// does the same with a hundred times as many calls, and measures their memory.
+// makes a hundred times as many calls, and measures their memory.
 
 #include <csignal>
 #include <nlohmann/json.hpp>

@@ -200,7 +200,7 @@ FakeAdminBackend::FindQuarantined(
       if (quarantined.submission.study_id == study_id &&
           quarantined.submission.submission_id == id) {
         one = quarantined;
-        one->submission.content.clear();  // as a journal does
+        one->submission.content.clear();  // lists have no content
       }
     }
   }

@@ -79,7 +79,8 @@ class FakeDatastore final : private v1::Datastore::Service {
   // Number of submissions in each call of SaveBatch that was not refused.
   std::vector<int> batches() const;
   std::vector<v1::Submission> stored() const;
-  std::map<std::int64_t, bool> gaps() const;  // true for a conflict
+  // Returns the recorded gaps: true for a conflict, false for a duplicate.
+  std::map<std::int64_t, bool> gaps() const;
 
  private:
   using Key = std::pair<std::string, std::string>;

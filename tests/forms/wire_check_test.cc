@@ -161,7 +161,7 @@ TEST_F(WireCheckTest, CountsIndicesPastOtherAndUnknownFields) {
 }
 
 TEST_F(WireCheckTest, FindsInvalidUtf8InStringsOnly) {
-  const std::string bad = "\xED\xA0\x80";  // a surrogate
+  const std::string bad = "\xED\xA0\x80";  // UTF-8 of a surrogate
   ExpectBad<test::EveryField>(Delimited(14, bad), "string", "not valid UTF-8");
   ExpectBad<test::EveryField>(Delimited(17, Delimited(14, bad)), "child.string",
                               "not valid UTF-8");

@@ -2,8 +2,8 @@
 // with an error without control characters. A value that was read is equal
 // after it was written as a message and read again.
 //
-// Input: a byte that chooses the message type and the form of the rest: the
-// serialized bytes, or the fields as FillMessage reads them.
+// Input: a byte that chooses the message type and the form of the remaining
+// bytes: the serialized message, or the fields as FillMessage reads them.
 
 #include <string>
 #include <utility>

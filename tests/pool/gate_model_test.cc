@@ -1383,10 +1383,11 @@ class Schedule {
   std::vector<FakeTask> tasks_;
   std::deque<std::size_t> outside_;
   GateEvents events_;
-  std::vector<std::size_t> admitted_;  // since the last comparison
+  std::vector<std::size_t>
+      admitted_;  // tasks admitted since the last comparison
   std::int64_t last_sequence_ = 0;
   std::size_t parked_before_ = 0;  // parked tasks at the last comparison
-  bool restored_ = false;          // since the last comparison
+  bool restored_ = false;          // true if restored since the last comparison
   std::size_t evicted_ = 0;
   std::size_t steps_ = 0;
   std::size_t steps_closed_ = 0;

@@ -1123,7 +1123,8 @@ TEST_F(GateTest, ADrainDoesNotEndWhatIsBeingCommitted) {
 TEST_F(GateTest, RestoresWithoutLookingAtItsLimits) {
   Open(Places(1));
   Arrive('a', kFailFast);
-  Arrive('b', kDrop, {.promised = true});  // only creates the task
+  Arrive('b', kDrop,
+         {.promised = true});  // only creates the task: it is dropped
   Named('b')->sequence = 17;
   gate_->Restore(Named('b'), now_, &events_);
   EXPECT_EQ(Take(), "ab");

@@ -120,7 +120,7 @@ class Simulation {
 
  private:
   struct Batch {
-    TimePoint at;  // end of the batch
+    TimePoint at;  // time when the batch ends
     TimePoint begun;
     std::size_t tasks;
     bool operator<(const Batch& other) const { return at < other.at; }

@@ -80,8 +80,8 @@ bool AwaitReadable(std::initializer_list<int> descriptors) {
   return ready > 0;
 }
 
-// Returns the folder with the programs of the newest PostgreSQL that Debian has
-// installed.
+// Returns the folder with the programs of the newest PostgreSQL that is
+// installed, in Debian's layout.
 absl::StatusOr<std::string> ProgramsFolder() {
   std::string newest;
   std::error_code error;

@@ -331,7 +331,7 @@ TEST(Simulation, WorkersFollowTheLoad) {
                        "{method: Submit, curve: {\"00:00\": 50, \"00:20\": 50, "
                        "\"00:30\": 1000, \"00:40\": 50, \"01:00\": 50}}"));
   const std::vector<PoolWindow>& windows = result.pools[0].windows;
-  ASSERT_EQ(windows.size(), 240U);  // intervals of 15 s
+  ASSERT_EQ(windows.size(), 240U);  // the intervals have 15 s
   EXPECT_EQ(windows[40].workers.max, 1);
   EXPECT_GE(windows[120].workers.mean, 5);
   EXPECT_LE(windows[120].workers.max, 8);

@@ -223,8 +223,8 @@ TEST_F(JournalFaultTest, APowerCutLosesNothingThatWasAppended) {
   disk_.TrackSyncs();
   Open();
   std::mt19937 random(3);
-  std::set<std::int64_t> there;      // must be in the journal
-  std::set<std::int64_t> undecided;  // may be in the journal
+  std::set<std::int64_t> there;      // entries that must be in the journal
+  std::set<std::int64_t> undecided;  // entries that may be in the journal
   std::map<std::int64_t, std::int64_t> positions;
   std::int64_t sequence = 0;
   for (int step = 0; step < 300; ++step) {

@@ -182,7 +182,7 @@ TEST_F(ExportTest, ASinkThatIsFullEndsIt) {
   for (std::int64_t n = 1; n <= 5; ++n) {
     server_.AddExported(ExportedResponse(n));
   }
-  writes_max_ = 3;  // the header and two lines
+  writes_max_ = 3;  // allows the header and two lines
   const ExportReport report = Export({});
   EXPECT_EQ(report.status.error_code(), grpc::StatusCode::CANCELLED);
   EXPECT_EQ(writes_, 3);

@@ -24,8 +24,8 @@ struct PageTable {
 // The content of a page, in plain text: RenderPage escapes it.
 struct Page {
   std::string title;
-  std::string about;                 // a line below the title
-  std::vector<std::string> summary;  // paragraphs
+  std::string about;                 // the line below the title
+  std::vector<std::string> summary;  // the paragraphs of the summary
   // Key figures, as a value and its description.
   std::vector<std::pair<std::string, std::string>> figures;
   std::vector<PageTable> tables;

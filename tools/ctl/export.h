@@ -20,7 +20,7 @@ namespace sluice {
 
 struct ExportOptions {
   ExportFormat format = ExportFormat::kNdjson;
-  std::string study_id;             // empty: all studies
+  std::string study_id;             // empty for all studies
   std::optional<absl::Time> since;  // earliest time of receipt
 };
 
@@ -32,7 +32,7 @@ struct ExportReport {
 
   // CANCELLED if the sink returned false.
   grpc::Status status;
-  std::int64_t written = 0;  // questionnaire responses
+  std::int64_t written = 0;  // number of questionnaire responses
   // Submissions that the formats cannot express, by kind.
   std::map<v1::SubmissionKind, std::int64_t> left_out;
   // Sequence numbers whose content cannot be used (see FormatSubmission).

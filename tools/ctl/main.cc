@@ -26,7 +26,7 @@ namespace sluice {
 namespace {
 
 struct Command {
-  const char* name;  // one or two words
+  const char* name;  // name of one or two words
   const char* arguments;
   absl::StatusOr<int> (*run)(const std::vector<std::string>& arguments);
 };

@@ -41,8 +41,8 @@ class OutputFile {
 
   absl::Status Finish();
 
-  std::string path_;       // empty if standard output
-  std::string temporary_;  // empty if none, or renamed
+  std::string path_;       // empty for standard output
+  std::string temporary_;  // empty if there is none, or it was renamed
   std::FILE* file_;        // null after Commit
   absl::Status status_;    // result of the writes
 };

@@ -33,7 +33,7 @@ grpc::Status RetryQuarantined(v1::Admin::StubInterface& admin,
 struct QuarantineReport {
   grpc::Status status;
   std::int64_t written = 0;
-  std::int64_t left_out = 0;  // not questionnaire responses
+  std::int64_t left_out = 0;  // entries that are not questionnaire responses
   // Sequence numbers of entries that cannot be written.
   std::vector<std::int64_t> damaged;
 };

@@ -120,7 +120,8 @@ std::atomic<bool> stop = false;
 // Returns the time of the made-up responses: an hour ago, or a fixed time if
 // the requests must depend on the seed only.
 absl::Time Evening(bool seeded) {
-  return seeded ? absl::FromUnixSeconds(1'772'395'200)  // 2026-03-01 20:00 UTC
+  return seeded ? absl::FromUnixSeconds(
+                      1'772'395'200)  // that is 2026-03-01 20:00 UTC
                 : absl::Now() - absl::Hours(1);
 }
 

@@ -42,7 +42,8 @@ class Caller final : public Task, public AdmissionListener {
   std::size_t attempts = 0;  // number of attempts so far
   TimePoint arrived_at{};    // arrival of this attempt
   bool parked = false;
-  bool answered = false;  // answered, or deadline passed
+  // True if the caller has its answer, or its deadline has passed.
+  bool answered = false;
 
   // Links of the CallerList that holds the caller.
   Caller* previous = nullptr;

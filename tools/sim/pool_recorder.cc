@@ -93,7 +93,7 @@ void PoolRecorder::CloseWindow(const Gate& gate, Duration length) {
   for (const RecordedLevel& level : kLevels) {
     LevelSummary& summary = window_.*level.summary;
     LevelSummary& total = total_.*level.summary;
-    total.mean += summary.mean;  // Finish divides the sum
+    total.mean += summary.mean;  // a sum, which Finish divides
     total.max = std::max(total.max, summary.max);
     summary.mean /= ToSeconds(length);
   }

@@ -38,7 +38,7 @@ struct PoolWindow {
   std::uint64_t submissions = 0;  // number of first attempts
   std::uint64_t arrivals = 0;     // number of all attempts
   std::uint64_t admitted = 0;
-  ResultCounts rejected;  // refusals only
+  ResultCounts rejected;  // refusals by reason
   std::uint64_t dropped = 0;
   std::uint64_t left = 0;      // the deadline passed before a worker began
   std::uint64_t answered = 0;  // OK before the deadline
@@ -50,7 +50,7 @@ struct PoolWindow {
   double capacity_per_second = 0;
 
   LevelSummary depth;    // queued submissions
-  LevelSummary waiting;  // in the waiting room
+  LevelSummary waiting;  // parked submissions
   LevelSummary workers;
   LevelSummary busy;   // busy workers
   LevelSummary bytes;  // bytes of queued and parked submissions
@@ -64,7 +64,7 @@ struct PoolWindow {
 struct PoolResult {
   std::string name;
   PoolConfig config;
-  std::size_t workers = 0;  // workers.max
+  std::size_t workers = 0;  // the configured workers.max
   std::vector<PoolWindow> windows;
   // Sums over the whole run. The capacity does not include slowdowns.
   PoolWindow total;
@@ -78,7 +78,7 @@ struct SubmissionCounts {
   // Final results of submissions.
   std::uint64_t answered = 0;  // OK in time
   std::uint64_t late = 0;      // stored, but too late for the caller
-  std::uint64_t refused = 0;   // last attempt refused
+  std::uint64_t refused = 0;   // the last attempt was refused
   std::uint64_t dropped = 0;
   std::uint64_t left = 0;       // the deadline passed before a worker began
   std::uint64_t returning = 0;  // waiting to retry when the run ended
@@ -114,8 +114,9 @@ struct MethodResult : CallersResult {
 
 struct SimulationResult {
   double window_seconds = 0;
-  double seconds = 0;        // duration of the run
-  double start_seconds = 0;  // time of day, from midnight
+  double seconds = 0;  // duration of the run
+  // Time of day at the start, in seconds since midnight.
+  double start_seconds = 0;
   std::uint64_t seed = 0;
   // Pools that received submissions, by name.
   std::vector<PoolResult> pools;

@@ -61,7 +61,7 @@ struct CallersRecord {
 struct SourceModel {
   const TrafficSource* source = nullptr;
   ArrivalStream arrivals;
-  Duration deadline{};  // 0: no deadline
+  Duration deadline{};  // 0 if there is no deadline
   CallerList awaiting;  // used only with a deadline
   CallersRecord record;
 };
@@ -153,7 +153,7 @@ Simulation::Simulation(const Config& config, const Traffic& traffic)
   sources_.reserve(traffic.sources.size());
   for (const TrafficSource& source : traffic.sources) {
     // Each source has its own seed, so that a change of one source does not
-    // affect the arrivals of the others.
+    // affect the arrivals of other sources.
     const std::uint64_t seed =
         traffic.seed + 0x9E3779B97F4A7C15U * (sources_.size() + 1);
     sources_.push_back({.source = &source,
