@@ -54,7 +54,7 @@ struct PoolConfig {
   std::size_t waiting_max = 10000;
   std::size_t waiting_max_bytes = std::size_t{256} << 20;
   WorkersConfig workers = {};
-  // Largest number of submissions that a worker takes at once and stores
+  // Maximum number of submissions that a worker takes at once and stores
   // together.
   std::size_t batch_max = 256;
   FairBy fair_by = FairBy::kNone;
@@ -92,7 +92,8 @@ struct MethodConfig {
 };
 
 struct LimitsConfig {
-  // Largest request, in bytes. Larger requests are answered INVALID_ARGUMENT.
+  // Maximum size of a request, in bytes. Larger requests are answered
+  // INVALID_ARGUMENT.
   std::size_t message_bytes = std::size_t{16} << 20;
   // Deepest nesting of messages inside messages. The request itself is level 1.
   int nesting = 64;

@@ -30,7 +30,7 @@ class Circuit {
   // Records a failure. The next try is due 0.8 to 1.2 times the delay later;
   // `uniform`, in [0, 1), selects the factor.
   void Fail(TimePoint now, double uniform) {
-    // Enough doublings to reach the longest delay.
+    // Number of doublings that is enough to reach the longest delay.
     constexpr int kDoublingsMax = 10;
     const int doublings = std::min(failures_, kDoublingsMax);
     const Duration delay = std::min(kDelayMin * (1 << doublings), kDelayMax);

@@ -548,7 +548,8 @@ bool Gate::TooLate(Duration predicted, TimePoint until, TimePoint now) {
 Duration Gate::TimeToWork(std::size_t count) const {
   const double rate = service_rate_.per_second();
   if (rate <= 0) return Duration::zero();
-  // Longer than any caller waits, and short enough not to overflow.
+  // Limit of the result: longer than any caller waits, and short enough not to
+  // overflow.
   constexpr Duration kMost = std::chrono::hours(24);
   return ToDuration(static_cast<double>(count) / rate, kMost);
 }

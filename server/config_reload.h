@@ -52,13 +52,13 @@ class ConfigWatch {
   explicit ConfigWatch(ConfigText loaded)
       : loaded_(std::move(loaded)), seen_(loaded_) {}
 
-  // Must be called at each poll with the present text. Returns true if the text
-  // should be loaded: it differs from the loaded text and equals the text of
-  // the previous poll, so that the writer has probably finished. If a writer
+  // Looks at the present text; must be called at each poll. Returns true if the
+  // text should be loaded: it differs from the loaded text and equals the text
+  // of the previous poll, so that the writer has probably finished. If a writer
   // pauses for longer, the incomplete text is loaded, and later the complete
   // text.
   bool Look(const ConfigText& text);
-  // Must be called after `text` was loaded, whether it was valid or not.
+  // Records that `text` was loaded, whether it was valid or not.
   void Loaded(ConfigText text);
 
  private:

@@ -52,7 +52,7 @@ constexpr absl::Duration kConnectTimeout = absl::Seconds(5);
 constexpr absl::Duration kKeepaliveTime = absl::Seconds(30);
 constexpr absl::Duration kKeepaliveTimeout = absl::Seconds(5);
 
-// Short, since /readyz waits for it.
+// Deadline of a Check. Short, because /readyz waits for it.
 constexpr absl::Duration kCheckTimeout = absl::Seconds(1);
 
 int Milliseconds(absl::Duration duration) {

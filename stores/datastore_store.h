@@ -48,7 +48,8 @@ class DatastoreStore final : public Store {
   // limit leaves room within gRPC's default limit for a message, 4 MiB.
   static constexpr std::size_t kRequestBytesMax = std::size_t{3} << 20;
 
-  // Does not connect yet. UNAVAILABLE if the certificates cannot be read.
+  // Creates the store, but does not connect yet. UNAVAILABLE if the
+  // certificates cannot be read.
   static absl::StatusOr<std::unique_ptr<DatastoreStore>> Open(
       const DatastoreStoreOptions& options, SameContent same_content);
 

@@ -20,8 +20,8 @@ absl::Status CreateDirectories(const std::filesystem::path& directory);
 // removes it. Movable. Not thread-safe.
 class FileLock {
  public:
-  // Does not wait. FAILED_PRECONDITION if the lock is taken, UNAVAILABLE if the
-  // file cannot be opened.
+  // Acquires the lock without waiting. FAILED_PRECONDITION if the lock is
+  // taken, UNAVAILABLE if the file cannot be opened.
   static absl::StatusOr<FileLock> Acquire(const std::filesystem::path& path);
 
   FileLock(FileLock&& other) noexcept;

@@ -486,8 +486,8 @@ void JournalFile::Shrink() {
       *pages - *free > kShrinkUsedPages) {
     return;
   }
-  // As after any failed commit, the pages of the failed VACUUM may still be in
-  // the log.
+  // Cut the log, as after any failed commit: the pages of the failed VACUUM may
+  // still be in the log.
   if (!db_.Execute("VACUUM").ok()) db_.CutLog();
 }
 

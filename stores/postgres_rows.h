@@ -21,8 +21,9 @@ bool FitsPostgresText(std::string_view text);
 std::string ToPostgresText(std::string_view text);
 std::string ToPostgresJson(std::string_view json);
 
-// INVALID_ARGUMENT if an id of the submission has U+0000. Replacing characters
-// in ids could make two ids equal.
+// Checks that no id of the submission has U+0000, and returns INVALID_ARGUMENT
+// otherwise. Ids are not changed, because replacing characters could make two
+// ids equal.
 absl::Status CheckPostgresIds(const Submission& submission);
 
 // Inserts rows with the parameters of PostgresRows. Skips rows whose id or

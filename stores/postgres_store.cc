@@ -15,7 +15,7 @@
 namespace sluice {
 namespace {
 
-// Short, since /readyz waits for it.
+// Limit for each step of a Check. Short, because /readyz waits for it.
 constexpr absl::Duration kCheckTimeout = absl::Seconds(2);
 
 // Maximum number of submissions on a page, even if more are requested.

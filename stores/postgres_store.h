@@ -38,9 +38,9 @@ class PostgresStore final : public Store {
   static absl::StatusOr<std::unique_ptr<PostgresStore>> Open(
       const PostgresStoreOptions& options, SameContent same_content);
 
-  // INVALID_ARGUMENT if an id of the batch has U+0000 or is not UTF-8.
-  // UNAVAILABLE also if the server's number was lost with its session and
-  // cannot be taken again.
+  // Saves as Store::SaveBatch. INVALID_ARGUMENT if an id of the batch has
+  // U+0000 or is not UTF-8. UNAVAILABLE also if the server's number was lost
+  // with its session and cannot be taken again.
   absl::Status SaveBatch(absl::Span<const Submission> batch,
                          absl::Span<Saved> saved) override;
   absl::StatusOr<std::vector<std::optional<StoredReceipt>>> FindReceipts(

@@ -9,7 +9,8 @@
 namespace sluice {
 namespace {
 
-// Short, since /readyz waits for it.
+// Wait of a probe for another writer. Short, because /readyz waits for the
+// probe.
 constexpr absl::Duration kProbeBusyTimeout = absl::Milliseconds(100);
 
 // Checks that the file belongs to this program and is not of a newer version.

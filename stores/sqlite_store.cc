@@ -241,7 +241,8 @@ std::size_t SqliteStore::batches_in_progress() const {
 void SqliteStore::SaveGroup(Group group) {
   SLUICE_DCHECK(!group.empty());
   // If an error concerns one batch, roll back and save the other batches again
-  // without it. This is rarer and cheaper than a savepoint for each batch.
+  // without it. Such errors are rare, so this costs less than a savepoint for
+  // each batch.
   while (!group.empty()) {
     PendingBatch* failed = nullptr;
     const absl::Status status = SaveInOneTransaction(group, failed);

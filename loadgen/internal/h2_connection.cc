@@ -21,7 +21,8 @@ namespace {
 constexpr std::size_t kReadBytes = std::size_t{64} << 10;
 // Limit for framed bytes that the socket has not accepted.
 constexpr std::size_t kOutBytesMax = std::size_t{256} << 10;
-// Large windows, so that answers do not wait for window updates.
+// HTTP/2 window sizes. They are large, so that answers do not wait for window
+// updates.
 constexpr std::int32_t kStreamWindow = 1 << 20;
 constexpr std::int32_t kConnectionWindow = 16 << 20;
 

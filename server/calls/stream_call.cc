@@ -63,8 +63,7 @@ void StreamCall::OnReadTag(bool ok) {
 }
 
 void StreamCall::OnMessage() {
-  // A stream may last for days, so each submission uses the settings of the
-  // moment.
+  // A stream may last for days, so each submission uses the current settings.
   auto task =
       MakeSubmissionTask(method_, method_.settings->Get(), this, std::size_t{0},
                          SubmissionTask::Parking::kTold);

@@ -115,7 +115,7 @@ HttpEndpoint& HttpEndpoint::Self(const mg_connection* connection) {
       const_cast<void*>(server->getUserContext()));
 }
 
-// Only the first message is kept, for Listen. Later messages are about mistakes
+// Keeps only the first message, for Listen. Later messages are about mistakes
 // of clients.
 int HttpEndpoint::OnLogMessage(const mg_connection* connection,
                                const char* message) {

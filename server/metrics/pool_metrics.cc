@@ -41,7 +41,7 @@ struct FamilyKind {
 using PoolFamily = FamilyKind<PoolSample>;
 using MethodFamily = FamilyKind<MethodSample>;
 
-// Adds one number of each pool.
+// Adds the value of one member of the pool's snapshot.
 template <typename Value, Value PoolSnapshot::*kValue>
 void AddOf(const PoolSample& sample, Family& family) {
   family.Add({{"pool", sample.pool}}, sample.snapshot.*kValue);
@@ -109,7 +109,7 @@ constexpr PoolFamily kPoolFamilies[] = {
      AddOf<std::uint64_t, &PoolSnapshot::retries>},
 };
 
-// Adds one counter of each method.
+// Adds the value of one counter of the method.
 template <std::uint64_t MethodCounters::*kValue>
 void AddOf(const MethodSample& sample, Family& family) {
   family.Add({{"method", sample.method}}, sample.counters.*kValue);

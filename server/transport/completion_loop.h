@@ -113,9 +113,9 @@ class CompletionLoop {
   // handled. Thread-safe; not to be called after Join.
   void Post(LoopTask* task);
 
-  // Must be called on the loop's thread before each write to the caller of
-  // `context`. Joins the write with the loop's other writes, unless the loop
-  // was woken for this write alone.
+  // Announces a write to the caller of `context`. Must be called before each
+  // write, on the loop's thread. Joins the write with the loop's other writes,
+  // unless the loop was woken for this write alone.
   void BeforeWrite(grpc::ServerContext* context);
 
   // Collects the tasks that its thread posts, and posts them when it is

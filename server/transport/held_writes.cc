@@ -66,8 +66,8 @@ bool HeldWrites::Next(grpc::CompletionQueue* queue, void** tag, bool* ok) {
   SLUICE_DCHECK(thread_.CalledOnOwner());
   if (writes_ >= kWritesEnough) Flush();
   if (!sockets_.empty()) {
-    // A deadline in the past makes the call return an event only if there is
-    // one already.
+    // A deadline in the past makes the call return only an event that is
+    // available already.
     constexpr std::chrono::system_clock::time_point kPast;
     if (queue->AsyncNext(tag, ok, kPast) == grpc::CompletionQueue::GOT_EVENT) {
       return true;

@@ -32,8 +32,9 @@ class HeldWrites {
   HeldWrites(const HeldWrites&) = delete;
   HeldWrites& operator=(const HeldWrites&) = delete;
 
-  // Must be called before each write to `peer`, which has the format of gRPC's
-  // peer(). If kWritesMax writes are held, flushes them first.
+  // Announces a write to `peer`, and must be called before each write. `peer`
+  // has the format of gRPC's peer(). If kWritesMax writes are held, flushes
+  // them first.
   void Hold(std::string_view peer);
   // Sends all held writes.
   void Flush();

@@ -69,7 +69,7 @@ bool IsAcknowledgement(v1::Receipt::Disposition disposition);
 // Thread-safe. Memory grows with the number of submissions.
 class Ledger {
  public:
-  // Must be called before the submission is sent.
+  // Records a submission. Must be called before the submission is sent.
   void RecordSent(const LedgerKey& key, SubmissionKind kind,
                   const Sha256Digest& sha256);
   // Records the answer for a key that was sent. Refusals and missing answers

@@ -61,7 +61,7 @@ Receipt::Disposition DispositionOf(const grpc::Status& status) {
     case grpc::StatusCode::INVALID_ARGUMENT:
       return Receipt::INVALID;
     default:
-      // Only the server's own refusals have details: the retry delay.
+      // Only the server's own refusals have details, with the retry delay.
       return status.error_details().empty() ? Receipt::DISPOSITION_UNSPECIFIED
                                             : Receipt::REFUSED;
   }

@@ -300,7 +300,7 @@ class Deaf {
     EXPECT_TRUE(connection_.Send(http2::Opening(stream_window)));
   }
 
-  // Must be called after the server's settings have arrived.
+  // Acknowledges the server's settings, which must have arrived.
   void AcknowledgeSettings() {
     constexpr int kAck = 1;
     connection_.Send(http2::Frame(http2::kSettings, kAck, 0, ""));

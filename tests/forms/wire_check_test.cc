@@ -72,8 +72,8 @@ void ExpectGood(const std::string& bytes) {
   EXPECT_TRUE(Type().ParseFromString(bytes));
 }
 
-// Also expects that protobuf's parser agrees, apart from the differences that
-// wire_check.h describes.
+// Checks the message, and expects that protobuf's parser agrees, apart from the
+// differences that wire_check.h describes.
 template <typename Type>
 void ExpectBad(const std::string& bytes, std::string_view field,
                std::string_view description, bool parser_accepts = false) {

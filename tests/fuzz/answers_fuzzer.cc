@@ -2,7 +2,8 @@
 // that has a value. Each row has a known type.
 //
 // Input: fields of a QuestionnaireResponse as FillMessage reads them. If the
-// first byte is odd: the serialized bytes of a QuestionnaireResponse after it.
+// first byte is odd, the following bytes are a serialized QuestionnaireResponse
+// instead.
 
 #include <set>
 #include <string>

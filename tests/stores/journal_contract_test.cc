@@ -38,7 +38,7 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::SizeIs;
 
-// Longest time of a Check, even if the disk hangs. /readyz waits for it.
+// Longest duration of Check, even if the disk hangs. /readyz waits for Check.
 constexpr absl::Duration kCheckMax = absl::Seconds(2);
 
 // --- The journals ---

@@ -52,7 +52,8 @@ using ::testing::Not;
 using ::testing::SizeIs;
 using Result = Saved::Result;
 
-// Longest time of a Check, even if the database hangs. /readyz waits for it.
+// Longest duration of Check, even if the database hangs. /readyz waits for
+// Check.
 constexpr absl::Duration kCheckMax = absl::Seconds(8);
 
 // --- The stores ---

@@ -30,7 +30,7 @@ struct ExportReport {
   // Maximum number of listed entries. Counts have no limit.
   static constexpr std::size_t kListedMax = 20;
 
-  // CANCELLED if the sink returned false.
+  // Status of the export: CANCELLED if the sink returned false.
   grpc::Status status;
   std::int64_t written = 0;  // number of questionnaire responses
   // Submissions that the formats cannot express, by kind.

@@ -84,7 +84,7 @@ class CallerList {
     caller->listed = true;
   }
 
-  // Does nothing if the caller is not listed.
+  // Removes the caller. Does nothing if the caller is not listed.
   void Remove(Caller* caller) {
     if (!caller->listed) return;
     (caller->previous != nullptr ? caller->previous->next : front_) =

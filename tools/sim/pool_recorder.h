@@ -29,12 +29,12 @@ class PoolRecorder {
  public:
   explicit PoolRecorder(const Windows& windows);
 
-  // Must be called before an event at `now`: the sizes have not changed until
-  // `now`.
+  // Advances the record to `now`. Must be called before an event at `now`: the
+  // sizes have not changed until then.
   void AdvanceTo(const Gate& gate, TimePoint now) {
     if (now > now_) Hold(gate, now);
   }
-  // Must be called after an event, with the new sizes.
+  // Sets the new sizes. Must be called after an event.
   void SetLevels(const PoolLevels& levels);
 
   void CountSubmission() { ++window_.submissions; }

@@ -41,7 +41,7 @@ struct PoolWindow {
   ResultCounts rejected;  // refusals by reason
   std::uint64_t dropped = 0;
   std::uint64_t left = 0;      // the deadline passed before a worker began
-  std::uint64_t answered = 0;  // OK before the deadline
+  std::uint64_t answered = 0;  // number answered OK in time
   std::uint64_t late = 0;      // processed after the deadline
   std::uint64_t stored = 0;
 
@@ -76,7 +76,7 @@ struct SubmissionCounts {
   std::uint64_t attempts = 0;
   std::uint64_t refusals = 0;  // number of refused attempts
   // Final results of submissions.
-  std::uint64_t answered = 0;  // OK in time
+  std::uint64_t answered = 0;  // number answered OK in time
   std::uint64_t late = 0;      // stored, but too late for the caller
   std::uint64_t refused = 0;   // the last attempt was refused
   std::uint64_t dropped = 0;
