@@ -20,8 +20,8 @@ constexpr double ToSeconds(Duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
 
-// Rounds towards zero. A duration that does not fit becomes the longest
-// Duration.
+// Converts a duration, rounding towards zero. A duration that does not fit
+// becomes the longest Duration.
 inline Duration ToMonotonic(absl::Duration duration) {
   return absl::ToChronoNanoseconds(duration);
 }

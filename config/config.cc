@@ -67,7 +67,7 @@ void ReadAddresses(ConfigSection& root, Config* config) {
   }
 }
 
-// The largest request must fit, or it would wait for ever.
+// Requires room for the largest request, which would otherwise wait for ever.
 void RequireRoomForAMessage(ConfigSection& section, const std::string& key,
                             std::size_t bytes, const LimitsConfig& limits) {
   if (bytes >= limits.message_bytes) return;
@@ -167,7 +167,7 @@ void ReadJournal(ConfigSection& queue, PoolConfig* pool) {
   }
 }
 
-// Reports a file that has more than one owner.
+// Reports a file that several pools, or a pool and the store, would use.
 void RejectSharedFiles(ConfigSection& root, const Config& config) {
   if (config.pools.empty()) return;  // reported already
   absl::btree_set<std::string> taken;

@@ -152,7 +152,7 @@ PoolConfig DefaultReceiptsPool(const LimitsConfig& limits);
 Config ParseConfig(std::string_view yaml, ConfigErrors* errors);
 
 // Returns the effective configuration with all defaults as YAML. ParseConfig
-// reads an equal configuration from it.
+// reads the text back as an equal configuration.
 std::string ConfigToYaml(const Config& config);
 
 }  // namespace sluice

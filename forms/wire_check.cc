@@ -394,7 +394,7 @@ bool IsWholePack(Rule rule, Input content) {
   return AsView(content).size() % value_bytes == 0;
 }
 
-// Position of a field. The path to the field is made from it.
+// Position of a field, from which the path to the field is made.
 struct Place {
   const WireSchema& schema;
   const char* message_begin;

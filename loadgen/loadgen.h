@@ -194,7 +194,7 @@ struct LoadInterval {
   std::int64_t offered = 0;
   std::int64_t in_time = 0;  // OK, before the deadline
   std::int64_t late = 0;     // OK after the deadline, or ended by the deadline
-  // Ended RESOURCE_EXHAUSTED, or UNAVAILABLE by an answer of the server.
+  // Answered RESOURCE_EXHAUSTED or UNAVAILABLE by the server.
   std::int64_t refused = 0;
   std::int64_t failed = 0;  // any other end, including lost connections
   // Percentiles of the latency of calls that ended in time; 0 if no call did.

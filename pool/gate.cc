@@ -672,8 +672,8 @@ void Gate::CountUnparked(Task* task) {
 
 void Gate::AdmitParked(TimePoint now, GateEvents* events) {
   while (Task* task = NextToAdmit()) {
-    // Must come before Enqueue, which changes task->order_: CountUnparked finds
-    // the expiry by it.
+    // Must come before Enqueue, which changes task->order_: CountUnparked uses
+    // order_ to find the expiry.
     CountUnparked(task);
     queue_.Admit(task);
     Enqueue(task, now);

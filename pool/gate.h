@@ -2,8 +2,8 @@
 // state machine.
 //
 // A Gate has no thread, clock, lock or I/O. Its inputs are events with their
-// times; its outputs are the required actions (GateEvents). The shell around
-// it, worker_pool.h, has the lock and the threads. It carries out the actions
+// times; its outputs are the required actions (GateEvents). The shell,
+// worker_pool.h, has the lock and the threads, and carries out the actions
 // after it has released the lock.
 //
 //              Arrive                Take             Done

@@ -115,7 +115,8 @@ void Scaler::Judge(const Measured& before, const Measured& after,
   const bool pays = large.tasks_per_second >=
                     small.tasks_per_second * (1 + kRewardMin * added);
   // A trial with more workers is kept if throughput rose enough. A trial with
-  // fewer workers is kept if the larger number had not raised it enough.
+  // fewer workers is kept if the throughput of the larger number was not high
+  // enough.
   const bool kept = fewer != pays;
   // Until retry_at_, Try does not return to a number that did not raise
   // throughput enough.

@@ -17,7 +17,7 @@ void ServiceRate::Done(std::size_t count, Duration took, bool backlog,
   batch_seconds_ = batch_seconds_ * kKept + ToSeconds(took);
 
   // Measure from completion to completion. The first completion with a backlog
-  // shows no rate: the backlog may have begun just before it.
+  // shows no rate, because the backlog may have begun just before.
   if (backlog && backlog_) {
     with_backlog_.Record(count, now);
   } else if (backlog) {

@@ -29,7 +29,7 @@
 namespace sluice {
 
 // Members are in the order of their construction: each may use the members
-// before it.
+// above.
 struct ServerPool {
   // True for the pool of GetReceipts, whose tasks are lookups, not submissions.
   bool answers_lookups = false;

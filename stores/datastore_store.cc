@@ -36,7 +36,7 @@ constexpr char kServiceConfig[] = R"({"methodConfig": [{
 
 // Limit for a received message. Read returns submissions of any size, so the
 // limit exceeds the largest submission that can be configured (512 MiB)
-// together with the values read from it.
+// together with the values extracted from its content.
 constexpr int kMessageBytesMax = 1 << 30;
 
 // Delays before the next attempt to connect, after a connection broke or an

@@ -154,7 +154,7 @@ absl::StatusOr<SqliteConnection> SqliteConnection::Open(
                          SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
   sqlite3* db = nullptr;
   const int code = sqlite3_open_v2(path.c_str(), &db, kFlags, nullptr);
-  SqliteConnection connection(db);  // the connection exists after an error too
+  SqliteConnection connection(db);  // SQLite sets `db` even after an error
   if (code != SQLITE_OK) return SqliteError(code, "cannot open the database");
   connection.SetBusyTimeout(busy_timeout);
   return connection;

@@ -69,7 +69,7 @@ absl::StatusOr<StoredReceipt> ReadReceipt(const SqliteRun& row) {
   return receipt;
 }
 
-// Returns false if the column is neither a time nor NULL.
+// Reads a time. Returns false if the column is neither a time nor NULL.
 bool ReadTime(const SqliteRun& row, int column,
               std::optional<absl::Time>& time) {
   if (row.IsNullAt(column)) return true;
@@ -240,9 +240,9 @@ std::size_t SqliteStore::batches_in_progress() const {
 
 void SqliteStore::SaveGroup(Group group) {
   SLUICE_DCHECK(!group.empty());
-  // If an error concerns one batch, roll back and save the other batches again
-  // without it. Such errors are rare, so this costs less than a savepoint for
-  // each batch.
+  // If an error concerns one batch, roll back and save only the other batches
+  // again. Such errors are rare, so this costs less than a savepoint for each
+  // batch.
   while (!group.empty()) {
     PendingBatch* failed = nullptr;
     const absl::Status status = SaveInOneTransaction(group, failed);

@@ -38,7 +38,7 @@ class SqliteStore final : public Store {
 
   // Batches that arrive while another batch is being committed share the next
   // commit: one transaction, one sync. If one batch cannot be stored, the other
-  // batches are stored without it.
+  // batches are still stored.
   absl::Status SaveBatch(absl::Span<const Submission> batch,
                          absl::Span<Saved> saved) override;
   absl::StatusOr<std::vector<std::optional<StoredReceipt>>> FindReceipts(

@@ -29,7 +29,7 @@ struct CommandLine {
 absl::StatusOr<CommandLine> ParseCommandLine(int argc, const char* const* argv);
 
 // Describes the flags that `source_file` (e.g. "tools/load/main.cc") defines,
-// one line a flag: name, meaning, default.
+// one line per flag: name, meaning, default.
 std::string DescribeFlags(absl::string_view source_file);
 
 }  // namespace sluice

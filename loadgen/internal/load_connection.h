@@ -77,7 +77,7 @@ class LoadConnection {
   absl::Status loss_;
   Duration retry_delay_;
   TimePoint retry_at_;
-  std::int64_t bytes_sent_before_ = 0;  // sum over lost connections
+  std::int64_t bytes_sent_before_ = 0;  // bytes sent on lost connections
   std::int64_t bytes_received_before_ = 0;
 };
 

@@ -18,7 +18,7 @@ namespace sluice {
 // The time in which measured calls start: after the warm-up, until the end of
 // the load.
 struct Window {
-  // `warmup` and `duration` follow each other from `start`.
+  // Returns the window of `duration` after a warm-up that begins at `start`.
   static Window After(TimePoint start, Duration warmup, Duration duration) {
     return {start + warmup, start + warmup + duration};
   }

@@ -17,7 +17,7 @@ class Workload {
  public:
   Workload(LoadMethod method, SampleOptions samples);
 
-  // E.g. "/sluice.v1.Ingestion/Submit".
+  // Returns the path of the RPC, e.g. "/sluice.v1.Ingestion/Submit".
   const std::string& path() const { return path_; }
 
   // Returns the next request. The views are valid until the next call.

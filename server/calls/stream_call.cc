@@ -142,10 +142,10 @@ void StreamCall::Read() {
 void StreamCall::Write() {
   loop_->BeforeWrite(&context_);
   grpc::WriteOptions options;
-  // With the hint gRPC holds the receipt back, and sends it together with the
-  // next. Do not set the hint for the last available receipt: nothing would
-  // send that receipt. gRPC ignores the hint for the first write of a stream,
-  // which carries the metadata.
+  // With the hint gRPC holds the receipt back, to send it together with the
+  // next receipt. Do not set the hint for the last available receipt: nothing
+  // would send that receipt. gRPC ignores the hint for the first write of a
+  // stream, which carries the metadata.
   if (outbox_.size() > 1) options.set_buffer_hint();
   stream_.Write(outbox_.front(), options, write_.Start());
   outbox_.pop_front();

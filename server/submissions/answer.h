@@ -1,7 +1,8 @@
 // Turns the result of a submission, or of a call, into an answer, and an answer
-// into a gRPC status. Only this file does so. server/calls/receipt.h writes the
-// receipts in a stream or a bulk response from the same answers. (The health
-// service has its own protocol and statuses.)
+// into a gRPC status. No other code does this conversion.
+// server/calls/receipt.h writes the receipts in a stream or a bulk response
+// from the same answers. (The health service has its own protocol and
+// statuses.)
 //
 //   what happened                     status              in a stream or bulk
 //   --------------------------------  ------------------  --------------------

@@ -10,7 +10,7 @@
 //      |
 //   Journal::Append ----- failed --> WorkerPool::CommitFailed, OnCommitFailed:
 //      |                             the caller gets UNAVAILABLE
-//   OnCommitted           the caller is told QUEUED
+//   OnCommitted           the caller gets QUEUED
 //      |
 //   WorkerPool::Committed workers may take the task
 //      |

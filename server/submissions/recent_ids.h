@@ -3,8 +3,8 @@
 // While the first submission of an id, the leader, is on its way to the store,
 // later submissions with the same content are not queued. They become followers
 // of the leader, and are answered together with it. After the leader is stored,
-// its receipt is remembered for a while. This only saves work: the store's
-// unique key keeps ids unique.
+// its receipt is remembered for a while. The receipts only save work: the
+// store's unique key keeps ids unique.
 
 #ifndef SLUICE_SERVER_SUBMISSIONS_RECENT_IDS_H_
 #define SLUICE_SERVER_SUBMISSIONS_RECENT_IDS_H_
@@ -60,7 +60,7 @@ class RecentId {
   // True while the task is in Shard::leaders.
   bool leads_ = false;
   // Link of a singly linked list. In a leader: its latest follower. In a
-  // follower: the follower that arrived before it.
+  // follower: the previous follower.
   std::shared_ptr<SubmissionTask> follower_;
 };
 

@@ -135,7 +135,8 @@ class KeyAudit {
       return Breach("is MISSING: another content is stored", told);
     }
     // The receipt QUEUED of a repeated submission has a new sequence number,
-    // although the submission later becomes a duplicate of the first.
+    // although the submission later becomes a duplicate of the first
+    // submission.
     if (told.disposition == Receipt::QUEUED &&
         FindSent(told.sent_sha256)->times > 1) {
       return;

@@ -21,7 +21,8 @@ using testing::Not;
 // Runs a few short rounds.
 ToolRun Crash(std::vector<std::string> arguments) {
   const TempFolder folder;
-  // PostgreSQL runs as another user if this process is root.
+  // Let all users enter the folder, because PostgreSQL runs as another user if
+  // this process is root.
   std::filesystem::permissions(folder.path(), std::filesystem::perms(0711));
   arguments.insert(arguments.begin(),
                    {"--rounds=6", "--acks=300", "--dir", folder / "campaign"});

@@ -1,5 +1,5 @@
-// Pools that are shared fairly: other sites are served while one site sends a
-// storm of submissions.
+// Tests pools that are shared fairly: other sites are served while one site
+// sends a storm of submissions.
 
 #include <cstddef>
 #include <memory>

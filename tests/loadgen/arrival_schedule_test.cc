@@ -31,7 +31,8 @@ TEST(RateSchedule, ConstantArrivalsAreEquallyFarApart) {
 }
 
 TEST(RateSchedule, DoesNotDrift) {
-  // A third of a microsecond is not a whole number of nanoseconds.
+  // The interval is a third of a microsecond, which is not a whole number of
+  // nanoseconds.
   const auto times =
       Take(RateSchedule(3e6, Arrivals::kConstant, 1, kStart), 3'000'001);
   EXPECT_NEAR(static_cast<double>((times.back() - kStart).count()), 1e9, 1);

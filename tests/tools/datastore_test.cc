@@ -65,7 +65,7 @@ class HeldStore final : public Store {
   bool released_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-// A service on a free port, and a client of it.
+// A service on a free port, and its client.
 class Served {
  public:
   Served(Store* store, DatastoreServiceOptions options)

@@ -10,12 +10,12 @@ namespace sluice {
 namespace {
 
 // Limit for a received message: more than the largest submission that can be
-// configured (512 MiB) together with the values read from it.
+// configured (512 MiB) together with the values extracted from its content.
 constexpr int kMessageBytesMax = 1 << 30;
 // One thread for each call in flight (Sluice's limit is 1024), and some for
 // gRPC.
 constexpr int kThreadsMax = 1100;
-// gRPC closes connections that send keepalives more often than this.
+// gRPC closes connections that send keepalives at shorter intervals.
 constexpr int kPingIntervalMsMin = 10'000;
 
 }  // namespace

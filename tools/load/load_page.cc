@@ -67,8 +67,8 @@ std::string LoadPage(const LoadOptions& options, const LoadResult& result) {
   const double played = absl::ToDoubleSeconds(profile.duration);
   const LoadCounts& counts = result.counts;
   const auto ended = static_cast<std::uint64_t>(counts.ended());
-  // The timeline ends with the profile. Calls that end later, in the grace
-  // period, are not in it.
+  // The timeline ends with the profile, so it does not include calls that end
+  // later, in the grace period.
   std::uint64_t in_time = 0;
   std::uint64_t in_timeline = 0;
   for (const LoadInterval& interval : result.timeline) {

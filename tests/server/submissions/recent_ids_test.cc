@@ -163,7 +163,7 @@ TEST_F(RecentIdsTest, IdsThatAreNearlyTheSameAreNotTakenForOneAnother) {
   const Task first = MakeTask("a");
   const Task near = MakeTask("b");
   near->recent_id().key = first->recent_id().key;
-  near->recent_id().key.hash[1] += 1 << 20;  // keeps the shard
+  near->recent_id().key.hash[1] += 1 << 20;  // does not change the shard
   Arrive(first);
   EXPECT_THAT(recent_.Acknowledge(first.get(), true), IsEmpty());
   EXPECT_EQ(Arrive(near), Arrival::kOther);
