@@ -10,8 +10,8 @@
 
 namespace sluice {
 
-// Returns INVALID_ARGUMENT if the file cannot be read, because its path came
-// from the user.
+// Returns the content of a file. INVALID_ARGUMENT if the file cannot be read,
+// because the path came from the user.
 absl::StatusOr<std::string> ReadFile(const std::string& path);
 
 // Replaces the content of a file. Returns UNAVAILABLE if it cannot be written.

@@ -12,8 +12,8 @@
 namespace sluice {
 namespace {
 
-// Returns three significant digits, or all digits before the point, without
-// trailing zeros.
+// Formats a number with three significant digits, or with all digits before the
+// point, without trailing zeros.
 std::string Significant(double number) {
   const double size = std::abs(number);
   if (size >= 99.95) {

@@ -22,7 +22,7 @@ class ThreadChecker {
     return owner_.compare_exchange_strong(none, self) || none == self;
   }
 
-  // The next caller of CalledOnOwner becomes the owner.
+  // Ends the ownership: the next caller of CalledOnOwner becomes the owner.
   void Detach() { owner_.store(std::thread::id()); }
 
  private:

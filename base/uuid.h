@@ -40,8 +40,8 @@ class UuidGenerator {
   UuidGenerator(UuidVersion version, std::uint64_t seed)
       : version_(version), random_(seed) {}
 
-  // `now` is used for version 7 only. Ids of version 7 are in the order of
-  // time, to about 250 ns (RFC 9562, 6.2, method 3).
+  // Returns a new id. `now` is used for version 7 only. Ids of version 7 are in
+  // the order of time, to about 250 ns (RFC 9562, 6.2, method 3).
   UuidText Next(absl::Time now);
 
  private:

@@ -30,7 +30,7 @@ inline v1::Receipt FixedReceipt() {
 template <typename Service>
 class QueueServer {
  public:
-  // Returns false if the server cannot listen.
+  // Starts the server. Returns false if it cannot listen.
   bool Start(const std::string& address) {
     grpc::ServerBuilder builder;
     builder.AddListeningPort(address, grpc::InsecureServerCredentials(),

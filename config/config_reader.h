@@ -41,7 +41,7 @@ std::string UnknownName(const std::string& what, const std::string& name,
 // is not allowed, it also adds an error.
 class ConfigSection {
  public:
-  // The whole file, as ParseYaml returned it.
+  // Creates the section of the whole file, from the result of ParseYaml.
   ConfigSection(const YamlNode& root, ConfigErrors* errors);
 
   // Returns the map below `key`; an absent map if the key is missing.
@@ -56,13 +56,13 @@ class ConfigSection {
   bool ReadText(const std::string& key, std::string* out);
   bool ReadBool(const std::string& key, bool* out);
   bool ReadCount(const std::string& key, Bounds bounds, std::size_t* out);
-  // A plain number of bytes, or a number with KiB, MiB or GiB.
+  // Reads a size: a plain number of bytes, or a number with KiB, MiB or GiB.
   bool ReadBytes(const std::string& key, Bounds bounds, std::size_t* out);
-  // Whole milliseconds, at least one and at most `max`.
+  // Reads a duration of whole milliseconds, at least one and at most `max`.
   bool ReadDuration(const std::string& key, absl::Duration max,
                     absl::Duration* out);
-  // host:port, with an IPv4 address, an IPv6 address in brackets or a host
-  // name, and a port from 0 to 65535.
+  // Reads an address host:port, with an IPv4 address, an IPv6 address in
+  // brackets or a host name, and a port from 0 to 65535.
   bool ReadAddress(const std::string& key, std::string* out);
 
   // Adds an error about `key`. The error gets the line of the innermost part of

@@ -40,7 +40,7 @@ class Row {
     Member(R"(,"comparator":)", comparator);
   }
 
-  // `value` is a JSON number, true or false.
+  // Writes `value` without quotes. It must be a JSON number, true or false.
   void BareValue(absl::AlphaNum value) {
     absl::StrAppend(&out_, R"(,"value":)", value);
   }

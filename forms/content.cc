@@ -8,8 +8,8 @@
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "google/protobuf/message.h"
-// OpenSSL 3 deprecates these functions. Their replacement allocates a context
-// for each hash.
+// Use functions for SHA-256 that OpenSSL 3 deprecates, because their
+// replacement allocates a context for each hash.
 #define OPENSSL_API_COMPAT 10100
 #include "openssl/sha.h"
 

@@ -162,7 +162,7 @@ void ForEachField(std::string_view message, Use use) {
   }
 }
 
-// --- What a message may contain.
+// --- Schemas: the allowed contents of messages.
 
 // The way in which a field is checked; looked up by the field's tag.
 enum class Rule : std::uint8_t {

@@ -115,8 +115,8 @@ struct LoadOptions {
   std::string pool;
 };
 
-// Returns INVALID_ARGUMENT, naming the flag of sluice-load, if a value or a
-// combination of values is not allowed.
+// Checks the options. Returns INVALID_ARGUMENT, naming the flag of sluice-load,
+// if a value or a combination of values is not allowed.
 absl::Status Validate(const LoadOptions& options);
 
 // --- The result ---

@@ -2,9 +2,9 @@
 // circuit breaker (M. Nygard, Release It!, 2007) with exponential backoff and
 // jitter.
 //
-// Each failure delays the next try, twice as long as the failure before. After
-// kOpensAfter failures in a row the circuit is open: callers who wait for a
-// result are refused at once. A successful try closes the circuit.
+// Each failure delays the next try, and each further failure doubles the delay.
+// After kOpensAfter failures in a row the circuit is open: callers who wait for
+// a result are refused at once. A successful try closes the circuit.
 
 #ifndef SLUICE_POOL_CIRCUIT_H_
 #define SLUICE_POOL_CIRCUIT_H_

@@ -15,7 +15,8 @@ class DrainRate {
   // Work that was done `memory` ago is weighted by 1/e.
   explicit DrainRate(Duration memory) : memory_(memory) {}
 
-  // The pool has work from now on. The time before does not count.
+  // Starts the measurement: the pool has work from now on, and the time before
+  // does not count.
   void Begin(TimePoint now) { since_ = now; }
   // Records that `count` tasks are done, and that the time since the last event
   // was spent on them.

@@ -40,7 +40,7 @@ bool FairQueue::AdmittedBefore::operator()(const Lane* a, const Lane* b) const {
 FairQueue::FairQueue() {
   for (std::size_t i = 0; i < kPriorities; ++i) {
     classes_[i].empty.key.priority = static_cast<Priority>(i);
-    // Begin subtracts kBurst turns.
+    // Start at kBurst turns, because Begin subtracts as many from the time.
     classes_[i].now = kBurst * kTurn;
   }
 }

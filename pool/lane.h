@@ -69,7 +69,7 @@ class LaneOrder {
     return rest_.size() + (first_ != nullptr ? 1 : 0);
   }
 
-  // `lane` must not be in the order.
+  // Adds `lane`, which must not be in the order.
   void Add(Lane* lane) {
     SLUICE_DCHECK(lane != nullptr && lane != first_);
     if (first_ == nullptr) {
@@ -86,7 +86,7 @@ class LaneOrder {
     SLUICE_DCHECK(added);
   }
 
-  // `lane` must be in the order.
+  // Removes `lane`, which must be in the order.
   void Remove(Lane* lane) {
     SLUICE_DCHECK(first_ != nullptr);
     if (lane != first_) {

@@ -9,8 +9,9 @@
 //  - As in folly's Codel, arrivals are then turned away. Queued tasks are not
 //    dropped.
 //  - A standing queue ends when the queue is empty, or after an interval in
-//    which no arrival was turned away. This rule differs from both: under a
-//    lasting overload the queue is short only because arrivals are turned away.
+//    which no arrival was turned away. The end of a standing queue differs from
+//    RFC 8289 and folly: under a lasting overload the queue is short only
+//    because arrivals are turned away.
 
 #ifndef SLUICE_POOL_STANDING_QUEUE_H_
 #define SLUICE_POOL_STANDING_QUEUE_H_

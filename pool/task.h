@@ -14,9 +14,9 @@ namespace sluice {
 
 struct Lane;
 
-// Receives the sequence number of a parked task that has entered the queue.
-// This is not a function of the task, because a worker may have finished with
-// the task by then.
+// Receives the sequence number of a parked task that has entered the queue. The
+// listener is not the task itself, because a worker may have finished with the
+// task by then.
 class AdmissionListener {
  public:
   virtual ~AdmissionListener() = default;

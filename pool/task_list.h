@@ -35,7 +35,7 @@ class TaskList {
     }
   }
 
-  // `task` must be in no list.
+  // Appends `task`, which must be in no list.
   void PushBack(Task* task) {
     SLUICE_DCHECK(task != nullptr && IsUnlinked(*task));
     task->previous_ = back_;
@@ -44,7 +44,7 @@ class TaskList {
     ++size_;
   }
 
-  // `task` must be in no list.
+  // Prepends `task`, which must be in no list.
   void PushFront(Task* task) {
     SLUICE_DCHECK(task != nullptr && IsUnlinked(*task));
     task->next_ = front_;
@@ -64,7 +64,7 @@ class TaskList {
     *other = TaskList();
   }
 
-  // `task` must be in this list.
+  // Removes `task`, which must be in this list.
   void Remove(Task* task) {
     SLUICE_DCHECK(IsLinked(*task));
     (task->previous_ != nullptr ? task->previous_->next_ : front_) =

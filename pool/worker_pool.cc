@@ -229,7 +229,7 @@ bool WorkerPool::Take(Worker* self, std::vector<Task*>* batch) {
     if (ends()) {
       self->ended = true;
       ++ended_;
-      Wake();  // pass on a wakeup that was meant for a worker that takes tasks
+      Wake();  // pass the wakeup on: another worker may have to take tasks
       return false;
     }
     const TimePoint now = clock_->Now();

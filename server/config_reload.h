@@ -26,7 +26,8 @@ ConfigText ReadConfigText(const std::string& path);
 // Attributes of a file that change when the file is written, when another file
 // is renamed to its name, or when a symlink is pointed at another file.
 struct FileStamp {
-  // Returns nullopt if `path` is not a regular file.
+  // Reads the attributes of a file. Returns nullopt if `path` is not a regular
+  // file.
   static std::optional<FileStamp> Of(const std::string& path);
 
   // True if every write after `now` changes the stamp. File systems round

@@ -76,9 +76,10 @@ class IngestionServer {
   // Counts a reload whose configuration was not valid. Thread-safe.
   void CountFailedReload() { reload_metrics_.Failed(); }
 
-  // Shuts the server down in order. Takes at most drain.timeout plus one
-  // second. If a worker or an admin request hangs, sets report.stuck: the
-  // server must then not be destroyed, and the process should end.
+  // Shuts the server down in order. Takes at most drain.timeout, plus a few
+  // seconds to close connections and files. If a worker or an admin request
+  // hangs, sets report.stuck: the server must then not be destroyed, and the
+  // process should end.
   DrainReport Drain();
 
   // Returns a snapshot of each pool, by name. Thread-safe.

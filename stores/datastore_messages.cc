@@ -75,7 +75,7 @@ std::string AsBytes(const Sha256Digest& digest) {
   return {digest.begin(), digest.end()};
 }
 
-// Returns false if `bytes` are not a digest.
+// Reads a digest. Returns false if `bytes` are not a digest.
 bool ReadDigest(std::string_view bytes, Sha256Digest* digest) {
   if (bytes.size() != digest->size()) return false;
   std::ranges::copy(bytes, digest->begin());

@@ -13,11 +13,12 @@
 
 namespace sluice {
 
-// Leaves out times that a Timestamp cannot hold (before year 1, after 9999).
+// Converts a submission. Leaves out times that a Timestamp cannot hold (before
+// year 1, after 9999).
 v1::Submission ToMessage(const Submission& submission);
 v1::StoredReceipt ToMessage(const StoredReceipt& receipt);
 
-// Moves the strings out of `message`.
+// Converts a message, and moves its strings out.
 absl::StatusOr<Submission> FromMessage(v1::Submission&& message);
 absl::StatusOr<StoredReceipt> FromMessage(const v1::StoredReceipt& message);
 

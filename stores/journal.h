@@ -17,7 +17,7 @@
 //   in work      known to the server only, not to the journal
 //   done         the store has the submission. Known in memory only: a crash
 //                replays the entry and the store recognises the submission.
-//   forgotten    no longer in the file; its position is never given again
+//   forgotten    no longer in the file; its position is never assigned again
 //   quarantined  moved to another table, in one transaction. It stays there
 //                until somebody releases it.
 //

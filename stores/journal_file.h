@@ -51,8 +51,8 @@ class JournalFile {
   absl::StatusOr<std::vector<JournalEntry>> Read(std::int64_t after,
                                                  std::int64_t last);
 
-  // Returns false if the submission was in quarantine already, so that only the
-  // entry was removed.
+  // Moves an entry into quarantine. Returns false if the submission was in
+  // quarantine already, so that only the entry was removed.
   absl::StatusOr<bool> Quarantine(std::int64_t position,
                                   std::string_view reason, int tries,
                                   absl::Time now, std::int64_t last_position);

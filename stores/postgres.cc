@@ -77,7 +77,8 @@ std::int64_t ReadBigEndian(std::string_view bytes) {
   return static_cast<std::int64_t>(bits);
 }
 
-// Shows libpq's message, which quotes no values: the connection was never open.
+// Returns libpq's message, which quotes no values: the connection was never
+// open.
 std::string ConnectErrorText(const PGconn* connection) {
   std::string text = PQerrorMessage(connection);
   absl::StripTrailingAsciiWhitespace(&text);

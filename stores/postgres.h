@@ -90,9 +90,9 @@ class PostgresResult {
 // transaction.
 class PostgresConnection {
  public:
-  // `url` must pass CheckPostgresUrl (kinds/postgres_url.h). Returns
-  // UNAVAILABLE if no server accepts writes. Each operation waits for at most
-  // `timeout`.
+  // Opens a session. `url` must pass CheckPostgresUrl (kinds/postgres_url.h).
+  // Returns UNAVAILABLE if no server accepts writes. Each operation waits for
+  // at most `timeout`.
   static absl::StatusOr<PostgresConnection> Open(const std::string& url,
                                                  absl::Duration timeout);
 
@@ -102,7 +102,7 @@ class PostgresConnection {
   // that have arrived already, and does not block.
   bool Alive();
 
-  // Returns e.g. 150000 for version 15.0.
+  // Returns the version of the server, e.g. 150000 for version 15.0.
   int server_version() const { return PQserverVersion(handle_.get()); }
 
   // Runs statements without parameters. Discards their results. Nothing may be

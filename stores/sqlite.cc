@@ -29,7 +29,8 @@ absl::StatusCode StatusCodeOf(int code) {
   }
 }
 
-// Returns null if there is no such file.
+// Returns the database file or its log, as `which` says; null if there is no
+// such file.
 sqlite3_file* FileOf(sqlite3* db, int which) {
   sqlite3_file* file = nullptr;
   sqlite3_file_control(db, "main", which, &file);

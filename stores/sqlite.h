@@ -58,7 +58,8 @@ class SqliteRun {
   SqliteRun& TextOrNull(std::string_view value);  // NULL if `value` is empty
   SqliteRun& Blob(std::string_view value);
 
-  // Returns true if there is a next row, false if the statement has finished.
+  // Moves to the next row. Returns false if there is none, because the
+  // statement has finished.
   absl::StatusOr<bool> Step();
 
   // Columns of the current row, from 0. Views are valid until the next Step.
@@ -89,7 +90,8 @@ class SqliteConnection {
   // Runs statements without parameters. Discards their results.
   absl::Status Execute(const char* sql);
 
-  // `sql` must be one statement. The result must not outlive the connection.
+  // Prepares `sql`, which must be one statement. The result must not outlive
+  // the connection.
   absl::StatusOr<SqliteStatement> Prepare(std::string_view sql);
 
   // Returns the first column of the first row. INTERNAL if there is no row.

@@ -114,7 +114,8 @@ class SqliteStore final : public Store {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   absl::StatusOr<Saved> Save(const Submission& submission)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
-  // Returns false if the id or the sequence number is taken.
+  // Inserts the submission. Returns false if the id or the sequence number is
+  // taken.
   absl::StatusOr<bool> Insert(const Submission& submission)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   absl::StatusOr<Saved> CompareWithFirst(const Submission& submission)

@@ -50,7 +50,7 @@ class ArrivalSchedule {
 // Arrivals at one rate, without an end. The first arrival is at `start`.
 class RateSchedule final : public ArrivalSchedule {
  public:
-  // `rate` is in calls a second and above 0.
+  // `rate` is in calls per second and above 0.
   RateSchedule(double rate, Arrivals arrivals, std::uint64_t seed,
                TimePoint start);
 

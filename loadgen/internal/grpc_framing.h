@@ -49,7 +49,7 @@ class GrpcMessageReader {
 // the outcome.
 class GrpcOutcome {
  public:
-  // Skips unknown names and malformed values.
+  // Reads a header or trailer. Ignores unknown names and malformed values.
   void ReadHeader(absl::string_view name, absl::string_view value);
 
   // Returns the status of a call whose stream closed with `h2_error` (an HTTP/2

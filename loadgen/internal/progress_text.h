@@ -11,7 +11,7 @@
 
 namespace sluice {
 
-// Returns e.g. "3.2 s  81234/s  64 in flight  p99 1.2 ms".
+// Returns the text, e.g. "3.2 s  81234/s  64 in flight  p99 1.2 ms".
 std::string ProgressText(const Tally& tally, Duration elapsed, TimePoint now,
                          std::size_t in_flight);
 

@@ -14,16 +14,17 @@
 
 namespace sluice {
 
-// Exact to the nanosecond. A time outside the range of a Timestamp (years 1 to
-// 9999) becomes the nearest time inside.
+// Converts a time exactly, to the nanosecond. A time outside the range of a
+// Timestamp (years 1 to 9999) becomes the nearest time inside.
 void SetTimestamp(absl::Time from, google::protobuf::Timestamp* to);
 absl::Time ToTime(const google::protobuf::Timestamp& from);
 
-// The content is moved, not copied.
+// Converts a submission. The content is moved, not copied.
 v1::ExportedSubmission ToExported(ReceivedSubmission submission);
 v1::SequenceGap ToGap(const SequenceRange& range);
 
-// `quarantined` must have its content, for `content_bytes`.
+// Converts a quarantined submission without its content. `quarantined` must
+// still have the content, whose size becomes `content_bytes`.
 v1::QuarantinedSubmission ToEntry(const std::string& pool,
                                   const Quarantined& quarantined);
 

@@ -1,5 +1,6 @@
 // The life of one call on a completion loop, from before it arrives until its
-// last tag has returned. Unary calls, streams and health checks derive from it.
+// last tag has returned. Unary calls, streams and health checks derive from
+// class Call.
 //
 //     Await() ----------- request tag out
 //        |

@@ -65,7 +65,7 @@ class LookupProcessor final : public Processor {
   explicit LookupProcessor(LookupSources sources)
       : sources_(std::move(sources)) {}
 
-  // The batch must be of LookupCalls.
+  // Processes a batch, whose tasks must be LookupCalls.
   StoreState Process(std::span<Task* const> batch) override;
   void HandBack(std::span<Task* const> tasks) override;
 

@@ -66,7 +66,7 @@ std::optional<ProcessStat> ParseProcessStat(const std::string& text) {
   const std::vector<std::string> fields = absl::StrSplit(
       text.substr(name_end + 1), absl::ByAnyChar(" \n"), absl::SkipEmpty());
 
-  // proc(5) counts fields from 1, and `fields` begins with the third.
+  // proc(5) counts fields from 1, and `fields` begins with the third field.
   const auto read = [&](std::size_t field, std::uint64_t* out) {
     return field - 3 < fields.size() &&
            absl::SimpleAtoi(fields[field - 3], out);

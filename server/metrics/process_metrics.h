@@ -25,7 +25,8 @@ struct ProcessStat {
   std::uint64_t resident_pages = 0;
 };
 
-// Returns nullopt if `text` is not the content of /proc/<pid>/stat.
+// Parses the content of /proc/<pid>/stat. Returns nullopt if `text` is
+// malformed.
 std::optional<ProcessStat> ParseProcessStat(const std::string& text);
 
 // Reads /proc at each Collect. Metrics whose file cannot be read are left out.

@@ -21,9 +21,9 @@ namespace sluice {
 template <typename T>
 class FreeList {
  public:
-  // More values than this are destroyed, not kept. With AddressSanitizer no
-  // values are kept: it could not report the use of an object after its memory
-  // was given to another object.
+  // The list keeps at most this many values, and destroys further values. With
+  // AddressSanitizer no values are kept: it could not report the use of an
+  // object after its memory was given to another object.
 #ifdef ABSL_HAVE_ADDRESS_SANITIZER
   static constexpr std::size_t kMax = 0;
 #else

@@ -31,7 +31,7 @@ struct MethodSettings {
   FairBy fair_by;
 };
 
-// `config` must be valid.
+// Creates the settings of a method. `config` must be valid.
 std::shared_ptr<const MethodSettings> MakeMethodSettings(
     const MethodConfig& config, FairBy fair_by);
 

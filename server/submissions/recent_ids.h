@@ -84,7 +84,8 @@ class RecentIds {
   };
 
   // Classifies `task`, and enters it if it becomes a leader or a follower. A
-  // follower loses its content. Contents are compared byte by byte (SHA-256).
+  // follower loses its content. Contents are equal if their bytes have the same
+  // SHA-256.
   //
   // `durably`: the caller needs a durable result. The acknowledgement of a
   // leader that is only in memory is then not enough, and the task becomes a

@@ -42,7 +42,7 @@ class SubmissionProcessor final : public Processor {
   SubmissionProcessor(Store* store, ProcessingStep step, Clock* clock,
                       StageMetrics* metrics);
 
-  // The batch must be of SubmissionTasks.
+  // Processes a batch, whose tasks must be SubmissionTasks.
   StoreState Process(std::span<Task* const> batch) override;
   void HandBack(std::span<Task* const> tasks) override;
 

@@ -50,7 +50,7 @@ void* ToQueue(Tag* tag);
 class LoopTask {
  public:
   virtual ~LoopTask() = default;
-  // Called on the loop's thread; must not wait.
+  // Runs the task. Called on the loop's thread; must not wait.
   virtual void OnLoop() = 0;
 
  private:
@@ -77,7 +77,7 @@ class LoopTaskList {
  public:
   bool empty() const { return first_ == nullptr; }
   bool has_one() const { return first_ != nullptr && first_ == last_; }
-  // `task` must be in no list.
+  // Appends `task`, which must be in no list.
   void PushBack(LoopTask* task);
   // Moves all tasks of `other` to the end of this list.
   void Append(LoopTaskList* other);

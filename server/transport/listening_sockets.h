@@ -16,10 +16,11 @@ namespace sluice {
 // not accepted.
 class ListeningSockets {
  public:
-  // `address` is host:port, with an IPv6 address in brackets. If a name has
-  // several addresses, each gets a socket with the same port. [::] means every
-  // address of the machine, including IPv4. Port 0 means any free port.
-  // UNAVAILABLE if an address is in use, or if no address can be listened on.
+  // Opens the sockets of `address`, which is host:port, with an IPv6 address in
+  // brackets. If a name has several addresses, each gets a socket with the same
+  // port. [::] means every address of the machine, including IPv4. Port 0 means
+  // any free port. UNAVAILABLE if an address is in use, or if no address can be
+  // listened on.
   static absl::StatusOr<ListeningSockets> Open(const std::string& address);
 
   ListeningSockets(ListeningSockets&& other) noexcept = default;

@@ -57,7 +57,7 @@ constexpr std::string_view kKeywords[] = {
 
 constexpr std::string_view kPrefixes[] = {"postgresql://", "postgres://"};
 
-// Returns false if libpq does not know the keyword.
+// Stores a setting. Returns false if libpq does not know the keyword.
 bool Store(std::string_view keyword, std::string value,
            PostgresSettings& settings) {
   // An old name of a setting, which libpq still accepts.

@@ -10,7 +10,7 @@
 
 namespace sluice {
 
-// Both functions return DATA_LOSS if the value is malformed.
+// Each function reads a column. DATA_LOSS if the value is malformed.
 absl::StatusOr<SubmissionKind> ReadKind(std::string_view name);
 absl::StatusOr<Sha256Digest> ReadDigest(std::string_view bytes);
 

@@ -25,8 +25,8 @@ struct Undo {
   absl::string_view bytes;
 };
 
-// Skips a truncated record: the process died while it wrote the record, before
-// the write to the file began.
+// Reads the records of an undo log. Skips a truncated record: the process died
+// while it wrote the record, before the write to the file began.
 std::vector<Undo> ReadRecords(absl::string_view log) {
   std::vector<Undo> undos;
   while (log.size() >= sizeof(UndoRecord)) {

@@ -28,8 +28,8 @@ struct ServerCommand {
 // A thread reads the output all the time. Must be used by one thread.
 class ServerProcess {
  public:
-  // Returns UNAVAILABLE if no process can be created. A program that cannot be
-  // executed ends with exit code 127.
+  // Starts the server. Returns UNAVAILABLE if no process can be created. A
+  // program that cannot be executed ends with exit code 127.
   static absl::StatusOr<std::unique_ptr<ServerProcess>> Start(
       const ServerCommand& command);
   ServerProcess(const ServerProcess&) = delete;

@@ -16,8 +16,9 @@ namespace sluice {
 
 class Program {
  public:
-  // `program` is a path, or a name that is searched for in PATH. Its standard
-  // input is the file `input`. Fails the test if the program cannot be started.
+  // Starts a program. `program` is a path, or a name that is searched for in
+  // PATH. Its standard input is the file `input`. Fails the test if the program
+  // cannot be started.
   Program(const std::string& program, const std::vector<std::string>& arguments,
           const std::string& input = "/dev/null");
   Program(const Program&) = delete;

@@ -23,8 +23,8 @@ void CheckString(std::string_view text) {
           "a string is read as it was written");
 }
 
-// Skips numbers that are too large for a double: the library rejects them,
-// although they are numbers by RFC 8259.
+// Compares with the JSON library. Skips numbers that are too large for a
+// double: the library rejects them, although RFC 8259 allows them.
 void CheckNumber(std::string_view text) {
   const bool bare =
       text.find_first_not_of("+-.0123456789eE") == std::string_view::npos;

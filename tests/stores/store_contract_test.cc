@@ -712,8 +712,8 @@ TEST_P(StoreContract, ReceiptsComeInTheOrderOfTheIds) {
   EXPECT_THAT(*store().FindReceipts("study", {}), IsEmpty());
 }
 
-// Returns e.g. "1 3 ~2 !4 ." for submissions 1 and 3, a duplicate 2, a conflict
-// 4, and the end.
+// Returns a page as text, e.g. "1 3 ~2 !4 ." for submissions 1 and 3, a
+// duplicate 2, a conflict 4, and the end.
 std::string Summary(Store& store, std::int64_t after, std::size_t max,
                     std::size_t max_bytes) {
   const auto page = store.Read(after, max, max_bytes);

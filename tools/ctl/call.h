@@ -55,8 +55,8 @@ grpc::Status Call(
 // Describes a status that is not OK.
 CallError DescribeError(const grpc::Status& status);
 
-// Returns e.g. "INVALID_ARGUMENT: no study_id (reason ...)", without field
-// violations.
+// Returns the error as text, e.g. "INVALID_ARGUMENT: no study_id (reason ...)",
+// without field violations.
 std::string ErrorText(const CallError& error);
 
 // Returns `text` without anything that a terminal would interpret: ASCII and C1

@@ -60,7 +60,7 @@ bool AddSubmission(const v1::ExportedSubmission& submission,
   return sinks.write(*lines);
 }
 
-// Returns e.g. ", and 3 more".
+// Returns the number of unlisted entries, e.g. ", and 3 more".
 std::string AndMore(std::int64_t count, std::size_t listed) {
   const auto more = count - static_cast<std::int64_t>(listed);
   return more > 0 ? absl::StrCat(", and ", more, " more") : "";

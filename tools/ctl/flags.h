@@ -29,10 +29,10 @@ namespace sluice {
 // The file that defines the flags, for DescribeFlags.
 inline constexpr char kFlagsFile[] = "tools/ctl/flags.cc";
 
-// Returns INVALID_ARGUMENT if a value is out of bounds.
+// Checks the flags. Returns INVALID_ARGUMENT if a value is out of bounds.
 absl::Status CheckFlags();
 
-// Returns INVALID_ARGUMENT if `arguments` is not empty.
+// Checks that there are no arguments. Returns INVALID_ARGUMENT otherwise.
 absl::Status NoArguments(const std::vector<std::string>& arguments);
 
 CallOptions ReadCallOptions();

@@ -26,8 +26,8 @@ class OutputFile {
   // Removes the temporary file, unless it was committed.
   ~OutputFile();
 
-  // Returns false if the bytes cannot be written. Then status() and Commit()
-  // return the reason.
+  // Writes bytes. Returns false if they cannot be written. Then status() and
+  // Commit() return the reason.
   bool Write(absl::string_view bytes);
   const absl::Status& status() const { return status_; }
 

@@ -12,7 +12,8 @@ namespace sluice {
 
 // Each function returns the exit code, or INVALID_ARGUMENT on bad usage.
 absl::StatusOr<int> RunQuarantineList(const std::vector<std::string>& none);
-// `one` is a sequence number or, with --study, a submission_id.
+// Shows one entry. `one` is a sequence number or, with --study, a
+// submission_id.
 absl::StatusOr<int> RunQuarantineShow(const std::vector<std::string>& one);
 absl::StatusOr<int> RunQuarantineRetry(
     const std::vector<std::string>& sequences);

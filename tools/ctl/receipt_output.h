@@ -42,7 +42,8 @@ class ReceiptOutput {
  private:
   void AddLine(const ReceiptRow& row);
   void AddJson(const ReceiptRow& row);
-  // Skips field violations that are part of the error's message.
+  // Writes the explanation of a failed row. Skips field violations that are
+  // part of the error's message.
   void Explain(const ReceiptRow& row);
 
   const Format format_;

@@ -16,7 +16,8 @@ std::string AtWindow(const SimulationResult& result, std::size_t window) {
                          result.window_seconds * static_cast<double>(window));
 }
 
-// Returns e.g. "QUEUE_FULL 12.3 %, WAIT_OVER 1.2 %".
+// Returns the shares of refusals by reason, e.g. "QUEUE_FULL 12.3 %, WAIT_OVER
+// 1.2 %".
 std::string Reasons(const PoolWindow& window) {
   std::vector<std::string> parts;
   const auto add = [&](std::string_view name, std::uint64_t count) {
