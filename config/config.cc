@@ -23,7 +23,7 @@ constexpr std::size_t kKiB = std::size_t{1} << 10;
 constexpr std::size_t kMiB = std::size_t{1} << 20;
 constexpr std::size_t kTiB = std::size_t{1} << 40;
 
-// docs/operations.md lists these bounds.
+// Bounds of the values, which docs/operations.md lists as well.
 constexpr Bounds kCompletionQueues = {0, 64};
 constexpr Bounds kMessageBytes = {kKiB, 512 * kMiB};
 constexpr Bounds kNesting = {8, 100};

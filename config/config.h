@@ -30,7 +30,7 @@ struct StoreConfig {
 struct WorkersConfig {
   std::size_t min = 2;
   std::size_t max = 2;
-  // A worker that works on one batch for longer counts as hung.
+  // A worker that works on one batch for longer than this counts as hung.
   absl::Duration task_timeout = absl::Seconds(60);
 
   friend bool operator==(const WorkersConfig&, const WorkersConfig&) = default;

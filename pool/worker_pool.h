@@ -54,8 +54,8 @@ struct WorkerPoolOptions {
   std::string name{};
   GateLimits limits{};
   WorkerRange workers{};
-  // A worker that has a batch for longer is hung. Another worker replaces it if
-  // there are fewer than `workers.max`.
+  // A worker that has a batch for longer than this is hung. Another worker
+  // replaces it if there are fewer than `workers.max`.
   Duration task_timeout = std::chrono::seconds(60);
   // Called once for each batch that hangs, from the pool's timer; may be empty.
   std::function<void(const WorkerHang&)> on_hang{};

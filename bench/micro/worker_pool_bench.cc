@@ -38,7 +38,7 @@ void Await(std::atomic<std::size_t>& left) {
 }
 
 // Passes a burst of tasks to a worker and waits until all are done. With one
-// task, this measures a wake-up in both directions.
+// task, the benchmark measures a wake-up in both directions.
 void WorkerPoolHandOff(benchmark::State& state) {
   const auto burst = static_cast<std::size_t>(state.range(0));
   const auto workers = static_cast<std::size_t>(state.range(1));

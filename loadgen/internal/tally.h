@@ -38,9 +38,9 @@ struct CallEnd {
   DispositionCounts dispositions{};
   // Headers and trailers of a call that did not end OK. Null if there are none.
   const GrpcOutcome* outcome = nullptr;
-  // The call ended without an answer because its connection was lost.
+  // True if the call ended without an answer because its connection was lost.
   bool connection_lost = false;
-  // The call ended after its deadline.
+  // True if the call ended after its deadline.
   bool past_deadline = false;
 };
 
