@@ -22,7 +22,7 @@ constexpr std::int64_t BeginOfSeries(std::int64_t series) {
   return series << kSeriesBits;
 }
 
-// The place of `sequence` in its series, from 1 on.
+// Returns the place of `sequence` in its series, counted from 1.
 constexpr std::int64_t PlaceInSeries(std::int64_t sequence) {
   return sequence - BeginOfSeries(SeriesOf(sequence));
 }

@@ -134,7 +134,8 @@ struct Config {
 // different priorities. `config` must have a pool of this name.
 bool SharedByLane(const Config& config, const std::string& pool);
 
-// Returns the limits of the pool, which must be in the configuration.
+// Returns the limits of the pool called `pool`, which must be in the
+// configuration.
 GateLimits GateLimitsOf(const Config& config, const std::string& pool);
 
 // Name of the pool that serves GetReceipts unless the configuration names

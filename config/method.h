@@ -11,7 +11,7 @@
 
 namespace sluice {
 
-// In the order of the proto.
+// The methods, in the order of the proto.
 enum class Method : std::size_t {
   kSubmit,
   kSubmitStream,

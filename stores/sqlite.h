@@ -62,7 +62,8 @@ class SqliteRun {
   // statement has finished.
   absl::StatusOr<bool> Step();
 
-  // Columns of the current row, from 0. Views are valid until the next Step.
+  // Read a column of the current row, counted from 0. Views are valid until the
+  // next Step.
   bool IsNullAt(int column) const;
   std::int64_t IntegerAt(int column) const;
   std::string_view TextAt(int column) const;

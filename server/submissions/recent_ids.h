@@ -77,7 +77,7 @@ class RecentIds {
   enum class Arrival {
     kFirst,    // leader: offer the task to the pool; End must follow
     kJoined,   // follower: the end of its leader answers the task
-    kTooMany,  // would be a follower, but there are too many
+    kTooMany,  // there are already too many followers
     kQueued,   // the leader is acknowledged: answer with `receipt`
     kKnown,    // the submission is stored: answer with `receipt`
     kOther,    // the leader has other content: offer the task to the pool

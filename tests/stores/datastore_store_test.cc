@@ -440,7 +440,8 @@ TEST(DatastoreStore, MalformedAnswersToABatchAreErrorsForNow) {
             ->mutable_received_at()
             ->set_seconds(1LL << 60);
       },
-      // DIFFERS without the first content, and DIFFERS again after the verdict.
+      // The answers are DIFFERS without the first content, and DIFFERS again
+      // after the verdict.
       [](auto* r) {
         r->mutable_saved(1)->set_result(v1::SaveBatchResponse::DIFFERS);
       },

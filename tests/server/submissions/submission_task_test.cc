@@ -212,7 +212,7 @@ TEST_F(ThrowingProcessorTest, EndsARestoredTask) {
   EXPECT_EQ(task->stage(), SubmissionTask::Stage::kEnded);
 }
 
-// Keeps the answer of its only submission.
+// An owner that keeps the answer of its only submission.
 class AnswerKeeper final : public SubmissionOwner {
  public:
   explicit AnswerKeeper(CompletionLoop* loop) : loop_(loop) {}
