@@ -335,8 +335,8 @@ int Main(int argc, const char* const* argv) {
     return EXIT_SUCCESS;
   }
 
-  // Blocked before any thread starts, so that all threads leave the signals to
-  // sigwait.
+  // Block the signals before any thread starts, so that all threads leave them
+  // to sigwait.
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);

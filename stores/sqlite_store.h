@@ -45,7 +45,7 @@ class SqliteStore final : public Store {
       std::string_view study_id,
       absl::Span<const std::string> submission_ids) override;
   absl::StatusOr<std::int64_t> LastSequence() override;
-  // Reads as Store::Read, without delaying FindReceipts.
+  // Reads like Store::Read, without delaying FindReceipts.
   absl::StatusOr<StorePage> Read(std::int64_t after, std::size_t max,
                                  std::size_t max_bytes) override;
   absl::Status Check() override;

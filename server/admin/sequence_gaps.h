@@ -90,7 +90,7 @@ class SequenceGaps {
 
   // its vectors are sorted
   std::int64_t told_;
-  // Gaps that the store knows. The first may end shortly before told_; the
+  // Gaps that the store knows. The first gap may end shortly before told_; the
   // others are after it.
   std::deque<Gap> known_;
   std::int64_t known_last_;  // the last number that was added to known_

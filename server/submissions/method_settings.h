@@ -46,7 +46,7 @@ class LiveMethodSettings {
 
   void Set(std::shared_ptr<const MethodSettings> settings) {
     absl::MutexLock lock(&mutex_);
-    settings_.swap(settings);  // the old settings are freed later
+    settings_.swap(settings);  // the caller frees the old settings, unlocked
   }
 
  private:
