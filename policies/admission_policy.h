@@ -74,7 +74,10 @@ class AdmissionPolicy {
  public:
   virtual ~AdmissionPolicy() = default;
 
-  // Called only if there is no room for the arrival.
+  // Called only if there is no room for the arrival. A unary call is asked
+  // about before its request is read, when its lane is unknown. If that verdict
+  // does not end the call, the Gate asks again after the request was read, at a
+  // later time; only the later verdict counts.
   virtual Verdict OnFull(const Arrival& arrival,
                          const PoolView& pool) const = 0;
 };

@@ -154,7 +154,8 @@ class Store {
   // Returns the content of the store after the sequence number `after`: at most
   // `max` (> 0) submissions with at most `max_bytes` of content. The first
   // submission is returned even if it is larger. Does not wait for a SaveBatch
-  // in progress. UNIMPLEMENTED if the store cannot be read.
+  // in progress. The default, for fakes, returns UNIMPLEMENTED; every kind of
+  // store of the configuration can be read.
   virtual absl::StatusOr<StorePage> Read(std::int64_t after, std::size_t max,
                                          std::size_t max_bytes);
 

@@ -168,7 +168,9 @@ constexpr MethodFamily kMethodFamilies[] = {
     {MetricType::Counter, "sluice_received_total", "Submissions that arrived.",
      AddOf<&MethodCounters::received>},
     {MetricType::Counter, "sluice_admitted_total",
-     "Submissions admitted to the queue.", AddOf<&MethodCounters::admitted>},
+     "Submissions admitted to the queue, or answered as duplicates without "
+     "being queued.",
+     AddOf<&MethodCounters::admitted>},
     {MetricType::Counter, "sluice_rejections_total",
      "Submissions refused, by policy and reason.", AddRejections},
     {MetricType::Counter, "sluice_dropped_total",

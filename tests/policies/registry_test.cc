@@ -3,6 +3,9 @@
 #include <chrono>
 #include <string>
 
+#include "absl/strings/str_cat.h"
+#include "base/files.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 namespace sluice {
@@ -45,6 +48,17 @@ TEST(Registry, NamesAreSortedAndFound) {
     before = kind.name;
   }
   EXPECT_EQ(FindPolicyKind("no_such_policy"), nullptr);
+}
+
+TEST(Registry, TheDocumentsListEveryPolicy) {
+  for (const char* path : {POLICIES_DOC, OPERATIONS_DOC}) {
+    const auto text = ReadFile(path);
+    ASSERT_TRUE(text.ok()) << text.status();
+    for (const PolicyKind& kind : PolicyKinds()) {
+      EXPECT_THAT(*text, testing::HasSubstr(absl::StrCat("`", kind.name, "`")))
+          << path;
+    }
+  }
 }
 
 TEST(Registry, SaysWhatEachTakesAndMayDo) {

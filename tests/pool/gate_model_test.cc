@@ -46,6 +46,12 @@ namespace sluice {
 
 // Prints counters in failure messages.
 void PrintTo(const MethodCounters& counters, std::ostream* out) {
+  // Print a new member as well. Otherwise a failure shows equal texts.
+  static_assert(sizeof(counters) ==
+                sizeof(counters.received) + sizeof(counters.admitted) +
+                    sizeof(counters.not_admitted) + sizeof(counters.completed) +
+                    sizeof(counters.shadow) + sizeof(counters.waiting) +
+                    sizeof(counters.queued) + sizeof(counters.in_work));
   *out << "received " << counters.received << " admitted " << counters.admitted
        << " not admitted "
        << testing::PrintToString(counters.not_admitted.counts) << " completed "

@@ -3,6 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "base/files.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -30,6 +32,14 @@ TEST(StoreKinds, NamesAreSortedAndFound) {
     before = kind.name;
   }
   EXPECT_EQ(FindStoreKind("no_such_store"), nullptr);
+}
+
+TEST(StoreKinds, TheOperatorsGuideListsEveryKind) {
+  const auto text = ReadFile(OPERATIONS_DOC);
+  ASSERT_TRUE(text.ok()) << text.status();
+  for (const StoreKind& kind : StoreKinds()) {
+    EXPECT_THAT(*text, testing::HasSubstr(absl::StrCat("`", kind.name, "`")));
+  }
 }
 
 TEST(StoreKinds, OnlyDiscardLoses) {

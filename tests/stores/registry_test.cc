@@ -37,6 +37,7 @@ StoreOptions SomeOptions(std::string_view kind, const TempFolder& folder) {
   if (kind == "sqlite") return {{"path", folder / "sluice.db"}};
   if (kind == "postgres") return {{"url", "host=/nonexistent"}};
   if (kind == "datastore") return {{"target", "127.0.0.1:1"}};
+  EXPECT_EQ(kind, "discard") << "add valid options of the kind here";
   return {};
 }
 

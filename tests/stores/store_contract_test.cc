@@ -307,6 +307,8 @@ struct StoreCase {
   std::function<std::unique_ptr<StoreUnderTest>()> make;
 };
 
+void PrintTo(const StoreCase& store, std::ostream* out) { *out << store.name; }
+
 template <typename T>
 StoreCase CaseOf(std::string name) {
   return {std::move(name), [] { return std::make_unique<T>(); }};
