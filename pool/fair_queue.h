@@ -35,6 +35,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/inlined_vector.h"
 #include "absl/container/node_hash_map.h"
 #include "policies/admission_policy.h"
@@ -101,6 +102,12 @@ class FairQueue {
   // Records that the task has left the pool for good.
   void Exit(const Task& task) { keys_.Remove(task.order_key); }
 
+  // True if tasks of the same key as `task`, which is in `lane`, join `lane`.
+  // For assertions.
+  bool IsLaneOf(const Task& task, const Lane& lane) const {
+    return task.order_key == 0 || KeyOf(task) == lane.key;
+  }
+
   // --- The queue ---
 
   // Gives the task a place in its lane, but does not put it in a list yet.
@@ -162,6 +169,12 @@ class FairQueue {
 
   // Returns the first broken invariant; empty if all hold. O(tasks + lanes).
   std::string CheckInvariants() const;
+  // Likewise for the lanes of keys. `inside` counts the tasks that are parked,
+  // queued or in work, by their keys.
+  std::string CheckKeys(
+      const absl::flat_hash_map<std::uint64_t, std::size_t>& inside) const {
+    return keys_.CheckInvariants(inside, by_lane_);
+  }
 
  private:
   struct AdmittedBefore {

@@ -200,6 +200,7 @@ void Gate::TakeBatch(std::size_t size_max, TimePoint now,
     queue_.UseTurn(*task);
     queue_.Release(task);
     task->place_ = Task::Place::kInWork;
+    if (kChecks) working_.PushBack(task);
     task->taken_at_ = now;
     --counters_[task->method].queued;
     --queued_;
@@ -240,6 +241,7 @@ void Gate::Complete(std::span<Task* const> batch, TimePoint now,
   std::size_t completed = 0;
   for (Task* task : batch) {
     SLUICE_DCHECK(task->place_ == Task::Place::kInWork);
+    if (kChecks) working_.Remove(task);
     MethodCounters& counters = counters_[task->method];
     --counters.in_work;
     --in_work_;

@@ -417,6 +417,8 @@ class Gate {
   const Task* probe_ = nullptr;
   std::vector<MethodCounters> counters_;
 
+  // Tasks in work, for CheckInvariants. Empty unless assertions are on.
+  TaskList working_;
   // Sums at the last check, for CheckInvariants. A limit that was exceeded then
   // may stay exceeded, but the sum must not grow.
   struct Inside {

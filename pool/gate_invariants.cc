@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
@@ -32,7 +33,7 @@ void Gate::CheckAfterEvent() {
 std::string Gate::CheckInvariants() {
   for (const std::string& broken :
        {CheckBounds(), queue_.CheckInvariants(),
-        order_.CheckInvariants(in_work_), eviction_.CheckInvariants(),
+        order_.CheckInvariants(working_), eviction_.CheckInvariants(),
         CheckTasks(), CheckCounters()}) {
     if (!broken.empty()) return broken;
   }
@@ -90,16 +91,16 @@ std::string Gate::CheckTasks() const {
   };
   absl::flat_hash_map<const Lane*, Sum> lanes;
   absl::flat_hash_map<std::uint64_t, std::uint64_t> last_of_key;
-  std::size_t queued_bytes = 0;
   std::size_t evictable = 0;
   std::string broken;
   const auto add = [&](const Task* task) {
     Sum& sum = lanes[task->lane_];
     ++sum.tasks;
     sum.bytes += task->bytes;
-    queued_bytes += task->bytes;
     if (task->evictable_) ++evictable;
-    if (task->lane_ == nullptr) broken = "a queued task has no lane";
+    if (task->lane_ == nullptr || !queue_.IsLaneOf(*task, *task->lane_)) {
+      broken = "a task is queued in another lane than its key";
+    }
     if (!task->promised && ResultsUnavailable()) {
       broken = "a caller waits for a result while the circuit is open";
     }
@@ -133,6 +134,9 @@ std::string Gate::CheckTasks() const {
   }
   std::size_t expiring = 0;
   for (const Task* task : queue_.Waiting()) {
+    if (task->lane_ == nullptr || !queue_.IsLaneOf(*task, *task->lane_)) {
+      broken = "a task is parked in another lane than its key";
+    }
     if (!task->promised && ResultsUnavailable()) {
       broken = "a caller is parked for a result while the circuit is open";
     }
@@ -157,14 +161,30 @@ std::string Gate::CheckTasks() const {
     can_evict += eviction_.InAnyLane(method).tasks;
   }
   if (evictable != can_evict) broken = "eviction lists other tasks than queued";
-  if (held_bytes_ < queued_bytes ||
-      (in_work_ == 0 && held_bytes_ != queued_bytes)) {
-    broken = absl::StrCat("wrong sum of bytes: ", held_bytes_);
-  }
   return broken;
 }
 
 std::string Gate::CheckCounters() const {
+  // What is inside, counted anew.
+  std::vector<MethodCounters> inside(counters_.size());
+  absl::flat_hash_map<std::uint64_t, std::size_t> of_key;
+  std::size_t held_bytes = 0;
+  const auto count = [&](const Task* task, std::size_t MethodCounters::*place) {
+    ++(inside[task->method].*place);
+    if (task->order_key != 0) ++of_key[task->order_key];
+    if (place != &MethodCounters::waiting) held_bytes += task->bytes;
+  };
+  for (const Task* task : queue_.Waiting()) {
+    count(task, &MethodCounters::waiting);
+  }
+  for (const Task* task : queued()) count(task, &MethodCounters::queued);
+  for (const Task* task : committing_.Content()) {
+    count(task, &MethodCounters::queued);
+  }
+  for (const Task* task : working_.Content()) {
+    count(task, &MethodCounters::in_work);
+  }
+
   std::size_t waiting = 0;
   std::size_t queued = 0;
   std::size_t in_work = 0;
@@ -180,6 +200,12 @@ std::string Gate::CheckCounters() const {
         return absl::StrCat("method ", method, " counts an impossible result");
       }
     }
+    if (counters.waiting != inside[method].waiting ||
+        counters.queued != inside[method].queued ||
+        (kChecks && counters.in_work != inside[method].in_work)) {
+      return absl::StrCat("counters of method ", method,
+                          " differ from what is inside");
+    }
     waiting += counters.waiting;
     queued += counters.queued;
     in_work += counters.in_work;
@@ -187,9 +213,12 @@ std::string Gate::CheckCounters() const {
   if (waiting != queue_.waiting() || queued != queued_ || in_work != in_work_) {
     return "counters differ from what is inside";
   }
-  std::size_t listed = order_.Deferred().size() + committing_.size();
-  listed += queue_.Queued().size();
-  return listed == queued_ ? "" : "a queued task is in no list";
+  if (!kChecks) return held_bytes_ >= held_bytes ? "" : "wrong sum of bytes";
+  if (held_bytes_ != held_bytes) {
+    return absl::StrCat("wrong sum of bytes: ", held_bytes_, " instead of ",
+                        held_bytes);
+  }
+  return queue_.CheckKeys(of_key);
 }
 
 }  // namespace sluice

@@ -6,8 +6,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
 #include "pool/lane.h"
 
 namespace sluice {
@@ -42,6 +44,26 @@ class KeyLanes {
     if (key == 0 || keys_.empty()) return;
     const auto found = keys_.find(key);
     if (found != keys_.end() && --found->second.count == 0) keys_.erase(found);
+  }
+
+  // Returns the first broken invariant; empty if all hold. `inside` counts the
+  // tasks that are inside, by their keys. If `all_known` is false, keys inside
+  // may be unknown. O(keys).
+  std::string CheckInvariants(
+      const absl::flat_hash_map<std::uint64_t, std::size_t>& inside,
+      bool all_known) const {
+    for (const auto& [key, known] : keys_) {
+      const auto found = inside.find(key);
+      const std::size_t count = found == inside.end() ? 0 : found->second;
+      if (known.count != count) {
+        return absl::StrCat("key ", key, " counts ", known.count,
+                            " tasks, but has ", count);
+      }
+    }
+    if (all_known && keys_.size() != inside.size()) {
+      return "a key of a task inside is not known";
+    }
+    return "";
   }
 
  private:

@@ -47,14 +47,23 @@ std::vector<Task*> KeyOrder::Deferred() const {
   return tasks;
 }
 
-std::string KeyOrder::CheckInvariants(std::size_t in_work) const {
-  std::size_t with_key = 0;
+std::string KeyOrder::CheckInvariants(const TaskList& working) const {
+  absl::flat_hash_map<std::uint64_t, std::size_t> in_work;
+  working.ForEach([&](const Task* task) {
+    if (task->order_key != 0) ++in_work[task->order_key];
+  });
+  if (kChecks && in_work.size() != keys_.size()) {
+    return "key order: the keys are not those in work";
+  }
   for (const auto& [id, key] : keys_) {
     const std::string name = absl::StrCat("key order: key ", id);
     if (id == 0 || key.in_work == 0) return name + " is kept for nothing";
     if (key.batch > batch_) return name + " is in no batch";
     if (!key.deferred.CheckInvariants()) return name + " has a broken list";
-    with_key += key.in_work;
+    if (kChecks && key.in_work != in_work[id]) {
+      return absl::StrCat(name, " counts ", key.in_work, " in work instead of ",
+                          in_work[id]);
+    }
     std::string broken;
     const Task* before = nullptr;
     key.deferred.ForEach([&, id = id](const Task* task) {
@@ -68,7 +77,6 @@ std::string KeyOrder::CheckInvariants(std::size_t in_work) const {
     });
     if (!broken.empty()) return broken;
   }
-  if (with_key > in_work) return "key order: more in work than the pool has";
   return "";
 }
 

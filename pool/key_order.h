@@ -49,10 +49,10 @@ class KeyOrder {
   // Returns the deferred tasks, key by key, each key in its order.
   std::vector<Task*> Deferred() const;
 
-  // Returns the first broken invariant; empty if all hold. `in_work` is the
-  // number of all tasks in work, with or without a key. O(keys + deferred
-  // tasks).
-  std::string CheckInvariants(std::size_t in_work) const;
+  // Returns the first broken invariant; empty if all hold. `working` lists the
+  // tasks in work, with a key or without; it is not looked at unless assertions
+  // are on. O(tasks).
+  std::string CheckInvariants(const TaskList& working) const;
 
  private:
   struct Key {

@@ -89,14 +89,14 @@ class Task {
   friend class TaskList;
 
   // Place of the task, which determines the list that holds it. A task is in at
-  // most one list. A task that is outside or in work is in no list.
+  // most one list. A task that is outside is in no list.
   enum class Place : std::uint8_t {
     kOutside,
     kParked,      // Lane::waiting
     kCommitting,  // Gate::committing_
     kQueued,      // Lane::queued
     kDeferred,    // a list of KeyOrder
-    kInWork,
+    kInWork,      // Gate::working_ where assertions are on
   };
 
   Place place_ = Place::kOutside;

@@ -899,6 +899,12 @@ class Model {
   }
 };
 
+// How often a lane got a standing queue, and how often one ended.
+struct StandingLanes {
+  std::size_t begun = 0;
+  std::size_t ended = 0;
+};
+
 // Applies the same random events to a Gate and to the model, and compares them.
 class Schedule {
  public:
@@ -907,6 +913,7 @@ class Schedule {
         seed_(seed),
         random_(seed),
         by_lanes_(seed % 2 == 1),
+        slow_(seed % 4 == 1),
         model_(RandomLimits()),
         gate_(model_.limits, kMethods, &sequence_),
         tasks_(kTasks) {
@@ -924,7 +931,7 @@ class Schedule {
     random_.seed(seed_ * 0x9E3779B97F4A7C15U + number + 1);
     ++steps_;
     if (model_.closed) ++steps_closed_;
-    now_ += milliseconds(Below(3));
+    now_ += milliseconds(Below(slow_ ? 40 : 3));
     if (Below(50) == 0) now_ += milliseconds(Below(400));
     if (model_.paused && Below(20) == 0) now_ = model_.retry_at;
     const std::size_t dice = Below(1100);
@@ -946,10 +953,11 @@ class Schedule {
       Expire();
     } else if (dice < 997) {
       Resize();
-    } else {
+    } else if (!slow_ || Below(4) == 0) {
       Close();
     }
     Compare();
+    CountStanding();
   }
 
   // Processes all remaining tasks, and compares after each step.
@@ -973,6 +981,7 @@ class Schedule {
   }
   // Number of evicted tasks.
   std::size_t evicted() const { return evicted_; }
+  StandingLanes standing_lanes() const { return standing_lanes_; }
 
  private:
   std::size_t Below(std::size_t bound) { return random_() % bound; }
@@ -988,8 +997,8 @@ class Schedule {
   }
 
   GateLimits RandomLimits() {
-    return {.capacity = 1 + Below(6),
-            .capacity_bytes = Below(40),
+    return {.capacity = 1 + Below(slow_ ? 20 : 6),
+            .capacity_bytes = Below(slow_ ? 300 : 40),
             .waiting_max = Below(10),
             .waiting_max_bytes = Below(60),
             .by_lane = by_lanes_ && Below(5) > 0};
@@ -997,22 +1006,24 @@ class Schedule {
 
   Entry RandomEntry(std::size_t id) {
     const bool promised = Below(2) == 0;
-    return {
-        .id = id,
-        .bytes = Below(20) == 0 ? 100 : Below(15),
-        .bytes_behind = Below(4) == 0 ? Below(30) : 0,
-        .method = Below(kMethods),
-        .promised = promised,
-        .needs_commit = promised && Below(2) == 0,
-        .droppable = Below(4) > 0,
-        .order_key = promised ? Below(4) : 0,
-        .lane = by_lanes_ ? Below(4) : 0,
-        .priority = by_lanes_ ? static_cast<Priority>(Below(kPriorities))
-                              : Priority::kNormal,
-        // Often make the deadline equal to the end of a timed wait.
-        .deadline = Below(3) == 0 ? kForever : now_ + milliseconds(Below(10)),
-        .waits_since =
-            Below(2) == 0 ? kForever : now_ - milliseconds(Below(8))};
+    return {.id = id,
+            .bytes = Below(20) == 0 ? 100 : Below(15),
+            .bytes_behind = Below(4) == 0 ? Below(30) : 0,
+            .method = Below(kMethods),
+            .promised = promised,
+            .needs_commit = promised && Below(2) == 0,
+            .droppable = Below(4) > 0,
+            .order_key = promised ? Below(4) : 0,
+            .lane = by_lanes_ ? Below(slow_ ? 2 : 4) : 0,
+            .priority = by_lanes_ ? static_cast<Priority>(
+                                        Below(slow_ ? 2 : kPriorities))
+                                  : Priority::kNormal,
+            // Often make the deadline equal to the end of a timed wait.
+            .deadline = Below(slow_ ? 2 : 3) == 0
+                            ? kForever
+                            : now_ + milliseconds(Below(slow_ ? 1000 : 10)),
+            .waits_since =
+                Below(2) == 0 ? kForever : now_ - milliseconds(Below(8))};
   }
 
   Rules RandomRules() {
@@ -1123,8 +1134,9 @@ class Schedule {
       if (task.again) outcomes.back().reset();
       if (!task.again) outside_.push_back(entry.id);
     }
-    const auto store =
-        store_fails ? static_cast<StoreState>(Below(3)) : StoreState::kUp;
+    const auto store = store_fails && (!slow_ || Below(8) == 0)
+                           ? static_cast<StoreState>(Below(3))
+                           : StoreState::kUp;
     gate_.Done(batch, store, now_, &events_);
     if (store == StoreState::kDown && !model_.paused) CheckBackoff();
     model_.Done(number, outcomes, store, gate_.circuit().retry_at(), now_);
@@ -1236,6 +1248,20 @@ class Schedule {
     CompareContent();
     EXPECT_EQ(gate_.CheckInvariants(), "");
     CheckPromises(any_admitted);
+  }
+
+  void CountStanding() {
+    std::set<LaneKey, Model::LaneKeyLess> standing;
+    for (const auto& [key, lane] : model_.lanes) {
+      if (lane.standing.stands()) standing.insert(key);
+    }
+    for (const LaneKey& key : standing) {
+      if (!standing_.contains(key)) ++standing_lanes_.begun;
+    }
+    for (const LaneKey& key : standing_) {
+      if (!standing.contains(key)) ++standing_lanes_.ended;
+    }
+    standing_ = std::move(standing);
   }
 
   void CompareEvents() {
@@ -1382,6 +1408,9 @@ class Schedule {
   const std::uint64_t seed_;
   std::mt19937_64 random_;
   const bool by_lanes_;
+  // In slow schedules there are fewer lanes, tasks wait longer, and the store
+  // seldom fails, so that lanes get standing queues.
+  const bool slow_;
   TimePoint now_{std::chrono::hours(1)};
   std::atomic<std::int64_t> sequence_{0};
   Model model_;
@@ -1395,6 +1424,9 @@ class Schedule {
   std::size_t parked_before_ = 0;  // parked tasks at the last comparison
   bool restored_ = false;          // true if restored since the last comparison
   std::size_t evicted_ = 0;
+  // Lanes that had a standing queue after the last step.
+  std::set<LaneKey, Model::LaneKeyLess> standing_;
+  StandingLanes standing_lanes_;
   std::size_t steps_ = 0;
   std::size_t steps_closed_ = 0;
 };
@@ -1408,6 +1440,10 @@ std::uint64_t FromEnvironment(const char* name, std::uint64_t otherwise) {
 class Reached {
  public:
   void AddEvicted(std::size_t evicted) { evicted_ += evicted; }
+  void AddStanding(const StandingLanes& lanes) {
+    standing_.begun += lanes.begun;
+    standing_.ended += lanes.ended;
+  }
   void Add(const MethodCounters& counters) {
     for (std::size_t i = 0; i < kTaskResults; ++i) {
       not_admitted_.counts[i] += counters.not_admitted.counts[i];
@@ -1432,6 +1468,8 @@ class Reached {
     }
     EXPECT_THAT(shadow_, Each(Gt(100u)));
     EXPECT_GT(evicted_, 100u);
+    EXPECT_GT(standing_.begun, 20u);
+    EXPECT_GT(standing_.ended, 20u);
   }
 
  private:
@@ -1439,6 +1477,7 @@ class Reached {
   ResultCounts completed_;
   std::array<std::uint64_t, kVerdictKinds> shadow_{};
   std::uint64_t evicted_ = 0;
+  StandingLanes standing_;
 };
 
 using Steps = std::vector<std::size_t>;
@@ -1449,6 +1488,7 @@ struct Played {
   std::string failure;  // the first failure; empty if there is none
   std::array<MethodCounters, kMethods> counters{};
   std::uint64_t evicted = 0;
+  StandingLanes standing_lanes;
 };
 
 // Plays `steps` up to the first failure. Returns the failure without failing
@@ -1475,6 +1515,7 @@ Played Play(std::uint64_t seed, const Steps& steps) {
     played.counters[method] = schedule.counters(method);
   }
   played.evicted = schedule.evicted();
+  played.standing_lanes = schedule.standing_lanes();
   return played;
 }
 
@@ -1517,6 +1558,7 @@ TEST(GateModel, AgreesUnderRandomSchedules) {
     ASSERT_EQ(played.failure, "") << Explain(seed, AllSteps(played.steps));
     taken += played.steps;
     reached.AddEvicted(played.evicted);
+    reached.AddStanding(played.standing_lanes);
     for (const MethodCounters& counters : played.counters) {
       reached.Add(counters);
     }

@@ -1,5 +1,6 @@
-// Regression tests: sequences of events in which an earlier version of the Gate
-// broke a promise of gate.h. The invariants are checked after each event.
+// Sequences of events in which an earlier version of the Gate broke a promise
+// of gate.h, or in which a change could easily break one. The invariants are
+// checked after each event.
 
 #include <atomic>
 #include <chrono>
@@ -15,6 +16,7 @@
 #include "policies/drop_oldest.h"
 #include "policies/fail_fast.h"
 #include "pool/gate.h"
+#include "pool/standing_queue.h"
 #include "tests/fakes/fake_task.h"
 
 namespace sluice {
@@ -232,6 +234,46 @@ TEST_F(GatePromisesTest, ARestoredTaskAdmitsAParkedTaskThatIsFirstNow) {
   Check();
   EXPECT_GT(high->sequence, 0) << "not admitted";
   EXPECT_EQ(large->sequence, 0);
+}
+
+// A standing queue of one lane keeps the Gate from being open.
+class StandingLaneTest : public GatePromisesTest {
+ protected:
+  // Makes a standing queue of lane 1, but not of the pool. Leaves two tasks in
+  // lane 1.
+  void SetUp() override {
+    for (int i = 0; i < 4; ++i) Arrive(Make({}, 1), kFailFast);
+    now_ += milliseconds(100);
+    // A task of another lane, which has not waited when it is taken.
+    Arrive(Make({}, 2), kFailFast);
+    Done(Take(2), StoreState::kUp);
+    now_ += StandingQueue::kInterval;
+    TakeAndStore();
+    ASSERT_EQ(gate_.depth(), 2u);
+    ASSERT_FALSE(gate_.open()) << "lane 1 has no standing queue";
+  }
+
+  void TakeAndStore() {
+    const std::vector<Task*> batch = Take(1);
+    ASSERT_EQ(batch.size(), 1u);
+    Done(batch, StoreState::kUp);
+  }
+};
+
+TEST_F(StandingLaneTest, EndsWhenTheLaneIsEmpty) {
+  TakeAndStore();
+  EXPECT_FALSE(gate_.open());
+  TakeAndStore();
+  EXPECT_TRUE(gate_.open());
+}
+
+TEST_F(StandingLaneTest, EndsWhenTheCallersOfTheLaneHaveLeft) {
+  for (const Task* task : gate_.queued()) {
+    EXPECT_FALSE(gate_.open());
+    EXPECT_TRUE(gate_.Leave(const_cast<Task*>(task), now_, &events_));
+    Check();
+  }
+  EXPECT_TRUE(gate_.open());
 }
 
 }  // namespace
