@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/hash/hash.h"
+#include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "server/submissions/hashed_text.h"
 #include "server/submissions/submission_task.h"
@@ -140,6 +141,42 @@ std::optional<StoredReceipt> RecentIds::FindAcknowledged(
     return std::nullopt;
   }
   return leader->OwnReceipt();
+}
+
+bool RecentIds::empty() const {
+  return std::ranges::all_of(shards_, [](const Shard& shard) {
+    absl::MutexLock lock(&shard.mutex);
+    return shard.leaders.empty();
+  });
+}
+
+std::string RecentIds::CheckInvariants() const {
+  for (const Shard& shard : shards_) {
+    absl::MutexLock lock(&shard.mutex);
+    std::size_t followers = 0;
+    for (const auto& [half_key, leader] : shard.leaders) {
+      const RecentId& id = leader->recent_id();
+      if (!id.leads_ || id.key.hash[0] != half_key) {
+        return "recent ids: a leader that does not lead";
+      }
+      for (const SubmissionTask* next = id.follower_.get(); next != nullptr;
+           next = next->recent_id().follower_.get()) {
+        if (next->recent_id().leads_ || next->recent_id().key != id.key ||
+            next->stage() != SubmissionTask::Stage::kFollowing) {
+          return "recent ids: a follower that does not follow";
+        }
+        ++followers;
+      }
+    }
+    if (followers != shard.followers) {
+      return absl::StrCat("recent ids: counts ", shard.followers,
+                          " followers, but has ", followers);
+    }
+    if (shard.younger.size() > half_max_ || shard.older.size() > half_max_) {
+      return "recent ids: remembers too many receipts";
+    }
+  }
+  return "";
 }
 
 SubmissionTask* RecentIds::Shard::FindLeader(const SubmissionKey& key) const {

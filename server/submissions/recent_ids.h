@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -118,6 +119,11 @@ class RecentIds {
 
   // Returns the receipt of a submission that is acknowledged and has not ended.
   std::optional<StoredReceipt> FindAcknowledged(const SubmissionKey& key) const;
+
+  // True if no task leads or follows another.
+  bool empty() const;
+  // Returns the first broken invariant; empty if all hold. For tests: O(tasks).
+  std::string CheckInvariants() const;
 
  private:
   // Leaders by the first half of the key, to save memory. The leader has the

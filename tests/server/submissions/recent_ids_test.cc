@@ -38,13 +38,26 @@ class RecentIdsTest : public testing::Test {
     return task;
   }
 
+  ~RecentIdsTest() override { Check(); }
+
   Arrival Arrive(const Task& task, bool durably = true) {
-    return recent_.Arrive(task, durably, &receipt_);
+    const Arrival arrival = recent_.Arrive(task, durably, &receipt_);
+    Check();
+    return arrival;
+  }
+  Leaving Leave(const Task& task) {
+    const Leaving leaving = recent_.Leave(task.get());
+    Check();
+    return leaving;
   }
   // Ends the task as stored, so that its receipt is remembered.
   std::vector<Task> End(const Task& task) {
-    return recent_.End(task.get(), task->OwnReceipt());
+    const std::vector<Task> followers =
+        recent_.End(task.get(), task->OwnReceipt());
+    Check();
+    return followers;
   }
+  void Check() const { EXPECT_EQ(recent_.CheckInvariants(), ""); }
 
   RecentIds recent_{1000};
   StoredReceipt receipt_;
@@ -68,7 +81,7 @@ TEST_F(RecentIdsTest, AnotherContentIsNotRecorded) {
   const Task other = MakeTask("a", 2);
   Arrive(first);
   EXPECT_EQ(Arrive(other), Arrival::kOther);
-  EXPECT_EQ(recent_.Leave(other.get()), Leaving::kAlone);
+  EXPECT_EQ(Leave(other), Leaving::kAlone);
   EXPECT_THAT(recent_.End(other.get(), std::nullopt), IsEmpty());
   EXPECT_EQ(Arrive(MakeTask("a")), Arrival::kJoined);
 }
@@ -132,12 +145,12 @@ TEST_F(RecentIdsTest, OneThatFollowsMayLeaveAndALeaderOfOthersNot) {
   const Task second = MakeTask("a");
   const Task third = MakeTask("a");
   Arrive(first);
-  EXPECT_EQ(recent_.Leave(first.get()), Leaving::kAlone);
+  EXPECT_EQ(Leave(first), Leaving::kAlone);
   Arrive(second);
   Arrive(third);
-  EXPECT_EQ(recent_.Leave(first.get()), Leaving::kLeads);
-  EXPECT_EQ(recent_.Leave(second.get()), Leaving::kFollowed);
-  EXPECT_EQ(recent_.Leave(second.get()), Leaving::kAlone);
+  EXPECT_EQ(Leave(first), Leaving::kLeads);
+  EXPECT_EQ(Leave(second), Leaving::kFollowed);
+  EXPECT_EQ(Leave(second), Leaving::kAlone);
   EXPECT_THAT(End(first), ElementsAre(third));
 }
 
@@ -168,7 +181,7 @@ TEST_F(RecentIdsTest, IdsThatAreNearlyTheSameAreNotTakenForOneAnother) {
   EXPECT_THAT(recent_.Acknowledge(first.get(), true), IsEmpty());
   EXPECT_EQ(Arrive(near), Arrival::kOther);
   EXPECT_EQ(recent_.FindAcknowledged(near->recent_id().key), std::nullopt);
-  EXPECT_EQ(recent_.Leave(near.get()), Leaving::kAlone);
+  EXPECT_EQ(Leave(near), Leaving::kAlone);
   EXPECT_THAT(End(near), IsEmpty());
   EXPECT_EQ(Arrive(MakeTask("a")), Arrival::kQueued);
   End(first);
