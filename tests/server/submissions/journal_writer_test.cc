@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "gmock/gmock.h"
 #include "grpcpp/server_builder.h"
@@ -154,6 +155,50 @@ TEST_F(JournalWriterTest, WritesAGroupInTheOrderOfAdmission) {
                   })
                   .ok());
   EXPECT_THAT(sequences, ElementsAre(1, 2, 3));
+}
+
+TEST_F(JournalWriterTest, ForgetsWhatIsStoredAlthoughNothingElseArrives) {
+  Arrive("1");
+  AwaitThat("the journal is empty", [&] {
+    std::size_t entries = 0;
+    EXPECT_TRUE(journal_->Replay([&](const JournalEntry&) { ++entries; }).ok());
+    return owner_.answers() == 1 && entries == 0;
+  });
+}
+
+TEST_F(JournalWriterTest, ForgetsTheEntryOfARestoredTask) {
+  for (const std::int64_t sequence : {1, 2, 3}) {
+    ReceivedSubmission submission;
+    submission.sequence = sequence;
+    submission.submission_id = absl::StrCat(sequence);
+    const NewJournalEntry entry{"Submit", &submission};
+    ASSERT_TRUE(journal_->Append({&entry, 1}).ok());
+  }
+  LiveMethodSettings settings;
+  settings.Set(settings_);
+  MethodContext method = method_;
+  method.settings = &settings;
+  std::vector<JournalEntry> entries;
+  const auto read = [&] {
+    entries.clear();
+    return journal_->Replay(
+        [&](JournalEntry entry) { entries.push_back(std::move(entry)); });
+  };
+  ASSERT_TRUE(read().ok());
+  ASSERT_EQ(entries.size(), 3u);
+  const auto task = MakeSubmissionTask(method, &writer_, std::move(entries[1]));
+  processor_.Hold();
+  task->Restore(&pool_);
+  EXPECT_TRUE(recent_.FindAcknowledged(task->recent_id().key).has_value());
+  processor_.Release();
+  AwaitThat("an entry is forgotten", [&] {
+    EXPECT_TRUE(read().ok());
+    return entries.size() < 3;
+  });
+  ASSERT_EQ(entries.size(), 2u);
+  EXPECT_EQ(entries[0].submission.sequence, 1);
+  EXPECT_EQ(entries[1].submission.sequence, 3);
+  EXPECT_TRUE(recent_.empty());
 }
 
 }  // namespace

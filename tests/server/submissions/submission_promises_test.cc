@@ -44,7 +44,7 @@ namespace {
 
 constexpr std::uint32_t kSchedules = 40;
 constexpr int kSteps = 60;
-constexpr std::size_t kIds = 8;
+constexpr std::size_t kIds = 16;
 constexpr std::size_t kSubjects = 3;
 
 // Site of the submissions that the journal acknowledges.
@@ -136,14 +136,15 @@ class FaultyStore final : public Store {
 // The call of one submission.
 class Call final : public SubmissionOwner {
  public:
-  Call(CompletionLoop* loop, std::function<void(const Answer&)> check)
+  Call(CompletionLoop* loop,
+       std::function<void(const Call&, const Answer&)> check)
       : loop_(loop), check_(std::move(check)) {}
 
   bool CallerGone() const override { return gone; }
   CompletionLoop* loop() const override { return loop_; }
   void OnUnparked() override { ++unparked; }
   void OnAnswer(std::size_t, std::string_view, const Answer& answer) override {
-    check_(answer);
+    check_(*this, answer);
     ++answers;
   }
 
@@ -156,7 +157,7 @@ class Call final : public SubmissionOwner {
 
  private:
   CompletionLoop* const loop_;
-  const std::function<void(const Answer&)> check_;
+  const std::function<void(const Call&, const Answer&)> check_;
 };
 
 class Schedule {
@@ -213,6 +214,9 @@ class Schedule {
     writer_.Join();
     loop_.Join();
     for (const auto& call : calls_) CheckCall(*call);
+    for (const std::string& id : acknowledged_) {
+      EXPECT_TRUE(IsSafe(id)) << "lost after its acknowledgement";
+    }
     CheckCounters();
     EXPECT_TRUE(recent_.empty());
     std::size_t left_in_journal = 0;
@@ -222,6 +226,7 @@ class Schedule {
                       EXPECT_GT(entry.submission.sequence, 0);
                     })
                     .ok());
+    EXPECT_EQ(JournalDepth(), static_cast<double>(left_in_journal));
     // An entry that cannot be quarantined, since the disk is full, stays.
     EXPECT_GE(left_in_journal, leftovers_.journaled());
     if (!disk_fails_) {
@@ -266,8 +271,8 @@ class Schedule {
         absl::StrCat("subject-", Below(kSubjects)));
     const bool durable = method.method != Method::kRecordEvents;
     calls_.push_back(std::make_unique<Call>(
-        &loop_, [this, id, durable](const Answer& answer) {
-          CheckAnswer(id, durable, answer);
+        &loop_, [this, id, durable](const Call& caller, const Answer& answer) {
+          CheckAnswer(caller, id, durable, answer);
         }));
     Call& call = *calls_.back();
     call.task = MakeSubmissionTask(method, method.settings->Get(), &call, 0,
@@ -305,8 +310,15 @@ class Schedule {
     return found.ok() && found->front().has_value();
   }
 
+  // True if a submission of this id survives a crash. An entry goes from the
+  // journal to the others, so the journal is asked first.
+  bool IsSafe(const std::string& id) {
+    return IsInJournal(id) || store_.Has(id) || IsInQuarantine(id);
+  }
+
   // `durable`: the caller may rely on an acknowledgement.
-  void CheckAnswer(const std::string& id, bool durable, const Answer& answer) {
+  void CheckAnswer(const Call& caller, const std::string& id, bool durable,
+                   const Answer& answer) {
     switch (answer.kind) {
       case Answer::Kind::kStored:
       case Answer::Kind::kDuplicate:
@@ -314,11 +326,12 @@ class Schedule {
         break;
       case Answer::Kind::kQueued:
         EXPECT_GT(answer.kept.sequence, 0);
-        // An entry goes from the journal to the others, so the journal is
-        // asked first.
-        EXPECT_TRUE(!durable || IsInJournal(id) || store_.Has(id) ||
-                    IsInQuarantine(id))
-            << "lost after its acknowledgement";
+        if (!durable) break;
+        acknowledged_.push_back(id);
+        EXPECT_TRUE(IsSafe(id)) << "acknowledged before it is durable";
+        break;
+      case Answer::Kind::kCancelled:
+        EXPECT_TRUE(caller.gone) << "the caller waits";
         break;
       default:
         break;
@@ -334,12 +347,25 @@ class Schedule {
 
   void CheckCounters() {
     std::uint64_t received = 0;
+    std::uint64_t quarantined = 0;
     for (const MethodCounters& counters : pool_.Snapshot().counters) {
       EXPECT_TRUE(counters.Balanced());
       EXPECT_EQ(counters.waiting + counters.queued + counters.in_work, 0u);
       received += counters.received;
+      quarantined += counters.completed[TaskResult::kQuarantined];
     }
+    EXPECT_EQ(quarantined > 0, journal_->quarantined() > 0);
     EXPECT_EQ(received, calls_.size());
+  }
+
+  // Returns the depth of the journal by its metric.
+  double JournalDepth() const {
+    for (const prometheus::MetricFamily& family : registry_.Collect()) {
+      if (family.name == "sluice_journal_depth") {
+        return family.metric.at(0).gauge.value;
+      }
+    }
+    return -1;
   }
 
   MethodContext ContextOf(Method method, const LiveMethodSettings* settings,
@@ -385,6 +411,8 @@ class Schedule {
       ContextOf(Method::kRecordEvents, &queued_, nullptr)};
   CompletionLoop loop_{grpc::ServerBuilder().AddCompletionQueue()};
   std::vector<std::unique_ptr<Call>> calls_;
+  // Used by the loop's thread until it is joined.
+  std::vector<std::string> acknowledged_;
 };
 
 TEST(SubmissionPromises, HoldUnderRandomSchedules) {

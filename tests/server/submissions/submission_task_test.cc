@@ -18,6 +18,8 @@
 #include "grpcpp/server_builder.h"
 #include "gtest/gtest.h"
 #include "pool/worker_pool.h"
+#include "server/submissions/order_key.h"
+#include "sluice/v1/ingestion.pb.h"
 #include "tests/fakes/fake_processor.h"
 #include "tests/fakes/log_capture.h"
 #include "tests/fakes/patience.h"
@@ -130,6 +132,20 @@ TEST(SubmissionTask, MovesItsContentOutAndGetsItBack) {
   task->SetAgain();
   task->ReturnContent(std::move(moved.content));
   EXPECT_EQ(task->submission().content, std::string(1000, 'c'));
+}
+
+TEST(SubmissionTask, HasWhatThePoolNeedsWhenItIsRestored) {
+  v1::SubmitRequest request;
+  request.mutable_response()->mutable_subject()->set_reference("subject");
+  ReceivedSubmission submission;
+  submission.content = request.SerializeAsString();
+  const auto task = MakeTaskInWork(submission);
+  EXPECT_TRUE(task->promised);
+  EXPECT_FALSE(task->needs_commit);
+  EXPECT_EQ(task->sequence, 8);
+  EXPECT_EQ(task->bytes, submission.content.size());
+  EXPECT_EQ(task->order_key, OrderKey(submission));
+  EXPECT_NE(task->order_key, 0u);
 }
 
 TEST(SubmissionTask, GoesThroughTheStagesInTheirOrder) {
