@@ -15,6 +15,7 @@
 #include "policies/block.h"
 #include "policies/drop_oldest.h"
 #include "policies/fail_fast.h"
+#include "pool/fair_queue.h"
 #include "pool/gate.h"
 #include "pool/standing_queue.h"
 #include "tests/fakes/fake_task.h"
@@ -234,6 +235,27 @@ TEST_F(GatePromisesTest, ARestoredTaskAdmitsAParkedTaskThatIsFirstNow) {
   Check();
   EXPECT_GT(high->sequence, 0) << "not admitted";
   EXPECT_EQ(large->sequence, 0);
+}
+
+TEST(GateLanesTest, RemembersALimitedNumberOfLanes) {
+  constexpr std::uint64_t kLanes = 2 * FairQueue::kRememberedMax;
+  std::atomic<std::int64_t> sequence{0};
+  GateEvents events;
+  const TimePoint now{seconds(1000)};
+  Gate gate({.capacity = 2 * kLanes, .by_lane = true}, /*methods=*/1,
+            &sequence);
+  std::list<FakeTask> tasks;
+  for (std::uint64_t lane = 1; lane <= kLanes; ++lane) {
+    FakeTask& task = tasks.emplace_back();
+    task.lane = lane;
+    ASSERT_EQ(gate.Arrive(&task, kFailFast, now, &events).kind,
+              Admission::Kind::kAdmitted);
+  }
+  // One task stays, so that lanes are remembered.
+  std::vector<Task*> batch;
+  gate.Take(kLanes - 1, now, &batch, &events);
+  EXPECT_EQ(batch.size(), kLanes - 1);
+  EXPECT_EQ(gate.CheckInvariants(), "");
 }
 
 // A standing queue of one lane keeps the Gate from being open.
