@@ -15,6 +15,7 @@
 #include <random>
 #include <set>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -145,6 +146,33 @@ TEST_F(JournalFaultTest, AnAppendForgetsALimitedNumberOfBytes) {
   }
   Append(7, 7);
   EXPECT_THAT(Sequences(), ElementsAre(4, 5, 6, 7));
+}
+
+// An append looks at the first 1,024 ranges of entries that are done. Ranges
+// that were forgotten must not be among them.
+TEST_F(JournalFaultTest, AppendsForgetAnyNumberOfRanges) {
+  Open();
+  for (const std::int64_t position : Append(1, 4200)) {
+    if (position % 2 == 0) journal_->MarkDone(position);
+  }
+  for (std::int64_t i = 1; i <= 4; ++i) Append(4200 + i, 4200 + i);
+  EXPECT_EQ(Sequences().size(), 2100u + 4u);
+}
+
+TEST_F(JournalFaultTest, AnAppendEndsAFailureThatCheckReports) {
+  Open();
+  disk_.SetFull(true);
+  std::vector<JournalEntry> entries = {MakeEntry(1)};
+  EXPECT_FALSE(AppendGroup(*journal_, entries).ok());
+  disk_.SetFull(false);
+  Append(1, 1);
+  disk_.HoldSyncs();
+  std::thread writer([this] { Append(2, 2); });
+  ASSERT_TRUE(disk_.WaitForHeldSync());
+  // While a commit is in progress, Check returns how the last one ended.
+  EXPECT_TRUE(journal_->Check().ok());
+  disk_.ReleaseSyncs();
+  writer.join();
 }
 
 TEST_F(JournalFaultTest, ANearlyEmptyFileGivesItsRoomBack) {
