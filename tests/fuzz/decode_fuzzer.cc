@@ -4,9 +4,11 @@
 //
 // Input: a byte that chooses the kind, then the content.
 
+#include <optional>
 #include <stdexcept>
 #include <string>
 
+#include "absl/time/time.h"
 #include "forms/answers.h"
 #include "forms/wire_check.h"
 #include "server/submissions/decode.h"
@@ -57,7 +59,12 @@ void CheckRecord(const Submission& submission) {
 void CheckEvent(const Submission& submission) {
   v1::AppEvent event;
   Require(event.ParseFromString(submission.content), "the event parses");
-  Require(submission.authored_at.has_value() == event.has_occurred_at(),
+  std::optional<absl::Time> occurred_at;
+  if (event.has_occurred_at()) {
+    occurred_at = absl::FromUnixSeconds(event.occurred_at().seconds()) +
+                  absl::Nanoseconds(event.occurred_at().nanos());
+  }
+  Require(submission.authored_at == occurred_at,
           "an event is decoded as protobuf reads it");
 }
 

@@ -48,6 +48,9 @@ std::string Prefixed(int byte, const std::string& bytes) {
   return static_cast<char>(byte) + bytes;
 }
 
+// Number of the message type EveryField in the fuzzer of the wire check.
+constexpr int kEveryField = 6;
+
 // Returns requests in the order in which the fuzzers of the wire check and of
 // the intake number the message types.
 std::vector<std::string> Requests(const fs::path& samples) {
@@ -75,6 +78,51 @@ std::vector<std::string> Requests(const fs::path& samples) {
   return requests;
 }
 
+// Returns encodings at the limits of the wire format.
+std::vector<std::string> WireLimits() {
+  using std::string_literals::operator""s;
+  std::vector<std::string> messages = {
+      // Tags of five and of six bytes, and one with more than 32 bits.
+      "\xF8\xFF\xFF\xFF\x0F\x01"s,
+      "\xF8\x81\x80\x80\x80\x00\x01"s,
+      "\xF8\xFF\xFF\xFF\x1F\x01"s,
+      // Lengths of five and of six bytes.
+      "\xFA\x01\x81\x80\x80\x80\x00x"s,
+      "\xFA\x01\x81\x80\x80\x80\x80\x00x"s,
+      // Varints of ten bytes, without and with more than 64 bits, and of
+      // eleven.
+      "\xF8\x01\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01"s,
+      "\xF8\x01\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x7F"s,
+      "\xF8\x01\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01"s,
+      // Groups: one that ends, one that ends as another, one without an end.
+      "\xFB\x01\xFC\x01"s,
+      "\xFB\x01\xF4\x01"s,
+      "\xFB\x01"s,
+      // The field number 0.
+      "\x00\x01"s,
+      "\x80\x00\x01"s,
+  };
+  // Eight bytes that are packed values, a text, or the fields of a message. The
+  // last byte is left out once, so that no pack of fixed size is whole, and
+  // once it begins a varint.
+  const std::string eight = "\x08\x01\x08\x01\x08\x01\x08\x01";
+  for (char number = 1; number < 16; ++number) {
+    const char tag = static_cast<char>(number << 3 | 2);
+    messages.push_back(std::string{tag, 8} + eight);
+    messages.push_back(std::string{tag, 7} + eight.substr(0, 7));
+    messages.push_back(std::string{tag, 8} + eight.substr(0, 7) + "\x81");
+  }
+  // Groups nested as deeply as is allowed, and one deeper. The message itself
+  // is the first level.
+  for (const int groups : {7, 8, 63, 64, 99, 100}) {
+    std::string nested;
+    for (int i = 0; i < groups; ++i) nested += "\xFB\x01";
+    for (int i = 0; i < groups; ++i) nested += "\xFC\x01";
+    messages.push_back(std::move(nested));
+  }
+  return messages;
+}
+
 void AddRequests(const fs::path& samples, Corpus& corpus) {
   const std::vector<std::string> requests = Requests(samples);
   for (std::size_t i = 0; i < requests.size(); ++i) {
@@ -82,10 +130,25 @@ void AddRequests(const fs::path& samples, Corpus& corpus) {
     corpus.Add("wire_check", Prefixed(choice, Prefixed(0, requests[i])));
     corpus.Add("intake", Prefixed(choice, requests[i]));
   }
+  for (const std::string& message : WireLimits()) {
+    for (int depth = 0; depth < 3; ++depth) {
+      for (const int type : {0, kEveryField}) {
+        corpus.Add("wire_check", Prefixed(type, Prefixed(depth, message)));
+      }
+    }
+  }
   const std::string& submit = requests.front();
   v1::SubmitRequest request;
   if (!request.ParseFromString(submit)) return;
   corpus.Add("decode", Prefixed(0, submit));
+  // The last of several values counts, and parts of a response are merged.
+  request.set_supersedes_submission_id("superseded");
+  request.set_reason_for_change("reason");
+  const std::string change = request.SerializeAsString();
+  request.set_supersedes_submission_id("another");
+  request.set_reason_for_change("another reason");
+  request.mutable_response()->mutable_subject()->set_reference("another");
+  corpus.Add("decode", Prefixed(0, change + request.SerializeAsString()));
   corpus.Add("answers", Prefixed(1, request.response().SerializeAsString()));
   v1::ImportPatientsRequest patients;
   v1::RecordEventsRequest events;

@@ -28,6 +28,7 @@ ReceivedSubmission MakeSubmission(std::int64_t sequence) {
   submission.content = absl::StrCat("content of ", sequence);
   submission.content_sha256 = Sha256(submission.content);
   submission.received_at = absl::FromUnixSeconds(1'700'000'000 + sequence);
+  if (sequence % 2 == 0) submission.sent_at = absl::FromUnixSeconds(sequence);
   return submission;
 }
 
@@ -44,18 +45,40 @@ void WriteJournal(const std::string& path,
   in_use();
 }
 
+// Requires the submission that MakeSubmission makes.
+void RequireWhole(const ReceivedSubmission& read) {
+  const ReceivedSubmission put_in = MakeSubmission(read.sequence);
+  Require(read.sequence >= 1 && read.sequence <= kEntries &&
+              read.kind == put_in.kind && read.study_id == put_in.study_id &&
+              read.submission_id == put_in.submission_id &&
+              read.site_id == put_in.site_id &&
+              read.content == put_in.content &&
+              read.content_sha256 == put_in.content_sha256 &&
+              read.received_at == put_in.received_at &&
+              read.sent_at == put_in.sent_at,
+          "an undamaged journal has each submission as it was put in");
+}
+
 void Use(Journal& journal, bool damaged) {
   std::vector<std::int64_t> positions;
   const absl::Status replayed = journal.Replay([&](const JournalEntry& entry) {
     Require(positions.empty() || positions.back() < entry.position,
             "entries come in order");
     positions.push_back(entry.position);
+    if (damaged) return;
+    Require(entry.method == "ImportPatients", "the method is as it was put in");
+    RequireWhole(entry.submission);
   });
   const auto quarantine = journal.ListQuarantine(0, 10, true);
   if (!damaged) {
     Require(replayed.ok() && positions.size() == kEntries - 1 &&
                 quarantine.ok() && quarantine->size() == 1,
             "an undamaged journal has all that was put in");
+    const Quarantined& one = quarantine->front();
+    Require(one.method == "ImportPatients" && one.reason == "reason" &&
+                one.tries == 3,
+            "an undamaged quarantine has what was put in");
+    RequireWhole(one.submission);
   }
   (void)journal.LastSequence();
   (void)journal.FindQuarantined("STUDY-1",

@@ -12,6 +12,7 @@
 
 #include "every_field.pb.h"
 #include "forms/wire_check.h"
+#include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/unknown_field_set.h"
 #include "google/protobuf/wire_format_lite.h"
 #include "sluice/v1/ingestion.pb.h"
@@ -28,7 +29,6 @@ using google::protobuf::UnknownFieldSet;
 using google::protobuf::internal::WireFormatLite;
 
 constexpr std::array<int, 3> kDepths = {100, 64, 8};
-constexpr int kDepthOfParser = 100;
 
 struct Type {
   const Message* prototype;
@@ -108,18 +108,30 @@ bool HasLongVarint(std::string_view bytes) {
   return false;
 }
 
+// True if protobuf parses `bytes` when it allows `levels` levels of messages.
+bool ParsesWithin(int levels, const std::string& bytes,
+                  const Message& prototype) {
+  const std::unique_ptr<Message> message(prototype.New());
+  google::protobuf::io::CodedInputStream input(
+      reinterpret_cast<const std::uint8_t*>(bytes.data()),
+      static_cast<int>(bytes.size()));
+  // The parser counts levels from 0.
+  input.SetRecursionLimit(levels - 1);
+  return message->MergeFromCodedStream(&input) && input.ConsumedEntireMessage();
+}
+
 void RequireReason(const Violation& violation, const std::string& bytes,
-                   const Descriptor& type, int depth) {
+                   const Message& prototype, int depth) {
+  const Descriptor& type = *prototype.GetDescriptor();
   if (violation.description == "wrong wire type") {
     return Require(HasWrongType(bytes, type), "a field has a wrong type");
   }
   if (violation.description == "malformed field tag") {
     return Require(HasLongVarint(bytes), "a tag has five bytes");
   }
-  // The parser counts levels from 0, the checker from 1.
   Require(
       violation.description.starts_with("nested deeper than") &&
-          depth <= kDepthOfParser,
+          !ParsesWithin(depth, bytes, prototype),
       "protobuf accepts what the wire check refuses: " + violation.description);
 }
 
@@ -159,16 +171,17 @@ void FuzzOne(std::string_view input) {
   const Type& type = Types()[reader.Below(Types().size())];
   const std::size_t depth = reader.Below(kDepths.size());
   const std::string bytes(reader.Rest());
-  const Descriptor& descriptor = *type.prototype->GetDescriptor();
 
   const std::unique_ptr<Message> message(type.prototype->New());
   const bool parsed = message->ParseFromString(bytes);
   const auto violation = type.checkers[depth]->Check(bytes);
   if (!violation) {
     Require(parsed, "what the wire check accepts, protobuf parses");
+    Require(ParsesWithin(kDepths[depth], bytes, *type.prototype),
+            "what the wire check accepts is not too deep");
     CheckFinding(bytes);
   } else if (parsed) {
-    RequireReason(*violation, bytes, descriptor, kDepths[depth]);
+    RequireReason(*violation, bytes, *type.prototype, kDepths[depth]);
     // Without its unknown fields, a message that protobuf writes can only be
     // rejected for its depth.
     message->DiscardUnknownFields();
