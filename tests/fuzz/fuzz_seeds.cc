@@ -106,11 +106,16 @@ std::vector<std::string> WireLimits() {
   // last byte is left out once, so that no pack of fixed size is whole, and
   // once it begins a varint.
   const std::string eight = "\x08\x01\x08\x01\x08\x01\x08\x01";
-  for (char number = 1; number < 16; ++number) {
-    const char tag = static_cast<char>(number << 3 | 2);
-    messages.push_back(std::string{tag, 8} + eight);
-    messages.push_back(std::string{tag, 7} + eight.substr(0, 7));
-    messages.push_back(std::string{tag, 8} + eight.substr(0, 7) + "\x81");
+  for (int number = 1; number < 40; ++number) {
+    const int value = number << 3 | 2;
+    std::string tag(1, static_cast<char>(value));
+    if (value > 127) {
+      tag = {static_cast<char>(value % 128 + 128),
+             static_cast<char>(value / 128)};
+    }
+    messages.push_back(tag + "\x08" + eight);
+    messages.push_back(tag + "\x07" + eight.substr(0, 7));
+    messages.push_back(tag + "\x08" + eight.substr(0, 7) + "\x81");
   }
   // Groups nested as deeply as is allowed, and one deeper. The message itself
   // is the first level.
@@ -135,6 +140,19 @@ void AddRequests(const fs::path& samples, Corpus& corpus) {
       for (const int type : {0, kEveryField}) {
         corpus.Add("wire_check", Prefixed(type, Prefixed(depth, message)));
       }
+    }
+  }
+  // Items nested as deeply as is allowed, and one deeper. The request and its
+  // response are the first levels.
+  for (const int levels : {8, 9, 64, 65, 100, 101}) {
+    v1::SubmitRequest nested;
+    auto* items = nested.mutable_response()->mutable_item();
+    for (int level = 3; level <= levels; ++level) {
+      items = items->Add()->mutable_item();
+    }
+    for (int depth = 0; depth < 3; ++depth) {
+      corpus.Add("wire_check",
+                 Prefixed(0, Prefixed(depth, nested.SerializeAsString())));
     }
   }
   const std::string& submit = requests.front();
