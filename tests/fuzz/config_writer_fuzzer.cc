@@ -2,7 +2,8 @@
 // reading it never fails because of its syntax, and a valid configuration is
 // read back equal. Texts such as paths may have any characters.
 //
-// Input: values for the fields of Config, one after the other.
+// Input: a byte that chooses the form of the rest: values for the fields of
+// Config, one after the other, or changes to a valid configuration.
 
 #include <array>
 #include <string>
@@ -34,7 +35,8 @@ std::string ReadPolicy(InputReader& input, absl::Duration* max_wait) {
   static constexpr std::array<std::string_view, 5> kPolicies = {
       "fail_fast", "block", "timed_wait", "drop", "drop_oldest"};
   const std::string_view policy = kPolicies[input.Below(kPolicies.size())];
-  if (policy == "timed_wait") *max_wait = ReadMilliseconds(input);
+  *max_wait =
+      policy == "timed_wait" ? ReadMilliseconds(input) : absl::ZeroDuration();
   return std::string(policy);
 }
 
@@ -91,11 +93,105 @@ Config ReadConfig(InputReader& input) {
   return config;
 }
 
+Config ValidConfig() {
+  ConfigErrors errors;
+  const Config config = ParseConfig(R"yaml(
+listen: 127.0.0.1:50051
+metrics: 127.0.0.1:9464
+store: {kind: sqlite, path: data/sluice.db}
+pools:
+  clinical:
+    queue: {kind: journal, path: data/journal.db, capacity: 100000}
+    workers: {min: 2, max: 16}
+  telemetry:
+    queue: {kind: memory, capacity: 4096}
+    workers: {min: 1, max: 1}
+methods:
+  default: {pool: clinical, on_full: fail_fast, ack: stored}
+  sluice.v1.Ingestion/Submit:
+    pool: clinical
+    on_full: timed_wait
+    max_wait: 250ms
+    shadow: {on_full: timed_wait, max_wait: 1s}
+    ack: stored
+  sluice.v1.Ingestion/RecordEvents: {pool: telemetry, on_full: drop, ack: queued}
+)yaml",
+                                    &errors);
+  Require(errors.empty(), "the configuration to change is valid");
+  Require(
+      ParseConfig(ConfigToYaml(config), &errors) == config && errors.empty(),
+      "the configuration to change is read back");
+  return config;
+}
+
+// Few values are valid together, so that a configuration of which all values
+// are random is hardly ever valid.
+Config ReadChanges(InputReader& input) {
+  static const Config valid = ValidConfig();
+  Config config = valid;
+  for (int changes = 0; changes < 8 && !input.empty(); ++changes) {
+    // GetReceipts has fewer settings.
+    const Method method =
+        input.Flag() ? Method::kSubmit : Method::kRecordEvents;
+    MethodConfig& of_method = config.methods[Index(method)];
+    PoolConfig& pool = config.pools[input.Flag() ? "clinical" : "telemetry"];
+    switch (input.Below(14)) {
+      case 0:
+        of_method.on_full = ReadPolicy(input, &of_method.max_wait);
+        break;
+      case 1:
+        of_method.shadow.on_full =
+            ReadPolicy(input, &of_method.shadow.max_wait);
+        break;
+      case 2:
+        of_method.ack = Ack::kQueued;
+        of_method.allow_loss = input.Flag();
+        break;
+      case 3:
+        of_method.priority =
+            static_cast<Priority>(input.Below(kPriorityNames.size()));
+        break;
+      case 4:
+        of_method.pool = "telemetry";
+        break;
+      case 5:
+        pool.journal_path = input.Utf8Text();
+        break;
+      case 6:
+        pool.queue_capacity = ReadNumber(input);
+        break;
+      case 7:
+        pool.queue_capacity_bytes += ReadNumber(input);
+        break;
+      case 8:
+        pool.waiting_max = ReadNumber(input);
+        break;
+      case 9:
+        pool.fair_by = static_cast<FairBy>(input.Below(3));
+        break;
+      case 10:
+        pool.workers.task_timeout = ReadMilliseconds(input);
+        break;
+      case 11:
+        config.drain_timeout = ReadMilliseconds(input);
+        break;
+      case 12:
+        config.store.options["path"] = input.Utf8Text();
+        break;
+      case 13:
+        config.store.allow_loss = input.Flag();
+        break;
+    }
+  }
+  return config;
+}
+
 }  // namespace
 
 void FuzzOne(std::string_view input) {
   InputReader reader(input);
-  const Config config = ReadConfig(reader);
+  const Config config =
+      reader.Flag() ? ReadChanges(reader) : ReadConfig(reader);
   const std::string yaml = ConfigToYaml(config);
   ConfigErrors errors;
   const Config read = ParseConfig(yaml, &errors);
