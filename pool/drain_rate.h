@@ -21,6 +21,11 @@ class DrainRate {
   // Records that `count` tasks are done, and that the time since the last event
   // was spent on them.
   void Record(std::size_t count, TimePoint now);
+  // What was recorded so far counts `kept` (0 to 1) of what it did.
+  void Fade(double kept) {
+    tasks_ *= kept;
+    seconds_ *= kept;
+  }
 
   // Tasks per second; 0 if no task is done yet.
   double per_second() const;

@@ -70,6 +70,8 @@ Admission Gate::Arrive(Task* task, const AdmissionPolicy& policy, TimePoint now,
                                 .lane = task->lane},
                                task->method, lane, policy, now, &verdict);
   CountShadow(verdict, &counters);
+  task->found_idle_worker_ =
+      admission.kind == Admission::Kind::kAdmitted && HasIdleWorker();
   switch (admission.kind) {
     case Admission::Kind::kAdmitted:
       // Pass a copy of the key: the lane is erased if its last task is evicted.
@@ -176,7 +178,7 @@ void Gate::TakeBatch(std::size_t size_max, TimePoint now,
                      std::vector<Task*>* batch, GateEvents* events) {
   const std::size_t size_before = batch->size();
   const Duration target = target_wait();
-  const Duration takes = service_rate_.batch();
+  const Duration takes = service_rate_.batch_at(now);
   order_.BeginBatch();
   while (batch->size() < size_max && !queue_.empty()) {
     Task* task = queue_.Next();
@@ -184,7 +186,7 @@ void Gate::TakeBatch(std::size_t size_max, TimePoint now,
       const Duration waited = now - task->admitted_at;
       standing_.Taken(waited, target, now);
       queue_.Waited(*task, waited, target, now);
-      if (TooLate(takes, task->deadline, now)) {
+      if (HasNoTimeLeft(*task, takes, now)) {
         EndQueued(task, TaskResult::kHopeless, events);
         continue;
       }
@@ -208,7 +210,9 @@ void Gate::TakeBatch(std::size_t size_max, TimePoint now,
     ++in_work_;
     batch->push_back(task);
   }
-  if (circuit_.failing() && batch->size() > size_before) {
+  if (batch->size() == size_before) return;
+  ++batches_in_work_;
+  if (circuit_.failing()) {
     SLUICE_DCHECK(probe_ == nullptr);
     probe_ = (*batch)[size_before];
   }
@@ -217,11 +221,23 @@ void Gate::TakeBatch(std::size_t size_max, TimePoint now,
 void Gate::Done(std::span<Task* const> batch, StoreState store, TimePoint now,
                 GateEvents* events) {
   if (!batch.empty()) {
-    service_rate_.Done(batch.size(), now - batch.front()->taken_at_,
-                       backlog() > 0, now);
+    SLUICE_DCHECK(batches_in_work_ > 0);
+    --batches_in_work_;
+    if (store == StoreState::kDown) {
+      service_rate_.Failed();
+    } else {
+      service_rate_.Done(batch.size(), now - batch.front()->taken_at_,
+                         backlog() > 0, now);
+    }
   }
   TaskList again;
-  Complete(batch, now, &again);
+  const std::size_t completed = Complete(batch, &again);
+  // Time that an outage took is not time that the pool needs for its tasks.
+  if (store == StoreState::kDown) {
+    drain_rate_.Begin(now);
+  } else {
+    drain_rate_.Record(completed, now);
+  }
   TaskList free;
   for (const Task* task : batch) order_.Release(*task, &free);
   // Return puts tasks in front of all queued tasks. Return the tasks that are
@@ -236,8 +252,7 @@ void Gate::Done(std::span<Task* const> batch, StoreState store, TimePoint now,
   CheckAfterEvent();
 }
 
-void Gate::Complete(std::span<Task* const> batch, TimePoint now,
-                    TaskList* again) {
+std::size_t Gate::Complete(std::span<Task* const> batch, TaskList* again) {
   std::size_t completed = 0;
   for (Task* task : batch) {
     SLUICE_DCHECK(task->place_ == Task::Place::kInWork);
@@ -263,16 +278,16 @@ void Gate::Complete(std::span<Task* const> batch, TimePoint now,
     task->place_ = Task::Place::kOutside;
     ++completed;
   }
-  drain_rate_.Record(completed, now);
+  return completed;
 }
 
 void Gate::Learn(std::span<Task* const> batch, StoreState store, TimePoint now,
                  GateEvents* events) {
   // A batch that was taken before the failure may return while the probe is in
   // work. Only the return of the probe itself allows another probe.
-  if (probe_ != nullptr && std::ranges::find(batch, probe_) != batch.end()) {
-    probe_ = nullptr;
-  }
+  const bool probed =
+      probe_ != nullptr && std::ranges::find(batch, probe_) != batch.end();
+  if (probed) probe_ = nullptr;
   if (store == StoreState::kUntouched) return;
   if (store == StoreState::kUp) {
     circuit_.Succeed();
@@ -282,9 +297,10 @@ void Gate::Learn(std::span<Task* const> batch, StoreState store, TimePoint now,
     probe_ = nullptr;
     return;
   }
-  // A batch that returns during the pause was in work beside the failed batch.
-  // Do not count its failure: it has the same cause.
-  if (paused_) return;
+  // While the circuit is failing, batches are taken only as probes. Any other
+  // batch was in work when the store failed. Its failure is the same failure,
+  // so it does not count again.
+  if (circuit_.failing() && !probed) return;
   paused_ = true;
   circuit_.Fail(now, std::uniform_real_distribution<>()(random_));
   if (circuit_.open()) EndUnpromised(events);
@@ -325,7 +341,10 @@ void Gate::Expire(TimePoint now, GateEvents* events) {
                                                     : TaskResult::kWaitOver,
               events);
   }
-  if (paused_ && now >= circuit_.retry_at()) paused_ = false;
+  if (paused_ && now >= circuit_.retry_at()) {
+    paused_ = false;
+    drain_rate_.Begin(now);
+  }
   if (now >= closed_until_) EndQueue(events);
   AdmitParked(now, events);
   CheckAfterEvent();
@@ -416,7 +435,9 @@ bool Gate::HasStandingQueue(const Lane& lane) const {
   // A class with nothing queued gets a turn soon, however much other classes
   // have queued.
   if (queue_.ClassDepth(lane) == 0) return false;
-  return TimeToWork(queue_.Ahead(lane, lane.depth, queued_)) >= target_wait();
+  // Without the time that has passed: room must not appear between events.
+  return TimeToWork(queue_.Ahead(lane, lane.depth, queued_),
+                    service_rate_.per_second()) >= target_wait();
 }
 
 bool Gate::HasWaitingRoom(const Lane& lane, std::size_t bytes) const {
@@ -464,8 +485,8 @@ Admission Gate::Decide(const Arrival& arrival, std::size_t method, Lane* lane,
       known ? queue_.Ahead(*lane, lane->depth + lane->waiting.size(),
                            queued_ + queue_.waiting())
             : 0;
-  if (!arrival.promised && TooLate(TimeToWork(ahead) + service_rate_.batch(),
-                                   arrival.deadline, now)) {
+  if (!arrival.promised &&
+      TooLate(TimeToResult(ahead, now), arrival.deadline, now)) {
     return RefuseForNow(TaskResult::kHopeless, now);
   }
   // An arrival does not overtake parked tasks, even if it would fit.
@@ -492,7 +513,11 @@ Admission Gate::Decide(const Arrival& arrival, std::size_t method, Lane* lane,
   verdict.until = std::min(verdict.until, arrival.deadline);
   const std::size_t enter_before =
       known ? queue_.Ahead(*lane, lane->waiting.size(), queue_.waiting()) : 0;
-  if (TooLate(TimeToWork(enter_before + 1), verdict.until, now)) {
+  // Beside an idle worker and an empty queue, the task waits only for bytes of
+  // batches in work.
+  if (!FindsIdlePool() &&
+      TooLate(TimeToWork(enter_before + 1, service_rate_.per_second_at(now)),
+              verdict.until, now)) {
     return RefuseForNow(TaskResult::kHopeless, now);
   }
   return {.kind = Admission::Kind::kParked};
@@ -547,13 +572,25 @@ bool Gate::TooLate(Duration predicted, TimePoint until, TimePoint now) {
   return std::chrono::duration<double>(predicted) > (until - now) * kTrust;
 }
 
-Duration Gate::TimeToWork(std::size_t count) const {
-  const double rate = service_rate_.per_second();
-  if (rate <= 0) return Duration::zero();
-  // Limit of the result: longer than any caller waits, and short enough not to
-  // overflow.
+Duration Gate::TimeToWork(std::size_t count, double per_second) {
+  if (per_second <= 0) return Duration::zero();
+  // Longer than any caller waits, and short enough not to overflow.
   constexpr Duration kMost = std::chrono::hours(24);
-  return ToDuration(static_cast<double>(count) / rate, kMost);
+  return ToDuration(static_cast<double>(count) / per_second, kMost);
+}
+
+Duration Gate::TimeToResult(std::size_t ahead, TimePoint now) const {
+  if (FindsIdlePool()) return Duration::zero();
+  const Duration backlog = TimeToWork(ahead, service_rate_.per_second_at(now));
+  // Arrivals that come together find an idle worker, too, before it has taken
+  // the first of them.
+  return HasIdleWorker() ? backlog : backlog + service_rate_.batch_at(now);
+}
+
+bool Gate::HasNoTimeLeft(const Task& task, Duration batch_takes,
+                         TimePoint now) {
+  if (task.found_idle_worker_) return task.deadline <= now;
+  return TooLate(batch_takes, task.deadline, now);
 }
 
 Duration Gate::target_wait() const {

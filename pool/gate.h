@@ -44,13 +44,17 @@
 //    fewest queued tasks.
 //  - Keys. Tasks of one key are processed in the order of their admission, and
 //    never in two batches at once.
-//  - Hopeless tasks. A caller who waits for a result is refused at once if the
-//    result would come too late, judged by the backlog and the measured rate.
-//    If this is noticed only later, the task is not begun. For callers who wait
-//    for a result, a standing queue (standing_queue.h) counts as full.
+//  - Hopeless tasks. A caller who waits for a result that would come too late,
+//    by the backlog and the measured rate, is refused at once. If this shows
+//    only later, the task is not begun. For callers who wait for a result, a
+//    standing queue (standing_queue.h) counts as full. An arrival that finds an
+//    idle worker and an empty queue is neither refused as hopeless nor ended so
+//    before its deadline: predictions err, and only work corrects them.
 //  - Circuit. While the circuit is open and its retry is not due, no caller
 //    waits for a result: only promised tasks are parked or queued. While the
-//    circuit is failing, one batch at a time is in work as its probe.
+//    circuit is failing, one batch at a time is in work as its probe. Only the
+//    probe counts: batches that were begun before the failure and fail later
+//    have seen the same outage.
 //  - Counters balance, per method (MethodCounters::Balanced).
 
 #ifndef SLUICE_POOL_GATE_H_
@@ -208,8 +212,12 @@ class Gate {
   // Time when Expire is due next, or kForever.
   TimePoint next_expiry() const;
 
-  // Sets new limits. Lower limits remove nothing that is inside. Tasks stay in
-  // their lanes.
+  // Sets how many workers take batches, at least 1; 1 at first. A worker is
+  // idle while fewer batches are in work.
+  void SetWorkers(std::size_t workers) { workers_ = workers; }
+
+  // Sets new limits. Smaller ones remove nothing that is inside. Tasks stay in
+  // the lanes that they are in.
   void Resize(const GateLimits& limits, TimePoint now, GateEvents* events);
 
   // Refuses every arrival from now on, and ends all parked tasks. Expire will
@@ -331,9 +339,20 @@ class Gate {
   // True if a wait of `predicted` from now takes too much of the time until
   // `until`.
   static bool TooLate(Duration predicted, TimePoint until, TimePoint now);
-  // Time to process `count` tasks with all workers busy; 0 if the rate is not
-  // known.
-  Duration TimeToWork(std::size_t count) const;
+  // How long `count` tasks take with all workers busy, at a rate; 0 if the rate
+  // is not known.
+  static Duration TimeToWork(std::size_t count, double per_second);
+  // How long an arrival with `ahead` tasks before it takes; 0 if it finds an
+  // idle worker and an empty queue.
+  Duration TimeToResult(std::size_t ahead, TimePoint now) const;
+  bool HasIdleWorker() const { return batches_in_work_ < workers_; }
+  // True if an arrival finds an idle worker and an empty queue.
+  bool FindsIdlePool() const {
+    return HasIdleWorker() && queued_ + queue_.waiting() == 0;
+  }
+  // True if a batch that takes `batch_takes` would end too late for the task.
+  static bool HasNoTimeLeft(const Task& task, Duration batch_takes,
+                            TimePoint now);
   Duration target_wait() const;
   // Queued tasks that can be taken or are deferred.
   std::size_t backlog() const { return queued_ - committing_.size(); }
@@ -370,9 +389,10 @@ class Gate {
   // Takes tasks until the batch has `size_max` or no more can be taken.
   void TakeBatch(std::size_t size_max, TimePoint now, std::vector<Task*>* batch,
                  GateEvents* events);
-  // Counts the results of a batch. Tasks with Task::again set go to `again`.
-  void Complete(std::span<Task* const> batch, TimePoint now, TaskList* again);
-  // Updates the circuit with the state of the store that the batch observed.
+  // Counts the results of a batch, and returns how many tasks have one. Tasks
+  // that are to be worked again go to `again`.
+  std::size_t Complete(std::span<Task* const> batch, TaskList* again);
+  // Moves the circuit by what the batch has seen of the store.
   void Learn(std::span<Task* const> batch, StoreState store, TimePoint now,
              GateEvents* events);
 
@@ -400,6 +420,8 @@ class Gate {
   std::uint64_t parked_ = 0;  // number of tasks ever parked
   std::size_t held_bytes_ = 0;
   std::size_t in_work_ = 0;
+  std::size_t batches_in_work_ = 0;
+  std::size_t workers_ = 1;
   std::uint64_t retries_ = 0;
   bool closed_ = false;
   TimePoint closed_until_ = kForever;

@@ -1,25 +1,36 @@
 #include "pool/service_rate.h"
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
 
 namespace sluice {
 namespace {
 
 // After this many batches, a batch is weighted by 1/e.
 constexpr double kMemoryBatches = 64;
+// What was measured this long ago counts 1/e.
+constexpr Duration kMemory = std::chrono::seconds(10);
 
 }  // namespace
 
 void ServiceRate::Done(std::size_t count, Duration took, bool backlog,
                        TimePoint now) {
-  constexpr double kKept = 1 - 1 / kMemoryBatches;
-  batches_ = batches_ * kKept + 1;
-  batch_seconds_ = batch_seconds_ * kKept + ToSeconds(took);
+  constexpr double kKeptOfABatch = 1 - 1 / kMemoryBatches;
+  // The grace that Kept allows depends on the average: compute both before the
+  // average changes.
+  const double kept = kKeptOfABatch * Kept(batch_measured_, now);
+  const double kept_of_rate = Kept(rate_measured_, now);
+  batches_ = batches_ * kept + 1;
+  batch_seconds_ = batch_seconds_ * kept + ToSeconds(took);
+  batch_measured_ = now;
 
   // Measure from completion to completion. The first completion with a backlog
   // shows no rate, because the backlog may have begun just before.
   if (backlog && backlog_) {
+    with_backlog_.Fade(kept_of_rate);
     with_backlog_.Record(count, now);
+    rate_measured_ = now;
   } else if (backlog) {
     with_backlog_.Begin(now);
   }
@@ -30,6 +41,26 @@ Duration ServiceRate::batch() const {
   if (batches_ <= 0) return Duration::zero();
   return std::chrono::duration_cast<Duration>(
       std::chrono::duration<double>(batch_seconds_ / batches_));
+}
+
+double ServiceRate::per_second_at(TimePoint now) const {
+  const double rate = per_second();
+  // Beyond any rate, so that the division does not overflow.
+  constexpr double kKeptMin = 1e-100;
+  return rate / std::max(Kept(rate_measured_, now), kKeptMin);
+}
+
+Duration ServiceRate::batch_at(TimePoint now) const {
+  return std::chrono::duration_cast<Duration>(
+      std::chrono::duration<double>(batch()) * Kept(batch_measured_, now));
+}
+
+double ServiceRate::Kept(TimePoint measured, TimePoint now) const {
+  // A slow store completes a batch only now and then. Between two batches its
+  // measurements stay as they are.
+  const Duration age = now - measured - 2 * batch();
+  if (age <= Duration::zero()) return 1;
+  return std::exp(-ToSeconds(age) / ToSeconds(kMemory));
 }
 
 }  // namespace sluice

@@ -100,8 +100,9 @@ class Task {
   };
 
   Place place_ = Place::kOutside;
-  bool evictable_ = false;  // true while in a list of Eviction
-  bool returned_ = false;   // true if put back at the front of its lane
+  bool evictable_ = false;          // in a list of Eviction
+  bool returned_ = false;           // put back at the front of its lane
+  bool found_idle_worker_ = false;  // at its arrival
   TimePoint parked_until_ = kForever;
   TimePoint taken_at_{};
   // Position in the order of arrival: set when the task is parked, and again

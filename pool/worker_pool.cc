@@ -26,6 +26,10 @@ WorkerPool::WorkerPool(WorkerPoolOptions options, Processor* processor,
       batch_max_(options_.batch_max),
       range_(options_.workers),
       scaler_(options_.workers) {
+  {
+    absl::MutexLock lock(&mutex_);
+    gate_.SetWorkers(WantedWorkers());
+  }
   StartWorkers();
   timer_ = std::thread([this] { KeepTime(); });
 }
@@ -375,6 +379,7 @@ void WorkerPool::Deliver(GateEvents* events) {
 }
 
 void WorkerPool::Wake() {
+  gate_.SetWorkers(WantedWorkers());
   full_.store(!gate_.open(), std::memory_order_relaxed);
   // Wake one worker only: it wakes the next after it has taken its batch.
   if (gate_.ready() && sleeping_workers_ > 0) work_arrived_.Signal();

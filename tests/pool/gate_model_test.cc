@@ -159,7 +159,8 @@ struct Entry {
   TimePoint waits_since;
   TimePoint wait_until = kForever;
   TimePoint admitted_at{};
-  bool lane_known = true;  // false only in some calls of TurnAway
+  bool lane_known = true;  // false only for some calls of TurnAway
+  bool found_idle_worker = false;
   // Lane that the task has joined.
   LaneKey joined{};
 };
@@ -201,8 +202,9 @@ class Model {
         entry.lane_known
             ? Ahead(lane, lane.depth + lane.waiting, Depth() + waiting.size())
             : 0;
+    entry.found_idle_worker = IdleWorkers() > 0;
     if (!entry.promised &&
-        TooLate(TimeFor(ahead) + service.batch(), entry.deadline, now)) {
+        TooLate(TimeToResult(ahead, now), entry.deadline, now)) {
       return Refuse(&c, TaskResult::kHopeless);
     }
     if (!ComesBehindParked(lane) &&
@@ -239,10 +241,13 @@ class Model {
     }
     const std::size_t enter_before =
         entry.lane_known ? Ahead(lane, lane.waiting, waiting.size()) : 0;
-    if (TooLate(TimeFor(enter_before + 1), entry.wait_until, now)) {
+    if (!Idle() &&
+        TooLate(TimeFor(enter_before + 1, service.per_second_at(now)),
+                entry.wait_until, now)) {
       return Refuse(&c, TaskResult::kHopeless);
     }
     c.waiting++;
+    entry.found_idle_worker = false;
     waiting.push_back(entry);
     Settle(now);
     return {.kind = Admission::Kind::kParked};
@@ -366,8 +371,14 @@ class Model {
             const std::vector<std::optional<TaskResult>>& outcomes,
             StoreState store, TimePoint retry_at_if_it_fails, TimePoint now) {
     const std::vector<Entry> batch = batches[number].entries;
-    service.Done(batch.size(), now - batches[number].taken_at, queue.size() > 0,
-                 now);
+    // While the store fails, only probes show anything that is new.
+    const bool straggler = failures > 0 && !batches[number].probe;
+    if (store == StoreState::kDown) {
+      service.Failed();
+    } else {
+      service.Done(batch.size(), now - batches[number].taken_at,
+                   queue.size() > 0, now);
+    }
     batches.erase(batches.begin() + static_cast<std::ptrdiff_t>(number));
     std::vector<Entry> again;
     for (std::size_t i = 0; i < batch.size(); ++i) {
@@ -388,7 +399,7 @@ class Model {
       failures = 0;
       for (Batch& other : batches) other.probe = false;
       paused = false;
-    } else if (store == StoreState::kDown && !paused) {
+    } else if (store == StoreState::kDown && !straggler) {
       failures++;
       paused = true;
       retry_at = retry_at_if_it_fails;
@@ -629,7 +640,8 @@ class Model {
   bool HasStandingQueue(const LaneView& lane) const {
     if (!standing.stands() && !lane.state.standing.stands()) return false;
     return ClassDepth(lane.key.priority) > 0 &&
-           TimeFor(Ahead(lane, lane.depth, Depth())) >= TargetWait();
+           TimeFor(Ahead(lane, lane.depth, Depth()), service.per_second()) >=
+               TargetWait();
   }
 
   // Returns, for each class, the parked task that is admitted next. Classes are
@@ -698,13 +710,28 @@ class Model {
     return std::max<Duration>(milliseconds(50), 2 * service.batch());
   }
 
-  // Returns the time that `count` tasks need at the measured rate; 0 if the
-  // rate is not known.
-  Duration TimeFor(std::size_t count) const {
-    if (service.per_second() <= 0) return Duration::zero();
-    const double seconds = static_cast<double>(count) / service.per_second();
+  // Time that `count` tasks take at a rate; 0 if it is not known.
+  static Duration TimeFor(std::size_t count, double per_second) {
+    if (per_second <= 0) return Duration::zero();
+    const double seconds = static_cast<double>(count) / per_second;
     return std::chrono::duration_cast<Duration>(
         std::chrono::duration<double>(std::min(seconds, 24 * 3600.0)));
+  }
+
+  std::size_t IdleWorkers() const {
+    return workers > batches.size() ? workers - batches.size() : 0;
+  }
+
+  // True if an arrival is begun at once.
+  bool Idle() const {
+    return IdleWorkers() > 0 && Depth() == 0 && waiting.empty();
+  }
+
+  Duration TimeToResult(std::size_t ahead, TimePoint now) const {
+    if (Idle()) return Duration::zero();
+    Duration takes = TimeFor(ahead, service.per_second_at(now));
+    if (IdleWorkers() == 0) takes += service.batch_at(now);
+    return takes;
   }
 
   // True if `takes` is more than 80 % of the time until `until`.
@@ -714,7 +741,9 @@ class Model {
   }
 
   bool Hopeless(const Entry& entry, TimePoint now) const {
-    return !entry.promised && TooLate(service.batch(), entry.deadline, now);
+    if (entry.promised) return false;
+    if (entry.found_idle_worker) return entry.deadline <= now;
+    return TooLate(service.batch_at(now), entry.deadline, now);
   }
 
   std::size_t Depth() const { return queue.size() + committing.size(); }
@@ -765,6 +794,7 @@ class Model {
   // If true, each Take gets at most one task. Set for pools with lanes, because
   // only then the order in which the Gate looks at their tasks is known.
   bool one_at_a_time = false;
+  std::size_t workers = 1;
   std::map<LaneKey, LaneState, LaneKeyLess> lanes;
   std::uint64_t taken_so_far = 0;
   ServiceRate service;
@@ -919,6 +949,8 @@ class Schedule {
         tasks_(kTasks) {
     for (std::size_t id = 0; id < kTasks; ++id) outside_.push_back(id);
     model_.one_at_a_time = by_lanes_;
+    model_.workers = 1 + seed % 3;
+    gate_.SetWorkers(model_.workers);
   }
 
   bool over() const {
@@ -1058,9 +1090,11 @@ class Schedule {
     const Entry entry = RandomEntry(id);
     FakeTask& task = TaskOf(entry);
     const Rules rules = RandomRules();
+    const bool idle = model_.Idle();
 
     const Admission admission =
         gate_.Arrive(&task, *rules.Policy(), now_, &events_);
+    if (idle) ExpectNotHopeless(admission);
     CompareAnswers(admission, model_.Arrive(entry, rules, now_));
     evicted_ += events_.ended.size();
     if (admission.kind == Admission::Kind::kAdmitted) {
@@ -1077,6 +1111,7 @@ class Schedule {
     Entry entry = RandomEntry(kTasks);
     entry.waits_since = kForever;
     const Rules rules = RandomRules();
+    const bool idle = model_.Idle();
     entry.order_key = 0;
     entry.lane_known = !by_lanes_ || Below(2) == 0;
     const std::optional<std::uint64_t> lane =
@@ -1093,7 +1128,16 @@ class Schedule {
     const std::optional<Admission> expected =
         model_.TurnAway(entry, rules, now_);
     ASSERT_EQ(admission.has_value(), expected.has_value());
-    if (admission.has_value()) CompareAnswers(*admission, *expected);
+    if (!admission.has_value()) return;
+    CompareAnswers(*admission, *expected);
+    if (idle) ExpectNotHopeless(*admission);
+  }
+
+  // The promise about idle workers, without the model.
+  static void ExpectNotHopeless(const Admission& answer) {
+    EXPECT_FALSE(answer.kind == Admission::Kind::kEnded &&
+                 answer.result == TaskResult::kHopeless)
+        << "refused beside an idle worker and an empty queue";
   }
 
   void Invalid() {
@@ -1138,7 +1182,8 @@ class Schedule {
                            ? static_cast<StoreState>(Below(3))
                            : StoreState::kUp;
     gate_.Done(batch, store, now_, &events_);
-    if (store == StoreState::kDown && !model_.paused) CheckBackoff();
+    const bool straggler = model_.failures > 0 && !model_.batches[number].probe;
+    if (store == StoreState::kDown && !straggler) CheckBackoff();
     model_.Done(number, outcomes, store, gate_.circuit().retry_at(), now_);
   }
 

@@ -1303,9 +1303,10 @@ class GateUnderLoadTest : public GateTest {
 };
 
 TEST_F(GateUnderLoadTest, WhoCouldNotBeDoneInTimeIsRefusedAtOnce) {
-  WorkWithABacklog("abc", Places(100));
-  // Behind 3 queued tasks, an arrival needs 400 ms. This may be at most 0.8 of
-  // its remaining time.
+  WorkWithABacklog("0abc", Places(100));
+  EXPECT_EQ(Take(1), "0") << "no worker is idle";
+  // Behind 3 queued tasks, an arrival takes 400 ms. This may be at most 0.8 of
+  // its time.
   EXPECT_EQ(Arrive('x', kBlock, Within(milliseconds(490))),
             "refused: HOPELESS");
   EXPECT_EQ(Arrive('y', kBlock, Within(milliseconds(510))), "parked");
@@ -1358,6 +1359,71 @@ TEST_F(GateUnderLoadTest, WhatHasNoTimeLeftIsNotBegun) {
   EXPECT_EQ(Take(1), "y");
   EXPECT_EQ(Ended(), Lines{"x: hopeless"});
   EXPECT_EQ(Completed(TaskResult::kHopeless), 1u);
+}
+
+TEST_F(GateTest, AnIdleWorkerAndAnEmptyQueueRefuseNobodyAsHopeless) {
+  Open(Places(100));
+  Arrive('a', kFailFast);
+  Take();
+  now_ += seconds(2);
+  Done("a");
+  // By the one batch that was measured, none of these can finish in time.
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_EQ(Arrive('x', kFailFast, {.deadline = now_ + milliseconds(500)}),
+              "admitted");
+    ASSERT_EQ(Take(), "x");
+    now_ += seconds(1);
+    Done("x");
+  }
+}
+
+TEST_F(GateTest, WhoFindsNoIdleWorkerIsJudgedByWhatABatchTakes) {
+  Open(Places(100));
+  Arrive('a', kFailFast);
+  Take();
+  now_ += seconds(2);
+  Done("a");
+  Arrive('b', kFailFast);
+  Take();
+  EXPECT_EQ(Arrive('x', kFailFast, {.deadline = now_ + seconds(1)}),
+            "refused: HOPELESS");
+}
+
+TEST_F(GateTest, BatchesThatFailWithTheStoreDoNotCountAsWork) {
+  Open(Places(100));
+  ArriveAll("ab", kFailFast, {.promised = true});
+  EXPECT_EQ(Take(1), "a");
+  now_ += seconds(5);
+  FailAndPause("a");
+  EXPECT_EQ(Take(1), "a");
+  now_ += milliseconds(10);
+  Done("a");
+  EXPECT_EQ(Take(1), "b");
+  EXPECT_EQ(Arrive('x', kFailFast, {.deadline = now_ + milliseconds(20)}),
+            "admitted");
+  now_ += milliseconds(10);
+  Done("b");
+  // The outage does not count as time that the pool needed for its tasks.
+  EXPECT_GE(gate_->view().drained_per_second, 99);
+}
+
+TEST_F(GateTest, BatchesBegunBeforeTheFailureThatFailLaterAreTheSameFailure) {
+  Open(Places(9));
+  ArriveAll("abcde", kFailFast, {.promised = true});
+  for (const char* one : {"a", "b", "c", "d"}) EXPECT_EQ(Take(1), one);
+  FailAndPause("a");
+  FailAndPause("b");
+  FailAndPause("c");
+  EXPECT_FALSE(gate_->circuit().open());
+  // Only batches that were begun after the failure count.
+  EXPECT_EQ(Take(1), "c");
+  Fail("d");
+  EXPECT_TRUE(gate_->ready() == false) << "the probe is in work";
+  FailAndPause("c");
+  EXPECT_FALSE(gate_->circuit().open());
+  EXPECT_EQ(Take(1), "c");
+  Fail("c");
+  EXPECT_TRUE(gate_->circuit().open());
 }
 
 TEST_F(GateUnderLoadTest, NobodyIsParkedForLongerThanItMayWait) {

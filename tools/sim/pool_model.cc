@@ -24,6 +24,7 @@ PoolModel::PoolModel(std::string name, const Config& config,
       workers_(WorkersOf(config_)),
       recorder_(windows) {
   for (std::size_t i = workers_.size(); i > 0; --i) idle_.push_back(i - 1);
+  gate_.SetWorkers(scaler_.workers());
 }
 
 Admission PoolModel::Arrive(Caller* caller, const AdmissionPolicy& policy,
@@ -78,7 +79,8 @@ void PoolModel::FinishBatch(TimePoint now) {
 }
 
 void PoolModel::StartWorkers(TimePoint now) {
-  // A worker above the target number ends after its batch.
+  gate_.SetWorkers(scaler_.workers());
+  // A worker above the target ends after its batch.
   while (busy() < scaler_.workers() && gate_.ready()) {
     const std::size_t index = idle_.back();
     const bool full = !gate_.open();
