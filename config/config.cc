@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/btree_set.h"
@@ -167,21 +168,54 @@ void ReadJournal(ConfigSection& queue, PoolConfig* pool) {
   }
 }
 
-// Reports a file that several pools, or a pool and the store, would use.
+// A file of the configuration, and the key that names it.
+struct DataFile {
+  std::string key;
+  std::string path;    // as it is written
+  std::string normal;  // the same for all spellings of a path
+};
+
+// Returns why `file` cannot be used beside `other`; empty if it can.
+std::string Conflict(const DataFile& file, const DataFile& other) {
+  if (file.normal == other.normal) {
+    return absl::StrCat("already used by ", other.key,
+                        ": choose a file of its own");
+  }
+  for (const char* suffix : kReservedSuffixes) {
+    if (file.normal == absl::StrCat(other.normal, suffix)) {
+      return absl::StrCat("reserved for ", other.key, ", which needs the file ",
+                          other.path, suffix, ": choose another name");
+    }
+    if (other.normal == absl::StrCat(file.normal, suffix)) {
+      return absl::StrCat("needs the file ", file.path, suffix,
+                          ", which is already used by ", other.key,
+                          ": choose another name for one of the two");
+    }
+  }
+  return "";
+}
+
+// Reports a file that has more than one owner. Two spellings of a path may name
+// one file, and a file may have the name of another's lock or write-ahead log.
 void RejectSharedFiles(ConfigSection& root, const Config& config) {
   if (config.pools.empty()) return;  // reported already
-  absl::btree_set<std::string> taken;
+  std::vector<DataFile> files;
   const auto path = config.store.options.find("path");
-  if (path != config.store.options.end()) taken.insert(path->second);
+  if (path != config.store.options.end()) {
+    files.push_back({"store.path", path->second, NormalPath(path->second)});
+  }
   ConfigSection pools = root.Section("pools");
   for (const auto& [name, pool] : config.pools) {
-    if (pool.journal_path.empty() || taken.insert(pool.journal_path).second) {
-      continue;
+    if (pool.journal_path.empty()) continue;
+    DataFile file = {absl::StrCat("pools.", name, ".queue.path"),
+                     pool.journal_path, NormalPath(pool.journal_path)};
+    for (const DataFile& other : files) {
+      const std::string conflict = Conflict(file, other);
+      if (conflict.empty()) continue;
+      pools.Section(name).Section("queue").Error("path", conflict);
+      break;  // one error for each key
     }
-    pools.Section(name).Section("queue").Error(
-        "path",
-        "already used by the store or by another pool's journal: choose a file "
-        "of its own");
+    files.push_back(std::move(file));
   }
 }
 

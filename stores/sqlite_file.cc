@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/path.h"
 
 namespace sluice {
 namespace {
@@ -96,7 +97,7 @@ absl::StatusOr<ClaimedFile> ClaimSqliteFile(const std::string& path) {
   const absl::Status directory = CreateDirectories(absolute.parent_path());
   if (!directory.ok()) return directory;
   absl::StatusOr<FileLock> lock =
-      FileLock::Acquire(absolute.string() + ".lock");
+      FileLock::Acquire(absolute.string() + kLockSuffix);
   if (!lock.ok()) return NamingFile(lock.status(), path);
   return ClaimedFile{absolute.string(), *std::move(lock)};
 }

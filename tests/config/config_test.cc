@@ -1,6 +1,7 @@
 #include "config/config.h"
 
 #include <cstddef>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <random>
@@ -10,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/string_view.h"
 #include "config/yaml_tree.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -785,6 +787,58 @@ TEST(ConfigJournal, NeedsAFileOfItsOwn) {
               ElementsAre(StartsWith("4: pools.b.queue.path: already used")));
   EXPECT_THAT(with("  a: {queue: {kind: journal, path: s.db}}\n  b: {}\n"),
               ElementsAre(StartsWith("3: pools.a.queue.path: already used")));
+}
+
+TEST(ConfigTest, FilesOfStoreAndJournalsAreTheirOwnHoweverTheyAreSpelled) {
+  const auto errors = [](absl::string_view store, absl::string_view a,
+                         absl::string_view b) {
+    return Errors(absl::StrCat(
+        "store: {kind: sqlite, path: ", store,
+        "}\npools:\n"
+        "  a: {queue: {kind: journal, path: ",
+        a,
+        "}}\n"
+        "  b: {queue: {kind: journal, path: ",
+        b,
+        "}}\n"
+        "methods: {default: {pool: a}, sluice.v1.Ingestion/Submit: "
+        "{pool: b}}\n"));
+  };
+  const auto current = std::filesystem::current_path();
+  EXPECT_THAT(errors("s.db", "a.db", "d/a.db"), IsEmpty());
+  EXPECT_THAT(errors("s.db", "s.db-b", "s.db.b"), IsEmpty());
+  for (const std::string& same : std::vector<std::string>{
+           "s.db", "./s.db", "d/../s.db", ".//s.db", "././s.db",
+           (current / "s.db").string(), (current / "." / "s.db").string()}) {
+    EXPECT_THAT(errors("s.db", same, "b.db"),
+                ElementsAre(AllOf(StartsWith("3: pools.a.queue.path: "),
+                                  HasSubstr("already used by store.path"))))
+        << same;
+    EXPECT_THAT(
+        errors("t.db", "s.db", same),
+        ElementsAre(AllOf(StartsWith("4: pools.b.queue.path: "),
+                          HasSubstr("already used by pools.a.queue.path"))))
+        << same;
+  }
+  EXPECT_THAT(errors("/d/s.db", "//d//s.db", "b.db"),
+              ElementsAre(HasSubstr("already used by store.path")));
+  // SQLite and the server keep files of their own beside each of them.
+  for (const absl::string_view suffix : {"-wal", "-shm", "-journal", ".lock"}) {
+    EXPECT_THAT(errors("s.db", absl::StrCat("./s.db", suffix), "b.db"),
+                ElementsAre(AllOf(StartsWith("3: pools.a.queue.path: "),
+                                  HasSubstr("reserved for store.path"))))
+        << suffix;
+    EXPECT_THAT(errors(absl::StrCat("d//b.db", suffix), "a.db", "d/b.db"),
+                ElementsAre(AllOf(
+                    StartsWith("4: pools.b.queue.path: "),
+                    HasSubstr(absl::StrCat("needs the file d/b.db", suffix)),
+                    HasSubstr("store.path"))))
+        << suffix;
+    EXPECT_THAT(errors("s.db", "a.db", absl::StrCat("a.db", suffix)),
+                ElementsAre(AllOf(StartsWith("4: pools.b.queue.path: "),
+                                  HasSubstr("pools.a.queue.path"))))
+        << suffix;
+  }
 }
 
 TEST(ConfigJournal, MakesAckQueuedSafe) {
