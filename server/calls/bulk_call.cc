@@ -89,7 +89,7 @@ bool BulkCall::OfferOne(std::size_t entry) {
                        Answer::Invalid(*std::move(violation))};
     return false;
   }
-  task->SetLane(sending_.sender);
+  task->SetSender(sending_.sender);
   task->bytes = entries_.entries[entry].size();
   task->bytes_behind = content_.size() - std::min(content_.size(), task->bytes);
   task->deadline = deadline_;

@@ -85,7 +85,7 @@ void StreamCall::OnMessage() {
     return OnAnswer(0, task->submission().submission_id,
                     Answer::Invalid(*std::move(violation)));
   }
-  task->SetLane(sending_.sender);
+  task->SetSender(sending_.sender);
   offered_ = task;
   parked_ = task->Arrive();
   Advance();

@@ -29,7 +29,7 @@ void SubmitCall::OnRequest() {
   if (auto violation = intake_->Read(sending, task->NewSubmission())) {
     return FinishInvalid(*std::move(violation));
   }
-  task->SetLane(sending.sender);
+  task->SetSender(sending.sender);
   task_ = task;
   task->Arrive();
 }

@@ -33,11 +33,15 @@ std::string_view SubjectOf(const ReceivedSubmission& submission) {
 
 }  // namespace
 
-std::uint64_t OrderKey(const ReceivedSubmission& submission) {
+std::uint64_t OrderKey(const ReceivedSubmission& submission,
+                       std::string_view sender_site) {
   const std::string_view subject = SubjectOf(submission);
   if (subject.empty()) return 0;
+  const std::string_view site =
+      submission.site_id.empty() ? sender_site : submission.site_id;
   return std::max<std::uint64_t>(
-      1, absl::HashOf(HashedText(submission.study_id), HashedText(subject)));
+      1, absl::HashOf(HashedText(submission.study_id), HashedText(site),
+                      HashedText(subject)));
 }
 
 }  // namespace sluice

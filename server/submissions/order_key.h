@@ -5,14 +5,20 @@
 #define SLUICE_SERVER_SUBMISSIONS_ORDER_KEY_H_
 
 #include <cstdint>
+#include <string_view>
 
 #include "stores/store.h"
 
 namespace sluice {
 
-// Returns a submission's Task::order_key: a hash of its study and subject, or 0
-// if it has no subject. The content must be well-formed (forms/wire_check.h).
-std::uint64_t OrderKey(const ReceivedSubmission& submission);
+// Returns Task::order_key of a submission: a hash of its study, site and
+// subject, 0 if it has no subject. The site is part of the key because ids of
+// patients are often local to a site: two patients with one id must not wait
+// for each other. `sender_site` is the site in the metadata of the call; it
+// counts if the submission names no site. The content must be well-formed
+// (forms/wire_check.h).
+std::uint64_t OrderKey(const ReceivedSubmission& submission,
+                       std::string_view sender_site = {});
 
 }  // namespace sluice
 

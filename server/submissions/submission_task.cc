@@ -155,8 +155,11 @@ void SubmissionTask::MoveTo(Stage to) {
   }
 }
 
-void SubmissionTask::SetLane(const Sender& sender) {
+void SubmissionTask::SetSender(const Sender& sender) {
   SLUICE_DCHECK(stage() == Stage::kNew);
+  // Before RecentIds has the task: a follower has no content to take the key
+  // from.
+  if (promised) order_key = OrderKey(submission_, sender.site);
   lane = LaneOf(settings_->fair_by, sender, submission_.study_id,
                 submission_.site_id);
 }
@@ -173,9 +176,6 @@ bool SubmissionTask::Arrive() {
   SLUICE_DCHECK(stage() == Stage::kNew);
   recent_id_.key = SubmissionKey::Of(submission_);
   submission_.content_sha256 = Sha256(submission_.content);
-  // Must come before RecentIds has the task: a follower loses the content from
-  // which the key is computed.
-  if (promised) order_key = OrderKey(submission_);
   return LeadsOrIsAlone() && Offer();
 }
 

@@ -152,8 +152,9 @@ class SubmissionTask final
 
   // ---- For the call, on the thread of the owner's loop ----
 
-  // Sets the lane. Call it after the submission was read, and before Arrive.
-  void SetLane(const Sender& sender);
+  // Sets the lane, and the key that keeps a subject in order. Once the
+  // submission has been read, and before Arrive.
+  void SetSender(const Sender& sender);
 
   // Offers the submission to the method's pool. Returns true if it is parked;
   // OnUnparked is then called later if it was requested. Call once.

@@ -68,6 +68,28 @@ TEST(Fairness, AnotherSiteFindsRoomBesideAStorm) {
             1 + kCapacity / 2 + 2);
 }
 
+// Each site counts its own patients from 1.
+TEST(Fairness, APatientIdThatAnotherSiteUsesTooDoesNotJoinItsBacklog) {
+  Config config = FairConfig();
+  config.methods[Index(Method::kSubmit)].ack = Ack::kQueued;
+  TestServer server(config);
+  server.store().Hold();
+  for (std::size_t i = 0; i < 50; ++i) {
+    grpc::ClientContext context;
+    v1::Receipt receipt;
+    (void)server.stub().Submit(&context, FromSite("storm", i), &receipt);
+    if (i == 0) server.store().AwaitInFlight(1);
+  }
+  v1::SubmitRequest request = FromSite("calm", 1);
+  ASSERT_EQ(request.response().subject().reference(),
+            FromSite("storm", 1).response().subject().reference());
+  grpc::ClientContext context;
+  v1::Receipt receipt;
+  EXPECT_TRUE(server.stub().Submit(&context, request, &receipt).ok());
+  EXPECT_EQ(receipt.disposition(), v1::Receipt::QUEUED);
+  server.store().Release();
+}
+
 TEST(Fairness, MetadataTellTheSiteBeforeTheRequest) {
   StormyServer stormy(FairConfig());
   grpc::ClientContext context;
