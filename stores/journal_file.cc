@@ -101,7 +101,7 @@ constexpr std::string_view kFindQuarantined =
 
 // Time that a commit waits for another program, such as a shell, that holds the
 // write lock.
-constexpr absl::Duration kBusyTimeout = absl::Seconds(5);
+constexpr absl::Duration kBusyTimeout = absl::Seconds(1);
 
 // Limits for one part of a replay, and for the entries that one transaction
 // removes (unless it appends more).

@@ -189,7 +189,10 @@ absl::Status SqliteStore::SaveBatch(absl::Span<const Submission> batch,
     const absl::Cleanup finish = [this, &batches] { Finish(batches); };
     Group group = FirstInQueue();
     batches = group.size();
-    SaveGroup(std::move(group));
+    const absl::Status begun = SaveGroup(std::move(group));
+    // The others have waited for the same lock. If each group waited anew, the
+    // last would wait for the sum.
+    if (!begun.ok()) batches = FailQueue(begun);
   }
   if (mine.thrown != nullptr) std::rethrow_exception(mine.thrown);
   return mine.status;
@@ -233,36 +236,46 @@ void SqliteStore::Finish(std::size_t batches) {
   }
 }
 
+std::size_t SqliteStore::FailQueue(const absl::Status& status) {
+  absl::MutexLock lock(&queue_mutex_);
+  for (PendingBatch* pending : queue_) pending->status = status;
+  return queue_.size();
+}
+
 std::size_t SqliteStore::batches_in_progress() const {
   absl::MutexLock lock(&queue_mutex_);
   return queue_.size();
 }
 
-void SqliteStore::SaveGroup(Group group) {
+absl::Status SqliteStore::SaveGroup(Group group) {
   SLUICE_DCHECK(!group.empty());
   // If an error concerns one batch, roll back and save only the other batches
   // again. Such errors are rare, so this costs less than a savepoint for each
   // batch.
   while (!group.empty()) {
     PendingBatch* failed = nullptr;
-    const absl::Status status = SaveInOneTransaction(group, failed);
-    // A transient error concerns the file, so another try with fewer batches
-    // would fail as well.
+    bool begun = false;
+    const absl::Status status = SaveInOneTransaction(group, begun, failed);
+    // A transient error concerns the file, so trying again with fewer batches
+    // would only take longer.
     if (failed == nullptr || IsTransient(status)) {
       for (PendingBatch* pending : group) pending->status = status;
       set_last_save(status);
-      return;
+      return begun ? absl::OkStatus() : status;
     }
     failed->status = status;
     std::erase(group, failed);
   }
+  return absl::OkStatus();
 }
 
-absl::Status SqliteStore::SaveInOneTransaction(const Group& group,
+absl::Status SqliteStore::SaveInOneTransaction(const Group& group, bool& begun,
                                                PendingBatch*& failed) {
   SqliteTransaction transaction(writer_.db);
-  const absl::Status begun = transaction.Begin(SqliteTransaction::Mode::kWrite);
-  if (!begun.ok()) return begun;
+  const absl::Status begins =
+      transaction.Begin(SqliteTransaction::Mode::kWrite);
+  begun = begins.ok();
+  if (!begun) return begins;
   for (PendingBatch* pending : group) {
     const absl::Status status = SaveEach(*pending);
     if (status.ok()) continue;

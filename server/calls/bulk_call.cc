@@ -68,7 +68,13 @@ void BulkCall::OnRequest() {
 }
 
 void BulkCall::Offer() {
-  while (next_ < results_.size() && !CallerCancelled()) {
+  for (int offered = 0; next_ < results_.size() && !CallerCancelled();
+       ++offered) {
+    if (offered == kOffersAtOnce) {
+      offers_later_ = true;
+      loop_->PostBehindEvents(&offer_more_);
+      return;
+    }
     if (OfferOne(next_++)) return;
   }
   // Free the request while the answers are awaited: each submission has a copy
@@ -76,6 +82,11 @@ void BulkCall::Offer() {
   std::string().swap(content_);
   entries_ = BulkIntake::Request();
   FinishIfAnswered();
+}
+
+void BulkCall::OfferMore() {
+  offers_later_ = false;
+  Offer();
 }
 
 bool BulkCall::OfferOne(std::size_t entry) {
@@ -125,9 +136,11 @@ void BulkCall::OnCancelled() {
 
 void BulkCall::FinishIfAnswered() {
   const bool offered_all = next_ == results_.size() || CallerCancelled();
-  // While `parked_` is set, OnUnparked will still be called on this call, even
-  // if the task has left the pool. The call must live until then.
-  if (due_ > 0 || !offered_all || parked_ || finishing()) return;
+  // While `parked_` is set, OnUnparked is still to be called, even for a task
+  // that has left the pool, and it needs this call. So does OfferMore.
+  if (due_ > 0 || !offered_all || parked_ || offers_later_ || finishing()) {
+    return;
+  }
   FinishWithReceipts();
 }
 

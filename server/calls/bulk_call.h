@@ -18,12 +18,15 @@
 namespace sluice {
 
 // Offers the entries to the pool one after the other. While an entry is parked,
-// the call holds the later entries back, so a call takes at most one place in
-// the waiting room. The call ends when every offered entry has its answer.
+// the call keeps the rest, so a call has at most one place in the waiting room.
+// After kOffersAtOnce entries the call lets its loop handle other events.
+// Ends when every entry that was offered has its answer.
 class BulkCall final : public UnaryCall, public SubmissionOwner {
  public:
   // Asks gRPC for a call of `method`: ImportPatients or RecordEvents. The
   // arguments must outlive the server's shutdown.
+  static constexpr int kOffersAtOnce = 256;
+
   static void Await(const MethodContext& method, const BulkIntake& intake,
                     RawService* service, CompletionLoop* loop);
 
@@ -48,11 +51,12 @@ class BulkCall final : public UnaryCall, public SubmissionOwner {
   void AwaitAnother() override;
   void OnCancelled() override;
 
-  // Offers entries from `next_` on, until an entry is parked or all entries are
-  // offered.
+  // Offers entries from `next_` on, until one is parked or all are offered, but
+  // at most kOffersAtOnce: then the loop calls OfferMore after other events.
   void Offer();
-  // Offers an entry. Returns true if the entry is parked: OnUnparked then
-  // offers the remaining entries.
+  void OfferMore();
+  // Offers an entry. Returns true if it is parked: OnUnparked then offers the
+  // rest.
   bool OfferOne(std::size_t entry);
   // Ends the call if all entries are offered and answered.
   void FinishIfAnswered();
@@ -73,6 +77,9 @@ class BulkCall final : public UnaryCall, public SubmissionOwner {
   std::shared_ptr<SubmissionTask> offered_;
   // True from the parking of `offered_` until OnUnparked is called.
   bool parked_ = false;
+  // True while OfferMore is posted.
+  bool offers_later_ = false;
+  MemberLoopTask<BulkCall, &BulkCall::OfferMore> offer_more_{this};
   // Number of offered entries without an answer.
   std::size_t due_ = 0;
   std::atomic<bool> cancelled_{false};

@@ -109,6 +109,11 @@ void CompletionLoop::PostAll(LoopTaskList* tasks) {
              ToQueue(&wake_tag_));
 }
 
+void CompletionLoop::PostBehindEvents(LoopTask* task) {
+  SLUICE_DCHECK(InLoopThread());
+  behind_events_.PushBack(task);
+}
+
 void CompletionLoop::BeforeWrite(grpc::ServerContext* context) {
   SLUICE_DCHECK(InLoopThread());
   if (single_task_) return;
@@ -120,15 +125,47 @@ void CompletionLoop::BeforeWrite(grpc::ServerContext* context) {
 
 void CompletionLoop::Run() {
   running_loop = this;
-  void* returned = nullptr;
-  bool ok = false;
-  while (held_.Next(queue_.get(), &returned, &ok)) {
-    __tsan_acquire(returned);
-    woken_ = false;
-    static_cast<Tag*>(returned)->OnEvent(ok);
-    RunTasks();
+  while (HandleNext()) {
   }
   running_loop = nullptr;
+}
+
+bool CompletionLoop::HandleNext() {
+  void* returned = nullptr;
+  bool ok = false;
+  if (behind_events_.empty()) {
+    if (!held_.Next(queue_.get(), &returned, &ok)) return false;
+    Handle(returned, ok);
+    return true;
+  }
+  // Do not sleep. A poll looks at the sockets, too, unless an event is ready.
+  if (held_.Poll(queue_.get(), &returned, &ok) ==
+      grpc::CompletionQueue::GOT_EVENT) {
+    Handle(returned, ok);
+    // Under load there is always an event, and the tasks must get on, too.
+    if (++events_before_ < kEventsBetween) return true;
+  }
+  RunTasksBehindEvents();
+  return true;
+}
+
+void CompletionLoop::Handle(void* returned, bool ok) {
+  __tsan_acquire(returned);
+  woken_ = false;
+  static_cast<Tag*>(returned)->OnEvent(ok);
+  RunTasks();
+}
+
+void CompletionLoop::RunTasksBehindEvents() {
+  events_before_ = 0;
+  // Tasks that post themselves again go to the next round.
+  LoopTaskList tasks;
+  std::swap(tasks, behind_events_);
+  while (!tasks.empty()) {
+    tasks.PopFront()->OnLoop();
+    // What the task posted may be for calls that wait.
+    RunTasks();
+  }
 }
 
 void CompletionLoop::OnWake(bool) {

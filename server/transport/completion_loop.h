@@ -113,9 +113,16 @@ class CompletionLoop {
   // handled. Thread-safe; not to be called after Join.
   void Post(LoopTask* task);
 
-  // Announces a write to the caller of `context`. Must be called before each
-  // write, on the loop's thread. Joins the write with the loop's other writes,
-  // unless the loop was woken for this write alone.
+  // Runs `task` on the loop's thread after the events that are ready by then,
+  // and at most kEventsBetween of them. A call that has much to do does a part
+  // of it and posts itself with PostBehindEvents, so that the other calls of
+  // the loop do not wait for all of it. On the loop's thread.
+  void PostBehindEvents(LoopTask* task);
+  static constexpr int kEventsBetween = 64;
+
+  // Call before each write to the caller of `context`. Joins the write with the
+  // loop's other writes, unless the loop was woken for this write alone. On the
+  // loop's thread.
   void BeforeWrite(grpc::ServerContext* context);
 
   // Collects the tasks that its thread posts, and posts them when it is
@@ -142,7 +149,11 @@ class CompletionLoop {
 
  private:
   void Run();
+  // Handles the next event. Returns false if the queue is shut down and empty.
+  bool HandleNext();
+  void Handle(void* returned, bool ok);
   void RunTasks();
+  void RunTasksBehindEvents();
   void OnWake(bool ok);
   void PostAll(LoopTaskList* tasks);
 
@@ -152,7 +163,11 @@ class CompletionLoop {
 
   // The members below are used on the loop's thread only.
   HeldWrites held_;
-  // True if the loop slept and the event being handled woke it up.
+  // Tasks of PostBehindEvents, and the events since the first of them.
+  LoopTaskList behind_events_;
+  int events_before_ = 0;
+  // True if the event being handled is the wake-up, so the loop slept before
+  // it.
   bool woken_ = false;
   // True if the loop was woken for the running task alone, so that its write
   // need not be joined with other writes.

@@ -65,16 +65,22 @@ void HeldWrites::UpdateCorking() {
 bool HeldWrites::Next(grpc::CompletionQueue* queue, void** tag, bool* ok) {
   SLUICE_DCHECK(thread_.CalledOnOwner());
   if (writes_ >= kWritesEnough) Flush();
-  if (!sockets_.empty()) {
-    // A deadline in the past makes the call return only an event that is
-    // available already.
-    constexpr std::chrono::system_clock::time_point kPast;
-    if (queue->AsyncNext(tag, ok, kPast) == grpc::CompletionQueue::GOT_EVENT) {
-      return true;
-    }
-    Flush();
+  if (!sockets_.empty() &&
+      Poll(queue, tag, ok) == grpc::CompletionQueue::GOT_EVENT) {
+    return true;
   }
   return queue->Next(tag, ok);
+}
+
+grpc::CompletionQueue::NextStatus HeldWrites::Poll(grpc::CompletionQueue* queue,
+                                                   void** tag, bool* ok) {
+  SLUICE_DCHECK(thread_.CalledOnOwner());
+  if (writes_ >= kWritesEnough) Flush();
+  // A deadline in the past returns an event only if there is one now.
+  constexpr std::chrono::system_clock::time_point kPast;
+  const auto status = queue->AsyncNext(tag, ok, kPast);
+  if (status != grpc::CompletionQueue::GOT_EVENT) Flush();
+  return status;
 }
 
 }  // namespace sluice

@@ -45,6 +45,9 @@ class HeldWrites {
   // kWritesEnough writes are held, so that callers can continue while the
   // thread handles further events.
   bool Next(grpc::CompletionQueue* queue, void** tag, bool* ok);
+  // Returns the event that is ready now. Flushes if there is none.
+  grpc::CompletionQueue::NextStatus Poll(grpc::CompletionQueue* queue,
+                                         void** tag, bool* ok);
 
   static constexpr std::size_t kWritesEnough = 32;
   // Maximum number of held writes. With more, the first write would wait for

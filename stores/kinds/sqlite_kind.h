@@ -13,9 +13,10 @@ namespace sluice {
 
 struct SqliteStoreOptions {
   std::string path;
-  // Time that a batch waits while another program, such as a shell, holds the
-  // database's write lock.
-  absl::Duration busy_timeout = absl::Seconds(5);
+  // How long batches wait while another program, such as a shell, holds the
+  // database's write lock. All of them then fail together, so that none waits
+  // longer. Callers notice this time: after three failures the circuit is open.
+  absl::Duration busy_timeout = absl::Seconds(1);
 };
 
 SqliteStoreOptions ReadSqliteOptions(StoreOptionReader& reader);

@@ -256,6 +256,42 @@ TEST(ImportPatients, MayBeCancelledAtAnyMoment) {
   }
 }
 
+// A call of many entries returns to its loop after some of them.
+TEST(ImportPatients, MayBeCancelledBetweenItsRounds) {
+  TestServer server(SmallConfig("fail_fast", 2));
+  server.store().Hold();
+  constexpr std::size_t kRecords = 5000;
+  std::uint64_t received = 0;
+  for (std::size_t moment = 0; moment < 20; ++moment) {
+    v1::ImportPatientsRequest request = MakeImport(kRecords);
+    request.set_study_id(absl::StrCat("study ", moment));
+    Import import(&server, request);
+    AwaitThat("some records are offered", [&] {
+      return server.counters(Method::kImportPatients).received >
+             received + 250 * moment;
+    });
+    import.context().TryCancel();
+    import.status();
+    received = server.counters(Method::kImportPatients).received;
+  }
+  server.store().Release();
+  server.Drain();
+  const MethodCounters counters = server.counters(Method::kImportPatients);
+  EXPECT_TRUE(counters.Balanced());
+  EXPECT_LE(counters.received, 20 * kRecords);
+}
+
+TEST(ImportPatients, AllRecordsOfALargeCallHaveReceipts) {
+  Config config = SmallConfig("block", 100);
+  config.pools["clinical"].batch_max = 100;
+  TestServer server(config);
+  constexpr std::size_t kRecords = 1000;
+  Import import(&server, MakeImport(kRecords));
+  ASSERT_TRUE(import.status().ok()) << import.status().error_message();
+  EXPECT_THAT(Dispositions(import.response()), Each(Receipt::STORED));
+  EXPECT_EQ(server.store().stored().size(), kRecords);
+}
+
 TEST(RecordEvents, AreAnsweredQueuedAndDroppedEachForItself) {
   Config config = SmallConfig("drop", 4);
   config.methods[Index(Method::kRecordEvents)].ack = Ack::kQueued;

@@ -144,6 +144,28 @@ TEST(Submit, OtherContentUnderAKnownIdIsAConflictAndChangesNothing) {
             Receipt::DUPLICATE);
 }
 
+TEST(Submit, WhileAnotherProgramHasTheStoresLockCallersAreRefused) {
+  SqliteServer sqlite(SmallConfig("fail_fast", 4));
+  const auto circuit_is_open = [&] {
+    return sqlite.server()
+               .Get("/metrics")
+               .find("sluice_store_circuit_open{pool=\"clinical\"} 1") !=
+           std::string::npos;
+  };
+  auto other_program = sqlite.NewShell();
+  other_program->Run("BEGIN IMMEDIATE");
+  for (int i = 0; !circuit_is_open(); ++i) {
+    ASSERT_LT(i, 20) << "the circuit does not open";
+    EXPECT_EQ(
+        Submit(sqlite.stub(), MakeSubmit(absl::StrCat(i))).status.error_code(),
+        grpc::StatusCode::UNAVAILABLE);
+  }
+  other_program.reset();
+  AwaitThat("the store is found again", [&] {
+    return Submit(sqlite.stub(), MakeSubmit("after")).status.ok();
+  });
+}
+
 TEST(Submit, AnIdIsOneOfItsStudy) {
   SqliteServer sqlite(SmallConfig("fail_fast", 4));
   v1::SubmitRequest elsewhere = OtherContent("1");

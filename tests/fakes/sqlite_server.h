@@ -24,6 +24,11 @@ class SqliteServer {
   TestServer& server() { return server_; }
   v1::Ingestion::Stub& stub() { return server_.stub(); }
 
+  // Returns another program's connection to the store.
+  std::unique_ptr<Shell> NewShell() const {
+    return std::make_unique<Shell>(folder_ / "sluice.db");
+  }
+
   // Returns the rows of `sql`, which a separate connection runs.
   Shell::Rows Query(const std::string& sql) const {
     return Shell(folder_ / "sluice.db").Run(sql);

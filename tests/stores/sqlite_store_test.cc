@@ -37,7 +37,7 @@ class SqliteStoreTest : public testing::Test {
  protected:
   absl::StatusOr<std::unique_ptr<SqliteStore>> TryOpen() {
     return SqliteStore::Open(
-        {.path = path_, .busy_timeout = absl::ZeroDuration()},
+        {.path = path_, .busy_timeout = busy_timeout_},
         [this](SubmissionKind kind, std::string_view a, std::string_view b) {
           return same_content_ && same_content_(kind, a, b);
         });
@@ -81,6 +81,7 @@ class SqliteStoreTest : public testing::Test {
 
   const TempFolder folder_;
   const std::string path_ = folder_ / "data/sluice.db";
+  absl::Duration busy_timeout_ = absl::ZeroDuration();
   SameContent same_content_;
   std::unique_ptr<SqliteStore> store_;
   std::vector<Saved> saved_;
@@ -411,6 +412,11 @@ class SqliteStoreGroupTest : public SqliteStoreFaultTest {
     threads_.clear();
     EXPECT_EQ(store_->batches_in_progress(), 0u);
   }
+  // Waits until the first batch is saved or has failed.
+  void AwaitFirst() {
+    threads_.front().join();
+    threads_.erase(threads_.begin());
+  }
   // Number of commits since OpenAndHold.
   int Syncs() const { return disk_.log_syncs() - syncs_; }
 
@@ -426,6 +432,34 @@ class SqliteStoreGroupTest : public SqliteStoreFaultTest {
   std::vector<std::thread> threads_;
   int syncs_ = 0;
 };
+
+TEST_F(SqliteStoreGroupTest, BatchesThatWaitForALockFailTogether) {
+  // Long enough for all batches to come while the first one waits.
+  busy_timeout_ = absl::Seconds(3);
+  Open();
+  auto other_program = std::make_unique<Shell>(path_);
+  other_program->Run("BEGIN IMMEDIATE");
+  std::int64_t sequence = 0;
+  for (int i = 0; i < 3; ++i) {
+    // Too many for a common commit.
+    std::vector<Submission> batch;
+    for (int j = 0; j < 1000; ++j) {
+      ++sequence;
+      batch.push_back(MakeSubmission(sequence, absl::StrCat(sequence)));
+    }
+    SaveInBackground(std::move(batch));
+  }
+  AwaitFirst();
+  // A batch that waited anew would be stored.
+  other_program.reset();
+  Release();
+  for (const SaveCall& save : saves_) {
+    EXPECT_EQ(save.status.code(), absl::StatusCode::kUnavailable)
+        << save.status;
+  }
+  EXPECT_EQ(SaveOne(MakeSubmission(++sequence, "after")).result,
+            Result::kStored);
+}
 
 TEST_F(SqliteStoreGroupTest, BatchesThatWaitShareACommit) {
   OpenAndHold();

@@ -1,6 +1,7 @@
 #include "server/transport/completion_loop.h"
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <list>
 #include <thread>
@@ -10,6 +11,7 @@
 #include "absl/synchronization/notification.h"
 #include "base/check.h"
 #include "gmock/gmock.h"
+#include "grpcpp/alarm.h"
 #include "grpcpp/server_builder.h"
 #include "gtest/gtest.h"
 
@@ -72,6 +74,69 @@ TEST_F(CompletionLoopTest, RunsATaskThatIsPostedByATaskAfterThatTask) {
   loop_.Post(&first);
   Join();
   EXPECT_THAT(done_, ElementsAre(1, 2));
+}
+
+TEST_F(CompletionLoopTest, HandlesEventsBetweenTheRoundsOfATask) {
+  class Event final : public Tag {
+   public:
+    void OnEvent(bool) override { handled = true; }
+    bool handled = false;
+  };
+  // Far more rounds than an event takes to become ready.
+  constexpr int kRounds = 1'000'000;
+  Event event;
+  grpc::Alarm alarm;
+  int rounds = 0;
+  absl::Notification done;
+  FunctionTask task([&] {
+    if (rounds == 0) {
+      alarm.Set(loop_.queue(), std::chrono::system_clock::time_point(),
+                ToQueue(&event));
+    }
+    if (event.handled || ++rounds == kRounds) return done.Notify();
+    loop_.PostBehindEvents(&task);
+  });
+  loop_.Start();
+  loop_.Post(&task);
+  done.WaitForNotification();
+  Join();
+  EXPECT_TRUE(event.handled);
+  EXPECT_LT(rounds, kRounds);
+}
+
+TEST_F(CompletionLoopTest, EventsDoNotKeepATaskFromItsNextRound) {
+  class Event final : public Tag {
+   public:
+    explicit Event(CompletionLoop* loop) : loop_(loop) {}
+    // There is always another event.
+    void OnEvent(bool) override {
+      if (++handled < 100'000 && !stop) Set();
+    }
+    void Set() {
+      alarm_.Set(loop_->queue(), std::chrono::system_clock::time_point(),
+                 ToQueue(this));
+    }
+    int handled = 0;
+    bool stop = false;
+
+   private:
+    CompletionLoop* const loop_;
+    grpc::Alarm alarm_;
+  };
+  Event event(&loop_);
+  int rounds = 0;
+  absl::Notification done;
+  FunctionTask task([&] {
+    if (rounds == 0) event.Set();
+    if (++rounds < 10) return loop_.PostBehindEvents(&task);
+    event.stop = true;
+    done.Notify();
+  });
+  loop_.Start();
+  loop_.Post(&task);
+  done.WaitForNotification();
+  Join();
+  EXPECT_LE(event.handled, 10 * CompletionLoop::kEventsBetween);
 }
 
 TEST_F(CompletionLoopTest, PostsABatchWhenItEnds) {
