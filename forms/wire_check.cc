@@ -20,6 +20,7 @@ namespace {
 
 using google::protobuf::Descriptor;
 using google::protobuf::FieldDescriptor;
+using google::protobuf::OneofDescriptor;
 
 enum WireType : std::uint32_t {
   kWireVarint = 0,
@@ -183,8 +184,14 @@ enum class Rule : std::uint8_t {
 
 struct Entry {
   Rule rule = Rule::kBadTag;
+  // Bit of the field in the set of the fields that were given. kMayRepeat for
+  // fields that may be given more than once. The fields of a oneof share a bit.
+  std::uint8_t bit = 0;
   std::uint16_t child = 0;  // for kMessage: index into WireSchema::children
 };
+
+constexpr std::uint8_t kMayRepeat = 0;
+constexpr std::uint8_t kBitsMax = 64;
 
 Rule RuleForUnknown(std::uint32_t tag) {
   if (NumberOf(tag) == 0) return Rule::kBadTag;
@@ -283,7 +290,24 @@ std::unique_ptr<WireSchema> SchemaWithoutFields(const Descriptor* type) {
   return schema;
 }
 
-void AddField(const FieldDescriptor& field, WireSchema& schema) {
+// Returns the bit of a field, and moves `next` behind it. `of_oneofs` has the
+// bits of the oneofs so far.
+std::uint8_t BitFor(
+    const FieldDescriptor& field, std::uint8_t* next,
+    absl::flat_hash_map<const OneofDescriptor*, std::uint8_t>* of_oneofs) {
+  if (field.is_repeated()) return kMayRepeat;
+  // No message of the service has so many fields.
+  SLUICE_DCHECK(*next < kBitsMax);
+  if (*next >= kBitsMax) return kMayRepeat;
+  const OneofDescriptor* oneof = field.containing_oneof();
+  if (oneof == nullptr) return (*next)++;
+  const auto [bit, is_new] = of_oneofs->try_emplace(oneof, *next);
+  if (is_new) ++*next;
+  return bit->second;
+}
+
+void AddField(const FieldDescriptor& field, std::uint8_t bit,
+              WireSchema& schema) {
   const auto number = static_cast<std::uint32_t>(field.number());
   for (const WireType wrong : {kWireVarint, kWireFixed64, kWireLengthDelimited,
                                kWireStartGroup, kWireFixed32}) {
@@ -293,7 +317,9 @@ void AddField(const FieldDescriptor& field, WireSchema& schema) {
   if (field.is_packable()) {
     schema.At(TagOf(number, kWireLengthDelimited)).rule = PackedRuleFor(rule);
   }
-  schema.At(TagOf(number, WireTypeFor(rule))).rule = rule;
+  Entry& entry = schema.At(TagOf(number, WireTypeFor(rule)));
+  entry.rule = rule;
+  entry.bit = bit;
 }
 
 // Schema of an unknown group, in which all fields are unknown.
@@ -323,9 +349,11 @@ std::vector<std::unique_ptr<const WireSchema>> BuildSchemas(
   schemas.push_back(SchemaWithoutFields(root));
   for (std::size_t next = 0; next < schemas.size(); ++next) {
     WireSchema& schema = *schemas[next];
+    std::uint8_t next_bit = kMayRepeat + 1;
+    absl::flat_hash_map<const OneofDescriptor*, std::uint8_t> of_oneofs;
     for (int i = 0; i < schema.type->field_count(); ++i) {
       const FieldDescriptor& field = *schema.type->field(i);
-      AddField(field, schema);
+      AddField(field, BitFor(field, &next_bit, &of_oneofs), schema);
       if (field.message_type() == nullptr) continue;
       Entry& entry = schema.At(TagOf(static_cast<std::uint32_t>(field.number()),
                                      kWireLengthDelimited));
@@ -354,6 +382,7 @@ enum class Problem {
   kTooDeep,
   kNoGroupBegin,
   kNoGroupEnd,
+  kRepeated,
 };
 
 std::string Describe(Problem problem, int max_depth) {
@@ -378,6 +407,8 @@ std::string Describe(Problem problem, int max_depth) {
       return "end of a group that did not begin";
     case Problem::kNoGroupEnd:
       return "group without an end";
+    case Problem::kRepeated:
+      return "given more than once";
   }
   return "";
 }
@@ -454,6 +485,7 @@ class Walk {
 const char* Walk::Fields(const WireSchema& schema, Input in,
                          std::uint32_t group, int depth) {
   const char* const begin = in.at;
+  std::uint64_t given = 0;
   while (in.at != in.end) {
     const char* const field_begin = in.at;
     std::uint32_t tag = 0;
@@ -461,6 +493,12 @@ const char* Walk::Fields(const WireSchema& schema, Input in,
     if (!ReadTag(in, tag)) return Fail(place(), Problem::kMalformedTag);
 
     const Entry entry = schema.Find(tag);
+    const std::uint64_t bit = std::uint64_t{1} << entry.bit;
+    // Greater than the bit of fields that may repeat.
+    if ((given & bit) > (std::uint64_t{1} << kMayRepeat)) {
+      return Fail(place(), Problem::kRepeated);
+    }
+    given |= bit;
     Problem problem = Problem::kNone;
     Input content;
     switch (entry.rule) {

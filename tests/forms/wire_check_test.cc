@@ -302,6 +302,52 @@ TEST_F(WireCheckTest, TakesRepeatedNumbersPackedOrNot) {
   ExpectGood<test::EveryField>(Delimited(21, "") + Delimited(24, ""));
 }
 
+TEST_F(WireCheckTest, RefusesAFieldThatIsGivenTwiceUnlessItIsRepeated) {
+  const auto expect_bad = [](const std::string& bytes, std::string_view field) {
+    ExpectBad<test::EveryField>(bytes, field, "given more than once",
+                                /*parser_accepts=*/true);
+  };
+  const std::string int32 = Tag(3, kVarint) + "\x01";
+  const std::string child = Delimited(17, "");
+  ExpectGood<test::EveryField>(int32 + child);
+  expect_bad(int32 + int32, "int32");
+  expect_bad(int32 + child + int32, "int32");
+  expect_bad(child + int32 + child, "child");
+  expect_bad(Delimited(14, "a") + Delimited(14, "a"), "string");
+  expect_bad(Tag(18, kVarint) + "\x01" + Tag(18, kVarint) + "\x01",
+             "optional_int32");
+  expect_bad(
+      Tag(536870911, kVarint) + "\x01" + Tag(536870911, kVarint) + "\x02",
+      "largest_number");
+  // On every level, but not between messages.
+  expect_bad(Delimited(17, int32 + int32), "child.int32");
+  expect_bad(Delimited(30, int32) + Delimited(30, int32 + int32),
+             "children[1].int32");
+  ExpectGood<test::EveryField>(int32 + Delimited(17, int32) +
+                               Delimited(30, int32) + Delimited(30, int32));
+  // Map entries are messages of two fields.
+  const std::string key = Delimited(1, "k");
+  expect_bad(Delimited(31, key + key), "strings_by_name[0].key");
+  ExpectGood<test::EveryField>(Delimited(31, key) + Delimited(31, key));
+}
+
+TEST_F(WireCheckTest, RefusesTwoFieldsOfAOneof) {
+  const std::string text = Delimited(19, "a");
+  const std::string child = Delimited(20, "");
+  ExpectBad<test::EveryField>(text + child, "chosen_child",
+                              "given more than once",
+                              /*parser_accepts=*/true);
+  ExpectBad<test::EveryField>(text + text, "chosen_string",
+                              "given more than once",
+                              /*parser_accepts=*/true);
+  ExpectGood<test::EveryField>(child + Delimited(17, ""));
+}
+
+TEST_F(WireCheckTest, TakesUnknownFieldsMoreThanOnce) {
+  const std::string unknown = Tag(999, kVarint) + "\x01";
+  ExpectGood<test::EveryField>(unknown + unknown);
+}
+
 TEST_F(WireCheckTest, ChecksPackedNumbers) {
   ExpectBad<test::EveryField>(Delimited(21, "\x01\x80") + "\x01", "int32s",
                               "malformed varint");
@@ -453,7 +499,8 @@ class Mutator {
 
 bool IsStricterThanTheParser(const Violation& violation) {
   return violation.description == "wrong wire type" ||
-         violation.description == "malformed field tag";
+         violation.description == "malformed field tag" ||
+         violation.description == "given more than once";
 }
 
 // Expects that the parser accepts every message that passes. The reverse holds

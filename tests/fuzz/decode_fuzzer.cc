@@ -1,6 +1,8 @@
 // Every submission that passed the wire check is decoded to the values that
-// protobuf reads. A request without a response is rejected by an exception. All
-// other content is decoded or rejected, and never causes a crash.
+// protobuf reads, and to those that the readers of single fields find (order
+// key, intake): they read the same bytes. A request without a response is
+// rejected by an exception. Anything else is decoded or rejected, and never
+// crashes.
 //
 // Input: a byte that chooses the kind, then the content.
 
@@ -47,6 +49,14 @@ void CheckResponse(const Submission& submission) {
                   request.supersedes_submission_id() &&
               submission.reason_for_change == request.reason_for_change(),
           "a response is decoded as protobuf reads it");
+  const std::string_view found = FindLengthDelimited(
+      submission.content, v1::SubmitRequest::kResponseFieldNumber);
+  const std::string_view subject = FindLengthDelimited(
+      found, v1::QuestionnaireResponse::kSubjectFieldNumber);
+  Require(
+      submission.subject ==
+          FindLengthDelimited(subject, v1::Reference::kReferenceFieldNumber),
+      "the subject is found as it is decoded");
 }
 
 void CheckRecord(const Submission& submission) {
@@ -54,6 +64,10 @@ void CheckRecord(const Submission& submission) {
   Require(record.ParseFromString(submission.content), "the record parses");
   Require(submission.subject == record.patient_id(),
           "a record is decoded as protobuf reads it");
+  Require(submission.subject ==
+              FindLengthDelimited(submission.content,
+                                  v1::PatientRecord::kPatientIdFieldNumber),
+          "the subject is found as it is decoded");
 }
 
 void CheckEvent(const Submission& submission) {

@@ -1,13 +1,16 @@
 // Requests of every method are accepted or rejected. An accepted request has
-// the ids that protobuf reads, and no id is too long. A rejection names a field
-// but no value, and reports no invalid id.
+// the ids that protobuf reads, none is too long, and each is given once, as is
+// the response. A rejection names a field and no value, and reports no invalid
+// id.
 //
 // Input: a byte that chooses the method, then the request.
 
+#include <initializer_list>
 #include <string>
 #include <vector>
 
 #include "base/utf8.h"
+#include "forms/wire_check.h"
 #include "server/calls/intake.h"
 #include "sluice/v1/ingestion.pb.h"
 #include "tests/fuzz/fuzz.h"
@@ -31,6 +34,12 @@ void RequireValidId(const std::string& id) {
           "a reported id is valid");
 }
 
+void RequireOnce(std::string_view content, std::initializer_list<int> fields) {
+  for (const int field : fields) {
+    Require(FindRepeated(content, field).size() <= 1, "a field is given once");
+  }
+}
+
 void FuzzSubmit(std::string_view content) {
   static const SubmitIntake intake(kLimits);
   ReceivedSubmission submission;
@@ -49,6 +58,10 @@ void FuzzSubmit(std::string_view content) {
           "a request has the ids that protobuf reads");
   Require(!submission.submission_id.empty() && !submission.study_id.empty(),
           "required ids are there");
+  using Request = v1::SubmitRequest;
+  RequireOnce(submission.content,
+              {Request::kSubmissionIdFieldNumber, Request::kStudyIdFieldNumber,
+               Request::kSiteIdFieldNumber, Request::kResponseFieldNumber});
 }
 
 std::string IdOf(const v1::PatientRecord& record) {
@@ -63,6 +76,8 @@ void FuzzBulk(const BulkIntake& intake, std::string_view content) {
     return RequireSafe(*violation);
   }
   Require(request.entries.size() <= kMaxEntries, "entries are limited");
+  RequireOnce(content, {v1::ImportPatientsRequest::kStudyIdFieldNumber,
+                        v1::ImportPatientsRequest::kSiteIdFieldNumber});
   for (std::size_t i = 0; i < request.entries.size(); ++i) {
     ReceivedSubmission submission;
     const auto violation = intake.ReadEntry(request, i, {}, &submission);
@@ -78,6 +93,8 @@ void FuzzBulk(const BulkIntake& intake, std::string_view content) {
     Require(submission.content == request.entries[i] &&
                 submission.study_id == request.study_id,
             "an entry has its bytes and its study");
+    // record_id or event_id, and patient_id or name.
+    RequireOnce(request.entries[i], {1, 2});
   }
 }
 
@@ -94,6 +111,7 @@ void FuzzLookup(std::string_view content) {
                                        parsed.submission_ids().end()) ==
                   request.submission_ids,
           "a lookup has the ids that protobuf reads");
+  RequireOnce(content, {v1::GetReceiptsRequest::kStudyIdFieldNumber});
 }
 
 }  // namespace

@@ -1,12 +1,13 @@
 // The wire check accepts the same messages as protobuf's parser, except for the
-// two differences and the limits in forms/wire_check.h, and finds the same
-// fields.
+// three differences and the limits in forms/wire_check.h, and finds the same
+// fields. An accepted message has no field twice that is not repeated.
 //
 // Input: a byte that chooses the message type, a byte for the depth, the bytes.
 
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -120,11 +121,36 @@ bool ParsesWithin(int levels, const std::string& bytes,
   return message->MergeFromCodedStream(&input) && input.ConsumedEntireMessage();
 }
 
+// True if a field that is not repeated, or a oneof, occurs more than once.
+bool HasRepeated(const std::string& bytes, const Descriptor& type) {
+  UnknownFieldSet fields;
+  if (!fields.ParseFromString(bytes)) return false;
+  std::set<const void*> given;
+  for (int i = 0; i < fields.field_count(); ++i) {
+    const UnknownField& field = fields.field(i);
+    const FieldDescriptor* known = type.FindFieldByNumber(field.number());
+    if (known == nullptr || HasWrongType(field, *known)) continue;
+    const void* const identity =
+        known->containing_oneof() != nullptr
+            ? static_cast<const void*>(known->containing_oneof())
+            : known;
+    if (!known->is_repeated() && !given.insert(identity).second) return true;
+    if (known->message_type() != nullptr &&
+        HasRepeated(field.length_delimited(), *known->message_type())) {
+      return true;
+    }
+  }
+  return false;
+}
+
 void RequireReason(const Violation& violation, const std::string& bytes,
                    const Message& prototype, int depth) {
   const Descriptor& type = *prototype.GetDescriptor();
   if (violation.description == "wrong wire type") {
     return Require(HasWrongType(bytes, type), "a field has a wrong type");
+  }
+  if (violation.description == "given more than once") {
+    return Require(HasRepeated(bytes, type), "a field occurs twice");
   }
   if (violation.description == "malformed field tag") {
     return Require(HasLongVarint(bytes), "a tag has five bytes");
@@ -179,6 +205,8 @@ void FuzzOne(std::string_view input) {
     Require(parsed, "what the wire check accepts, protobuf parses");
     Require(ParsesWithin(kDepths[depth], bytes, *type.prototype),
             "what the wire check accepts is not too deep");
+    Require(!HasRepeated(bytes, *type.prototype->GetDescriptor()),
+            "an accepted message has no field twice");
     CheckFinding(bytes);
   } else if (parsed) {
     RequireReason(*violation, bytes, *type.prototype, kDepths[depth]);

@@ -143,17 +143,43 @@ TEST(SubmitIntake, LimitsTheNesting) {
             "response.item[0].item[0].item[0].item[0].item[0].item[0].item[0]");
 }
 
-TEST(SubmitIntake, OfRepeatedFieldsCountsTheLast) {
-  const std::string content =
-      "\x0A\x05"
-      "first"
-      "\x12\x05"
-      "study"
-      "\x22" +
-      std::string(1, '\0') + "\x0A\x04last";
+// Parsers merge them, or take the last one. Which one is meant is not known.
+TEST(SubmitIntake, RefusesAFieldThatIsGivenTwiceAndNamesIt) {
+  const SubmitIntake intake((LimitsConfig()));
+  const v1::SubmitRequest request = MakeSubmit();
+  const auto with = [&](const v1::SubmitRequest& more) {
+    Submission submission;
+    return ReadSubmit(intake,
+                      request.SerializeAsString() + more.SerializeAsString(),
+                      &submission);
+  };
+  v1::SubmitRequest more;
+  more.set_submission_id("other");
+  EXPECT_EQ(with(more), "submission_id");
+  more.Clear();
+  more.set_study_id("study");
+  EXPECT_EQ(with(more), "study_id");
+  more.Clear();
+  more.set_site_id("other");
+  EXPECT_EQ(with(more), "site_id");
+  more.Clear();
+  more.mutable_response();
+  EXPECT_EQ(with(more), "response") << "although it is empty";
+}
+
+TEST(SubmitIntake, RefusesAFieldOfTheResponseThatIsGivenTwice) {
+  v1::SubmitRequest request = MakeSubmit();
+  v1::QuestionnaireResponse second;
+  second.mutable_subject()->set_display("somebody else");
+  const std::string response =
+      request.response().SerializeAsString() + second.SerializeAsString();
+  request.clear_response();
+  const std::string content = request.SerializeAsString() + "\x22" +
+                              static_cast<char>(response.size()) + response;
+  ASSERT_LT(response.size(), 128u);
   Submission submission;
-  EXPECT_EQ(ReadSubmit(SubmitIntake(LimitsConfig()), content, &submission), "");
-  EXPECT_EQ(submission.submission_id, "last");
+  EXPECT_EQ(ReadSubmit(SubmitIntake(LimitsConfig()), content, &submission),
+            "response.subject");
 }
 
 // --- ImportPatients and RecordEvents ---

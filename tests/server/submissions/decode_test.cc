@@ -56,8 +56,8 @@ TEST(Decode, HasNothingOfTheOneBefore) {
   EXPECT_EQ(submission.answers_json, "[]");
 }
 
-// If a message field occurs several times, every protobuf parser merges the
-// occurrences.
+// Older versions acknowledged such contents. Every protobuf parser merges the
+// parts of a message.
 TEST(Decode, MergesAResponseThatComesInParts) {
   v1::SubmitRequest second;
   second.mutable_response()->set_questionnaire("form|2");
