@@ -231,7 +231,7 @@ void Gate::Done(std::span<Task* const> batch, StoreState store, TimePoint now,
     }
   }
   TaskList again;
-  const std::size_t completed = Complete(batch, &again);
+  const std::size_t completed = Complete(batch, now, &again);
   // Time that an outage took is not time that the pool needs for its tasks.
   if (store == StoreState::kDown) {
     drain_rate_.Begin(now);
@@ -239,10 +239,11 @@ void Gate::Done(std::span<Task* const> batch, StoreState store, TimePoint now,
     drain_rate_.Record(completed, now);
   }
   TaskList free;
-  for (const Task* task : batch) order_.Release(*task, &free);
-  // Return puts tasks in front of all queued tasks. Return the tasks that are
-  // processed again last: they were admitted before the tasks that were
-  // deferred for them.
+  for (const Task* task : batch) {
+    if (task->place_ != Task::Place::kDelayed) order_.Release(*task, &free);
+  }
+  // Return puts tasks in front of all others. Tasks that are worked again were
+  // admitted before the tasks that were deferred for them: return them last.
   Return(&free);
   Return(&again);
   // Learn comes after Return, so that an opening circuit also ends the returned
@@ -252,7 +253,8 @@ void Gate::Done(std::span<Task* const> batch, StoreState store, TimePoint now,
   CheckAfterEvent();
 }
 
-std::size_t Gate::Complete(std::span<Task* const> batch, TaskList* again) {
+std::size_t Gate::Complete(std::span<Task* const> batch, TimePoint now,
+                           TaskList* again) {
   std::size_t completed = 0;
   for (Task* task : batch) {
     SLUICE_DCHECK(task->place_ == Task::Place::kInWork);
@@ -268,7 +270,12 @@ std::size_t Gate::Complete(std::span<Task* const> batch, TaskList* again) {
       ++counters.queued;
       ++queued_;
       ++retries_;
-      again->PushBack(task);
+      if (task->again_at > now) {
+        task->place_ = Task::Place::kDelayed;
+        delayed_.insert({task->again_at, task->order_, task});
+      } else {
+        again->PushBack(task);
+      }
       continue;
     }
     SLUICE_DCHECK(!OutcomeName(task->result).empty());
@@ -320,6 +327,7 @@ bool Gate::Leave(Task* task, TimePoint now, GateEvents* events) {
       Unlink(task);
       LeaveQueue(task, TaskResult::kCancelled);
       break;
+    case Task::Place::kDelayed:  // promised
     case Task::Place::kCommitting:
     case Task::Place::kInWork:
     case Task::Place::kOutside:
@@ -345,6 +353,7 @@ void Gate::Expire(TimePoint now, GateEvents* events) {
     paused_ = false;
     drain_rate_.Begin(now);
   }
+  ReturnDelayed(now);
   if (now >= closed_until_) EndQueue(events);
   AdmitParked(now, events);
   CheckAfterEvent();
@@ -353,6 +362,7 @@ void Gate::Expire(TimePoint now, GateEvents* events) {
 TimePoint Gate::next_expiry() const {
   TimePoint next = expiries_.empty() ? kForever : expiries_.begin()->at;
   if (paused_) next = std::min(next, circuit_.retry_at());
+  if (!delayed_.empty()) next = std::min(next, delayed_.begin()->at);
   if (queued_ > committing_.size()) next = std::min(next, closed_until_);
   return next;
 }
@@ -401,7 +411,9 @@ PoolView Gate::view() const {
 std::vector<const Task*> Gate::queued() const {
   const std::vector<Task*> deferred = order_.Deferred();
   const std::vector<Task*> rest = queue_.Queued();
-  std::vector<const Task*> tasks(deferred.begin(), deferred.end());
+  std::vector<const Task*> tasks;
+  for (const Expiry& delayed : delayed_) tasks.push_back(delayed.task);
+  tasks.insert(tasks.end(), deferred.begin(), deferred.end());
   tasks.insert(tasks.end(), rest.begin(), rest.end());
   return tasks;
 }
@@ -736,7 +748,23 @@ void Gate::EndQueued(Task* task, TaskResult result, GateEvents* events) {
   events->ended.push_back({task, result, ExpectedRoom()});
 }
 
+void Gate::ReturnDelayed(TimePoint now) {
+  TaskList free;
+  TaskList due;
+  while (!delayed_.empty() && delayed_.begin()->at <= now) {
+    Task* task = delayed_.begin()->task;
+    delayed_.erase(delayed_.begin());
+    order_.Release(*task, &free);
+    due.PushBack(task);
+  }
+  // As in Done: the delayed tasks were admitted before the tasks that were
+  // deferred for them.
+  Return(&free);
+  Return(&due);
+}
+
 void Gate::EndQueue(GateEvents* events) {
+  ReturnDelayed(kForever);
   TaskList deferred;
   order_.ReleaseAll(&deferred);
   Return(&deferred);

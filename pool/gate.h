@@ -17,9 +17,10 @@
 //      │ Leave, Expire, Close, circuit
 //      └─────────────────────────────────────────────────────► outside
 //
-// A task that needs a commit is `committing` before it can be taken. A
-// committing task counts as queued, and so does a task that is deferred because
-// a batch has tasks of its key.
+// A task that needs a commit is `committing` before it can be taken. It counts
+// as queued from its admission on. So does a task that is deferred because a
+// batch has tasks of its key, and a task that is delayed because it is to be
+// worked again later.
 //
 // Promises, after every event (CheckInvariants):
 //  - Bounds. Queued tasks are at most `capacity`. Tasks that are queued or in
@@ -195,9 +196,10 @@ class Gate {
   void Take(std::size_t max, TimePoint now, std::vector<Task*>* batch,
             GateEvents* events);
 
-  // Takes back a whole batch of Take. Each task returns to its owner with its
-  // result. Exception: a promised task with Task::again set is queued again, at
-  // the front of its lane.
+  // Takes back a whole batch that Take gave. Returns the tasks to their owner,
+  // each with its result, except for tasks that are to be worked again
+  // (Task::again; only promised tasks): these are queued before all others of
+  // their lanes, at once or at Task::again_at.
   void Done(std::span<Task* const> batch, StoreState store, TimePoint now,
             GateEvents* events);
 
@@ -207,7 +209,8 @@ class Gate {
   // outside.
   bool Leave(Task* task, TimePoint now, GateEvents* events);
 
-  // Ends the waits that are over by `now`, and the pause after a store failure.
+  // Ends the waits and delays that are over by `now`, and the pause after a
+  // failure of the store.
   void Expire(TimePoint now, GateEvents* events);
   // Time when Expire is due next, or kForever.
   TimePoint next_expiry() const;
@@ -251,8 +254,8 @@ class Gate {
     return counters_[method];
   }
 
-  // Queued tasks, for reports: deferred tasks, then tasks that can be taken,
-  // lane by lane.
+  // For reports. Delayed tasks, deferred tasks, then the tasks that can be
+  // taken, lane by lane.
   std::vector<const Task*> queued() const;
   // Admitted tasks that are not committed yet.
   std::vector<const Task*> committing() const;
@@ -260,7 +263,7 @@ class Gate {
   std::vector<const Task*> waiting() const;
 
  private:
-  // End of a task's wait. `order` decides between equal times.
+  // When a wait or a delay ends. `order` decides between equal times.
   struct Expiry {
     TimePoint at;
     std::uint64_t order;
@@ -355,7 +358,9 @@ class Gate {
                             TimePoint now);
   Duration target_wait() const;
   // Queued tasks that can be taken or are deferred.
-  std::size_t backlog() const { return queued_ - committing_.size(); }
+  std::size_t backlog() const {
+    return queued_ - committing_.size() - delayed_.size();
+  }
 
   // --- Moving tasks ---
 
@@ -377,8 +382,9 @@ class Gate {
   void CountUnparked(Task* task);
   void EndParked(Task* task, TaskResult result, GateEvents* events);
   void EndQueued(Task* task, TaskResult result, GateEvents* events);
-  // Ends all tasks that can be taken or are deferred, because the drain is
-  // over.
+  // Returns the delayed tasks that are due by `now` to the queue.
+  void ReturnDelayed(TimePoint now);
+  // Ends all that can be taken, is deferred or is delayed: the drain is over.
   void EndQueue(GateEvents* events);
   // Ends all tasks whose callers wait for a result, because the circuit has
   // opened.
@@ -391,7 +397,8 @@ class Gate {
                  GateEvents* events);
   // Counts the results of a batch, and returns how many tasks have one. Tasks
   // that are to be worked again go to `again`.
-  std::size_t Complete(std::span<Task* const> batch, TaskList* again);
+  std::size_t Complete(std::span<Task* const> batch, TimePoint now,
+                       TaskList* again);
   // Moves the circuit by what the batch has seen of the store.
   void Learn(std::span<Task* const> batch, StoreState store, TimePoint now,
              GateEvents* events);
@@ -403,6 +410,9 @@ class Gate {
   std::string CheckBounds();
   std::string CheckTasks() const;
   std::string CheckCounters() const;
+  // Returns the tasks that hold their key: in work, if assertions are on, or
+  // delayed.
+  std::vector<const Task*> KeyHolders() const;
 
   std::atomic<std::int64_t>* const sequence_;
   GateLimits limits_;
@@ -412,7 +422,10 @@ class Gate {
   KeyOrder order_;
   TaskList committing_;
   Eviction eviction_;
-  // Tasks that can be taken, are deferred, or are committing.
+  // Tasks that are to be worked again later. They have a place in their lanes,
+  // and keep their keys, so that others of their keys are deferred.
+  std::set<Expiry> delayed_;
+  // Tasks that can be taken, are deferred, delayed, or committing.
   std::size_t queued_ = 0;
   // Ends of the parked tasks' waits, earliest first. Waits without an end are
   // left out.

@@ -33,7 +33,7 @@ void Gate::CheckAfterEvent() {
 std::string Gate::CheckInvariants() {
   for (const std::string& broken :
        {CheckBounds(), queue_.CheckInvariants(),
-        order_.CheckInvariants(working_), eviction_.CheckInvariants(),
+        order_.CheckInvariants(KeyHolders()), eviction_.CheckInvariants(),
         CheckTasks(), CheckCounters()}) {
     if (!broken.empty()) return broken;
   }
@@ -132,6 +132,13 @@ std::string Gate::CheckTasks() const {
     }
     last->second = task->order_;
   }
+  for (const Expiry& delayed : delayed_) {
+    const Task* task = delayed.task;
+    if (task->place_ != Task::Place::kDelayed || !task->promised ||
+        task->again_at != delayed.at) {
+      broken = "a task is listed as delayed and is not";
+    }
+  }
   std::size_t expiring = 0;
   for (const Task* task : queue_.Waiting()) {
     if (task->lane_ == nullptr || !queue_.IsLaneOf(*task, *task->lane_)) {
@@ -162,6 +169,12 @@ std::string Gate::CheckTasks() const {
   }
   if (evictable != can_evict) broken = "eviction lists other tasks than queued";
   return broken;
+}
+
+std::vector<const Task*> Gate::KeyHolders() const {
+  std::vector<const Task*> holders = working_.Content();
+  for (const Expiry& delayed : delayed_) holders.push_back(delayed.task);
+  return holders;
 }
 
 std::string Gate::CheckCounters() const {

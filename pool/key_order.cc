@@ -47,11 +47,12 @@ std::vector<Task*> KeyOrder::Deferred() const {
   return tasks;
 }
 
-std::string KeyOrder::CheckInvariants(const TaskList& working) const {
+std::string KeyOrder::CheckInvariants(
+    std::span<const Task* const> holders) const {
   absl::flat_hash_map<std::uint64_t, std::size_t> in_work;
-  working.ForEach([&](const Task* task) {
+  for (const Task* task : holders) {
     if (task->order_key != 0) ++in_work[task->order_key];
-  });
+  }
   if (kChecks && in_work.size() != keys_.size()) {
     return "key order: the keys are not those in work";
   }

@@ -49,10 +49,10 @@ class KeyOrder {
   // Returns the deferred tasks, key by key, each key in its order.
   std::vector<Task*> Deferred() const;
 
-  // Returns the first broken invariant; empty if all hold. `working` lists the
-  // tasks in work, with a key or without; it is not looked at unless assertions
-  // are on. O(tasks).
-  std::string CheckInvariants(const TaskList& working) const;
+  // Returns the first broken invariant; empty if all hold. `holders`
+  // are the tasks that hold their key, with tasks without a key. They are not
+  // looked at unless assertions are on. O(tasks).
+  std::string CheckInvariants(std::span<const Task* const> holders) const;
 
  private:
   struct Key {

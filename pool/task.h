@@ -80,6 +80,10 @@ class Task {
   // kCancelled), or that the task must be processed again.
   TaskResult result = TaskResult::kFailed;
   bool again = false;
+  // With `again`: the task is not worked before this time, and neither are
+  // others of its key. Tasks of one key in one batch that are worked again have
+  // the same time.
+  TimePoint again_at{};
 
  private:
   friend class Eviction;
@@ -96,6 +100,7 @@ class Task {
     kCommitting,  // Gate::committing_
     kQueued,      // Lane::queued
     kDeferred,    // a list of KeyOrder
+    kDelayed,     // Gate::delayed_, until Task::again_at
     kInWork,      // Gate::working_ where assertions are on
   };
 

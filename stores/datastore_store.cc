@@ -21,23 +21,41 @@
 namespace sluice {
 namespace {
 
-// gRPC itself retries calls, and obeys the server's pushback. Check is not
-// retried, because it asks about the present moment.
+// gRPC itself retries, and obeys pushback. Check is not retried: it asks about
+// this moment.
+//
+// Answers are bounded. One of SaveBatch may have the contents of known
+// submissions (DIFFERS); one of FindReceipts has at most 10,000 receipts.
 constexpr char kServiceConfig[] = R"({"methodConfig": [{
-  "name": [{"service": "sluice.v1.Datastore", "method": "SaveBatch"},
-           {"service": "sluice.v1.Datastore", "method": "FindReceipts"},
-           {"service": "sluice.v1.Datastore", "method": "LastSequence"},
-           {"service": "sluice.v1.Datastore", "method": "Read"}],
+  "name": [{"service": "sluice.v1.Datastore", "method": "SaveBatch"}],
+  "maxResponseMessageBytes": 67108864,
   "retryPolicy": {
     "maxAttempts": 4,
     "initialBackoff": "0.1s", "maxBackoff": "1s", "backoffMultiplier": 2,
     "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED", "ABORTED"]
-  }}]})";
+  }}, {
+  "name": [{"service": "sluice.v1.Datastore", "method": "FindReceipts"},
+           {"service": "sluice.v1.Datastore", "method": "LastSequence"}],
+  "maxResponseMessageBytes": 8388608,
+  "retryPolicy": {
+    "maxAttempts": 4,
+    "initialBackoff": "0.1s", "maxBackoff": "1s", "backoffMultiplier": 2,
+    "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED", "ABORTED"]
+  }}, {
+  "name": [{"service": "sluice.v1.Datastore", "method": "Read"}],
+  "retryPolicy": {
+    "maxAttempts": 4,
+    "initialBackoff": "0.1s", "maxBackoff": "1s", "backoffMultiplier": 2,
+    "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED", "ABORTED"]
+  }}, {
+  "name": [{"service": "sluice.v1.Datastore", "method": "Check"}],
+  "maxResponseMessageBytes": 65536
+  }]})";
 
-// Limit for a received message. Read returns submissions of any size, so the
-// limit exceeds the largest submission that can be configured (512 MiB)
-// together with the values extracted from its content.
-constexpr int kMessageBytesMax = 1 << 30;
+// Limit for a message that is sent, or received by Read. It is more than the
+// largest submission that Sluice can be configured to take (512 MiB) with the
+// values read from it, because Read returns a submission of any size.
+constexpr int kMessageBytesMax = 576 << 20;
 
 // Delays before the next attempt to connect, after a connection broke or an
 // attempt failed.
@@ -102,10 +120,16 @@ absl::Status ToStatus(absl::string_view name, const grpc::Status& status) {
                       absl::StrCat("the datastore's ", name, " failed"));
 }
 
-// Returns the error for a batch. Errors about the configuration of the
-// datastore become UNAVAILABLE, so that they do not count as failures of the
-// batch.
+// Returns the error for a batch. Errors that are about the datastore's
+// configuration must not count against the batch, so they become UNAVAILABLE.
+// Only INVALID_ARGUMENT says for certain that the batch is to blame: UNKNOWN is
+// what many servers answer to any exception, and a database that is being
+// changed or restarted can cause the others.
 absl::Status ToBatchError(const absl::Status& status) {
+  if (!IsTransient(status) &&
+      status.code() != absl::StatusCode::kInvalidArgument) {
+    return Unclear(status);
+  }
   switch (status.code()) {
     case absl::StatusCode::kUnauthenticated:
     case absl::StatusCode::kPermissionDenied:

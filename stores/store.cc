@@ -1,5 +1,8 @@
 #include "stores/store.h"
 
+#include "absl/strings/cord.h"
+#include "base/check.h"
+
 namespace sluice {
 
 bool IsTransient(const absl::Status& status) {
@@ -16,6 +19,20 @@ bool IsTransient(const absl::Status& status) {
     default:
       return true;
   }
+}
+
+namespace {
+constexpr char kUnclear[] = "unclear";
+}  // namespace
+
+bool IsUnclear(const absl::Status& status) {
+  return status.GetPayload(kUnclear).has_value();
+}
+
+absl::Status Unclear(absl::Status status) {
+  SLUICE_DCHECK(!status.ok());
+  status.SetPayload(kUnclear, absl::Cord());
+  return status;
 }
 
 absl::Time ToMicroseconds(absl::Time time) {

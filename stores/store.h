@@ -111,6 +111,13 @@ absl::Time ToMicroseconds(absl::Time time);
 // submissions.
 bool IsTransient(const absl::Status& status);
 
+// True if it is not clear whether an error that is not transient is about the
+// submissions: the program that gave it answers so to any fault of its own,
+// too. It may be gone later.
+bool IsUnclear(const absl::Status& status);
+// Returns the error, which must not be OK, as one that is not clear.
+absl::Status Unclear(absl::Status status);
+
 // Returns true if two contents with the same id mean the same although their
 // bytes differ: client libraries may order fields differently. A store may call
 // the function with a lock held, so the function must not call the store.

@@ -1,6 +1,7 @@
 #include "server/submissions/submission_processor.h"
 
 #include <algorithm>
+#include <chrono>
 #include <string>
 #include <utility>
 
@@ -160,31 +161,99 @@ absl::Status SubmissionProcessor::TrySave(Batch batch,
 }
 
 StoreState SubmissionProcessor::SaveOneByOne(Batch batch) {
+  DelayedKeys delayed;
+  // Tasks that failed with an error that is not clear, and whose callers wait.
+  std::vector<std::pair<SubmissionTask*, absl::Status>> awaited;
+  const auto answer_awaited = [&](StoreState store) {
+    for (const auto& [task, status] : awaited) {
+      // If others are stored, this submission is to blame.
+      if (store == StoreState::kUp) {
+        FailForGood(task, status, 1);
+      } else {
+        task->SetUnavailable();
+      }
+    }
+    return store;
+  };
+  std::size_t stored = 0;
+  std::size_t unclear = 0;
   for (std::size_t i = 0; i < batch.size(); ++i) {
     SubmissionTask* task = batch.tasks[i];
-    std::vector<Saved> saved;
-    absl::Status status;
-    const int tries_max = TriesMax(*task);
-    for (int j = 0; j < tries_max; ++j) {
-      status = TrySave(batch.Only(i), &saved);
-      if (status.ok() || IsTransient(status)) break;
+    if (const auto it = delayed.find(task->order_key); it != delayed.end()) {
+      // An earlier submission of the subject is tried again first.
+      task->SetAgain(it->second);
+      continue;
     }
+    std::vector<Saved> saved;
+    const absl::Status status = SaveOne(batch.Only(i), &saved);
     if (status.ok()) {
       SetSaved(task, saved.front());
-    } else if (IsTransient(status)) {
-      // Retry all later submissions together with this submission, so that they
-      // stay in order.
-      return DeferToRetry(batch.From(i), status);
+      ++stored;
+      continue;
+    }
+    if (IsTransient(status)) {
+      // All later submissions are retried with this one, so that they stay in
+      // order.
+      if (QuarantineIfLone(batch.From(i), status)) break;
+      PutBack(batch.From(i), delayed);
+      return answer_awaited(StoreState::kDown);
+    }
+    if (!IsUnclear(status)) {
+      FailForGood(task, status, TriesMax(*task));
+      continue;
+    }
+    ++unclear;
+    if (task->promised) {
+      SetUnclear(task, status, &delayed);
     } else {
-      const std::string error_id = NewErrorId();
-      spdlog::error("not stored: error_id={} status={}", error_id,
-                    CodeOf(status));
-      Fail(task, error_id,
-           absl::StrCat("the store rejected the submission: ", CodeOf(status)),
-           tries_max);
+      awaited.emplace_back(task, status);
+    }
+    if (stored == 0 && unclear == kUnclearInARow) {
+      // The submissions are hardly all to blame. Do not try the others, of
+      // which there may be hundreds.
+      PutBack(batch.From(i + 1), delayed);
+      break;
     }
   }
-  return StoreState::kUp;
+  return answer_awaited(stored == 0 && unclear > 0 ? StoreState::kDown
+                                                   : StoreState::kUp);
+}
+
+absl::Status SubmissionProcessor::SaveOne(Batch one,
+                                          std::vector<Saved>* saved) {
+  absl::Status status;
+  const int tries_max = TriesMax(*one.tasks.front());
+  for (int i = 0; i < tries_max; ++i) {
+    status = TrySave(one, saved);
+    if (status.ok() || IsTransient(status) || IsUnclear(status)) break;
+  }
+  return status;
+}
+
+void SubmissionProcessor::SetUnclear(SubmissionTask* task,
+                                     const absl::Status& status,
+                                     DelayedKeys* delayed) {
+  const TimePoint now = clock_->Now();
+  const auto [tries, since_first] = task->CountUnclearTry(now);
+  if (tries >= kUnclearTriesMax && since_first >= kUnclearTime) {
+    return FailForGood(task, status, tries);
+  }
+  constexpr int kDoublingsMax = 5;  // enough to reach the longest delay
+  const TimePoint again_at =
+      now + std::min<Duration>(
+                std::chrono::seconds(1 << std::min(tries - 1, kDoublingsMax)),
+                kUnclearDelayMax);
+  task->SetAgain(again_at);
+  if (task->order_key != 0) delayed->emplace(task->order_key, again_at);
+}
+
+void SubmissionProcessor::FailForGood(SubmissionTask* task,
+                                      const absl::Status& status, int tries) {
+  const std::string error_id = NewErrorId();
+  spdlog::error("not stored: error_id={} status={}", error_id, CodeOf(status));
+  Fail(task, error_id,
+       absl::StrCat("the store rejected the submission: ", CodeOf(status)),
+       tries);
 }
 
 bool SubmissionProcessor::QuarantineLone(SubmissionTask* task,
@@ -200,21 +269,29 @@ bool SubmissionProcessor::QuarantineLone(SubmissionTask* task,
              tries);
 }
 
+bool SubmissionProcessor::QuarantineIfLone(Batch batch,
+                                           const absl::Status& status) {
+  return batch.size() == 1 && QuarantineLone(batch.tasks.front(), status);
+}
+
 StoreState SubmissionProcessor::DeferToRetry(Batch batch,
                                              const absl::Status& status) {
   // A probe is a batch of one submission. If the store always failed for this
   // submission as if unavailable, the circuit would stay open for ever.
-  if (batch.size() == 1 && QuarantineLone(batch.tasks.front(), status)) {
-    return StoreState::kUp;
-  }
+  if (QuarantineIfLone(batch, status)) return StoreState::kUp;
+  PutBack(batch, {});
+  return StoreState::kDown;
+}
+
+void SubmissionProcessor::PutBack(Batch batch, const DelayedKeys& delayed) {
   for (SubmissionTask* task : batch.tasks) {
     if (task->promised) {
-      task->SetAgain();
+      const auto it = delayed.find(task->order_key);
+      task->SetAgain(it == delayed.end() ? TimePoint() : it->second);
     } else {
       task->SetUnavailable();
     }
   }
-  return StoreState::kDown;
 }
 
 }  // namespace sluice

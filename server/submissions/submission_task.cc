@@ -353,10 +353,11 @@ void SubmissionTask::SetSkipped() {
   SetResult(TaskResult::kCancelled, Answer::Of(Answer::Kind::kCancelled));
 }
 
-void SubmissionTask::SetAgain() {
+void SubmissionTask::SetAgain(TimePoint at) {
   SLUICE_DCHECK(promised);
   MoveTo(Stage::kAgain);
   again = true;
+  again_at = at;
 }
 
 bool SubmissionTask::Quarantine(const std::string& reason, int tries) {
@@ -376,6 +377,12 @@ bool SubmissionTask::Quarantine(const std::string& reason, int tries) {
 int SubmissionTask::CountLoneTry() {
   SLUICE_DCHECK(stage() == Stage::kInWork);
   return ++lone_tries_;
+}
+
+SubmissionTask::UnclearTries SubmissionTask::CountUnclearTry(TimePoint now) {
+  SLUICE_DCHECK(stage() == Stage::kInWork);
+  if (unclear_tries_++ == 0) first_unclear_try_ = now;
+  return {.count = unclear_tries_, .since_first = now - first_unclear_try_};
 }
 
 NewJournalEntry SubmissionTask::ToJournal() {

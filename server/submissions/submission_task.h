@@ -199,13 +199,13 @@ class SubmissionTask final
   // other task keeps only the memory, if it is small.
   void ReturnContent(std::string content);
 
-  // Each time that the task is processed, exactly one of these functions must
-  // be called. SetAgain: store the task again later; only for a promised task.
+  // Exactly one of these is called each time that the task is worked.
+  // SetAgain: store it again, not before `at`; only for a promised task.
   void SetSaved(const Saved& saved);
   void SetUnavailable();
   void SetFailed(const std::string& error_id);
   void SetSkipped();
-  void SetAgain();
+  void SetAgain(TimePoint at = {});
   // Quarantines a promised task that cannot be stored. Returns false, and
   // changes nothing, if the task is in no journal or the journal fails. Blocks.
   bool Quarantine(const std::string& reason, int tries);
@@ -213,6 +213,13 @@ class SubmissionTask final
   // Counts a failure to store this submission alone although the store was
   // available. Returns the count.
   int CountLoneTry();
+  // Counts that the store failed for this submission with an error that is not
+  // clear (IsUnclear). Returns the count and the time since the first failure.
+  struct UnclearTries {
+    int count;
+    Duration since_first;
+  };
+  UnclearTries CountUnclearTry(TimePoint now);
 
   // ---- For the journal writer ----
 
@@ -288,6 +295,8 @@ class SubmissionTask final
   SubmissionOwner* const owner_;
   const std::uint32_t owners_entry_;
   int lone_tries_ = 0;
+  int unclear_tries_ = 0;
+  TimePoint first_unclear_try_{};
   const Parking parking_;
   std::atomic<Stage> stage_{Stage::kNew};
   OwnersAnswer owners_answer_ = OwnersAnswer::kDue;

@@ -436,6 +436,21 @@ TEST_F(Poison, KeepsTheOrderOfASubjectIfTheStoreFailsBetweenTwoSubmissions) {
   EXPECT_THAT(ids, ElementsAre("first", "1", "2", "3", "4"));
 }
 
+// A datastore answers so to any fault of its own.
+TEST_F(Poison, IsNothingAfterAShortRunOfErrorsThatAreNotClear) {
+  TestServer server(JournalConfig(folder_));
+  server.store().FailWith(Unclear(absl::UnknownError("exception")));
+  for (int i = 0; i < 20; ++i) {
+    Submit(server, Of(absl::StrCat("Patient/", i), absl::StrCat(i)));
+  }
+  AwaitThat("the store has failed several times",
+            [&] { return server.store().batches().size() >= 6; });
+  server.store().FailWith(absl::OkStatus());
+  AwaitStored(server, 20);
+  EXPECT_THAT(server.Get("/metrics"),
+              HasSubstr("sluice_quarantined{pool=\"clinical\"} 0\n"));
+}
+
 TEST_F(Poison, IsKeptWithTheMethodThatBroughtIt) {
   TestServer server(JournalConfig(folder_));
   server.store().FailFor("poison", absl::InvalidArgumentError("no"));

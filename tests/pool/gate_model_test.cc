@@ -159,7 +159,9 @@ struct Entry {
   TimePoint waits_since;
   TimePoint wait_until = kForever;
   TimePoint admitted_at{};
-  bool lane_known = true;  // false only for some calls of TurnAway
+  TimePoint again_at{};
+  std::uint64_t pushed = 0;  // place among the tasks that could be taken
+  bool lane_known = true;    // false only for some calls of TurnAway
   bool found_idle_worker = false;
   // Lane that the task has joined.
   LaneKey joined{};
@@ -366,10 +368,12 @@ class Model {
     }
   }
 
-  // Ends batch `number`. A task without an outcome is processed again.
+  // Ends batch `number`. A task without an outcome is worked again, at
+  // `again_at`.
   void Done(std::size_t number,
             const std::vector<std::optional<TaskResult>>& outcomes,
-            StoreState store, TimePoint retry_at_if_it_fails, TimePoint now) {
+            TimePoint again_at, StoreState store,
+            TimePoint retry_at_if_it_fails, TimePoint now) {
     const std::vector<Entry> batch = batches[number].entries;
     // While the store fails, only probes show anything that is new.
     const bool straggler = failures > 0 && !batches[number].probe;
@@ -389,12 +393,17 @@ class Model {
       } else {
         c.queued++;
         again.push_back(batch[i]);
+        again.back().again_at = again_at;
         if (batch[i].order_key == 0) {
           again.back().joined = LaneFor(batch[i]);
         }
       }
     }
-    queue.insert(queue.begin(), again.begin(), again.end());
+    if (again_at > now) {
+      delayed.insert(delayed.end(), again.begin(), again.end());
+    } else {
+      queue.insert(queue.begin(), again.begin(), again.end());
+    }
     if (store == StoreState::kUp) {
       failures = 0;
       for (Batch& other : batches) other.probe = false;
@@ -415,6 +424,7 @@ class Model {
     c.received++;
     c.admitted++;
     c.queued++;
+    entry.pushed = ++pushed_so_far;
     queue.push_back(entry);
     Settle(now);
   }
@@ -422,6 +432,7 @@ class Model {
   void Committed(std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) {
       queue.push_back(Remove(&committing, committing[0].id));
+      queue.back().pushed = ++pushed_so_far;
     }
   }
 
@@ -468,7 +479,9 @@ class Model {
                              : TaskResult::kWaitOver);
     }
     if (paused && now >= retry_at) paused = false;
+    ReturnDelayed(now);
     if (closed && now >= closed_until) {
+      ReturnDelayed(kForever);
       while (queue.size() > 0) {
         const Entry entry = Remove(&queue, queue[0].id);
         CompleteUnworked(entry, TaskResult::kDraining);
@@ -476,6 +489,17 @@ class Model {
       }
     }
     Settle(now);
+  }
+
+  void ReturnDelayed(TimePoint now) {
+    std::vector<Entry> due;
+    for (const Entry& entry : std::vector<Entry>(delayed)) {
+      if (entry.again_at <= now) due.push_back(Remove(&delayed, entry.id));
+    }
+    std::ranges::sort(due, {}, [](const Entry& entry) {
+      return std::pair(entry.again_at, entry.pushed);
+    });
+    queue.insert(queue.begin(), due.begin(), due.end());
   }
 
   void Resize(const GateLimits& new_limits, TimePoint now) {
@@ -492,7 +516,10 @@ class Model {
   TimePoint NextExpiry() const {
     TimePoint next = kForever;
     for (const Entry& entry : waiting) next = std::min(next, entry.wait_until);
-    if (closed && queue.size() > 0) next = std::min(next, closed_until);
+    for (const Entry& entry : delayed) next = std::min(next, entry.again_at);
+    if (closed && queue.size() + delayed.size() > 0) {
+      next = std::min(next, closed_until);
+    }
     if (paused) next = std::min(next, retry_at);
     return next;
   }
@@ -526,6 +553,7 @@ class Model {
   LaneKey LaneFor(const Entry& entry) const {
     if (entry.order_key != 0) {
       std::vector<Entry> inside = queue;
+      inside.insert(inside.end(), delayed.begin(), delayed.end());
       inside.insert(inside.end(), committing.begin(), committing.end());
       inside.insert(inside.end(), waiting.begin(), waiting.end());
       for (const Batch& batch : batches) {
@@ -540,7 +568,7 @@ class Model {
 
   LaneView ViewOf(const LaneKey& key) const {
     LaneView view = {.key = key};
-    for (const auto* list : {&queue, &committing}) {
+    for (const auto* list : {&queue, &committing, &delayed}) {
       for (const Entry& entry : *list) {
         if (!(entry.joined == key)) continue;
         view.depth++;
@@ -565,7 +593,7 @@ class Model {
   // Returns the number of lanes of a class that have queued or parked tasks.
   std::size_t LanesOf(Priority priority) const {
     std::set<std::uint64_t> ids;
-    for (const auto* list : {&queue, &committing, &waiting}) {
+    for (const auto* list : {&queue, &committing, &delayed, &waiting}) {
       for (const Entry& entry : *list) {
         if (entry.joined.priority == priority) ids.insert(entry.joined.id);
       }
@@ -575,7 +603,7 @@ class Model {
 
   std::size_t ClassDepth(Priority priority) const {
     std::size_t depth = 0;
-    for (const auto* list : {&queue, &committing}) {
+    for (const auto* list : {&queue, &committing, &delayed}) {
       for (const Entry& entry : *list) {
         if (entry.joined.priority == priority) depth++;
       }
@@ -746,7 +774,9 @@ class Model {
     return TooLate(service.batch_at(now), entry.deadline, now);
   }
 
-  std::size_t Depth() const { return queue.size() + committing.size(); }
+  std::size_t Depth() const {
+    return queue.size() + committing.size() + delayed.size();
+  }
 
   std::size_t InWork() const {
     std::size_t count = 0;
@@ -755,13 +785,16 @@ class Model {
   }
 
   std::size_t HeldBytes() const {
-    std::size_t bytes = Sum(queue) + Sum(committing);
+    std::size_t bytes = Sum(queue) + Sum(committing) + Sum(delayed);
     for (const Batch& batch : batches) bytes += Sum(batch.entries);
     return bytes;
   }
 
   bool KeyInWork(std::uint64_t key) const {
     if (key == 0) return false;
+    for (const Entry& entry : delayed) {
+      if (entry.order_key == key) return true;
+    }
     for (const Batch& batch : batches) {
       for (const Entry& entry : batch.entries) {
         if (entry.order_key == key) return true;
@@ -797,10 +830,13 @@ class Model {
   std::size_t workers = 1;
   std::map<LaneKey, LaneState, LaneKeyLess> lanes;
   std::uint64_t taken_so_far = 0;
+  std::uint64_t pushed_so_far = 0;
   ServiceRate service;
   StandingQueue standing;
   std::vector<Entry> queue;
   std::vector<Entry> committing;
+  // Tasks that are to be worked again later.
+  std::vector<Entry> delayed;
   std::vector<Entry> waiting;
   std::vector<Batch> batches;  // batches in work
   int failures = 0;
@@ -848,6 +884,7 @@ class Model {
     entry.admitted_at = now;
     counters[entry.method].admitted++;
     counters[entry.method].queued++;
+    if (!entry.needs_commit) entry.pushed = ++pushed_so_far;
     (entry.needs_commit ? committing : queue).push_back(entry);
   }
 
@@ -1169,9 +1206,12 @@ class Schedule {
     const std::size_t number = Below(model_.batches.size());
     std::vector<Task*> batch;
     std::vector<std::optional<TaskResult>> outcomes;
+    const TimePoint again_at =
+        Below(2) == 0 ? now_ : now_ + milliseconds(Below(30));
     for (const Entry& entry : model_.batches[number].entries) {
       FakeTask& task = tasks_[entry.id];
       task.again = entry.promised && store_fails && Below(3) == 0;
+      task.again_at = again_at;
       task.result = kOutcomes[Below(kOutcomes.size())];
       batch.push_back(&task);
       outcomes.emplace_back(task.result);
@@ -1184,7 +1224,8 @@ class Schedule {
     gate_.Done(batch, store, now_, &events_);
     const bool straggler = model_.failures > 0 && !model_.batches[number].probe;
     if (store == StoreState::kDown && !straggler) CheckBackoff();
-    model_.Done(number, outcomes, store, gate_.circuit().retry_at(), now_);
+    model_.Done(number, outcomes, again_at, store, gate_.circuit().retry_at(),
+                now_);
   }
 
   // Expects a delay that doubles up to a limit, with a jitter of 20 %.
@@ -1379,10 +1420,14 @@ class Schedule {
   // first.
   void CompareQueues() {
     const Ids ids = IdsOf(gate_.queued());
-    EXPECT_EQ(ids.size(), model_.queue.size());
-    for (const Entry& some : model_.queue) {
+    // Among tasks of one key, delayed tasks are first.
+    std::vector<Entry> all = model_.delayed;
+    all.insert(all.end(), model_.queue.begin(), model_.queue.end());
+    EXPECT_EQ(ids.size(), all.size());
+    for (const Entry& some : all) {
+      if (some.order_key == 0) continue;
       Ids of_model;
-      for (const Entry& entry : model_.queue) {
+      for (const Entry& entry : all) {
         if (entry.order_key == some.order_key && entry.joined == some.joined) {
           of_model.push_back(entry.id);
         }

@@ -1170,6 +1170,44 @@ TEST_F(GateTest, TasksWorkedAgainComeBeforeTasksDeferredForThem) {
   EXPECT_EQ(Take(), "abc");
 }
 
+TEST_F(GateTest, ATaskThatIsWorkedAgainLaterKeepsItsKeyAndHoldsUpNobodyElse) {
+  Open(Places(9));
+  ArriveAll("ab", kFailFast, {.promised = true, .order_key = 1});
+  ArriveAll("cd", kFailFast, {.promised = true});
+  EXPECT_EQ(Take(1), "a");
+  Named('a')->again_at = now_ + seconds(2);
+  Named('a')->again = true;
+  std::vector<Task*> batch = {Named('a')};
+  gate_->Done(batch, StoreState::kUp, now_, &events_);
+  EXPECT_EQ(Take(), "cd");
+  EXPECT_EQ(Take(), "");
+  EXPECT_EQ(Queued(), "ab");
+  EXPECT_FALSE(Leave('a'));
+  EXPECT_EQ(gate_->next_expiry(), now_ + seconds(2));
+  now_ += seconds(2);
+  Expire();
+  EXPECT_EQ(Take(1), "a");
+  EXPECT_EQ(Take(), "");
+  Done("a");
+  EXPECT_EQ(Take(), "b");
+}
+
+TEST_F(GateTest, ADrainThatIsOverEndsDelayedTasks) {
+  Open(Places(9));
+  ArriveAll("ab", kFailFast, {.promised = true, .order_key = 1});
+  Take(1);
+  Named('a')->again_at = now_ + seconds(60);
+  Named('a')->again = true;
+  std::vector<Task*> batch = {Named('a')};
+  gate_->Done(batch, StoreState::kUp, now_, &events_);
+  Close(now_ + seconds(1));
+  EXPECT_EQ(gate_->next_expiry(), now_ + seconds(1));
+  now_ += seconds(1);
+  Expire();
+  EXPECT_EQ(Ended(), (Lines{"a: draining", "b: draining"}));
+  EXPECT_TRUE(gate_->idle());
+}
+
 // The circuit
 
 TEST_F(GateTest, AFailureOfTheStorePausesThePool) {

@@ -293,6 +293,8 @@ TEST(DatastoreStore, ErrorsAreForNowOrForGoodAndQuoteNothing) {
     const absl::Status status = Save(*store, {MakeSubmission(1, "a")}).status;
     EXPECT_EQ(static_cast<int>(status.code()), code);
     EXPECT_FALSE(IsTransient(status)) << code << status;
+    // The others are also answers to faults of the datastore itself.
+    EXPECT_EQ(IsUnclear(status), code != Code::INVALID_ARGUMENT) << code;
     EXPECT_THAT(status.ToString(), Not(HasSubstr("secret")));
   }
   EXPECT_THAT(fake.stored(), IsEmpty());
@@ -412,6 +414,18 @@ TEST(DatastoreStore, ABatchWhoseConnectionBreaksIsTakenUpByTheNext) {
 }
 
 // --- Wrong answers of the datastore ---
+
+TEST(DatastoreStore, AnswersAreBoundedInSize) {
+  FakeDatastore fake;
+  const auto store = Open(fake.target());
+  fake.Change([](FakeDatastore& f) {
+    f.spoil_saved = [](v1::SaveBatchResponse* response) {
+      response->mutable_saved(0)->set_first_content(std::string(65 << 20, 'x'));
+    };
+  });
+  const absl::Status status = Save(*store, {MakeSubmission(1, "a")}).status;
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
+}
 
 TEST(DatastoreStore, MalformedAnswersToABatchAreErrorsForNow) {
   const std::vector<std::function<void(v1::SaveBatchResponse*)>> faults = {

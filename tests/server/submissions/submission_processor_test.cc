@@ -2,6 +2,7 @@
 
 #include <malloc.h>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -17,6 +18,7 @@
 #include "prometheus/registry.h"
 #include "sluice/v1/ingestion.pb.h"
 #include "stores/discard_store.h"
+#include "tests/fakes/fake_clock.h"
 #include "tests/fakes/gated_store.h"
 #include "tests/fakes/test_server.h"
 
@@ -154,6 +156,108 @@ TEST_F(SubmissionProcessorTest, ATaskToBeWorkedAgainHasItsContent) {
   ASSERT_EQ(stored.size(), 2u);
   EXPECT_EQ(stored[0].content, content);
   EXPECT_NE(stored[0].questionnaire, "");
+}
+
+// --- Errors that are not clear ---
+
+class UnclearErrorTest : public SubmissionProcessorTest {
+ protected:
+  TaskPtr MakeOf(const std::string& subject, const std::string& id) {
+    v1::SubmitRequest request = MakeSubmit(id);
+    request.mutable_response()->mutable_subject()->set_reference(subject);
+    return MakeTask(SubmissionKind::kQuestionnaireResponse, id,
+                    request.SerializeAsString());
+  }
+
+  // Works the tasks. Those that are to be worked again may be passed again.
+  StoreState Work(const std::vector<TaskPtr>& tasks) {
+    std::vector<Task*> batch;
+    for (const TaskPtr& task : tasks) {
+      task->again = false;  // the Gate does this
+      batch.push_back(task.get());
+    }
+    return unclear_.Process(batch);
+  }
+
+  FakeClock clock_;
+  SubmissionProcessor unclear_{&store_, {}, &clock_, &metrics_};
+};
+
+TEST_F(UnclearErrorTest, AShortRunOfThemFailsNothing) {
+  for (const absl::StatusCode code :
+       {absl::StatusCode::kInternal, absl::StatusCode::kUnknown,
+        absl::StatusCode::kOutOfRange, absl::StatusCode::kAlreadyExists}) {
+    std::vector<TaskPtr> tasks;
+    for (int i = 0; i < 20; ++i) {
+      tasks.push_back(MakeOf(absl::StrCat("Patient/", i),
+                             absl::StrCat(absl::StatusCodeToString(code), i)));
+    }
+    store_.FailWith(Unclear(absl::Status(code, "")));
+    for (int round = 0; round < 10; ++round) {
+      EXPECT_EQ(Work(tasks), StoreState::kDown);
+      for (const TaskPtr& task : tasks) ASSERT_TRUE(task->again);
+      clock_.Advance(std::chrono::seconds(5));
+    }
+    store_.FailWith(absl::OkStatus());
+    EXPECT_EQ(Work(tasks), StoreState::kUp);
+    for (const TaskPtr& task : tasks) {
+      EXPECT_EQ(task->result, TaskResult::kStored);
+    }
+  }
+}
+
+TEST_F(UnclearErrorTest, ABatchForWhichAllFailIsNotTriedOneByOne) {
+  std::vector<TaskPtr> tasks;
+  for (int i = 0; i < 20; ++i) {
+    tasks.push_back(MakeOf(absl::StrCat("Patient/", i), absl::StrCat(i)));
+  }
+  store_.FailWith(Unclear(absl::UnknownError("")));
+  Work(tasks);
+  EXPECT_EQ(store_.batches().size(), 1 + SubmissionProcessor::kUnclearInARow);
+}
+
+TEST_F(UnclearErrorTest, TheOnlyOneToFailIsGivenUpAfterATime) {
+  store_.FailFor("bad", Unclear(absl::UnknownError("")));
+  const TaskPtr bad = MakeOf("Patient/1", "bad");
+  const TimePoint begun = clock_.Now();
+  int tries = 0;
+  do {
+    const TaskPtr good = MakeOf("Patient/2", absl::StrCat("good ", tries));
+    EXPECT_EQ(Work({bad, good}), StoreState::kUp);
+    EXPECT_EQ(good->result, TaskResult::kStored);
+    ++tries;
+    ASSERT_LT(tries, 100);
+    if (!bad->again) break;
+    EXPECT_GT(bad->again_at, clock_.Now());
+    EXPECT_LE(bad->again_at - clock_.Now(),
+              SubmissionProcessor::kUnclearDelayMax);
+    clock_.Advance(bad->again_at - clock_.Now());
+  } while (true);
+  EXPECT_EQ(bad->result, TaskResult::kFailed);
+  EXPECT_GE(tries, SubmissionProcessor::kUnclearTriesMax);
+  EXPECT_GE(clock_.Now() - begun, SubmissionProcessor::kUnclearTime);
+}
+
+TEST_F(UnclearErrorTest, LaterSubmissionsOfTheSubjectWait) {
+  store_.FailFor("1", Unclear(absl::UnknownError("")));
+  const TaskPtr first = MakeOf("Patient/1", "1");
+  const TaskPtr other = MakeOf("Patient/2", "2");
+  const TaskPtr second = MakeOf("Patient/1", "3");
+  EXPECT_EQ(Work({first, other, second}), StoreState::kUp);
+  EXPECT_FALSE(other->again);
+  ASSERT_TRUE(first->again);
+  ASSERT_TRUE(second->again);
+  EXPECT_EQ(first->again_at, second->again_at);
+  EXPECT_EQ(store_.stored().size(), 1u);
+}
+
+TEST_F(UnclearErrorTest, ACodeThatBlamesTheSubmissionFailsItAtOnce) {
+  store_.FailFor("1", absl::InvalidArgumentError(""));
+  const TaskPtr bad = MakeOf("Patient/1", "1");
+  const TaskPtr good = MakeOf("Patient/2", "2");
+  EXPECT_EQ(Work({bad, good}), StoreState::kUp);
+  EXPECT_EQ(bad->result, TaskResult::kFailed);
+  EXPECT_EQ(good->result, TaskResult::kStored);
 }
 
 }  // namespace
