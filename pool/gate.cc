@@ -136,6 +136,16 @@ void Gate::Restore(Task* task, TimePoint now, GateEvents* events) {
   CheckAfterEvent();
 }
 
+std::size_t Gate::FirstCommitting(std::span<Task* const> tasks) const {
+  std::size_t count = 0;
+  const Task* next = committing_.front();
+  while (count < tasks.size() && tasks[count] == next) {
+    next = next->next_;
+    ++count;
+  }
+  return count;
+}
+
 void Gate::Committed(std::span<Task* const> tasks) {
   for (Task* task : tasks) {
     SLUICE_DCHECK(task->place_ == Task::Place::kCommitting);

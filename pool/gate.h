@@ -182,8 +182,13 @@ class Gate {
   // whatever the limits. The task must be promised.
   void Restore(Task* task, TimePoint now, GateEvents* events);
 
-  // Marks the tasks as durable, so that they can be taken. The tasks must be
-  // committing, and in the order of their sequence numbers.
+  // Returns how many of the first of these tasks, which are committing and in
+  // the order of their sequence numbers, are the first of all that are
+  // committing. If no others are passed to Committed, tasks of one key can be
+  // taken in the order of their admission. O(tasks).
+  std::size_t FirstCommitting(std::span<Task* const> tasks) const;
+  // These admitted tasks, in the order of their sequence numbers, are durable
+  // now and can be taken. They must be committing.
   void Committed(std::span<Task* const> tasks);
   // Ends tasks that could not be made durable: counts them as kStoreUnavailable
   // and returns them to their owners. The tasks must be committing.

@@ -84,6 +84,11 @@ void WorkerPool::Restore(Task* task) {
   Deliver(&events);
 }
 
+std::size_t WorkerPool::FirstCommitting(std::span<Task* const> tasks) const {
+  absl::MutexLock lock(&mutex_);
+  return gate_.FirstCommitting(tasks);
+}
+
 void WorkerPool::Committed(std::span<Task* const> tasks) {
   absl::MutexLock lock(&mutex_);
   gate_.Committed(tasks);

@@ -111,6 +111,7 @@ class WorkerPool {
   bool Leave(Task* task);
   void CountArrival(std::size_t method, TaskResult result);
   void Restore(Task* task);
+  std::size_t FirstCommitting(std::span<Task* const> tasks) const;
   void Committed(std::span<Task* const> tasks);
   void CommitFailed(std::span<Task* const> tasks);
   void Close(TimePoint until);

@@ -124,6 +124,9 @@ std::vector<std::int64_t> Pools::PendingSequences() const {
   std::vector<std::int64_t> all;
   for (const auto& [name, pool] : by_name_) {
     if (pool.answers_lookups) continue;
+    // Before the queue: once the number is cleared, the queue has it.
+    const std::int64_t moving = pool.retries->sequence;
+    if (moving != 0) all.push_back(moving);
     const std::vector<std::int64_t> some = pool.workers->Sequences();
     all.insert(all.end(), some.begin(), some.end());
   }

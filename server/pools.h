@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "base/clock.h"
 #include "base/time.h"
 #include "config/config.h"
@@ -28,8 +29,18 @@
 
 namespace sluice {
 
-// Members are in the order of their construction: each may use the members
-// above.
+// Submissions that are moved from quarantine to the queue: one at a time, so
+// that they exceed the capacity of a queue that fills up meanwhile by one at
+// most.
+struct QuarantineRetries {
+  // Held over I/O. For threads of the admin service.
+  absl::Mutex one_at_a_time;
+  // The sequence number of the submission that is moved; 0 if there is none. It
+  // is in neither place for a moment.
+  std::atomic<std::int64_t> sequence{0};
+};
+
+// Members are in the order of their construction: each may use those before it.
 struct ServerPool {
   // True for the pool of GetReceipts, whose tasks are lookups, not submissions.
   bool answers_lookups = false;
@@ -39,6 +50,8 @@ struct ServerPool {
   std::unique_ptr<Processor> processor;
   std::unique_ptr<WorkerPool> workers;
   std::unique_ptr<JournalWriter> journal_writer;  // null without a journal
+  std::unique_ptr<QuarantineRetries> retries =
+      std::make_unique<QuarantineRetries>();
 };
 
 // Thread-safe, except where a member says otherwise.
@@ -72,8 +85,8 @@ class Pools {
 
   // Returns the sequence number that was assigned last.
   std::int64_t last_sequence() const { return sequence_; }
-  // Returns the sequence numbers of all submissions that are admitted and not
-  // completed.
+  // Sequence numbers of all submissions that are admitted and not completed,
+  // also of those that are being moved out of quarantine.
   std::vector<std::int64_t> PendingSequences() const;
 
   // Refuses new tasks and ends parked ones. Queued tasks are processed until

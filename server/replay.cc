@@ -4,7 +4,9 @@
 #include <string>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "base/check.h"
 #include "config/method.h"
 #include "server/submissions/submission_task.h"
@@ -48,12 +50,15 @@ absl::Status ReplayJournals(const Pools& pools, const Methods& methods) {
 absl::Status RetryQuarantined(const ServerPool& pool, const Methods& methods,
                               std::int64_t sequence) {
   SLUICE_DCHECK(pool.journal != nullptr);
-  // Callers that arrive meanwhile may fill the queue after this check. Each
-  // retry may then exceed the capacity by one.
+  const absl::MutexLock lock(&pool.retries->one_at_a_time);
+  // Callers that arrive at the same moment may fill the queue after this look.
+  // The submission then exceeds the capacity. The next retry sees that.
   const PoolView view = pool.workers->Snapshot().view;
   if (view.depth >= view.capacity || view.held_bytes >= view.capacity_bytes) {
     return absl::ResourceExhaustedError("the queue is full");
   }
+  pool.retries->sequence = sequence;
+  const absl::Cleanup moved = [&pool] { pool.retries->sequence = 0; };
   auto entry = pool.journal->Release(sequence);
   pool.journal_metrics->SetQuarantined(pool.journal->quarantined());
   if (!entry.ok()) return entry.status();

@@ -1,6 +1,7 @@
 #include "server/submissions/journal_writer.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/check.h"
@@ -68,41 +69,60 @@ void JournalWriter::Join() {
 
 void JournalWriter::Run() {
   PreferThroughput();
-  for (;;) {
-    Group group;
-    bool forget = false;
-    {
-      absl::MutexLock lock(&mutex_);
-      while (waiting_.empty() && !joining_ && !forget) {
-        if (marked_) {
-          forget = changed_.WaitWithTimeout(&mutex_, kForgetAfter);
-        } else {
-          changed_.Wait(&mutex_);
-        }
-      }
-      if (waiting_.empty() && joining_) break;
-      const std::size_t size = std::min(waiting_.size(), kGroupMax);
-      const auto end = waiting_.begin() + static_cast<std::ptrdiff_t>(size);
-      group.assign(std::make_move_iterator(waiting_.begin()),
-                   std::make_move_iterator(end));
-      waiting_.erase(waiting_.begin(), end);
-      marked_ = false;
-    }
-    if (group.empty()) {
-      Forget();
-    } else {
-      Commit(&group);
-    }
+  Group pending;
+  std::size_t ready = 0;
+  bool forget = false;
+  while (Wait(&pending, ready, &forget)) {
+    if (forget) Forget();
+    ready = Sort(&pending);
+    if (ready == 0) continue;
+    const auto end = pending.begin() + static_cast<std::ptrdiff_t>(ready);
+    Group group(std::make_move_iterator(pending.begin()),
+                std::make_move_iterator(end));
+    pending.erase(pending.begin(), end);
+    Commit(&group);
+    ready = pending.size();
   }
+  SLUICE_DCHECK(pending.empty());
   Forget();
 }
 
-void JournalWriter::Commit(Group* group) {
-  // Sort the group: the pool numbers tasks under its lock, but two threads may
-  // add their tasks in the other order. A replay offers entries in the order of
-  // the journal, so this must be the order of admission.
-  std::ranges::sort(*group, {},
+bool JournalWriter::Wait(Group* pending, std::size_t ready, bool* forget) {
+  *forget = false;
+  absl::MutexLock lock(&mutex_);
+  while (waiting_.empty() && ready == 0 && !joining_ && !*forget) {
+    if (marked_) {
+      *forget = changed_.WaitWithTimeout(&mutex_, kForgetAfter);
+    } else {
+      changed_.Wait(&mutex_);
+    }
+  }
+  if (waiting_.empty() && ready == 0 && joining_) return false;
+  // An append forgets the entries that are marked, too.
+  marked_ = false;
+  std::ranges::move(waiting_, std::back_inserter(*pending));
+  waiting_.clear();
+  return true;
+}
+
+std::size_t JournalWriter::Sort(Group* pending) const {
+  // Admission numbers tasks under the pool's lock, but two threads may add
+  // their tasks in the other order. A replay offers entries in the order of the
+  // journal, and workers may take what is committed, so both must be in the
+  // order of admission. The thread that admitted a task adds it at once, so the
+  // tasks behind a missing one wait for a moment only.
+  std::ranges::sort(*pending, {},
                     [](const auto& task) { return task->sequence; });
+  std::vector<Task*> first;
+  first.reserve(std::min(pending->size(), kGroupMax));
+  for (const auto& task : *pending) {
+    if (first.size() == kGroupMax) break;
+    first.push_back(task.get());
+  }
+  return pool_->FirstCommitting(first);
+}
+
+void JournalWriter::Commit(Group* group) {
   std::vector<NewJournalEntry> entries;
   std::vector<Task*> tasks;
   entries.reserve(group->size());

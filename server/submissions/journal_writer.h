@@ -1,4 +1,5 @@
-// Makes admitted submissions durable before they are acknowledged. One thread
+// Makes admitted submissions durable before they are acknowledged, in the order
+// of their admission. One thread
 // appends all tasks that were added since its last append, so that one sync
 // serves them all (group commit).
 //
@@ -74,7 +75,14 @@ class JournalWriter {
   using Group = std::vector<std::shared_ptr<SubmissionTask>>;
 
   void Run();
-  // Appends the group to the journal, and passes the result to each task.
+  // Waits until there is something to do. Moves the tasks that were added to
+  // `pending`. `ready` is how many of those that are pending can be appended.
+  // Returns false at the end; sets `forget` if entries are to be forgotten.
+  bool Wait(Group* pending, std::size_t ready, bool* forget);
+  // Sorts the tasks by admission. Returns how many can be appended now: not
+  // those that were admitted after a task that has not been added yet.
+  std::size_t Sort(Group* pending) const;
+  // Appends the group to the journal, and tells each task the result.
   void Commit(Group* group);
   // Removes all entries that are marked as done from the journal.
   void Forget();

@@ -1208,6 +1208,20 @@ TEST_F(GateTest, ADrainThatIsOverEndsDelayedTasks) {
   EXPECT_TRUE(gate_->idle());
 }
 
+TEST_F(GateTest, TellsWhichTasksAreTheFirstThatAreCommitting) {
+  Open(Places(9));
+  ArriveAll("abc", kFailFast, {.promised = true, .needs_commit = true});
+  std::vector<Task*> tasks = {Named('b'), Named('c')};
+  EXPECT_EQ(gate_->FirstCommitting(tasks), 0u);
+  tasks = {Named('a'), Named('c')};
+  EXPECT_EQ(gate_->FirstCommitting(tasks), 1u);
+  tasks = {Named('a'), Named('b'), Named('c')};
+  EXPECT_EQ(gate_->FirstCommitting(tasks), 3u);
+  Commit("a");
+  tasks = {Named('b')};
+  EXPECT_EQ(gate_->FirstCommitting(tasks), 1u);
+}
+
 // The circuit
 
 TEST_F(GateTest, AFailureOfTheStorePausesThePool) {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -199,6 +200,38 @@ TEST_F(JournalWriterTest, ForgetsTheEntryOfARestoredTask) {
   EXPECT_EQ(entries[0].submission.sequence, 1);
   EXPECT_EQ(entries[1].submission.sequence, 3);
   EXPECT_TRUE(recent_.empty());
+}
+
+// A worker may take what is committed, and a replay offers what is in the
+// journal, so a later group must not have an earlier task either.
+TEST_F(JournalWriterTest, WritesNothingBeforeATaskThatWasAdmittedEarlier) {
+  processor_.Hold();
+  disk_.HoldSyncs();
+  Arrive("1");
+  ASSERT_TRUE(disk_.WaitForHeldSync());
+  const auto second = Arrive("2");
+  const auto third = Arrive("3");
+  KeptNotice second_notice(second.get());
+  KeptNotice third_notice(third.get());
+  pool_.Resize({.capacity = 10}, 1);
+  third_notice.Deliver();
+  disk_.ReleaseSyncs();
+  AwaitThat("the first is acknowledged", [&] { return owner_.answers() == 1; });
+  // Time for the writer to make a mistake.
+  for (int i = 0; i < 10'000 && owner_.answers() == 1; ++i) {
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(owner_.answers(), 1);
+  second_notice.Deliver();
+  AwaitThat("all submissions are acknowledged",
+            [&] { return owner_.answers() == 3; });
+  std::vector<std::int64_t> sequences;
+  ASSERT_TRUE(journal_
+                  ->Replay([&](const JournalEntry& entry) {
+                    sequences.push_back(entry.submission.sequence);
+                  })
+                  .ok());
+  EXPECT_THAT(sequences, ElementsAre(1, 2, 3));
 }
 
 }  // namespace
