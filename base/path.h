@@ -16,11 +16,11 @@ bool NamesAFile(const std::string& path);
 // Follows no symbolic links.
 std::string NormalPath(const std::string& path);
 
-// The lock of a data file is the file of this name beside it.
+// Suffix of the lock file of a data file.
 inline constexpr char kLockSuffix[] = ".lock";
 
-// Suffixes of the files that SQLite and the server create beside a data file,
-// and read again. No other file may have such a name.
+// Suffixes of the files that SQLite and the server keep beside a data file. The
+// name of a data file plus a suffix must not be the name of another data file.
 inline constexpr std::array<const char*, 4> kReservedSuffixes = {
     "-wal", "-shm", "-journal", kLockSuffix};
 

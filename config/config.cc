@@ -168,14 +168,14 @@ void ReadJournal(ConfigSection& queue, PoolConfig* pool) {
   }
 }
 
-// A file of the configuration, and the key that names it.
+// A data file, and the key of the configuration that names it.
 struct DataFile {
   std::string key;
-  std::string path;    // as it is written
-  std::string normal;  // the same for all spellings of a path
+  std::string path;    // as written in the configuration
+  std::string normal;  // NormalPath of `path`
 };
 
-// Returns why `file` cannot be used beside `other`; empty if it can.
+// Returns the reason why `file` cannot be used beside `other`, or nothing.
 std::string Conflict(const DataFile& file, const DataFile& other) {
   if (file.normal == other.normal) {
     return absl::StrCat("already used by ", other.key,
@@ -195,8 +195,8 @@ std::string Conflict(const DataFile& file, const DataFile& other) {
   return "";
 }
 
-// Reports a file that has more than one owner. Two spellings of a path may name
-// one file, and a file may have the name of another's lock or write-ahead log.
+// Reports a file that several pools, or a pool and the store, would use: under
+// two spellings of its path, or as the lock or write-ahead log of another file.
 void RejectSharedFiles(ConfigSection& root, const Config& config) {
   if (config.pools.empty()) return;  // reported already
   std::vector<DataFile> files;

@@ -184,8 +184,8 @@ enum class Rule : std::uint8_t {
 
 struct Entry {
   Rule rule = Rule::kBadTag;
-  // Bit of the field in the set of the fields that were given. kMayRepeat for
-  // fields that may be given more than once. The fields of a oneof share a bit.
+  // Bit of the field in the set of fields that have occurred. Fields of a oneof
+  // share a bit. kMayRepeat for a field that may occur more than once.
   std::uint8_t bit = 0;
   std::uint16_t child = 0;  // for kMessage: index into WireSchema::children
 };

@@ -1,8 +1,8 @@
 // Checks a serialized message without building it: the message must be
 // well-formed protobuf of its type, have valid UTF-8, be nested no deeper than
-// allowed, and have no field more than once that is not repeated. So whoever
-// reads such a field reads the same value: a reader that takes the first
-// occurrence, one that takes the last, and one that merges them.
+// allowed, and contain each field that is not repeated at most once. Readers
+// that take the first occurrence, take the last, or merge all occurrences
+// therefore read the same value.
 //
 // Protobuf's own parser answers only yes or no and costs several times as much.
 // This check names the invalid field before anything is queued. Encoding:
@@ -50,15 +50,16 @@ class WireChecker {
 
   // Returns the first problem, or nothing. Protobuf's parser accepts every
   // message that passes, except for unread messages. Every message within
-  // `max_depth` that the parser accepts passes, with three exceptions, in which
-  // the parser accepts what no sender means:
+  // `max_depth` that the parser accepts passes, with three exceptions that no
+  // sender intends:
   // - A known field with a wrong wire type. The parser moves it to the unknown
   //   fields, so that the value disappears silently. Repeated numbers may be
   //   packed or unpacked, as in the parser.
   // - A field number above 2^29 - 1. The parser ignores its upper bits.
   // - A field that is not repeated and occurs more than once, or two fields of
-  //   a oneof. The parser merges messages and otherwise takes the last, so that
-  //   values disappear silently. This holds on every level.
+  //   a oneof, at any depth. The parser merges the occurrences of a message,
+  //   and otherwise takes the last occurrence, so that values disappear
+  //   silently.
   // Allocates memory only to report a problem.
   std::optional<Violation> Check(std::string_view bytes) const;
 
@@ -72,9 +73,9 @@ class WireChecker {
 // passed a check. In any other message they stop at the first malformed field.
 // Views point into `message`.
 
-// Returns the content of a string, bytes or message field. There is at most one
-// occurrence, unless the field is repeated; then the last one counts. Without
-// an occurrence the view is empty and its data() is null.
+// Returns the content of a string, bytes or message field. If the field occurs
+// several times, which only a repeated field may, the last occurrence counts.
+// If the field is missing, the view is empty and its data() is null.
 std::string_view FindLengthDelimited(std::string_view message, int field);
 // Finds several fields in one pass. found[i] becomes the content of fields[i]:
 // the last occurrence, or a view whose data() is null. The spans must have the

@@ -242,7 +242,7 @@ void Gate::Done(std::span<Task* const> batch, StoreState store, TimePoint now,
   }
   TaskList again;
   const std::size_t completed = Complete(batch, now, &again);
-  // Time that an outage took is not time that the pool needs for its tasks.
+  // The duration of an outage says nothing about the speed of the pool.
   if (store == StoreState::kDown) {
     drain_rate_.Begin(now);
   } else {
@@ -252,8 +252,9 @@ void Gate::Done(std::span<Task* const> batch, StoreState store, TimePoint now,
   for (const Task* task : batch) {
     if (task->place_ != Task::Place::kDelayed) order_.Release(*task, &free);
   }
-  // Return puts tasks in front of all others. Tasks that are worked again were
-  // admitted before the tasks that were deferred for them: return them last.
+  // Return puts tasks in front of all queued tasks. Return the tasks that are
+  // processed again last: they were admitted before the tasks that were
+  // deferred for them.
   Return(&free);
   Return(&again);
   // Learn comes after Return, so that an opening circuit also ends the returned
@@ -314,9 +315,9 @@ void Gate::Learn(std::span<Task* const> batch, StoreState store, TimePoint now,
     probe_ = nullptr;
     return;
   }
-  // While the circuit is failing, batches are taken only as probes. Any other
-  // batch was in work when the store failed. Its failure is the same failure,
-  // so it does not count again.
+  // While the circuit is failing, every batch is taken as a probe. A batch that
+  // is not the probe was in work when the store failed. Do not count its
+  // failure: it has the same cause.
   if (circuit_.failing() && !probed) return;
   paused_ = true;
   circuit_.Fail(now, std::uniform_real_distribution<>()(random_));
@@ -457,7 +458,8 @@ bool Gate::HasStandingQueue(const Lane& lane) const {
   // A class with nothing queued gets a turn soon, however much other classes
   // have queued.
   if (queue_.ClassDepth(lane) == 0) return false;
-  // Without the time that has passed: room must not appear between events.
+  // Use the measured rate without fading. The faded rate grows with time, so a
+  // parked task could have room without any event that admits the task.
   return TimeToWork(queue_.Ahead(lane, lane.depth, queued_),
                     service_rate_.per_second()) >= target_wait();
 }
@@ -535,8 +537,8 @@ Admission Gate::Decide(const Arrival& arrival, std::size_t method, Lane* lane,
   verdict.until = std::min(verdict.until, arrival.deadline);
   const std::size_t enter_before =
       known ? queue_.Ahead(*lane, lane->waiting.size(), queue_.waiting()) : 0;
-  // Beside an idle worker and an empty queue, the task waits only for bytes of
-  // batches in work.
+  // If a worker is idle and the queue is empty, the task waits only until
+  // batches in work free their bytes.
   if (!FindsIdlePool() &&
       TooLate(TimeToWork(enter_before + 1, service_rate_.per_second_at(now)),
               verdict.until, now)) {
@@ -596,7 +598,8 @@ bool Gate::TooLate(Duration predicted, TimePoint until, TimePoint now) {
 
 Duration Gate::TimeToWork(std::size_t count, double per_second) {
   if (per_second <= 0) return Duration::zero();
-  // Longer than any caller waits, and short enough not to overflow.
+  // Limit of the result: longer than any caller waits, and short enough not to
+  // overflow.
   constexpr Duration kMost = std::chrono::hours(24);
   return ToDuration(static_cast<double>(count) / per_second, kMost);
 }
@@ -604,8 +607,8 @@ Duration Gate::TimeToWork(std::size_t count, double per_second) {
 Duration Gate::TimeToResult(std::size_t ahead, TimePoint now) const {
   if (FindsIdlePool()) return Duration::zero();
   const Duration backlog = TimeToWork(ahead, service_rate_.per_second_at(now));
-  // Arrivals that come together find an idle worker, too, before it has taken
-  // the first of them.
+  // A worker is still idle while it wakes up for the first of several arrivals
+  // that come together.
   return HasIdleWorker() ? backlog : backlog + service_rate_.batch_at(now);
 }
 

@@ -17,10 +17,9 @@
 //      │ Leave, Expire, Close, circuit
 //      └─────────────────────────────────────────────────────► outside
 //
-// A task that needs a commit is `committing` before it can be taken. It counts
-// as queued from its admission on. So does a task that is deferred because a
-// batch has tasks of its key, and a task that is delayed because it is to be
-// worked again later.
+// A task that needs a commit is `committing` before it can be taken. A
+// committing task counts as queued. So does a task that is deferred because a
+// batch has tasks of its key, and a task that is delayed until Task::again_at.
 //
 // Promises, after every event (CheckInvariants):
 //  - Bounds. Queued tasks are at most `capacity`. Tasks that are queued or in
@@ -45,17 +44,18 @@
 //    fewest queued tasks.
 //  - Keys. Tasks of one key are processed in the order of their admission, and
 //    never in two batches at once.
-//  - Hopeless tasks. A caller who waits for a result that would come too late,
-//    by the backlog and the measured rate, is refused at once. If this shows
-//    only later, the task is not begun. For callers who wait for a result, a
-//    standing queue (standing_queue.h) counts as full. An arrival that finds an
-//    idle worker and an empty queue is neither refused as hopeless nor ended so
-//    before its deadline: predictions err, and only work corrects them.
+//  - Hopeless tasks. A caller who waits for a result is refused at once if the
+//    result would come too late, judged by the backlog and the measured rate.
+//    If this is noticed only later, the task is not begun. For callers who wait
+//    for a result, a standing queue (standing_queue.h) counts as full. An
+//    arrival that finds an idle worker and an empty queue is not refused as
+//    hopeless, and its task is begun unless the deadline has passed: a wrong
+//    prediction is corrected only by work.
 //  - Circuit. While the circuit is open and its retry is not due, no caller
 //    waits for a result: only promised tasks are parked or queued. While the
 //    circuit is failing, one batch at a time is in work as its probe. Only the
-//    probe counts: batches that were begun before the failure and fail later
-//    have seen the same outage.
+//    probe counts as a further failure: a batch that was begun before the
+//    failure, and fails later, has seen the same outage.
 //  - Counters balance, per method (MethodCounters::Balanced).
 
 #ifndef SLUICE_POOL_GATE_H_
@@ -182,13 +182,13 @@ class Gate {
   // whatever the limits. The task must be promised.
   void Restore(Task* task, TimePoint now, GateEvents* events);
 
-  // Returns how many of the first of these tasks, which are committing and in
-  // the order of their sequence numbers, are the first of all that are
-  // committing. If no others are passed to Committed, tasks of one key can be
-  // taken in the order of their admission. O(tasks).
+  // Returns how many leading tasks of `tasks` are the leading committing tasks
+  // of the Gate. The tasks must be committing, and in the order of their
+  // sequence numbers. Pass only these tasks to Committed: a later task must not
+  // be taken before an earlier task of its key. O(tasks).
   std::size_t FirstCommitting(std::span<Task* const> tasks) const;
-  // These admitted tasks, in the order of their sequence numbers, are durable
-  // now and can be taken. They must be committing.
+  // Marks the tasks as durable, so that they can be taken. The tasks must be
+  // committing, and in the order of their sequence numbers.
   void Committed(std::span<Task* const> tasks);
   // Ends tasks that could not be made durable: counts them as kStoreUnavailable
   // and returns them to their owners. The tasks must be committing.
@@ -201,10 +201,9 @@ class Gate {
   void Take(std::size_t max, TimePoint now, std::vector<Task*>* batch,
             GateEvents* events);
 
-  // Takes back a whole batch that Take gave. Returns the tasks to their owner,
-  // each with its result, except for tasks that are to be worked again
-  // (Task::again; only promised tasks): these are queued before all others of
-  // their lanes, at once or at Task::again_at.
+  // Takes back a whole batch of Take. Each task returns to its owner with its
+  // result. Exception: a promised task with Task::again set is queued again, at
+  // the front of its lane, at once or at Task::again_at.
   void Done(std::span<Task* const> batch, StoreState store, TimePoint now,
             GateEvents* events);
 
@@ -215,17 +214,17 @@ class Gate {
   bool Leave(Task* task, TimePoint now, GateEvents* events);
 
   // Ends the waits and delays that are over by `now`, and the pause after a
-  // failure of the store.
+  // store failure.
   void Expire(TimePoint now, GateEvents* events);
   // Time when Expire is due next, or kForever.
   TimePoint next_expiry() const;
 
-  // Sets how many workers take batches, at least 1; 1 at first. A worker is
-  // idle while fewer batches are in work.
+  // Sets the number of workers that take batches, at least 1. Initially 1. A
+  // worker is idle if fewer batches are in work.
   void SetWorkers(std::size_t workers) { workers_ = workers; }
 
-  // Sets new limits. Smaller ones remove nothing that is inside. Tasks stay in
-  // the lanes that they are in.
+  // Sets new limits. Lower limits remove nothing that is inside. Tasks stay in
+  // their lanes.
   void Resize(const GateLimits& limits, TimePoint now, GateEvents* events);
 
   // Refuses every arrival from now on, and ends all parked tasks. Expire will
@@ -259,8 +258,8 @@ class Gate {
     return counters_[method];
   }
 
-  // For reports. Delayed tasks, deferred tasks, then the tasks that can be
-  // taken, lane by lane.
+  // Queued tasks, for reports: delayed tasks, deferred tasks, then tasks that
+  // can be taken, lane by lane.
   std::vector<const Task*> queued() const;
   // Admitted tasks that are not committed yet.
   std::vector<const Task*> committing() const;
@@ -268,7 +267,7 @@ class Gate {
   std::vector<const Task*> waiting() const;
 
  private:
-  // When a wait or a delay ends. `order` decides between equal times.
+  // End of a task's wait or delay. `order` decides between equal times.
   struct Expiry {
     TimePoint at;
     std::uint64_t order;
@@ -347,11 +346,11 @@ class Gate {
   // True if a wait of `predicted` from now takes too much of the time until
   // `until`.
   static bool TooLate(Duration predicted, TimePoint until, TimePoint now);
-  // How long `count` tasks take with all workers busy, at a rate; 0 if the rate
-  // is not known.
+  // Time to process `count` tasks with all workers busy, at a rate; 0 if the
+  // rate is not known.
   static Duration TimeToWork(std::size_t count, double per_second);
-  // How long an arrival with `ahead` tasks before it takes; 0 if it finds an
-  // idle worker and an empty queue.
+  // Time until an arrival with `ahead` tasks before it has its result; 0 if it
+  // finds an idle worker and an empty queue.
   Duration TimeToResult(std::size_t ahead, TimePoint now) const;
   bool HasIdleWorker() const { return batches_in_work_ < workers_; }
   // True if an arrival finds an idle worker and an empty queue.
@@ -389,7 +388,8 @@ class Gate {
   void EndQueued(Task* task, TaskResult result, GateEvents* events);
   // Returns the delayed tasks that are due by `now` to the queue.
   void ReturnDelayed(TimePoint now);
-  // Ends all that can be taken, is deferred or is delayed: the drain is over.
+  // Ends all tasks that can be taken, are deferred or are delayed, because the
+  // drain is over.
   void EndQueue(GateEvents* events);
   // Ends all tasks whose callers wait for a result, because the circuit has
   // opened.
@@ -400,11 +400,11 @@ class Gate {
   // Takes tasks until the batch has `size_max` or no more can be taken.
   void TakeBatch(std::size_t size_max, TimePoint now, std::vector<Task*>* batch,
                  GateEvents* events);
-  // Counts the results of a batch, and returns how many tasks have one. Tasks
-  // that are to be worked again go to `again`.
+  // Counts the results of a batch. Returns the number of tasks with a result.
+  // Tasks with Task::again set are delayed or go to `again`.
   std::size_t Complete(std::span<Task* const> batch, TimePoint now,
                        TaskList* again);
-  // Moves the circuit by what the batch has seen of the store.
+  // Updates the circuit with the state of the store that the batch observed.
   void Learn(std::span<Task* const> batch, StoreState store, TimePoint now,
              GateEvents* events);
 
@@ -427,8 +427,8 @@ class Gate {
   KeyOrder order_;
   TaskList committing_;
   Eviction eviction_;
-  // Tasks that are to be worked again later. They have a place in their lanes,
-  // and keep their keys, so that others of their keys are deferred.
+  // Tasks that wait for Task::again_at. A delayed task has a place in its lane,
+  // and keeps its key, so that other tasks of the key are deferred.
   std::set<Expiry> delayed_;
   // Tasks that can be taken, are deferred, delayed, or committing.
   std::size_t queued_ = 0;

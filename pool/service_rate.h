@@ -1,8 +1,8 @@
-// Measures how fast a pool works with all workers busy, and how long a batch
-// takes, to predict waits. Both are averages in which older work counts
-// exponentially less: by the batches since, and by the time since. Predictions
-// therefore return to zero while nothing is measured, so that one slow batch
-// does not turn callers away for good.
+// Measures the throughput of a pool with all workers busy, and the time that a
+// batch takes, to predict waits. Both are averages in which older work counts
+// exponentially less, by the number of later batches and by the time that has
+// passed. While nothing is measured, predicted waits fall to zero. Otherwise
+// one slow batch could turn callers away for good.
 
 #ifndef SLUICE_POOL_SERVICE_RATE_H_
 #define SLUICE_POOL_SERVICE_RATE_H_
@@ -22,16 +22,16 @@ class ServiceRate {
   void Done(std::size_t count, Duration took, bool backlog, TimePoint now);
   // Records that the queue is empty.
   void Emptied() { backlog_ = false; }
-  // A batch failed because the store was unavailable. It shows nothing of the
-  // speed of the pool, and neither does the time until the next batch.
+  // Call it instead of Done if the store was unavailable. The failed batch, and
+  // the time until the next batch, say nothing about the speed of the pool.
   void Failed() { backlog_ = false; }
 
-  // Tasks a second with a backlog, and time that a batch takes, as they were
-  // measured last; 0 if not known.
+  // Tasks per second while there is a backlog, and time that a batch takes, as
+  // last measured; 0 if not known.
   double per_second() const { return with_backlog_.per_second(); }
   Duration batch() const;
-  // The values to predict with at `now`: if nothing was measured for a while,
-  // the rate is higher, and the time that a batch takes shorter.
+  // The same values for predictions at `now`. If nothing was measured for a
+  // while, the rate is higher and the time of a batch is shorter.
   double per_second_at(TimePoint now) const;
   Duration batch_at(TimePoint now) const;
 

@@ -80,9 +80,9 @@ class Task {
   // kCancelled), or that the task must be processed again.
   TaskResult result = TaskResult::kFailed;
   bool again = false;
-  // With `again`: the task is not worked before this time, and neither are
-  // others of its key. Tasks of one key in one batch that are worked again have
-  // the same time.
+  // With `again`: time before which neither the task nor another task of its
+  // key is processed. Tasks of one key and batch that are processed again must
+  // have the same time.
   TimePoint again_at{};
 
  private:
@@ -105,9 +105,10 @@ class Task {
   };
 
   Place place_ = Place::kOutside;
-  bool evictable_ = false;          // in a list of Eviction
-  bool returned_ = false;           // put back at the front of its lane
-  bool found_idle_worker_ = false;  // at its arrival
+  bool evictable_ = false;  // true while in a list of Eviction
+  bool returned_ = false;   // true if put back at the front of its lane
+  // True if the task was admitted at once and a worker was idle.
+  bool found_idle_worker_ = false;
   TimePoint parked_until_ = kForever;
   TimePoint taken_at_{};
   // Position in the order of arrival: set when the task is parked, and again

@@ -124,7 +124,8 @@ std::vector<std::int64_t> Pools::PendingSequences() const {
   std::vector<std::int64_t> all;
   for (const auto& [name, pool] : by_name_) {
     if (pool.answers_lookups) continue;
-    // Before the queue: once the number is cleared, the queue has it.
+    // Read this before the queue: when the number is cleared, the submission is
+    // in the queue.
     const std::int64_t moving = pool.retries->sequence;
     if (moving != 0) all.push_back(moving);
     const std::vector<std::int64_t> some = pool.workers->Sequences();

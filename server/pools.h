@@ -29,18 +29,20 @@
 
 namespace sluice {
 
-// Submissions that are moved from quarantine to the queue: one at a time, so
-// that they exceed the capacity of a queue that fills up meanwhile by one at
-// most.
+// Moves of submissions from quarantine to the queue. There is one move at a
+// time. If callers fill the queue during a move, the queue therefore exceeds
+// its capacity by one submission at most.
 struct QuarantineRetries {
-  // Held over I/O. For threads of the admin service.
+  // Held during a move, also over I/O. Only threads of the admin service wait
+  // for it.
   absl::Mutex one_at_a_time;
-  // The sequence number of the submission that is moved; 0 if there is none. It
-  // is in neither place for a moment.
+  // Sequence number of the submission being moved, which is in neither place
+  // for a moment; 0 if there is none.
   std::atomic<std::int64_t> sequence{0};
 };
 
-// Members are in the order of their construction: each may use those before it.
+// Members are in the order of their construction: each may use the members
+// above.
 struct ServerPool {
   // True for the pool of GetReceipts, whose tasks are lookups, not submissions.
   bool answers_lookups = false;
@@ -85,8 +87,8 @@ class Pools {
 
   // Returns the sequence number that was assigned last.
   std::int64_t last_sequence() const { return sequence_; }
-  // Sequence numbers of all submissions that are admitted and not completed,
-  // also of those that are being moved out of quarantine.
+  // Returns the sequence numbers of all submissions that are admitted and not
+  // completed, or are being moved out of quarantine.
   std::vector<std::int64_t> PendingSequences() const;
 
   // Refuses new tasks and ends parked ones. Queued tasks are processed until

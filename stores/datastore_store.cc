@@ -21,11 +21,12 @@
 namespace sluice {
 namespace {
 
-// gRPC itself retries, and obeys pushback. Check is not retried: it asks about
-// this moment.
+// gRPC itself retries calls, and obeys the server's pushback. Check is not
+// retried, because it asks about the present moment.
 //
-// Answers are bounded. One of SaveBatch may have the contents of known
-// submissions (DIFFERS); one of FindReceipts has at most 10,000 receipts.
+// Answers are limited in size. An answer to SaveBatch may contain the contents
+// of stored submissions (DIFFERS). An answer to FindReceipts has at most 10,000
+// receipts.
 constexpr char kServiceConfig[] = R"({"methodConfig": [{
   "name": [{"service": "sluice.v1.Datastore", "method": "SaveBatch"}],
   "maxResponseMessageBytes": 67108864,
@@ -52,9 +53,9 @@ constexpr char kServiceConfig[] = R"({"methodConfig": [{
   "maxResponseMessageBytes": 65536
   }]})";
 
-// Limit for a message that is sent, or received by Read. It is more than the
-// largest submission that Sluice can be configured to take (512 MiB) with the
-// values read from it, because Read returns a submission of any size.
+// Limit for requests, and for answers to Read. Read returns submissions of any
+// size, so the limit exceeds the largest submission that can be configured
+// (512 MiB) together with the values extracted from its content.
 constexpr int kMessageBytesMax = 576 << 20;
 
 // Delays before the next attempt to connect, after a connection broke or an
@@ -120,11 +121,11 @@ absl::Status ToStatus(absl::string_view name, const grpc::Status& status) {
                       absl::StrCat("the datastore's ", name, " failed"));
 }
 
-// Returns the error for a batch. Errors that are about the datastore's
-// configuration must not count against the batch, so they become UNAVAILABLE.
-// Only INVALID_ARGUMENT says for certain that the batch is to blame: UNKNOWN is
-// what many servers answer to any exception, and a database that is being
-// changed or restarted can cause the others.
+// Returns the error for a batch. Errors about the configuration of the
+// datastore become UNAVAILABLE, so that they do not count as failures of the
+// batch. Only INVALID_ARGUMENT certainly blames the batch: many servers answer
+// UNKNOWN to any exception, and a database that is being changed or restarted
+// can cause the other codes.
 absl::Status ToBatchError(const absl::Status& status) {
   if (!IsTransient(status) &&
       status.code() != absl::StatusCode::kInvalidArgument) {

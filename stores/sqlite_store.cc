@@ -190,8 +190,8 @@ absl::Status SqliteStore::SaveBatch(absl::Span<const Submission> batch,
     Group group = FirstInQueue();
     batches = group.size();
     const absl::Status begun = SaveGroup(std::move(group));
-    // The others have waited for the same lock. If each group waited anew, the
-    // last would wait for the sum.
+    // All batches in the queue have waited for the same lock. If each group
+    // waited again, the last group would wait for the sum of all waits.
     if (!begun.ok()) batches = FailQueue(begun);
   }
   if (mine.thrown != nullptr) std::rethrow_exception(mine.thrown);

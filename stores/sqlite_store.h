@@ -104,17 +104,17 @@ class SqliteStore final : public Store {
   // threads.
   void Finish(std::size_t batches) ABSL_LOCKS_EXCLUDED(queue_mutex_);
 
-  // Gives all batches of the queue a status, and returns their number.
+  // Gives all batches in the queue a status. Returns the number of batches.
   std::size_t FailQueue(const absl::Status& status)
       ABSL_LOCKS_EXCLUDED(queue_mutex_);
 
   // Gives each batch its status. Returns an error if no transaction could
-  // begin: then the file does not take any batch at present.
+  // begin, so that no other batch can be saved at present either.
   absl::Status SaveGroup(Group group)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
-  // `begun` is false if the transaction could not begin. After an error,
-  // `failed` is the batch that is to blame, or null if the error is not about
-  // one batch.
+  // Saves the group in one transaction. `begun` is false if the transaction
+  // could not begin. After an error, `failed` is the batch that caused it, or
+  // null if the error does not concern a single batch.
   absl::Status SaveInOneTransaction(const Group& group, bool& begun,
                                     PendingBatch*& failed)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);

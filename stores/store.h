@@ -111,11 +111,10 @@ absl::Time ToMicroseconds(absl::Time time);
 // submissions.
 bool IsTransient(const absl::Status& status);
 
-// True if it is not clear whether an error that is not transient is about the
-// submissions: the program that gave it answers so to any fault of its own,
-// too. It may be gone later.
+// True for an error that is not transient, but may be a fault of the store all
+// the same. Many servers answer any fault of their own with the same code.
 bool IsUnclear(const absl::Status& status);
-// Returns the error, which must not be OK, as one that is not clear.
+// Marks the error as unclear. The status must not be OK.
 absl::Status Unclear(absl::Status status);
 
 // Returns true if two contents with the same id mean the same although their

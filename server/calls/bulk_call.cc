@@ -136,8 +136,9 @@ void BulkCall::OnCancelled() {
 
 void BulkCall::FinishIfAnswered() {
   const bool offered_all = next_ == results_.size() || CallerCancelled();
-  // While `parked_` is set, OnUnparked is still to be called, even for a task
-  // that has left the pool, and it needs this call. So does OfferMore.
+  // While `parked_` is set, OnUnparked will still be called on this call, even
+  // if the task has left the pool. While `offers_later_` is set, OfferMore will
+  // be called. The call must live until then.
   if (due_ > 0 || !offered_all || parked_ || offers_later_ || finishing()) {
     return;
   }

@@ -18,9 +18,9 @@
 namespace sluice {
 
 // Offers the entries to the pool one after the other. While an entry is parked,
-// the call keeps the rest, so a call has at most one place in the waiting room.
-// After kOffersAtOnce entries the call lets its loop handle other events.
-// Ends when every entry that was offered has its answer.
+// the call holds the later entries back, so a call takes at most one place in
+// the waiting room. After kOffersAtOnce entries the call lets its loop handle
+// other events. The call ends when every offered entry has its answer.
 class BulkCall final : public UnaryCall, public SubmissionOwner {
  public:
   // Asks gRPC for a call of `method`: ImportPatients or RecordEvents. The
@@ -51,12 +51,12 @@ class BulkCall final : public UnaryCall, public SubmissionOwner {
   void AwaitAnother() override;
   void OnCancelled() override;
 
-  // Offers entries from `next_` on, until one is parked or all are offered, but
-  // at most kOffersAtOnce: then the loop calls OfferMore after other events.
+  // Offers entries from `next_` on, until an entry is parked or all entries are
+  // offered. After kOffersAtOnce entries posts OfferMore instead.
   void Offer();
   void OfferMore();
-  // Offers an entry. Returns true if it is parked: OnUnparked then offers the
-  // rest.
+  // Offers an entry. Returns true if the entry is parked: OnUnparked then
+  // offers the remaining entries.
   bool OfferOne(std::size_t entry);
   // Ends the call if all entries are offered and answered.
   void FinishIfAnswered();

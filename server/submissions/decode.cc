@@ -63,8 +63,8 @@ const v1::QuestionnaireResponse& ParseResponse(std::string_view request) {
   const auto parts =
       FindRepeated(request, v1::SubmitRequest::kResponseFieldNumber);
   if (parts.empty()) throw std::invalid_argument("content has no response");
-  // There is one part. Only contents that were acknowledged by older versions
-  // may have several, which every protobuf parser merges.
+  // The wire check allows one part. A journal may have contents with several
+  // parts from an older version; every protobuf parser merges them.
   for (const std::string_view part : parts) MergeInto(&response, part);
   return response;
 }

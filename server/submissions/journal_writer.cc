@@ -98,7 +98,7 @@ bool JournalWriter::Wait(Group* pending, std::size_t ready, bool* forget) {
     }
   }
   if (waiting_.empty() && ready == 0 && joining_) return false;
-  // An append forgets the entries that are marked, too.
+  // An append also removes the marked entries.
   marked_ = false;
   std::ranges::move(waiting_, std::back_inserter(*pending));
   waiting_.clear();
@@ -106,11 +106,11 @@ bool JournalWriter::Wait(Group* pending, std::size_t ready, bool* forget) {
 }
 
 std::size_t JournalWriter::Sort(Group* pending) const {
-  // Admission numbers tasks under the pool's lock, but two threads may add
-  // their tasks in the other order. A replay offers entries in the order of the
-  // journal, and workers may take what is committed, so both must be in the
-  // order of admission. The thread that admitted a task adds it at once, so the
-  // tasks behind a missing one wait for a moment only.
+  // The pool numbers tasks under its lock, but two threads may add their tasks
+  // in the other order. A replay offers entries in the order of the journal,
+  // and workers may take committed tasks, so both must follow the order of
+  // admission. Every admitted task is added at once, so tasks behind a missing
+  // task wait for a moment only.
   std::ranges::sort(*pending, {},
                     [](const auto& task) { return task->sequence; });
   std::vector<Task*> first;

@@ -75,14 +75,14 @@ class JournalWriter {
   using Group = std::vector<std::shared_ptr<SubmissionTask>>;
 
   void Run();
-  // Waits until there is something to do. Moves the tasks that were added to
-  // `pending`. `ready` is how many of those that are pending can be appended.
-  // Returns false at the end; sets `forget` if entries are to be forgotten.
+  // Waits for new tasks, unless `ready` pending tasks can be appended, and
+  // moves the new tasks to `pending`. Sets `forget` if marked entries are to be
+  // removed. Returns false once the writer has to end.
   bool Wait(Group* pending, std::size_t ready, bool* forget);
-  // Sorts the tasks by admission. Returns how many can be appended now: not
-  // those that were admitted after a task that has not been added yet.
+  // Sorts the tasks by admission. Returns the number of leading tasks that can
+  // be appended now: every task that was admitted before them has been added.
   std::size_t Sort(Group* pending) const;
-  // Appends the group to the journal, and tells each task the result.
+  // Appends the group to the journal, and passes the result to each task.
   void Commit(Group* group);
   // Removes all entries that are marked as done from the journal.
   void Forget();

@@ -11,11 +11,11 @@
 
 namespace sluice {
 
-// Returns Task::order_key of a submission: a hash of its study, site and
-// subject, 0 if it has no subject. The site is part of the key because ids of
-// patients are often local to a site: two patients with one id must not wait
-// for each other. `sender_site` is the site in the metadata of the call; it
-// counts if the submission names no site. The content must be well-formed
+// Returns a submission's Task::order_key: a hash of its study, site and
+// subject, or 0 if it has no subject. The site is part of the key because ids
+// of patients are often local to a site: two patients with the same id must not
+// wait for each other. `sender_site`, the site in the metadata of the call, is
+// used if the submission has no site. The content must be well-formed
 // (forms/wire_check.h).
 std::uint64_t OrderKey(const ReceivedSubmission& submission,
                        std::string_view sender_site = {});

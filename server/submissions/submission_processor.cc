@@ -162,11 +162,11 @@ absl::Status SubmissionProcessor::TrySave(Batch batch,
 
 StoreState SubmissionProcessor::SaveOneByOne(Batch batch) {
   DelayedKeys delayed;
-  // Tasks that failed with an error that is not clear, and whose callers wait.
+  // Tasks with an unclear error whose callers wait for the result.
   std::vector<std::pair<SubmissionTask*, absl::Status>> awaited;
   const auto answer_awaited = [&](StoreState store) {
     for (const auto& [task, status] : awaited) {
-      // If others are stored, this submission is to blame.
+      // The store is available to other submissions: blame this submission.
       if (store == StoreState::kUp) {
         FailForGood(task, status, 1);
       } else {
@@ -180,7 +180,7 @@ StoreState SubmissionProcessor::SaveOneByOne(Batch batch) {
   for (std::size_t i = 0; i < batch.size(); ++i) {
     SubmissionTask* task = batch.tasks[i];
     if (const auto it = delayed.find(task->order_key); it != delayed.end()) {
-      // An earlier submission of the subject is tried again first.
+      // Keep the order: an earlier submission of the subject is delayed.
       task->SetAgain(it->second);
       continue;
     }
@@ -192,8 +192,8 @@ StoreState SubmissionProcessor::SaveOneByOne(Batch batch) {
       continue;
     }
     if (IsTransient(status)) {
-      // All later submissions are retried with this one, so that they stay in
-      // order.
+      // Retry all later submissions together with this submission, so that they
+      // stay in order.
       if (QuarantineIfLone(batch.From(i), status)) break;
       PutBack(batch.From(i), delayed);
       return answer_awaited(StoreState::kDown);
@@ -209,8 +209,8 @@ StoreState SubmissionProcessor::SaveOneByOne(Batch batch) {
       awaited.emplace_back(task, status);
     }
     if (stored == 0 && unclear == kUnclearInARow) {
-      // The submissions are hardly all to blame. Do not try the others, of
-      // which there may be hundreds.
+      // All submissions fail, so the store is probably at fault. Do not try
+      // the remaining submissions, which may be hundreds.
       PutBack(batch.From(i + 1), delayed);
       break;
     }

@@ -25,12 +25,12 @@ namespace sluice {
 // exception, only this submission fails.
 using ProcessingStep = std::function<void(const Submission&)>;
 
-// A submission that cannot be stored fails: its caller is told, or, if it was
-// acknowledged, it is quarantined in its journal after a few tries. While the
-// store is unavailable, acknowledged submissions are worked again later, and
-// callers that wait are refused. If it is not clear whether the submission or
-// the store is at fault, an acknowledged submission is tried again for a time
-// first, and its subject's later submissions wait for it.
+// If a submission cannot be stored, its caller is answered INTERNAL. An
+// acknowledged submission is quarantined in its journal after a few tries
+// instead. While the store is unavailable, acknowledged submissions return to
+// the queue, and callers that wait are refused. After an unclear error
+// (IsUnclear), an acknowledged submission is retried for a while before it is
+// quarantined, and later submissions of its subject wait.
 //
 // Thread-safe.
 class SubmissionProcessor final : public Processor {
@@ -41,15 +41,15 @@ class SubmissionProcessor final : public Processor {
   // Number of tries for an acknowledged submission that the store fails to save
   // with a transient error, although Store::Check returns OK.
   static constexpr int kLoneTriesMax = 8;
-  // An acknowledged submission for which the store fails with an error that is
-  // not clear (IsUnclear) is tried again after 1 s, then twice as late each
-  // time, up to kUnclearDelayMax. It is quarantined if at least
-  // kUnclearTriesMax tries failed, over at least kUnclearTime.
+  // After an unclear error an acknowledged submission is retried after 1 s. The
+  // delay doubles with each try, up to kUnclearDelayMax. The submission is
+  // quarantined after at least kUnclearTriesMax failed tries over at least
+  // kUnclearTime.
   static constexpr int kUnclearTriesMax = 8;
   static constexpr Duration kUnclearTime = std::chrono::minutes(1);
   static constexpr Duration kUnclearDelayMax = std::chrono::seconds(30);
-  // If so many submissions in a row fail so, and none is stored, the store is
-  // taken for unavailable.
+  // If this many submissions of a batch fail with unclear errors, and none is
+  // stored, the store counts as unavailable.
   static constexpr std::size_t kUnclearInARow = 3;
 
   // `store`, `clock` and `metrics` must outlive the processor; `step` may be
@@ -87,25 +87,25 @@ class SubmissionProcessor final : public Processor {
   absl::Status TrySave(Batch batch, std::vector<Saved>* saved);
   // Saves each submission in a separate transaction, and sets the results.
   StoreState SaveOneByOne(Batch batch);
-  // Saves a submission. After an error that blames the submission, tries again
-  // if it is promised.
+  // Saves one submission. If the store rejects a promised submission, tries
+  // again, up to kTriesMax times.
   absl::Status SaveOne(Batch one, std::vector<Saved>* saved);
   void FailForGood(SubmissionTask* task, const absl::Status& status, int tries);
-  // Returns true if the store fails for this submission alone, again and again,
-  // and the submission has been quarantined.
+  // Counts a failure of the store that concerns this submission alone. Returns
+  // true if there were too many and the submission has been quarantined.
   bool QuarantineLone(SubmissionTask* task, const absl::Status& status);
-  // Times before which tasks of a key are not to be worked, by key.
+  // Task::again_at of delayed tasks, by key.
   using DelayedKeys = absl::flat_hash_map<std::uint64_t, TimePoint>;
-  // Sets the result of an acknowledged submission that failed with an error
-  // that is not clear. If it is to be tried again, delays its key.
+  // Sets the result of an acknowledged submission after an unclear error. If it
+  // is to be retried, adds its key to `delayed`.
   void SetUnclear(SubmissionTask* task, const absl::Status& status,
                   DelayedKeys* delayed);
   // QuarantineLone, if the batch has one submission; otherwise false.
   bool QuarantineIfLone(Batch batch, const absl::Status& status);
   // Sets the results of a batch for which the store is unavailable.
   StoreState DeferToRetry(Batch batch, const absl::Status& status);
-  // Acknowledged submissions are worked again later, those of delayed keys not
-  // before their time. Callers that wait are refused.
+  // Returns acknowledged submissions to the queue, those of `delayed` keys at
+  // the time of the key, and refuses callers that wait.
   void PutBack(Batch batch, const DelayedKeys& delayed);
 
   Store* const store_;

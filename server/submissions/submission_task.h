@@ -152,8 +152,8 @@ class SubmissionTask final
 
   // ---- For the call, on the thread of the owner's loop ----
 
-  // Sets the lane, and the key that keeps a subject in order. Once the
-  // submission has been read, and before Arrive.
+  // Sets the lane and the order key. Call it after the submission was read, and
+  // before Arrive.
   void SetSender(const Sender& sender);
 
   // Offers the submission to the method's pool. Returns true if it is parked;
@@ -199,8 +199,9 @@ class SubmissionTask final
   // other task keeps only the memory, if it is small.
   void ReturnContent(std::string content);
 
-  // Exactly one of these is called each time that the task is worked.
-  // SetAgain: store it again, not before `at`; only for a promised task.
+  // Each time that the task is processed, exactly one of these functions must
+  // be called. SetAgain: store the task again, not before `at`; only for a
+  // promised task.
   void SetSaved(const Saved& saved);
   void SetUnavailable();
   void SetFailed(const std::string& error_id);
@@ -213,8 +214,8 @@ class SubmissionTask final
   // Counts a failure to store this submission alone although the store was
   // available. Returns the count.
   int CountLoneTry();
-  // Counts that the store failed for this submission with an error that is not
-  // clear (IsUnclear). Returns the count and the time since the first failure.
+  // Counts an unclear error (IsUnclear) of the store for this submission.
+  // Returns the count and the time since the first of them.
   struct UnclearTries {
     int count;
     Duration since_first;

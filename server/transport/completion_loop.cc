@@ -138,11 +138,12 @@ bool CompletionLoop::HandleNext() {
     Handle(returned, ok);
     return true;
   }
-  // Do not sleep. A poll looks at the sockets, too, unless an event is ready.
+  // Do not sleep while tasks are posted. A poll also reads from the sockets
+  // unless an event is ready.
   if (held_.Poll(queue_.get(), &returned, &ok) ==
       grpc::CompletionQueue::GOT_EVENT) {
     Handle(returned, ok);
-    // Under load there is always an event, and the tasks must get on, too.
+    // Under load an event is always ready, and the tasks must still run.
     if (++events_before_ < kEventsBetween) return true;
   }
   RunTasksBehindEvents();
@@ -163,7 +164,7 @@ void CompletionLoop::RunTasksBehindEvents() {
   std::swap(tasks, behind_events_);
   while (!tasks.empty()) {
     tasks.PopFront()->OnLoop();
-    // What the task posted may be for calls that wait.
+    // The task may have posted answers for other calls.
     RunTasks();
   }
 }

@@ -113,16 +113,16 @@ class CompletionLoop {
   // handled. Thread-safe; not to be called after Join.
   void Post(LoopTask* task);
 
-  // Runs `task` on the loop's thread after the events that are ready by then,
-  // and at most kEventsBetween of them. A call that has much to do does a part
-  // of it and posts itself with PostBehindEvents, so that the other calls of
-  // the loop do not wait for all of it. On the loop's thread.
+  // Runs `task` after the events that are ready now, but after at most
+  // kEventsBetween events. A call with much work does a part of it and then
+  // posts its own task here, so that other calls of the loop do not wait for
+  // all of the work. Must be called on the loop's thread.
   void PostBehindEvents(LoopTask* task);
   static constexpr int kEventsBetween = 64;
 
-  // Call before each write to the caller of `context`. Joins the write with the
-  // loop's other writes, unless the loop was woken for this write alone. On the
-  // loop's thread.
+  // Announces a write to the caller of `context`. Must be called before each
+  // write, on the loop's thread. Joins the write with the loop's other writes,
+  // unless the loop was woken for this write alone.
   void BeforeWrite(grpc::ServerContext* context);
 
   // Collects the tasks that its thread posts, and posts them when it is

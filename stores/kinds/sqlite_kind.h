@@ -13,9 +13,9 @@ namespace sluice {
 
 struct SqliteStoreOptions {
   std::string path;
-  // How long batches wait while another program, such as a shell, holds the
-  // database's write lock. All of them then fail together, so that none waits
-  // longer. Callers notice this time: after three failures the circuit is open.
+  // Time that a batch waits while another program, such as a shell, holds the
+  // database's write lock. Batches that wait together fail together, so no
+  // batch waits longer. Three such failures open the circuit.
   absl::Duration busy_timeout = absl::Seconds(1);
 };
 
