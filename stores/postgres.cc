@@ -107,16 +107,20 @@ class Pointers {
   std::vector<int> formats_;
 };
 
-// Replaces libpq's callback, which would print the server's notices, including
-// values.
-void TakeNotice(void* ended, const PGresult* notice) {
-  const char* severity =
-      PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
-  if (severity == nullptr) return;
-  if (std::string_view(severity) == "FATAL" ||
-      std::string_view(severity) == "PANIC") {
-    *static_cast<bool*>(ended) = true;
-  }
+// Without this callback libpq prints the server's notices, values included.
+void TakeNotice(void* notices, const PGresult* notice) {
+  const char* text = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+  if (text == nullptr) return;
+  const std::string_view severity = text;
+  auto& taken = *static_cast<PostgresNotices*>(notices);
+  taken.ended = taken.ended || severity == "FATAL" || severity == "PANIC";
+  taken.warned = taken.warned || severity == "WARNING";
+}
+
+bool IsCommit(const PGresult* result) {
+  // The function does not change the result, but takes it without const.
+  return std::string_view(PQcmdStatus(const_cast<PGresult*>(result))) ==
+         "COMMIT";
 }
 
 }  // namespace
@@ -205,7 +209,7 @@ absl::Time PostgresResult::TimeAt(int row, int column) const {
 
 PostgresConnection::PostgresConnection(PGconn* connection,
                                        absl::Duration timeout)
-    : ended_(std::make_unique<bool>(false)),
+    : notices_(std::make_unique<PostgresNotices>()),
       handle_(connection),
       timeout_(timeout) {}
 
@@ -236,7 +240,7 @@ absl::StatusOr<PostgresConnection> PostgresConnection::Open(
         "cannot connect to PostgreSQL: ",
         handle == nullptr ? "out of memory" : ConnectErrorText(handle)));
   }
-  PQsetNoticeReceiver(handle, TakeNotice, connection.ended_.get());
+  PQsetNoticeReceiver(handle, TakeNotice, connection.notices_.get());
   if (PQsetnonblocking(handle, 1) != 0) return connection.Lost();
   return connection;
 }
@@ -251,7 +255,7 @@ bool PostgresConnection::Alive() {
     // TakeNotice or sets the connection's status.
     PQisBusy(handle);
   }
-  return PQstatus(handle) == CONNECTION_OK && !*ended_;
+  return PQstatus(handle) == CONNECTION_OK && !notices_->ended;
 }
 
 absl::Status PostgresConnection::Lost() const {
@@ -305,19 +309,32 @@ absl::Status PostgresConnection::StatusOf(const PGresult* result) const {
   return PostgresError(sqlstate, "PostgreSQL cannot run a statement");
 }
 
+// A warning may be read together with the result of the statement before the
+// COMMIT. So a warning counts whenever it came in the exchange of the COMMIT.
+absl::Status PostgresConnection::OutcomeOf(bool committed) const {
+  if (!committed || !notices_->warned) return absl::OkStatus();
+  return absl::UnavailableError(
+      "PostgreSQL warned about a COMMIT, so its outcome is unknown");
+}
+
 absl::Status PostgresConnection::Execute(const std::string& sql) {
   // Queued statements would be answered first, and Execute would mistake their
   // results for its own.
   SLUICE_DCHECK_EQ(queued_, 0u);
   const absl::Time deadline = absl::Now() + timeout_;
+  notices_->warned = false;
   if (PQsendQuery(handle_.get(), sql.c_str()) == 0) return Lost();
+  bool committed = false;
   absl::Status status;
   while (true) {
     const absl::StatusOr<PostgresResult> next = NextResult(deadline);
     if (!next.ok()) return next.status();
-    if (next->empty()) return status;
+    if (next->empty()) break;
+    committed = committed || IsCommit(next->get());
     status.Update(StatusOf(next->get()));
   }
+  status.Update(OutcomeOf(committed));
+  return status;
 }
 
 void PostgresConnection::Queued(bool sent) {
@@ -353,13 +370,16 @@ void PostgresConnection::SendQuery(const char* sql,
 absl::StatusOr<std::vector<PostgresResult>> PostgresConnection::Receive() {
   const std::size_t count = std::exchange(queued_, 0);
   SLUICE_DCHECK_GT(count, 0u);
+  notices_->warned = false;
   if (send_failed_ || PQpipelineSync(handle_.get()) == 0) return Lost();
   const absl::Time deadline = absl::Now() + timeout_;
   std::vector<PostgresResult> results;
+  bool committed = false;
   absl::Status status;
   for (std::size_t i = 0; i < count; ++i) {
     absl::StatusOr<PostgresResult> result = NextResult(deadline);
     if (!result.ok()) return result.status();
+    committed = committed || IsCommit(result->get());
     status.Update(StatusOf(result->get()));
     results.push_back(*std::move(result));
     const absl::StatusOr<PostgresResult> end = NextResult(deadline);
@@ -368,6 +388,7 @@ absl::StatusOr<std::vector<PostgresResult>> PostgresConnection::Receive() {
   }
   const absl::StatusOr<PostgresResult> sync = NextResult(deadline);
   if (!sync.ok()) return sync.status();
+  status.Update(OutcomeOf(committed));
   if (!status.ok()) return status;
   if (PQresultStatus(sync->get()) != PGRES_PIPELINE_SYNC ||
       PQexitPipelineMode(handle_.get()) == 0) {

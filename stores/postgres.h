@@ -85,9 +85,19 @@ class PostgresResult {
   std::unique_ptr<PGresult, Clearer> handle_;
 };
 
+// What the server said in a session besides results.
+struct PostgresNotices {
+  bool ended = false;   // the server ends the session
+  bool warned = false;  // a warning came since this was set to false
+};
+
 // A session. Not thread-safe. After an error of Receive the session must not be
-// used again. When the session is destroyed, the server rolls back an open
-// transaction.
+// used again. Destroying it makes the server roll the transaction back.
+//
+// A COMMIT that is answered with a warning has an unknown outcome. PostgreSQL
+// reports success with a warning if the wait for a synchronous standby was
+// cancelled. All functions that run statements therefore return UNAVAILABLE if
+// the server warns about anything in the exchange that has the COMMIT.
 class PostgresConnection {
  public:
   // Opens a session. `url` must pass CheckPostgresUrl (kinds/postgres_url.h).
@@ -140,10 +150,12 @@ class PostgresConnection {
   // Waits until bytes have arrived, or can be sent.
   absl::Status Await(absl::Time deadline);
   absl::Status StatusOf(const PGresult* result) const;
+  // Returns UNAVAILABLE if the exchange had a COMMIT and a warning.
+  absl::Status OutcomeOf(bool committed) const;
   absl::Status Lost() const;
 
-  // Heap-allocated, because libpq's callback sets the flag through its address.
-  std::unique_ptr<bool> ended_;
+  // On the heap, because libpq's callback sets it through its address.
+  std::unique_ptr<PostgresNotices> notices_;
   std::unique_ptr<PGconn, Finisher> handle_;
   absl::Duration timeout_;
   std::size_t queued_ = 0;

@@ -99,6 +99,30 @@ TEST(PostgresConnection, SkipsWhatComesAfterAnError) {
             "0");
 }
 
+// PostgreSQL warns about a COMMIT outside a transaction, and reports success.
+TEST(PostgresConnection, ACommitWithAWarningHasAnUnknownOutcome) {
+  EXPECT_EQ(Connect().Execute("COMMIT").code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(Connect().Execute("SELECT 1; COMMIT; SELECT 2").code(),
+            absl::StatusCode::kUnavailable);
+  PostgresConnection db = Connect();
+  db.SendQuery("SELECT 1");
+  db.SendQuery("COMMIT");
+  const absl::Status status = db.Receive().status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("unknown"));
+}
+
+TEST(PostgresConnection, AWarningDoesNotAffectALaterCommit) {
+  PostgresConnection db = Connect();
+  EXPECT_TRUE(db.Execute("ROLLBACK").ok()) << "no transaction: a warning";
+  EXPECT_TRUE(db.Execute("BEGIN; COMMIT").ok());
+  db.SendQuery("ROLLBACK");
+  EXPECT_TRUE(db.Receive().ok());
+  db.SendQuery("BEGIN");
+  db.SendQuery("COMMIT");
+  EXPECT_TRUE(db.Receive().ok());
+}
+
 TEST(PostgresConnection, SendsAndReceivesAtTheSameTime) {
   // The data is larger than the buffers of the sockets, in both directions.
   PostgresConnection db = Connect();
