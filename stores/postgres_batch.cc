@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "stores/postgres_commit.h"
 
 namespace sluice {
 namespace {
@@ -207,12 +208,7 @@ absl::Status PostgresBatch::CompareSome(absl::Span<Known* const> known) {
 }
 
 absl::Status PostgresBatch::Commit() {
-  // If statement_timeout ends a COMMIT that waits for a standby, PostgreSQL
-  // answers OK although the commit is not replicated. Without
-  // statement_timeout, the client stops waiting instead and reports an unknown
-  // outcome.
-  db_.SendQuery("SET LOCAL statement_timeout = 0");
-  db_.SendQuery("COMMIT");
+  SendPostgresCommit(db_, /*relies_on_rows=*/!not_inserted_.empty());
   return db_.Receive().status();
 }
 

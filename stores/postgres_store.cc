@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/sequence_series.h"
 #include "stores/postgres_batch.h"
+#include "stores/postgres_commit.h"
 #include "stores/postgres_rows.h"
 #include "stores/postgres_schema.h"
 
@@ -320,7 +321,7 @@ PostgresStore::FindReceipts(std::string_view study_id,
       const auto position = static_cast<std::size_t>(found->IntegerAt(row, 0));
       receipts[asked[position - 1]] = ReadPostgresFirst(*found, row).receipt;
     }
-    return absl::OkStatus();
+    return found->rows() == 0 ? absl::OkStatus() : AwaitPostgresReplication(db);
   });
   if (!status.ok()) return status;
   return receipts;

@@ -42,6 +42,70 @@ constexpr char kWaiting[] =
     "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'sluice'"
     " AND datname = current_database() AND wait_event_type = 'Lock'";
 
+// Makes the commits of a server wait for a synchronous standby that does not
+// exist. PostgreSQL has written them to its disk by then.
+class MissingStandby {
+ public:
+  explicit MissingStandby(const std::string& url)
+      : shell_(url), committing_(url) {
+    shell_.Run("CREATE TABLE IF NOT EXISTS committed (n integer)");
+    shell_.Run("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+    shell_.Run("SELECT pg_reload_conf()");
+    // A process of PostgreSQL applies the setting to commits a little later
+    // than sessions see it.
+    AwaitThat("commits wait", [&] { return ACommitWaits(); });
+    AwaitThat("sessions see the setting", [&] {
+      return shell_.Get("SHOW synchronous_standby_names") == "nobody";
+    });
+  }
+  ~MissingStandby() { Return(); }
+
+  std::string WaitingCommits() {
+    return shell_.Get(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
+  }
+  void AwaitWaitingCommits(int count) {
+    AwaitThat("commits wait for the standby",
+              [&] { return WaitingCommits() == absl::StrCat(count); });
+  }
+
+  // Calls a function for each session that waits.
+  void EndWaits(const std::string& function) {
+    shell_.Run(absl::StrCat("SELECT ", function,
+                            "(pid) FROM pg_stat_activity"
+                            " WHERE wait_event = 'SyncRep'"));
+  }
+
+  // Waits no more, as if the standby had answered.
+  void Return() {
+    shell_.Run("ALTER SYSTEM RESET synchronous_standby_names");
+    shell_.Run("SELECT pg_reload_conf()");
+    AwaitWaitingCommits(0);
+    AwaitThat("sessions see the setting", [&] {
+      return shell_.Get("SHOW synchronous_standby_names").empty();
+    });
+  }
+
+ private:
+  // Commits, and returns true if the commit waits.
+  bool ACommitWaits() {
+    std::atomic<bool> ended{false};
+    std::thread commit([&] {
+      committing_.Run("INSERT INTO committed VALUES (1)");
+      ended = true;
+    });
+    AwaitThat("the commit ends or waits",
+              [&] { return ended || WaitingCommits() == "1"; });
+    const bool waits = !ended;
+    if (waits) EndWaits("pg_cancel_backend");
+    commit.join();
+    return waits;
+  }
+
+  PostgresShell shell_;
+  PostgresShell committing_;
+};
+
 class PostgresStoreTest : public testing::Test {
  protected:
   absl::StatusOr<std::unique_ptr<PostgresStore>> TryOpen(
@@ -554,21 +618,83 @@ TEST_F(PostgresStoreTest, ACommitThatNobodyHeardOfIsFoundByTheRetry) {
 
 TEST_F(PostgresStoreTest, ACommitThatIsNotReplicatedIsNeverCalledStored) {
   OpenToBeOutOfPatienceSoon();
-  PostgresShell shell(url_);
-  shell.Run("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
-  shell.Run("SELECT pg_reload_conf()");
-  AwaitThat("the setting is loaded", [&] {
-    return shell.Get("SHOW synchronous_standby_names") == "nobody";
+  const MissingStandby missing(url_);
+  EXPECT_EQ(Save({MakeSubmission(2, "a")}).code(),
+            absl::StatusCode::kUnavailable);
+}
+
+TEST_F(PostgresStoreTest, ACommitWhoseWaitIsCancelledIsNeverCalledStored) {
+  Open();
+  SaveOne(MakeSubmission(1, "first"));
+  MissingStandby missing(url_);
+  const Submission s = MakeSubmission(2, "a");
+  absl::Status status;
+  std::thread saving = SaveBehind(s, &status);
+  missing.AwaitWaitingCommits(1);
+  missing.EndWaits("pg_cancel_backend");
+  saving.join();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("unknown"));
+}
+
+TEST_F(PostgresStoreTest, RowsThatWereFoundAreReportedOnceTheyAreReplicated) {
+  Open();
+  SaveOne(MakeSubmission(1, "first"));
+  const Submission own = MakeSubmission(2, "a");
+  const Submission duplicate = MakeSubmission(3, "a");
+  const Submission conflict = MakeSubmission(4, "a", "other");
+  ASSERT_TRUE(Save({own, duplicate, conflict}).ok());
+  // All is known, gaps and conflicts too, so that none of these batches has
+  // anything to insert.
+  MissingStandby missing(url_);
+  for (const Submission& s : {own, duplicate, conflict}) {
+    absl::Status status;
+    std::thread saving = SaveBehind(s, &status);
+    missing.AwaitWaitingCommits(1);
+    missing.EndWaits("pg_terminate_backend");
+    saving.join();
+    EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << s.sequence;
+  }
+  absl::Status status;
+  std::thread saving = SaveBehind(own, &status);
+  missing.AwaitWaitingCommits(1);
+  missing.Return();
+  saving.join();
+  EXPECT_TRUE(status.ok()) << status;
+}
+
+TEST_F(PostgresStoreTest, AReceiptIsReportedOnceItsRowIsReplicated) {
+  Open();
+  SaveOne(MakeSubmission(1, "a"));
+  MissingStandby missing(url_);
+  EXPECT_EQ(Find("unknown"), std::nullopt) << "does not wait";
+  absl::Status status;
+  std::thread lookup([&] {
+    status = store_->FindReceipts("study", {"unknown", "a"}).status();
   });
-  // PostgreSQL applies the setting to commits a little later.
-  std::int64_t sequence = 1;
-  AwaitThat("a commit waits for the standby", [&] {
-    ++sequence;
-    return Save({MakeSubmission(sequence, absl::StrCat(sequence))}).code() ==
-           absl::StatusCode::kUnavailable;
-  });
-  shell.Run("ALTER SYSTEM RESET synchronous_standby_names");
-  shell.Run("SELECT pg_reload_conf()");
+  missing.AwaitWaitingCommits(1);
+  missing.EndWaits("pg_cancel_backend");
+  lookup.join();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+
+  std::optional<StoredReceipt> receipt;
+  lookup = std::thread([&] { receipt = Find("a"); });
+  missing.AwaitWaitingCommits(1);
+  missing.Return();
+  lookup.join();
+  ASSERT_TRUE(receipt.has_value());
+  EXPECT_EQ(receipt->sequence, 1);
+}
+
+TEST_F(PostgresStoreTest, AReceiptIsReportedByASessionThatMayNotWrite) {
+  Open();
+  SaveOne(MakeSubmission(1, "a"));
+  url_ += "%20-cdefault_transaction_read_only%3Don";
+  url_ += "&target_session_attrs=any";
+  MissingStandby missing(server_.Url("postgres"));
+  auto reader = TryOpen(1);
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  EXPECT_EQ((*reader)->FindReceipts("study", {"a"})->at(0)->sequence, 1);
 }
 
 TEST_F(PostgresStoreTest, AServerThatHangsIsUnavailable) {
