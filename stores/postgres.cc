@@ -4,14 +4,17 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <iterator>
 #include <type_traits>
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
-#include "absl/time/clock.h"
+#include "absl/strings/str_split.h"
+#include "absl/types/optional.h"
 #include "base/check.h"
 #include "stores/kinds/postgres_url.h"
 
@@ -22,6 +25,8 @@ namespace {
 const absl::Time kPostgresEpoch = absl::FromUnixSeconds(946'684'800);
 
 constexpr int kBinary = 1;
+
+constexpr char kSqlStatePayload[] = "sluice/sqlstate";
 
 struct SqlStateMeaning {
   std::string_view prefix;
@@ -129,9 +134,16 @@ absl::Status PostgresError(std::string_view sqlstate, const char* doing) {
   const auto* meaning = std::ranges::find_if(
       kMeanings,
       [&](const SqlStateMeaning& m) { return sqlstate.starts_with(m.prefix); });
-  return absl::Status(meaning->code,
-                      absl::StrCat(doing, ": ", meaning->words, " (SQLSTATE ",
-                                   std::string(sqlstate), ")"));
+  const std::string state(sqlstate);
+  absl::Status status(meaning->code, absl::StrCat(doing, ": ", meaning->words,
+                                                  " (SQLSTATE ", state, ")"));
+  status.SetPayload(kSqlStatePayload, absl::Cord(state));
+  return status;
+}
+
+std::string PostgresSqlState(const absl::Status& status) {
+  const absl::optional<absl::Cord> state = status.GetPayload(kSqlStatePayload);
+  return state.has_value() ? std::string(*state) : "";
 }
 
 std::string PostgresBigint(std::int64_t value) {
@@ -207,42 +219,97 @@ absl::Time PostgresResult::TimeAt(int row, int column) const {
   return kPostgresEpoch + absl::Microseconds(IntegerAt(row, column));
 }
 
-PostgresConnection::PostgresConnection(PGconn* connection,
-                                       absl::Duration timeout)
-    : notices_(std::make_unique<PostgresNotices>()),
-      handle_(connection),
-      timeout_(timeout) {}
+std::vector<PostgresHost> PostgresHosts(const std::string& url) {
+  SLUICE_DCHECK(!CheckPostgresUrl(url).has_value());
+  const PostgresSettings settings = *ParsePostgresUrl(url);
+  const auto list = [&settings](const char* keyword) {
+    const auto found = settings.find(keyword);
+    return found == settings.end() || found->second.empty()
+               ? std::vector<std::string>()
+               : std::vector<std::string>(absl::StrSplit(found->second, ','));
+  };
+  const std::vector<std::string> names = list("host");
+  const std::vector<std::string> addresses = list("hostaddr");
+  const std::vector<std::string> ports = list("port");
+  std::vector<PostgresHost> hosts(std::max(names.size(), addresses.size()));
+  for (std::size_t i = 0; i < hosts.size(); ++i) {
+    if (i < names.size()) hosts[i].host = names[i];
+    if (i < addresses.size()) hosts[i].hostaddr = addresses[i];
+    if (ports.size() == 1) hosts[i].port = ports[0];
+    if (i < ports.size()) hosts[i].port = ports[i];
+    // libpq would take an empty value as none at all, and so use all hosts.
+    if (hosts[i].host.empty() && hosts[i].hostaddr.empty()) return {{}};
+  }
+  if (hosts.empty()) hosts.emplace_back();
+  return hosts;
+}
+
+PostgresConnection::PostgresConnection(PGconn* connection)
+    : notices_(std::make_unique<PostgresNotices>()), handle_(connection) {}
 
 absl::StatusOr<PostgresConnection> PostgresConnection::Open(
-    const std::string& url, absl::Duration timeout) {
+    const std::string& url, const PostgresHost& host, TimePoint deadline) {
   SLUICE_DCHECK(!CheckPostgresUrl(url).has_value());
-  // The URL overrides keywords before "dbname", but not keywords after it. The
-  // keepalive settings detect a vanished peer within a minute.
-  constexpr const char* kKeywords[] = {"connect_timeout",
-                                       "keepalives_idle",
+  // The URL overrides keywords before it ("dbname"), but not those after it.
+  // libpq ignores empty values. The keepalive settings find a vanished peer
+  // within a minute.
+  constexpr const char* kKeywords[] = {"keepalives_idle",
                                        "keepalives_interval",
                                        "keepalives_count",
                                        "tcp_user_timeout",
                                        "target_session_attrs",
                                        "dbname",
+                                       "host",
+                                       "hostaddr",
+                                       "port",
                                        "client_encoding",
                                        "fallback_application_name",
                                        nullptr};
-  const char* const values[] = {"5",      "30",         "10",        "3",
-                                "30000",  "read-write", url.c_str(), "UTF8",
-                                "sluice", nullptr};
+  const char* const values[] = {"30",
+                                "10",
+                                "3",
+                                "30000",
+                                "read-write",
+                                url.c_str(),
+                                host.host.c_str(),
+                                host.hostaddr.c_str(),
+                                host.port.c_str(),
+                                "UTF8",
+                                "sluice",
+                                nullptr};
   static_assert(std::size(kKeywords) == std::size(values));
   PostgresConnection connection(
-      PQconnectdbParams(kKeywords, values, /*expand_dbname=*/1), timeout);
-  PGconn* const handle = connection.handle_.get();
-  if (PQstatus(handle) != CONNECTION_OK) {
-    return absl::UnavailableError(absl::StrCat(
-        "cannot connect to PostgreSQL: ",
-        handle == nullptr ? "out of memory" : ConnectErrorText(handle)));
-  }
-  PQsetNoticeReceiver(handle, TakeNotice, connection.notices_.get());
-  if (PQsetnonblocking(handle, 1) != 0) return connection.Lost();
+      PQconnectStartParams(kKeywords, values, /*expand_dbname=*/1));
+  connection.deadline_ = deadline;
+  const absl::Status connected = connection.FinishConnecting();
+  if (!connected.ok()) return connected;
   return connection;
+}
+
+absl::Status PostgresConnection::FinishConnecting() {
+  PGconn* const handle = handle_.get();
+  if (handle == nullptr) {
+    return absl::UnavailableError("cannot connect to PostgreSQL: no memory");
+  }
+  PQsetNoticeReceiver(handle, TakeNotice, notices_.get());
+  // See the documentation of PQconnectPoll: first it waits for writing.
+  int events = POLLOUT;
+  while (PQstatus(handle) != CONNECTION_BAD) {
+    const absl::StatusOr<int> ready = Poll(events);
+    if (!ready.ok()) {
+      return absl::UnavailableError(absl::StrCat(
+          "cannot connect to PostgreSQL: ", ready.status().message()));
+    }
+    if (*ready == 0) continue;
+    const PostgresPollingStatusType next = PQconnectPoll(handle);
+    if (next == PGRES_POLLING_FAILED) break;
+    if (next == PGRES_POLLING_OK) {
+      return PQsetnonblocking(handle, 1) == 0 ? absl::OkStatus() : Lost();
+    }
+    events = next == PGRES_POLLING_READING ? POLLIN : POLLOUT;
+  }
+  return absl::UnavailableError(
+      absl::StrCat("cannot connect to PostgreSQL: ", ConnectErrorText(handle)));
 }
 
 bool PostgresConnection::Alive() {
@@ -262,32 +329,42 @@ absl::Status PostgresConnection::Lost() const {
   return absl::UnavailableError("the connection to PostgreSQL was lost");
 }
 
-absl::Status PostgresConnection::Await(absl::Time deadline) {
-  PGconn* const handle = handle_.get();
-  const int flushed = PQflush(handle);
-  if (flushed < 0) return Lost();
-
-  // Read also while there are bytes to send. Otherwise both sides could wait
-  // for each other with full buffers.
-  pollfd socket = {.fd = PQsocket(handle), .events = POLLIN, .revents = 0};
-  if (flushed > 0) socket.events |= POLLOUT;
-  const absl::Duration left =
-      std::max(deadline - absl::Now(), absl::ZeroDuration());
-  const int ready = poll(&socket, 1,
-                         static_cast<int>(absl::ToInt64Milliseconds(
-                             absl::Ceil(left, absl::Milliseconds(1)))));
+absl::StatusOr<int> PostgresConnection::Poll(int events) const {
+  pollfd socket = {.fd = PQsocket(handle_.get()),
+                   .events = static_cast<short>(events),
+                   .revents = 0};
+  if (socket.fd < 0) return Lost();
+  // Rounded up, so that the last wait is not a busy loop. poll takes an int.
+  constexpr std::chrono::milliseconds kMax = std::chrono::hours(24);
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(
+      std::clamp(deadline_ - std::chrono::steady_clock::now(), Duration::zero(),
+                 Duration(kMax)));
+  const int ready = poll(&socket, 1, static_cast<int>(left.count()));
+  if (ready < 0) {
+    return errno == EINTR ? absl::StatusOr<int>(0) : Lost();
+  }
   if (ready == 0) {
     return absl::UnavailableError("PostgreSQL did not answer in time");
   }
-  if (ready < 0) return errno == EINTR ? absl::OkStatus() : Lost();
-  const bool readable = (socket.revents & ~POLLOUT) != 0;
+  return socket.revents;
+}
+
+absl::Status PostgresConnection::Await() {
+  PGconn* const handle = handle_.get();
+  const int flushed = PQflush(handle);
+  if (flushed < 0) return Lost();
+  // Reads also while there are bytes to send. Otherwise both sides could wait
+  // for the other to read, with full buffers.
+  const absl::StatusOr<int> ready =
+      Poll(flushed > 0 ? POLLIN | POLLOUT : POLLIN);
+  if (!ready.ok()) return ready.status();
+  const bool readable = (*ready & ~POLLOUT) != 0;
   return readable && PQconsumeInput(handle) == 0 ? Lost() : absl::OkStatus();
 }
 
-absl::StatusOr<PostgresResult> PostgresConnection::NextResult(
-    absl::Time deadline) {
+absl::StatusOr<PostgresResult> PostgresConnection::NextResult() {
   while (PQisBusy(handle_.get()) != 0) {
-    const absl::Status waited = Await(deadline);
+    const absl::Status waited = Await();
     if (!waited.ok()) return waited;
   }
   return PostgresResult(PQgetResult(handle_.get()));
@@ -317,24 +394,39 @@ absl::Status PostgresConnection::OutcomeOf(bool committed) const {
       "PostgreSQL warned about a COMMIT, so its outcome is unknown");
 }
 
-absl::Status PostgresConnection::Execute(const std::string& sql) {
-  // Queued statements would be answered first, and Execute would mistake their
+absl::Status PostgresConnection::Start(const std::string& sql) {
+  // Queued statements would be answered first, and TakeAnswer would take their
   // results for its own.
   SLUICE_DCHECK_EQ(queued_, 0u);
-  const absl::Time deadline = absl::Now() + timeout_;
   notices_->warned = false;
-  if (PQsendQuery(handle_.get(), sql.c_str()) == 0) return Lost();
-  bool committed = false;
-  absl::Status status;
+  answer_ = absl::OkStatus();
+  answer_has_commit_ = false;
+  return PQsendQuery(handle_.get(), sql.c_str()) != 0 ? absl::OkStatus()
+                                                      : Lost();
+}
+
+std::optional<absl::Status> PostgresConnection::TakeAnswer() {
   while (true) {
-    const absl::StatusOr<PostgresResult> next = NextResult(deadline);
-    if (!next.ok()) return next.status();
-    if (next->empty()) break;
-    committed = committed || IsCommit(next->get());
-    status.Update(StatusOf(next->get()));
+    while (PQisBusy(handle_.get()) != 0) {
+      const absl::Status waited = Await();
+      if (waited.ok()) continue;
+      if (std::chrono::steady_clock::now() < deadline_) return waited;
+      return std::nullopt;
+    }
+    const PostgresResult next(PQgetResult(handle_.get()));
+    if (next.empty()) break;
+    answer_has_commit_ = answer_has_commit_ || IsCommit(next.get());
+    answer_.Update(StatusOf(next.get()));
   }
-  status.Update(OutcomeOf(committed));
-  return status;
+  answer_.Update(OutcomeOf(answer_has_commit_));
+  return answer_;
+}
+
+absl::Status PostgresConnection::Execute(const std::string& sql) {
+  const absl::Status started = Start(sql);
+  if (!started.ok()) return started;
+  return TakeAnswer().value_or(
+      absl::UnavailableError("PostgreSQL did not answer in time"));
 }
 
 void PostgresConnection::Queued(bool sent) {
@@ -372,21 +464,20 @@ absl::StatusOr<std::vector<PostgresResult>> PostgresConnection::Receive() {
   SLUICE_DCHECK_GT(count, 0u);
   notices_->warned = false;
   if (send_failed_ || PQpipelineSync(handle_.get()) == 0) return Lost();
-  const absl::Time deadline = absl::Now() + timeout_;
   std::vector<PostgresResult> results;
   bool committed = false;
   absl::Status status;
   for (std::size_t i = 0; i < count; ++i) {
-    absl::StatusOr<PostgresResult> result = NextResult(deadline);
+    absl::StatusOr<PostgresResult> result = NextResult();
     if (!result.ok()) return result.status();
     committed = committed || IsCommit(result->get());
     status.Update(StatusOf(result->get()));
     results.push_back(*std::move(result));
-    const absl::StatusOr<PostgresResult> end = NextResult(deadline);
+    const absl::StatusOr<PostgresResult> end = NextResult();
     if (!end.ok()) return end.status();
     if (!end->empty()) return Lost();
   }
-  const absl::StatusOr<PostgresResult> sync = NextResult(deadline);
+  const absl::StatusOr<PostgresResult> sync = NextResult();
   if (!sync.ok()) return sync.status();
   status.Update(OutcomeOf(committed));
   if (!status.ok()) return status;

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,6 +20,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "base/time.h"
 
 namespace sluice {
 
@@ -27,6 +29,8 @@ namespace sluice {
 // cannot be stored, DATA_LOSS if the database is damaged, INTERNAL otherwise.
 // Does not use the server's message, which may quote values.
 absl::Status PostgresError(std::string_view sqlstate, const char* doing);
+// Returns the SQLSTATE that `status` was made of, or nothing.
+std::string PostgresSqlState(const absl::Status& status);
 
 // Returns a parameter of type bigint. A parameter of type text or bytea needs
 // no conversion: its value is its bytes.
@@ -85,6 +89,24 @@ class PostgresResult {
   std::unique_ptr<PGresult, Clearer> handle_;
 };
 
+// A host of a URL, and where it listens. What is empty is as the URL says.
+struct PostgresHost {
+  std::string host;
+  std::string hostaddr;
+  std::string port;
+};
+
+// Returns the hosts of `url`, which must pass CheckPostgresUrl. A URL that
+// names no host, or leaves a host of a list out, has one host, which is empty.
+std::vector<PostgresHost> PostgresHosts(const std::string& url);
+
+// A process of the server, which serves one session. A later process may have
+// the same id, but not the same time of its start.
+struct PostgresBackend {
+  std::int64_t process_id = 0;
+  absl::Time started_at;
+};
+
 // What the server said in a session besides results.
 struct PostgresNotices {
   bool ended = false;   // the server ends the session
@@ -100,13 +122,20 @@ struct PostgresNotices {
 // the server warns about anything in the exchange that has the COMMIT.
 class PostgresConnection {
  public:
-  // Opens a session. `url` must pass CheckPostgresUrl (kinds/postgres_url.h).
-  // Returns UNAVAILABLE if no server accepts writes. Each operation waits for
-  // at most `timeout`.
+  // Connects to one host of `url`, which must pass CheckPostgresUrl
+  // (kinds/postgres_url.h). Returns UNAVAILABLE if the host does not accept
+  // writes by `deadline`. Only looking up the host's name may take longer.
   static absl::StatusOr<PostgresConnection> Open(const std::string& url,
-                                                 absl::Duration timeout);
+                                                 const PostgresHost& host,
+                                                 TimePoint deadline);
 
-  void set_timeout(absl::Duration timeout) { timeout_ = timeout; }
+  // An operation returns UNAVAILABLE if it would wait beyond `deadline`. At
+  // first the deadline is that of Open.
+  void set_deadline(TimePoint deadline) { deadline_ = deadline; }
+
+  // The process that serves the session, once set_backend was called.
+  const PostgresBackend& backend() const { return backend_; }
+  void set_backend(const PostgresBackend& backend) { backend_ = backend; }
 
   // False if the server is known to have ended the session. Only looks at bytes
   // that have arrived already, and does not block.
@@ -119,7 +148,12 @@ class PostgresConnection {
   // queued.
   absl::Status Execute(const std::string& sql);
 
-  // Queue a statement to prepare it or to run it. Do not wait for a result.
+  // Execute in two steps. TakeAnswer returns nothing if the answer has not come
+  // by the deadline. Then it may be called again.
+  absl::Status Start(const std::string& sql);
+  std::optional<absl::Status> TakeAnswer();
+
+  // Queue a statement, to be prepared or to be run. Do not wait.
   void SendPrepare(const char* name, const char* sql);
   void Send(const char* name, absl::Span<const std::string> parameters);
   void SendQuery(const char* sql,
@@ -140,15 +174,18 @@ class PostgresConnection {
     void operator()(PGconn* connection) const { PQfinish(connection); }
   };
 
-  PostgresConnection(PGconn* connection, absl::Duration timeout);
+  explicit PostgresConnection(PGconn* connection);
 
+  absl::Status FinishConnecting();
   bool EnterPipeline();
   void Queued(bool sent);
   absl::StatusOr<PostgresResult> ReceiveOne();
   // Waits for the next result. An empty result ends the results of a statement.
-  absl::StatusOr<PostgresResult> NextResult(absl::Time deadline);
-  // Waits until bytes have arrived, or can be sent.
-  absl::Status Await(absl::Time deadline);
+  absl::StatusOr<PostgresResult> NextResult();
+  // Waits until bytes have come, or could be sent.
+  absl::Status Await();
+  // Waits until the socket has one of `events`. Returns those that it has.
+  absl::StatusOr<int> Poll(int events) const;
   absl::Status StatusOf(const PGresult* result) const;
   // Returns UNAVAILABLE if the exchange had a COMMIT and a warning.
   absl::Status OutcomeOf(bool committed) const;
@@ -157,7 +194,11 @@ class PostgresConnection {
   // On the heap, because libpq's callback sets it through its address.
   std::unique_ptr<PostgresNotices> notices_;
   std::unique_ptr<PGconn, Finisher> handle_;
-  absl::Duration timeout_;
+  TimePoint deadline_ = kForever;
+  PostgresBackend backend_;
+  // The part of the answer that TakeAnswer has.
+  absl::Status answer_;
+  bool answer_has_commit_ = false;
   std::size_t queued_ = 0;
   bool send_failed_ = false;
 };

@@ -7,11 +7,15 @@ constexpr char kWriteMessage[] =
     "SELECT pg_logical_emit_message(true, 'sluice', '')"
     " WHERE current_setting('synchronous_standby_names') <> ''";
 
-constexpr char kMustWait[] =
+constexpr char kCommitsWait[] =
     "SELECT current_setting('synchronous_standby_names') <> ''"
     " AND current_setting('transaction_read_only') = 'off'";
 
 }  // namespace
+
+const char* const kPostgresCommitMessage =
+    "BEGIN; SET LOCAL statement_timeout = 0;"
+    " SELECT pg_logical_emit_message(true, 'sluice', ''); COMMIT";
 
 void SendPostgresCommit(PostgresConnection& db, bool relies_on_rows) {
   if (relies_on_rows) db.SendQuery(kWriteMessage);
@@ -22,10 +26,16 @@ void SendPostgresCommit(PostgresConnection& db, bool relies_on_rows) {
   db.SendQuery("COMMIT");
 }
 
+absl::StatusOr<bool> PostgresCommitsWait(PostgresConnection& db) {
+  const auto waits = db.Query(kCommitsWait);
+  if (!waits.ok()) return waits.status();
+  return waits->BoolAt(0, 0);
+}
+
 absl::Status AwaitPostgresReplication(PostgresConnection& db) {
-  const auto must_wait = db.Query(kMustWait);
-  if (!must_wait.ok()) return must_wait.status();
-  if (!must_wait->BoolAt(0, 0)) return absl::OkStatus();
+  const absl::StatusOr<bool> waits = PostgresCommitsWait(db);
+  if (!waits.ok()) return waits.status();
+  if (!*waits) return absl::OkStatus();
   db.SendQuery("BEGIN");
   SendPostgresCommit(db, /*relies_on_rows=*/true);
   return db.Receive().status();

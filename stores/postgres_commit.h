@@ -5,6 +5,7 @@
 #define SLUICE_STORES_POSTGRES_COMMIT_H_
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "stores/postgres.h"
 
 namespace sluice {
@@ -19,9 +20,15 @@ namespace sluice {
 // until the standbys have all of the log before, and so the rows.
 void SendPostgresCommit(PostgresConnection& db, bool relies_on_rows);
 
+// A transaction for PostgresConnection::Start that only waits for the standbys.
+extern const char* const kPostgresCommitMessage;
+
+// True if commits of the session wait for synchronous standbys. False also if
+// the session may not write, as it cannot commit anything then.
+absl::StatusOr<bool> PostgresCommitsWait(PostgresConnection& db);
+
 // Waits until the standbys have every row that the session has seen so far.
-// Does nothing if no synchronous standbys are configured, or if the session
-// may not write.
+// Does nothing if commits of the session do not wait.
 absl::Status AwaitPostgresReplication(PostgresConnection& db);
 
 }  // namespace sluice

@@ -134,8 +134,14 @@ absl::Status CheckServer(PostgresConnection& db) {
   }
   const auto settings = db.Query(
       "SELECT current_setting('server_encoding') = 'UTF8',"
-      " current_setting('fsync') = 'on'");
+      " current_setting('fsync') = 'on', pid::bigint, backend_start"
+      " FROM pg_stat_activity WHERE pid = pg_backend_pid()");
   if (!settings.ok()) return settings.status();
+  if (settings->rows() != 1) {
+    return absl::UnavailableError("PostgreSQL does not show its sessions");
+  }
+  db.set_backend({.process_id = settings->IntegerAt(0, 2),
+                  .started_at = settings->TimeAt(0, 3)});
   if (!settings->BoolAt(0, 0)) {
     return absl::FailedPreconditionError(
         "the database's encoding must be UTF8");
@@ -212,16 +218,17 @@ absl::Status CreateInTransaction(PostgresConnection& db) {
 
 }  // namespace
 
-absl::StatusOr<PostgresConnection> OpenPostgresSession(const std::string& url,
-                                                       absl::Duration timeout,
-                                                       absl::Duration wait) {
-  absl::StatusOr<PostgresConnection> db = PostgresConnection::Open(url, wait);
+absl::StatusOr<PostgresConnection> OpenPostgresSession(
+    const std::string& url, const PostgresHost& host,
+    absl::Duration statement_timeout, TimePoint deadline) {
+  absl::StatusOr<PostgresConnection> db =
+      PostgresConnection::Open(url, host, deadline);
   if (!db.ok()) return db.status();
   absl::Status status = CheckServer(*db);
   if (status.ok()) {
     status = db->Execute(absl::StrReplaceAll(
-        kSettings,
-        {{"$timeout", absl::StrCat(absl::ToInt64Milliseconds(timeout))}}));
+        kSettings, {{"$timeout", absl::StrCat(absl::ToInt64Milliseconds(
+                                     statement_timeout))}}));
   }
   if (!status.ok()) return status;
   return db;

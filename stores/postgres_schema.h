@@ -24,21 +24,13 @@ inline constexpr std::int32_t kPostgresLockClass = 0x536c7569;
 inline constexpr std::int32_t kPostgresSchemaLock = -1;
 
 // Opens a session whose commits are on disk when they return. The server ends a
-// statement that takes longer than `timeout`. The client waits for at most
-// connect_timeout while it connects, and for at most `wait` in each statement
-// until set_timeout changes the limit. FAILED_PRECONDITION if the database is
-// unsuitable: its encoding is not UTF-8, it is older than version 15, or fsync
-// is off.
-absl::StatusOr<PostgresConnection> OpenPostgresSession(const std::string& url,
-                                                       absl::Duration timeout,
-                                                       absl::Duration wait);
-
-// Time that a client waits for a statement that the server ends after
-// `timeout`. The server must end it first: a client that stops waiting earlier
-// does not know the outcome, and must close the session.
-inline absl::Duration PostgresClientTimeout(absl::Duration timeout) {
-  return timeout + timeout / 4;
-}
+// statement that takes longer than `statement_timeout`. All waits end at
+// `deadline`, until set_deadline changes that. FAILED_PRECONDITION if the
+// database cannot be used as it is: its encoding is not UTF-8, it is older than
+// version 15, or fsync is off.
+absl::StatusOr<PostgresConnection> OpenPostgresSession(
+    const std::string& url, const PostgresHost& host,
+    absl::Duration statement_timeout, TimePoint deadline);
 
 // Creates the tables if they are missing, in the first schema of the
 // search_path. Servers that do so at the same time wait for each other.

@@ -1,12 +1,15 @@
 #include "stores/postgres_store.h"
 
 #include <algorithm>
+#include <chrono>
 #include <limits>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/sequence_series.h"
 #include "stores/postgres_batch.h"
 #include "stores/postgres_commit.h"
@@ -22,11 +25,41 @@ constexpr absl::Duration kCheckTimeout = absl::Seconds(2);
 // Maximum number of submissions on a page, even if more are requested.
 constexpr std::size_t kRowsMax = 100'000;
 
-// Tests writing: needs disk space for the table's pages and for the write-ahead
-// log.
+// How long Check waits for the standbys.
+constexpr absl::Duration kStandbyTimeout = absl::Seconds(1);
+
+// Limit for the steps of the start, such as creating the tables.
+constexpr absl::Duration kStartTimeout = absl::Seconds(30);
+
+// The server ends a statement before the store's timeout. A client that stops
+// waiting first does not know the outcome, and abandons its session.
+constexpr double kStatementShare = 0.8;
+
+// A further timeout for each portion of a batch.
+constexpr std::size_t kPortionBytes = std::size_t{16} << 20;
+
+// Needs room on disk for the table's pages and for the catalog's log. Does not
+// wait for standbys: the session of a probe must come back.
 constexpr char kProbeWriting[] =
-    "BEGIN; CREATE TEMPORARY TABLE write_probe ON COMMIT DROP AS"
+    "BEGIN; SET LOCAL synchronous_commit = local;"
+    " CREATE TEMPORARY TABLE write_probe ON COMMIT DROP AS"
     " SELECT generate_series(1, 2000); COMMIT";
+
+TimePoint After(absl::Duration duration) {
+  return std::chrono::steady_clock::now() + ToMonotonic(duration);
+}
+
+absl::Duration TimeoutOf(absl::Span<const Submission> batch,
+                         absl::Duration timeout) {
+  std::size_t bytes = 0;
+  for (const Submission& submission : batch) {
+    bytes += submission.content.size() + submission.answers_json.size();
+  }
+  return timeout * static_cast<double>(1 + bytes / kPortionBytes);
+}
+
+// The SQLSTATE of a lock that was not free within lock_timeout.
+constexpr char kLockNotAvailable[] = "55P03";
 
 constexpr char kFindSizes[] =
     "SELECT sequence, octet_length(content)::bigint FROM submissions"
@@ -93,7 +126,9 @@ absl::StatusOr<StorePage> ReadPage(PostgresConnection& db, std::int64_t after,
 
 PostgresStore::PostgresStore(const PostgresStoreOptions& options,
                              SameContent same_content)
-    : options_(options), same_content_(std::move(same_content)) {
+    : options_(options),
+      same_content_(std::move(same_content)),
+      sessions_(options.url, options.timeout * kStatementShare) {
   SLUICE_DCHECK(options.server >= 0 &&
                 options.server <= PostgresStoreOptions::kServerMax);
 }
@@ -108,61 +143,73 @@ absl::StatusOr<std::unique_ptr<PostgresStore>> PostgresStore::Open(
 }
 
 absl::Status PostgresStore::Start() {
+  const TimePoint deadline = After(kStartTimeout);
+  // The number first: it keeps a second server with the same number from
+  // writing, and the schema is created on its session.
+  absl::StatusOr<PostgresConnection> number = TakeNumber(deadline);
+  if (!number.ok()) return number.status();
+  const absl::Status created = CreatePostgresSchema(*number);
+  if (!created.ok()) return created;
   absl::MutexLock lock(&number_mutex_);
-  // Take the server's number first: it excludes a second server with the same
-  // number. The schema is created on the session that holds the number.
-  const absl::Status taken =
-      TakeNumber(PostgresClientTimeout(options_.timeout));
-  return taken.ok() ? CreatePostgresSchema(*number_) : taken;
+  number_ = *std::move(number);
+  return absl::OkStatus();
 }
 
 // --- The server's number ---
 
-absl::Status PostgresStore::HoldNumber(absl::Duration wait) {
-  if (number_.has_value() && number_->Alive()) return absl::OkStatus();
-  number_.reset();
-  set_last_number(absl::UnavailableError(
-      "the server's number in the database is being taken again"));
-  absl::Status taken = TakeNumber(wait);
-  // At the start, another server with this number is a configuration error.
-  // Later the conflict may be temporary, so submissions must not fail
-  // permanently.
-  if (absl::IsFailedPrecondition(taken)) {
-    taken = absl::UnavailableError(taken.message());
+absl::Status PostgresStore::HoldNumber(bool wait, TimePoint deadline) {
+  std::optional<PostgresConnection> lost;
+  {
+    absl::MutexLock lock(&number_mutex_);
+    if (taking_number_ && wait) {
+      while (taking_number_ && std::chrono::steady_clock::now() < deadline) {
+        SystemClock()->Wait(&number_tried_, &number_mutex_, deadline);
+      }
+      return last_number_;
+    }
+    if (taking_number_) return last_number_;
+    if (number_.has_value() && number_->Alive()) return absl::OkStatus();
+    lost = std::exchange(number_, std::nullopt);
+    taking_number_ = true;
+    last_number_ = absl::UnavailableError(
+        "the server's number in the database is being taken again");
   }
-  set_last_number(taken);
-  return taken;
+  lost.reset();
+  // Also after an exception: workers catch it, and the next batch would hang.
+  const absl::Cleanup end = [&] {
+    absl::MutexLock lock(&number_mutex_);
+    taking_number_ = false;
+    number_tried_.SignalAll();
+  };
+  absl::StatusOr<PostgresConnection> taken = TakeNumber(deadline);
+  absl::MutexLock lock(&number_mutex_);
+  last_number_ = taken.status();
+  // At the start another server with this number is a mistake of the
+  // configuration. Later it may pass, so that submissions must not fail for it.
+  if (absl::IsFailedPrecondition(last_number_)) {
+    last_number_ = absl::UnavailableError(last_number_.message());
+  }
+  if (taken.ok()) number_ = *std::move(taken);
+  return last_number_;
 }
 
-absl::Status PostgresStore::TakeNumber(absl::Duration wait) {
-  auto db = OpenPostgresSession(options_.url, options_.timeout, wait);
+absl::StatusOr<PostgresConnection> PostgresStore::TakeNumber(
+    TimePoint deadline) {
+  absl::StatusOr<PostgresConnection> db = sessions_.Open(deadline);
   if (!db.ok()) return db.status();
   // Wait a little: the server may still be releasing the lock of a session that
   // this process has lost.
   const absl::Status locked = db->Execute(absl::StrCat(
       "SET lock_timeout = '500ms'; SELECT pg_advisory_lock(",
       kPostgresLockClass, ", ", options_.server, "); SET lock_timeout = 0"));
-  if (locked.ok()) {
-    db->set_timeout(PostgresClientTimeout(options_.timeout));
-    number_ = *std::move(db);
-    return absl::OkStatus();
+  if (locked.ok()) return db;
+  if (PostgresSqlState(locked) != kLockNotAvailable) {
+    sessions_.Close(*std::move(db), locked);
+    return locked;
   }
-  if (!db->Alive()) return locked;
   return absl::FailedPreconditionError(
       absl::StrCat("server: another server uses this database as number ",
                    options_.server, "; each needs a number of its own"));
-}
-
-absl::Status PostgresStore::CheckNumber() {
-  // A batch that is taking the number may wait for long. Do not wait for it:
-  // return the result of the last attempt.
-  if (!number_mutex_.TryLock()) return last_number();
-  // Unlock also after an exception: workers catch exceptions, and the next
-  // batch would hang.
-  const absl::Cleanup unlock = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
-    number_mutex_.Unlock();
-  };
-  return HoldNumber(kCheckTimeout);
 }
 
 // Saving.
@@ -175,61 +222,33 @@ absl::Status PostgresStore::SaveBatch(absl::Span<const Submission> batch,
     const absl::Status ids = CheckPostgresIds(submission);
     if (!ids.ok()) return ids;
   }
-  absl::Status status;
-  {
-    absl::MutexLock lock(&number_mutex_);
-    status = HoldNumber(PostgresClientTimeout(options_.timeout));
-  }
-  if (status.ok()) status = SaveOnAWriter(batch, saved);
-  // A rejected batch is no sign that the database is unavailable.
+  const TimePoint deadline = After(TimeoutOf(batch, options_.timeout));
+  absl::Status status = HoldNumber(/*wait=*/true, deadline);
+  if (status.ok()) status = SaveOnAWriter(batch, saved, deadline);
+  // A batch that is rejected says nothing about the database.
   if (status.ok() || IsTransient(status)) set_last_save_failed(!status.ok());
   return status;
 }
 
 absl::Status PostgresStore::SaveOnAWriter(absl::Span<const Submission> batch,
-                                          absl::Span<Saved> saved) {
-  absl::StatusOr<PostgresConnection> writer = TakeWriter();
+                                          absl::Span<Saved> saved,
+                                          TimePoint deadline) {
+  using Use = PostgresSessions::Use;
+  absl::StatusOr<PostgresConnection> writer =
+      sessions_.Take(Use::kWriting, deadline);
   if (!writer.ok()) return writer.status();
   // After an error or an exception, the session may have an open transaction or
   // unread answers. It is then closed, not returned to the pool.
   const absl::Status status =
       PostgresBatch(*writer, batch, saved, same_content_).Save();
   if (status.ok()) {
-    ReturnWriter(*std::move(writer));
-  } else if (absl::IsUnavailable(status)) {
-    CloseIdleWriters();  // other sessions may be dead without knowing it
+    sessions_.Return(Use::kWriting, *std::move(writer));
+    return status;
   }
+  sessions_.Close(*std::move(writer), status);
+  // The others may be dead too, without knowing it.
+  if (absl::IsUnavailable(status)) sessions_.CloseIdle(Use::kWriting);
   return status;
-}
-
-absl::StatusOr<PostgresConnection> PostgresStore::TakeWriter() {
-  while (true) {
-    std::optional<PostgresConnection> idle;
-    {
-      absl::MutexLock lock(&state_mutex_);
-      if (idle_writers_.empty()) break;
-      idle = std::move(idle_writers_.back());
-      idle_writers_.pop_back();
-    }
-    if (idle->Alive()) return *std::move(idle);
-  }
-  absl::StatusOr<PostgresConnection> writer = OpenPostgresSession(
-      options_.url, options_.timeout, PostgresClientTimeout(options_.timeout));
-  if (!writer.ok()) return writer.status();
-  const absl::Status prepared = PreparePostgresBatches(*writer);
-  if (!prepared.ok()) return prepared;
-  return writer;
-}
-
-void PostgresStore::ReturnWriter(PostgresConnection writer) {
-  absl::MutexLock lock(&state_mutex_);
-  idle_writers_.push_back(std::move(writer));
-}
-
-void PostgresStore::CloseIdleWriters() {
-  std::vector<PostgresConnection> closing;
-  absl::MutexLock lock(&state_mutex_);
-  closing.swap(idle_writers_);
 }
 
 bool PostgresStore::last_save_failed() const {
@@ -242,54 +261,19 @@ void PostgresStore::set_last_save_failed(bool failed) {
   last_save_failed_ = failed;
 }
 
-absl::Status PostgresStore::last_number() const {
-  absl::MutexLock lock(&state_mutex_);
-  return last_number_;
-}
-
-void PostgresStore::set_last_number(const absl::Status& status) {
-  absl::MutexLock lock(&state_mutex_);
-  last_number_ = status;
-}
-
-absl::Status PostgresStore::last_read() const {
-  absl::MutexLock lock(&state_mutex_);
-  return last_read_;
-}
-
-void PostgresStore::set_last_read(const absl::Status& status) {
-  absl::MutexLock lock(&state_mutex_);
-  last_read_ = status;
-}
-
 // Reading.
 
 absl::Status PostgresStore::WithReader(ReadFunction read) {
-  absl::MutexLock lock(&read_mutex_);
-  return WithLockedReader(PostgresClientTimeout(options_.timeout), read);
-}
-
-absl::Status PostgresStore::WithLockedReader(absl::Duration wait,
-                                             ReadFunction read) {
-  // Move the session out, so that an error or an exception closes it: it may
-  // have an open transaction, or an unread answer that the next statement would
-  // mistake for its own.
-  std::optional<PostgresConnection> session =
-      std::exchange(reader_, std::nullopt);
-  if (session.has_value() && !session->Alive()) session.reset();
-  absl::Status status;
-  if (!session.has_value()) {
-    auto db = OpenPostgresSession(options_.url, options_.timeout, wait);
-    status = db.status();
-    if (db.ok()) session = *std::move(db);
-  }
+  using Use = PostgresSessions::Use;
+  absl::StatusOr<PostgresConnection> session =
+      sessions_.Take(Use::kReading, After(options_.timeout));
+  if (!session.ok()) return session.status();
+  const absl::Status status = read(*session);
   if (status.ok()) {
-    session->set_timeout(wait);
-    status = read(*session);
+    sessions_.Return(Use::kReading, *std::move(session));
+  } else {
+    sessions_.Close(*std::move(session), status);
   }
-  if (status.ok()) reader_ = std::move(session);
-  // A rejected id is no sign that the database is unavailable.
-  set_last_read(IsTransient(status) ? status : absl::OkStatus());
   return status;
 }
 
@@ -357,25 +341,95 @@ absl::StatusOr<StorePage> PostgresStore::Read(std::int64_t after,
   return page;
 }
 
+// Readiness.
+
 absl::Status PostgresStore::Check() {
-  const absl::Status held = CheckNumber();
-  if (!held.ok()) return held;
-  const bool probe = last_save_failed();
-  // A lookup in progress may hang, so return the results of the last calls.
-  // After a failed batch the store is unavailable until a write succeeds.
-  if (!read_mutex_.TryLock()) {
-    return probe ? absl::UnavailableError("the last batch failed")
-                 : last_read();
+  if (!check_mutex_.TryLock()) {
+    absl::MutexLock lock(&state_mutex_);
+    return last_check_;
   }
-  // Unlock also after an exception, as in CheckNumber.
+  // Also after an exception: workers catch it, and the next Check would hang.
   const absl::Cleanup unlock = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
-    read_mutex_.Unlock();
+    check_mutex_.Unlock();
   };
-  const absl::Status status =
-      WithLockedReader(kCheckTimeout, [&](PostgresConnection& db) {
-        return db.Execute(probe ? kProbeWriting : "SELECT 1");
-      });
-  if (probe && status.ok()) set_last_save_failed(false);
+  const TimePoint deadline = After(kCheckTimeout);
+  absl::Status status = HoldNumber(/*wait=*/false, deadline);
+  if (status.ok()) status = Probe(deadline);
+  absl::MutexLock lock(&state_mutex_);
+  last_check_ = status;
+  return status;
+}
+
+absl::Status PostgresStore::Probe(TimePoint deadline) {
+  std::optional<PostgresConnection> session =
+      std::exchange(checker_, std::nullopt);
+  if (session.has_value() && !session->Alive()) {
+    session.reset();
+    commit_sent_at_.reset();
+  }
+  if (commit_sent_at_.has_value()) {
+    return AwaitCommit(*std::move(session), deadline);
+  }
+  if (!session.has_value()) {
+    absl::StatusOr<PostgresConnection> opened = sessions_.Open(deadline);
+    if (!opened.ok()) return opened.status();
+    session = *std::move(opened);
+  }
+  session->set_deadline(deadline);
+  const absl::Status status = ProbeDatabase(*session);
+  if (status.ok()) return ProbeStandbys(*std::move(session), deadline);
+  sessions_.Close(*std::move(session), status);
+  return status;
+}
+
+absl::Status PostgresStore::ProbeDatabase(PostgresConnection& db) {
+  // After a failed batch the store is unavailable until a write succeeds.
+  if (!last_save_failed()) return db.Execute("SELECT 1");
+  const absl::Status status = db.Execute(kProbeWriting);
+  if (status.ok()) set_last_save_failed(false);
+  return status;
+}
+
+absl::Status PostgresStore::ProbeStandbys(PostgresConnection session,
+                                          TimePoint deadline) {
+  const absl::StatusOr<bool> waits = PostgresCommitsWait(session);
+  absl::Status status = waits.status();
+  if (status.ok() && *waits) status = session.Start(kPostgresCommitMessage);
+  if (!status.ok()) {
+    sessions_.Close(std::move(session), status);
+    return status;
+  }
+  if (!*waits) {
+    checker_ = std::move(session);
+    return absl::OkStatus();
+  }
+  commit_sent_at_ = std::chrono::steady_clock::now();
+  return AwaitCommit(std::move(session), deadline);
+}
+
+absl::Status PostgresStore::AwaitCommit(PostgresConnection session,
+                                        TimePoint deadline) {
+  session.set_deadline(std::min(deadline, After(kStandbyTimeout)));
+  const std::optional<absl::Status> answer = session.TakeAnswer();
+  if (answer.has_value()) {
+    commit_sent_at_.reset();
+    if (answer->ok()) {
+      checker_ = std::move(session);
+    } else {
+      sessions_.Close(std::move(session), *answer);
+    }
+    return *answer;
+  }
+  const absl::Status status = absl::UnavailableError(
+      "commits wait: no synchronous standby of PostgreSQL answers");
+  // The session is used again as long as the commit may end: each new one could
+  // leave another waiting process. But the server itself may hang.
+  if (After(-options_.timeout) < *commit_sent_at_) {
+    checker_ = std::move(session);
+  } else {
+    commit_sent_at_.reset();
+    sessions_.Close(std::move(session), status);
+  }
   return status;
 }
 

@@ -17,19 +17,23 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
-#include "absl/time/time.h"
+#include "base/time.h"
 #include "stores/kinds/postgres_kind.h"
 #include "stores/postgres.h"
+#include "stores/postgres_sessions.h"
 #include "stores/store.h"
 
 namespace sluice {
 
 // Holds these sessions:
 //   - one for each SaveBatch in progress, kept for the next SaveBatch
-//   - one for reading
-//   - one that holds the server's number, as an advisory lock. Without this
-//     lock nothing is saved, since another server might assign the same
+//   - one for each look-up or Read in progress, kept likewise
+//   - one for Check
+//   - one that holds the server's number, as an advisory lock. Without the
+//     number nothing is saved, since another server might give the same
 //     sequence numbers.
+// Calls do not wait for each other, and each ends within the store's timeout. A
+// batch of more than 16 MiB has as much again for each further 16 MiB.
 class PostgresStore final : public Store {
  public:
   // Creates the tables if they are missing. FAILED_PRECONDITION if another
@@ -38,9 +42,9 @@ class PostgresStore final : public Store {
   static absl::StatusOr<std::unique_ptr<PostgresStore>> Open(
       const PostgresStoreOptions& options, SameContent same_content);
 
-  // Saves as Store::SaveBatch. INVALID_ARGUMENT if an id of the batch has
-  // U+0000 or is not UTF-8. UNAVAILABLE also if the server's number was lost
-  // with its session and cannot be taken again.
+  // INVALID_ARGUMENT if an id of the batch has U+0000 or is not UTF-8.
+  // UNAVAILABLE also if the server's number was lost with its session and
+  // cannot be taken again, or if the standbys do not answer in time.
   absl::Status SaveBatch(absl::Span<const Submission> batch,
                          absl::Span<Saved> saved) override;
   absl::StatusOr<std::vector<std::optional<StoredReceipt>>> FindReceipts(
@@ -49,60 +53,61 @@ class PostgresStore final : public Store {
   absl::StatusOr<std::int64_t> LastSequence() override;
   absl::StatusOr<StorePage> Read(std::int64_t after, std::size_t max,
                                  std::size_t max_bytes) override;
+  // Where synchronous standbys are configured, UNAVAILABLE also if they do not
+  // answer.
   absl::Status Check() override;
 
  private:
   PostgresStore(const PostgresStoreOptions& options, SameContent same_content);
 
   absl::Status Start();
-  // Makes sure that this server holds its number. Takes the lock again if its
-  // session was lost. Each step waits for at most `wait`.
-  absl::Status HoldNumber(absl::Duration wait)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(number_mutex_);
-  absl::Status TakeNumber(absl::Duration wait)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(number_mutex_);
-  absl::Status CheckNumber();
+  // Makes sure that this server has its number. If its session was lost, one
+  // caller takes the number again. The others wait for the result, or get that
+  // of the last attempt if they do not `wait`.
+  absl::Status HoldNumber(bool wait, TimePoint deadline);
+  absl::StatusOr<PostgresConnection> TakeNumber(TimePoint deadline);
 
   absl::Status SaveOnAWriter(absl::Span<const Submission> batch,
-                             absl::Span<Saved> saved);
-  // Returns an idle session, or a new one.
-  absl::StatusOr<PostgresConnection> TakeWriter();
-  void ReturnWriter(PostgresConnection writer);
-  void CloseIdleWriters();
+                             absl::Span<Saved> saved, TimePoint deadline);
 
-  // Calls `read` with the session for reading. Opens the session if necessary,
-  // and closes it after an error. Each step of opening waits for at most
-  // `wait`.
+  // Calls `read` with a session for reading.
   using ReadFunction = absl::FunctionRef<absl::Status(PostgresConnection& db)>;
   absl::Status WithReader(ReadFunction read);
-  absl::Status WithLockedReader(absl::Duration wait, ReadFunction read)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(read_mutex_);
+
+  absl::Status Probe(TimePoint deadline)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(check_mutex_);
+  absl::Status ProbeDatabase(PostgresConnection& db);
+  // Makes a commit on `session`, and waits for the standbys for a while.
+  absl::Status ProbeStandbys(PostgresConnection session, TimePoint deadline)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(check_mutex_);
+  absl::Status AwaitCommit(PostgresConnection session, TimePoint deadline)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(check_mutex_);
 
   bool last_save_failed() const;
   void set_last_save_failed(bool failed);
-  // Results of the last use of each session, for Check.
-  absl::Status last_number() const;
-  void set_last_number(const absl::Status& status);
-  absl::Status last_read() const;
-  void set_last_read(const absl::Status& status);
 
   // Constant after construction.
   const PostgresStoreOptions options_;
   const SameContent same_content_;
 
-  absl::Mutex number_mutex_;
+  // With its own synchronization.
+  PostgresSessions sessions_;
+
+  absl::Mutex number_mutex_;  // never held over I/O
+  absl::CondVar number_tried_;
   std::optional<PostgresConnection> number_ ABSL_GUARDED_BY(number_mutex_);
+  bool taking_number_ ABSL_GUARDED_BY(number_mutex_) = false;
+  absl::Status last_number_ ABSL_GUARDED_BY(number_mutex_);
 
-  absl::Mutex read_mutex_;
-  std::optional<PostgresConnection> reader_ ABSL_GUARDED_BY(read_mutex_);
+  // Held by the Check in progress, also over I/O. Others do not wait for it.
+  absl::Mutex check_mutex_;
+  std::optional<PostgresConnection> checker_ ABSL_GUARDED_BY(check_mutex_);
+  // Time at which checker_ sent a COMMIT that is not answered yet.
+  std::optional<TimePoint> commit_sent_at_ ABSL_GUARDED_BY(check_mutex_);
 
-  // Held briefly, never over I/O. Always locked last.
-  mutable absl::Mutex state_mutex_ ABSL_ACQUIRED_AFTER(number_mutex_,
-                                                       read_mutex_);
-  std::vector<PostgresConnection> idle_writers_ ABSL_GUARDED_BY(state_mutex_);
+  mutable absl::Mutex state_mutex_;  // held for a moment only, never over I/O
   bool last_save_failed_ ABSL_GUARDED_BY(state_mutex_) = false;
-  absl::Status last_number_ ABSL_GUARDED_BY(state_mutex_);
-  absl::Status last_read_ ABSL_GUARDED_BY(state_mutex_);
+  absl::Status last_check_ ABSL_GUARDED_BY(state_mutex_);
 };
 
 }  // namespace sluice

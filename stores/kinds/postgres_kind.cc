@@ -24,6 +24,14 @@ PostgresStoreOptions ReadPostgresOptions(StoreOptionReader& reader) {
       reader.Error("server", absl::StrCat("must be a number from 0 to ", kMax));
     }
   }
+  if (const std::string* timeout = reader.Find("timeout")) {
+    if (!absl::ParseDuration(*timeout, &options.timeout) ||
+        options.timeout < absl::Milliseconds(100) ||
+        options.timeout > absl::Minutes(1)) {
+      reader.Error("timeout",
+                   "must be a duration from 100ms to 1m, such as 5s");
+    }
+  }
   return options;
 }
 

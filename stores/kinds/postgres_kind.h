@@ -19,8 +19,8 @@ struct PostgresStoreOptions {
   // Number of this server, from 0 to kServerMax. Servers that share a database
   // need different numbers: sequence_series.h derives sequences from it.
   std::int64_t server = 0;
-  // Limit for each statement.
-  absl::Duration timeout = absl::Seconds(30);
+  // Limit for each call, including connecting. See postgres_store.h.
+  absl::Duration timeout = absl::Seconds(5);
 };
 
 PostgresStoreOptions ReadPostgresOptions(StoreOptionReader& reader);

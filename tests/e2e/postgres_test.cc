@@ -10,6 +10,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
 #include "server/submissions/decode.h"
@@ -22,9 +23,11 @@ namespace {
 
 using v1::Receipt;
 
-std::unique_ptr<Store> OpenStore(const std::string& url) {
-  auto store =
-      OpenStore("postgres", {{"url", url}, {"server", "3"}}, SameContentOfKind);
+std::unique_ptr<Store> OpenStore(const std::string& url,
+                                 const std::string& timeout = "1m") {
+  auto store = OpenStore("postgres",
+                         {{"url", url}, {"server", "3"}, {"timeout", timeout}},
+                         SameContentOfKind);
   EXPECT_TRUE(store.ok()) << store.status();
   return *std::move(store);
 }
@@ -61,6 +64,27 @@ TEST(PostgresServerTest, StoredSubmissionsCanBeReadInSqlEvenAfterARestart) {
   ASSERT_TRUE(Submit(server, "first", &receipt).ok());
   EXPECT_EQ(receipt.disposition(), Receipt::DUPLICATE);
   EXPECT_EQ(PostgresShell(url).Get("SELECT count(*) FROM submissions"), "2");
+}
+
+TEST(PostgresServerTest, WhileNoStandbyAnswersNothingIsStoredAndItIsNotReady) {
+  const std::string url = PostgresServer::Shared().NewSchema();
+  TestServer server(SmallConfig("block", 16), OpenStore(url, "1s"));
+  Receipt receipt;
+  ASSERT_TRUE(Submit(server, "first", &receipt).ok());
+
+  MissingStandby missing(url);
+  EXPECT_EQ(Submit(server, "second", &receipt).error_code(),
+            grpc::StatusCode::UNAVAILABLE);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_THAT(server.Get("/readyz"), testing::HasSubstr("standby"));
+  }
+  AwaitThat("probes and the batch leave at most one commit waiting",
+            [&] { return missing.WaitingCommits() == "1"; });
+
+  missing.Return();
+  AwaitThat("the server is ready again",
+            [&] { return server.Get("/readyz") == "ok\n"; });
+  ASSERT_TRUE(Submit(server, "second", &receipt).ok());
 }
 
 v1::ImportPatientsRequest MakeImport(int records) {

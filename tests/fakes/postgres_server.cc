@@ -5,10 +5,13 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
+#include <thread>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "tests/fakes/patience.h"
 #include "tests/fakes/program.h"
 
 namespace sluice {
@@ -107,6 +110,58 @@ std::string PostgresShell::Get(const std::string& sql) {
   const Shell::Rows rows = Run(sql);
   EXPECT_EQ(rows.size(), 1u) << sql;
   return rows.empty() ? "" : rows[0].at(0);
+}
+
+MissingStandby::MissingStandby(const std::string& url)
+    : shell_(url), committing_(url) {
+  shell_.Run("CREATE TABLE IF NOT EXISTS committed (n integer)");
+  shell_.Run("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+  shell_.Run("SELECT pg_reload_conf()");
+  // A process of PostgreSQL applies the setting to commits a little later than
+  // sessions see it.
+  AwaitThat("commits wait", [&] { return ACommitWaits(); });
+  AwaitThat("sessions see the setting", [&] {
+    return shell_.Get("SHOW synchronous_standby_names") == "nobody";
+  });
+}
+
+std::string MissingStandby::WaitingCommits() {
+  return shell_.Get(
+      "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
+}
+
+void MissingStandby::AwaitWaitingCommits(int count) {
+  AwaitThat("commits wait for the standby",
+            [&] { return WaitingCommits() == absl::StrCat(count); });
+}
+
+void MissingStandby::EndWaits(const std::string& function) {
+  shell_.Run(absl::StrCat("SELECT ", function,
+                          "(pid) FROM pg_stat_activity"
+                          " WHERE wait_event = 'SyncRep'"));
+}
+
+void MissingStandby::Return() {
+  shell_.Run("ALTER SYSTEM RESET synchronous_standby_names");
+  shell_.Run("SELECT pg_reload_conf()");
+  AwaitWaitingCommits(0);
+  AwaitThat("sessions see the setting", [&] {
+    return shell_.Get("SHOW synchronous_standby_names").empty();
+  });
+}
+
+bool MissingStandby::ACommitWaits() {
+  std::atomic<bool> ended{false};
+  std::thread commit([&] {
+    committing_.Run("INSERT INTO committed VALUES (1)");
+    ended = true;
+  });
+  AwaitThat("the commit ends or waits",
+            [&] { return ended || WaitingCommits() == "1"; });
+  const bool waits = !ended;
+  if (waits) EndWaits("pg_cancel_backend");
+  commit.join();
+  return waits;
 }
 
 }  // namespace sluice

@@ -37,6 +37,9 @@ class PostgresServer {
   void Stop();
   // Kills each process of the server by SIGKILL. Returns when they have ended.
   void Kill();
+  // Let each process of the server hang, and go on.
+  void Pause() { server_.Pause(); }
+  void Resume() { server_.Resume(); }
 
  private:
   const TempFolder folder_;
@@ -59,6 +62,31 @@ class PostgresShell {
 
  private:
   pg_conn* connection_;
+};
+
+// Makes the commits of a server wait for a synchronous standby that does not
+// exist. PostgreSQL has written them to its disk by then.
+class MissingStandby {
+ public:
+  explicit MissingStandby(const std::string& url);
+  ~MissingStandby() { Return(); }
+
+  // Returns the number of commits that wait.
+  std::string WaitingCommits();
+  void AwaitWaitingCommits(int count);
+
+  // Calls a function, such as pg_cancel_backend, for each session that waits.
+  void EndWaits(const std::string& function);
+
+  // Ends all waits for good, as if the standby had answered.
+  void Return();
+
+ private:
+  // Commits, and returns true if the commit waits.
+  bool ACommitWaits();
+
+  PostgresShell shell_;
+  PostgresShell committing_;
 };
 
 }  // namespace sluice

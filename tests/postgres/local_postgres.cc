@@ -265,6 +265,20 @@ absl::Status LocalPostgres::Stop() {
       absl::StrCat("PostgreSQL did not stop cleanly; see ", LogOf(folder_)));
 }
 
+void LocalPostgres::Pause() {
+  SLUICE_DCHECK(running());
+  // Stopped by a signal, the server starts no more processes.
+  kill(pid_, SIGSTOP);
+  waitpid(pid_, nullptr, WUNTRACED);
+  for (const pid_t child : ChildrenOf(pid_)) kill(child, SIGSTOP);
+}
+
+void LocalPostgres::Resume() {
+  SLUICE_DCHECK(running());
+  for (const pid_t child : ChildrenOf(pid_)) kill(child, SIGCONT);
+  kill(pid_, SIGCONT);
+}
+
 absl::Status LocalPostgres::Kill() {
   SLUICE_DCHECK(running());
   // Stop the server first, so that it starts no more processes.

@@ -45,6 +45,10 @@ class LocalPostgres {
   absl::Status Stop();
   // Kills all processes of the server with SIGKILL.
   absl::Status Kill();
+  // Stops all processes of the server by SIGSTOP, so that the server hangs.
+  // Connections stay open. The server accepts no others until Resume.
+  void Pause();
+  void Resume();
 
  private:
   const std::string folder_;

@@ -122,6 +122,21 @@ TEST(PostgresOptions, NeedAUrlWithoutAPassword) {
   }
 }
 
+TEST(PostgresOptions, TimeoutIsADurationTo1m) {
+  for (const char* good : {"100ms", "5s", "1m"}) {
+    EXPECT_THAT(
+        BadKeys("postgres", {{"url", "postgresql://"}, {"timeout", good}}),
+        IsEmpty())
+        << good;
+  }
+  for (const char* bad : {"", "5", "99ms", "61s", "-1s", "inf"}) {
+    EXPECT_THAT(
+        BadKeys("postgres", {{"url", "postgresql://"}, {"timeout", bad}}),
+        ElementsAre("timeout"))
+        << bad;
+  }
+}
+
 TEST(PostgresOptions, ServerIsANumberTo1023) {
   for (const char* good : {"0", "7", "1023"}) {
     EXPECT_THAT(

@@ -14,6 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
+#include "base/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/fakes/patience.h"
@@ -41,70 +42,6 @@ constexpr char kSessions[] =
 constexpr char kWaiting[] =
     "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'sluice'"
     " AND datname = current_database() AND wait_event_type = 'Lock'";
-
-// Makes the commits of a server wait for a synchronous standby that does not
-// exist. PostgreSQL has written them to its disk by then.
-class MissingStandby {
- public:
-  explicit MissingStandby(const std::string& url)
-      : shell_(url), committing_(url) {
-    shell_.Run("CREATE TABLE IF NOT EXISTS committed (n integer)");
-    shell_.Run("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
-    shell_.Run("SELECT pg_reload_conf()");
-    // A process of PostgreSQL applies the setting to commits a little later
-    // than sessions see it.
-    AwaitThat("commits wait", [&] { return ACommitWaits(); });
-    AwaitThat("sessions see the setting", [&] {
-      return shell_.Get("SHOW synchronous_standby_names") == "nobody";
-    });
-  }
-  ~MissingStandby() { Return(); }
-
-  std::string WaitingCommits() {
-    return shell_.Get(
-        "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
-  }
-  void AwaitWaitingCommits(int count) {
-    AwaitThat("commits wait for the standby",
-              [&] { return WaitingCommits() == absl::StrCat(count); });
-  }
-
-  // Calls a function for each session that waits.
-  void EndWaits(const std::string& function) {
-    shell_.Run(absl::StrCat("SELECT ", function,
-                            "(pid) FROM pg_stat_activity"
-                            " WHERE wait_event = 'SyncRep'"));
-  }
-
-  // Waits no more, as if the standby had answered.
-  void Return() {
-    shell_.Run("ALTER SYSTEM RESET synchronous_standby_names");
-    shell_.Run("SELECT pg_reload_conf()");
-    AwaitWaitingCommits(0);
-    AwaitThat("sessions see the setting", [&] {
-      return shell_.Get("SHOW synchronous_standby_names").empty();
-    });
-  }
-
- private:
-  // Commits, and returns true if the commit waits.
-  bool ACommitWaits() {
-    std::atomic<bool> ended{false};
-    std::thread commit([&] {
-      committing_.Run("INSERT INTO committed VALUES (1)");
-      ended = true;
-    });
-    AwaitThat("the commit ends or waits",
-              [&] { return ended || WaitingCommits() == "1"; });
-    const bool waits = !ended;
-    if (waits) EndWaits("pg_cancel_backend");
-    commit.join();
-    return waits;
-  }
-
-  PostgresShell shell_;
-  PostgresShell committing_;
-};
 
 class PostgresStoreTest : public testing::Test {
  protected:
@@ -166,20 +103,6 @@ class PostgresStoreTest : public testing::Test {
       Saved saved;
       *status = store_->SaveBatch({s}, absl::MakeSpan(&saved, 1));
     });
-  }
-
-  // Returns the result of Check while a lookup is in progress.
-  absl::Status CheckDuringLookup() {
-    PostgresShell shell(url_);
-    shell.Run("BEGIN; LOCK TABLE submissions");
-    std::thread lookup([this] { Find("a"); });
-    PostgresShell watcher(url_);
-    AwaitThat("the lookup waits for the table",
-              [&] { return watcher.Get(kWaiting) == "1"; });
-    absl::Status status = store_->Check();
-    shell.Run("ROLLBACK");
-    lookup.join();
-    return status;
   }
 
   Shell::Rows Sql(const std::string& sql) {
@@ -697,6 +620,132 @@ TEST_F(PostgresStoreTest, AReceiptIsReportedByASessionThatMayNotWrite) {
   EXPECT_EQ((*reader)->FindReceipts("study", {"a"})->at(0)->sequence, 1);
 }
 
+// --- Readiness while no standby answers ---
+
+TEST_F(PostgresStoreTest, ChecksKeepOneSessionWaitingForAStandby) {
+  Open();
+  EXPECT_TRUE(store_->Check().ok());
+  MissingStandby missing(url_);
+  for (int i = 0; i < 3; ++i) {
+    const absl::Status status = store_->Check();
+    EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("standby"));
+  }
+  EXPECT_EQ(missing.WaitingCommits(), "1");
+  EXPECT_EQ(Get(kSessions), "2") << "the number's and the one of Check";
+  missing.Return();
+  AwaitThat("the store is ready again", [&] { return store_->Check().ok(); });
+  EXPECT_EQ(Get(kSessions), "2");
+}
+
+TEST_F(PostgresStoreTest, ACheckThatWaitsForTooLongIsTerminated) {
+  OpenToBeOutOfPatienceSoon();
+  MissingStandby missing(url_);
+  for (int i = 0; i < 6; ++i) {
+    EXPECT_EQ(store_->Check().code(), absl::StatusCode::kUnavailable);
+  }
+  AwaitThat("at most one commit waits", [&] {
+    return missing.WaitingCommits() == "0" || missing.WaitingCommits() == "1";
+  });
+  missing.Return();
+  AwaitThat("the store is ready again", [&] { return store_->Check().ok(); });
+}
+
+TEST_F(PostgresStoreTest, BatchesThatGaveUpLeaveNoSessionsBehind) {
+  OpenToBeOutOfPatienceSoon();
+  MissingStandby missing(url_);
+  for (int i = 2; i < 6; ++i) {
+    EXPECT_EQ(Save({MakeSubmission(i, absl::StrCat(i))}).code(),
+              absl::StatusCode::kUnavailable);
+  }
+  missing.AwaitWaitingCommits(1);
+  EXPECT_EQ(store_->Check().code(), absl::StatusCode::kUnavailable);
+  missing.AwaitWaitingCommits(1);
+  AwaitThat("the processes have ended", [&] {
+    return Get(kSessions) == "2";  // the number's and the one of Check
+  });
+  missing.Return();
+  for (int i = 2; i < 6; ++i) {
+    EXPECT_EQ(SaveOne(MakeSubmission(i, absl::StrCat(i))).result,
+              Result::kStored);
+  }
+}
+
+// --- A server that hangs ---
+
+TEST_F(PostgresStoreTest, WorkersWaitForAServerThatHangsAtTheSameTime) {
+  OpenToBeOutOfPatienceSoon();
+  Sql("SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity"
+      " WHERE application_name = 'sluice'");
+  server_.Pause();
+  constexpr int kThreads = 12;
+  std::vector<absl::Status> statuses(kThreads);
+  std::vector<std::thread> threads;
+  const TimePoint start = SystemClock()->Now();
+  for (int t = 0; t < kThreads; ++t) {
+    threads.push_back(SaveBehind(MakeSubmission(10 + t, absl::StrCat(t)),
+                                 &statuses[static_cast<std::size_t>(t)]));
+  }
+  EXPECT_EQ(store_->Check().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(store_->FindReceipts("study", {"first"}).status().code(),
+            absl::StatusCode::kUnavailable);
+  for (std::thread& thread : threads) thread.join();
+  const double waited_seconds = ToSeconds(SystemClock()->Now() - start);
+  server_.Resume();
+  for (const absl::Status& status : statuses) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+  }
+  // The timeout is a second. One after the other would take 12 seconds.
+  EXPECT_LT(waited_seconds, 6);
+  AwaitThat("the store saves again",
+            [&] { return Save({MakeSubmission(2, "b")}).ok(); });
+}
+
+TEST_F(PostgresStoreTest, AHostThatHangsLeavesTimeForTheOthers) {
+  PostgresServer hanging;
+  hanging.Pause();
+  // The list of hosts is given by the folders of their sockets.
+  const std::string shared = server_.Url("postgres");
+  const auto folder = [](const std::string& url) {
+    return url.substr(url.find("host=") + 5);
+  };
+  url_ = absl::StrCat(
+      "postgresql:///postgres?user=sluice&host=", folder(hanging.Url("x")), ",",
+      folder(shared), url_.substr(shared.size()));
+  timeout_ = absl::Seconds(4);
+  Open();
+  SaveOne(MakeSubmission(1, "a"));
+  hanging.Resume();
+}
+
+TEST_F(PostgresStoreTest, AnErrorOfTheNumbersLockIsReportedAsWhatItIs) {
+  Open();
+  // The second store waits for the number for half a second. That wait is
+  // cancelled.
+  PostgresShell shell(url_);
+  AwaitThat("the wait was cancelled in time", [&] {
+    absl::Status status;
+    std::atomic<bool> ended{false};
+    std::thread opening([&] {
+      status = TryOpen().status();
+      ended = true;
+    });
+    bool cancelled = false;
+    while (!ended && !cancelled) {
+      cancelled = !shell
+                       .Run(
+                           "SELECT pg_cancel_backend(pid) FROM pg_locks"
+                           " WHERE locktype = 'advisory' AND NOT granted")
+                       .empty();
+    }
+    opening.join();
+    if (absl::IsFailedPrecondition(status)) return false;
+    EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("57014"));
+    return true;
+  });
+}
+
 TEST_F(PostgresStoreTest, AServerThatHangsIsUnavailable) {
   OpenToBeOutOfPatienceSoon();
   PostgresShell shell(url_);
@@ -719,21 +768,22 @@ TEST_F(PostgresStoreTest, AfterAFailureItIsReadyOnceItCanWrite) {
   EXPECT_EQ(SaveOne(MakeSubmission(1, "a")).result, Result::kStored);
 }
 
-TEST_F(PostgresStoreTest, AfterAFailureItIsNotReadyEvenDuringALookup) {
+TEST_F(PostgresStoreTest, ALookupInProgressDelaysNeitherCheckNorExport) {
   Open();
   SaveOne(MakeSubmission(1, "a"));
-  EXPECT_TRUE(CheckDuringLookup().ok());
-  // Insertions fail as on a full disk.
-  Sql("CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-      " RAISE EXCEPTION USING ERRCODE = '53100'; END $$;"
-      "CREATE TRIGGER fail BEFORE INSERT ON submissions"
-      " FOR EACH ROW EXECUTE FUNCTION fail()");
-  EXPECT_EQ(Save({MakeSubmission(2, "b")}).code(),
-            absl::StatusCode::kUnavailable);
-  EXPECT_EQ(CheckDuringLookup().code(), absl::StatusCode::kUnavailable);
-  Sql("DROP TRIGGER fail ON submissions");
+  PostgresShell shell(url_);
+  shell.Run("BEGIN; LOCK TABLE submissions");
+  std::thread lookup([this] { Find("a"); });
+  PostgresShell watcher(url_);
+  AwaitThat("the lookup waits for the table",
+            [&] { return watcher.Get(kWaiting) == "1"; });
   EXPECT_TRUE(store_->Check().ok());
-  EXPECT_TRUE(CheckDuringLookup().ok());
+  std::thread reading([this] { EXPECT_TRUE(store_->Read(0, 1, 1).ok()); });
+  AwaitThat("both wait for the table, each in a session of its own",
+            [&] { return watcher.Get(kWaiting) == "2"; });
+  shell.Run("ROLLBACK");
+  lookup.join();
+  reading.join();
 }
 
 TEST_F(PostgresStoreTest, AfterARejectedBatchItIsReady) {
@@ -742,9 +792,6 @@ TEST_F(PostgresStoreTest, AfterARejectedBatchItIsReady) {
   const absl::Status status = Save({MakeSubmission(1, "b")});
   EXPECT_FALSE(status.ok());
   EXPECT_FALSE(IsTransient(status)) << status;
-  // Without a lookup in progress, Check would write, and thereby clear a
-  // failure.
-  EXPECT_TRUE(CheckDuringLookup().ok());
   EXPECT_TRUE(store_->Check().ok());
 }
 
@@ -775,7 +822,7 @@ TEST_F(PostgresStoreTest, SessionsAreAsManyAsCallersAtTheSameTime) {
   }
   Find("1");
   EXPECT_TRUE(store_->Check().ok());
-  EXPECT_EQ(Get(kSessions), "6") << "and the one for reading";
+  EXPECT_EQ(Get(kSessions), "7") << "and those for reading and for Check";
 }
 
 TEST_F(PostgresStoreTest, BatchesWithTheSameIdsWaitForEachOtherInOneOrder) {

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/fakes/postgres_server.h"
@@ -10,12 +11,17 @@
 namespace sluice {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-PostgresConnection Connect(absl::Duration timeout = absl::Minutes(1)) {
+TimePoint After(absl::Duration duration) {
+  return SystemClock()->Now() + ToMonotonic(duration);
+}
+
+PostgresConnection Connect() {
   auto db = PostgresConnection::Open(PostgresServer::Shared().Url("postgres"),
-                                     timeout);
+                                     {}, After(absl::Minutes(1)));
   EXPECT_TRUE(db.ok()) << db.status();
   return *std::move(db);
 }
@@ -36,6 +42,7 @@ TEST(PostgresError, TellsWhatPasses) {
     const absl::Status status = PostgresError(state, "doing");
     EXPECT_EQ(status.code(), code) << state;
     EXPECT_THAT(std::string(status.message()), HasSubstr(state));
+    EXPECT_EQ(PostgresSqlState(status), state);
   }
 }
 
@@ -138,9 +145,51 @@ TEST(PostgresConnection, SendsAndReceivesAtTheSameTime) {
 }
 
 TEST(PostgresConnection, DoesNotWaitForAServerThatHangs) {
-  PostgresConnection db = Connect(absl::Milliseconds(20));
+  PostgresConnection db = Connect();
+  db.set_deadline(After(absl::Milliseconds(20)));
   const absl::Status status = db.Query("SELECT pg_sleep(600)").status();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+}
+
+TEST(PostgresConnection, AnAnswerCanBeTakenLater) {
+  PostgresShell shell(PostgresServer::Shared().Url("postgres"));
+  shell.Run("SELECT pg_advisory_lock(2)");
+  PostgresConnection db = Connect();
+  ASSERT_TRUE(db.Start("SELECT pg_advisory_lock(2); SELECT 1").ok());
+  db.set_deadline(After(absl::ZeroDuration()));
+  EXPECT_EQ(db.TakeAnswer(), std::nullopt);
+  shell.Run("SELECT pg_advisory_unlock(2)");
+  db.set_deadline(After(absl::Minutes(1)));
+  EXPECT_EQ(db.TakeAnswer(), absl::OkStatus());
+  EXPECT_TRUE(db.Execute("SELECT 2").ok());
+}
+
+TEST(PostgresConnection, DoesNotWaitForAHostThatHangs) {
+  PostgresServer server;
+  server.Pause();
+  const auto db = PostgresConnection::Open(server.Url("postgres"), {},
+                                           After(absl::Milliseconds(20)));
+  server.Resume();
+  EXPECT_EQ(db.status().code(), absl::StatusCode::kUnavailable);
+}
+
+TEST(PostgresHosts, AreTakenFromTheUrl) {
+  const auto hosts = [](const std::string& url) {
+    std::vector<std::string> words;
+    for (const PostgresHost& host : PostgresHosts(url)) {
+      words.push_back(
+          absl::StrCat(host.host, "|", host.hostaddr, "|", host.port));
+    }
+    return words;
+  };
+  EXPECT_THAT(hosts("dbname=epro"), ElementsAre("||"));
+  EXPECT_THAT(hosts("postgresql://a/epro"), ElementsAre("a||"));
+  EXPECT_THAT(hosts("postgresql://a:1,b:2,c/epro"),
+              ElementsAre("a||1", "b||2", "c||"));
+  EXPECT_THAT(hosts("host=a,b port=7"), ElementsAre("a||7", "b||7"));
+  EXPECT_THAT(hosts("host=a,b hostaddr=1.2.3.4,::1"),
+              ElementsAre("a|1.2.3.4|", "b|::1|"));
+  EXPECT_THAT(hosts("host=a,"), ElementsAre("||"));
 }
 
 TEST(PostgresConnection, KnowsThatTheServerHasEndedIt) {
@@ -157,8 +206,8 @@ TEST(PostgresConnection, KnowsThatTheServerHasEndedIt) {
 }
 
 TEST(PostgresConnection, WhereThereIsNoServerItIsUnavailable) {
-  const auto db = PostgresConnection::Open("host=/nonexistent dbname=epro",
-                                           absl::Minutes(1));
+  const auto db = PostgresConnection::Open("host=/nonexistent dbname=epro", {},
+                                           After(absl::Minutes(1)));
   EXPECT_EQ(db.status().code(), absl::StatusCode::kUnavailable);
 }
 

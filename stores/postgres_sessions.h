@@ -1,0 +1,86 @@
+// The sessions of a store with a PostgreSQL database.
+
+#ifndef SLUICE_STORES_POSTGRES_SESSIONS_H_
+#define SLUICE_STORES_POSTGRES_SESSIONS_H_
+
+#include <array>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "base/time.h"
+#include "stores/postgres.h"
+
+namespace sluice {
+
+// Opens sessions, keeps idle ones, and ends those that were abandoned.
+//
+// An abandoned session is one that did not answer in time. Its process on the
+// server may hang for long, for example in a COMMIT that waits for a standby,
+// and does not notice that its client has gone. Every such process takes one of
+// the server's connections and keeps its locks. So the next session that is
+// taken terminates the processes of sessions that were abandoned before. It
+// never cancels their statements: a COMMIT whose wait is cancelled reports
+// success.
+//
+// Thread-safe. No lock is held over I/O.
+class PostgresSessions {
+ public:
+  enum class Use { kWriting, kReading };
+
+  // `url` must pass CheckPostgresUrl. The server ends statements that take
+  // longer than `statement_timeout`.
+  PostgresSessions(std::string url, absl::Duration statement_timeout);
+
+  // Opens a session, which need not be returned. Tries the hosts of the URL one
+  // after the other, first the last one that worked. A host that does not
+  // answer leaves time for the others. UNAVAILABLE if no host accepts writes by
+  // `deadline`.
+  absl::StatusOr<PostgresConnection> Open(TimePoint deadline);
+
+  // Returns an idle session, or a new one.
+  absl::StatusOr<PostgresConnection> Take(Use use, TimePoint deadline);
+  // Takes back a session that is as it was when it was taken.
+  void Return(Use use, PostgresConnection session);
+  void CloseIdle(Use use);
+
+  // Closes a session after `error`. The session counts as abandoned if the
+  // server may still be busy with it.
+  void Close(PostgresConnection session, const absl::Status& error);
+
+ private:
+  // Limit for the abandoned sessions that are remembered. Each call of Take or
+  // Open ends all of them, so there are at most as many as calls in progress,
+  // unless the server cannot be reached.
+  static constexpr std::size_t kAbandonedMax = 1024;
+
+  absl::StatusOr<PostgresConnection> OpenOnSomeHost(TimePoint deadline);
+  // Returns an idle session that is alive, if there is one.
+  std::optional<PostgresConnection> TakeIdle(Use use);
+  absl::Status EndAbandoned(PostgresConnection& session);
+  void Abandon(const std::vector<PostgresBackend>& backends);
+  std::vector<PostgresConnection>& idle(Use use)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return idle_[static_cast<std::size_t>(use)];
+  }
+
+  // Constant after construction.
+  const std::string url_;
+  const absl::Duration statement_timeout_;
+  const std::vector<PostgresHost> hosts_;
+
+  absl::Mutex mutex_;
+  std::size_t first_host_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::array<std::vector<PostgresConnection>, 2> idle_ ABSL_GUARDED_BY(mutex_);
+  std::vector<PostgresBackend> abandoned_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace sluice
+
+#endif  // SLUICE_STORES_POSTGRES_SESSIONS_H_
