@@ -112,7 +112,8 @@ class Pointers {
   std::vector<int> formats_;
 };
 
-// Without this callback libpq prints the server's notices, values included.
+// Replaces libpq's callback, which would print the server's notices, including
+// values.
 void TakeNotice(void* notices, const PGresult* notice) {
   const char* text = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
   if (text == nullptr) return;
@@ -150,6 +151,11 @@ std::string PostgresBigint(std::int64_t value) {
   std::string bytes;
   AppendBigEndian(value, bytes);
   return bytes;
+}
+
+std::string PostgresTimestamp(absl::Time value) {
+  return PostgresBigint(absl::ToUnixMicros(value) -
+                        absl::ToUnixMicros(kPostgresEpoch));
 }
 
 PostgresArray::PostgresArray(Type type, std::size_t size) {
@@ -250,8 +256,8 @@ PostgresConnection::PostgresConnection(PGconn* connection)
 absl::StatusOr<PostgresConnection> PostgresConnection::Open(
     const std::string& url, const PostgresHost& host, TimePoint deadline) {
   SLUICE_DCHECK(!CheckPostgresUrl(url).has_value());
-  // The URL overrides keywords before it ("dbname"), but not those after it.
-  // libpq ignores empty values. The keepalive settings find a vanished peer
+  // The URL overrides keywords before "dbname", but not keywords after it.
+  // libpq ignores empty values. The keepalive settings detect a vanished peer
   // within a minute.
   constexpr const char* kKeywords[] = {"keepalives_idle",
                                        "keepalives_interval",
@@ -353,8 +359,8 @@ absl::Status PostgresConnection::Await() {
   PGconn* const handle = handle_.get();
   const int flushed = PQflush(handle);
   if (flushed < 0) return Lost();
-  // Reads also while there are bytes to send. Otherwise both sides could wait
-  // for the other to read, with full buffers.
+  // Read also while there are bytes to send. Otherwise both sides could wait
+  // for each other with full buffers.
   const absl::StatusOr<int> ready =
       Poll(flushed > 0 ? POLLIN | POLLOUT : POLLIN);
   if (!ready.ok()) return ready.status();
@@ -395,8 +401,8 @@ absl::Status PostgresConnection::OutcomeOf(bool committed) const {
 }
 
 absl::Status PostgresConnection::Start(const std::string& sql) {
-  // Queued statements would be answered first, and TakeAnswer would take their
-  // results for its own.
+  // Queued statements would be answered first, and TakeAnswer would mistake
+  // their results for its own.
   SLUICE_DCHECK_EQ(queued_, 0u);
   notices_->warned = false;
   answer_ = absl::OkStatus();

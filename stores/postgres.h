@@ -35,6 +35,8 @@ std::string PostgresSqlState(const absl::Status& status);
 // Returns a parameter of type bigint. A parameter of type text or bytea needs
 // no conversion: its value is its bytes.
 std::string PostgresBigint(std::int64_t value);
+// Returns a parameter of type timestamptz, to the microsecond.
+std::string PostgresTimestamp(absl::Time value);
 
 // Builds a parameter of an array type, element by element.
 class PostgresArray {
@@ -100,21 +102,26 @@ struct PostgresHost {
 // names no host, or leaves a host of a list out, has one host, which is empty.
 std::vector<PostgresHost> PostgresHosts(const std::string& url);
 
-// A process of the server, which serves one session. A later process may have
-// the same id, but not the same time of its start.
+// The process of the server that serves a session. A later process may have the
+// same id, but not the same time of its start.
 struct PostgresBackend {
   std::int64_t process_id = 0;
   absl::Time started_at;
+  // The cluster, which its standbys share, and its timeline: each promotion of
+  // a standby begins a timeline with a higher number.
+  std::int64_t system_identifier = 0;
+  std::int64_t timeline = 0;
 };
 
-// What the server said in a session besides results.
+// Notices that the server sent in a session.
 struct PostgresNotices {
-  bool ended = false;   // the server ends the session
-  bool warned = false;  // a warning came since this was set to false
+  bool ended = false;   // the server is ending the session
+  bool warned = false;  // a warning has arrived since this was set to false
 };
 
 // A session. Not thread-safe. After an error of Receive the session must not be
-// used again. Destroying it makes the server roll the transaction back.
+// used again. When the session is destroyed, the server rolls back an open
+// transaction.
 //
 // A COMMIT that is answered with a warning has an unknown outcome. PostgreSQL
 // reports success with a warning if the wait for a synchronous standby was
@@ -153,7 +160,7 @@ class PostgresConnection {
   absl::Status Start(const std::string& sql);
   std::optional<absl::Status> TakeAnswer();
 
-  // Queue a statement, to be prepared or to be run. Do not wait.
+  // Queue a statement to prepare it or to run it. Do not wait for a result.
   void SendPrepare(const char* name, const char* sql);
   void Send(const char* name, absl::Span<const std::string> parameters);
   void SendQuery(const char* sql,
@@ -182,7 +189,7 @@ class PostgresConnection {
   absl::StatusOr<PostgresResult> ReceiveOne();
   // Waits for the next result. An empty result ends the results of a statement.
   absl::StatusOr<PostgresResult> NextResult();
-  // Waits until bytes have come, or could be sent.
+  // Waits until bytes have arrived, or can be sent.
   absl::Status Await();
   // Waits until the socket has one of `events`. Returns those that it has.
   absl::StatusOr<int> Poll(int events) const;
@@ -191,7 +198,7 @@ class PostgresConnection {
   absl::Status OutcomeOf(bool committed) const;
   absl::Status Lost() const;
 
-  // On the heap, because libpq's callback sets it through its address.
+  // Heap-allocated, because libpq's callback writes through its address.
   std::unique_ptr<PostgresNotices> notices_;
   std::unique_ptr<PGconn, Finisher> handle_;
   TimePoint deadline_ = kForever;

@@ -127,29 +127,43 @@ SELECT set_config('synchronous_commit', 'on', false)
   WHERE current_setting('synchronous_commit') <> 'remote_apply';
 )sql";
 
+// The name of a file of the log begins with the timeline, in hexadecimal. The
+// checkpoint also knows the timeline, but for a while after a promotion it is
+// still the old one.
+constexpr char kDescribeServer[] =
+    "SELECT current_setting('server_encoding') = 'UTF8',"
+    " current_setting('fsync') = 'on', a.pid::bigint, a.backend_start,"
+    " (SELECT system_identifier FROM pg_control_system()),"
+    " CASE WHEN NOT pg_is_in_recovery() THEN ('x' ||"
+    "   substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::bigint"
+    " END"
+    " FROM pg_stat_activity AS a WHERE a.pid = pg_backend_pid()";
+
 absl::Status CheckServer(PostgresConnection& db) {
   if (db.server_version() < kServerVersionMin) {
     return absl::FailedPreconditionError(
         "PostgreSQL must be of version 15 or later");
   }
-  const auto settings = db.Query(
-      "SELECT current_setting('server_encoding') = 'UTF8',"
-      " current_setting('fsync') = 'on', pid::bigint, backend_start"
-      " FROM pg_stat_activity WHERE pid = pg_backend_pid()");
-  if (!settings.ok()) return settings.status();
-  if (settings->rows() != 1) {
+  const auto server = db.Query(kDescribeServer);
+  if (!server.ok()) return server.status();
+  if (server->rows() != 1) {
     return absl::UnavailableError("PostgreSQL does not show its sessions");
   }
-  db.set_backend({.process_id = settings->IntegerAt(0, 2),
-                  .started_at = settings->TimeAt(0, 3)});
-  if (!settings->BoolAt(0, 0)) {
+  if (!server->BoolAt(0, 0)) {
     return absl::FailedPreconditionError(
         "the database's encoding must be UTF8");
   }
-  if (!settings->BoolAt(0, 1)) {
+  if (!server->BoolAt(0, 1)) {
     return absl::FailedPreconditionError(
         "PostgreSQL runs with fsync off: a commit would not be on disk");
   }
+  if (server->IsNull(0, 5)) {
+    return absl::UnavailableError("PostgreSQL is a standby");
+  }
+  db.set_backend({.process_id = server->IntegerAt(0, 2),
+                  .started_at = server->TimeAt(0, 3),
+                  .system_identifier = server->IntegerAt(0, 4),
+                  .timeline = server->IntegerAt(0, 5)});
   return absl::OkStatus();
 }
 

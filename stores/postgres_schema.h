@@ -19,15 +19,17 @@ namespace sluice {
 inline constexpr std::int64_t kPostgresSchemaVersion = 1;
 
 // The first key of all advisory locks of this program: "Slui". The second key
-// is a server's number, or kPostgresSchemaLock.
+// is a server's number, kPostgresWritersLock plus a server's number, or
+// kPostgresSchemaLock.
 inline constexpr std::int32_t kPostgresLockClass = 0x536c7569;
 inline constexpr std::int32_t kPostgresSchemaLock = -1;
+inline constexpr std::int32_t kPostgresWritersLock = 1024;
 
 // Opens a session whose commits are on disk when they return. The server ends a
 // statement that takes longer than `statement_timeout`. All waits end at
 // `deadline`, until set_deadline changes that. FAILED_PRECONDITION if the
-// database cannot be used as it is: its encoding is not UTF-8, it is older than
-// version 15, or fsync is off.
+// database is unsuitable: its encoding is not UTF-8, it is older than
+// version 15, or fsync is off. UNAVAILABLE if the server is a standby.
 absl::StatusOr<PostgresConnection> OpenPostgresSession(
     const std::string& url, const PostgresHost& host,
     absl::Duration statement_timeout, TimePoint deadline);

@@ -4,7 +4,7 @@
 #include <optional>
 #include <utility>
 
-#include "stores/postgres_batch.h"
+#include "absl/strings/str_cat.h"
 #include "stores/postgres_schema.h"
 
 namespace sluice {
@@ -26,74 +26,105 @@ PostgresSessions::PostgresSessions(std::string url,
       hosts_(PostgresHosts(url_)) {}
 
 absl::StatusOr<PostgresConnection> PostgresSessions::Open(TimePoint deadline) {
-  absl::StatusOr<PostgresConnection> session = OpenOnSomeHost(deadline);
-  if (!session.ok()) return session.status();
-  session->set_deadline(deadline);
-  const absl::Status ended = EndAbandoned(*session);
-  if (!ended.ok()) return ended;
-  return session;
+  return OpenOnSomeHost(/*newest=*/false, deadline);
+}
+
+absl::StatusOr<PostgresConnection> PostgresSessions::OpenNewest(
+    TimePoint deadline) {
+  return OpenOnSomeHost(/*newest=*/true, deadline);
 }
 
 absl::StatusOr<PostgresConnection> PostgresSessions::OpenOnSomeHost(
-    TimePoint deadline) {
-  std::size_t first = 0;
-  {
-    absl::MutexLock lock(&mutex_);
-    first = first_host_;
-  }
-  absl::Status status;
+    bool newest, TimePoint deadline) {
+  const std::size_t first = first_host();
+  absl::StatusOr<PostgresConnection> best =
+      absl::UnavailableError("PostgreSQL has no host");
   for (std::size_t i = 0; i < hosts_.size(); ++i) {
-    const std::size_t host = (first + i) % hosts_.size();
-    // An equal share of what is left for each host that is left.
-    const TimePoint now = std::chrono::steady_clock::now();
-    const TimePoint share =
-        deadline == kForever
-            ? kForever
-            : now + (deadline - now) /
-                        static_cast<Duration::rep>(hosts_.size() - i);
-    absl::StatusOr<PostgresConnection> session =
-        OpenPostgresSession(url_, hosts_[host], statement_timeout_, share);
-    if (session.ok()) {
-      absl::MutexLock lock(&mutex_);
-      first_host_ = host;
-      return session;
-    }
-    // The first error is about the host that worked last, unless a later host
-    // is there but cannot be used.
-    if (status.ok() || absl::IsFailedPrecondition(session.status())) {
-      status = session.status();
-    }
+    // A share is left for what is done with the session.
+    absl::StatusOr<PostgresConnection> session = OpenOnHost(
+        (first + i) % hosts_.size(), hosts_.size() - i + 1, deadline);
+    // Of all errors the first is returned, which is about the host that worked
+    // last, unless a later host is there but cannot be used.
+    const bool better =
+        session.ok()
+            ? !best.ok() ||
+                  best->backend().timeline < session->backend().timeline
+            : i == 0 ||
+                  (!best.ok() && absl::IsFailedPrecondition(session.status()));
+    if (better) best = std::move(session);
+    if (best.ok() && !newest) break;
   }
-  return status;
+  if (!best.ok()) return best;
+  best->set_deadline(deadline);
+  const absl::Status ended = EndAbandoned(*best);
+  if (!ended.ok()) return ended;
+  return best;
 }
 
-std::optional<PostgresConnection> PostgresSessions::TakeIdle(Use use) {
+absl::StatusOr<PostgresConnection> PostgresSessions::OpenOnHost(
+    std::size_t host, std::size_t shares, TimePoint deadline) {
+  const TimePoint now = std::chrono::steady_clock::now();
+  const TimePoint share =
+      hosts_.size() == 1 || deadline == kForever
+          ? deadline
+          : now + (deadline - now) / static_cast<Duration::rep>(shares);
+  absl::StatusOr<PostgresConnection> session =
+      OpenPostgresSession(url_, hosts_[host], statement_timeout_, share);
+  if (!session.ok()) return session;
+  const absl::Status accepted = Accept(host, session->backend());
+  if (!accepted.ok()) return accepted;
+  return session;
+}
+
+absl::Status PostgresSessions::Accept(std::size_t host,
+                                      const PostgresBackend& backend) {
+  absl::MutexLock lock(&mutex_);
+  if (system_identifier_ != 0 &&
+      system_identifier_ != backend.system_identifier) {
+    return absl::UnavailableError(
+        "PostgreSQL is another cluster than before (another system "
+        "identifier); restart this server to use it");
+  }
+  if (backend.timeline < timeline_) {
+    return absl::UnavailableError(absl::StrCat(
+        "PostgreSQL is an old primary: its timeline is ", backend.timeline,
+        ", and a primary of timeline ", timeline_, " was seen"));
+  }
+  system_identifier_ = backend.system_identifier;
+  timeline_ = backend.timeline;
+  first_host_ = host;
+  return absl::OkStatus();
+}
+
+std::size_t PostgresSessions::first_host() {
+  absl::MutexLock lock(&mutex_);
+  return first_host_;
+}
+
+std::optional<PostgresConnection> PostgresSessions::PopIdle(Use use) {
   while (true) {
     std::optional<PostgresConnection> session;
+    bool newest = false;
     {
       absl::MutexLock lock(&mutex_);
       if (idle(use).empty()) return std::nullopt;
       session = std::move(idle(use).back());
       idle(use).pop_back();
+      newest = session->backend().timeline == timeline_;
     }
-    if (session->Alive()) return session;
+    if (newest && session->Alive()) return session;
   }
 }
 
-absl::StatusOr<PostgresConnection> PostgresSessions::Take(Use use,
-                                                          TimePoint deadline) {
-  if (std::optional<PostgresConnection> session = TakeIdle(use)) {
-    session->set_deadline(deadline);
-    const absl::Status ended = EndAbandoned(*session);
-    if (ended.ok()) return *std::move(session);
-    Close(*std::move(session), ended);
-    return ended;
-  }
-  absl::StatusOr<PostgresConnection> session = Open(deadline);
-  if (!session.ok() || use != Use::kWriting) return session;
-  const absl::Status prepared = PreparePostgresBatches(*session);
-  if (!prepared.ok()) return prepared;
-  return session;
+std::optional<PostgresConnection> PostgresSessions::TakeIdle(
+    Use use, TimePoint deadline) {
+  std::optional<PostgresConnection> session = PopIdle(use);
+  if (!session.has_value()) return session;
+  session->set_deadline(deadline);
+  const absl::Status ended = EndAbandoned(*session);
+  if (ended.ok()) return session;
+  Close(*std::move(session), ended);
+  return std::nullopt;
 }
 
 void PostgresSessions::Return(Use use, PostgresConnection session) {

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -42,10 +43,16 @@ class PostgresSessions {
   // after the other, first the last one that worked. A host that does not
   // answer leaves time for the others. UNAVAILABLE if no host accepts writes by
   // `deadline`.
+  //
+  // Never returns a session with an old primary: one whose timeline is lower
+  // than one that was seen. All sessions are of the cluster of the first.
   absl::StatusOr<PostgresConnection> Open(TimePoint deadline);
+  // Asks all hosts, and opens a session with the one of the highest timeline.
+  // An old primary that has come back may accept writes, too.
+  absl::StatusOr<PostgresConnection> OpenNewest(TimePoint deadline);
 
-  // Returns an idle session, or a new one.
-  absl::StatusOr<PostgresConnection> Take(Use use, TimePoint deadline);
+  // Returns an idle session that is alive, and not with an old primary.
+  std::optional<PostgresConnection> TakeIdle(Use use, TimePoint deadline);
   // Takes back a session that is as it was when it was taken.
   void Return(Use use, PostgresConnection session);
   void CloseIdle(Use use);
@@ -55,14 +62,22 @@ class PostgresSessions {
   void Close(PostgresConnection session, const absl::Status& error);
 
  private:
-  // Limit for the abandoned sessions that are remembered. Each call of Take or
-  // Open ends all of them, so there are at most as many as calls in progress,
-  // unless the server cannot be reached.
+  // Limit for the abandoned sessions that are remembered. Each call of TakeIdle
+  // or Open ends all of them, so there are at most as many as calls in
+  // progress, unless the server cannot be reached.
   static constexpr std::size_t kAbandonedMax = 1024;
 
-  absl::StatusOr<PostgresConnection> OpenOnSomeHost(TimePoint deadline);
-  // Returns an idle session that is alive, if there is one.
-  std::optional<PostgresConnection> TakeIdle(Use use);
+  // Opens a session with a host in a share of the time to `deadline`.
+  absl::StatusOr<PostgresConnection> OpenOnHost(std::size_t host,
+                                                std::size_t shares,
+                                                TimePoint deadline);
+  absl::StatusOr<PostgresConnection> OpenOnSomeHost(bool newest,
+                                                    TimePoint deadline);
+  // Accepts the server of a session, unless it is an old primary or of another
+  // cluster.
+  absl::Status Accept(std::size_t host, const PostgresBackend& backend);
+  std::size_t first_host();
+  std::optional<PostgresConnection> PopIdle(Use use);
   absl::Status EndAbandoned(PostgresConnection& session);
   void Abandon(const std::vector<PostgresBackend>& backends);
   std::vector<PostgresConnection>& idle(Use use)
@@ -77,6 +92,8 @@ class PostgresSessions {
 
   absl::Mutex mutex_;
   std::size_t first_host_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::int64_t system_identifier_ ABSL_GUARDED_BY(mutex_) = 0;  // 0: unknown
+  std::int64_t timeline_ ABSL_GUARDED_BY(mutex_) = 0;  // the highest seen
   std::array<std::vector<PostgresConnection>, 2> idle_ ABSL_GUARDED_BY(mutex_);
   std::vector<PostgresBackend> abandoned_ ABSL_GUARDED_BY(mutex_);
 };

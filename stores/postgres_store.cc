@@ -35,11 +35,11 @@ constexpr absl::Duration kStartTimeout = absl::Seconds(30);
 // waiting first does not know the outcome, and abandons its session.
 constexpr double kStatementShare = 0.8;
 
-// A further timeout for each portion of a batch.
+// A batch has a further timeout for each portion of this size.
 constexpr std::size_t kPortionBytes = std::size_t{16} << 20;
 
-// Needs room on disk for the table's pages and for the catalog's log. Does not
-// wait for standbys: the session of a probe must come back.
+// Tests writing: needs disk space for the table's pages and for the write-ahead
+// log. Does not wait for standbys, so that the session of a Check never hangs.
 constexpr char kProbeWriting[] =
     "BEGIN; SET LOCAL synchronous_commit = local;"
     " CREATE TEMPORARY TABLE write_probe ON COMMIT DROP AS"
@@ -144,8 +144,8 @@ absl::StatusOr<std::unique_ptr<PostgresStore>> PostgresStore::Open(
 
 absl::Status PostgresStore::Start() {
   const TimePoint deadline = After(kStartTimeout);
-  // The number first: it keeps a second server with the same number from
-  // writing, and the schema is created on its session.
+  // Take the server's number first: it excludes a second server with the same
+  // number. The schema is created on the session that holds the number.
   absl::StatusOr<PostgresConnection> number = TakeNumber(deadline);
   if (!number.ok()) return number.status();
   const absl::Status created = CreatePostgresSchema(*number);
@@ -157,25 +157,33 @@ absl::Status PostgresStore::Start() {
 
 // --- The server's number ---
 
-absl::Status PostgresStore::HoldNumber(bool wait, TimePoint deadline) {
+absl::StatusOr<PostgresBackend> PostgresStore::NumberHolder() {
+  if (!last_number_.ok()) return last_number_;
+  if (number_.has_value()) return number_->backend();
+  return absl::UnavailableError("the server's number was lost");
+}
+
+absl::StatusOr<PostgresBackend> PostgresStore::HoldNumber(bool wait,
+                                                          TimePoint deadline) {
   std::optional<PostgresConnection> lost;
   {
     absl::MutexLock lock(&number_mutex_);
-    if (taking_number_ && wait) {
-      while (taking_number_ && std::chrono::steady_clock::now() < deadline) {
+    if (taking_number_) {
+      while (wait && taking_number_ &&
+             std::chrono::steady_clock::now() < deadline) {
         SystemClock()->Wait(&number_tried_, &number_mutex_, deadline);
       }
-      return last_number_;
+      return NumberHolder();
     }
-    if (taking_number_) return last_number_;
-    if (number_.has_value() && number_->Alive()) return absl::OkStatus();
+    if (number_.has_value() && number_->Alive()) return number_->backend();
     lost = std::exchange(number_, std::nullopt);
     taking_number_ = true;
     last_number_ = absl::UnavailableError(
         "the server's number in the database is being taken again");
   }
   lost.reset();
-  // Also after an exception: workers catch it, and the next batch would hang.
+  // Also after an exception: workers catch exceptions, and the next batch would
+  // hang.
   const absl::Cleanup end = [&] {
     absl::MutexLock lock(&number_mutex_);
     taking_number_ = false;
@@ -184,35 +192,87 @@ absl::Status PostgresStore::HoldNumber(bool wait, TimePoint deadline) {
   absl::StatusOr<PostgresConnection> taken = TakeNumber(deadline);
   absl::MutexLock lock(&number_mutex_);
   last_number_ = taken.status();
-  // At the start another server with this number is a mistake of the
-  // configuration. Later it may pass, so that submissions must not fail for it.
+  // At the start, another server with this number is a configuration error.
+  // Later the conflict may be temporary, so submissions must not fail
+  // permanently.
   if (absl::IsFailedPrecondition(last_number_)) {
     last_number_ = absl::UnavailableError(last_number_.message());
   }
   if (taken.ok()) number_ = *std::move(taken);
-  return last_number_;
+  return NumberHolder();
 }
 
 absl::StatusOr<PostgresConnection> PostgresStore::TakeNumber(
     TimePoint deadline) {
-  absl::StatusOr<PostgresConnection> db = sessions_.Open(deadline);
+  absl::StatusOr<PostgresConnection> db = sessions_.OpenNewest(deadline);
   if (!db.ok()) return db.status();
+  const std::int64_t writers = kPostgresWritersLock + options_.server;
   // Wait a little: the server may still be releasing the lock of a session that
   // this process has lost.
-  const absl::Status locked = db->Execute(absl::StrCat(
-      "SET lock_timeout = '500ms'; SELECT pg_advisory_lock(",
-      kPostgresLockClass, ", ", options_.server, "); SET lock_timeout = 0"));
-  if (locked.ok()) return db;
-  if (PostgresSqlState(locked) != kLockNotAvailable) {
-    sessions_.Close(*std::move(db), locked);
-    return locked;
+  absl::Status status = db->Execute(
+      absl::StrCat("SET lock_timeout = '500ms'; SELECT pg_advisory_lock(",
+                   kPostgresLockClass, ", ", options_.server, ")"));
+  if (PostgresSqlState(status) == kLockNotAvailable) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("server: another server uses this database as number ",
+                     options_.server, "; each needs a number of its own"));
   }
-  return absl::FailedPreconditionError(
-      absl::StrCat("server: another server uses this database as number ",
-                   options_.server, "; each needs a number of its own"));
+  // End all sessions that still write under the number. They belong to a
+  // process that has lost the number, perhaps to this one. A session that joins
+  // the number from now on sees that its process does not hold it (JoinNumber).
+  if (status.ok()) {
+    status = db->Execute(absl::StrCat(
+        "SELECT pg_terminate_backend(pid) FROM pg_locks"
+        " WHERE locktype = 'advisory' AND granted AND database ="
+        "   (SELECT oid FROM pg_database WHERE datname = current_database())"
+        " AND classid = ",
+        kPostgresLockClass, " AND objid = ", writers,
+        "; SET lock_timeout = '2s'; SELECT pg_advisory_lock(",
+        kPostgresLockClass, ", ", writers, "), pg_advisory_unlock(",
+        kPostgresLockClass, ", ", writers, "); SET lock_timeout = 0"));
+  }
+  if (status.ok()) return db;
+  sessions_.Close(*std::move(db), status);
+  return status;
 }
 
-// Saving.
+void PostgresStore::DropNumber(const PostgresBackend& holder) {
+  std::optional<PostgresConnection> dropped;
+  absl::MutexLock lock(&number_mutex_);
+  if (number_.has_value() &&
+      number_->backend().process_id == holder.process_id &&
+      number_->backend().started_at == holder.started_at) {
+    dropped = std::exchange(number_, std::nullopt);
+  }
+}
+
+absl::StatusOr<bool> PostgresStore::JoinNumber(PostgresConnection& writer,
+                                               const PostgresBackend& holder) {
+  // The order matters: whoever takes the number after the first statement
+  // terminates this session, and whoever has taken it before is seen by the
+  // second.
+  writer.SendQuery(absl::StrCat("SELECT pg_advisory_lock_shared(",
+                                kPostgresLockClass, ", ",
+                                kPostgresWritersLock + options_.server, ")")
+                       .c_str());
+  writer.SendQuery(
+      absl::StrCat(
+          "SELECT EXISTS (SELECT FROM pg_locks AS l"
+          " JOIN pg_stat_activity AS a ON a.pid = l.pid"
+          "   AND a.datid = l.database AND a.datname = current_database()"
+          " WHERE l.locktype = 'advisory' AND l.granted"
+          " AND l.mode = 'ExclusiveLock' AND l.classid = ",
+          kPostgresLockClass, " AND l.objid = ", options_.server,
+          " AND a.pid = $1::bigint AND a.backend_start = $2::timestamptz)")
+          .c_str(),
+      {PostgresBigint(holder.process_id),
+       PostgresTimestamp(holder.started_at)});
+  const auto results = writer.Receive();
+  if (!results.ok()) return results.status();
+  return results->back().BoolAt(0, 0);
+}
+
+// --- Saving ---
 
 absl::Status PostgresStore::SaveBatch(absl::Span<const Submission> batch,
                                       absl::Span<Saved> saved) {
@@ -223,19 +283,43 @@ absl::Status PostgresStore::SaveBatch(absl::Span<const Submission> batch,
     if (!ids.ok()) return ids;
   }
   const TimePoint deadline = After(TimeoutOf(batch, options_.timeout));
-  absl::Status status = HoldNumber(/*wait=*/true, deadline);
-  if (status.ok()) status = SaveOnAWriter(batch, saved, deadline);
-  // A batch that is rejected says nothing about the database.
+  const absl::Status status = SaveOnAWriter(batch, saved, deadline);
+  // A rejected batch is no sign that the database is unavailable.
   if (status.ok() || IsTransient(status)) set_last_save_failed(!status.ok());
   return status;
+}
+
+absl::StatusOr<PostgresConnection> PostgresStore::TakeWriter(
+    TimePoint deadline) {
+  // After a failover the number may be held on the old primary, which hangs.
+  // Then it is taken again, once.
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    const absl::StatusOr<PostgresBackend> holder =
+        HoldNumber(/*wait=*/true, deadline);
+    if (!holder.ok()) return holder.status();
+    std::optional<PostgresConnection> idle =
+        sessions_.TakeIdle(PostgresSessions::Use::kWriting, deadline);
+    if (idle.has_value()) return *std::move(idle);
+
+    absl::StatusOr<PostgresConnection> writer = sessions_.Open(deadline);
+    if (!writer.ok()) return writer.status();
+    const absl::Status prepared = PreparePostgresBatches(*writer);
+    if (!prepared.ok()) return prepared;
+    const absl::StatusOr<bool> joined = JoinNumber(*writer, *holder);
+    if (!joined.ok()) return joined.status();
+    if (*joined) return writer;
+    DropNumber(*holder);
+  }
+  return absl::UnavailableError(
+      "the server's number is not held on the PostgreSQL server that accepts "
+      "writes");
 }
 
 absl::Status PostgresStore::SaveOnAWriter(absl::Span<const Submission> batch,
                                           absl::Span<Saved> saved,
                                           TimePoint deadline) {
   using Use = PostgresSessions::Use;
-  absl::StatusOr<PostgresConnection> writer =
-      sessions_.Take(Use::kWriting, deadline);
+  absl::StatusOr<PostgresConnection> writer = TakeWriter(deadline);
   if (!writer.ok()) return writer.status();
   // After an error or an exception, the session may have an open transaction or
   // unread answers. It is then closed, not returned to the pool.
@@ -246,7 +330,7 @@ absl::Status PostgresStore::SaveOnAWriter(absl::Span<const Submission> batch,
     return status;
   }
   sessions_.Close(*std::move(writer), status);
-  // The others may be dead too, without knowing it.
+  // Other sessions may be dead without knowing it.
   if (absl::IsUnavailable(status)) sessions_.CloseIdle(Use::kWriting);
   return status;
 }
@@ -261,13 +345,18 @@ void PostgresStore::set_last_save_failed(bool failed) {
   last_save_failed_ = failed;
 }
 
-// Reading.
+// --- Reading ---
 
 absl::Status PostgresStore::WithReader(ReadFunction read) {
   using Use = PostgresSessions::Use;
-  absl::StatusOr<PostgresConnection> session =
-      sessions_.Take(Use::kReading, After(options_.timeout));
-  if (!session.ok()) return session.status();
+  const TimePoint deadline = After(options_.timeout);
+  std::optional<PostgresConnection> session =
+      sessions_.TakeIdle(Use::kReading, deadline);
+  if (!session.has_value()) {
+    absl::StatusOr<PostgresConnection> opened = sessions_.Open(deadline);
+    if (!opened.ok()) return opened.status();
+    session = *std::move(opened);
+  }
   const absl::Status status = read(*session);
   if (status.ok()) {
     sessions_.Return(Use::kReading, *std::move(session));
@@ -341,23 +430,31 @@ absl::StatusOr<StorePage> PostgresStore::Read(std::int64_t after,
   return page;
 }
 
-// Readiness.
+// --- Readiness ---
 
 absl::Status PostgresStore::Check() {
-  if (!check_mutex_.TryLock()) {
-    absl::MutexLock lock(&state_mutex_);
-    return last_check_;
-  }
-  // Also after an exception: workers catch it, and the next Check would hang.
+  // Others do not wait for the Check in progress, but get the last result.
+  if (!check_mutex_.TryLock()) return last_check();
+  // Unlock also after an exception, or each later Check would return this
+  // result.
   const absl::Cleanup unlock = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
     check_mutex_.Unlock();
   };
   const TimePoint deadline = After(kCheckTimeout);
-  absl::Status status = HoldNumber(/*wait=*/false, deadline);
+  absl::Status status = HoldNumber(/*wait=*/false, deadline).status();
   if (status.ok()) status = Probe(deadline);
+  set_last_check(status);
+  return status;
+}
+
+absl::Status PostgresStore::last_check() const {
+  absl::MutexLock lock(&state_mutex_);
+  return last_check_;
+}
+
+void PostgresStore::set_last_check(const absl::Status& status) {
   absl::MutexLock lock(&state_mutex_);
   last_check_ = status;
-  return status;
 }
 
 absl::Status PostgresStore::Probe(TimePoint deadline) {
@@ -422,8 +519,9 @@ absl::Status PostgresStore::AwaitCommit(PostgresConnection session,
   }
   const absl::Status status = absl::UnavailableError(
       "commits wait: no synchronous standby of PostgreSQL answers");
-  // The session is used again as long as the commit may end: each new one could
-  // leave another waiting process. But the server itself may hang.
+  // Keep the session while the commit may still succeed: each new session could
+  // leave another waiting process. Abandon it after the timeout, because the
+  // server itself may hang.
   if (After(-options_.timeout) < *commit_sent_at_) {
     checker_ = std::move(session);
   } else {

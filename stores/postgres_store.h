@@ -29,11 +29,18 @@ namespace sluice {
 //   - one for each SaveBatch in progress, kept for the next SaveBatch
 //   - one for each look-up or Read in progress, kept likewise
 //   - one for Check
-//   - one that holds the server's number, as an advisory lock. Without the
-//     number nothing is saved, since another server might give the same
+//   - one that holds the server's number, as an advisory lock. Without this
+//     lock nothing is saved, since another server might assign the same
 //     sequence numbers.
+//
+// Each session that writes holds a second, shared lock of the number. After it
+// has taken the second lock, it checks that the first is held by this process
+// and on the same PostgreSQL server. A process that takes the number terminates
+// all sessions that hold the second lock. So no session writes under a number
+// that was lost, or that is held on an old primary.
+//
 // Calls do not wait for each other, and each ends within the store's timeout. A
-// batch of more than 16 MiB has as much again for each further 16 MiB.
+// batch of more than 16 MiB has a further timeout for each further 16 MiB.
 class PostgresStore final : public Store {
  public:
   // Creates the tables if they are missing. FAILED_PRECONDITION if another
@@ -42,9 +49,10 @@ class PostgresStore final : public Store {
   static absl::StatusOr<std::unique_ptr<PostgresStore>> Open(
       const PostgresStoreOptions& options, SameContent same_content);
 
-  // INVALID_ARGUMENT if an id of the batch has U+0000 or is not UTF-8.
-  // UNAVAILABLE also if the server's number was lost with its session and
-  // cannot be taken again, or if the standbys do not answer in time.
+  // Saves as Store::SaveBatch. INVALID_ARGUMENT if an id of the batch has
+  // U+0000 or is not UTF-8. UNAVAILABLE also if the server's number was lost
+  // with its session and cannot be taken again, or if the standbys do not
+  // answer in time.
   absl::Status SaveBatch(absl::Span<const Submission> batch,
                          absl::Span<Saved> saved) override;
   absl::StatusOr<std::vector<std::optional<StoredReceipt>>> FindReceipts(
@@ -53,20 +61,32 @@ class PostgresStore final : public Store {
   absl::StatusOr<std::int64_t> LastSequence() override;
   absl::StatusOr<StorePage> Read(std::int64_t after, std::size_t max,
                                  std::size_t max_bytes) override;
-  // Where synchronous standbys are configured, UNAVAILABLE also if they do not
-  // answer.
-  absl::Status Check() override;
+  // Checks as Store::Check. UNAVAILABLE also if synchronous standbys are
+  // configured and do not answer. The thread-safety analysis does not follow
+  // its TryLock.
+  absl::Status Check() override ABSL_NO_THREAD_SAFETY_ANALYSIS;
 
  private:
   PostgresStore(const PostgresStoreOptions& options, SameContent same_content);
 
   absl::Status Start();
-  // Makes sure that this server has its number. If its session was lost, one
-  // caller takes the number again. The others wait for the result, or get that
-  // of the last attempt if they do not `wait`.
-  absl::Status HoldNumber(bool wait, TimePoint deadline);
+  // Makes sure that this server has its number, and returns the process that
+  // holds it. If its session was lost, one caller takes the number again. The
+  // others wait for the result, or get that of the last attempt if they do not
+  // `wait`.
+  absl::StatusOr<PostgresBackend> HoldNumber(bool wait, TimePoint deadline);
+  absl::StatusOr<PostgresBackend> NumberHolder()
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(number_mutex_);
   absl::StatusOr<PostgresConnection> TakeNumber(TimePoint deadline);
+  // Closes the session that holds the number, if it is that of `holder`.
+  void DropNumber(const PostgresBackend& holder);
+  // Makes `writer` a session that writes under this server's number, until it
+  // ends. Returns false if `holder` does not hold the number on the server of
+  // `writer`.
+  absl::StatusOr<bool> JoinNumber(PostgresConnection& writer,
+                                  const PostgresBackend& holder);
 
+  absl::StatusOr<PostgresConnection> TakeWriter(TimePoint deadline);
   absl::Status SaveOnAWriter(absl::Span<const Submission> batch,
                              absl::Span<Saved> saved, TimePoint deadline);
 
@@ -85,6 +105,8 @@ class PostgresStore final : public Store {
 
   bool last_save_failed() const;
   void set_last_save_failed(bool failed);
+  absl::Status last_check() const;
+  void set_last_check(const absl::Status& status);
 
   // Constant after construction.
   const PostgresStoreOptions options_;

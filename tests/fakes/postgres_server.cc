@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "absl/status/status.h"
@@ -52,9 +53,9 @@ std::string TemplateFolder() {
 
 }  // namespace
 
-PostgresServer::PostgresServer() : server_(folder_.path()) {
+PostgresServer::PostgresServer(bool start) : server_(folder_.path()) {
   CopyFolder(TemplateFolder(), folder_ / "data");
-  Start();
+  if (start) Start();
 }
 
 PostgresServer& PostgresServer::Shared() {
@@ -70,6 +71,31 @@ std::string PostgresServer::NewSchema() {
   const std::string name = absl::StrCat("test", ++schemas_);
   PostgresShell(Url("postgres")).Run("CREATE SCHEMA " + name);
   return absl::StrCat(Url("postgres"), "&options=-csearch_path%3D", name);
+}
+
+void PostgresServer::RemoveData() {
+  if (server_.running()) Stop();
+  fs::remove_all(folder_ / "data");
+}
+
+void PostgresServer::StartPromoted(const PostgresServer& primary) {
+  RemoveData();
+  CopyFolder(primary.folder_ / "data", folder_ / "data");
+  fs::remove(folder_ / "data/postmaster.pid");
+  // Recovery from an archive, which is empty, begins a timeline at its end.
+  std::ofstream(folder_ / "data/recovery.signal");
+  std::ofstream(folder_ / "data/postgresql.auto.conf", std::ios::app)
+      << "restore_command = 'false'\n";
+  Start();
+  PostgresShell shell(Url("postgres"));
+  AwaitThat("the recovery ends",
+            [&] { return shell.Get("SELECT pg_is_in_recovery()") == "f"; });
+}
+
+void PostgresServer::StartAnotherCluster() {
+  RemoveData();
+  ExpectOk(LocalPostgres::MakeCluster(folder_.path()));
+  Start();
 }
 
 void PostgresServer::Start() { ExpectOk(server_.Start()); }

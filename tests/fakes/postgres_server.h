@@ -16,8 +16,9 @@ namespace sluice {
 
 class PostgresServer {
  public:
-  // Starts the server. Fails the test if PostgreSQL is not installed.
-  PostgresServer();
+  // Starts the server unless `start` is false. Fails the test if PostgreSQL is
+  // not installed.
+  explicit PostgresServer(bool start = true);
   PostgresServer(const PostgresServer&) = delete;
   PostgresServer& operator=(const PostgresServer&) = delete;
 
@@ -37,11 +38,18 @@ class PostgresServer {
   void Stop();
   // Kills each process of the server by SIGKILL. Returns when they have ended.
   void Kill();
+  // Starts the server as a promoted standby: with the data of `primary`, on a
+  // new timeline. `primary` must not be running, or be paused.
+  void StartPromoted(const PostgresServer& primary);
+  // Starts the server with the data of an empty cluster.
+  void StartAnotherCluster();
   // Let each process of the server hang, and go on.
   void Pause() { server_.Pause(); }
   void Resume() { server_.Resume(); }
 
  private:
+  void RemoveData();
+
   const TempFolder folder_;
   LocalPostgres server_;
   int schemas_ = 0;

@@ -227,6 +227,7 @@ absl::Status LocalPostgres::MakeCluster(const std::string& folder) {
 
 LocalPostgres::~LocalPostgres() {
   if (!running()) return;
+  Resume();  // a process that is paused would not end
   kill(pid_, SIGQUIT);
   waitpid(pid_, nullptr, 0);
 }

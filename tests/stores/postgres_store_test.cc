@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/synchronization/notification.h"
 #include "base/clock.h"
 #include "gmock/gmock.h"
@@ -341,8 +343,8 @@ TEST_F(PostgresStoreTest, ASecondServerWithTheSameNumberIsRefused) {
 // Ends the session that holds the server's number.
 constexpr char kEndNumberSession[] =
     "SELECT pg_terminate_backend(pid, 60000) FROM pg_locks"
-    " WHERE locktype = 'advisory' AND classid = 1399616873 AND granted"
-    " AND pid <> pg_backend_pid()";
+    " WHERE locktype = 'advisory' AND classid = 1399616873 AND objid < 1024"
+    " AND granted AND pid <> pg_backend_pid()";
 
 TEST_F(PostgresStoreTest, NothingIsSavedWithoutTheNumber) {
   Open();
@@ -701,21 +703,129 @@ TEST_F(PostgresStoreTest, WorkersWaitForAServerThatHangsAtTheSameTime) {
             [&] { return Save({MakeSubmission(2, "b")}).ok(); });
 }
 
+// Returns the URL of the database "postgres" of whichever server accepts
+// writes.
+std::string UrlOf(std::initializer_list<const PostgresServer*> servers) {
+  std::vector<std::string> folders;
+  for (const PostgresServer* server : servers) {
+    const std::string url = server->Url("postgres");
+    folders.push_back(url.substr(url.find("host=") + 5));
+  }
+  return absl::StrCat("postgresql:///postgres?user=sluice&host=",
+                      absl::StrJoin(folders, ","));
+}
+
 TEST_F(PostgresStoreTest, AHostThatHangsLeavesTimeForTheOthers) {
   PostgresServer hanging;
+  PostgresServer working;
+  url_ = UrlOf({&hanging, &working});
   hanging.Pause();
-  // The list of hosts is given by the folders of their sockets.
-  const std::string shared = server_.Url("postgres");
-  const auto folder = [](const std::string& url) {
-    return url.substr(url.find("host=") + 5);
-  };
-  url_ = absl::StrCat(
-      "postgresql:///postgres?user=sluice&host=", folder(hanging.Url("x")), ",",
-      folder(shared), url_.substr(shared.size()));
   timeout_ = absl::Seconds(4);
   Open();
   SaveOne(MakeSubmission(1, "a"));
   hanging.Resume();
+}
+
+// --- Failover ---
+
+constexpr char kCount[] = "SELECT count(*) FROM submissions";
+
+TEST_F(PostgresStoreTest, AnOldPrimaryThatComesBackIsNotUsed) {
+  PostgresServer old_primary;
+  PostgresServer new_primary(/*start=*/false);
+  url_ = UrlOf({&old_primary, &new_primary});
+  Open();
+  SaveOne(MakeSubmission(1, "a"));
+
+  old_primary.Stop();
+  EXPECT_EQ(Save({MakeSubmission(2, "b")}).code(),
+            absl::StatusCode::kUnavailable);
+  new_primary.StartPromoted(old_primary);
+  old_primary.Start();
+  EXPECT_EQ(SaveOne(MakeSubmission(2, "b")).result, Result::kStored);
+  EXPECT_EQ(PostgresShell(new_primary.Url("postgres")).Get(kCount), "2");
+  EXPECT_EQ(PostgresShell(old_primary.Url("postgres")).Get(kCount), "1");
+
+  new_primary.Stop();
+  const absl::Status status = Save({MakeSubmission(3, "c")});
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_FALSE(store_->FindReceipts("study", {"a"}).ok());
+  EXPECT_FALSE(store_->Check().ok());
+  EXPECT_EQ(PostgresShell(old_primary.Url("postgres")).Get(kCount), "1");
+  new_primary.Start();
+  EXPECT_EQ(SaveOne(MakeSubmission(3, "c")).result, Result::kStored);
+  EXPECT_EQ(PostgresShell(new_primary.Url("postgres")).Get(kCount), "3");
+
+  // The same at a start.
+  Reopen();
+  SaveOne(MakeSubmission(4, "d"));
+  EXPECT_EQ(PostgresShell(new_primary.Url("postgres")).Get(kCount), "4");
+}
+
+TEST_F(PostgresStoreTest, TheNumberIsTakenOnTheServerThatIsWrittenTo) {
+  PostgresServer old_primary;
+  PostgresServer new_primary(/*start=*/false);
+  url_ = UrlOf({&old_primary, &new_primary});
+  timeout_ = absl::Seconds(2);
+  Open();
+  SaveOne(MakeSubmission(1, "a"));
+
+  // The store's sessions with the old primary stay open.
+  old_primary.Pause();
+  new_primary.StartPromoted(old_primary);
+  url_ = UrlOf({&new_primary});
+  auto second = TryOpen();
+  ASSERT_TRUE(second.ok()) << second.status();
+  AwaitThat("the store finds the new primary", [&] {
+    const absl::Status status = Save({MakeSubmission(2, "b")});
+    EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+    return status.message().find("number") != std::string::npos;
+  });
+  EXPECT_EQ(PostgresShell(new_primary.Url("postgres")).Get(kCount), "1");
+  EXPECT_FALSE(store_->Check().ok());
+
+  second->reset();
+  AwaitThat("the store has the number",
+            [&] { return Save({MakeSubmission(2, "b")}).ok(); });
+  EXPECT_EQ(TryOpen().status().code(), absl::StatusCode::kFailedPrecondition);
+  old_primary.Resume();
+  EXPECT_EQ(SaveOne(MakeSubmission(3, "c")).result, Result::kStored);
+  EXPECT_EQ(PostgresShell(new_primary.Url("postgres")).Get(kCount), "3");
+}
+
+TEST_F(PostgresStoreTest, AnotherClusterAtTheSameAddressIsNotUsed) {
+  PostgresServer server;
+  url_ = UrlOf({&server});
+  Open();
+  SaveOne(MakeSubmission(1, "a"));
+  server.StartAnotherCluster();
+  const absl::Status status = Save({MakeSubmission(2, "b")});
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("another cluster"));
+  Reopen();
+  SaveOne(MakeSubmission(2, "b"));
+}
+
+TEST_F(PostgresStoreTest,
+       WhoeverTakesTheNumberEndsTheSessionsThatWriteUnderIt) {
+  Open();
+  SaveOne(MakeSubmission(1, "a"));
+  // A batch is in work when its server loses the number.
+  PostgresShell shell(url_);
+  shell.Run("BEGIN; LOCK TABLE submissions");
+  absl::Status status;
+  std::thread saving = SaveBehind(MakeSubmission(2, "b"), &status);
+  PostgresShell watcher(url_);
+  AwaitThat("the batch waits", [&] { return watcher.Get(kWaiting) == "1"; });
+  watcher.Run(kEndNumberSession);
+  auto second = TryOpen();
+  EXPECT_TRUE(second.ok()) << second.status();
+  saving.join();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  shell.Run("ROLLBACK");
+  EXPECT_EQ(Find("b"), std::nullopt);
+  EXPECT_EQ(Save({MakeSubmission(2, "b")}).code(),
+            absl::StatusCode::kUnavailable);
 }
 
 TEST_F(PostgresStoreTest, AnErrorOfTheNumbersLockIsReportedAsWhatItIs) {
