@@ -38,7 +38,8 @@ TEST(StoreKinds, TheOperatorsGuideListsEveryKind) {
   const auto text = ReadFile(OPERATIONS_DOC);
   ASSERT_TRUE(text.ok()) << text.status();
   for (const StoreKind& kind : StoreKinds()) {
-    EXPECT_THAT(*text, testing::HasSubstr(absl::StrCat("`", kind.name, "`")));
+    EXPECT_THAT(*text, testing::HasSubstr(
+                           absl::StrCat("`", std::string(kind.name), "`")));
   }
 }
 
