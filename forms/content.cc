@@ -8,10 +8,6 @@
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "google/protobuf/message.h"
-// Use functions for SHA-256 that OpenSSL 3 deprecates, because their
-// replacement allocates a context for each hash.
-#define OPENSSL_API_COMPAT 10100
-#include "openssl/sha.h"
 
 namespace sluice {
 namespace {
@@ -36,15 +32,6 @@ std::optional<std::string> Normalized(Message& scratch,
 }
 
 }  // namespace
-
-std::array<std::uint8_t, 32> Sha256(std::string_view bytes) {
-  SHA256_CTX context;
-  std::array<std::uint8_t, 32> digest;
-  SHA256_Init(&context);
-  SHA256_Update(&context, bytes.data(), bytes.size());
-  SHA256_Final(digest.data(), &context);
-  return digest;
-}
 
 bool SameMessage(const google::protobuf::Descriptor& type, std::string_view a,
                  std::string_view b) {

@@ -3,8 +3,8 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "base/sha256.h"
 #include "benchmark/benchmark.h"
-#include "forms/content.h"
 #include "forms/wire_check.h"
 #include "loadgen/sample_submissions.h"
 #include "server/calls/intake.h"

@@ -6,7 +6,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "forms/content.h"
+#include "base/sha256.h"
 #include "pool/worker_pool.h"
 #include "server/submissions/journal_writer.h"
 #include "server/submissions/order_key.h"

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "forms/content.h"
+#include "base/sha256.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "stores/postgres_store.h"

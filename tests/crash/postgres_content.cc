@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "forms/content.h"
+#include "base/sha256.h"
 #include "stores/postgres.h"
 #include "tests/crash/content_reader.h"
 #include "tests/crash/content_values.h"

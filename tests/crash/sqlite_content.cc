@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "forms/content.h"
+#include "base/sha256.h"
 #include "stores/sqlite.h"
 #include "stores/sqlite_schema.h"
 #include "tests/crash/content_reader.h"

@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "absl/time/clock.h"
-#include "forms/content.h"
+#include "base/sha256.h"
 #include "sluice/v1/ingestion.pb.h"
 
 namespace sluice {

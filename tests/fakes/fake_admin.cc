@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "forms/content.h"
+#include "base/sha256.h"
 #include "grpcpp/grpcpp.h"
 
 namespace sluice {

@@ -9,7 +9,7 @@
 #include <string>
 
 #include "absl/strings/str_split.h"
-#include "forms/content.h"
+#include "base/sha256.h"
 #include "nlohmann/json.hpp"
 #include "sluice/v1/ingestion.pb.h"
 #include "tests/fuzz/fuzz.h"

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "forms/content.h"
+#include "base/sha256.h"
 #include "stores/sqlite_store.h"
 #include "tests/fuzz/damaged_file.h"
 #include "tests/fuzz/fuzz.h"

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_split.h"
-#include "forms/content.h"
+#include "base/sha256.h"
 #include "forms/fhir_json.h"
 #include "gmock/gmock.h"
 #include "grpcpp/grpcpp.h"

@@ -6,8 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "base/sha256.h"
 #include "forms/answers.h"
-#include "forms/content.h"
 #include "forms/fhir_json_writer.h"
 #include "tools/ctl/csv.h"
 
