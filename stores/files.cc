@@ -12,7 +12,6 @@
 #include "absl/strings/str_cat.h"
 
 namespace sluice {
-namespace {
 
 absl::Status SystemError(int error, const char* doing,
                          const std::filesystem::path& path) {
@@ -20,7 +19,6 @@ absl::Status SystemError(int error, const char* doing,
       doing, " ", path.string(), ": ", std::generic_category().message(error)));
 }
 
-// A new file or directory is durable once the directory above it is synced.
 absl::Status SyncDirectory(const std::filesystem::path& directory) {
   const int descriptor =
       open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -30,8 +28,6 @@ absl::Status SyncDirectory(const std::filesystem::path& directory) {
   return error == 0 ? absl::OkStatus()
                     : SystemError(error, "cannot sync", directory);
 }
-
-}  // namespace
 
 absl::Status CreateDirectories(const std::filesystem::path& directory) {
   std::error_code error;

@@ -15,6 +15,15 @@ namespace sluice {
 // survive a power cut. UNAVAILABLE if this fails.
 absl::Status CreateDirectories(const std::filesystem::path& directory);
 
+// Syncs a directory, so that the names in it survive a power cut. UNAVAILABLE
+// if that fails.
+absl::Status SyncDirectory(const std::filesystem::path& directory);
+
+// Returns UNAVAILABLE with a text for the value of errno, e.g. "cannot open
+// /x: No such file or directory".
+absl::Status SystemError(int error, const char* doing,
+                         const std::filesystem::path& path);
+
 // Holds an exclusive lock on a file (flock(2)) until the object is destroyed or
 // the process ends in any way. Creates the file if it is missing, and never
 // removes it. Movable. Not thread-safe.

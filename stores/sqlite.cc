@@ -129,6 +129,11 @@ bool SqliteRun::IsNullAt(int column) const {
   return sqlite3_column_type(statement_, column) == SQLITE_NULL;
 }
 
+int SqliteRun::TypeAt(int column) const {
+  SLUICE_DCHECK(column >= 0 && column < sqlite3_data_count(statement_));
+  return sqlite3_column_type(statement_, column);
+}
+
 std::int64_t SqliteRun::IntegerAt(int column) const {
   SLUICE_DCHECK(column >= 0 && column < sqlite3_data_count(statement_));
   return sqlite3_column_int64(statement_, column);
@@ -164,6 +169,23 @@ absl::StatusOr<SqliteConnection> SqliteConnection::Open(
 void SqliteConnection::SetBusyTimeout(absl::Duration timeout) {
   sqlite3_busy_timeout(handle_.get(),
                        static_cast<int>(absl::ToInt64Milliseconds(timeout)));
+}
+
+void SqliteConnection::KeepLogOnClose(bool keep) {
+  sqlite3_db_config(handle_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE,
+                    keep ? 1 : 0, nullptr);
+}
+
+absl::Status SqliteConnection::ForEachRow(
+    std::string_view sql, absl::FunctionRef<bool(const SqliteRun&)> visit) {
+  absl::StatusOr<SqliteStatement> statement = Prepare(sql);
+  if (!statement.ok()) return statement.status();
+  SqliteRun query(*statement);
+  while (true) {
+    const absl::StatusOr<bool> row = query.Step();
+    if (!row.ok()) return row.status();
+    if (!*row || !visit(query)) return absl::OkStatus();
+  }
 }
 
 absl::Status SqliteConnection::Execute(const char* sql) {

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -65,6 +66,9 @@ class SqliteRun {
   // Read a column of the current row, counted from 0. Views are valid until the
   // next Step.
   bool IsNullAt(int column) const;
+  // Returns SQLITE_INTEGER, SQLITE_TEXT and so on. Must be called before one of
+  // the functions below, which may convert the value.
+  int TypeAt(int column) const;
   std::int64_t IntegerAt(int column) const;
   std::string_view TextAt(int column) const;
   std::string_view BlobAt(int column) const;
@@ -88,8 +92,18 @@ class SqliteConnection {
 
   void SetBusyTimeout(absl::Duration timeout);
 
+  // While set, closing the database leaves its write-ahead log as it is.
+  // Otherwise the log is copied into the database and removed, with it what
+  // SQLite cannot read of a damaged log.
+  void KeepLogOnClose(bool keep);
+
   // Runs statements without parameters. Discards their results.
   absl::Status Execute(const char* sql);
+
+  // Runs a query without parameters. Calls `visit` with each row until it
+  // returns false.
+  absl::Status ForEachRow(std::string_view sql,
+                          absl::FunctionRef<bool(const SqliteRun& row)> visit);
 
   // Prepares `sql`, which must be one statement. The result must not outlive
   // the connection.

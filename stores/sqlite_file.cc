@@ -32,20 +32,6 @@ absl::Status CheckOwner(std::int64_t application_id, std::int64_t version,
   return absl::OkStatus();
 }
 
-// True if the file has no content yet.
-absl::StatusOr<bool> IsNew(SqliteConnection& db, const SqliteFileKind& kind) {
-  const auto objects = db.QueryInteger("SELECT count(*) FROM sqlite_schema");
-  if (!objects.ok()) return objects.status();
-  const auto application_id = db.QueryInteger("PRAGMA application_id");
-  if (!application_id.ok()) return application_id.status();
-  const auto version = db.QueryInteger("PRAGMA user_version");
-  if (!version.ok()) return version.status();
-  if (*objects == 0 && *application_id == 0 && *version == 0) return true;
-  const absl::Status owner = CheckOwner(*application_id, *version, kind);
-  if (!owner.ok()) return owner;
-  return false;
-}
-
 // Makes commits return only when they are on disk.
 absl::Status MakeDurable(SqliteConnection& db) {
   // Large pages hold several submissions each. The size limit lets the log
@@ -75,6 +61,36 @@ absl::Status CreateSchema(SqliteConnection& db, const SqliteFileKind& kind) {
   return status.ok() ? transaction.Commit() : status;
 }
 
+// The schema version of a SQLite file is its `PRAGMA user_version`.
+class VersionedFile final : public VersionedDatabase {
+ public:
+  explicit VersionedFile(SqliteConnection& db) : db_(db) {}
+
+  absl::StatusOr<std::int64_t> Version() override {
+    return db_.QueryInteger("PRAGMA user_version");
+  }
+
+  absl::StatusOr<bool> InTransaction(
+      absl::FunctionRef<absl::StatusOr<bool>()> part,
+      std::int64_t next_version) override {
+    SqliteTransaction transaction(db_);
+    absl::Status status = transaction.Begin(SqliteTransaction::Mode::kWrite);
+    if (!status.ok()) return status;
+    const absl::StatusOr<bool> complete = part();
+    if (!complete.ok()) return complete;
+    if (*complete) {
+      status = db_.Execute(
+          absl::StrCat("PRAGMA user_version = ", next_version).c_str());
+    }
+    if (status.ok()) status = transaction.Commit();
+    if (!status.ok()) return status;
+    return *complete;
+  }
+
+ private:
+  SqliteConnection& db_;
+};
+
 absl::Status Probe(SqliteConnection& db, bool writing) {
   SqliteTransaction transaction(db);
   const absl::Status begun = transaction.Begin(SqliteTransaction::Mode::kWrite);
@@ -102,18 +118,42 @@ absl::StatusOr<ClaimedFile> ClaimSqliteFile(const std::string& path) {
   return ClaimedFile{absolute.string(), *std::move(lock)};
 }
 
+absl::StatusOr<std::int64_t> InspectSqliteFile(SqliteConnection& db,
+                                               const SqliteFileKind& kind) {
+  const auto objects = db.QueryInteger("SELECT count(*) FROM sqlite_schema");
+  if (!objects.ok()) return objects.status();
+  const auto application_id = db.QueryInteger("PRAGMA application_id");
+  if (!application_id.ok()) return application_id.status();
+  const auto version = db.QueryInteger("PRAGMA user_version");
+  if (!version.ok()) return version.status();
+  if (*objects == 0 && *application_id == 0 && *version == 0) {
+    return kNewSqliteFile;
+  }
+  const absl::Status owner = CheckOwner(*application_id, *version, kind);
+  if (!owner.ok()) return owner;
+  return *version;
+}
+
+absl::Status PrepareSqliteFile(SqliteConnection& db, const SqliteFileKind& kind,
+                               std::int64_t version,
+                               absl::Span<const MigrationStep> steps) {
+  const absl::Status status = MakeDurable(db);
+  if (!status.ok()) return status;
+  if (version == kNewSqliteFile) return CreateSchema(db, kind);
+  VersionedFile file(db);
+  return Migrate(file, steps);
+}
+
 absl::StatusOr<SqliteConnection> OpenSqliteFile(const std::string& path,
                                                 absl::Duration busy_timeout,
                                                 const SqliteFileKind& kind) {
   absl::StatusOr<SqliteConnection> db =
       SqliteConnection::Open(path, busy_timeout);
   if (!db.ok()) return db.status();
-  const absl::StatusOr<bool> is_new = IsNew(*db, kind);
-  if (!is_new.ok()) return is_new.status();
-
-  absl::Status status = MakeDurable(*db);
-  if (status.ok() && *is_new) status = CreateSchema(*db, kind);
-  if (!status.ok()) return status;
+  const absl::StatusOr<std::int64_t> version = InspectSqliteFile(*db, kind);
+  if (!version.ok()) return version.status();
+  const absl::Status prepared = PrepareSqliteFile(*db, kind, *version, {});
+  if (!prepared.ok()) return prepared;
   return db;
 }
 

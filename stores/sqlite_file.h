@@ -10,7 +10,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "stores/files.h"
+#include "stores/migration.h"
 #include "stores/sqlite.h"
 
 namespace sluice {
@@ -32,10 +34,24 @@ struct SqliteFileKind {
   const char* schema;           // statements that create the tables
 };
 
-// Opens the database at `path` (absolute) for writing, with a write-ahead log
-// and a sync at every commit. Creates the tables if the file is new.
-// FAILED_PRECONDITION, with the file unchanged, if the file is of a newer
-// version or of another application. DATA_LOSS if the file is not a database.
+// Version of a file that has no content yet.
+inline constexpr std::int64_t kNewSqliteFile = 0;
+
+// Returns the version of an open file, or kNewSqliteFile. Changes nothing.
+// FAILED_PRECONDITION if the file is of a newer version or of another
+// application, DATA_LOSS if it is not a database.
+absl::StatusOr<std::int64_t> InspectSqliteFile(SqliteConnection& db,
+                                               const SqliteFileKind& kind);
+
+// Prepares a file of the version that InspectSqliteFile returned: sets a
+// write-ahead log and a sync at every commit, and creates the tables if the
+// file is new or runs `steps` if it is of an older version.
+absl::Status PrepareSqliteFile(SqliteConnection& db, const SqliteFileKind& kind,
+                               std::int64_t version,
+                               absl::Span<const MigrationStep> steps);
+
+// Opens the database at `path` (absolute) for writing: InspectSqliteFile and
+// PrepareSqliteFile, without steps. After an error the file is as it was.
 absl::StatusOr<SqliteConnection> OpenSqliteFile(const std::string& path,
                                                 absl::Duration busy_timeout,
                                                 const SqliteFileKind& kind);
