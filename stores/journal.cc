@@ -3,8 +3,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "base/check.h"
 #include "stores/journal_file.h"
+#include "stores/journal_rescue.h"
+#include "stores/journal_state.h"
 #include "stores/sqlite_file.h"
 
 namespace sluice {
@@ -16,50 +19,86 @@ constexpr std::size_t kRangesAtOnce = 1024;
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(
-    const std::string& path) {
+    const std::string& path, const JournalOptions& options) {
   absl::StatusOr<ClaimedFile> claimed = ClaimSqliteFile(path);
   if (!claimed.ok()) return claimed.status();
-  auto file = JournalFile::Open(claimed->path);
+  const auto known = JournalStateFile::Read(JournalStatePath(claimed->path));
+  if (!known.ok()) return known.status();
+  auto file = JournalFile::Open(claimed->path, *known, /*adopt=*/false);
+  std::string accepted;
+  if (absl::IsDataLoss(file.status()) && options.accept_damage) {
+    accepted = std::string(file.status().message());
+    file = JournalFile::Open(claimed->path, *known, /*adopt=*/true);
+    if (absl::IsDataLoss(file.status())) {
+      const absl::Status rescued =
+          RescueJournal(claimed->path, *known, absl::Now());
+      if (!rescued.ok()) return NamingFile(rescued, path);
+      file = JournalFile::Open(claimed->path, {}, /*adopt=*/true);
+    }
+  }
   if (!file.ok()) return NamingFile(file.status(), path);
-  const auto last_position = (*file)->LastPosition();
-  if (!last_position.ok()) return NamingFile(last_position.status(), path);
-  const auto quarantined = (*file)->CountQuarantined();
-  if (!quarantined.ok()) return NamingFile(quarantined.status(), path);
+  const auto damaged = (*file)->CountDamaged();
+  if (!damaged.ok()) return NamingFile(damaged.status(), path);
+  DropUnfinishedRescue(claimed->path);
   (*file)->Shrink();
   return std::unique_ptr<Journal>(
-      new Journal(std::move(claimed->lock), *std::move(file), *last_position,
-                  static_cast<std::size_t>(*quarantined)));
+      new Journal(std::move(claimed->lock), *std::move(file),
+                  static_cast<std::size_t>(*damaged), std::move(accepted)));
 }
 
 Journal::Journal(FileLock lock, std::unique_ptr<JournalFile> file,
-                 std::int64_t last_position, std::size_t quarantined)
+                 std::size_t damaged, std::string accepted_damage)
     : lock_(std::move(lock)),
+      accepted_damage_(std::move(accepted_damage)),
       file_(std::move(file)),
-      last_position_(last_position),
-      quarantined_(quarantined) {}
+      last_position_(file_->state().last_position),
+      quarantined_(static_cast<std::size_t>(file_->state().quarantined)),
+      damaged_(damaged) {}
 
 Journal::~Journal() = default;
 
 absl::Status Journal::Replay(absl::FunctionRef<void(JournalEntry)> visit) {
   const std::int64_t last = last_position();
   for (std::int64_t after = 0; after < last;) {
+    const std::int64_t before = after;
     absl::StatusOr<std::vector<JournalEntry>> part;
     {
       absl::MutexLock lock(&file_mutex_);
-      part = file_->Read(after, last);
+      part = ReadOrQuarantine(before, last, after);
     }
     if (!part.ok()) return part.status();
-    if (part->empty()) break;
-    SLUICE_DCHECK_GT(part->front().position, after);
-    after = part->back().position;
+    if (after == before) break;
+    SLUICE_DCHECK_GT(after, before);
     for (JournalEntry& entry : *part) visit(std::move(entry));
   }
   return absl::OkStatus();
 }
 
+// Returns the next entries, and quarantines those among them that are damaged.
+// `read_up_to` gets the last position that was read, and stays as it is if
+// there is none.
+absl::StatusOr<std::vector<JournalEntry>> Journal::ReadOrQuarantine(
+    std::int64_t after, std::int64_t last, std::int64_t& read_up_to) {
+  absl::StatusOr<std::vector<EntryRow>> rows = file_->Read(after, last);
+  if (!rows.ok()) return rows.status();
+  std::vector<JournalEntry> entries;
+  entries.reserve(rows->size());
+  for (EntryRow& row : *rows) {
+    read_up_to = row.entry.position;
+    if (row.damage.empty()) {
+      entries.push_back(std::move(row.entry));
+      continue;
+    }
+    const absl::Status status =
+        QuarantineEntry(row.entry.position, row.damage, /*tries=*/0);
+    if (!status.ok()) return status;
+  }
+  return entries;
+}
+
 absl::StatusOr<std::int64_t> Journal::LastSequence() {
   absl::MutexLock lock(&file_mutex_);
-  return file_->LastSequence();
+  return file_->state().last_sequence;
 }
 
 absl::StatusOr<std::int64_t> Journal::Append(
@@ -77,7 +116,7 @@ absl::StatusOr<std::int64_t> Journal::Append(
     last_position_ += static_cast<std::int64_t>(entries.size());
   }
   Forgotten(*forgotten);
-  Wrote(absl::OkStatus()).IgnoreError();
+  Committed();
   return first;
 }
 
@@ -106,14 +145,15 @@ absl::Status Journal::ForgetUpTo(std::int64_t last, bool& more) {
   const std::vector<PositionRange> done = FirstDone();
   more = !done.empty() && done.front().first <= last;
   if (!more) return absl::OkStatus();
-  const auto forgotten = file_->Remove(done, last_position());
+  const auto forgotten = file_->Remove(done);
   if (!forgotten.ok()) return Wrote(forgotten.status());
   Forgotten(*forgotten);
   // The transaction stopped at its limits, or there were more ranges than it
   // looked at.
   more = *forgotten != done || done.size() == kRangesAtOnce;
   if (!more) file_->Shrink();
-  return Wrote(absl::OkStatus());
+  Committed();
+  return absl::OkStatus();
 }
 
 absl::Status Journal::Quarantine(std::int64_t position, std::string_view reason,
@@ -123,21 +163,28 @@ absl::Status Journal::Quarantine(std::int64_t position, std::string_view reason,
     return absl::ResourceExhaustedError(
         absl::StrCat("quarantine is full: it has ", kQuarantineMax));
   }
-  const absl::StatusOr<bool> added =
-      file_->Quarantine(position, reason, tries, absl::Now(), last_position());
+  return QuarantineEntry(position, reason, tries);
+}
+
+absl::Status Journal::QuarantineEntry(std::int64_t position,
+                                      std::string_view reason, int tries) {
+  const absl::StatusOr<JournalFile::Added> added =
+      file_->Quarantine(position, reason, tries, absl::Now());
   if (!added.ok()) return Failed(added.status());
+  Committed();
   // Count after the commit, but still under file_mutex_, so that the check of
-  // the limit above stays valid.
+  // the limit in Quarantine stays valid.
   absl::MutexLock state_lock(&state_mutex_);
-  if (*added) ++quarantined_;
+  if (*added != JournalFile::Added::kNothing) ++quarantined_;
+  if (*added == JournalFile::Added::kDamagedEntry) ++damaged_;
   return absl::OkStatus();
 }
 
 absl::StatusOr<JournalEntry> Journal::Release(std::int64_t sequence) {
   absl::MutexLock lock(&file_mutex_);
-  absl::StatusOr<JournalEntry> entry =
-      file_->Release(sequence, last_position() + 1);
+  absl::StatusOr<JournalEntry> entry = file_->Release(sequence);
   if (!entry.ok()) return Failed(entry.status());
+  Committed();
   absl::MutexLock state_lock(&state_mutex_);
   SLUICE_DCHECK_EQ(entry->position, last_position_ + 1);
   SLUICE_DCHECK_GT(quarantined_, 0u);
@@ -167,6 +214,11 @@ Journal::FindQuarantined(std::string_view study_id,
 std::size_t Journal::quarantined() const {
   absl::MutexLock lock(&state_mutex_);
   return quarantined_;
+}
+
+std::size_t Journal::damaged() const {
+  absl::MutexLock lock(&state_mutex_);
+  return damaged_;
 }
 
 absl::Status Journal::Check() {
@@ -199,6 +251,8 @@ absl::Status Journal::last_write() const {
   absl::MutexLock lock(&state_mutex_);
   return last_write_;
 }
+
+void Journal::Committed() { Wrote(file_->state_file_status()).IgnoreError(); }
 
 absl::Status Journal::Failed(const absl::Status& status) {
   return IsTransient(status) ? Wrote(status) : status;

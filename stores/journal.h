@@ -24,6 +24,11 @@
 // The journal is a SQLite file with an append-only table, a write-ahead log,
 // and a sync at every commit. Entries are appended in groups, with one sync for
 // each group, and forgotten by ranges of positions.
+//
+// The journal does not believe its file. Each entry is verified against its
+// hashes before it is used, and is quarantined as damaged if it is not what was
+// appended. Missing entries are found with the state file `<path>.state`
+// (journal_state.h).
 
 #ifndef SLUICE_STORES_JOURNAL_H_
 #define SLUICE_STORES_JOURNAL_H_
@@ -53,7 +58,9 @@ class JournalFile;
 
 // `PRAGMA user_version` (the version of the schema) and `PRAGMA application_id`
 // ("SluJ") of the file.
-inline constexpr std::int64_t kJournalVersion = 1;
+// Version 1 had no hashes. In a file of version 2 the migration from version 1
+// has begun and is not complete.
+inline constexpr std::int64_t kJournalVersion = 3;
 inline constexpr std::int64_t kJournalApplicationId = 0x536c754a;
 
 struct JournalEntry {
@@ -78,6 +85,18 @@ struct Quarantined {
   std::string reason;  // contains no patient data
   int tries = 0;
   absl::Time quarantined_at;
+  // True if the submission is not what was appended: it was damaged in the
+  // file. The reason says how. Any of its values may be wrong, and a value that
+  // could not be read is empty.
+  bool damaged = false;
+};
+
+struct JournalOptions {
+  // Opens a file from which acknowledged entries are missing. Its files are
+  // then moved to `<path>.damaged-<time>`, and what can be read of them is
+  // copied to a new journal, unless the file is whole and only its state file
+  // is missing or belongs to another file.
+  bool accept_damage = false;
 };
 
 // Thread-safe. Calls block and may wait for another caller's commit, unless
@@ -96,16 +115,21 @@ class Journal {
   // Errors, which leave the file as it was:
   //   FAILED_PRECONDITION  another process has the journal open, or the file is
   //                        of a newer version, or of another program
-  //   DATA_LOSS            the file is not a database
+  //   DATA_LOSS            the file is not a database, is damaged as a whole,
+  //                        or lacks acknowledged entries, which the message
+  //                        names
   //   UNAVAILABLE          the file cannot be read or written
-  static absl::StatusOr<std::unique_ptr<Journal>> Open(const std::string& path);
+  static absl::StatusOr<std::unique_ptr<Journal>> Open(
+      const std::string& path, const JournalOptions& options = {});
 
   // Calls `visit`, without holding a lock, with every entry that is in the
-  // journal and not forgotten, in the order of positions. DATA_LOSS at a
-  // malformed entry.
+  // journal and not forgotten, in the order of positions. Quarantines instead
+  // each entry that is malformed or not what was appended. An error of reading
+  // or quarantining ends the replay.
   absl::Status Replay(absl::FunctionRef<void(JournalEntry entry)> visit);
 
-  // Returns the highest sequence number in the file, quarantine included, or 0.
+  // Returns the highest sequence number that was ever in the file, quarantine
+  // included, or 0.
   absl::StatusOr<std::int64_t> LastSequence();
 
   // Appends the entries as one group, in their order. Returns the position of
@@ -126,15 +150,17 @@ class Journal {
   // is done). Then shrinks the file if it is nearly empty.
   absl::Status Forget();
 
-  // Moves an entry into quarantine. If the same submission with the same kind
-  // and content is in quarantine already, only forgets the entry.
-  // RESOURCE_EXHAUSTED if the quarantine is full, UNAVAILABLE as in Append: the
-  // entry stays in the journal. NOT_FOUND if no entry has that position.
+  // Moves an entry into quarantine. An entry that is not what was appended is
+  // quarantined as damaged, with the damage as the reason. If the same
+  // submission with the same kind and content is in quarantine already, only
+  // forgets the entry. RESOURCE_EXHAUSTED if the quarantine is full,
+  // UNAVAILABLE as in Append: the entry stays in the journal. NOT_FOUND if no
+  // entry has that position.
   absl::Status Quarantine(std::int64_t position, std::string_view reason,
                           int tries);
   // Moves an entry from quarantine to the end of the journal, and returns it
   // with its new position. NOT_FOUND if no entry in quarantine has that
-  // sequence number.
+  // sequence number, FAILED_PRECONDITION if the entry is damaged.
   absl::StatusOr<JournalEntry> Release(std::int64_t sequence);
 
   // Returns up to `max` entries in quarantine with sequence numbers above
@@ -150,6 +176,10 @@ class Journal {
 
   // Number of entries in quarantine. Does not block.
   std::size_t quarantined() const;
+  // Number of entries in quarantine that are damaged. Does not block.
+  std::size_t damaged() const;
+  // The damage that was accepted when the journal was opened, or an empty text.
+  const std::string& accepted_damage() const { return accepted_damage_; }
 
   // Returns OK if the journal could accept entries now. If the last write
   // failed, tries to write. Does not wait for a call in progress, but returns
@@ -157,8 +187,8 @@ class Journal {
   absl::Status Check();
 
  private:
-  Journal(FileLock lock, std::unique_ptr<JournalFile> file,
-          std::int64_t last_position, std::size_t quarantined);
+  Journal(FileLock lock, std::unique_ptr<JournalFile> file, std::size_t damaged,
+          std::string accepted_damage);
 
   absl::Status ForgetUpTo(std::int64_t last, bool& more)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(file_mutex_);
@@ -167,6 +197,16 @@ class Journal {
   std::vector<PositionRange> FirstDone() const;
   void Forgotten(const std::vector<PositionRange>& ranges);
   absl::Status last_write() const;
+  absl::StatusOr<std::vector<JournalEntry>> ReadOrQuarantine(
+      std::int64_t after, std::int64_t last, std::int64_t& read_up_to)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(file_mutex_);
+  absl::Status QuarantineEntry(std::int64_t position, std::string_view reason,
+                               int tries)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(file_mutex_);
+
+  // Remembers that a commit succeeded. Its state file may still have failed:
+  // then entries are durable, and Check reports the failure.
+  void Committed() ABSL_EXCLUSIVE_LOCKS_REQUIRED(file_mutex_);
   // Stores the result of a write for Check, and returns it.
   absl::Status Wrote(absl::Status status);
   // Like Wrote, but does not store errors that may concern one entry only, such
@@ -176,6 +216,7 @@ class Journal {
   // Constant after construction. Declared first, so that the lock is released
   // after the file is closed.
   const FileLock lock_;
+  const std::string accepted_damage_;
 
   absl::Mutex file_mutex_;
   const std::unique_ptr<JournalFile> file_ ABSL_PT_GUARDED_BY(file_mutex_);
@@ -186,6 +227,7 @@ class Journal {
   std::int64_t last_position_ ABSL_GUARDED_BY(state_mutex_);
   PositionSet done_ ABSL_GUARDED_BY(state_mutex_);
   std::size_t quarantined_ ABSL_GUARDED_BY(state_mutex_);
+  std::size_t damaged_ ABSL_GUARDED_BY(state_mutex_);
   absl::Status last_write_ ABSL_GUARDED_BY(state_mutex_);
 };
 

@@ -3,101 +3,33 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/sha256.h"
+#include "stores/journal_check.h"
+#include "stores/journal_migration.h"
 #include "stores/sqlite_file.h"
-#include "stores/sqlite_values.h"
 
 namespace sluice {
 namespace {
 
-// Times are microseconds since 1970. The contents are the last column, so that
-// reading the other columns skips them.
-constexpr char kSchema[] = R"sql(
-CREATE TABLE entries (
-  position INTEGER PRIMARY KEY,
-  method TEXT NOT NULL,
-  kind TEXT NOT NULL,
-  sequence INTEGER NOT NULL,
-  study_id TEXT NOT NULL,
-  submission_id TEXT NOT NULL,
-  site_id TEXT NOT NULL,
-  received_at INTEGER NOT NULL,
-  sent_at INTEGER,
-  content_sha256 BLOB NOT NULL,
-  content BLOB NOT NULL
-) STRICT;
-
-CREATE TABLE quarantine (
-  sequence INTEGER PRIMARY KEY,
-  method TEXT NOT NULL,
-  kind TEXT NOT NULL,
-  study_id TEXT NOT NULL,
-  submission_id TEXT NOT NULL,
-  site_id TEXT NOT NULL,
-  received_at INTEGER NOT NULL,
-  sent_at INTEGER,
-  content_sha256 BLOB NOT NULL,
-  reason TEXT NOT NULL,
-  tries INTEGER NOT NULL,
-  quarantined_at INTEGER NOT NULL,
-  content BLOB NOT NULL,
-  -- Several contents may have come under one id; each is kept once.
-  UNIQUE (submission_id, study_id, kind, content_sha256)
-) STRICT;
-
--- One row: a position, so that positions go on after it even where no entry is
--- left. Written when the last entry is removed, not at every commit.
-CREATE TABLE positions (last INTEGER NOT NULL) STRICT;
-INSERT INTO positions VALUES (0);
-)sql";
-
-constexpr std::string_view kInsert =
-    "INSERT INTO entries (position, method, kind, sequence, study_id,"
-    " submission_id, site_id, received_at, sent_at, content_sha256, content)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-constexpr std::string_view kRead =
-    "SELECT method, kind, sequence, study_id, submission_id, site_id,"
-    " received_at, sent_at, content_sha256, content, position FROM entries"
-    " WHERE position > ? AND position <= ? ORDER BY position";
 constexpr std::string_view kMeasure =
     "SELECT position, length(content) FROM entries"
     " WHERE position BETWEEN ? AND ? ORDER BY position";
 constexpr std::string_view kRemove =
     "DELETE FROM entries WHERE position BETWEEN ? AND ?";
 
-constexpr std::string_view kIntoQuarantine =
-    "INSERT INTO quarantine (sequence, method, kind, study_id, submission_id,"
-    " site_id, received_at, sent_at, content_sha256, reason, tries,"
-    " quarantined_at, content)"
-    " SELECT sequence, method, kind, study_id, submission_id, site_id,"
-    " received_at, sent_at, content_sha256, ?, ?, ?, content FROM entries"
-    " WHERE position = ? ON CONFLICT DO NOTHING";
 // Checks whether the quarantine already has the submission of an entry that was
 // not copied into the quarantine.
 constexpr std::string_view kCompareWithQuarantined =
     "SELECT e.sequence, q.sequence IS NOT NULL"
     " FROM entries AS e LEFT JOIN quarantine AS q"
-    " USING (submission_id, study_id, kind, content_sha256)"
-    " WHERE position = ?";
-constexpr std::string_view kOutOfQuarantine =
-    "INSERT INTO entries (position, method, kind, sequence, study_id,"
-    " submission_id, site_id, received_at, sent_at, content_sha256, content)"
-    " SELECT ?, method, kind, sequence, study_id, submission_id, site_id,"
-    " received_at, sent_at, content_sha256, content FROM quarantine"
-    " WHERE sequence = ?";
+    " ON q.submission_id = e.submission_id AND q.study_id = e.study_id"
+    " AND q.kind = e.kind AND q.content_sha256 = e.content_sha256"
+    " AND q.damaged_at = 0 WHERE e.position = ?";
 constexpr std::string_view kRemoveFromQuarantine =
     "DELETE FROM quarantine WHERE sequence = ?";
-constexpr std::string_view kListQuarantine =
-    "SELECT method, kind, sequence, study_id, submission_id, site_id,"
-    " received_at, sent_at, content_sha256, iif(?, content, x''), reason,"
-    " tries, quarantined_at FROM quarantine WHERE sequence > ?"
-    " ORDER BY sequence LIMIT ?";
-constexpr std::string_view kFindQuarantined =
-    "SELECT method, kind, sequence, study_id, submission_id, site_id,"
-    " received_at, sent_at, content_sha256, x'', reason, tries,"
-    " quarantined_at FROM quarantine WHERE submission_id = ? AND study_id = ?"
-    " ORDER BY sequence";
 
 // Time that a commit waits for another program, such as a shell, that holds the
 // write lock.
@@ -114,70 +46,136 @@ constexpr std::int64_t kRemoveBytes = std::int64_t{16} << 20;
 constexpr std::int64_t kShrinkFreePages = 4096;
 constexpr std::int64_t kShrinkUsedPages = 512;
 
-absl::Time TimeAt(const SqliteRun& row, int column) {
-  return absl::FromUnixMicros(row.IntegerAt(column));
+// The statements that create the tables and the first state of a new journal.
+std::string NewJournalSchema() {
+  return absl::StrCat(
+      kJournalSchema, "INSERT INTO journal_state VALUES (x'",
+      absl::BytesToHexString(EncodeJournalState({.id = NewJournalId()})),
+      "');");
 }
 
-// Reads the first ten columns of a row, which all reading statements share.
-absl::Status ReadSubmission(const SqliteRun& row, std::string& method,
-                            ReceivedSubmission& submission) {
-  const std::optional<SubmissionKind> kind = ParseKind(row.TextAt(1));
-  const std::optional<Sha256Digest> sha256 = ParseDigest(row.BlobAt(8));
-  submission.sequence = row.IntegerAt(2);
-  if (!kind || !sha256) {
-    return absl::DataLossError(absl::StrCat("in the journal, sequence ",
-                                            submission.sequence,
-                                            " has a malformed kind or hash"));
+SqliteFileKind KindOf(const std::string& schema) {
+  return {kJournalApplicationId, kJournalVersion, schema.c_str()};
+}
+
+// Brings an open file to the newest version, unless it is damaged.
+absl::Status CheckAndPrepare(SqliteConnection& db,
+                             const KnownJournalState& known, bool adopt) {
+  const std::string schema = NewJournalSchema();
+  const auto version = InspectSqliteFile(db, KindOf(schema));
+  if (!version.ok()) return NamingEntries(version.status(), known);
+  const bool is_known = known.state && known.state->last_position > 0;
+  if (*version == kNewSqliteFile) {
+    if (is_known) return MissingEntries("the file has no tables", known, 0);
+  } else if (*version < kJournalVersion) {
+    // The state file is made after the migration, so it is of another file.
+    if (is_known && !adopt) {
+      return MissingEntries(
+          "the file was written by an older version of this program", known, 0);
+    }
+    const absl::Status structure = CheckStructure(db, known);
+    if (!structure.ok()) return structure;
+  } else {
+    const auto in_file = ReadJournalState(db, known);
+    if (!in_file.ok()) return in_file.status();
+    absl::Status status = CheckNotBehind(*in_file, known);
+    if (status.ok()) status = CheckStructure(db, known);
+    if (status.ok()) status = CheckCounts(db, *in_file, known);
+    if (status.ok() && !adopt) {
+      status = CheckBelongTogether(db, *in_file, known);
+    }
+    if (!status.ok()) return status;
   }
-  method = row.TextAt(0);
-  submission.kind = *kind;
-  submission.study_id = row.TextAt(3);
-  submission.submission_id = row.TextAt(4);
-  submission.site_id = row.TextAt(5);
-  submission.received_at = TimeAt(row, 6);
-  if (!row.IsNullAt(7)) submission.sent_at = TimeAt(row, 7);
-  submission.content_sha256 = *sha256;
-  submission.content = row.BlobAt(9);
-  return absl::OkStatus();
+  return NamingEntries(
+      PrepareSqliteFile(db, KindOf(schema), *version, JournalMigration(db)),
+      known);
 }
 
-absl::StatusOr<Quarantined> ReadQuarantined(const SqliteRun& row) {
-  Quarantined quarantined;
-  const absl::Status read =
-      ReadSubmission(row, quarantined.method, quarantined.submission);
-  if (!read.ok()) return read;
-  quarantined.reason = row.TextAt(10);
-  quarantined.tries = static_cast<int>(row.IntegerAt(11));
-  quarantined.quarantined_at = TimeAt(row, 12);
-  return quarantined;
+// Marks the submissions that were damaged since they came into quarantine.
+absl::Status MarkDamaged(SqliteConnection& db) {
+  std::vector<std::int64_t> damaged;
+  absl::Status status = db.ForEachRow(
+      absl::StrCat("SELECT ", kQuarantineColumns,
+                   ", content FROM quarantine WHERE damaged_at = 0"
+                   " ORDER BY sequence"),
+      [&](const SqliteRun& row) {
+        const Quarantined read = ReadQuarantined(row, /*with_content=*/true);
+        if (read.damaged) damaged.push_back(read.submission.sequence);
+        return true;
+      });
+  if (!status.ok() || damaged.empty()) return status;
+  SqliteTransaction transaction(db);
+  status = transaction.Begin(SqliteTransaction::Mode::kWrite);
+  for (const std::int64_t sequence : damaged) {
+    if (!status.ok()) break;
+    std::optional<Quarantined> read;
+    status = db.ForEachRow(
+        absl::StrCat("SELECT ", kQuarantineColumns,
+                     ", content FROM quarantine WHERE sequence = ", sequence),
+        [&](const SqliteRun& row) {
+          read = ReadQuarantined(row, /*with_content=*/true);
+          return false;
+        });
+    if (!status.ok() || !read) continue;
+    status = db.Execute(
+        absl::StrCat("DELETE FROM quarantine WHERE sequence = ", sequence)
+            .c_str());
+    if (status.ok()) status = QuarantineAgainAsDamaged(db, *std::move(read));
+  }
+  return status.ok() ? transaction.Commit() : status;
 }
 
 }  // namespace
 
+std::string JournalStatePath(const std::string& path) {
+  return path + ".state";
+}
+
+absl::StatusOr<SqliteConnection> CreateJournalFile(
+    const std::string& path, absl::Duration busy_timeout) {
+  const std::string schema = NewJournalSchema();
+  return OpenSqliteFile(path, busy_timeout, KindOf(schema));
+}
+
 absl::StatusOr<std::unique_ptr<JournalFile>> JournalFile::Open(
-    const std::string& path) {
-  absl::StatusOr<SqliteConnection> db = OpenSqliteFile(
-      path, kBusyTimeout, {kJournalApplicationId, kJournalVersion, kSchema});
-  if (!db.ok()) return db.status();
+    const std::string& path, const KnownJournalState& known, bool adopt) {
+  absl::Status status = CheckFileExists(path, known);
+  if (!status.ok()) return status;
+  absl::StatusOr<SqliteConnection> db =
+      SqliteConnection::Open(path, kBusyTimeout);
+  if (!db.ok()) return NamingEntries(db.status(), known);
+  // An error leaves the log for those who look into the damage.
+  db->KeepLogOnClose(true);
+  status = CheckAndPrepare(*db, known, adopt);
+  if (!status.ok()) return status;
   // secure_delete, on in Debian's SQLite, would write zeros to each freed page:
-  // as many bytes as appending wrote. The log may grow long before a
-  // checkpoint, since a checkpoint then need not copy the entries that were
-  // forgotten meanwhile.
-  const absl::Status set = db->Execute(
+  // as many bytes as appending wrote. A long log is cheaper than a checkpoint,
+  // since most entries are forgotten before a checkpoint would copy them.
+  status = db->Execute(
       "PRAGMA secure_delete = OFF; PRAGMA wal_autocheckpoint = 2000;"
       "PRAGMA temp_store = MEMORY");
-  if (!set.ok()) return set;
+  if (status.ok()) status = MarkDamaged(*db);
+  if (!status.ok()) return NamingEntries(status, known);
+  absl::StatusOr<JournalState> state = ReadJournalState(*db, known);
+  if (!state.ok()) return state.status();
   absl::StatusOr<Statements> statements = Prepare(*db);
-  if (!statements.ok()) return statements.status();
-  return std::unique_ptr<JournalFile>(
-      new JournalFile(*std::move(db), *std::move(statements)));
+  if (!statements.ok()) return NamingEntries(statements.status(), known);
+  absl::StatusOr<JournalStateFile> state_file =
+      JournalStateFile::Open(JournalStatePath(path), *state);
+  if (!state_file.ok()) return state_file.status();
+  db->KeepLogOnClose(false);
+  return std::unique_ptr<JournalFile>(new JournalFile(
+      *std::move(db), *std::move(statements), *std::move(state_file), *state));
 }
 
 absl::StatusOr<JournalFile::Statements> JournalFile::Prepare(
     SqliteConnection& db) {
-  auto insert = db.Prepare(kInsert);
+  auto insert = db.Prepare(kInsertEntry);
   if (!insert.ok()) return insert.status();
-  auto read = db.Prepare(kRead);
+  auto read = db.Prepare(
+      absl::StrCat("SELECT ", kEntryColumns,
+                   " FROM entries WHERE position > ? AND position <= ?"
+                   " ORDER BY position"));
   if (!read.ok()) return read.status();
   auto measure = db.Prepare(kMeasure);
   if (!measure.ok()) return measure.status();
@@ -187,20 +185,25 @@ absl::StatusOr<JournalFile::Statements> JournalFile::Prepare(
                     *std::move(remove)};
 }
 
-absl::StatusOr<std::int64_t> JournalFile::LastPosition() {
+absl::StatusOr<std::int64_t> JournalFile::CountDamaged() {
   return db_.QueryInteger(
-      "SELECT max(last, ifnull((SELECT max(position) FROM entries), 0))"
-      " FROM positions");
+      "SELECT count(*) FROM quarantine WHERE damaged_at <> 0");
 }
 
-absl::StatusOr<std::int64_t> JournalFile::LastSequence() {
-  return db_.QueryInteger(
-      "SELECT max(ifnull((SELECT max(sequence) FROM entries), 0),"
-      " ifnull((SELECT max(sequence) FROM quarantine), 0))");
+JournalState JournalFile::NextState() const {
+  JournalState next = state_;
+  ++next.commits;
+  return next;
 }
 
-absl::StatusOr<std::int64_t> JournalFile::CountQuarantined() {
-  return db_.QueryInteger("SELECT count(*) FROM quarantine");
+absl::Status JournalFile::Commit(SqliteTransaction& transaction,
+                                 const JournalState& next) {
+  const absl::Status committed = transaction.Commit();
+  if (!committed.ok()) return committed;
+  state_ = next;
+  // After the commit: the state file must never be ahead of what is on disk.
+  state_file_status_ = state_file_.Write(next);
+  return absl::OkStatus();
 }
 
 // Appending and removing.
@@ -209,70 +212,67 @@ absl::StatusOr<std::vector<PositionRange>> JournalFile::Append(
     absl::Span<const NewJournalEntry> entries, std::int64_t first_position,
     absl::Span<const PositionRange> done) {
   SLUICE_DCHECK(!entries.empty());
-  SLUICE_DCHECK(first_position > 0);
+  SLUICE_DCHECK_EQ(first_position, state_.last_position + 1);
   SqliteTransaction transaction(db_);
   absl::Status status = transaction.Begin(SqliteTransaction::Mode::kWrite);
   if (!status.ok()) return status;
   std::int64_t bytes = 0;
-  for (std::size_t i = 0; i < entries.size(); ++i) {
-    const auto offset = static_cast<std::int64_t>(i);
-    status = Insert(entries[i], first_position + offset);
-    if (!status.ok()) return status;
-    bytes += static_cast<std::int64_t>(entries[i].submission->content.size());
+  for (const NewJournalEntry& entry : entries) {
+    bytes += static_cast<std::int64_t>(entry.submission->content.size());
   }
-  // Remove more than is appended. Otherwise a journal that once had a large
-  // backlog would never become small again.
+  // Removes more than it appends. Otherwise a journal whose backlog was large
+  // once would never become small again. Removes first, because the last entry
+  // has the state after both.
+  JournalState next = NextState();
   const auto count = static_cast<std::int64_t>(entries.size());
-  auto removed = RemoveWithin(done, {std::max(kRemoveEntries, 2 * count),
-                                     std::max(kRemoveBytes, 2 * bytes)});
+  auto removed = RemoveWithin(
+      done,
+      {std::max(kRemoveEntries, 2 * count), std::max(kRemoveBytes, 2 * bytes)},
+      next);
   if (!removed.ok()) return removed.status();
-  status = transaction.Commit();
+  for (const NewJournalEntry& entry : entries) {
+    status = InsertLast(entry, next, /*with_state=*/&entry == &entries.back());
+    if (!status.ok()) return status;
+  }
+  status = Commit(transaction, next);
   if (!status.ok()) return status;
   return removed;
 }
 
 absl::StatusOr<std::vector<PositionRange>> JournalFile::Remove(
-    absl::Span<const PositionRange> done, std::int64_t last_position) {
+    absl::Span<const PositionRange> done) {
   SqliteTransaction transaction(db_);
   absl::Status status = transaction.Begin(SqliteTransaction::Mode::kWrite);
   if (!status.ok()) return status;
-  auto removed = RemoveWithin(done, {kRemoveEntries, kRemoveBytes});
+  JournalState next = NextState();
+  auto removed = RemoveWithin(done, {kRemoveEntries, kRemoveBytes}, next);
   if (!removed.ok()) return removed.status();
-  // SQLite forgets the highest position together with its row. Save the
-  // position, so that no position is assigned twice after a restart.
-  if (!removed->empty() && removed->back().last == last_position) {
-    status = RememberPosition(last_position);
-    if (!status.ok()) return status;
-  }
-  status = transaction.Commit();
+  // SQLite forgets the highest position together with its row. The state keeps
+  // it, so that no position is given twice after a restart.
+  status = WriteJournalState(db_, next);
+  if (status.ok()) status = Commit(transaction, next);
   if (!status.ok()) return status;
   return removed;
 }
 
-absl::Status JournalFile::Insert(const NewJournalEntry& entry,
-                                 std::int64_t position) {
+absl::Status JournalFile::InsertLast(const NewJournalEntry& entry,
+                                     JournalState& next, bool with_state) {
   SLUICE_DCHECK(db_.in_transaction());
-  const ReceivedSubmission& submission = *entry.submission;
-  SqliteRun insert(statements_.insert);
-  insert.Integer(position)
-      .Text(entry.method)
-      .Text(KindName(submission.kind))
-      .Integer(submission.sequence)
-      .Text(submission.study_id)
-      .Text(submission.submission_id)
-      .Text(submission.site_id)
-      .Integer(absl::ToUnixMicros(submission.received_at));
-  if (submission.sent_at) {
-    insert.Integer(absl::ToUnixMicros(*submission.sent_at));
-  } else {
-    insert.Null();
-  }
-  insert.Blob(DigestBlob(submission.content_sha256)).Blob(submission.content);
-  return insert.Step().status();
+  SLUICE_DCHECK(Sha256(entry.submission->content) ==
+                entry.submission->content_sha256);
+  const std::int64_t position = ++next.last_position;
+  ++next.entries;
+  next.last_sequence = std::max(next.last_sequence, entry.submission->sequence);
+  const Sha256Digest row_hash =
+      RowHash(position, entry.method, *entry.submission);
+  next.chain = NextChain(next.chain, row_hash);
+  return InsertEntry(statements_.insert, entry.method, *entry.submission,
+                     position, row_hash,
+                     with_state ? EncodeJournalState(next) : std::string());
 }
 
 absl::StatusOr<std::vector<PositionRange>> JournalFile::RemoveWithin(
-    absl::Span<const PositionRange> ranges, Budget budget) {
+    absl::Span<const PositionRange> ranges, Budget budget, JournalState& next) {
   std::vector<PositionRange> removed;
   for (const PositionRange& range : ranges) {
     // The ranges must be ascending and not adjacent, because the caller treats
@@ -281,7 +281,7 @@ absl::StatusOr<std::vector<PositionRange>> JournalFile::RemoveWithin(
     if (budget.entries <= 0 || budget.bytes <= 0) break;
     const absl::StatusOr<PositionRange> part = PartWithin(range, budget);
     if (!part.ok()) return part.status();
-    const absl::Status status = RemoveRange(*part);
+    const absl::Status status = RemoveRange(*part, next);
     if (!status.ok()) return status;
     removed.push_back(*part);
   }
@@ -307,80 +307,86 @@ absl::StatusOr<PositionRange> JournalFile::PartWithin(PositionRange range,
   }
 }
 
-absl::Status JournalFile::RemoveRange(PositionRange range) {
+absl::Status JournalFile::RemoveRange(PositionRange range, JournalState& next) {
   SLUICE_DCHECK(db_.in_transaction());
   SLUICE_DCHECK_LE(range.first, range.last);
   SqliteRun remove(statements_.remove);
-  remove.Integer(range.first).Integer(range.last);
-  return remove.Step().status();
+  const absl::Status removed =
+      remove.Integer(range.first).Integer(range.last).Step().status();
+  if (removed.ok()) next.entries -= db_.changes();
+  return removed;
 }
 
-absl::Status JournalFile::RememberPosition(std::int64_t position) {
-  SLUICE_DCHECK(db_.in_transaction());
-  return db_.Execute(
-      absl::StrCat("UPDATE positions SET last = ", position).c_str());
-}
-
-absl::StatusOr<std::vector<JournalEntry>> JournalFile::Read(std::int64_t after,
-                                                            std::int64_t last) {
+absl::StatusOr<std::vector<EntryRow>> JournalFile::Read(std::int64_t after,
+                                                        std::int64_t last) {
   SLUICE_DCHECK_LT(after, last);
-  std::vector<JournalEntry> entries;
+  std::vector<EntryRow> rows;
   std::size_t bytes = 0;
   SqliteRun read(statements_.read);
   read.Integer(after).Integer(last);
-  while (entries.size() < kReadEntries && bytes < kReadBytes) {
+  while (rows.size() < kReadEntries && bytes < kReadBytes) {
     const absl::StatusOr<bool> row = read.Step();
     if (!row.ok()) return row.status();
     if (!*row) break;
-    JournalEntry& entry = entries.emplace_back();
-    const absl::Status status =
-        ReadSubmission(read, entry.method, entry.submission);
-    if (!status.ok()) return status;
-    entry.position = read.IntegerAt(10);
-    bytes += entry.submission.content.size();
+    rows.push_back(ReadEntry(read, RowVersion::kNewest));
+    bytes += rows.back().entry.submission.content.size();
   }
-  return entries;
+  return rows;
+}
+
+absl::StatusOr<EntryRow> JournalFile::ReadAt(std::int64_t position) {
+  absl::StatusOr<std::vector<EntryRow>> rows = Read(position - 1, position);
+  if (!rows.ok()) return rows.status();
+  if (!rows->empty()) return std::move(rows->front());
+  return absl::NotFoundError(
+      absl::StrCat("the journal has no entry at position ", position));
 }
 
 // Quarantine.
 
-absl::StatusOr<bool> JournalFile::Quarantine(std::int64_t position,
-                                             std::string_view reason, int tries,
-                                             absl::Time now,
-                                             std::int64_t last_position) {
+absl::StatusOr<JournalFile::Added> JournalFile::Quarantine(
+    std::int64_t position, std::string_view reason, int tries, absl::Time now) {
   SqliteTransaction transaction(db_);
   absl::Status status = transaction.Begin(SqliteTransaction::Mode::kWrite);
   if (!status.ok()) return status;
-  // The entry is copied, compared and removed in one transaction. After a crash
-  // the entry is therefore either in the journal or in quarantine, never in
-  // both and never in neither.
-  const absl::StatusOr<bool> added =
-      CopyIntoQuarantine(position, reason, tries, now);
+  absl::StatusOr<EntryRow> row = ReadAt(position);
+  if (!row.ok()) return row.status();
+  // The entry is copied, compared and removed in one transaction: after a crash
+  // it is in the journal or in quarantine, never in both or in none.
+  const absl::StatusOr<Added> added =
+      CopyIntoQuarantine(*std::move(row), reason, tries, now);
   if (!added.ok()) return added.status();
-  if (!*added) status = IsInQuarantine(position);
-  if (status.ok()) status = RemoveRange({position, position});
-  if (status.ok() && position == last_position) {
-    status = RememberPosition(position);
+  JournalState next = NextState();
+  if (*added == Added::kNothing) {
+    status = IsInQuarantine(position);
+  } else {
+    ++next.quarantined;
   }
-  if (status.ok()) status = transaction.Commit();
+  if (status.ok()) status = RemoveRange({position, position}, next);
+  if (status.ok()) status = WriteJournalState(db_, next);
+  if (status.ok()) status = Commit(transaction, next);
   if (!status.ok()) return status;
   return added;
 }
 
-absl::StatusOr<bool> JournalFile::CopyIntoQuarantine(std::int64_t position,
-                                                     std::string_view reason,
-                                                     int tries,
-                                                     absl::Time now) {
-  auto statement = db_.Prepare(kIntoQuarantine);
-  if (!statement.ok()) return statement.status();
-  SqliteRun copy(*statement);
-  copy.Text(reason)
-      .Integer(tries)
-      .Integer(absl::ToUnixMicros(now))
-      .Integer(position);
-  const absl::StatusOr<bool> ran = copy.Step();
-  if (!ran.ok()) return ran.status();
-  return db_.changes() == 1;
+absl::StatusOr<JournalFile::Added> JournalFile::CopyIntoQuarantine(
+    EntryRow row, std::string_view reason, int tries, absl::Time now) {
+  if (!row.damage.empty()) {
+    const absl::Status copied =
+        QuarantineDamaged(db_, std::move(row), state_.last_sequence, now);
+    if (!copied.ok()) return copied;
+    return Added::kDamagedEntry;
+  }
+  const absl::StatusOr<bool> added =
+      InsertQuarantined(db_,
+                        {.method = std::move(row.entry.method),
+                         .submission = std::move(row.entry.submission),
+                         .reason = std::string(reason),
+                         .tries = tries,
+                         .quarantined_at = now},
+                        /*damaged_at=*/0);
+  if (!added.ok()) return added.status();
+  return *added ? Added::kEntry : Added::kNothing;
 }
 
 // Returns OK if the entry's submission is in quarantine already. NOT_FOUND if
@@ -403,63 +409,78 @@ absl::Status JournalFile::IsInQuarantine(std::int64_t position) {
       "sequence ", sequence, " belongs to another submission in quarantine"));
 }
 
-absl::StatusOr<JournalEntry> JournalFile::Release(std::int64_t sequence,
-                                                  std::int64_t position) {
+absl::StatusOr<JournalEntry> JournalFile::Release(std::int64_t sequence) {
   SqliteTransaction transaction(db_);
   absl::Status status = transaction.Begin(SqliteTransaction::Mode::kWrite);
-  if (status.ok()) status = CopyOutOfQuarantine(sequence, position);
   if (!status.ok()) return status;
-  // Read the entry before the commit: a malformed entry must stay in
-  // quarantine.
-  absl::StatusOr<std::vector<JournalEntry>> entry =
-      Read(position - 1, position);
-  if (!entry.ok()) return entry.status();
-  SLUICE_DCHECK_EQ(entry->size(), 1u);
-  status = transaction.Commit();
+  absl::StatusOr<Quarantined> taken = TakeOutOfQuarantine(sequence);
+  if (!taken.ok()) return taken.status();
+  JournalState next = NextState();
+  --next.quarantined;
+  status = InsertLast({taken->method, &taken->submission}, next,
+                      /*with_state=*/true);
+  if (status.ok()) status = Commit(transaction, next);
   if (!status.ok()) return status;
-  return std::move(entry->at(0));
+  JournalEntry entry{.position = next.last_position,
+                     .method = std::move(taken->method),
+                     .submission = std::move(taken->submission)};
+  return entry;
 }
 
-absl::Status JournalFile::CopyOutOfQuarantine(std::int64_t sequence,
-                                              std::int64_t position) {
-  auto copying = db_.Prepare(kOutOfQuarantine);
-  if (!copying.ok()) return copying.status();
-  const absl::Status copied =
-      SqliteRun(*copying).Integer(position).Integer(sequence).Step().status();
-  if (!copied.ok()) return copied;
-  if (db_.changes() == 0) {
+absl::StatusOr<Quarantined> JournalFile::TakeOutOfQuarantine(
+    std::int64_t sequence) {
+  std::optional<Quarantined> found;
+  absl::Status status = db_.ForEachRow(
+      absl::StrCat("SELECT ", kQuarantineColumns,
+                   ", content FROM quarantine WHERE sequence = ", sequence),
+      [&](const SqliteRun& row) {
+        found = ReadQuarantined(row, /*with_content=*/true);
+        return false;
+      });
+  if (!status.ok()) return status;
+  if (!found) {
     return absl::NotFoundError(
         absl::StrCat("nothing in quarantine has sequence ", sequence));
   }
+  if (found->damaged) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("sequence ", sequence,
+                     " cannot be retried, because it is not what was"
+                     " acknowledged: ",
+                     found->reason));
+  }
   auto removing = db_.Prepare(kRemoveFromQuarantine);
   if (!removing.ok()) return removing.status();
-  return SqliteRun(*removing).Integer(sequence).Step().status();
+  status = SqliteRun(*removing).Integer(sequence).Step().status();
+  if (!status.ok()) return status;
+  return *std::move(found);
 }
 
 absl::StatusOr<std::vector<Quarantined>> JournalFile::ListQuarantine(
     std::int64_t after, std::size_t max, bool with_content) {
-  auto statement = db_.Prepare(kListQuarantine);
+  auto statement = db_.Prepare(absl::StrCat(
+      "SELECT ", kQuarantineColumns, with_content ? ", content" : "",
+      " FROM quarantine WHERE sequence > ? ORDER BY sequence LIMIT ?"));
   if (!statement.ok()) return statement.status();
   SqliteRun list(*statement);
-  list.Integer(with_content ? 1 : 0)
-      .Integer(after)
-      .Integer(
-          static_cast<std::int64_t>(std::min(max, Journal::kQuarantineMax)));
+  list.Integer(after).Integer(
+      static_cast<std::int64_t>(std::min(max, Journal::kQuarantineMax)));
   std::vector<Quarantined> all;
   while (true) {
     const absl::StatusOr<bool> row = list.Step();
     if (!row.ok()) return row.status();
     if (!*row) return all;
-    absl::StatusOr<Quarantined> one = ReadQuarantined(list);
-    if (!one.ok()) return one.status();
-    all.push_back(*std::move(one));
+    all.push_back(ReadQuarantined(list, with_content));
   }
 }
 
 absl::StatusOr<std::vector<std::optional<Quarantined>>>
 JournalFile::FindQuarantined(std::string_view study_id,
                              absl::Span<const std::string> submission_ids) {
-  auto statement = db_.Prepare(kFindQuarantined);
+  auto statement = db_.Prepare(
+      absl::StrCat("SELECT ", kQuarantineColumns,
+                   " FROM quarantine WHERE submission_id = ? AND study_id = ?"
+                   " ORDER BY sequence"));
   if (!statement.ok()) return statement.status();
   std::vector<std::optional<Quarantined>> found(submission_ids.size());
   for (std::size_t i = 0; i < submission_ids.size(); ++i) {
@@ -468,15 +489,16 @@ JournalFile::FindQuarantined(std::string_view study_id,
     const absl::StatusOr<bool> row = find.Step();
     if (!row.ok()) return row.status();
     if (!*row) continue;
-    absl::StatusOr<Quarantined> one = ReadQuarantined(find);
-    if (!one.ok()) return one.status();
-    found[i] = *std::move(one);
+    found[i] = ReadQuarantined(find, /*with_content=*/false);
   }
   return found;
 }
 
 absl::Status JournalFile::Probe(bool writing) {
-  return ProbeSqliteFile(db_, writing, kBusyTimeout);
+  const absl::Status probed = ProbeSqliteFile(db_, writing, kBusyTimeout);
+  if (!probed.ok() || !writing) return probed;
+  if (!state_file_status_.ok()) state_file_status_ = state_file_.Write(state_);
+  return state_file_status_;
 }
 
 void JournalFile::Shrink() {

@@ -1,5 +1,6 @@
-// The SQLite file of a journal: its tables, and each change of them as one
-// transaction. journal.h has the state in memory (done entries, locks).
+// The SQLite file of a journal: how it is opened, and each change of it as one
+// transaction. Its tables and rows are in journal_rows.h, its state file is in
+// journal_state.h, and the state in memory (done entries, locks) in journal.h.
 
 #ifndef SLUICE_STORES_JOURNAL_FILE_H_
 #define SLUICE_STORES_JOURNAL_FILE_H_
@@ -17,22 +18,35 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "stores/journal.h"
+#include "stores/journal_rows.h"
+#include "stores/journal_state.h"
 #include "stores/position_set.h"
 #include "stores/sqlite.h"
 
 namespace sluice {
 
+// Returns the path of the state file of the journal at `path`.
+std::string JournalStatePath(const std::string& path);
+
+// Creates the file of a new journal, or opens it, without checks.
+absl::StatusOr<SqliteConnection> CreateJournalFile(const std::string& path,
+                                                   absl::Duration busy_timeout);
+
 // Not thread-safe. Returns the errors of Journal. An error leaves the file
 // unchanged.
 class JournalFile {
  public:
+  // Opens the file at `path` (absolute), or creates it. Migrates a file of an
+  // older version. DATA_LOSS if the file is damaged as a whole, or behind its
+  // state file `known`. DATA_LOSS also if both do not belong together, unless
+  // `adopt`: then the state file is written anew.
   static absl::StatusOr<std::unique_ptr<JournalFile>> Open(
-      const std::string& path);
+      const std::string& path, const KnownJournalState& known, bool adopt);
 
-  // Returns the highest position that was ever assigned in this file, or 0.
-  absl::StatusOr<std::int64_t> LastPosition();
-  absl::StatusOr<std::int64_t> LastSequence();
-  absl::StatusOr<std::int64_t> CountQuarantined();
+  // The state after the last commit.
+  const JournalState& state() const { return state_; }
+  // Returns the number of damaged entries in quarantine.
+  absl::StatusOr<std::int64_t> CountDamaged();
 
   // Appends the entries, the first at `first_position`. In the same
   // transaction, removes entries in the ranges `done`, up to a limit. Ranges
@@ -41,30 +55,36 @@ class JournalFile {
   absl::StatusOr<std::vector<PositionRange>> Append(
       absl::Span<const NewJournalEntry> entries, std::int64_t first_position,
       absl::Span<const PositionRange> done);
-  // Removes entries as Append does. `last_position` is the highest position
-  // assigned so far.
+  // Removes entries as Append does.
   absl::StatusOr<std::vector<PositionRange>> Remove(
-      absl::Span<const PositionRange> done, std::int64_t last_position);
+      absl::Span<const PositionRange> done);
 
   // Returns entries with positions above `after` and up to `last`: as many as
   // one part of a replay may hold, but at least one if there is one.
-  absl::StatusOr<std::vector<JournalEntry>> Read(std::int64_t after,
-                                                 std::int64_t last);
+  absl::StatusOr<std::vector<EntryRow>> Read(std::int64_t after,
+                                             std::int64_t last);
 
-  // Moves an entry into quarantine. Returns false if the submission was in
-  // quarantine already, so that only the entry was removed.
-  absl::StatusOr<bool> Quarantine(std::int64_t position,
-                                  std::string_view reason, int tries,
-                                  absl::Time now, std::int64_t last_position);
-  absl::StatusOr<JournalEntry> Release(std::int64_t sequence,
-                                       std::int64_t position);
+  // Moves an entry into quarantine. Returns what was added to the quarantine.
+  enum class Added {
+    kNothing,  // the submission was there already; only the entry was removed
+    kEntry,
+    kDamagedEntry,
+  };
+  absl::StatusOr<Added> Quarantine(std::int64_t position,
+                                   std::string_view reason, int tries,
+                                   absl::Time now);
+  absl::StatusOr<JournalEntry> Release(std::int64_t sequence);
   absl::StatusOr<std::vector<Quarantined>> ListQuarantine(std::int64_t after,
                                                           std::size_t max,
                                                           bool with_content);
   absl::StatusOr<std::vector<std::optional<Quarantined>>> FindQuarantined(
       std::string_view study_id, absl::Span<const std::string> submission_ids);
 
-  // See ProbeSqliteFile.
+  // Result of the last write of the state file. An error is not one of the
+  // entries, which are durable.
+  const absl::Status& state_file_status() const { return state_file_status_; }
+  // See ProbeSqliteFile. If `writing`, also tries the state file again if its
+  // last write failed.
   absl::Status Probe(bool writing);
   // Gives free pages back to the file system if many pages are free and few are
   // used. A failure loses nothing.
@@ -85,25 +105,39 @@ class JournalFile {
 
   static absl::StatusOr<Statements> Prepare(SqliteConnection& db);
 
-  JournalFile(SqliteConnection db, Statements statements)
-      : db_(std::move(db)), statements_(std::move(statements)) {}
+  JournalFile(SqliteConnection db, Statements statements,
+              JournalStateFile state_file, const JournalState& state)
+      : db_(std::move(db)),
+        statements_(std::move(statements)),
+        state_file_(std::move(state_file)),
+        state_(state) {}
 
-  // Steps of a transaction, which must have begun.
-  absl::Status Insert(const NewJournalEntry& entry, std::int64_t position);
+  // Steps of a transaction, which must have begun. `next` is the state after
+  // the transaction.
   absl::StatusOr<std::vector<PositionRange>> RemoveWithin(
-      absl::Span<const PositionRange> ranges, Budget budget);
+      absl::Span<const PositionRange> ranges, Budget budget,
+      JournalState& next);
   absl::StatusOr<PositionRange> PartWithin(PositionRange range, Budget& budget);
-  absl::Status RemoveRange(PositionRange range);
-  absl::Status RememberPosition(std::int64_t position);
-  absl::StatusOr<bool> CopyIntoQuarantine(std::int64_t position,
-                                          std::string_view reason, int tries,
-                                          absl::Time now);
+  absl::Status RemoveRange(PositionRange range, JournalState& next);
+  absl::Status InsertLast(const NewJournalEntry& entry, JournalState& next,
+                          bool with_state);
+  absl::StatusOr<EntryRow> ReadAt(std::int64_t position);
+  absl::StatusOr<Added> CopyIntoQuarantine(EntryRow row,
+                                           std::string_view reason, int tries,
+                                           absl::Time now);
   absl::Status IsInQuarantine(std::int64_t position);
-  absl::Status CopyOutOfQuarantine(std::int64_t sequence,
-                                   std::int64_t position);
+  absl::StatusOr<Quarantined> TakeOutOfQuarantine(std::int64_t sequence);
+
+  // Returns the state from which the next transaction starts.
+  JournalState NextState() const;
+  // Commits. Then makes `next` the state, here and in the state file.
+  absl::Status Commit(SqliteTransaction& transaction, const JournalState& next);
 
   SqliteConnection db_;
   Statements statements_;
+  JournalStateFile state_file_;
+  JournalState state_;
+  absl::Status state_file_status_;
 };
 
 }  // namespace sluice

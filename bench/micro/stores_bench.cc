@@ -18,6 +18,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/sha256.h"
 #include "benchmark/benchmark.h"
 #include "loadgen/sample_submissions.h"
 #include "server/calls/intake.h"
@@ -63,6 +64,7 @@ class Submissions {
       const Sending sending{.received_at = now, .sent_at = {}, .sender = {}};
       submission.content = std::string(samples_.Next(now).bytes);
       intake_.Read(sending, &submission);
+      submission.content_sha256 = Sha256(submission.content);
       submission.sequence = sequence_++;
       Decode(&submission);
     }

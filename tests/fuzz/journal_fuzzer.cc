@@ -1,6 +1,7 @@
-// A damaged journal is opened, or is rejected with a status. All entries that
-// can still be read are replayed, quarantined and released without a crash. An
-// undamaged journal has all its entries.
+// A damaged journal is rejected with an error that says what was acknowledged,
+// or each acknowledged entry is replayed with its own bytes or is in quarantine
+// with a reason. Never other bytes, never silently fewer. All calls end without
+// a crash. An undamaged journal has all its entries.
 //
 // Input: how to damage the file (damaged_file.h).
 
@@ -8,7 +9,10 @@
 #include <string>
 #include <vector>
 
-#include "forms/content.h"
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "base/files.h"
+#include "base/sha256.h"
 #include "stores/journal.h"
 #include "tests/fuzz/damaged_file.h"
 #include "tests/fuzz/fuzz.h"
@@ -65,11 +69,22 @@ void Use(Journal& journal, bool damaged) {
     Require(positions.empty() || positions.back() < entry.position,
             "entries come in order");
     positions.push_back(entry.position);
-    if (damaged) return;
     Require(entry.method == "ImportPatients", "the method is as it was put in");
     RequireWhole(entry.submission);
   });
   const auto quarantine = journal.ListQuarantine(0, 10, true);
+  if (replayed.ok() && quarantine.ok()) {
+    Require(positions.size() + quarantine->size() == kEntries,
+            "each entry is replayed or in quarantine");
+    for (const Quarantined& quarantined : *quarantine) {
+      Require(quarantined.damaged ||
+                  (quarantined.submission.sequence == 1 &&
+                   quarantined.submission.content == MakeSubmission(1).content),
+              "what is not damaged is what was appended");
+      Require(!quarantined.damaged || !quarantined.reason.empty(),
+              "damage has a reason");
+    }
+  }
   if (!damaged) {
     Require(replayed.ok() && positions.size() == kEntries - 1 &&
                 quarantine.ok() && quarantine->size() == 1,
@@ -97,11 +112,18 @@ void Use(Journal& journal, bool damaged) {
 
 void FuzzOne(std::string_view input) {
   static const auto* const file = new DamagedFile("journal", WriteJournal);
+  static const auto* const state =
+      new std::string(*ReadFile(file->path() + ".state"));
   InputReader reader(input);
   const bool damaged = file->Damage(reader);
+  Require(WriteFile(file->path() + ".state", *state).ok(),
+          "the state file is written");
   const auto journal = Journal::Open(file->path());
   if (journal.ok()) return Use(**journal, damaged);
   Require(damaged, "an undamaged journal is opened");
+  Require(!absl::IsDataLoss(journal.status()) ||
+              absl::StrContains(journal.status().message(), "acknowledged"),
+          "a refusal says what was acknowledged");
   Require(!journal.status().message().empty(), "a refusal has a text");
 }
 

@@ -48,6 +48,13 @@ class FaultyDisk {
   void SetSyncsFail(bool fail) {
     absl::MutexLock lock(&mutex_);
     syncs_fail_ = fail;
+    syncs_left_.reset();
+  }
+  // Lets `count` syncs succeed, and all later ones fail.
+  void FailSyncsAfter(int count) {
+    absl::MutexLock lock(&mutex_);
+    syncs_fail_ = false;
+    syncs_left_ = count;
   }
   // Blocks all syncs until ReleaseSyncs.
   void HoldSyncs() {
@@ -184,6 +191,7 @@ class FaultyDisk {
     {
       absl::MutexLock lock(&disk.mutex_);
       Image& image = *methods.image;
+      if (disk.syncs_left_ && --*disk.syncs_left_ < 0) disk.syncs_fail_ = true;
       if (disk.syncs_fail_) {
         image.unsynced.clear();
         return SQLITE_IOERR_FSYNC;
@@ -210,6 +218,7 @@ class FaultyDisk {
   bool tracks_ ABSL_GUARDED_BY(mutex_) = false;
   bool full_ ABSL_GUARDED_BY(mutex_) = false;
   bool syncs_fail_ ABSL_GUARDED_BY(mutex_) = false;
+  std::optional<int> syncs_left_ ABSL_GUARDED_BY(mutex_);
   bool hold_syncs_ ABSL_GUARDED_BY(mutex_) = false;
   int held_syncs_ ABSL_GUARDED_BY(mutex_) = 0;
   int log_syncs_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -11,7 +11,9 @@
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
+#include <fstream>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,11 +21,16 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/sha256.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "stores/journal.h"
+#include "stores/journal_state.h"
 #include "tests/stores/faulty_disk.h"
 #include "tests/stores/journal_fixture.h"
 #include "tests/stores/store_fixture.h"
@@ -37,6 +44,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::SizeIs;
+using ::testing::StartsWith;
 
 // Longest duration of Check, even if the disk hangs. /readyz waits for Check.
 constexpr absl::Duration kCheckMax = absl::Seconds(2);
@@ -66,12 +74,20 @@ class JournalUnderTest {
   // From Hang to Resume another program keeps the journal from writing.
   virtual void Hang() = 0;
   virtual void Resume() = 0;
-  // Makes the kind, or the hash, of the entry with this sequence number
-  // unreadable.
-  enum class Part { kKind, kHash };
+  // Changes a part of the entry with this sequence, behind the journal's back.
+  enum class Part { kKind, kHash, kRowHash, kContent, kSite, kTime };
   virtual void Damage(std::int64_t sequence, Part part) = 0;
-  // Puts `count` entries into quarantine, with sequence numbers from 1,000,000
-  // on.
+  // Gives an entry another sequence, behind the journal's back.
+  virtual void ChangeSequence(std::int64_t from, std::int64_t to) = 0;
+  // Changes the content of a submission in quarantine.
+  virtual void DamageQuarantined(std::int64_t sequence) = 0;
+  // Replaces the journal by what it was at the last call of Remember.
+  virtual void Remember() = 0;
+  virtual void PutBack() = 0;
+  // Opens the journal again, which PutBack may have damaged.
+  virtual absl::StatusOr<std::unique_ptr<Journal>> TryOpen(
+      const JournalOptions& options) = 0;
+  // Puts `count` entries into quarantine, with sequences from 1,000,000 on.
   virtual void FillQuarantine(std::size_t count) = 0;
 };
 
@@ -119,19 +135,59 @@ class SqliteJournalUnderTest : public JournalUnderTest {
   }
   void Resume() override { shell_.reset(); }
   void Damage(std::int64_t sequence, Part part) override {
+    static const std::map<Part, const char*> kChanges = {
+        {Part::kKind, "kind = 'canary'"},
+        {Part::kHash, "content_sha256 = x'00'"},
+        {Part::kRowHash, "row_sha256 = zeroblob(32)"},
+        {Part::kContent, "content = CAST('canarx' AS BLOB)"},
+        {Part::kSite, "site_id = 'canary'"},
+        {Part::kTime, "received_at = received_at + 1"}};
+    Shell(path_).Run(absl::StrCat("UPDATE entries SET ", kChanges.at(part),
+                                  " WHERE sequence = ", sequence));
+  }
+  void ChangeSequence(std::int64_t from, std::int64_t to) override {
+    Shell(path_).Run(absl::StrCat("UPDATE entries SET sequence = ", to,
+                                  " WHERE sequence = ", from));
+  }
+  void DamageQuarantined(std::int64_t sequence) override {
     Shell(path_).Run(absl::StrCat(
-        "UPDATE entries SET ",
-        part == Part::kKind ? "kind = 'canary'" : "content_sha256 = x'00'",
-        " WHERE sequence = ", sequence));
+        "UPDATE quarantine SET content = x'00' WHERE sequence = ", sequence));
+  }
+  void Remember() override {
+    for (const char* suffix : {"", "-wal"}) {
+      remembered_[suffix] = FileBytes(path_ + suffix);
+    }
+  }
+  void PutBack() override {
+    journal_.reset();
+    for (const auto& [suffix, bytes] : remembered_) {
+      std::ofstream(path_ + suffix, std::ios::binary) << bytes;
+    }
+  }
+  absl::StatusOr<std::unique_ptr<Journal>> TryOpen(
+      const JournalOptions& options) override {
+    journal_.reset();
+    return Journal::Open(path_, options);
   }
   void FillQuarantine(std::size_t count) override {
     journal_.reset();
-    Shell(path_).Run(absl::StrCat(
-        "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n"
-        " WHERE i + 1 < ",
+    Shell shell(path_);
+    shell.Run(absl::StrCat(
+        "WITH RECURSIVE n(i) AS (SELECT 1000000 UNION ALL SELECT i + 1 FROM n"
+        " WHERE i + 1 < 1000000 + ",
         count,
-        ") INSERT INTO quarantine SELECT 1000000 + i, '', 'app_event', '', i,"
-        " '', 0, NULL, zeroblob(32), '', 1, 0, x'' FROM n"));
+        ") INSERT INTO quarantine SELECT i, '', 'app_event', '', i, '', 0,"
+        " NULL, zeroblob(32), zeroblob(32), '', 1, 0, -i, x'' FROM n"));
+    // The file knows how many there are.
+    const std::string last = "(SELECT max(position) FROM entries)";
+    const std::string hex = shell.Run(
+        "SELECT hex(state) FROM entries WHERE position = " + last)[0][0];
+    auto state = DecodeJournalState(absl::HexStringToBytes(hex));
+    ASSERT_TRUE(state.has_value());
+    state->quarantined += static_cast<std::int64_t>(count);
+    shell.Run(absl::StrCat("UPDATE entries SET state = x'",
+                           absl::BytesToHexString(EncodeJournalState(*state)),
+                           "' WHERE position = ", last));
     Open();
   }
 
@@ -155,6 +211,7 @@ class SqliteJournalUnderTest : public JournalUnderTest {
   int copies_ = 0;
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<Shell> shell_;
+  std::map<std::string, std::string> remembered_;
 };
 
 // --- The suite ---
@@ -420,7 +477,7 @@ TEST_P(JournalContract, QuarantineIsListedInPagesBySequence) {
   const auto page = journal().ListQuarantine(10, 1, false);
   ASSERT_TRUE(page.ok()) << page.status();
   EXPECT_EQ(page->at(0).submission.content, "");
-  EXPECT_EQ(page->at(0).submission.content_sha256, FakeDigest("c"));
+  EXPECT_EQ(page->at(0).submission.content_sha256, Sha256("c"));
 }
 
 TEST_P(JournalContract, QuarantineIsFoundById) {
@@ -521,21 +578,115 @@ TEST_P(JournalContract, AFullQuarantineLeavesTheEntryWhereItIs) {
 
 // --- Faults ---
 
-TEST_P(JournalContract, AMalformedEntryIsDataLossAndTellsNothingOfIt) {
+TEST_P(JournalContract, ADamagedEntryIsQuarantinedAndTheRestIsReplayed) {
   using Part = JournalUnderTest::Part;
-  for (const Part part : {Part::kKind, Part::kHash}) {
+  for (const Part part : {Part::kKind, Part::kHash, Part::kRowHash,
+                          Part::kContent, Part::kSite, Part::kTime}) {
+    SCOPED_TRACE(static_cast<int>(part));
     under_test_.reset();
     under_test_ = GetParam().make();
     Open();
-    Append(1, 2, "canary");
+    Append(1, 3, "canary");
     under_test_->Damage(2, part);
-    const absl::Status status = journal().Replay([](const JournalEntry& entry) {
-      EXPECT_EQ(entry.submission.sequence, 1);
-    });
-    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
-    EXPECT_THAT(std::string(status.message()), Not(HasSubstr("canary")));
-    EXPECT_THAT(std::string(status.message()), HasSubstr("sequence 2"));
+    EXPECT_THAT(Sequences(), ElementsAre(1, 3));
+    for (int round = 0; round < 2; ++round) {
+      EXPECT_EQ(journal().quarantined(), 1u);
+      EXPECT_EQ(journal().damaged(), 1u);
+      const auto all = journal().ListQuarantine(0, 10, true);
+      ASSERT_TRUE(all.ok()) << all.status();
+      ASSERT_THAT(*all, SizeIs(1));
+      EXPECT_TRUE(all->at(0).damaged);
+      EXPECT_EQ(all->at(0).submission.sequence, 2);
+      EXPECT_THAT(all->at(0).reason,
+                  StartsWith("damaged in the journal's file: its "));
+      EXPECT_THAT(all->at(0).reason, Not(HasSubstr("canar")));
+      const absl::Status released = journal().Release(2).status();
+      EXPECT_EQ(released.code(), absl::StatusCode::kFailedPrecondition);
+      EXPECT_THAT(std::string(released.message()),
+                  HasSubstr(all->at(0).reason));
+      EXPECT_EQ(journal().quarantined(), 1u);
+      Open();
+      EXPECT_THAT(Sequences(), ElementsAre(1, 3));
+    }
+    EXPECT_THAT(Append(4, 4), ElementsAre(4));
   }
+}
+
+TEST_P(JournalContract, ADamagedSequenceIsNotUsed) {
+  Append(1, 3);
+  Append(4, 4);
+  ASSERT_TRUE(journal().Quarantine(4, "reason", 1).ok());
+  under_test_->ChangeSequence(1, std::int64_t{1} << 40);
+  under_test_->ChangeSequence(2, 4);
+  EXPECT_THAT(Sequences(), ElementsAre(3));
+  const std::vector<std::int64_t> quarantined = Quarantined();
+  ASSERT_THAT(quarantined, SizeIs(3));
+  EXPECT_EQ(quarantined[0], 4);
+  EXPECT_GT(quarantined[1], std::int64_t{1} << 61);
+  EXPECT_TRUE(journal().Release(4).ok());
+  EXPECT_EQ(*journal().LastSequence(), 4);
+}
+
+TEST_P(JournalContract, AnEntryThatIsQuarantinedIsVerifiedFirst) {
+  Append(1, 2, "canary");
+  under_test_->Damage(2, JournalUnderTest::Part::kContent);
+  ASSERT_TRUE(journal().Quarantine(2, "reason", 1).ok());
+  EXPECT_EQ(journal().damaged(), 1u);
+  EXPECT_TRUE(journal().ListQuarantine(0, 10, false)->at(0).damaged);
+}
+
+TEST_P(JournalContract, ADamagedSubmissionDoesNotStandForAnUndamagedOne) {
+  std::vector<JournalEntry> entries = {MakeEntry(1, "same"),
+                                       MakeEntry(2, "same")};
+  for (JournalEntry& e : entries) e.submission.submission_id = "id";
+  ASSERT_TRUE(TryAppend(entries).ok());
+  under_test_->Damage(1, JournalUnderTest::Part::kContent);
+  EXPECT_THAT(Sequences(), ElementsAre(2));
+  ASSERT_TRUE(journal().Quarantine(2, "reason", 1).ok());
+  EXPECT_THAT(Quarantined(), ElementsAre(1, 2));
+  EXPECT_TRUE(journal().Release(2).ok());
+}
+
+TEST_P(JournalContract, ASubmissionDamagedInQuarantineIsNotReleased) {
+  Append(1, 2);
+  ASSERT_TRUE(journal().Quarantine(1, "rejected", 1).ok());
+  under_test_->DamageQuarantined(1);
+  EXPECT_EQ(journal().Release(1).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(journal().ListQuarantine(0, 10, true)->at(0).damaged);
+  Open();
+  EXPECT_EQ(journal().damaged(), 1u);
+  const auto all = journal().ListQuarantine(0, 10, false);
+  EXPECT_THAT(all->at(0).reason, HasSubstr("its content does not match"));
+  EXPECT_THAT(all->at(0).reason, HasSubstr("rejected"));
+  EXPECT_EQ(journal().Release(1).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(Sequences(), ElementsAre(2));
+}
+
+TEST_P(JournalContract, AnOlderCopyInItsPlaceIsNoticed) {
+  Append(1, 100);
+  under_test_->Remember();
+  Append(101, 250);
+  under_test_->PutBack();
+  for (int round = 0; round < 2; ++round) {
+    const absl::Status status = under_test_->TryOpen({}).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+    EXPECT_THAT(std::string(status.message()),
+                HasSubstr("entries 101 to 250 were acknowledged and are not in "
+                          "the file (150 entries)"));
+  }
+  {
+    const auto left = under_test_->TryOpen({.accept_damage = true});
+    ASSERT_TRUE(left.ok()) << left.status();
+    EXPECT_THAT((*left)->accepted_damage(), HasSubstr("entries 101 to 250"));
+    EXPECT_THAT(SequencesOf(**left), SizeIs(100));
+  }
+  Open();
+  EXPECT_EQ(journal().accepted_damage(), "");
+  EXPECT_THAT(Append(251, 251), ElementsAre(251)) << "positions go on";
+  EXPECT_EQ(*journal().LastSequence(), 251);
+  EXPECT_THAT(Sequences(), SizeIs(101));
 }
 
 TEST_P(JournalContract, AFullDiskTakesNothingUntilThereIsRoom) {

@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "base/sha256.h"
 #include "gtest/gtest.h"
 #include "stores/journal.h"
 #include "tests/stores/store_fixture.h"
@@ -24,9 +25,13 @@ namespace sluice {
 
 inline JournalEntry MakeEntry(std::int64_t sequence,
                               std::string content = "content") {
-  return {.method = "ImportPatients",
-          .submission = MakeSubmission(sequence, absl::StrCat("id-", sequence),
-                                       std::move(content))};
+  JournalEntry entry{
+      .method = "ImportPatients",
+      .submission = MakeSubmission(sequence, absl::StrCat("id-", sequence),
+                                   std::move(content))};
+  // A journal verifies contents, unlike a store.
+  entry.submission.content_sha256 = Sha256(entry.submission.content);
+  return entry;
 }
 
 // Appends the entries as one group, and sets their positions.
@@ -80,15 +85,22 @@ inline std::vector<std::int64_t> SequencesOf(Journal& journal) {
 }
 
 // Copies the files of the journal at `path` to a new folder, as a kill of its
-// process would leave them, and opens the copy.
-inline std::unique_ptr<Journal> OpenAfterKill(const std::string& path,
-                                              const std::string& folder) {
+// process would leave them. Returns the path of the copy.
+inline std::string CopyAfterKill(const std::string& path,
+                                 const std::string& folder) {
   std::filesystem::create_directories(folder);
   const std::string copy = absl::StrCat(folder, "/journal.db");
-  for (const char* suffix : {"", "-wal"}) {
+  for (const char* suffix : {"", "-wal", ".state"}) {
+    if (!std::filesystem::exists(path + suffix)) continue;
     std::ofstream(copy + suffix, std::ios::binary) << FileBytes(path + suffix);
   }
-  auto journal = Journal::Open(copy);
+  return copy;
+}
+
+// Opens a copy that CopyAfterKill makes.
+inline std::unique_ptr<Journal> OpenAfterKill(const std::string& path,
+                                              const std::string& folder) {
+  auto journal = Journal::Open(CopyAfterKill(path, folder));
   EXPECT_TRUE(journal.ok()) << journal.status();
   return *std::move(journal);
 }
