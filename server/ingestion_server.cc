@@ -35,12 +35,13 @@ constexpr absl::Duration kLastBatchTime = absl::Seconds(1);
 absl::StatusOr<std::unique_ptr<IngestionServer>> IngestionServer::Start(
     Options options) {
   const ProcessingStep step = std::move(options.step);
+  const bool accept_damage = options.accept_damage;
   std::unique_ptr<IngestionServer> server(
       new IngestionServer(std::move(options)));
   // Listen before anything is touched: a second server with the same
   // configuration fails here.
   absl::Status status = server->Listen();
-  if (status.ok()) status = server->StartPools(step);
+  if (status.ok()) status = server->StartPools(step, accept_damage);
   if (status.ok()) status = server->StartMetrics();
   if (status.ok()) status = server->StartAdmin();
   if (status.ok()) status = server->StartCalls();
@@ -68,12 +69,14 @@ absl::Status IngestionServer::Listen() {
   return absl::OkStatus();
 }
 
-absl::Status IngestionServer::StartPools(const ProcessingStep& step) {
+absl::Status IngestionServer::StartPools(const ProcessingStep& step,
+                                         bool accept_damage) {
   auto pools = Pools::Start(config_, step,
                             {.store = store_.get(),
                              .clock = clock_,
                              .recent = &recent_,
-                             .registry = registry_.get()});
+                             .registry = registry_.get(),
+                             .accept_damage = accept_damage});
   if (!pools.ok()) return pools.status();
   pools_ = *std::move(pools);
   methods_ = std::make_unique<Methods>(config_, *pools_, &recent_, &leftovers_,

@@ -44,6 +44,9 @@ class IngestionServer {
     std::unique_ptr<Store> store;
     // Runs on each submission before it is stored. May be empty.
     ProcessingStep step;
+    // Starts although acknowledged entries are missing from a journal; see
+    // JournalOptions.
+    bool accept_damage = false;
     // The clock, which must outlive the server. Tests may replace it.
     Clock* clock = SystemClock();
   };
@@ -90,7 +93,7 @@ class IngestionServer {
 
   // The steps of Start, in order.
   absl::Status Listen();
-  absl::Status StartPools(const ProcessingStep& step);
+  absl::Status StartPools(const ProcessingStep& step, bool accept_damage);
   absl::Status StartMetrics();
   absl::Status StartAdmin();
   absl::Status StartCalls();

@@ -36,12 +36,14 @@ enum ExitCode {
 };
 
 constexpr char kUsage[] =
-    "usage: sluice --config FILE [--check]\n"
-    "  --config FILE  configuration file (YAML); required\n"
-    "  --check        print the configuration with all defaults, or all its\n"
-    "                 errors, and exit\n"
-    "  --version      print the version and exit\n"
-    "  --help         print this text and exit\n"
+    "usage: sluice --config FILE [--check] [--accept-damage]\n"
+    "  --config FILE    configuration file (YAML); required\n"
+    "  --check          print the configuration with all defaults, or all its\n"
+    "                   errors, and exit\n"
+    "  --accept-damage  start although acknowledged submissions are missing\n"
+    "                   from a journal; they are lost\n"
+    "  --version        print the version and exit\n"
+    "  --help           print this text and exit\n"
     "\n"
     "SIGTERM and SIGINT drain the server, SIGHUP reloads the configuration.\n";
 
@@ -51,16 +53,19 @@ constexpr timespec kPollInterval = {.tv_sec = 1, .tv_nsec = 0};
 struct Flags {
   std::string config_path;
   bool check = false;
+  bool accept_damage = false;
 };
 
 // Exits if the flags are wrong, or if they only request a text such as the
 // help.
 Flags ParseFlags(int argc, char** argv) {
-  static const option kOptions[] = {{"config", required_argument, nullptr, 'c'},
-                                    {"check", no_argument, nullptr, 'k'},
-                                    {"version", no_argument, nullptr, 'v'},
-                                    {"help", no_argument, nullptr, 'h'},
-                                    {nullptr, 0, nullptr, 0}};
+  static const option kOptions[] = {
+      {"config", required_argument, nullptr, 'c'},
+      {"check", no_argument, nullptr, 'k'},
+      {"accept-damage", no_argument, nullptr, 'd'},
+      {"version", no_argument, nullptr, 'v'},
+      {"help", no_argument, nullptr, 'h'},
+      {nullptr, 0, nullptr, 0}};
   Flags flags;
   for (int c = 0;
        (c = getopt_long(argc, argv, "c:h", kOptions, nullptr)) != -1;) {
@@ -70,6 +75,9 @@ Flags ParseFlags(int argc, char** argv) {
         break;
       case 'k':
         flags.check = true;
+        break;
+      case 'd':
+        flags.accept_damage = true;
         break;
       case 'v':
         std::cout << "sluice " << kVersion << "\n";
@@ -106,12 +114,15 @@ std::optional<Config> LoadConfig(const std::string& path,
   return config;
 }
 
-absl::StatusOr<std::unique_ptr<IngestionServer>> StartServer(Config config) {
+absl::StatusOr<std::unique_ptr<IngestionServer>> StartServer(
+    Config config, bool accept_damage) {
   auto store =
       OpenStore(config.store.kind, config.store.options, SameContentOfKind);
   if (!store.ok()) return store.status();
-  return IngestionServer::Start(
-      {.config = std::move(config), .store = *std::move(store), .step = {}});
+  return IngestionServer::Start({.config = std::move(config),
+                                 .store = *std::move(store),
+                                 .step = {},
+                                 .accept_damage = accept_damage});
 }
 
 sigset_t StopSignals() {
@@ -184,7 +195,7 @@ int Run(const Flags& flags) {
   }
 
   BlockSignals();
-  auto server = StartServer(*std::move(config));
+  auto server = StartServer(*std::move(config), flags.accept_damage);
   if (!server.ok()) {
     spdlog::error("cannot start: {}", std::string(server.status().message()));
     return kFailed;

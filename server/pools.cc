@@ -27,7 +27,7 @@ absl::StatusOr<std::unique_ptr<Pools>> Pools::Start(const Config& config,
                                                     const ProcessingStep& step,
                                                     const Uses& uses) {
   std::unique_ptr<Pools> pools(new Pools());
-  absl::Status status = pools->OpenJournals(config);
+  absl::Status status = pools->OpenJournals(config, uses.accept_damage);
   if (status.ok()) status = pools->FindLastSequence(uses.store);
   if (!status.ok()) return status;
   for (const auto& [name, pool] : config.pools) {
@@ -36,15 +36,26 @@ absl::StatusOr<std::unique_ptr<Pools>> Pools::Start(const Config& config,
   return pools;
 }
 
-absl::Status Pools::OpenJournals(const Config& config) {
+absl::Status Pools::OpenJournals(const Config& config, bool accept_damage) {
   for (const auto& [name, pool_config] : config.pools) {
     ServerPool& pool = by_name_[name];
     if (pool_config.journal_path.empty()) continue;
-    auto journal = Journal::Open(pool_config.journal_path);
+    auto journal = Journal::Open(pool_config.journal_path,
+                                 {.accept_damage = accept_damage});
     if (!journal.ok()) {
-      return absl::Status(journal.status().code(),
-                          absl::StrCat("pools.", name, ".queue.path: ",
-                                       journal.status().message()));
+      return absl::Status(
+          journal.status().code(),
+          absl::StrCat("pools.", name,
+                       ".queue.path: ", journal.status().message(),
+                       absl::IsDataLoss(journal.status())
+                           ? ". To continue with what is left, start with "
+                             "--accept-damage"
+                           : ""));
+    }
+    if (const std::string& damage = (*journal)->accepted_damage();
+        !damage.empty()) {
+      spdlog::error("journal damaged: accepted pool={} path={} damage={}", name,
+                    pool_config.journal_path, damage);
     }
     pool.journal = *std::move(journal);
   }

@@ -65,6 +65,7 @@ class Pools {
     Clock* clock;
     RecentIds* recent;
     prometheus::Registry* registry;
+    bool accept_damage = false;  // of journals; see JournalOptions
   };
 
   // Opens the journals, finds the last sequence number that was assigned, and
@@ -106,7 +107,7 @@ class Pools {
  private:
   Pools() = default;
 
-  absl::Status OpenJournals(const Config& config);
+  absl::Status OpenJournals(const Config& config, bool accept_damage);
   absl::Status FindLastSequence(Store* store);
   void StartPool(const Config& config, const std::string& name,
                  const ProcessingStep& step, const Uses& uses);

@@ -40,6 +40,14 @@ absl::Status ReplayJournals(const Pools& pools, const Methods& methods) {
       ++replayed;
     });
     if (!status.ok()) return status;
+    pool.journal_metrics->SetQuarantined(pool.journal->quarantined(),
+                                         pool.journal->damaged());
+    if (pool.journal->damaged() > 0) {
+      spdlog::error(
+          "quarantined entries that were damaged in the journal's file: pool={}"
+          " entries={}",
+          named.first, pool.journal->damaged());
+    }
     if (replayed > 0) {
       spdlog::info("replaying: pool={} entries={}", named.first, replayed);
     }
@@ -60,7 +68,8 @@ absl::Status RetryQuarantined(const ServerPool& pool, const Methods& methods,
   pool.retries->sequence = sequence;
   const absl::Cleanup moved = [&pool] { pool.retries->sequence = 0; };
   auto entry = pool.journal->Release(sequence);
-  pool.journal_metrics->SetQuarantined(pool.journal->quarantined());
+  pool.journal_metrics->SetQuarantined(pool.journal->quarantined(),
+                                       pool.journal->damaged());
   if (!entry.ok()) return entry.status();
   Requeue(pool, methods, *std::move(entry));
   return absl::OkStatus();

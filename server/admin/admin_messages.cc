@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/escaping.h"
+#include "base/utf8.h"
+
 namespace sluice {
 namespace {
 
@@ -41,6 +44,10 @@ std::string Bytes(const Sha256Digest& digest) {
 }
 
 }  // namespace
+
+std::string ValidText(const std::string& text) {
+  return IsValidUtf8(text) ? text : absl::CHexEscape(text);
+}
 
 void SetTimestamp(absl::Time from, google::protobuf::Timestamp* to) {
   static const absl::Time kFirst =
@@ -90,11 +97,11 @@ v1::QuarantinedSubmission ToEntry(const std::string& pool,
   v1::QuarantinedSubmission entry;
   entry.set_pool(pool);
   entry.set_sequence(submission.sequence);
-  entry.set_study_id(submission.study_id);
-  entry.set_submission_id(submission.submission_id);
+  entry.set_study_id(ValidText(submission.study_id));
+  entry.set_submission_id(ValidText(submission.submission_id));
   entry.set_kind(ToKind(submission.kind));
-  entry.set_method(quarantined.method);
-  entry.set_reason(quarantined.reason);
+  entry.set_method(ValidText(quarantined.method));
+  entry.set_reason(ValidText(quarantined.reason));
   entry.set_tries(quarantined.tries);
   SetTimestamp(submission.received_at, entry.mutable_received_at());
   SetTimestamp(quarantined.quarantined_at, entry.mutable_quarantined_at());

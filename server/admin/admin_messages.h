@@ -23,6 +23,10 @@ absl::Time ToTime(const google::protobuf::Timestamp& from);
 v1::ExportedSubmission ToExported(ReceivedSubmission submission);
 v1::SequenceGap ToGap(const SequenceRange& range);
 
+// Returns the text, or an escaped form if the text is not valid UTF-8, as a
+// message requires. Texts of a damaged submission may be invalid.
+std::string ValidText(const std::string& text);
+
 // Converts a quarantined submission without its content. `quarantined` must
 // still have the content, whose size becomes `content_bytes`.
 v1::QuarantinedSubmission ToEntry(const std::string& pool,

@@ -190,7 +190,7 @@ grpc::Status AdminService::GetQuarantined(
 
   ReceivedSubmission& submission = found->quarantined.submission;
   *response->mutable_entry() = ToEntry(found->pool, found->quarantined);
-  response->set_site_id(submission.site_id);
+  response->set_site_id(ValidText(submission.site_id));
   if (submission.kind == SubmissionKind::kQuestionnaireResponse &&
       submission.content.size() <= kParsedBytesMax &&
       !response->mutable_request()->ParseFromString(submission.content)) {

@@ -13,6 +13,10 @@ JournalMetrics::JournalMetrics(const std::string& pool,
       quarantined_(AddGauge("sluice_quarantined",
                             "Acknowledged submissions that cannot be stored.",
                             {{"pool", pool}}, registry)),
+      damaged_(AddGauge("sluice_quarantined_damaged",
+                        "Quarantined submissions that were damaged in the "
+                        "journal's file.",
+                        {{"pool", pool}}, registry)),
       commit_seconds_(AddHistogram(
           "sluice_journal_commit_seconds", "Time of a commit to the journal.",
           {{"pool", pool}}, SecondsBuckets(), registry)),
@@ -31,8 +35,9 @@ void JournalMetrics::CountAppended(std::size_t entries) {
 
 void JournalMetrics::CountForgotten() { depth_->Decrement(); }
 
-void JournalMetrics::SetQuarantined(std::size_t count) {
+void JournalMetrics::SetQuarantined(std::size_t count, std::size_t damaged) {
   quarantined_->Set(static_cast<double>(count));
+  damaged_->Set(static_cast<double>(damaged));
 }
 
 }  // namespace sluice

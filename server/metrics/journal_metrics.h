@@ -24,11 +24,13 @@ class JournalMetrics {
   // forgotten.
   void CountAppended(std::size_t entries);
   void CountForgotten();
-  void SetQuarantined(std::size_t count);
+  // Sets the number of entries in quarantine, and how many of them are damaged.
+  void SetQuarantined(std::size_t count, std::size_t damaged);
 
  private:
   prometheus::Gauge* depth_;
   prometheus::Gauge* quarantined_;
+  prometheus::Gauge* damaged_;
   prometheus::Histogram* commit_seconds_;
   prometheus::Histogram* batch_size_;
 };

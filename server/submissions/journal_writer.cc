@@ -24,7 +24,7 @@ constexpr std::size_t kGroupMax = 4096;
 JournalWriter::JournalWriter(Journal* journal, WorkerPool* pool, Clock* clock,
                              JournalMetrics* metrics)
     : journal_(journal), pool_(pool), clock_(clock), metrics_(metrics) {
-  metrics_->SetQuarantined(journal_->quarantined());
+  metrics_->SetQuarantined(journal_->quarantined(), journal_->damaged());
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -54,7 +54,7 @@ absl::Status JournalWriter::Quarantine(std::int64_t position,
   SLUICE_DCHECK_GT(position, 0);
   absl::Status status = journal_->Quarantine(position, reason, tries);
   if (status.ok()) metrics_->CountForgotten();
-  metrics_->SetQuarantined(journal_->quarantined());
+  metrics_->SetQuarantined(journal_->quarantined(), journal_->damaged());
   return status;
 }
 

@@ -10,6 +10,8 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -22,21 +24,19 @@ namespace sluice {
 
 class Sluice {
  public:
-  // `rest` is the configuration without the addresses.
-  explicit Sluice(std::string_view rest)
-      : program_(SLUICE_BINARY,
-                 {"--config", Write(folder_ / "config.yaml", rest)}) {}
+  // `rest` is the configuration without the addresses. `flags` are added to the
+  // command line.
+  explicit Sluice(std::string_view rest, std::vector<std::string> flags = {})
+      : program_(SLUICE_BINARY, Arguments(rest, std::move(flags))) {}
 
   Program& program() { return program_; }
 
   int port() { return PortAfter("serving: port="); }
   int metrics_port() { return PortAfter(" metrics_port="); }
-  std::shared_ptr<grpc::Channel> Connect() {
-    grpc::ChannelArguments arguments;
-    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    return grpc::CreateCustomChannel(absl::StrCat("127.0.0.1:", port()),
-                                     grpc::InsecureChannelCredentials(),
-                                     arguments);
+  std::shared_ptr<grpc::Channel> Connect() { return ConnectTo(port()); }
+  // The configuration must have an address `admin`.
+  std::shared_ptr<grpc::Channel> ConnectToAdmin() {
+    return ConnectTo(PortAfter(" admin_port="));
   }
   std::string path(std::string_view name) const { return folder_ / name; }
 
@@ -47,6 +47,21 @@ class Sluice {
   }
 
  private:
+  static std::shared_ptr<grpc::Channel> ConnectTo(int port) {
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    return grpc::CreateCustomChannel(absl::StrCat("127.0.0.1:", port),
+                                     grpc::InsecureChannelCredentials(),
+                                     arguments);
+  }
+
+  std::vector<std::string> Arguments(std::string_view rest,
+                                     std::vector<std::string> flags) const {
+    flags.insert(flags.begin(),
+                 {"--config", Write(folder_ / "config.yaml", rest)});
+    return flags;
+  }
+
   static std::string Write(const std::string& path, std::string_view rest) {
     std::ofstream(path) << "listen: 127.0.0.1:0\nmetrics: 127.0.0.1:0\n"
                         << rest;
@@ -63,7 +78,8 @@ class Sluice {
     if (at == std::string::npos ||
         !absl::SimpleAtoi(
             err.substr(at + before.size(),
-                       err.find(' ', at + before.size()) - at - before.size()),
+                       err.find_first_of(" \n", at + before.size()) - at -
+                           before.size()),
             &port)) {
       ADD_FAILURE() << err;
     }

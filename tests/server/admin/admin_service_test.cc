@@ -83,6 +83,20 @@ TEST_F(AdminServiceTest, ListsTheQuarantineWithoutContents) {
   EXPECT_THAT(response.DebugString(), Not(HasSubstr("content of")));
 }
 
+TEST_F(AdminServiceTest, ListsADamagedSubmissionWhoseTextsAreNotUtf8) {
+  Quarantined damaged = InQuarantine(7);
+  damaged.submission.study_id = "st\xff";
+  damaged.reason = "damaged in the journal's file";
+  damaged.damaged = true;
+  backend_.AddQuarantined("imports", damaged);
+  grpc::ClientContext context;
+  v1::ListQuarantineResponse response;
+  ASSERT_TRUE(stub_->ListQuarantine(&context, {}, &response).ok());
+  ASSERT_EQ(response.entries_size(), 1);
+  EXPECT_EQ(response.entries(0).study_id(), "st\\xff");
+  EXPECT_EQ(response.entries(0).reason(), damaged.reason);
+}
+
 TEST_F(AdminServiceTest, PagesGoThroughAllPoolsInTheOrderOfSequence) {
   for (const std::int64_t n : {1, 4, 5}) {
     backend_.AddQuarantined("clinical", InQuarantine(n));
