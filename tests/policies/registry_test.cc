@@ -55,7 +55,8 @@ TEST(Registry, TheDocumentsListEveryPolicy) {
     const auto text = ReadFile(path);
     ASSERT_TRUE(text.ok()) << text.status();
     for (const PolicyKind& kind : PolicyKinds()) {
-      EXPECT_THAT(*text, testing::HasSubstr(absl::StrCat("`", std::string(kind.name), "`")))
+      EXPECT_THAT(*text, testing::HasSubstr(
+                             absl::StrCat("`", std::string(kind.name), "`")))
           << path;
     }
   }
