@@ -140,7 +140,7 @@ class Call final : public SubmissionOwner {
        std::function<void(const Call&, const Answer&)> check)
       : loop_(loop), check_(std::move(check)) {}
 
-  bool CallerGone() const override { return gone; }
+  bool CallerCancelled() const override { return gone; }
   CompletionLoop* loop() const override { return loop_; }
   void OnUnparked() override { ++unparked; }
   void OnAnswer(std::size_t, std::string_view, const Answer& answer) override {
