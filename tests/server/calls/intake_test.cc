@@ -170,7 +170,7 @@ TEST(SubmitIntake, RefusesAFieldThatIsGivenTwiceAndNamesIt) {
 TEST(SubmitIntake, RefusesAFieldOfTheResponseThatIsGivenTwice) {
   v1::SubmitRequest request = MakeSubmit();
   v1::QuestionnaireResponse second;
-  second.mutable_subject()->set_display("somebody else");
+  second.set_questionnaire("another");
   const std::string response =
       request.response().SerializeAsString() + second.SerializeAsString();
   request.clear_response();
@@ -179,7 +179,7 @@ TEST(SubmitIntake, RefusesAFieldOfTheResponseThatIsGivenTwice) {
   ASSERT_LT(response.size(), 128u);
   Submission submission;
   EXPECT_EQ(ReadSubmit(SubmitIntake(LimitsConfig()), content, &submission),
-            "response.subject");
+            "response.questionnaire");
 }
 
 // --- ImportPatients and RecordEvents ---
