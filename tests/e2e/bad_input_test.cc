@@ -373,7 +373,7 @@ TEST_F(BadInput, TextThatIsNotUtf8IsInvalidWhereverItIs) {
   };
   for (const auto& [field, bytes] : requests) {
     const grpc::Status status =
-        caller_.Call(kSubmit, Field(1, "1") + Field(2, "study") + bytes);
+        caller_.Call(kSubmit, bytes + Field(1, "1") + Field(2, "study"));
     EXPECT_EQ(InvalidField(status), field);
     EXPECT_THAT(status.error_message(), HasSubstr("not valid UTF-8"));
   }

@@ -258,7 +258,8 @@ TEST(ImportPatients, MayBeCancelledAtAnyMoment) {
 
 // A call of many entries returns to its loop after some of them.
 TEST(ImportPatients, MayBeCancelledBetweenItsRounds) {
-  TestServer server(SmallConfig("fail_fast", 2));
+  // Room for all, so that a call is read although the store is blocked.
+  TestServer server(SmallConfig("fail_fast", 200'000));
   server.store().Hold();
   constexpr std::size_t kRecords = 5000;
   std::uint64_t received = 0;
