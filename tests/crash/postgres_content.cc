@@ -1,11 +1,13 @@
+#include <chrono>
 #include <cstdint>
 #include <limits>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/time.h"
+#include "base/clock.h"
 #include "base/sha256.h"
+#include "base/time.h"
 #include "stores/postgres.h"
 #include "tests/crash/content_reader.h"
 #include "tests/crash/content_values.h"
@@ -13,7 +15,10 @@
 namespace sluice {
 namespace {
 
-constexpr absl::Duration kTimeout = absl::Seconds(60);
+// Returns the time by which an operation that begins now must have ended.
+TimePoint Deadline() {
+  return SystemClock()->Now() + std::chrono::seconds(60);
+}
 
 // Tables are read in pages, so that they need not fit into memory.
 constexpr int kPageRows = 500;
@@ -89,6 +94,7 @@ class PostgresContent final : public ContentReader {
                      " LIMIT ", kPageRows);
     std::int64_t after = std::numeric_limits<std::int64_t>::min();
     for (;;) {
+      db_.set_deadline(Deadline());
       const auto rows = db_.Query(page.c_str(), {PostgresBigint(after)});
       if (!rows.ok()) return rows.status();
       for (int row = 0; row < rows->rows(); ++row) {
@@ -103,6 +109,7 @@ class PostgresContent final : public ContentReader {
 
   absl::Status ReadOfKey(const char* select, const LedgerKey& key, Add add,
                          Findings& findings) {
+    db_.set_deadline(Deadline());
     const auto rows = db_.Query(absl::StrCat(select, kOfKey).c_str(),
                                 {key.submission_id, key.study_id});
     if (!rows.ok()) return rows.status();
@@ -120,7 +127,7 @@ class PostgresContent final : public ContentReader {
 
 absl::StatusOr<std::unique_ptr<ContentReader>> OpenPostgresContent(
     const std::string& url) {
-  auto db = PostgresConnection::Open(url, kTimeout);
+  auto db = PostgresConnection::Open(url, {}, Deadline());
   if (!db.ok()) return db.status();
   return std::make_unique<PostgresContent>(*std::move(db));
 }
