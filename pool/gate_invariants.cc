@@ -50,6 +50,10 @@ std::string Gate::CheckInvariants() {
   if (probe_ != nullptr && probe_->place_ != Task::Place::kInWork) {
     return "a probe that is not in work";
   }
+  if (batches_in_work_ > in_work_ ||
+      (batches_in_work_ == 0) != (in_work_ == 0)) {
+    return "the batches in work differ from the tasks in work";
+  }
   return "";
 }
 
