@@ -16,9 +16,7 @@ namespace sluice {
 namespace {
 
 // Returns the time by which an operation that begins now must have ended.
-TimePoint Deadline() {
-  return SystemClock()->Now() + std::chrono::seconds(60);
-}
+TimePoint Deadline() { return SystemClock()->Now() + std::chrono::seconds(60); }
 
 // Tables are read in pages, so that they need not fit into memory.
 constexpr int kPageRows = 500;

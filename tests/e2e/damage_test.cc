@@ -182,7 +182,7 @@ INSTANTIATE_TEST_SUITE_P(
                      std::filesystem::remove(journal + ".state");
                    },
                    "its state file is missing", kStored + kQueued}),
-    [](const auto& info) { return info.param.name; });
+    [](const auto& test) { return test.param.name; });
 
 TEST_F(Damage, OfOneEntryQuarantinesTheEntry) {
   Shell(journal_).Run(
