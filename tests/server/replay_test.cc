@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "base/sha256.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "prometheus/registry.h"
@@ -43,6 +44,7 @@ class RetryQuarantinedTest : public testing::Test {
         submission.sequence = static_cast<std::int64_t>(i);
         submission.content =
             MakeSubmit(submission.submission_id).SerializeAsString();
+        submission.content_sha256 = Sha256(submission.content);
         const std::vector<NewJournalEntry> entries = {
             {MethodName(Method::kSubmit), &submission}};
         const auto position = (*journal)->Append(entries);

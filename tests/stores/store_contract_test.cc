@@ -565,7 +565,7 @@ TEST_P(StoreContract, RepeatsWithinABatchAreRecognised) {
   EXPECT_EQ(saved_[3].sequence, 1);
   EXPECT_EQ(saved_[4].sequence, 2);
   EXPECT_EQ(saved_[5].sequence, 6);
-  for (const std::size_t repeat : {2, 3}) {
+  for (const std::size_t repeat : {std::size_t{2}, std::size_t{3}}) {
     EXPECT_EQ(saved_[repeat].content_sha256, saved_[0].content_sha256);
   }
   EXPECT_EQ(saved_[4].content_sha256, saved_[1].content_sha256);

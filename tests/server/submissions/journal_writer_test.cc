@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
+#include "base/sha256.h"
 #include "gmock/gmock.h"
 #include "grpcpp/server_builder.h"
 #include "gtest/gtest.h"
@@ -172,6 +173,7 @@ TEST_F(JournalWriterTest, ForgetsTheEntryOfARestoredTask) {
     ReceivedSubmission submission;
     submission.sequence = sequence;
     submission.submission_id = absl::StrCat(sequence);
+    submission.content_sha256 = Sha256(submission.content);
     const NewJournalEntry entry{"Submit", &submission};
     ASSERT_TRUE(journal_->Append({&entry, 1}).ok());
   }
