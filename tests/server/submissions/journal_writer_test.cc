@@ -2,7 +2,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -11,7 +10,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/notification.h"
 #include "base/sha256.h"
 #include "gmock/gmock.h"
 #include "grpcpp/server_builder.h"
@@ -20,6 +18,7 @@
 #include "server/submissions/submission_task.h"
 #include "stores/journal.h"
 #include "tests/fakes/fake_processor.h"
+#include "tests/fakes/run_on_loop.h"
 #include "tests/stores/faulty_disk.h"
 #include "tests/stores/store_fixture.h"
 
@@ -65,28 +64,12 @@ class JournalWriterTest : public testing::Test {
     loop_.Join();
   }
 
-  // Runs `call` on the loop's thread, and waits for it.
-  void OnLoopThread(std::function<void()> call) {
-    struct Closure final : LoopTask {
-      void OnLoop() override {
-        call();
-        done.Notify();
-      }
-      std::function<void()> call;
-      absl::Notification done;
-    };
-    Closure closure;
-    closure.call = std::move(call);
-    loop_.Post(&closure);
-    closure.done.WaitForNotification();
-  }
-
   // Creates a task and offers it to the pool.
   std::shared_ptr<SubmissionTask> Arrive(const std::string& id) {
     auto task = MakeSubmissionTask(method_, settings_, &owner_, 0,
                                    SubmissionTask::Parking::kSilent);
     task->NewSubmission()->submission_id = id;
-    OnLoopThread([&] { task->Arrive(); });
+    RunOnLoop(loop_, [&] { task->Arrive(); });
     return task;
   }
 

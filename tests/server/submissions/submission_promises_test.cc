@@ -24,7 +24,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
-#include "absl/synchronization/notification.h"
 #include "grpcpp/server_builder.h"
 #include "gtest/gtest.h"
 #include "pool/worker_pool.h"
@@ -36,6 +35,7 @@
 #include "sluice/v1/ingestion.pb.h"
 #include "stores/journal.h"
 #include "tests/fakes/patience.h"
+#include "tests/fakes/run_on_loop.h"
 #include "tests/stores/faulty_disk.h"
 #include "tests/stores/store_fixture.h"
 
@@ -246,22 +246,6 @@ class Schedule {
     return {.capacity = 1 + Below(5), .waiting_max = Below(8)};
   }
 
-  // Runs `call` on the loop's thread, and waits for it.
-  void OnLoopThread(std::function<void()> call) {
-    struct Closure final : LoopTask {
-      void OnLoop() override {
-        call();
-        done.Notify();
-      }
-      std::function<void()> call;
-      absl::Notification done;
-    };
-    Closure closure;
-    closure.call = std::move(call);
-    loop_.Post(&closure);
-    closure.done.WaitForNotification();
-  }
-
   void Arrive() {
     const MethodContext& method = methods_[Below(methods_.size())];
     const bool journaled = method.method == Method::kSubmitStream;
@@ -281,14 +265,14 @@ class Schedule {
     submission.submission_id = id;
     submission.site_id = journaled ? kJournaled : "";
     submission.content = request.SerializeAsString();
-    OnLoopThread([&] { call.parked = call.task->Arrive(); });
+    RunOnLoop(loop_, [&] { call.parked = call.task->Arrive(); });
   }
 
   void Leave() {
     if (calls_.empty()) return;
     Call& call = *calls_[Below(calls_.size())];
     if (call.gone) return;
-    OnLoopThread([&] {
+    RunOnLoop(loop_, [&] {
       if (call.answers > 0) return;
       call.gone = true;
       call.left = call.task->Leave();
