@@ -265,6 +265,7 @@ class Schedule {
     submission.submission_id = id;
     submission.site_id = journaled ? kJournaled : "";
     submission.content = request.SerializeAsString();
+    call.task->SetSender({});
     RunOnLoop(loop_, [&] { call.parked = call.task->Arrive(); });
   }
 
