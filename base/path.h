@@ -1,4 +1,4 @@
-// Functions of paths that do not look at the file system.
+// Functions that normalize paths without access to the file system.
 
 #ifndef SLUICE_BASE_PATH_H_
 #define SLUICE_BASE_PATH_H_

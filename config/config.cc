@@ -175,7 +175,7 @@ struct DataFile {
   std::string normal;  // NormalPath of `path`
 };
 
-// Returns the reason why `file` cannot be used beside `other`, or nothing.
+// Returns the reason why `file` conflicts with `other`, or an empty text.
 std::string Conflict(const DataFile& file, const DataFile& other) {
   if (file.normal == other.normal) {
     return absl::StrCat("already used by ", other.key,
@@ -195,8 +195,9 @@ std::string Conflict(const DataFile& file, const DataFile& other) {
   return "";
 }
 
-// Reports a file that several pools, or a pool and the store, would use: under
-// two spellings of its path, or as the lock or write-ahead log of another file.
+// Reports each data file that two pools, or a pool and the store, would share.
+// Detects different spellings of one path, and data files that have the name of
+// a lock file or write-ahead log of another data file.
 void RejectSharedFiles(ConfigSection& root, const Config& config) {
   if (config.pools.empty()) return;  // reported already
   std::vector<DataFile> files;

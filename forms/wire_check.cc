@@ -184,8 +184,8 @@ enum class Rule : std::uint8_t {
 
 struct Entry {
   Rule rule = Rule::kBadTag;
-  // Bit of the field in the set of fields that have occurred. Fields of a oneof
-  // share a bit. kMayRepeat for a field that may occur more than once.
+  // Bit of the field in the set of fields that have occurred. The fields of a
+  // oneof share a bit. A field that may occur more than once has kMayRepeat.
   std::uint8_t bit = 0;
   std::uint16_t child = 0;  // for kMessage: index into WireSchema::children
 };
@@ -290,13 +290,13 @@ std::unique_ptr<WireSchema> SchemaWithoutFields(const Descriptor* type) {
   return schema;
 }
 
-// Returns the bit of a field, and moves `next` behind it. `of_oneofs` has the
-// bits of the oneofs so far.
+// Returns the bit of a field, and advances `next` if the bit is new.
+// `of_oneofs` maps each oneof seen so far to its bit.
 std::uint8_t BitFor(
     const FieldDescriptor& field, std::uint8_t* next,
     absl::flat_hash_map<const OneofDescriptor*, std::uint8_t>* of_oneofs) {
   if (field.is_repeated()) return kMayRepeat;
-  // No message of the service has so many fields.
+  // No message of the service has more than kBitsMax fields.
   SLUICE_DCHECK(*next < kBitsMax);
   if (*next >= kBitsMax) return kMayRepeat;
   const OneofDescriptor* oneof = field.containing_oneof();
@@ -494,7 +494,8 @@ const char* Walk::Fields(const WireSchema& schema, Input in,
 
     const Entry entry = schema.Find(tag);
     const std::uint64_t bit = std::uint64_t{1} << entry.bit;
-    // Greater than the bit of fields that may repeat.
+    // A field that may repeat has the bit kMayRepeat, so the comparison
+    // excludes it.
     if ((given & bit) > (std::uint64_t{1} << kMayRepeat)) {
       return Fail(place(), Problem::kRepeated);
     }

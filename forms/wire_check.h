@@ -1,8 +1,8 @@
 // Checks a serialized message without building it: the message must be
 // well-formed protobuf of its type, have valid UTF-8, be nested no deeper than
-// allowed, and contain each field that is not repeated at most once. Readers
-// that take the first occurrence, take the last, or merge all occurrences
-// therefore read the same value.
+// allowed, and contain each singular field at most once. All readers of an
+// accepted message therefore read the same value, whether they use the first
+// occurrence, use the last occurrence, or merge all occurrences.
 //
 // Protobuf's own parser answers only yes or no and costs several times as much.
 // This check names the invalid field before anything is queued. Encoding:
@@ -56,9 +56,9 @@ class WireChecker {
   //   fields, so that the value disappears silently. Repeated numbers may be
   //   packed or unpacked, as in the parser.
   // - A field number above 2^29 - 1. The parser ignores its upper bits.
-  // - A field that is not repeated and occurs more than once, or two fields of
-  //   a oneof, at any depth. The parser merges the occurrences of a message,
-  //   and otherwise takes the last occurrence, so that values disappear
+  // - At any depth, a singular field that occurs more than once, or two fields
+  //   of a oneof. The parser merges the occurrences of a message field and
+  //   keeps only the last occurrence of other fields, so that values disappear
   //   silently.
   // Allocates memory only to report a problem.
   std::optional<Violation> Check(std::string_view bytes) const;
@@ -73,9 +73,10 @@ class WireChecker {
 // passed a check. In any other message they stop at the first malformed field.
 // Views point into `message`.
 
-// Returns the content of a string, bytes or message field. If the field occurs
-// several times, which only a repeated field may, the last occurrence counts.
-// If the field is missing, the view is empty and its data() is null.
+// Returns the content of a string, bytes or message field. If a repeated field
+// occurs several times, returns the last occurrence. Other fields occur at most
+// once in a message that passed the check. If the field is missing, the view is
+// empty and its data() is null.
 std::string_view FindLengthDelimited(std::string_view message, int field);
 // Finds several fields in one pass. found[i] becomes the content of fields[i]:
 // the last occurrence, or a view whose data() is null. The spans must have the

@@ -21,7 +21,7 @@ class DrainRate {
   // Records that `count` tasks are done, and that the time since the last event
   // was spent on them.
   void Record(std::size_t count, TimePoint now);
-  // What was recorded so far counts `kept` (0 to 1) of what it did.
+  // Multiplies the weight of all measurements so far by `kept` (0 to 1).
   void Fade(double kept) {
     tasks_ *= kept;
     seconds_ *= kept;

@@ -169,8 +169,9 @@ class FairQueue {
 
   // Returns the first broken invariant; empty if all hold. O(tasks + lanes).
   std::string CheckInvariants() const;
-  // Likewise for the lanes of keys. `inside` counts the tasks that are parked,
-  // queued or in work, by their keys.
+  // Returns the first broken invariant of the lanes of keys; empty if all hold.
+  // `inside` has, for each key, the number of tasks that are parked, queued or
+  // in work. O(keys).
   std::string CheckKeys(
       const absl::flat_hash_map<std::uint64_t, std::size_t>& inside) const {
     return keys_.CheckInvariants(inside, by_lane_);

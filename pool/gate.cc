@@ -317,7 +317,7 @@ void Gate::Learn(std::span<Task* const> batch, StoreState store, TimePoint now,
   }
   // While the circuit is failing, every batch is taken as a probe. A batch that
   // is not the probe was in work when the store failed. Do not count its
-  // failure: it has the same cause.
+  // failure, which has the same cause.
   if (circuit_.failing() && !probed) return;
   paused_ = true;
   circuit_.Fail(now, std::uniform_real_distribution<>()(random_));
@@ -607,8 +607,9 @@ Duration Gate::TimeToWork(std::size_t count, double per_second) {
 Duration Gate::TimeToResult(std::size_t ahead, TimePoint now) const {
   if (FindsIdlePool()) return Duration::zero();
   const Duration backlog = TimeToWork(ahead, service_rate_.per_second_at(now));
-  // A worker is still idle while it wakes up for the first of several arrivals
-  // that come together.
+  // If several arrivals come together, a worker counts as idle until it has
+  // woken up for the first of them. The arrivals then find an idle worker and a
+  // backlog.
   return HasIdleWorker() ? backlog : backlog + service_rate_.batch_at(now);
 }
 
@@ -770,8 +771,8 @@ void Gate::ReturnDelayed(TimePoint now) {
     order_.Release(*task, &free);
     due.PushBack(task);
   }
-  // As in Done: the delayed tasks were admitted before the tasks that were
-  // deferred for them.
+  // Return the delayed tasks last, so that they come first in their lanes: they
+  // were admitted before the tasks that were deferred for them.
   Return(&free);
   Return(&due);
 }

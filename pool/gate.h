@@ -17,9 +17,9 @@
 //      │ Leave, Expire, Close, circuit
 //      └─────────────────────────────────────────────────────► outside
 //
-// A task that needs a commit is `committing` before it can be taken. A
-// committing task counts as queued. So does a task that is deferred because a
-// batch has tasks of its key, and a task that is delayed until Task::again_at.
+// A task that needs a commit is `committing` before it can be taken. Committing
+// tasks, deferred tasks (a batch has a task of the same key) and delayed tasks
+// (until Task::again_at) count as queued.
 //
 // Promises, after every event (CheckInvariants):
 //  - Bounds. Queued tasks are at most `capacity`. Tasks that are queued or in
@@ -48,14 +48,15 @@
 //    result would come too late, judged by the backlog and the measured rate.
 //    If this is noticed only later, the task is not begun. For callers who wait
 //    for a result, a standing queue (standing_queue.h) counts as full. An
-//    arrival that finds an idle worker and an empty queue is not refused as
-//    hopeless, and its task is begun unless the deadline has passed: a wrong
-//    prediction is corrected only by work.
+//    arrival that finds an idle worker and an empty queue is never refused as
+//    hopeless. A worker begins the task unless its deadline has passed.
+//    Otherwise a wrong prediction would never be corrected, because only
+//    completed work corrects a prediction.
 //  - Circuit. While the circuit is open and its retry is not due, no caller
 //    waits for a result: only promised tasks are parked or queued. While the
 //    circuit is failing, one batch at a time is in work as its probe. Only the
-//    probe counts as a further failure: a batch that was begun before the
-//    failure, and fails later, has seen the same outage.
+//    probe counts as a further failure. A batch that was begun before the first
+//    failure and fails later has seen the same outage.
 //  - Counters balance, per method (MethodCounters::Balanced).
 
 #ifndef SLUICE_POOL_GATE_H_
@@ -182,10 +183,11 @@ class Gate {
   // whatever the limits. The task must be promised.
   void Restore(Task* task, TimePoint now, GateEvents* events);
 
-  // Returns how many leading tasks of `tasks` are the leading committing tasks
-  // of the Gate. The tasks must be committing, and in the order of their
-  // sequence numbers. Pass only these tasks to Committed: a later task must not
-  // be taken before an earlier task of its key. O(tasks).
+  // Returns how many tasks at the front of `tasks` are, in order, the first
+  // committing tasks of the Gate. All of `tasks` must be committing and sorted
+  // by sequence number. Only the tasks so counted may be passed to Committed.
+  // Otherwise a worker could take a task before an earlier task of its key.
+  // O(tasks).
   std::size_t FirstCommitting(std::span<Task* const> tasks) const;
   // Marks the tasks as durable, so that they can be taken. The tasks must be
   // committing, and in the order of their sequence numbers.
@@ -220,7 +222,7 @@ class Gate {
   TimePoint next_expiry() const;
 
   // Sets the number of workers that take batches, at least 1. Initially 1. A
-  // worker is idle if fewer batches are in work.
+  // worker is idle if fewer batches than workers are in work.
   void SetWorkers(std::size_t workers) { workers_ = workers; }
 
   // Sets new limits. Lower limits remove nothing that is inside. Tasks stay in
@@ -267,7 +269,7 @@ class Gate {
   std::vector<const Task*> waiting() const;
 
  private:
-  // End of a task's wait or delay. `order` decides between equal times.
+  // End of a task's wait or delay. Equal times are sorted by `order`.
   struct Expiry {
     TimePoint at;
     std::uint64_t order;
@@ -346,11 +348,11 @@ class Gate {
   // True if a wait of `predicted` from now takes too much of the time until
   // `until`.
   static bool TooLate(Duration predicted, TimePoint until, TimePoint now);
-  // Time to process `count` tasks with all workers busy, at a rate; 0 if the
-  // rate is not known.
+  // Time to process `count` tasks at the rate `per_second`, with all workers
+  // busy; 0 if the rate is not known.
   static Duration TimeToWork(std::size_t count, double per_second);
-  // Time until an arrival with `ahead` tasks before it has its result; 0 if it
-  // finds an idle worker and an empty queue.
+  // Predicted time until an arrival behind `ahead` tasks has its result; 0 if
+  // the arrival finds an idle worker and an empty queue.
   Duration TimeToResult(std::size_t ahead, TimePoint now) const;
   bool HasIdleWorker() const { return batches_in_work_ < workers_; }
   // True if an arrival finds an idle worker and an empty queue.
@@ -388,8 +390,7 @@ class Gate {
   void EndQueued(Task* task, TaskResult result, GateEvents* events);
   // Returns the delayed tasks that are due by `now` to the queue.
   void ReturnDelayed(TimePoint now);
-  // Ends all tasks that can be taken, are deferred or are delayed, because the
-  // drain is over.
+  // Ends all queued tasks except committing tasks, because the drain is over.
   void EndQueue(GateEvents* events);
   // Ends all tasks whose callers wait for a result, because the circuit has
   // opened.
@@ -400,8 +401,9 @@ class Gate {
   // Takes tasks until the batch has `size_max` or no more can be taken.
   void TakeBatch(std::size_t size_max, TimePoint now, std::vector<Task*>* batch,
                  GateEvents* events);
-  // Counts the results of a batch. Returns the number of tasks with a result.
-  // Tasks with Task::again set are delayed or go to `again`.
+  // Counts the results of a batch. Returns the number of tasks with a result. A
+  // task with Task::again set becomes delayed, or is moved to `again` if its
+  // Task::again_at has passed.
   std::size_t Complete(std::span<Task* const> batch, TimePoint now,
                        TaskList* again);
   // Updates the circuit with the state of the store that the batch observed.
@@ -415,8 +417,8 @@ class Gate {
   std::string CheckBounds();
   std::string CheckTasks() const;
   std::string CheckCounters() const;
-  // Returns the tasks that hold their key: in work, if assertions are on, or
-  // delayed.
+  // Returns the tasks that hold their key: delayed tasks, and tasks in work if
+  // assertions are on.
   std::vector<const Task*> KeyHolders() const;
 
   std::atomic<std::int64_t>* const sequence_;
@@ -427,10 +429,10 @@ class Gate {
   KeyOrder order_;
   TaskList committing_;
   Eviction eviction_;
-  // Tasks that wait for Task::again_at. A delayed task has a place in its lane,
-  // and keeps its key, so that other tasks of the key are deferred.
+  // Delayed tasks, by Task::again_at. A delayed task has a place in its lane
+  // and holds its key, so that other tasks of the key are deferred.
   std::set<Expiry> delayed_;
-  // Tasks that can be taken, are deferred, delayed, or committing.
+  // Number of queued tasks: takeable, deferred, delayed and committing.
   std::size_t queued_ = 0;
   // Ends of the parked tasks' waits, earliest first. Waits without an end are
   // left out.

@@ -182,7 +182,7 @@ std::vector<const Task*> Gate::KeyHolders() const {
 }
 
 std::string Gate::CheckCounters() const {
-  // What is inside, counted anew.
+  // Tasks that are parked, queued or in work, counted from the lists.
   std::vector<MethodCounters> inside(counters_.size());
   absl::flat_hash_map<std::uint64_t, std::size_t> of_key;
   std::size_t held_bytes = 0;

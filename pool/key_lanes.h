@@ -46,9 +46,9 @@ class KeyLanes {
     if (found != keys_.end() && --found->second.count == 0) keys_.erase(found);
   }
 
-  // Returns the first broken invariant; empty if all hold. `inside` counts the
-  // tasks that are inside, by their keys. If `all_known` is false, keys inside
-  // may be unknown. O(keys).
+  // Returns the first broken invariant; empty if all hold. `inside` has the
+  // actual number of tasks of each key. If `all_known` is false, `inside` may
+  // have keys that are not known here. O(keys).
   std::string CheckInvariants(
       const absl::flat_hash_map<std::uint64_t, std::size_t>& inside,
       bool all_known) const {

@@ -50,9 +50,9 @@ class KeyOrder {
   // Returns the deferred tasks, key by key, each key in its order.
   std::vector<Task*> Deferred() const;
 
-  // Returns the first broken invariant; empty if all hold. `holders`
-  // are the tasks that hold their key, with tasks without a key. They are not
-  // looked at unless assertions are on. O(tasks).
+  // Returns the first broken invariant; empty if all hold. `holders` are the
+  // tasks that hold their key; tasks without a key are ignored. Without
+  // assertions, `holders` is not checked. O(tasks).
   std::string CheckInvariants(std::span<const Task* const> holders) const;
 
  private:

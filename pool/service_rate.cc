@@ -9,7 +9,7 @@ namespace {
 
 // After this many batches, a batch is weighted by 1/e.
 constexpr double kMemoryBatches = 64;
-// What was measured this long ago counts 1/e.
+// A measurement of this age is weighted by 1/e.
 constexpr Duration kMemory = std::chrono::seconds(10);
 
 }  // namespace
@@ -17,8 +17,8 @@ constexpr Duration kMemory = std::chrono::seconds(10);
 void ServiceRate::Done(std::size_t count, Duration took, bool backlog,
                        TimePoint now) {
   constexpr double kKeptOfABatch = 1 - 1 / kMemoryBatches;
-  // The grace that Kept allows depends on the average: compute both before the
-  // average changes.
+  // Kept depends on the average time of a batch. Compute both weights before
+  // the average changes.
   const double kept = kKeptOfABatch * Kept(batch_measured_, now);
   const double kept_of_rate = Kept(rate_measured_, now);
   batches_ = batches_ * kept + 1;
@@ -45,7 +45,7 @@ Duration ServiceRate::batch() const {
 
 double ServiceRate::per_second_at(TimePoint now) const {
   const double rate = per_second();
-  // Beyond any rate, so that the division does not overflow.
+  // Lower limit of the divisor, so that the division does not overflow.
   constexpr double kKeptMin = 1e-100;
   return rate / std::max(Kept(rate_measured_, now), kKeptMin);
 }
@@ -56,8 +56,9 @@ Duration ServiceRate::batch_at(TimePoint now) const {
 }
 
 double ServiceRate::Kept(TimePoint measured, TimePoint now) const {
-  // A slow store completes a batch only now and then. Between two batches its
-  // measurements stay as they are.
+  // Measurements begin to fade only after two batch times. With a slow store,
+  // batches complete seldom, and the measurements must not fade between two
+  // completions.
   const Duration age = now - measured - 2 * batch();
   if (age <= Duration::zero()) return 1;
   return std::exp(-ToSeconds(age) / ToSeconds(kMemory));

@@ -1,8 +1,8 @@
 // Measures the throughput of a pool with all workers busy, and the time that a
-// batch takes, to predict waits. Both are averages in which older work counts
-// exponentially less, by the number of later batches and by the time that has
-// passed. While nothing is measured, predicted waits fall to zero. Otherwise
-// one slow batch could turn callers away for good.
+// batch takes, to predict waits. Both are averages whose measurements lose
+// weight exponentially, with the number of later batches and with time. While
+// nothing is measured, predicted waits therefore fall to zero. Otherwise the
+// Gate could refuse callers for ever after one slow batch.
 
 #ifndef SLUICE_POOL_SERVICE_RATE_H_
 #define SLUICE_POOL_SERVICE_RATE_H_
@@ -22,21 +22,24 @@ class ServiceRate {
   void Done(std::size_t count, Duration took, bool backlog, TimePoint now);
   // Records that the queue is empty.
   void Emptied() { backlog_ = false; }
-  // Call it instead of Done if the store was unavailable. The failed batch, and
-  // the time until the next batch, say nothing about the speed of the pool.
+  // Records that a batch failed because the store was unavailable. Call Failed
+  // instead of Done. Neither the failed batch nor the time until the next batch
+  // is measured, because both say nothing about the speed of the pool.
   void Failed() { backlog_ = false; }
 
-  // Tasks per second while there is a backlog, and time that a batch takes, as
-  // last measured; 0 if not known.
+  // Measured tasks per second while there is a backlog, and measured time of a
+  // batch; 0 if not known.
   double per_second() const { return with_backlog_.per_second(); }
   Duration batch() const;
-  // The same values for predictions at `now`. If nothing was measured for a
-  // while, the rate is higher and the time of a batch is shorter.
+  // Faded rate and time of a batch, for predictions at `now`. If nothing was
+  // measured for a while, the faded rate is higher than the measured rate, and
+  // the faded time of a batch is shorter.
   double per_second_at(TimePoint now) const;
   Duration batch_at(TimePoint now) const;
 
  private:
-  // How much of what was measured at `measured` counts at `now`: 0 to 1.
+  // Returns the weight (0 to 1) that a measurement of time `measured` has at
+  // `now`.
   double Kept(TimePoint measured, TimePoint now) const;
 
   bool backlog_ = false;

@@ -80,9 +80,9 @@ class Task {
   // kCancelled), or that the task must be processed again.
   TaskResult result = TaskResult::kFailed;
   bool again = false;
-  // With `again`: time before which neither the task nor another task of its
-  // key is processed. Tasks of one key and batch that are processed again must
-  // have the same time.
+  // Used with `again`: neither the task nor another task of its key is
+  // processed before this time. Tasks of one batch and key that are processed
+  // again must have the same time.
   TimePoint again_at{};
 
  private:
@@ -101,7 +101,7 @@ class Task {
     kQueued,      // Lane::queued
     kDeferred,    // a list of KeyOrder
     kDelayed,     // Gate::delayed_, until Task::again_at
-    kInWork,      // Gate::working_ where assertions are on
+    kInWork,      // Gate::working_ if assertions are on
   };
 
   Place place_ = Place::kOutside;

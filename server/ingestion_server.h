@@ -44,8 +44,8 @@ class IngestionServer {
     std::unique_ptr<Store> store;
     // Runs on each submission before it is stored. May be empty.
     ProcessingStep step;
-    // Starts although acknowledged entries are missing from a journal; see
-    // JournalOptions.
+    // True to start although a journal lacks acknowledged entries or its file
+    // is damaged (JournalOptions).
     bool accept_damage = false;
     // The clock, which must outlive the server. Tests may replace it.
     Clock* clock = SystemClock();

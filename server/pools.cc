@@ -135,8 +135,9 @@ std::vector<std::int64_t> Pools::PendingSequences() const {
   std::vector<std::int64_t> all;
   for (const auto& [name, pool] : by_name_) {
     if (pool.answers_lookups) continue;
-    // Read this before the queue: when the number is cleared, the submission is
-    // in the queue.
+    // Read this number before the queue. The number is cleared after the
+    // submission has entered the queue, so the submission is found in one of
+    // the two.
     const std::int64_t moving = pool.retries->sequence;
     if (moving != 0) all.push_back(moving);
     const std::vector<std::int64_t> some = pool.workers->Sequences();

@@ -29,15 +29,16 @@
 
 namespace sluice {
 
-// Moves of submissions from quarantine to the queue. There is one move at a
-// time. If callers fill the queue during a move, the queue therefore exceeds
-// its capacity by one submission at most.
+// State of the retries from quarantine. A retry moves a submission from
+// quarantine to the queue. Only one submission is moved at a time. Otherwise,
+// if callers fill the queue meanwhile, the queue could exceed its capacity by
+// more than one submission.
 struct QuarantineRetries {
-  // Held during a move, also over I/O. Only threads of the admin service wait
-  // for it.
+  // Held while a submission is moved, also over I/O. Only threads of the admin
+  // service wait for this lock.
   absl::Mutex one_at_a_time;
-  // Sequence number of the submission being moved, which is in neither place
-  // for a moment; 0 if there is none.
+  // Sequence number of the submission being moved; 0 if there is none. For a
+  // moment this submission is neither in quarantine nor in the queue.
   std::atomic<std::int64_t> sequence{0};
 };
 
@@ -65,7 +66,7 @@ class Pools {
     Clock* clock;
     RecentIds* recent;
     prometheus::Registry* registry;
-    bool accept_damage = false;  // of journals; see JournalOptions
+    bool accept_damage = false;  // see JournalOptions
   };
 
   // Opens the journals, finds the last sequence number that was assigned, and

@@ -59,8 +59,8 @@ absl::Status RetryQuarantined(const ServerPool& pool, const Methods& methods,
                               std::int64_t sequence) {
   SLUICE_DCHECK(pool.journal != nullptr);
   const absl::MutexLock lock(&pool.retries->one_at_a_time);
-  // Callers that arrive meanwhile may fill the queue after this check. The
-  // retry may then exceed the capacity by one. The next retry is refused.
+  // Callers may fill the queue after this check. This retry then exceeds the
+  // capacity by one submission, and the next retry is refused.
   const PoolView view = pool.workers->Snapshot().view;
   if (view.depth >= view.capacity || view.held_bytes >= view.capacity_bytes) {
     return absl::ResourceExhaustedError("the queue is full");

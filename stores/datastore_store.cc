@@ -24,9 +24,9 @@ namespace {
 // gRPC itself retries calls, and obeys the server's pushback. Check is not
 // retried, because it asks about the present moment.
 //
-// Answers are limited in size. An answer to SaveBatch may contain the contents
-// of stored submissions (DIFFERS). An answer to FindReceipts has at most 10,000
-// receipts.
+// maxResponseMessageBytes limits the size of an answer. An answer to SaveBatch
+// may contain contents of stored submissions (DIFFERS). An answer to
+// FindReceipts has at most 10,000 receipts.
 constexpr char kServiceConfig[] = R"({"methodConfig": [{
   "name": [{"service": "sluice.v1.Datastore", "method": "SaveBatch"}],
   "maxResponseMessageBytes": 67108864,
@@ -123,9 +123,9 @@ absl::Status ToStatus(absl::string_view name, const grpc::Status& status) {
 
 // Returns the error for a batch. Errors about the configuration of the
 // datastore become UNAVAILABLE, so that they do not count as failures of the
-// batch. Only INVALID_ARGUMENT certainly blames the batch: many servers answer
-// UNKNOWN to any exception, and a database that is being changed or restarted
-// can cause the other codes.
+// batch. Only INVALID_ARGUMENT shows that the batch is at fault. Many servers
+// answer UNKNOWN to any exception, and a database that is being changed or
+// restarted can cause the other codes.
 absl::Status ToBatchError(const absl::Status& status) {
   if (!IsTransient(status) &&
       status.code() != absl::StatusCode::kInvalidArgument) {

@@ -15,12 +15,12 @@ namespace sluice {
 // survive a power cut. UNAVAILABLE if this fails.
 absl::Status CreateDirectories(const std::filesystem::path& directory);
 
-// Syncs a directory, so that the names in it survive a power cut. UNAVAILABLE
-// if that fails.
+// Syncs a directory, so that the names of its files survive a power cut.
+// Returns UNAVAILABLE if the sync fails.
 absl::Status SyncDirectory(const std::filesystem::path& directory);
 
-// Returns UNAVAILABLE with a text for the value of errno, e.g. "cannot open
-// /x: No such file or directory".
+// Returns UNAVAILABLE with a text for `error`, a value of errno, e.g. "cannot
+// open /x: No such file or directory".
 absl::Status SystemError(int error, const char* doing,
                          const std::filesystem::path& path);
 

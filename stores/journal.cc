@@ -74,9 +74,9 @@ absl::Status Journal::Replay(absl::FunctionRef<void(JournalEntry)> visit) {
   return absl::OkStatus();
 }
 
-// Returns the next entries, and quarantines those among them that are damaged.
-// `read_up_to` gets the last position that was read, and stays as it is if
-// there is none.
+// Returns the undamaged ones of the next entries, and quarantines damaged
+// entries. Sets `read_up_to` to the last position that was read; leaves
+// `read_up_to` unchanged if there are no more entries.
 absl::StatusOr<std::vector<JournalEntry>> Journal::ReadOrQuarantine(
     std::int64_t after, std::int64_t last, std::int64_t& read_up_to) {
   absl::StatusOr<std::vector<EntryRow>> rows = file_->Read(after, last);

@@ -25,10 +25,10 @@
 // and a sync at every commit. Entries are appended in groups, with one sync for
 // each group, and forgotten by ranges of positions.
 //
-// The journal does not believe its file. Each entry is verified against its
-// hashes before it is used, and is quarantined as damaged if it is not what was
-// appended. Missing entries are found with the state file `<path>.state`
-// (journal_state.h).
+// The journal detects damage of its file. Each entry is verified against its
+// hashes before it is used. An entry that differs from what was appended is
+// quarantined as damaged. Missing entries are detected with the state file
+// `<path>.state` (journal_state.h).
 
 #ifndef SLUICE_STORES_JOURNAL_H_
 #define SLUICE_STORES_JOURNAL_H_
@@ -57,9 +57,8 @@ namespace sluice {
 class JournalFile;
 
 // `PRAGMA user_version` (the version of the schema) and `PRAGMA application_id`
-// ("SluJ") of the file.
-// Version 1 had no hashes. In a file of version 2 the migration from version 1
-// has begun and is not complete.
+// ("SluJ") of the file. Version 1 has no row hashes. A file of version 2 is in
+// the middle of the migration from version 1.
 inline constexpr std::int64_t kJournalVersion = 3;
 inline constexpr std::int64_t kJournalApplicationId = 0x536c754a;
 
@@ -85,17 +84,18 @@ struct Quarantined {
   std::string reason;  // contains no patient data
   int tries = 0;
   absl::Time quarantined_at;
-  // True if the submission is not what was appended: it was damaged in the
-  // file. The reason says how. Any of its values may be wrong, and a value that
-  // could not be read is empty.
+  // True if the submission was damaged in the file, so that it differs from
+  // what was appended. `reason` describes the damage. Any value of the
+  // submission may be wrong, and a value that could not be read is empty.
   bool damaged = false;
 };
 
 struct JournalOptions {
-  // Opens a file from which acknowledged entries are missing. Its files are
-  // then moved to `<path>.damaged-<time>`, and what can be read of them is
-  // copied to a new journal, unless the file is whole and only its state file
-  // is missing or belongs to another file.
+  // Opens the journal although its file is damaged or lacks acknowledged
+  // entries. The damaged files are moved to `<path>.damaged-<time>`, and all
+  // entries that can be read are copied to a new journal. Exception: if the
+  // file is intact and only its state file is missing, damaged, or of another
+  // journal, the file is used as it is and gets a new state file.
   bool accept_damage = false;
 };
 
@@ -122,14 +122,13 @@ class Journal {
   static absl::StatusOr<std::unique_ptr<Journal>> Open(
       const std::string& path, const JournalOptions& options = {});
 
-  // Calls `visit`, without holding a lock, with every entry that is in the
-  // journal and not forgotten, in the order of positions. Quarantines instead
-  // each entry that is malformed or not what was appended. An error of reading
-  // or quarantining ends the replay.
+  // Calls `visit`, without holding a lock, with every undamaged entry that is
+  // not forgotten, in the order of positions. Quarantines each damaged entry.
+  // An error while reading or quarantining ends the replay.
   absl::Status Replay(absl::FunctionRef<void(JournalEntry entry)> visit);
 
-  // Returns the highest sequence number that was ever in the file, quarantine
-  // included, or 0.
+  // Returns the highest sequence number that was ever in the journal or in its
+  // quarantine; 0 if there was none.
   absl::StatusOr<std::int64_t> LastSequence();
 
   // Appends the entries as one group, in their order. Returns the position of
@@ -150,12 +149,11 @@ class Journal {
   // is done). Then shrinks the file if it is nearly empty.
   absl::Status Forget();
 
-  // Moves an entry into quarantine. An entry that is not what was appended is
-  // quarantined as damaged, with the damage as the reason. If the same
-  // submission with the same kind and content is in quarantine already, only
-  // forgets the entry. RESOURCE_EXHAUSTED if the quarantine is full,
-  // UNAVAILABLE as in Append: the entry stays in the journal. NOT_FOUND if no
-  // entry has that position.
+  // Moves an entry into quarantine. A damaged entry is quarantined with the
+  // damage as the reason. If the same submission with the same kind and content
+  // is in quarantine already, only forgets the entry. RESOURCE_EXHAUSTED if the
+  // quarantine is full, UNAVAILABLE as in Append: the entry stays in the
+  // journal. NOT_FOUND if no entry has that position.
   absl::Status Quarantine(std::int64_t position, std::string_view reason,
                           int tries);
   // Moves an entry from quarantine to the end of the journal, and returns it
@@ -178,7 +176,8 @@ class Journal {
   std::size_t quarantined() const;
   // Number of entries in quarantine that are damaged. Does not block.
   std::size_t damaged() const;
-  // The damage that was accepted when the journal was opened, or an empty text.
+  // Damage that was accepted when the journal was opened (JournalOptions);
+  // empty if there was none.
   const std::string& accepted_damage() const { return accepted_damage_; }
 
   // Returns OK if the journal could accept entries now. If the last write
@@ -204,8 +203,9 @@ class Journal {
                                int tries)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(file_mutex_);
 
-  // Remembers that a commit succeeded. Its state file may still have failed:
-  // then entries are durable, and Check reports the failure.
+  // Records that a commit succeeded. If the state file could not be written
+  // after the commit, Check reports that failure. The entries of the commit are
+  // durable anyway.
   void Committed() ABSL_EXCLUSIVE_LOCKS_REQUIRED(file_mutex_);
   // Stores the result of a write for Check, and returns it.
   absl::Status Wrote(absl::Status status);

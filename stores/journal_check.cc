@@ -23,16 +23,17 @@ std::string EntriesWere(std::int64_t first, std::int64_t last) {
   return absl::StrCat("entries ", first, " to ", last, " were");
 }
 
-// Returns what the state file knows, e.g. "entries 1 to 250 were acknowledged,
-// 3 of them were not stored yet and 1 was in quarantine".
+// Describes a state, e.g. "entries 1 to 250 were acknowledged; not stored yet:
+// 3, in quarantine: 1".
 std::string KnownText(const JournalState& known) {
   return absl::StrCat(EntriesWere(1, known.last_position),
                       " acknowledged; not stored yet: ", known.entries,
                       ", in quarantine: ", known.quarantined);
 }
 
-// Checks whether the chain of the state file leads to the chain of the file.
-// Only possible if no entry after the state file's position was forgotten.
+// Checks that the chain of the file continues the chain of the state file.
+// Returns OK without a check if an entry after the state file's last position
+// was forgotten, because its hash is then missing.
 absl::Status CheckChain(SqliteConnection& db, const JournalState& in_file,
                         const KnownJournalState& known) {
   Sha256Digest chain = known.state->chain;
@@ -60,8 +61,8 @@ absl::Status CheckChain(SqliteConnection& db, const JournalState& in_file,
       KnownText(*known.state), ", and the file has others in their place"));
 }
 
-// True for messages of an integrity check about one value. Each row is verified
-// when it is read.
+// True if a message of the integrity check concerns a single value. Such damage
+// is found later, because each row is verified when it is read.
 bool IsAboutValue(std::string_view message) {
   return absl::StrContains({message.data(), message.size()}, " value in ");
 }
@@ -105,8 +106,8 @@ absl::Status CheckFileExists(const std::string& path,
 
 absl::StatusOr<JournalState> ReadJournalState(SqliteConnection& db,
                                               const KnownJournalState& known) {
-  // The newer of the state in the last entry and the state of the last commit
-  // that appended none.
+  // A commit that appends entries writes the state into its last entry. Other
+  // commits write the state into journal_state. Use the newer of both states.
   std::optional<JournalState> state;
   bool all_valid = true;
   const auto take = [&](const SqliteRun& row) {
@@ -128,8 +129,8 @@ absl::StatusOr<JournalState> ReadJournalState(SqliteConnection& db,
         take);
   }
   if (!read.ok()) return NamingEntries(read, known);
-  // A state that cannot be read may be the newer one, unless the state file
-  // says otherwise.
+  // If one of the two states cannot be read, it may be the newer state. Trust
+  // the other state only if the state file does not know a later commit.
   const bool newest = state && known.state && known.state->id == state->id &&
                       known.state->commits <= state->commits;
   if (state && (all_valid || newest)) return *state;
@@ -173,7 +174,7 @@ absl::Status CheckBelongTogether(SqliteConnection& db,
 
 absl::Status CheckStructure(SqliteConnection& db,
                             const KnownJournalState& known) {
-  // Messages about the structure come before those about values.
+  // Find the first message that does not concern a single value.
   std::string first;
   const absl::Status checked =
       db.ForEachRow("PRAGMA integrity_check", [&](const SqliteRun& row) {
@@ -214,7 +215,8 @@ std::vector<std::int64_t> ReachableKeys(SqliteConnection& db,
                                         const std::string& key) {
   std::set<std::int64_t> keys;
   for (const char* order : {"", " DESC"}) {
-    // An error ends the scan; the scan from the other end finds the rest.
+    // An error ends the scan. Scan from both ends, to find the rows on both
+    // sides of the damage.
     db.ForEachRow(absl::StrCat("SELECT ", key, " FROM ", table, " ORDER BY ",
                                key, order),
                   [&](const SqliteRun& row) {

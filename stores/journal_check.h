@@ -1,6 +1,6 @@
-// Compares the file of a journal with what its state file says of it, and
-// checks its structure. Damage is DATA_LOSS, with a message that names what is
-// missing. Nothing here changes a file.
+// Checks of a journal's file: its structure, and whether it agrees with its
+// state file. Damage is reported as DATA_LOSS, with a message that names the
+// missing entries. No check changes a file.
 
 #ifndef SLUICE_STORES_JOURNAL_CHECK_H_
 #define SLUICE_STORES_JOURNAL_CHECK_H_
@@ -16,19 +16,19 @@
 
 namespace sluice {
 
-// Returns DATA_LOSS, with `what` and the entries after `last_position` that
-// were acknowledged.
+// Returns DATA_LOSS with the text `what` and the positions of the acknowledged
+// entries after `last_position`.
 absl::Status MissingEntries(const std::string& what,
                             const KnownJournalState& known,
                             std::int64_t last_position);
 
-// Makes an error about a damaged file (DATA_LOSS, INTERNAL) name what was in
-// the file. Returns other errors as they are.
+// Adds the entries that were in the file to an error about a damaged file
+// (DATA_LOSS, INTERNAL). Returns other errors unchanged.
 absl::Status NamingEntries(const absl::Status& status,
                            const KnownJournalState& known);
 
-// Checks, before the database is opened, that the file exists if entries are
-// known.
+// Checks that the file exists and is not empty if the state file knows entries.
+// Call CheckFileExists before the database is opened.
 absl::Status CheckFileExists(const std::string& path,
                              const KnownJournalState& known);
 
@@ -36,24 +36,27 @@ absl::Status CheckFileExists(const std::string& path,
 absl::StatusOr<JournalState> ReadJournalState(SqliteConnection& db,
                                               const KnownJournalState& known);
 
-// Checks that the file is not behind the state file.
+// Checks that the last position of the file is not below the last position of
+// its state file.
 absl::Status CheckNotBehind(const JournalState& in_file,
                             const KnownJournalState& known);
-// Checks that file and state file belong together: that the state file exists,
-// is valid, and is of this file. Its state must not be ahead of the file's.
+// Checks that the file and its state file belong together: the state file
+// exists, is valid, and is of this journal. CheckNotBehind must have returned
+// OK.
 absl::Status CheckBelongTogether(SqliteConnection& db,
                                  const JournalState& in_file,
                                  const KnownJournalState& known);
 
-// Checks the structure of the whole file. Values in rows are not checked.
+// Checks the structure of the whole file, but not the values in rows.
 absl::Status CheckStructure(SqliteConnection& db,
                             const KnownJournalState& known);
-// Checks that the file has as many rows as its state says.
+// Checks that the file has as many entries and quarantined submissions as its
+// state says.
 absl::Status CheckCounts(SqliteConnection& db, const JournalState& in_file,
                          const KnownJournalState& known);
 
-// Returns the keys of all rows that can be reached, also in a damaged table, in
-// ascending order.
+// Returns the keys of all rows that can be read, in ascending order. The table
+// may be damaged.
 std::vector<std::int64_t> ReachableKeys(SqliteConnection& db,
                                         const std::string& table,
                                         const std::string& key);

@@ -58,7 +58,8 @@ SqliteFileKind KindOf(const std::string& schema) {
   return {kJournalApplicationId, kJournalVersion, schema.c_str()};
 }
 
-// Brings an open file to the newest version, unless it is damaged.
+// Checks an open file for damage, and migrates an undamaged file to the newest
+// version.
 absl::Status CheckAndPrepare(SqliteConnection& db,
                              const KnownJournalState& known, bool adopt) {
   const std::string schema = NewJournalSchema();
@@ -68,7 +69,8 @@ absl::Status CheckAndPrepare(SqliteConnection& db,
   if (*version == kNewSqliteFile) {
     if (is_known) return MissingEntries("the file has no tables", known, 0);
   } else if (*version < kJournalVersion) {
-    // The state file is made after the migration, so it is of another file.
+    // A state file is created only after the migration, so this state file
+    // belongs to another journal.
     if (is_known && !adopt) {
       return MissingEntries(
           "the file was written by an older version of this program", known, 0);
@@ -91,7 +93,7 @@ absl::Status CheckAndPrepare(SqliteConnection& db,
       known);
 }
 
-// Marks the submissions that were damaged since they came into quarantine.
+// Marks submissions that were damaged while they were in quarantine.
 absl::Status MarkDamaged(SqliteConnection& db) {
   std::vector<std::int64_t> damaged;
   absl::Status status = db.ForEachRow(
@@ -144,7 +146,8 @@ absl::StatusOr<std::unique_ptr<JournalFile>> JournalFile::Open(
   absl::StatusOr<SqliteConnection> db =
       SqliteConnection::Open(path, kBusyTimeout);
   if (!db.ok()) return NamingEntries(db.status(), known);
-  // An error leaves the log for those who look into the damage.
+  // If opening fails, keep the write-ahead log, so that the damage can be
+  // examined.
   db->KeepLogOnClose(true);
   status = CheckAndPrepare(*db, known, adopt);
   if (!status.ok()) return status;
@@ -201,7 +204,8 @@ absl::Status JournalFile::Commit(SqliteTransaction& transaction,
   const absl::Status committed = transaction.Commit();
   if (!committed.ok()) return committed;
   state_ = next;
-  // After the commit: the state file must never be ahead of what is on disk.
+  // Write the state file only after the commit. The state file must never be
+  // ahead of the synced journal.
   state_file_status_ = state_file_.Write(next);
   return absl::OkStatus();
 }
@@ -220,9 +224,9 @@ absl::StatusOr<std::vector<PositionRange>> JournalFile::Append(
   for (const NewJournalEntry& entry : entries) {
     bytes += static_cast<std::int64_t>(entry.submission->content.size());
   }
-  // Removes more than it appends. Otherwise a journal whose backlog was large
-  // once would never become small again. Removes first, because the last entry
-  // has the state after both.
+  // Remove more entries than are appended. Otherwise a journal whose backlog
+  // was large once would never become small again. Remove before appending,
+  // because the last entry contains the state after both.
   JournalState next = NextState();
   const auto count = static_cast<std::int64_t>(entries.size());
   auto removed = RemoveWithin(
@@ -248,7 +252,8 @@ absl::StatusOr<std::vector<PositionRange>> JournalFile::Remove(
   auto removed = RemoveWithin(done, {kRemoveEntries, kRemoveBytes}, next);
   if (!removed.ok()) return removed.status();
   // SQLite forgets the highest position together with its row. The state keeps
-  // it, so that no position is given twice after a restart.
+  // the highest position, so that no position is assigned twice after a
+  // restart.
   status = WriteJournalState(db_, next);
   if (status.ok()) status = Commit(transaction, next);
   if (!status.ok()) return status;
@@ -351,8 +356,9 @@ absl::StatusOr<JournalFile::Added> JournalFile::Quarantine(
   if (!status.ok()) return status;
   absl::StatusOr<EntryRow> row = ReadAt(position);
   if (!row.ok()) return row.status();
-  // The entry is copied, compared and removed in one transaction: after a crash
-  // it is in the journal or in quarantine, never in both or in none.
+  // Copy, compare and remove the entry in one transaction. After a crash the
+  // entry is then either in the journal or in quarantine, never in both or in
+  // neither.
   const absl::StatusOr<Added> added =
       CopyIntoQuarantine(*std::move(row), reason, tries, now);
   if (!added.ok()) return added.status();

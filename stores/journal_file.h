@@ -1,6 +1,6 @@
-// The SQLite file of a journal: how it is opened, and each change of it as one
-// transaction. Its tables and rows are in journal_rows.h, its state file is in
-// journal_state.h, and the state in memory (done entries, locks) in journal.h.
+// The SQLite file of a journal. Each change of the file is one transaction.
+// journal_rows.h has the tables and rows, journal_state.h the state file, and
+// journal.h the state in memory (done entries, locks).
 
 #ifndef SLUICE_STORES_JOURNAL_FILE_H_
 #define SLUICE_STORES_JOURNAL_FILE_H_
@@ -28,7 +28,8 @@ namespace sluice {
 // Returns the path of the state file of the journal at `path`.
 std::string JournalStatePath(const std::string& path);
 
-// Creates the file of a new journal, or opens it, without checks.
+// Opens the file of a journal, or creates it with its tables. Does not check
+// the file for damage.
 absl::StatusOr<SqliteConnection> CreateJournalFile(const std::string& path,
                                                    absl::Duration busy_timeout);
 
@@ -37,9 +38,10 @@ absl::StatusOr<SqliteConnection> CreateJournalFile(const std::string& path,
 class JournalFile {
  public:
   // Opens the file at `path` (absolute), or creates it. Migrates a file of an
-  // older version. DATA_LOSS if the file is damaged as a whole, or behind its
-  // state file `known`. DATA_LOSS also if both do not belong together, unless
-  // `adopt`: then the state file is written anew.
+  // older version. Returns DATA_LOSS if the file is damaged as a whole, or
+  // behind its state file `known`. Returns DATA_LOSS also if the file and
+  // `known` do not belong together, unless `adopt` is set. With `adopt` such a
+  // file is accepted and its state file is written anew.
   static absl::StatusOr<std::unique_ptr<JournalFile>> Open(
       const std::string& path, const KnownJournalState& known, bool adopt);
 
@@ -55,7 +57,8 @@ class JournalFile {
   absl::StatusOr<std::vector<PositionRange>> Append(
       absl::Span<const NewJournalEntry> entries, std::int64_t first_position,
       absl::Span<const PositionRange> done);
-  // Removes entries as Append does.
+  // Removes entries in the ranges `done`, up to a limit, in one transaction.
+  // Returns the ranges whose entries are all removed.
   absl::StatusOr<std::vector<PositionRange>> Remove(
       absl::Span<const PositionRange> done);
 
@@ -66,7 +69,7 @@ class JournalFile {
 
   // Moves an entry into quarantine. Returns what was added to the quarantine.
   enum class Added {
-    kNothing,  // the submission was there already; only the entry was removed
+    kNothing,  // already in quarantine; only the entry was removed
     kEntry,
     kDamagedEntry,
   };
@@ -80,11 +83,11 @@ class JournalFile {
   absl::StatusOr<std::vector<std::optional<Quarantined>>> FindQuarantined(
       std::string_view study_id, absl::Span<const std::string> submission_ids);
 
-  // Result of the last write of the state file. An error is not one of the
-  // entries, which are durable.
+  // Result of the last write of the state file. After an error the entries are
+  // durable all the same.
   const absl::Status& state_file_status() const { return state_file_status_; }
-  // See ProbeSqliteFile. If `writing`, also tries the state file again if its
-  // last write failed.
+  // Probes the file (ProbeSqliteFile). If `writing` is set and the last write
+  // of the state file failed, also tries to write the state file.
   absl::Status Probe(bool writing);
   // Gives free pages back to the file system if many pages are free and few are
   // used. A failure loses nothing.
@@ -112,8 +115,8 @@ class JournalFile {
         state_file_(std::move(state_file)),
         state_(state) {}
 
-  // Steps of a transaction, which must have begun. `next` is the state after
-  // the transaction.
+  // Steps of a transaction. A transaction must have begun. Each step updates
+  // `next`, the state after the transaction.
   absl::StatusOr<std::vector<PositionRange>> RemoveWithin(
       absl::Span<const PositionRange> ranges, Budget budget,
       JournalState& next);
@@ -130,7 +133,8 @@ class JournalFile {
 
   // Returns the state from which the next transaction starts.
   JournalState NextState() const;
-  // Commits. Then makes `next` the state, here and in the state file.
+  // Commits the transaction. Then sets the state to `next`, in memory and in
+  // the state file.
   absl::Status Commit(SqliteTransaction& transaction, const JournalState& next);
 
   SqliteConnection db_;

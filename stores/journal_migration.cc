@@ -60,7 +60,7 @@ absl::StatusOr<JournalState> ReadState(SqliteConnection& db) {
   return absl::DataLossError("the state of the migration cannot be read");
 }
 
-// Moves the next rows of quarantine_v1. Returns false if it has none.
+// Moves the next rows of quarantine_v1. Returns false if the table is empty.
 absl::StatusOr<bool> MoveQuarantined(SqliteConnection& db,
                                      JournalState& state) {
   std::vector<Quarantined> part;
@@ -93,7 +93,7 @@ absl::StatusOr<bool> MoveQuarantined(SqliteConnection& db,
   return true;
 }
 
-// Moves the next rows of entries_v1. Returns false if it has none.
+// Moves the next rows of entries_v1. Returns false if the table is empty.
 absl::StatusOr<bool> MoveEntries(SqliteConnection& db, JournalState& state) {
   std::vector<EntryRow> part;
   std::size_t bytes = 0;
@@ -135,8 +135,8 @@ absl::StatusOr<bool> MoveEntries(SqliteConnection& db, JournalState& state) {
 absl::StatusOr<bool> MoveRows(SqliteConnection& db) {
   absl::StatusOr<JournalState> state = ReadState(db);
   if (!state.ok()) return state.status();
-  // The quarantine first, so that a damaged entry does not take the sequence of
-  // a submission there.
+  // Move the quarantine first. Otherwise a damaged entry, which is quarantined,
+  // could take the sequence number of a submission in quarantine.
   absl::StatusOr<bool> moved = MoveQuarantined(db, *state);
   if (moved.ok() && !*moved) moved = MoveEntries(db, *state);
   if (!moved.ok()) return moved.status();

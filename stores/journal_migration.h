@@ -1,4 +1,4 @@
-// The steps that bring the file of a journal from an older version to
+// Steps that migrate the file of a journal from an older version to
 // kJournalVersion.
 
 #ifndef SLUICE_STORES_JOURNAL_MIGRATION_H_
@@ -13,11 +13,11 @@
 
 namespace sluice {
 
-// The steps use `db`, which must outlive them.
-//   1 to 2  renames the tables, and creates those of the newest version
-//   2 to 3  moves all rows, a limited number in each transaction, and gives
-//           them their hashes. Rows whose content does not match its SHA-256
-//           are quarantined as damaged.
+// Returns the steps. They use `db`, which must outlive them.
+//   1 to 2  renames the tables, and creates the tables of the newest version
+//   2 to 3  moves all rows, a limited number in each transaction, and adds the
+//           row hashes. Rows whose content does not match its SHA-256 are
+//           quarantined as damaged.
 std::vector<MigrationStep> JournalMigration(SqliteConnection& db);
 
 // Replaces the state in `journal_state`. A transaction must have begun.

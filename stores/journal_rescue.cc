@@ -20,7 +20,7 @@
 namespace sluice {
 namespace {
 
-// Names of the copy while it is made, and once it is complete.
+// Suffixes of the copy: while it is being made, and after it is complete.
 constexpr char kUnfinished[] = ".rescuing";
 constexpr char kFinished[] = ".rescued";
 
@@ -28,13 +28,13 @@ constexpr absl::Duration kBusyTimeout = absl::Seconds(5);
 // Number of rows that one transaction copies.
 constexpr std::size_t kPartRows = 256;
 
-// The tables of a file of any version.
+// Names of the tables in all versions of the file.
 constexpr const char* kEntryTables[] = {"entries", "entries_v1"};
 constexpr const char* kQuarantineTables[] = {"quarantine", "quarantine_v1"};
 
-// The columns of a version. The newest version comes first, because a table of
-// the newest version has the columns of version 1 as well. Read as version 1,
-// its rows would not be verified against their hashes.
+// Columns of a table in one version. Try the newest version first. Its tables
+// also have all columns of version 1, and rows that are read as version 1 are
+// not verified against their row hashes.
 struct RowKind {
   RowVersion version;
   const char* columns;
@@ -62,7 +62,7 @@ class Rescue {
                                 const std::string& columns, Copy copy);
   absl::Status CopyEntry(const SqliteRun& row, RowVersion version);
   absl::Status CopyQuarantined(const SqliteRun& row, RowVersion version);
-  // Takes over the highest numbers that were given.
+  // Raises the last position and the last sequence number to those of `state`.
   void RememberLast(const JournalState& state);
 
   SqliteConnection& from_;
@@ -77,8 +77,8 @@ absl::Status Rescue::Run() {
   if (const auto in_file = ReadJournalState(from_, {}); in_file.ok()) {
     RememberLast(*in_file);
   }
-  // The quarantine first, so that a damaged entry does not take the sequence of
-  // a submission there.
+  // Copy the quarantine first. Otherwise a damaged entry, which is quarantined,
+  // could take the sequence number of a submission in quarantine.
   for (const char* table : kQuarantineTables) {
     for (const auto& [version, columns] : kQuarantineRows) {
       const absl::StatusOr<bool> copied =
@@ -120,7 +120,7 @@ absl::StatusOr<bool> Rescue::CopyRows(const std::string& table,
     for (std::size_t i = first; status.ok() && i < end; ++i) {
       SqliteRun read(*select);
       const absl::StatusOr<bool> row = read.Integer(keys[i]).Step();
-      // A row that cannot be read is left out.
+      // Skip a row that cannot be read.
       if (row.ok() && *row) status = copy(read);
     }
     if (status.ok()) status = transaction.Commit();
@@ -129,8 +129,8 @@ absl::StatusOr<bool> Rescue::CopyRows(const std::string& table,
   return true;
 }
 
-// Counts a row that was copied. Leaves out a row that fits nowhere, because the
-// damaged file has its key twice.
+// Counts a row that was copied. Ignores INTERNAL: a row whose key is already
+// taken, because the damaged file has the key twice, is left out.
 absl::Status Counted(const absl::Status& copied, std::int64_t& count) {
   if (copied.ok()) ++count;
   return absl::IsInternal(copied) ? absl::OkStatus() : copied;
@@ -181,7 +181,8 @@ absl::Status CopyToNewJournal(const std::string& path,
                               const KnownJournalState& known, absl::Time now) {
   auto to = CreateJournalFile(to_path, kBusyTimeout);
   if (!to.ok()) return to.status();
-  // Opening creates a file, which would replace a missing one.
+  // SQLite would create a missing file. Use an empty database in memory
+  // instead.
   std::error_code error;
   const bool exists = std::filesystem::exists(path, error);
   auto from = SqliteConnection::Open(exists ? path : ":memory:", kBusyTimeout);
@@ -197,7 +198,7 @@ void RemoveDatabase(const std::string& path) {
   }
 }
 
-// Renames a file unless it does not exist.
+// Renames a file. Does nothing if the file does not exist.
 absl::Status Rename(const std::string& from, const std::string& to) {
   std::error_code error;
   if (!std::filesystem::exists(from, error)) return absl::OkStatus();
@@ -220,10 +221,12 @@ absl::Status RescueJournal(const std::string& path,
     const absl::Status renamed = Rename(unfinished, finished);
     if (!renamed.ok()) return renamed;
   }
-  // From here on the finished copy exists, so that a second call goes on here.
-  // The log is moved first: it must not be taken for the log of the new file.
-  // The state file is moved last: while it exists, a start does not take a
-  // missing file for a new journal.
+  // From here on the finished copy exists, so a second call after a crash
+  // continues here. The order of the renames matters:
+  // - Move the write-ahead log first. Otherwise SQLite could apply the old log
+  //   to the new file.
+  // - Move the state file last. While the state file exists, a start does not
+  //   take a missing file for a new journal.
   const std::string aside = absl::StrCat(
       path, ".damaged-",
       absl::FormatTime("%Y%m%dT%H%M%SZ", now, absl::UTCTimeZone()));

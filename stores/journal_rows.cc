@@ -11,8 +11,8 @@
 
 namespace sluice {
 
-// Times are microseconds since 1970. The contents are the last column, so that
-// reading the other columns skips them.
+// Times are microseconds since 1970. The content is the last column, so that a
+// query for the other columns need not read it.
 const char kJournalSchema[] = R"sql(
 CREATE TABLE entries (
   position INTEGER PRIMARY KEY,
@@ -89,7 +89,8 @@ constexpr std::string_view kInsertQuarantined =
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     " ON CONFLICT DO NOTHING";
 
-// Columns that entries and quarantined submissions have in common.
+// Positions of columns in the SELECTs of entries and of quarantined
+// submissions.
 constexpr int kHashColumn = 10;
 constexpr int kEntryContentColumn = 11;
 constexpr int kQuarantinedContentColumn = 14;
@@ -98,14 +99,15 @@ void AppendInteger(std::int64_t value, std::string& bytes) {
   bytes.append(reinterpret_cast<const char*>(&value), sizeof(value));
 }
 
-// With its length in front, so that no two lists of texts give the same bytes.
+// Appends the text after its length. Without the lengths, different lists of
+// texts could give the same bytes.
 void AppendText(std::string_view text, std::string& bytes) {
   AppendInteger(static_cast<std::int64_t>(text.size()), bytes);
   bytes += text;
 }
 
-// Reads the columns that entries and quarantined submissions have in common,
-// from the position on. Returns the damage, or an empty text.
+// Reads the columns that entries and quarantined submissions have in common.
+// Returns a description of the damage, or an empty text.
 std::string ReadFields(const SqliteRun& row, RowVersion version,
                        std::int64_t& position, std::string& method,
                        ReceivedSubmission& submission) {
@@ -122,7 +124,8 @@ std::string ReadFields(const SqliteRun& row, RowVersion version,
       {SQLITE_BLOB, "row_sha256"}};
   constexpr int kSentAt = 8;
   std::string damage;
-  // Types come before the values, since reading a value may convert it.
+  // Check the types before any value is read, because reading a value may
+  // convert its type.
   const bool hashed = version != RowVersion::kVersion1;
   for (int column = 0; column < kHashColumn + (hashed ? 1 : 0); ++column) {
     const int type = row.TypeAt(column);
@@ -153,7 +156,7 @@ std::string ReadFields(const SqliteRun& row, RowVersion version,
   return damage;
 }
 
-// Reads the content. Returns the damage, or an empty text.
+// Reads the content. Returns a description of the damage, or an empty text.
 std::string ReadContent(const SqliteRun& row, int column,
                         ReceivedSubmission& submission) {
   const bool malformed = row.TypeAt(column) != SQLITE_BLOB;

@@ -50,7 +50,7 @@ off_t OffsetOf(int slot) {
   return static_cast<off_t>(slot) * static_cast<off_t>(kSlotDistanceBytes);
 }
 
-// Returns nothing for a slot that is not valid, or after the end of the file.
+// Returns nothing if the slot is invalid or beyond the end of the file.
 absl::StatusOr<std::optional<JournalState>> ReadSlot(const std::string& path,
                                                      int descriptor, int slot) {
   char bytes[kJournalStateBytes];
@@ -163,8 +163,9 @@ absl::StatusOr<JournalStateFile> JournalStateFile::Open(
       std::filesystem::path(path).parent_path();
   const absl::Status synced = SyncDirectory(parent.empty() ? "." : parent);
   if (!synced.ok()) return synced;
-  // Opening may set the state back to fewer commits, after damage was accepted.
-  // An older slot with more commits must not be taken for the newest.
+  // After damage was accepted, the new state may have fewer commits than the
+  // other slot. Overwrite the other slot as well, so that it is not taken for
+  // the newest slot.
   if (slots->newest && slots->newest->commits >= state.commits) {
     const absl::Status both = file.Write(state);
     if (!both.ok()) return both;

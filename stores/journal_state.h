@@ -1,19 +1,23 @@
-// The state of a journal after a commit, and the state file that repeats the
-// state outside the journal's file.
+// The state of a journal after a commit, and the state file, which has a copy
+// of the state outside the journal's file.
 //
-// The journal's file has the state of its last commit, written in the
-// transaction of that commit. The state file `<journal>.state` gets the same
-// state after the commit, before callers are told. A start compares both:
+// Each commit writes the state into the journal's file, in the same
+// transaction. After the commit, and before the callers are answered, the state
+// is also written to the state file `<journal>.state`. A start compares the two
+// states:
 //
-//   the file is ahead    no damage: the process ended between the commit and
-//                        the write, or a power cut took back the write
-//   the file is behind   damage: acknowledged entries are missing
+//   the journal's file is ahead    no damage: the process ended before it wrote
+//                                  the state file, or a power cut undid the
+//                                  write
+//   the journal's file is behind   damage: acknowledged entries are missing
 //
-// The state file is not synced at each commit, so it costs no time. Nor can it
-// be ahead of what is on disk: it is written after the sync of the commit.
+// The state file is not synced at each commit, because a sync would take time.
+// It is never ahead of the journal on disk, because it is written after the
+// sync of the commit.
 //
-// It has two slots, in different blocks of the disk, that are written in turn.
-// Each has a checksum, so a torn write leaves the other slot valid.
+// The state file has two slots in different blocks of the disk, which are
+// written in turn. Each slot has a checksum, so a torn write leaves the other
+// slot valid.
 
 #ifndef SLUICE_STORES_JOURNAL_STATE_H_
 #define SLUICE_STORES_JOURNAL_STATE_H_
@@ -31,7 +35,7 @@
 
 namespace sluice {
 
-// Random. Given to a journal's file when its tables are created.
+// Random id of a journal, assigned when the tables of its file are created.
 using JournalId = std::array<std::uint8_t, 16>;
 
 JournalId NewJournalId();
@@ -41,11 +45,12 @@ std::string JournalIdText(const JournalId& id);
 struct JournalState {
   JournalId id{};
   std::int64_t commits = 0;        // number of commits so far
-  std::int64_t last_position = 0;  // the highest that was ever given
+  std::int64_t last_position = 0;  // highest position ever assigned
   std::int64_t entries = 0;        // in the journal, not forgotten
   std::int64_t quarantined = 0;
-  std::int64_t last_sequence = 0;  // the highest that was ever in the journal
-  // SHA-256 over the chain before the last entry, and that entry's row hash.
+  std::int64_t last_sequence = 0;  // highest ever in the journal
+  // Hash chain over all entries: SHA-256 of the chain before the last entry and
+  // the row hash of the last entry.
   Sha256Digest chain{};
 
   bool operator==(const JournalState&) const = default;
@@ -54,28 +59,30 @@ struct JournalState {
 // Returns the chain after an entry with `row_hash` was appended.
 Sha256Digest NextChain(const Sha256Digest& chain, const Sha256Digest& row_hash);
 
-// The state in kJournalStateBytes bytes, with a format version and a checksum.
+// Encodes the state in kJournalStateBytes bytes, with a format version and a
+// checksum.
 inline constexpr std::size_t kJournalStateBytes = 128;
 std::string EncodeJournalState(const JournalState& state);
-// Returns nothing unless the bytes are those of EncodeJournalState.
+// Decodes a state. Returns nothing if EncodeJournalState did not write `bytes`.
 std::optional<JournalState> DecodeJournalState(std::string_view bytes);
 
 // The content of a state file.
 struct KnownJournalState {
   bool file_exists = false;
-  // The newest valid slot. Nothing if no slot is valid.
+  // State in the newest valid slot, or nothing if no slot is valid.
   std::optional<JournalState> state;
 };
 
 // The open state file. Movable, not thread-safe.
 class JournalStateFile {
  public:
-  // Reads the file at `path`. UNAVAILABLE if it exists and cannot be read.
+  // Reads the file at `path`. Returns UNAVAILABLE if the file exists and cannot
+  // be read.
   static absl::StatusOr<KnownJournalState> Read(const std::string& path);
 
   // Opens the file at `path` for writing, and writes and syncs `state`. Creates
-  // the file if it is missing. UNAVAILABLE if that fails; the newest slot is
-  // then as it was.
+  // the file if it is missing. Returns UNAVAILABLE if an operation fails; the
+  // newest slot is then unchanged.
   static absl::StatusOr<JournalStateFile> Open(const std::string& path,
                                                const JournalState& state);
 

@@ -1,15 +1,15 @@
-// Brings a database from an older schema version to the newest one. Common to
-// SQLite files and PostgreSQL.
+// Migrates a database from an older schema version to the newest version. Does
+// not depend on the kind of database.
 //
-// A step leads from one version to the next. It may take many transactions, so
-// that neither memory nor a log grows with the data. Its last transaction also
-// sets the version, so that after a crash the step goes on where it stopped,
-// and no step runs again once it is complete. A step must therefore recognise
-// what its earlier transactions have done.
+// A step migrates from one version to the next. A step may take many
+// transactions, so that neither memory nor a write-ahead log grows with the
+// data. The last transaction of a step also sets the version. After a crash, an
+// incomplete step therefore runs again, and a complete step does not. A step
+// must recognise the work of its earlier transactions and continue after it.
 //
-// A step that needs many transactions follows a step of its own that changes
-// the tables. An older program then already refuses the database by its
-// version.
+// Before a step that needs many transactions, add a separate step that changes
+// the tables. The database then has a new version, so an older program refuses
+// the half-migrated database.
 
 #ifndef SLUICE_STORES_MIGRATION_H_
 #define SLUICE_STORES_MIGRATION_H_
@@ -27,8 +27,8 @@ namespace sluice {
 struct MigrationStep {
   // The step leads from this version to the next one.
   std::int64_t from_version = 0;
-  // Does a limited part of the work, within a transaction. Returns true if that
-  // was the last part.
+  // Does a limited part of the work within a transaction. Returns true after
+  // the last part.
   std::function<absl::StatusOr<bool>()> run;
 };
 
@@ -46,9 +46,9 @@ class VersionedDatabase {
       std::int64_t next_version) = 0;
 };
 
-// Runs the steps from the database's version on. `steps` must be in the order
-// of their versions and without gaps. FAILED_PRECONDITION if no step leads from
-// the database's version, which is not the newest.
+// Runs the steps that the database needs, beginning with the step from its
+// version. `steps` must be sorted by version, without gaps. Returns
+// FAILED_PRECONDITION if the database is older than the first step.
 absl::Status Migrate(VersionedDatabase& database,
                      absl::Span<const MigrationStep> steps);
 

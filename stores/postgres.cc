@@ -243,7 +243,8 @@ std::vector<PostgresHost> PostgresHosts(const std::string& url) {
     if (i < addresses.size()) hosts[i].hostaddr = addresses[i];
     if (ports.size() == 1) hosts[i].port = ports[0];
     if (i < ports.size()) hosts[i].port = ports[i];
-    // libpq would take an empty value as none at all, and so use all hosts.
+    // libpq ignores an empty value, so it would try all hosts of the URL. Treat
+    // such a URL as one host.
     if (hosts[i].host.empty() && hosts[i].hostaddr.empty()) return {{}};
   }
   if (hosts.empty()) hosts.emplace_back();
@@ -298,7 +299,8 @@ absl::Status PostgresConnection::FinishConnecting() {
     return absl::UnavailableError("cannot connect to PostgreSQL: no memory");
   }
   PQsetNoticeReceiver(handle, TakeNotice, notices_.get());
-  // See the documentation of PQconnectPoll: first it waits for writing.
+  // Wait for writing before the first call of PQconnectPoll, as its
+  // documentation requires.
   int events = POLLOUT;
   while (PQstatus(handle) != CONNECTION_BAD) {
     const absl::StatusOr<int> ready = Poll(events);
@@ -340,7 +342,8 @@ absl::StatusOr<int> PostgresConnection::Poll(int events) const {
                    .events = static_cast<short>(events),
                    .revents = 0};
   if (socket.fd < 0) return Lost();
-  // Rounded up, so that the last wait is not a busy loop. poll takes an int.
+  // Round up, so that the last wait is not a busy loop. Limit the wait, because
+  // poll takes an int.
   constexpr std::chrono::milliseconds kMax = std::chrono::hours(24);
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(
       std::clamp(deadline_ - std::chrono::steady_clock::now(), Duration::zero(),
@@ -392,8 +395,9 @@ absl::Status PostgresConnection::StatusOf(const PGresult* result) const {
   return PostgresError(sqlstate, "PostgreSQL cannot run a statement");
 }
 
-// A warning may be read together with the result of the statement before the
-// COMMIT. So a warning counts whenever it came in the exchange of the COMMIT.
+// Any warning in the exchange that has the COMMIT counts. The warning of the
+// COMMIT may be read together with the result of the statement before the
+// COMMIT, so warnings cannot be assigned to statements.
 absl::Status PostgresConnection::OutcomeOf(bool committed) const {
   if (!committed || !notices_->warned) return absl::OkStatus();
   return absl::UnavailableError(
@@ -401,8 +405,8 @@ absl::Status PostgresConnection::OutcomeOf(bool committed) const {
 }
 
 absl::Status PostgresConnection::Start(const std::string& sql) {
-  // Queued statements would be answered first, and TakeAnswer would mistake
-  // their results for its own.
+  // No statement may be queued. Otherwise TakeAnswer would take the results of
+  // queued statements for the answer.
   SLUICE_DCHECK_EQ(queued_, 0u);
   notices_->warned = false;
   answer_ = absl::OkStatus();

@@ -29,7 +29,8 @@ namespace sluice {
 // cannot be stored, DATA_LOSS if the database is damaged, INTERNAL otherwise.
 // Does not use the server's message, which may quote values.
 absl::Status PostgresError(std::string_view sqlstate, const char* doing);
-// Returns the SQLSTATE that `status` was made of, or nothing.
+// Returns the SQLSTATE of an error from PostgreSQL, or an empty text if
+// `status` has none.
 std::string PostgresSqlState(const absl::Status& status);
 
 // Returns a parameter of type bigint. A parameter of type text or bytea needs
@@ -91,29 +92,32 @@ class PostgresResult {
   std::unique_ptr<PGresult, Clearer> handle_;
 };
 
-// A host of a URL, and where it listens. What is empty is as the URL says.
+// A host of a URL, with its address and port. An empty member leaves the value
+// of the URL unchanged.
 struct PostgresHost {
   std::string host;
   std::string hostaddr;
   std::string port;
 };
 
-// Returns the hosts of `url`, which must pass CheckPostgresUrl. A URL that
-// names no host, or leaves a host of a list out, has one host, which is empty.
+// Returns the hosts of `url`, which must pass CheckPostgresUrl. If the URL
+// names no host, or has an empty host in its list, returns one host without
+// values.
 std::vector<PostgresHost> PostgresHosts(const std::string& url);
 
-// The process of the server that serves a session. A later process may have the
-// same id, but not the same time of its start.
+// The PostgreSQL process that serves a session. A later process may have the
+// same id, but has a different start time.
 struct PostgresBackend {
   std::int64_t process_id = 0;
   absl::Time started_at;
-  // The cluster, which its standbys share, and its timeline: each promotion of
-  // a standby begins a timeline with a higher number.
+  // Identifier of the cluster, and number of the timeline. A primary and its
+  // standbys have the same identifier. Each promotion of a standby begins a
+  // timeline with a higher number.
   std::int64_t system_identifier = 0;
   std::int64_t timeline = 0;
 };
 
-// Notices that the server sent in a session.
+// State of a session that the server reports with notices.
 struct PostgresNotices {
   bool ended = false;   // the server is ending the session
   bool warned = false;  // a warning has arrived since this was set to false
@@ -126,21 +130,23 @@ struct PostgresNotices {
 // A COMMIT that is answered with a warning has an unknown outcome. PostgreSQL
 // reports success with a warning if the wait for a synchronous standby was
 // cancelled. All functions that run statements therefore return UNAVAILABLE if
-// the server warns about anything in the exchange that has the COMMIT.
+// any warning arrives in the exchange that has the COMMIT.
 class PostgresConnection {
  public:
   // Connects to one host of `url`, which must pass CheckPostgresUrl
   // (kinds/postgres_url.h). Returns UNAVAILABLE if the host does not accept
-  // writes by `deadline`. Only looking up the host's name may take longer.
+  // writes by `deadline`. Only the look-up of the host's name may exceed the
+  // deadline.
   static absl::StatusOr<PostgresConnection> Open(const std::string& url,
                                                  const PostgresHost& host,
                                                  TimePoint deadline);
 
-  // An operation returns UNAVAILABLE if it would wait beyond `deadline`. At
-  // first the deadline is that of Open.
+  // Sets the deadline of all later operations. An operation returns UNAVAILABLE
+  // if it would wait beyond `deadline`. The initial deadline is the deadline of
+  // Open.
   void set_deadline(TimePoint deadline) { deadline_ = deadline; }
 
-  // The process that serves the session, once set_backend was called.
+  // The process that serves the session. Set by set_backend.
   const PostgresBackend& backend() const { return backend_; }
   void set_backend(const PostgresBackend& backend) { backend_ = backend; }
 
@@ -155,8 +161,9 @@ class PostgresConnection {
   // queued.
   absl::Status Execute(const std::string& sql);
 
-  // Execute in two steps. TakeAnswer returns nothing if the answer has not come
-  // by the deadline. Then it may be called again.
+  // Execute in two steps: Start sends the statements, and TakeAnswer waits for
+  // the answer. TakeAnswer returns nothing if the answer has not arrived by the
+  // deadline, and may then be called again.
   absl::Status Start(const std::string& sql);
   std::optional<absl::Status> TakeAnswer();
 
@@ -191,7 +198,8 @@ class PostgresConnection {
   absl::StatusOr<PostgresResult> NextResult();
   // Waits until bytes have arrived, or can be sent.
   absl::Status Await();
-  // Waits until the socket has one of `events`. Returns those that it has.
+  // Waits until the socket has one of `events`. Returns the events that the
+  // socket has.
   absl::StatusOr<int> Poll(int events) const;
   absl::Status StatusOf(const PGresult* result) const;
   // Returns UNAVAILABLE if the exchange had a COMMIT and a warning.
@@ -203,7 +211,7 @@ class PostgresConnection {
   std::unique_ptr<PGconn, Finisher> handle_;
   TimePoint deadline_ = kForever;
   PostgresBackend backend_;
-  // The part of the answer that TakeAnswer has.
+  // The part of the answer that TakeAnswer has received so far.
   absl::Status answer_;
   bool answer_has_commit_ = false;
   std::size_t queued_ = 0;

@@ -19,9 +19,10 @@ const char* const kPostgresCommitMessage =
 
 void SendPostgresCommit(PostgresConnection& db, bool relies_on_rows) {
   if (relies_on_rows) db.SendQuery(kWriteMessage);
-  // If statement_timeout ends a COMMIT that waits for a standby, the outcome is
-  // as unknown as if this side stops waiting. But then the server's warning
-  // would be all that tells so.
+  // Switch statement_timeout off for the COMMIT. If the timeout ended the wait
+  // for a standby, the server would report success, and only its warning would
+  // show that the outcome is unknown. The deadline of the session limits the
+  // wait instead.
   db.SendQuery("SET LOCAL statement_timeout = 0");
   db.SendQuery("COMMIT");
 }

@@ -1,4 +1,4 @@
-// Ends transactions so that their outcome is known, also where commits wait for
+// Commits transactions so that their outcome is known, even if commits wait for
 // synchronous standbys.
 
 #ifndef SLUICE_STORES_POSTGRES_COMMIT_H_
@@ -10,21 +10,24 @@
 
 namespace sluice {
 
-// Queues a COMMIT after the statements that are queued already. Receive then
-// sends all in one round trip.
+// Queues a COMMIT after the statements that are already queued. Receive sends
+// all of them in one round trip.
 //
-// `relies_on_rows`: the transaction reports rows that it found. A row may be
-// visible before a standby has it, if the wait of its own COMMIT was ended. A
-// COMMIT that wrote nothing does not wait. So the transaction writes a message
-// to the log if synchronous standbys are configured. Its COMMIT then waits
-// until the standbys have all of the log before, and so the rows.
+// Set `relies_on_rows` if the transaction reports rows that it found. Such a
+// row may be visible although no standby has it, if the wait of the COMMIT that
+// stored the row was ended early. A COMMIT of a transaction that wrote nothing
+// does not wait for the standbys. With `relies_on_rows` and synchronous
+// standbys, the transaction therefore writes a message to the write-ahead log.
+// The COMMIT then waits until the standbys have the log up to this message,
+// which includes the rows.
 void SendPostgresCommit(PostgresConnection& db, bool relies_on_rows);
 
-// A transaction for PostgresConnection::Start that only waits for the standbys.
+// A transaction for PostgresConnection::Start that only writes a message and
+// waits for the standbys.
 extern const char* const kPostgresCommitMessage;
 
 // True if commits of the session wait for synchronous standbys. False also if
-// the session may not write, as it cannot commit anything then.
+// the session is read-only, because such a session commits nothing.
 absl::StatusOr<bool> PostgresCommitsWait(PostgresConnection& db);
 
 // Waits until the standbys have every row that the session has seen so far.

@@ -127,9 +127,9 @@ SELECT set_config('synchronous_commit', 'on', false)
   WHERE current_setting('synchronous_commit') <> 'remote_apply';
 )sql";
 
-// The name of a file of the log begins with the timeline, in hexadecimal. The
-// checkpoint also knows the timeline, but for a while after a promotion it is
-// still the old one.
+// Reads the timeline from the name of the current write-ahead log file, which
+// begins with the timeline in hexadecimal. The timeline of the last checkpoint
+// may be the old timeline for a while after a promotion.
 constexpr char kDescribeServer[] =
     "SELECT current_setting('server_encoding') = 'UTF8',"
     " current_setting('fsync') = 'on', a.pid::bigint, a.backend_start,"

@@ -10,8 +10,9 @@
 namespace sluice {
 namespace {
 
-// A process is ended only if it is still the one of the abandoned session. The
-// server shows when a process was started for sessions of the same role.
+// Terminates the processes of abandoned sessions. The start time is compared
+// too, because a later process may have the same id. The server shows the start
+// time of sessions of the same role.
 constexpr char kTerminate[] =
     "SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity AS a"
     " JOIN unnest($1::bigint[], $2::timestamptz[]) AS b (pid, started_at)"
@@ -40,11 +41,13 @@ absl::StatusOr<PostgresConnection> PostgresSessions::OpenOnSomeHost(
   absl::StatusOr<PostgresConnection> best =
       absl::UnavailableError("PostgreSQL has no host");
   for (std::size_t i = 0; i < hosts_.size(); ++i) {
-    // A share is left for what is done with the session.
+    // Give each remaining host an equal share of the time, and leave one share
+    // for the use of the session.
     absl::StatusOr<PostgresConnection> session = OpenOnHost(
         (first + i) % hosts_.size(), hosts_.size() - i + 1, deadline);
-    // Of all errors the first is returned, which is about the host that worked
-    // last, unless a later host is there but cannot be used.
+    // If no host can be used, return the error of the first host, which worked
+    // last. The error of a later host is preferred if that host was reached but
+    // is unsuitable (FAILED_PRECONDITION).
     const bool better =
         session.ok()
             ? !best.ok() ||

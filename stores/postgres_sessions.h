@@ -1,4 +1,4 @@
-// The sessions of a store with a PostgreSQL database.
+// Sessions of a store with a PostgreSQL database.
 
 #ifndef SLUICE_STORES_POSTGRES_SESSIONS_H_
 #define SLUICE_STORES_POSTGRES_SESSIONS_H_
@@ -20,15 +20,15 @@
 
 namespace sluice {
 
-// Opens sessions, keeps idle ones, and ends those that were abandoned.
+// Opens sessions, keeps idle sessions, and terminates abandoned sessions.
 //
-// An abandoned session is one that did not answer in time. Its process on the
+// A session is abandoned if it did not answer in time. Its process on the
 // server may hang for long, for example in a COMMIT that waits for a standby,
-// and does not notice that its client has gone. Every such process takes one of
-// the server's connections and keeps its locks. So the next session that is
-// taken terminates the processes of sessions that were abandoned before. It
-// never cancels their statements: a COMMIT whose wait is cancelled reports
-// success.
+// and does not notice that the client has disconnected. Each such process
+// occupies a connection of the server and holds its locks. The next session
+// that is opened or taken therefore terminates the processes of all abandoned
+// sessions. Their statements are never cancelled, because a COMMIT whose wait
+// is cancelled reports success.
 //
 // Thread-safe. No lock is held over I/O.
 class PostgresSessions {
@@ -39,21 +39,24 @@ class PostgresSessions {
   // longer than `statement_timeout`.
   PostgresSessions(std::string url, absl::Duration statement_timeout);
 
-  // Opens a session, which need not be returned. Tries the hosts of the URL one
-  // after the other, first the last one that worked. A host that does not
-  // answer leaves time for the others. UNAVAILABLE if no host accepts writes by
-  // `deadline`.
+  // Opens a session. The caller may keep the session, return it or close it.
+  // Tries the hosts of the URL one after the other, beginning with the last
+  // host that worked. A host that does not answer leaves time for the other
+  // hosts. Returns UNAVAILABLE if no host accepts writes by `deadline`.
   //
-  // Never returns a session with an old primary: one whose timeline is lower
-  // than one that was seen. All sessions are of the cluster of the first.
+  // Never returns a session with an old primary, whose timeline is lower than
+  // the highest timeline seen. All sessions belong to the cluster of the first
+  // session.
   absl::StatusOr<PostgresConnection> Open(TimePoint deadline);
-  // Asks all hosts, and opens a session with the one of the highest timeline.
-  // An old primary that has come back may accept writes, too.
+  // Tries all hosts, and opens a session with the host of the highest timeline.
+  // An old primary that has come back may accept writes as well.
   absl::StatusOr<PostgresConnection> OpenNewest(TimePoint deadline);
 
-  // Returns an idle session that is alive, and not with an old primary.
+  // Returns an idle session that is alive and not with an old primary, or
+  // nothing.
   std::optional<PostgresConnection> TakeIdle(Use use, TimePoint deadline);
-  // Takes back a session that is as it was when it was taken.
+  // Takes back a session. The session must have no open transaction and no
+  // unread answer.
   void Return(Use use, PostgresConnection session);
   void CloseIdle(Use use);
 
@@ -62,19 +65,19 @@ class PostgresSessions {
   void Close(PostgresConnection session, const absl::Status& error);
 
  private:
-  // Limit for the abandoned sessions that are remembered. Each call of TakeIdle
-  // or Open ends all of them, so there are at most as many as calls in
-  // progress, unless the server cannot be reached.
+  // Maximum number of abandoned sessions that are remembered. Each call of
+  // TakeIdle or Open terminates all of them. The number therefore exceeds the
+  // number of calls in progress only while the server cannot be reached.
   static constexpr std::size_t kAbandonedMax = 1024;
 
-  // Opens a session with a host in a share of the time to `deadline`.
+  // Opens a session with a host, in 1/`shares` of the time until `deadline`.
   absl::StatusOr<PostgresConnection> OpenOnHost(std::size_t host,
                                                 std::size_t shares,
                                                 TimePoint deadline);
   absl::StatusOr<PostgresConnection> OpenOnSomeHost(bool newest,
                                                     TimePoint deadline);
-  // Accepts the server of a session, unless it is an old primary or of another
-  // cluster.
+  // Records the server of a session. Returns UNAVAILABLE if the server is an
+  // old primary or belongs to another cluster.
   absl::Status Accept(std::size_t host, const PostgresBackend& backend);
   std::size_t first_host();
   std::optional<PostgresConnection> PopIdle(Use use);
@@ -93,7 +96,7 @@ class PostgresSessions {
   absl::Mutex mutex_;
   std::size_t first_host_ ABSL_GUARDED_BY(mutex_) = 0;
   std::int64_t system_identifier_ ABSL_GUARDED_BY(mutex_) = 0;  // 0: unknown
-  std::int64_t timeline_ ABSL_GUARDED_BY(mutex_) = 0;  // the highest seen
+  std::int64_t timeline_ ABSL_GUARDED_BY(mutex_) = 0;           // highest seen
   std::array<std::vector<PostgresConnection>, 2> idle_ ABSL_GUARDED_BY(mutex_);
   std::vector<PostgresBackend> abandoned_ ABSL_GUARDED_BY(mutex_);
 };

@@ -25,17 +25,18 @@ constexpr absl::Duration kCheckTimeout = absl::Seconds(2);
 // Maximum number of submissions on a page, even if more are requested.
 constexpr std::size_t kRowsMax = 100'000;
 
-// How long Check waits for the standbys.
+// Time that Check waits for the standbys.
 constexpr absl::Duration kStandbyTimeout = absl::Seconds(1);
 
-// Limit for the steps of the start, such as creating the tables.
+// Time limit of the start, including the creation of the tables.
 constexpr absl::Duration kStartTimeout = absl::Seconds(30);
 
-// The server ends a statement before the store's timeout. A client that stops
-// waiting first does not know the outcome, and abandons its session.
+// Share of the store's timeout after which the server ends a statement. The
+// server must give up before the client. Otherwise the client would not know
+// the outcome and would abandon its session.
 constexpr double kStatementShare = 0.8;
 
-// A batch has a further timeout for each portion of this size.
+// A batch gets one more timeout for each full portion of this size.
 constexpr std::size_t kPortionBytes = std::size_t{16} << 20;
 
 // Tests writing: needs disk space for the table's pages and for the write-ahead
@@ -182,8 +183,8 @@ absl::StatusOr<PostgresBackend> PostgresStore::HoldNumber(bool wait,
         "the server's number in the database is being taken again");
   }
   lost.reset();
-  // Also after an exception: workers catch exceptions, and the next batch would
-  // hang.
+  // Clean up after an exception too. Workers catch exceptions, and the next
+  // batch would otherwise wait for ever.
   const absl::Cleanup end = [&] {
     absl::MutexLock lock(&number_mutex_);
     taking_number_ = false;
@@ -217,9 +218,10 @@ absl::StatusOr<PostgresConnection> PostgresStore::TakeNumber(
         absl::StrCat("server: another server uses this database as number ",
                      options_.server, "; each needs a number of its own"));
   }
-  // End all sessions that still write under the number. They belong to a
-  // process that has lost the number, perhaps to this one. A session that joins
-  // the number from now on sees that its process does not hold it (JoinNumber).
+  // Terminate all sessions that still write under the number. They belong to a
+  // process that has lost the number, which may be this process. A session that
+  // joins the number from now on finds out that its process does not hold the
+  // number (JoinNumber).
   if (status.ok()) {
     status = db->Execute(absl::StrCat(
         "SELECT pg_terminate_backend(pid) FROM pg_locks"
@@ -248,9 +250,9 @@ void PostgresStore::DropNumber(const PostgresBackend& holder) {
 
 absl::StatusOr<bool> PostgresStore::JoinNumber(PostgresConnection& writer,
                                                const PostgresBackend& holder) {
-  // The order matters: whoever takes the number after the first statement
-  // terminates this session, and whoever has taken it before is seen by the
-  // second.
+  // The order of the two statements matters. A process that takes the number
+  // after the first statement terminates this session. A process that has taken
+  // the number before is found by the second statement.
   writer.SendQuery(absl::StrCat("SELECT pg_advisory_lock_shared(",
                                 kPostgresLockClass, ", ",
                                 kPostgresWritersLock + options_.server, ")")
@@ -291,8 +293,8 @@ absl::Status PostgresStore::SaveBatch(absl::Span<const Submission> batch,
 
 absl::StatusOr<PostgresConnection> PostgresStore::TakeWriter(
     TimePoint deadline) {
-  // After a failover the number may be held on the old primary, which hangs.
-  // Then it is taken again, once.
+  // After a failover the number may still be held on the old primary, which
+  // hangs. Take the number again, once.
   for (int attempt = 0; attempt < 2; ++attempt) {
     const absl::StatusOr<PostgresBackend> holder =
         HoldNumber(/*wait=*/true, deadline);
@@ -330,7 +332,8 @@ absl::Status PostgresStore::SaveOnAWriter(absl::Span<const Submission> batch,
     return status;
   }
   sessions_.Close(*std::move(writer), status);
-  // Other sessions may be dead without knowing it.
+  // The connections of other idle sessions may be dead too. Close these
+  // sessions.
   if (absl::IsUnavailable(status)) sessions_.CloseIdle(Use::kWriting);
   return status;
 }
@@ -433,10 +436,10 @@ absl::StatusOr<StorePage> PostgresStore::Read(std::int64_t after,
 // --- Readiness ---
 
 absl::Status PostgresStore::Check() {
-  // Others do not wait for the Check in progress, but get the last result.
+  // Do not wait for a Check in progress. Return the last result.
   if (!check_mutex_.TryLock()) return last_check();
-  // Unlock also after an exception, or each later Check would return this
-  // result.
+  // Unlock after an exception too. Otherwise every later Check would return the
+  // last result for ever.
   const absl::Cleanup unlock = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
     check_mutex_.Unlock();
   };

@@ -27,20 +27,21 @@ namespace sluice {
 
 // Holds these sessions:
 //   - one for each SaveBatch in progress, kept for the next SaveBatch
-//   - one for each look-up or Read in progress, kept likewise
+//   - one for each look-up or Read in progress, kept for the next look-up or
+//     Read
 //   - one for Check
 //   - one that holds the server's number, as an advisory lock. Without this
-//     lock nothing is saved, since another server might assign the same
+//     lock nothing is saved, because another server might assign the same
 //     sequence numbers.
 //
-// Each session that writes holds a second, shared lock of the number. After it
-// has taken the second lock, it checks that the first is held by this process
-// and on the same PostgreSQL server. A process that takes the number terminates
-// all sessions that hold the second lock. So no session writes under a number
-// that was lost, or that is held on an old primary.
+// Each session that writes holds a second, shared lock for the number. After a
+// session has taken the shared lock, the session checks that this process holds
+// the number on the same PostgreSQL server. A process that takes the number
+// terminates all sessions that hold the shared lock. Therefore no session
+// writes under a number that was lost, or that is held on an old primary.
 //
-// Calls do not wait for each other, and each ends within the store's timeout. A
-// batch of more than 16 MiB has a further timeout for each further 16 MiB.
+// Calls do not wait for each other. Each call ends within the store's timeout.
+// A large batch gets one more timeout for each full 16 MiB.
 class PostgresStore final : public Store {
  public:
   // Creates the tables if they are missing. FAILED_PRECONDITION if another
@@ -50,9 +51,9 @@ class PostgresStore final : public Store {
       const PostgresStoreOptions& options, SameContent same_content);
 
   // Saves as Store::SaveBatch. INVALID_ARGUMENT if an id of the batch has
-  // U+0000 or is not UTF-8. UNAVAILABLE also if the server's number was lost
-  // with its session and cannot be taken again, or if the standbys do not
-  // answer in time.
+  // U+0000 or is not UTF-8. UNAVAILABLE also if the standbys do not answer in
+  // time, or if the session that held the server's number was lost and the
+  // number cannot be taken again.
   absl::Status SaveBatch(absl::Span<const Submission> batch,
                          absl::Span<Saved> saved) override;
   absl::StatusOr<std::vector<std::optional<StoredReceipt>>> FindReceipts(
@@ -62,27 +63,28 @@ class PostgresStore final : public Store {
   absl::StatusOr<StorePage> Read(std::int64_t after, std::size_t max,
                                  std::size_t max_bytes) override;
   // Checks as Store::Check. UNAVAILABLE also if synchronous standbys are
-  // configured and do not answer. The thread-safety analysis does not follow
-  // its TryLock.
+  // configured and do not answer. The thread-safety analysis is off because it
+  // does not understand the TryLock.
   absl::Status Check() override ABSL_NO_THREAD_SAFETY_ANALYSIS;
 
  private:
   PostgresStore(const PostgresStoreOptions& options, SameContent same_content);
 
   absl::Status Start();
-  // Makes sure that this server has its number, and returns the process that
-  // holds it. If its session was lost, one caller takes the number again. The
-  // others wait for the result, or get that of the last attempt if they do not
-  // `wait`.
+  // Makes sure that this server holds its number. Returns the PostgreSQL
+  // process that holds the number. If the session with the number was lost, one
+  // caller takes the number again. With `wait`, other callers wait for the
+  // result until `deadline`; otherwise they get the last result.
   absl::StatusOr<PostgresBackend> HoldNumber(bool wait, TimePoint deadline);
   absl::StatusOr<PostgresBackend> NumberHolder()
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(number_mutex_);
   absl::StatusOr<PostgresConnection> TakeNumber(TimePoint deadline);
-  // Closes the session that holds the number, if it is that of `holder`.
+  // Closes the session that holds the number, if the session is served by
+  // `holder`.
   void DropNumber(const PostgresBackend& holder);
-  // Makes `writer` a session that writes under this server's number, until it
-  // ends. Returns false if `holder` does not hold the number on the server of
-  // `writer`.
+  // Lets `writer` write under this server's number until the session ends.
+  // Returns false if `holder` does not hold the number on the PostgreSQL server
+  // of `writer`.
   absl::StatusOr<bool> JoinNumber(PostgresConnection& writer,
                                   const PostgresBackend& holder);
 
@@ -97,7 +99,8 @@ class PostgresStore final : public Store {
   absl::Status Probe(TimePoint deadline)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(check_mutex_);
   absl::Status ProbeDatabase(PostgresConnection& db);
-  // Makes a commit on `session`, and waits for the standbys for a while.
+  // Commits a message on `session`, and waits up to kStandbyTimeout for the
+  // standbys.
   absl::Status ProbeStandbys(PostgresConnection session, TimePoint deadline)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(check_mutex_);
   absl::Status AwaitCommit(PostgresConnection session, TimePoint deadline)
@@ -112,7 +115,7 @@ class PostgresStore final : public Store {
   const PostgresStoreOptions options_;
   const SameContent same_content_;
 
-  // With its own synchronization.
+  // Thread-safe.
   PostgresSessions sessions_;
 
   absl::Mutex number_mutex_;  // never held over I/O
@@ -121,10 +124,11 @@ class PostgresStore final : public Store {
   bool taking_number_ ABSL_GUARDED_BY(number_mutex_) = false;
   absl::Status last_number_ ABSL_GUARDED_BY(number_mutex_);
 
-  // Held by the Check in progress, also over I/O. Others do not wait for it.
+  // Held by the Check in progress, also over I/O. Other calls do not wait for
+  // this lock.
   absl::Mutex check_mutex_;
   std::optional<PostgresConnection> checker_ ABSL_GUARDED_BY(check_mutex_);
-  // Time at which checker_ sent a COMMIT that is not answered yet.
+  // Time at which `checker_` sent a COMMIT that is not answered yet.
   std::optional<TimePoint> commit_sent_at_ ABSL_GUARDED_BY(check_mutex_);
 
   mutable absl::Mutex state_mutex_;  // held for a moment only, never over I/O

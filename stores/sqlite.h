@@ -66,8 +66,8 @@ class SqliteRun {
   // Read a column of the current row, counted from 0. Views are valid until the
   // next Step.
   bool IsNullAt(int column) const;
-  // Returns SQLITE_INTEGER, SQLITE_TEXT and so on. Must be called before one of
-  // the functions below, which may convert the value.
+  // Returns SQLITE_INTEGER, SQLITE_TEXT and so on. Must be called before the
+  // value is read, because reading a value may convert its type.
   int TypeAt(int column) const;
   std::int64_t IntegerAt(int column) const;
   std::string_view TextAt(int column) const;
@@ -92,9 +92,9 @@ class SqliteConnection {
 
   void SetBusyTimeout(absl::Duration timeout);
 
-  // While set, closing the database leaves its write-ahead log as it is.
-  // Otherwise the log is copied into the database and removed, with it what
-  // SQLite cannot read of a damaged log.
+  // If `keep` is set, closing the database keeps its write-ahead log. Otherwise
+  // closing copies the log into the database and removes it. The unreadable
+  // part of a damaged log is then lost.
   void KeepLogOnClose(bool keep);
 
   // Runs statements without parameters. Discards their results.

@@ -34,7 +34,7 @@ struct SqliteFileKind {
   const char* schema;           // statements that create the tables
 };
 
-// Version of a file that has no content yet.
+// Version of a file without content.
 inline constexpr std::int64_t kNewSqliteFile = 0;
 
 // Returns the version of an open file, or kNewSqliteFile. Changes nothing.
@@ -43,9 +43,9 @@ inline constexpr std::int64_t kNewSqliteFile = 0;
 absl::StatusOr<std::int64_t> InspectSqliteFile(SqliteConnection& db,
                                                const SqliteFileKind& kind);
 
-// Prepares a file of the version that InspectSqliteFile returned: sets a
-// write-ahead log and a sync at every commit, and creates the tables if the
-// file is new or runs `steps` if it is of an older version.
+// Prepares a file. `version` is the result of InspectSqliteFile. Sets a
+// write-ahead log and a sync at every commit. Creates the tables in a new file.
+// Runs `steps` on a file of an older version.
 absl::Status PrepareSqliteFile(SqliteConnection& db, const SqliteFileKind& kind,
                                std::int64_t version,
                                absl::Span<const MigrationStep> steps);

@@ -190,8 +190,9 @@ absl::Status SqliteStore::SaveBatch(absl::Span<const Submission> batch,
     Group group = FirstInQueue();
     batches = group.size();
     const absl::Status begun = SaveGroup(std::move(group));
-    // All batches in the queue have waited for the same lock. If each group
-    // waited again, the last group would wait for the sum of all waits.
+    // Fail all batches in the queue, because all have waited for the same lock.
+    // If each group waited again, the last group would wait for the sum of all
+    // waits.
     if (!begun.ok()) batches = FailQueue(begun);
   }
   if (mine.thrown != nullptr) std::rethrow_exception(mine.thrown);

@@ -104,12 +104,13 @@ class SqliteStore final : public Store {
   // threads.
   void Finish(std::size_t batches) ABSL_LOCKS_EXCLUDED(queue_mutex_);
 
-  // Gives all batches in the queue a status. Returns the number of batches.
+  // Sets the status of all batches in the queue to `status`. Returns the number
+  // of batches.
   std::size_t FailQueue(const absl::Status& status)
       ABSL_LOCKS_EXCLUDED(queue_mutex_);
 
-  // Gives each batch its status. Returns an error if no transaction could
-  // begin, so that no other batch can be saved at present either.
+  // Saves the group and sets the status of each batch. Returns an error if no
+  // transaction could begin; at present no other batch can be saved either.
   absl::Status SaveGroup(Group group)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   // Saves the group in one transaction. `begun` is false if the transaction

@@ -111,8 +111,8 @@ absl::Time ToMicroseconds(absl::Time time);
 // submissions.
 bool IsTransient(const absl::Status& status);
 
-// True for an error that is not transient, but may be a fault of the store all
-// the same. Many servers answer any fault of their own with the same code.
+// True if an error is not transient, but may still be a fault of the store.
+// Many servers use the same code for faults of the server and of the request.
 bool IsUnclear(const absl::Status& status);
 // Marks the error as unclear. The status must not be OK.
 absl::Status Unclear(absl::Status status);

@@ -23,8 +23,9 @@ absl::Time ToTime(const google::protobuf::Timestamp& from);
 v1::ExportedSubmission ToExported(ReceivedSubmission submission);
 v1::SequenceGap ToGap(const SequenceRange& range);
 
-// Returns the text, or an escaped form if the text is not valid UTF-8, as a
-// message requires. Texts of a damaged submission may be invalid.
+// Returns `text` if it is valid UTF-8, otherwise an escaped form. A string
+// field of a message must be valid UTF-8, but texts of a damaged submission may
+// be invalid.
 std::string ValidText(const std::string& text);
 
 // Converts a quarantined submission without its content. `quarantined` must

@@ -20,7 +20,8 @@ namespace sluice {
 // Offers the entries to the pool one after the other. While an entry is parked,
 // the call holds the later entries back, so a call takes at most one place in
 // the waiting room. After kOffersAtOnce entries the call lets its loop handle
-// other events. The call ends when every offered entry has its answer.
+// other events before it offers more entries. The call ends when every offered
+// entry has its answer.
 class BulkCall final : public UnaryCall, public SubmissionOwner {
  public:
   // Asks gRPC for a call of `method`: ImportPatients or RecordEvents. The
@@ -52,7 +53,7 @@ class BulkCall final : public UnaryCall, public SubmissionOwner {
   void OnCancelled() override;
 
   // Offers entries from `next_` on, until an entry is parked or all entries are
-  // offered. After kOffersAtOnce entries posts OfferMore instead.
+  // offered. After kOffersAtOnce entries, posts OfferMore to continue.
   void Offer();
   void OfferMore();
   // Offers an entry. Returns true if the entry is parked: OnUnparked then

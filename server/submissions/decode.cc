@@ -63,8 +63,9 @@ const v1::QuestionnaireResponse& ParseResponse(std::string_view request) {
   const auto parts =
       FindRepeated(request, v1::SubmitRequest::kResponseFieldNumber);
   if (parts.empty()) throw std::invalid_argument("content has no response");
-  // The wire check allows one part. A journal may have contents with several
-  // parts from an older version; every protobuf parser merges them.
+  // The wire check allows only one part. A journal that an older version wrote
+  // may have contents with several parts. Merge the parts as every protobuf
+  // parser does.
   for (const std::string_view part : parts) MergeInto(&response, part);
   return response;
 }

@@ -106,11 +106,12 @@ bool JournalWriter::Wait(Group* pending, std::size_t ready, bool* forget) {
 }
 
 std::size_t JournalWriter::Sort(Group* pending) const {
-  // The pool numbers tasks under its lock, but two threads may add their tasks
-  // in the other order. A replay offers entries in the order of the journal,
-  // and workers may take committed tasks, so both must follow the order of
-  // admission. Every admitted task is added at once, so tasks behind a missing
-  // task wait for a moment only.
+  // The pool assigns sequence numbers under its lock, but two threads may call
+  // Add in the opposite order. Entries must be appended in the order of
+  // admission, because a replay offers them in the order of the journal. Tasks
+  // must be committed in the same order, because workers take committed tasks.
+  // Every admitted task is added at once, so tasks behind a missing task wait
+  // only for a moment.
   std::ranges::sort(*pending, {},
                     [](const auto& task) { return task->sequence; });
   std::vector<Task*> first;

@@ -1,7 +1,6 @@
 // Makes admitted submissions durable before they are acknowledged, in the order
-// of their admission. One thread
-// appends all tasks that were added since its last append, so that one sync
-// serves them all (group commit).
+// of their admission. One thread appends all tasks that were added since its
+// last append, so that one sync serves all of them (group commit).
 //
 // The life of an entry, as far as it concerns the writer:
 //
@@ -75,12 +74,13 @@ class JournalWriter {
   using Group = std::vector<std::shared_ptr<SubmissionTask>>;
 
   void Run();
-  // Waits for new tasks, unless `ready` pending tasks can be appended, and
-  // moves the new tasks to `pending`. Sets `forget` if marked entries are to be
-  // removed. Returns false once the writer has to end.
+  // Moves new tasks to `pending`. First waits for new tasks, unless `ready`
+  // (number of pending tasks that can be appended) is above 0. Sets `forget` if
+  // marked entries must be removed. Returns false once the thread must end.
   bool Wait(Group* pending, std::size_t ready, bool* forget);
-  // Sorts the tasks by admission. Returns the number of leading tasks that can
-  // be appended now: every task that was admitted before them has been added.
+  // Sorts the tasks by sequence number. Returns how many tasks at the front can
+  // be appended now. A task can be appended if every task that was admitted
+  // earlier has been added.
   std::size_t Sort(Group* pending) const;
   // Appends the group to the journal, and passes the result to each task.
   void Commit(Group* group);

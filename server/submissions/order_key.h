@@ -14,8 +14,8 @@ namespace sluice {
 // Returns a submission's Task::order_key: a hash of its study, site and
 // subject, or 0 if it has no subject. The site is part of the key because ids
 // of patients are often local to a site: two patients with the same id must not
-// wait for each other. `sender_site`, the site in the metadata of the call, is
-// used if the submission has no site. The content must be well-formed
+// wait for each other. If the submission has no site, `sender_site` is used:
+// the site in the metadata of the call. The content must be well-formed
 // (forms/wire_check.h).
 std::uint64_t OrderKey(const ReceivedSubmission& submission,
                        std::string_view sender_site = {});

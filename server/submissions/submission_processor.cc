@@ -166,7 +166,7 @@ StoreState SubmissionProcessor::SaveOneByOne(Batch batch) {
   std::vector<std::pair<SubmissionTask*, absl::Status>> awaited;
   const auto answer_awaited = [&](StoreState store) {
     for (const auto& [task, status] : awaited) {
-      // The store is available to other submissions: blame this submission.
+      // The store has saved other submissions, so this submission is at fault.
       if (store == StoreState::kUp) {
         FailForGood(task, status, 1);
       } else {
@@ -180,7 +180,8 @@ StoreState SubmissionProcessor::SaveOneByOne(Batch batch) {
   for (std::size_t i = 0; i < batch.size(); ++i) {
     SubmissionTask* task = batch.tasks[i];
     if (const auto it = delayed.find(task->order_key); it != delayed.end()) {
-      // Keep the order: an earlier submission of the subject is delayed.
+      // An earlier submission of the subject is delayed. Delay this submission
+      // too, so that the order is kept.
       task->SetAgain(it->second);
       continue;
     }
@@ -209,8 +210,8 @@ StoreState SubmissionProcessor::SaveOneByOne(Batch batch) {
       awaited.emplace_back(task, status);
     }
     if (stored == 0 && unclear == kUnclearInARow) {
-      // All submissions fail, so the store is probably at fault. Do not try
-      // the remaining submissions, which may be hundreds.
+      // All submissions so far failed, so the store is probably at fault. Do
+      // not try the rest of the batch, which may have hundreds of submissions.
       PutBack(batch.From(i + 1), delayed);
       break;
     }

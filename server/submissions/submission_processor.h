@@ -29,8 +29,8 @@ using ProcessingStep = std::function<void(const Submission&)>;
 // acknowledged submission is quarantined in its journal after a few tries
 // instead. While the store is unavailable, acknowledged submissions return to
 // the queue, and callers that wait are refused. After an unclear error
-// (IsUnclear), an acknowledged submission is retried for a while before it is
-// quarantined, and later submissions of its subject wait.
+// (IsUnclear), an acknowledged submission is retried for at least kUnclearTime
+// before it is quarantined. Meanwhile later submissions of its subject wait.
 //
 // Thread-safe.
 class SubmissionProcessor final : public Processor {
@@ -48,8 +48,8 @@ class SubmissionProcessor final : public Processor {
   static constexpr int kUnclearTriesMax = 8;
   static constexpr Duration kUnclearTime = std::chrono::minutes(1);
   static constexpr Duration kUnclearDelayMax = std::chrono::seconds(30);
-  // If this many submissions of a batch fail with unclear errors, and none is
-  // stored, the store counts as unavailable.
+  // If this many submissions of a batch fail with unclear errors before any
+  // submission is stored, the store counts as unavailable.
   static constexpr std::size_t kUnclearInARow = 3;
 
   // `store`, `clock` and `metrics` must outlive the processor; `step` may be
@@ -87,8 +87,8 @@ class SubmissionProcessor final : public Processor {
   absl::Status TrySave(Batch batch, std::vector<Saved>* saved);
   // Saves each submission in a separate transaction, and sets the results.
   StoreState SaveOneByOne(Batch batch);
-  // Saves one submission. If the store rejects a promised submission, tries
-  // again, up to kTriesMax times.
+  // Saves one submission. If the store rejects a promised submission, retries
+  // up to kTriesMax tries in total.
   absl::Status SaveOne(Batch one, std::vector<Saved>* saved);
   void FailForGood(SubmissionTask* task, const absl::Status& status, int tries);
   // Counts a failure of the store that concerns this submission alone. Returns
@@ -96,16 +96,18 @@ class SubmissionProcessor final : public Processor {
   bool QuarantineLone(SubmissionTask* task, const absl::Status& status);
   // Task::again_at of delayed tasks, by key.
   using DelayedKeys = absl::flat_hash_map<std::uint64_t, TimePoint>;
-  // Sets the result of an acknowledged submission after an unclear error. If it
-  // is to be retried, adds its key to `delayed`.
+  // Sets the result of an acknowledged submission after an unclear error. If
+  // the submission is retried, adds its key to `delayed`.
   void SetUnclear(SubmissionTask* task, const absl::Status& status,
                   DelayedKeys* delayed);
-  // QuarantineLone, if the batch has one submission; otherwise false.
+  // Returns the result of QuarantineLone if the batch has one submission;
+  // otherwise returns false.
   bool QuarantineIfLone(Batch batch, const absl::Status& status);
   // Sets the results of a batch for which the store is unavailable.
   StoreState DeferToRetry(Batch batch, const absl::Status& status);
-  // Returns acknowledged submissions to the queue, those of `delayed` keys at
-  // the time of the key, and refuses callers that wait.
+  // Returns acknowledged submissions to the queue, and refuses callers that
+  // wait. A submission whose key is in `delayed` is delayed until the time of
+  // the key.
   void PutBack(Batch batch, const DelayedKeys& delayed);
 
   Store* const store_;

@@ -157,8 +157,8 @@ void SubmissionTask::MoveTo(Stage to) {
 
 void SubmissionTask::SetSender(const Sender& sender) {
   SLUICE_DCHECK(stage() == Stage::kNew);
-  // Must come before RecentIds has the task: a follower loses the content from
-  // which the key is computed.
+  // Compute the key before RecentIds has the task. A follower loses its
+  // content, and the key is computed from the content.
   if (promised) order_key = OrderKey(submission_, sender.site);
   lane = LaneOf(settings_->fair_by, sender, submission_.study_id,
                 submission_.site_id);

@@ -152,8 +152,8 @@ class SubmissionTask final
 
   // ---- For the call, on the thread of the owner's loop ----
 
-  // Sets the lane and the order key. Call it after the submission was read, and
-  // before Arrive.
+  // Sets the lane and the order key. Must be called after the submission was
+  // read and before Arrive.
   void SetSender(const Sender& sender);
 
   // Offers the submission to the method's pool. Returns true if it is parked;
@@ -199,9 +199,9 @@ class SubmissionTask final
   // other task keeps only the memory, if it is small.
   void ReturnContent(std::string content);
 
-  // Each time that the task is processed, exactly one of these functions must
-  // be called. SetAgain: store the task again, not before `at`; only for a
-  // promised task.
+  // Sets the result of the task. Each time that the task is processed, exactly
+  // one of these functions must be called. SetAgain lets the task be processed
+  // again, not before `at`; only a promised task may be processed again.
   void SetSaved(const Saved& saved);
   void SetUnavailable();
   void SetFailed(const std::string& error_id);
@@ -215,7 +215,7 @@ class SubmissionTask final
   // available. Returns the count.
   int CountLoneTry();
   // Counts an unclear error (IsUnclear) of the store for this submission.
-  // Returns the count and the time since the first of them.
+  // Returns the count and the time since the first unclear error.
   struct UnclearTries {
     int count;
     Duration since_first;

@@ -138,12 +138,13 @@ bool CompletionLoop::HandleNext() {
     Handle(returned, ok);
     return true;
   }
-  // Do not sleep while tasks are posted. A poll also reads from the sockets
-  // unless an event is ready.
+  // Poll instead of Next, because the thread must not sleep while tasks are
+  // posted. If no event is ready, a poll also reads from the sockets.
   if (held_.Poll(queue_.get(), &returned, &ok) ==
       grpc::CompletionQueue::GOT_EVENT) {
     Handle(returned, ok);
-    // Under load an event is always ready, and the tasks must still run.
+    // Run the tasks after kEventsBetween events: under load another event is
+    // always ready.
     if (++events_before_ < kEventsBetween) return true;
   }
   RunTasksBehindEvents();
@@ -159,12 +160,13 @@ void CompletionLoop::Handle(void* returned, bool ok) {
 
 void CompletionLoop::RunTasksBehindEvents() {
   events_before_ = 0;
-  // Tasks that post themselves again go to the next round.
+  // Take the list first. A task that posts itself again then runs in the next
+  // round.
   LoopTaskList tasks;
   std::swap(tasks, behind_events_);
   while (!tasks.empty()) {
     tasks.PopFront()->OnLoop();
-    // The task may have posted answers for other calls.
+    // Run the loop tasks that the task may have posted for other calls.
     RunTasks();
   }
 }

@@ -114,9 +114,9 @@ class CompletionLoop {
   void Post(LoopTask* task);
 
   // Runs `task` after the events that are ready now, but after at most
-  // kEventsBetween events. A call with much work does a part of it and then
-  // posts its own task here, so that other calls of the loop do not wait for
-  // all of the work. Must be called on the loop's thread.
+  // kEventsBetween events. A call with much work does a part of the work and
+  // then posts a task for the rest. Other calls of the loop then do not wait
+  // for all of the work. Must be called on the loop's thread.
   void PostBehindEvents(LoopTask* task);
   static constexpr int kEventsBetween = 64;
 
@@ -163,7 +163,8 @@ class CompletionLoop {
 
   // The members below are used on the loop's thread only.
   HeldWrites held_;
-  // Tasks of PostBehindEvents, and the events since the first of them.
+  // Tasks of PostBehindEvents, and the number of events handled while these
+  // tasks wait.
   LoopTaskList behind_events_;
   int events_before_ = 0;
   // True if the event being handled is the wake-up, so the loop slept before

@@ -76,7 +76,7 @@ grpc::CompletionQueue::NextStatus HeldWrites::Poll(grpc::CompletionQueue* queue,
                                                    void** tag, bool* ok) {
   SLUICE_DCHECK(thread_.CalledOnOwner());
   if (writes_ >= kWritesEnough) Flush();
-  // A deadline in the past returns an event only if there is one now.
+  // With a deadline in the past, AsyncNext does not wait.
   constexpr std::chrono::system_clock::time_point kPast;
   const auto status = queue->AsyncNext(tag, ok, kPast);
   if (status != grpc::CompletionQueue::GOT_EVENT) Flush();

@@ -45,7 +45,8 @@ class HeldWrites {
   // kWritesEnough writes are held, so that callers can continue while the
   // thread handles further events.
   bool Next(grpc::CompletionQueue* queue, void** tag, bool* ok);
-  // Returns the event that is ready now. Flushes if there is none.
+  // Gets an event that is ready now, without waiting. Flushes if no event is
+  // ready.
   grpc::CompletionQueue::NextStatus Poll(grpc::CompletionQueue* queue,
                                          void** tag, bool* ok);
 

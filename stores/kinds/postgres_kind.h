@@ -19,7 +19,7 @@ struct PostgresStoreOptions {
   // Number of this server, from 0 to kServerMax. Servers that share a database
   // need different numbers: sequence_series.h derives sequences from it.
   std::int64_t server = 0;
-  // Limit for each call, including connecting. See postgres_store.h.
+  // Time limit of each call, including connecting (postgres_store.h).
   absl::Duration timeout = absl::Seconds(5);
 };
 

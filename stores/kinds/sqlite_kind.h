@@ -14,8 +14,8 @@ namespace sluice {
 struct SqliteStoreOptions {
   std::string path;
   // Time that a batch waits while another program, such as a shell, holds the
-  // database's write lock. Batches that wait together fail together, so no
-  // batch waits longer. Three such failures open the circuit.
+  // database's write lock. Batches that wait at the same time fail together, so
+  // no batch waits longer. Three such failures open the circuit.
   absl::Duration busy_timeout = absl::Seconds(1);
 };
 

@@ -822,7 +822,7 @@ TEST(ConfigTest, FilesOfStoreAndJournalsAreTheirOwnHoweverTheyAreSpelled) {
   }
   EXPECT_THAT(errors("/d/s.db", "//d//s.db", "b.db"),
               ElementsAre(HasSubstr("already used by store.path")));
-  // SQLite and the server keep files of their own beside each of them.
+  // SQLite and the server keep further files beside each data file.
   for (const absl::string_view suffix : {"-wal", "-shm", "-journal", ".lock"}) {
     EXPECT_THAT(errors("s.db", absl::StrCat("./s.db", suffix), "b.db"),
                 ElementsAre(AllOf(StartsWith("3: pools.a.queue.path: "),

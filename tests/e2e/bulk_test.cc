@@ -256,7 +256,8 @@ TEST(ImportPatients, MayBeCancelledAtAnyMoment) {
   }
 }
 
-// A call of many entries returns to its loop after some of them.
+// A call with many entries lets its loop handle other events after every 256
+// entries, and can be cancelled then.
 TEST(ImportPatients, MayBeCancelledBetweenItsRounds) {
   // Room for all, so that a call is read although the store is blocked.
   TestServer server(SmallConfig("fail_fast", 200'000));

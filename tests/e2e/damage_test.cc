@@ -1,5 +1,6 @@
-// The program with a journal that was damaged after the program was killed: the
-// start stops and names what is missing, and continues with --accept-damage.
+// Starts the program on a journal that was damaged after the program was
+// killed. The start stops and names the missing entries. With --accept-damage
+// the start continues.
 
 #include <signal.h>
 
@@ -29,8 +30,8 @@ namespace {
 using testing::HasSubstr;
 using v1::Receipt;
 
-constexpr int kStored = 5;   // by a first run, which ends in order
-constexpr int kQueued = 40;  // by a second run, which is killed
+constexpr int kStored = 5;   // in a first run, which shuts down normally
+constexpr int kQueued = 40;  // in a second run, which is killed
 
 class Damage : public testing::Test {
  protected:
@@ -47,7 +48,7 @@ class Damage : public testing::Test {
     older_ = FileBytes(journal_);
     Sluice sluice(Config());
     sluice.port();
-    // The store is held, so that everything stays in the journal.
+    // Lock the store, so that all submissions stay in the journal.
     Shell holder(store_);
     holder.Run("BEGIN IMMEDIATE");
     for (int i = kStored + 1; i <= kStored + kQueued; ++i) Submit(sluice, i);
@@ -80,7 +81,8 @@ class Damage : public testing::Test {
     return Shell(store_).Run("SELECT sequence FROM submissions").size();
   }
 
-  // Expects that the program does not start, with an error that has `text`.
+  // Expects that the program does not start and logs an error that contains
+  // `text`.
   void ExpectRefused(const std::string& text) const {
     Sluice sluice(Config());
     EXPECT_EQ(sluice.program().Wait().exit_code, 1);
@@ -102,7 +104,7 @@ struct DamageCase {
   std::function<void(const std::string& journal, const std::string& older)>
       damage;
   std::string message;
-  std::size_t stored;  // after the damage was accepted
+  std::size_t stored;  // stored submissions after the damage was accepted
 };
 
 class DamagedFile : public Damage,

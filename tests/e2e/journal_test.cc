@@ -436,7 +436,7 @@ TEST_F(Poison, KeepsTheOrderOfASubjectIfTheStoreFailsBetweenTwoSubmissions) {
   EXPECT_THAT(ids, ElementsAre("first", "1", "2", "3", "4"));
 }
 
-// A datastore answers so to any fault of its own.
+// Many datastores answer UNKNOWN to any fault of their own.
 TEST_F(Poison, IsNothingAfterAShortRunOfErrorsThatAreNotClear) {
   TestServer server(JournalConfig(folder_));
   server.store().FailWith(Unclear(absl::UnknownError("exception")));

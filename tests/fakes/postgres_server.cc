@@ -82,7 +82,7 @@ void PostgresServer::StartPromoted(const PostgresServer& primary) {
   RemoveData();
   CopyFolder(primary.folder_ / "data", folder_ / "data");
   fs::remove(folder_ / "data/postmaster.pid");
-  // Recovery from an archive, which is empty, begins a timeline at its end.
+  // Recovery from an empty archive ends at once and begins a new timeline.
   std::ofstream(folder_ / "data/recovery.signal");
   std::ofstream(folder_ / "data/postgresql.auto.conf", std::ios::app)
       << "restore_command = 'false'\n";
@@ -143,8 +143,8 @@ MissingStandby::MissingStandby(const std::string& url)
   shell_.Run("CREATE TABLE IF NOT EXISTS committed (n integer)");
   shell_.Run("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
   shell_.Run("SELECT pg_reload_conf()");
-  // A process of PostgreSQL applies the setting to commits a little later than
-  // sessions see it.
+  // Wait until the setting takes effect. PostgreSQL applies the setting to
+  // commits a little later than sessions see the setting.
   AwaitThat("commits wait", [&] { return ACommitWaits(); });
   AwaitThat("sessions see the setting", [&] {
     return shell_.Get("SHOW synchronous_standby_names") == "nobody";

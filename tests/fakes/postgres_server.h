@@ -16,7 +16,7 @@ namespace sluice {
 
 class PostgresServer {
  public:
-  // Starts the server unless `start` is false. Fails the test if PostgreSQL is
+  // Starts the server unless `start` is false. The test fails if PostgreSQL is
   // not installed.
   explicit PostgresServer(bool start = true);
   PostgresServer(const PostgresServer&) = delete;
@@ -39,11 +39,11 @@ class PostgresServer {
   // Kills each process of the server by SIGKILL. Returns when they have ended.
   void Kill();
   // Starts the server as a promoted standby: with the data of `primary`, on a
-  // new timeline. `primary` must not be running, or be paused.
+  // new timeline. `primary` must be stopped or paused.
   void StartPromoted(const PostgresServer& primary);
-  // Starts the server with the data of an empty cluster.
+  // Starts the server with a new, empty cluster.
   void StartAnotherCluster();
-  // Let each process of the server hang, and go on.
+  // Pause makes all processes of the server hang. Resume lets them continue.
   void Pause() { server_.Pause(); }
   void Resume() { server_.Resume(); }
 
@@ -73,7 +73,7 @@ class PostgresShell {
 };
 
 // Makes the commits of a server wait for a synchronous standby that does not
-// exist. PostgreSQL has written them to its disk by then.
+// exist. The waiting commits are already on the disk of PostgreSQL.
 class MissingStandby {
  public:
   explicit MissingStandby(const std::string& url);

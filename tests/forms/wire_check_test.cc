@@ -319,7 +319,8 @@ TEST_F(WireCheckTest, RefusesAFieldThatIsGivenTwiceUnlessItIsRepeated) {
   expect_bad(
       Tag(536870911, kVarint) + "\x01" + Tag(536870911, kVarint) + "\x02",
       "largest_number");
-  // On every level, but not between messages.
+  // A field may not be repeated within one message, on any level. Different
+  // messages may have the same field.
   expect_bad(Delimited(17, int32 + int32), "child.int32");
   expect_bad(Delimited(30, int32) + Delimited(30, int32 + int32),
              "children[1].int32");

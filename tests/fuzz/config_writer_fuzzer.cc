@@ -2,8 +2,9 @@
 // reading it never fails because of its syntax, and a valid configuration is
 // read back equal. Texts such as paths may have any characters.
 //
-// Input: a byte that chooses the form of the rest: values for the fields of
-// Config, one after the other, or changes to a valid configuration.
+// Input: a byte that chooses the form, then the rest. The rest is either values
+// for the fields of Config, one after the other, or changes to a valid
+// configuration.
 
 #include <array>
 #include <string>
@@ -124,8 +125,8 @@ methods:
   return config;
 }
 
-// Few values are valid together, so that a configuration of which all values
-// are random is hardly ever valid.
+// Changes a few values of a valid configuration. A configuration with only
+// random values would hardly ever be valid.
 Config ReadChanges(InputReader& input) {
   static const Config valid = ValidConfig();
   Config config = valid;

@@ -1,7 +1,8 @@
 // SameMessage is an equivalence. A message that parses is the same as itself
 // and as the bytes that protobuf writes for it. The order of the arguments does
-// not matter. Two messages are the same if protobuf finds no difference. Of two
-// that are the same and passed the wire check, each field is found equal.
+// not matter. Two messages are the same if protobuf finds no difference. If two
+// messages are the same and pass the wire check, FindLengthDelimited returns
+// equal strings for both.
 //
 // Input: a byte that chooses the message type, two bytes with the length of the
 // first message, then the two messages.
@@ -34,8 +35,8 @@ bool HasUnknownFields(const Message& message) {
   return known->ByteSizeLong() != message.ByteSizeLong();
 }
 
-// Compares the strings of the outermost level. Messages inside may have other
-// bytes.
+// Requires equal string fields on the outermost level. Nested messages may be
+// encoded differently.
 void RequireSameFields(const Descriptor& type, const std::string& a,
                        const std::string& b) {
   const WireChecker checker(&type, 100);

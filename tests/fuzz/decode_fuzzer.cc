@@ -1,8 +1,7 @@
-// Every submission that passed the wire check is decoded to the values that
-// protobuf reads, and to those that the readers of single fields find (order
-// key, intake): they read the same bytes. A request without a response is
-// rejected by an exception. Anything else is decoded or rejected, and never
-// crashes.
+// Every submission that passes the wire check is decoded to the values that
+// protobuf reads. The readers of single fields (order key, intake) find the
+// same values. A request without a response is rejected by an exception. Any
+// other input is decoded or rejected, and never causes a crash.
 //
 // Input: a byte that chooses the kind, then the content.
 

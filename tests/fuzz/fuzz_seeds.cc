@@ -48,7 +48,8 @@ std::string Prefixed(int byte, const std::string& bytes) {
   return static_cast<char>(byte) + bytes;
 }
 
-// Number of the message type EveryField in the fuzzer of the wire check.
+// Number that the fuzzer of the wire check gives to the message type
+// EveryField.
 constexpr int kEveryField = 6;
 
 // Returns requests in the order in which the fuzzers of the wire check and of
@@ -82,29 +83,31 @@ std::vector<std::string> Requests(const fs::path& samples) {
 std::vector<std::string> WireLimits() {
   using std::string_literals::operator""s;
   std::vector<std::string> messages = {
-      // Tags of five and of six bytes, and one with more than 32 bits.
+      // Tags of five and six bytes, and a tag with more than 32 bits.
       "\xF8\xFF\xFF\xFF\x0F\x01"s,
       "\xF8\x81\x80\x80\x80\x00\x01"s,
       "\xF8\xFF\xFF\xFF\x1F\x01"s,
-      // Lengths of five and of six bytes.
+      // Lengths encoded in five and six bytes.
       "\xFA\x01\x81\x80\x80\x80\x00x"s,
       "\xFA\x01\x81\x80\x80\x80\x80\x00x"s,
-      // Varints of ten bytes, without and with more than 64 bits, and of
-      // eleven.
+      // Varints of ten bytes with up to 64 bits and with more bits, and a
+      // varint of eleven bytes.
       "\xF8\x01\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01"s,
       "\xF8\x01\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x7F"s,
       "\xF8\x01\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01"s,
-      // Groups: one that ends, one that ends as another, one without an end.
+      // A complete group, a group with the end tag of another group, and a
+      // group without an end tag.
       "\xFB\x01\xFC\x01"s,
       "\xFB\x01\xF4\x01"s,
       "\xFB\x01"s,
-      // The field number 0.
+      // Tags with the invalid field number 0.
       "\x00\x01"s,
       "\x80\x00\x01"s,
   };
-  // Eight bytes that are packed values, a text, or the fields of a message. The
-  // last byte is left out once, so that no pack of fixed size is whole, and
-  // once it begins a varint.
+  // Eight bytes that are valid as packed values, as a text and as fields of a
+  // message. In the second variant the last byte is missing, so that packed
+  // values of fixed size are incomplete. In the third variant the last byte
+  // begins a varint.
   const std::string eight = "\x08\x01\x08\x01\x08\x01\x08\x01";
   for (int number = 1; number < 40; ++number) {
     const int value = number << 3 | 2;
@@ -117,8 +120,8 @@ std::vector<std::string> WireLimits() {
     messages.push_back(tag + "\x07" + eight.substr(0, 7));
     messages.push_back(tag + "\x08" + eight.substr(0, 7) + "\x81");
   }
-  // Groups nested as deeply as is allowed, and one deeper. The message itself
-  // is the first level.
+  // Groups nested to the allowed depth, and one level deeper. The message
+  // itself is the first level.
   for (const int groups : {7, 8, 63, 64, 99, 100}) {
     std::string nested;
     for (int i = 0; i < groups; ++i) nested += "\xFB\x01";
@@ -142,8 +145,8 @@ void AddRequests(const fs::path& samples, Corpus& corpus) {
       }
     }
   }
-  // Items nested as deeply as is allowed, and one deeper. The request and its
-  // response are the first levels.
+  // Items nested to the allowed depth, and one level deeper. The request and
+  // its response are the first two levels.
   for (const int levels : {8, 9, 64, 65, 100, 101}) {
     v1::SubmitRequest nested;
     auto* items = nested.mutable_response()->mutable_item();
@@ -159,7 +162,8 @@ void AddRequests(const fs::path& samples, Corpus& corpus) {
   v1::SubmitRequest request;
   if (!request.ParseFromString(submit)) return;
   corpus.Add("decode", Prefixed(0, submit));
-  // The last of several values counts, and parts of a response are merged.
+  // Concatenate two requests. Protobuf uses the last value of a field, and
+  // merges the two responses.
   request.set_supersedes_submission_id("superseded");
   request.set_reason_for_change("reason");
   const std::string change = request.SerializeAsString();

@@ -1,7 +1,7 @@
-// Requests of every method are accepted or rejected. An accepted request has
-// the ids that protobuf reads, none is too long, and each is given once, as is
-// the response. A rejection names a field and no value, and reports no invalid
-// id.
+// Requests of every method are accepted or rejected. The ids of an accepted
+// request are equal to the ids that protobuf reads. No id is too long. Each id,
+// and the response, occurs at most once. A rejection names a field, contains no
+// value, and reports no invalid id.
 //
 // Input: a byte that chooses the method, then the request.
 
@@ -93,7 +93,7 @@ void FuzzBulk(const BulkIntake& intake, std::string_view content) {
     Require(submission.content == request.entries[i] &&
                 submission.study_id == request.study_id,
             "an entry has its bytes and its study");
-    // record_id or event_id, and patient_id or name.
+    // Fields 1 and 2 are record_id and patient_id, or event_id and name.
     RequireOnce(request.entries[i], {1, 2});
   }
 }

@@ -1,7 +1,8 @@
-// A damaged journal is rejected with an error that says what was acknowledged,
-// or each acknowledged entry is replayed with its own bytes or is in quarantine
-// with a reason. Never other bytes, never silently fewer. All calls end without
-// a crash. An undamaged journal has all its entries.
+// A damaged journal is refused with an error that names the acknowledged
+// entries, or every acknowledged entry is accounted for. An entry is accounted
+// for if it is replayed with its own bytes or is in quarantine with a reason.
+// No entry is replayed with other bytes, and none is missing without an error.
+// All calls return without a crash. An undamaged journal has all its entries.
 //
 // Input: how to damage the file (damaged_file.h).
 
@@ -49,7 +50,7 @@ void WriteJournal(const std::string& path,
   in_use();
 }
 
-// Requires the submission that MakeSubmission makes.
+// Requires that the submission is equal to the one that MakeSubmission makes.
 void RequireWhole(const ReceivedSubmission& read) {
   const ReceivedSubmission put_in = MakeSubmission(read.sequence);
   Require(read.sequence >= 1 && read.sequence <= kEntries &&

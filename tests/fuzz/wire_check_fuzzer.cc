@@ -1,6 +1,6 @@
 // The wire check accepts the same messages as protobuf's parser, except for the
 // three differences and the limits in forms/wire_check.h, and finds the same
-// fields. An accepted message has no field twice that is not repeated.
+// fields. In an accepted message no singular field occurs twice.
 //
 // Input: a byte that chooses the message type, a byte for the depth, the bytes.
 
@@ -121,7 +121,7 @@ bool ParsesWithin(int levels, const std::string& bytes,
   return message->MergeFromCodedStream(&input) && input.ConsumedEntireMessage();
 }
 
-// True if a field that is not repeated, or a oneof, occurs more than once.
+// True if a singular field or a oneof occurs more than once.
 bool HasRepeated(const std::string& bytes, const Descriptor& type) {
   UnknownFieldSet fields;
   if (!fields.ParseFromString(bytes)) return false;

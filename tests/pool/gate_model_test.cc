@@ -368,14 +368,15 @@ class Model {
     }
   }
 
-  // Ends batch `number`. A task without an outcome is worked again, at
-  // `again_at`.
+  // Ends batch `number`. A task without an outcome is processed again, not
+  // before `again_at`.
   void Done(std::size_t number,
             const std::vector<std::optional<TaskResult>>& outcomes,
             TimePoint again_at, StoreState store,
             TimePoint retry_at_if_it_fails, TimePoint now) {
     const std::vector<Entry> batch = batches[number].entries;
-    // While the store fails, only probes show anything that is new.
+    // While the circuit is failing, only probes give new information about the
+    // store.
     const bool straggler = failures > 0 && !batches[number].probe;
     if (store == StoreState::kDown) {
       service.Failed();
@@ -738,7 +739,8 @@ class Model {
     return std::max<Duration>(milliseconds(50), 2 * service.batch());
   }
 
-  // Time that `count` tasks take at a rate; 0 if it is not known.
+  // Time to process `count` tasks at the rate `per_second`; 0 if the rate is
+  // not known.
   static Duration TimeFor(std::size_t count, double per_second) {
     if (per_second <= 0) return Duration::zero();
     const double seconds = static_cast<double>(count) / per_second;
@@ -750,7 +752,7 @@ class Model {
     return workers > batches.size() ? workers - batches.size() : 0;
   }
 
-  // True if an arrival is begun at once.
+  // True if a worker is idle and no task is queued or parked.
   bool Idle() const {
     return IdleWorkers() > 0 && Depth() == 0 && waiting.empty();
   }
@@ -835,7 +837,7 @@ class Model {
   StandingQueue standing;
   std::vector<Entry> queue;
   std::vector<Entry> committing;
-  // Tasks that are to be worked again later.
+  // Delayed tasks.
   std::vector<Entry> delayed;
   std::vector<Entry> waiting;
   std::vector<Batch> batches;  // batches in work
@@ -966,7 +968,8 @@ class Model {
   }
 };
 
-// How often a lane got a standing queue, and how often one ended.
+// Number of standing queues of lanes that began, and number of those that
+// ended.
 struct StandingLanes {
   std::size_t begun = 0;
   std::size_t ended = 0;
@@ -1170,7 +1173,8 @@ class Schedule {
     if (idle) ExpectNotHopeless(*admission);
   }
 
-  // The promise about idle workers, without the model.
+  // Checks the promise about idle workers without the model: an arrival that
+  // finds an idle worker and an empty queue is not hopeless.
   static void ExpectNotHopeless(const Admission& answer) {
     EXPECT_FALSE(answer.kind == Admission::Kind::kEnded &&
                  answer.result == TaskResult::kHopeless)
@@ -1420,7 +1424,7 @@ class Schedule {
   // first.
   void CompareQueues() {
     const Ids ids = IdsOf(gate_.queued());
-    // Among tasks of one key, delayed tasks are first.
+    // Among the tasks of one key, delayed tasks come first.
     std::vector<Entry> all = model_.delayed;
     all.insert(all.end(), model_.queue.begin(), model_.queue.end());
     EXPECT_EQ(ids.size(), all.size());

@@ -1,6 +1,6 @@
 // Sequences of events in which an earlier version of the Gate broke a promise
-// of gate.h, or in which a change could easily break one. The invariants are
-// checked after each event.
+// of gate.h, or in which a change could easily break a promise. The invariants
+// are checked after each event.
 
 #include <atomic>
 #include <chrono>
@@ -251,14 +251,14 @@ TEST(GateLanesTest, RemembersALimitedNumberOfLanes) {
     ASSERT_EQ(gate.Arrive(&task, kFailFast, now, &events).kind,
               Admission::Kind::kAdmitted);
   }
-  // One task stays, so that lanes are remembered.
+  // Leave one task in the queue, so that lanes are remembered.
   std::vector<Task*> batch;
   gate.Take(kLanes - 1, now, &batch, &events);
   EXPECT_EQ(batch.size(), kLanes - 1);
   EXPECT_EQ(gate.CheckInvariants(), "");
 }
 
-// A standing queue of one lane keeps the Gate from being open.
+// Gate::open is false while one lane has a standing queue.
 class StandingLaneTest : public GatePromisesTest {
  protected:
   // Makes a standing queue of lane 1, but not of the pool. Leaves two tasks in
@@ -266,7 +266,8 @@ class StandingLaneTest : public GatePromisesTest {
   void SetUp() override {
     for (int i = 0; i < 4; ++i) Arrive(Make({}, 1), kFailFast);
     now_ += milliseconds(100);
-    // A task of another lane, which has not waited when it is taken.
+    // A task of another lane is taken without a wait, so the pool has no
+    // standing queue.
     Arrive(Make({}, 2), kFailFast);
     Done(Take(2), StoreState::kUp);
     now_ += StandingQueue::kInterval;

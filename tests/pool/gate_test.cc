@@ -1361,8 +1361,8 @@ class GateUnderLoadTest : public GateTest {
 TEST_F(GateUnderLoadTest, WhoCouldNotBeDoneInTimeIsRefusedAtOnce) {
   WorkWithABacklog("0abc", Places(100));
   EXPECT_EQ(Take(1), "0") << "no worker is idle";
-  // Behind 3 queued tasks, an arrival takes 400 ms. This may be at most 0.8 of
-  // its time.
+  // An arrival behind 3 queued tasks takes 400 ms. This may be at most 80 % of
+  // the time until its deadline.
   EXPECT_EQ(Arrive('x', kBlock, Within(milliseconds(490))),
             "refused: HOPELESS");
   EXPECT_EQ(Arrive('y', kBlock, Within(milliseconds(510))), "parked");
@@ -1423,7 +1423,8 @@ TEST_F(GateTest, AnIdleWorkerAndAnEmptyQueueRefuseNobodyAsHopeless) {
   Take();
   now_ += seconds(2);
   Done("a");
-  // By the one batch that was measured, none of these can finish in time.
+  // Only one batch was measured, and it took 2 s. By this measurement no
+  // arrival can finish in time.
   for (int i = 0; i < 100; ++i) {
     ASSERT_EQ(Arrive('x', kFailFast, {.deadline = now_ + milliseconds(500)}),
               "admitted");
@@ -1459,7 +1460,7 @@ TEST_F(GateTest, BatchesThatFailWithTheStoreDoNotCountAsWork) {
             "admitted");
   now_ += milliseconds(10);
   Done("b");
-  // The outage does not count as time that the pool needed for its tasks.
+  // The outage does not count as processing time.
   EXPECT_GE(gate_->view().drained_per_second, 99);
 }
 
@@ -1471,7 +1472,7 @@ TEST_F(GateTest, BatchesBegunBeforeTheFailureThatFailLaterAreTheSameFailure) {
   FailAndPause("b");
   FailAndPause("c");
   EXPECT_FALSE(gate_->circuit().open());
-  // Only batches that were begun after the failure count.
+  // Only a batch that was begun after the failure counts as a further failure.
   EXPECT_EQ(Take(1), "c");
   Fail("d");
   EXPECT_TRUE(gate_->ready() == false) << "the probe is in work";

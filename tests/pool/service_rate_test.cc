@@ -70,7 +70,7 @@ TEST_F(ServiceRateTest, ABatchThatWasMeasuredLongAgoCountsLess) {
       << "the next batch may still be in work";
   EXPECT_LT(rate_.batch_at(now_ + seconds(30)), milliseconds(200));
   EXPECT_LT(rate_.batch_at(now_ + std::chrono::hours(1)), milliseconds(1));
-  // It also counts less in the average.
+  // The old batch also counts less in the average.
   now_ += seconds(30);
   rate_.Done(1, milliseconds(10), /*backlog=*/false, now_);
   EXPECT_LT(rate_.batch(), milliseconds(200));
@@ -80,10 +80,10 @@ TEST_F(ServiceRateTest, ARateThatWasMeasuredLongAgoCountsLess) {
   Work(10, 1, seconds(1), /*backlog=*/true);
   EXPECT_NEAR(rate_.per_second_at(now_), 1, 1e-6);
   EXPECT_GT(rate_.per_second_at(now_ + seconds(30)), 10);
-  // Batches without a backlog do not measure it.
+  // Batches without a backlog do not measure the rate.
   Work(10, 1, seconds(3), /*backlog=*/false);
   EXPECT_GT(rate_.per_second_at(now_), 10);
-  // Two completions with a backlog do.
+  // Two completions with a backlog measure the rate.
   Work(2, 50, milliseconds(100), /*backlog=*/true);
   EXPECT_GT(rate_.per_second_at(now_), 200);
   EXPECT_EQ(rate_.per_second_at(now_), rate_.per_second());

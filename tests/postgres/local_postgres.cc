@@ -227,7 +227,7 @@ absl::Status LocalPostgres::MakeCluster(const std::string& folder) {
 
 LocalPostgres::~LocalPostgres() {
   if (!running()) return;
-  Resume();  // a process that is paused would not end
+  Resume();  // a paused process would not end
   kill(pid_, SIGQUIT);
   waitpid(pid_, nullptr, 0);
 }
@@ -268,7 +268,7 @@ absl::Status LocalPostgres::Stop() {
 
 void LocalPostgres::Pause() {
   SLUICE_DCHECK(running());
-  // Stopped by a signal, the server starts no more processes.
+  // Stop the main process first, so that it starts no more processes.
   kill(pid_, SIGSTOP);
   waitpid(pid_, nullptr, WUNTRACED);
   for (const pid_t child : ChildrenOf(pid_)) kill(child, SIGSTOP);

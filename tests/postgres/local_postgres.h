@@ -46,7 +46,7 @@ class LocalPostgres {
   // Kills all processes of the server with SIGKILL.
   absl::Status Kill();
   // Stops all processes of the server by SIGSTOP, so that the server hangs.
-  // Connections stay open. The server accepts no others until Resume.
+  // Connections stay open. The server accepts no new connections until Resume.
   void Pause();
   void Resume();
 

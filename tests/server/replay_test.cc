@@ -27,7 +27,8 @@ using testing::Contains;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-// Pools without a server, with submissions in quarantine.
+// Tests retries with pools that have submissions in quarantine, but without a
+// server.
 class RetryQuarantinedTest : public testing::Test {
  protected:
   void Start(std::size_t capacity, std::size_t quarantined) {
@@ -88,14 +89,14 @@ class RetryQuarantinedTest : public testing::Test {
   std::unique_ptr<Methods> methods_;
 };
 
-// An export that looks for a submission while it is moved must find it.
+// An export must find a submission that is being moved out of quarantine.
 TEST_F(RetryQuarantinedTest, ASubmissionOnItsWayCountsAsPending) {
   Start(/*capacity=*/10, /*quarantined=*/1);
   store_.Hold();
   EXPECT_THAT(pools_->PendingSequences(), IsEmpty());
   disk_.HoldSyncs();
   std::thread retry([this] { EXPECT_TRUE(Retry(1).ok()); });
-  // The journal is being written: the submission is in no queue yet.
+  // The journal is being written, so the submission is not in the queue yet.
   EXPECT_TRUE(disk_.WaitForHeldSync());
   EXPECT_THAT(pools_->PendingSequences(), Contains(1));
   disk_.ReleaseSyncs();

@@ -293,7 +293,8 @@ TEST(DatastoreStore, ErrorsAreForNowOrForGoodAndQuoteNothing) {
     const absl::Status status = Save(*store, {MakeSubmission(1, "a")}).status;
     EXPECT_EQ(static_cast<int>(status.code()), code);
     EXPECT_FALSE(IsTransient(status)) << code << status;
-    // The others are also answers to faults of the datastore itself.
+    // A datastore may return any code except INVALID_ARGUMENT for a fault of
+    // its own.
     EXPECT_EQ(IsUnclear(status), code != Code::INVALID_ARGUMENT) << code;
     EXPECT_THAT(status.ToString(), Not(HasSubstr("secret")));
   }

@@ -50,7 +50,7 @@ class FaultyDisk {
     syncs_fail_ = fail;
     syncs_left_.reset();
   }
-  // Lets `count` syncs succeed, and all later ones fail.
+  // Lets the next `count` syncs succeed, and all later syncs fail.
   void FailSyncsAfter(int count) {
     absl::MutexLock lock(&mutex_);
     syncs_fail_ = false;

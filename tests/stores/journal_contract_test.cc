@@ -74,20 +74,23 @@ class JournalUnderTest {
   // From Hang to Resume another program keeps the journal from writing.
   virtual void Hang() = 0;
   virtual void Resume() = 0;
-  // Changes a part of the entry with this sequence, behind the journal's back.
+  // Damages a part of the entry with this sequence number, by a change of the
+  // file that bypasses the journal.
   enum class Part { kKind, kHash, kRowHash, kContent, kSite, kTime };
   virtual void Damage(std::int64_t sequence, Part part) = 0;
-  // Gives an entry another sequence, behind the journal's back.
+  // Changes the sequence number of an entry, by a change of the file that
+  // bypasses the journal.
   virtual void ChangeSequence(std::int64_t from, std::int64_t to) = 0;
-  // Changes the content of a submission in quarantine.
+  // Damages the content of a submission in quarantine.
   virtual void DamageQuarantined(std::int64_t sequence) = 0;
-  // Replaces the journal by what it was at the last call of Remember.
+  // Remember copies the journal. PutBack replaces the journal by the last copy.
   virtual void Remember() = 0;
   virtual void PutBack() = 0;
-  // Opens the journal again, which PutBack may have damaged.
+  // Opens the journal again, and returns the error if that fails.
   virtual absl::StatusOr<std::unique_ptr<Journal>> TryOpen(
       const JournalOptions& options) = 0;
-  // Puts `count` entries into quarantine, with sequences from 1,000,000 on.
+  // Puts `count` entries into quarantine, with sequence numbers from 1,000,000
+  // on.
   virtual void FillQuarantine(std::size_t count) = 0;
 };
 
@@ -178,7 +181,8 @@ class SqliteJournalUnderTest : public JournalUnderTest {
         count,
         ") INSERT INTO quarantine SELECT i, '', 'app_event', '', i, '', 0,"
         " NULL, zeroblob(32), zeroblob(32), '', 1, 0, -i, x'' FROM n"));
-    // The file knows how many there are.
+    // Update the state in the file too, because it has the number of
+    // quarantined submissions.
     const std::string last = "(SELECT max(position) FROM entries)";
     const std::string hex = shell.Run(
         "SELECT hex(state) FROM entries WHERE position = " + last)[0][0];

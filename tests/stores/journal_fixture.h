@@ -29,7 +29,7 @@ inline JournalEntry MakeEntry(std::int64_t sequence,
       .method = "ImportPatients",
       .submission = MakeSubmission(sequence, absl::StrCat("id-", sequence),
                                    std::move(content))};
-  // A journal verifies contents, unlike a store.
+  // A journal verifies the SHA-256 of each content.
   entry.submission.content_sha256 = Sha256(entry.submission.content);
   return entry;
 }
@@ -97,7 +97,7 @@ inline std::string CopyAfterKill(const std::string& path,
   return copy;
 }
 
-// Opens a copy that CopyAfterKill makes.
+// Copies the journal with CopyAfterKill, and opens the copy.
 inline std::unique_ptr<Journal> OpenAfterKill(const std::string& path,
                                               const std::string& folder) {
   auto journal = Journal::Open(CopyAfterKill(path, folder));

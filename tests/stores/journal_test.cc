@@ -149,8 +149,8 @@ TEST_F(JournalFaultTest, AnAppendForgetsALimitedNumberOfBytes) {
   EXPECT_THAT(Sequences(), ElementsAre(4, 5, 6, 7));
 }
 
-// An append looks at the first 1,024 ranges of entries that are done. Ranges
-// that were forgotten must not be among them.
+// An append removes entries in the first 1,024 ranges of done entries. Ranges
+// that were already forgotten must not be among these ranges.
 TEST_F(JournalFaultTest, AppendsForgetAnyNumberOfRanges) {
   Open();
   for (const std::int64_t position : Append(1, 4200)) {
@@ -170,7 +170,8 @@ TEST_F(JournalFaultTest, AnAppendEndsAFailureThatCheckReports) {
   disk_.HoldSyncs();
   std::thread writer([this] { Append(2, 2); });
   ASSERT_TRUE(disk_.WaitForHeldSync());
-  // While a commit is in progress, Check returns how the last one ended.
+  // While a commit is in progress, Check returns the result of the commit
+  // before.
   EXPECT_TRUE(journal_->Check().ok());
   disk_.ReleaseSyncs();
   writer.join();
@@ -325,8 +326,8 @@ TEST_F(JournalFaultTest, APowerCutLosesNothingThatWasAppended) {
 
 class JournalDamageTest : public JournalFaultTest {
  protected:
-  // Leaves a journal as a killed server does: 250 entries, 20 of them done and
-  // forgotten, two in quarantine.
+  // Makes a journal, and a copy of its files as a killed server would leave
+  // them. Of 250 entries, 20 are done and forgotten, and two are in quarantine.
   void SetUp() override {
     Open();
     Append(1, 100, "first");
@@ -344,9 +345,8 @@ class JournalDamageTest : public JournalFaultTest {
 
   absl::Status OpenCopy() { return Journal::Open(copy_).status(); }
 
-  // Expects that the copy is refused with an error that contains `text`, stays
-  // as it is, and is opened if the damage is accepted. Then expects `left`
-  // entries.
+  // Expects that opening the copy fails twice with an error that contains
+  // `text`. Then accepts the damage, and expects `left` entries in the journal.
   void ExpectDamage(const std::string& text, std::size_t left) {
     for (int round = 0; round < 2; ++round) {
       const absl::Status status = OpenCopy();
@@ -433,7 +433,7 @@ TEST_F(JournalDamageTest, AnotherJournalInItsPlaceIsNamed) {
   ExpectDamage("the file is another journal", 300);
 }
 
-// Two journals with one id: a copy that went on elsewhere.
+// Two journals have the same id if a copy of a journal was continued elsewhere.
 TEST_F(JournalDamageTest, ACopyThatWentOnElsewhereIsNamed) {
   Append(251, 260, "here");
   std::filesystem::copy_file(path_ + ".state", copy_ + ".elsewhere");
@@ -552,9 +552,9 @@ TEST_F(JournalDamageTest, AcceptedDamageKeepsTheDamagedFiles) {
   EXPECT_THAT(FilesNamed(".rescu"), testing::IsEmpty());
 }
 
-// The whole promise: after any damage, the start stops with an error that names
-// what is missing, or every acknowledged entry is replayed with its own bytes
-// or is in quarantine with a reason.
+// Checks the whole promise with random damage. Either the start stops with an
+// error that names the missing entries, or every acknowledged entry is replayed
+// with its own bytes or is in quarantine with a reason.
 TEST_F(JournalDamageTest, RandomDamageIsNamedOrQuarantined) {
   Sql("PRAGMA wal_checkpoint");
   Append(251, 260, std::string(40'000, 'z'));
@@ -628,7 +628,7 @@ TEST_F(JournalDamageTest, RandomDamageIsNamedOrQuarantined) {
 
 class JournalMigrationTest : public JournalTest {
  protected:
-  // A file as a program of version 1 left it.
+  // Creates a file that version 1 of the program left.
   void SetUp() override {
     std::filesystem::create_directories(folder_ / "data");
     Sql(FileBytes(SLUICE_SOURCE_DIR "/tests/data/journal_v1.sql"));
@@ -683,8 +683,8 @@ TEST_F(JournalMigrationTest, DamageOfVersion1IsQuarantined) {
   EXPECT_TRUE(journal_->Release(2).ok());
 }
 
-// A migration of many rows takes many transactions. Whichever was the last
-// before a kill, the next start goes on.
+// A migration of many rows takes many transactions. After a kill between any
+// two transactions, the next start continues the migration.
 TEST_F(JournalMigrationTest, GoesOnAfterAKill) {
   FaultyDisk disk;
   Sql("WITH RECURSIVE n(i) AS (SELECT 101 UNION ALL SELECT i + 1 FROM n"
@@ -693,7 +693,7 @@ TEST_F(JournalMigrationTest, GoesOnAfterAKill) {
       " x'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',"
       " x'' FROM n");
   const std::string v1 = FileBytes(path_);
-  // Each round lets one sync more succeed.
+  // In each round one more sync succeeds before all syncs fail.
   int rounds = 0;
   for (bool failed = true; failed; ++rounds) {
     ASSERT_LT(rounds, 40);
@@ -714,8 +714,8 @@ TEST_F(JournalMigrationTest, GoesOnAfterAKill) {
   EXPECT_GT(rounds, 5);
 }
 
-// Run it with SLUICE_JOURNAL_ENTRIES=1000000 to see whether the journal of a
-// long outage can be replayed.
+// To test the journal of a long outage, run this test with
+// SLUICE_JOURNAL_ENTRIES=1000000.
 TEST_F(JournalTest, ManyEntriesAreReplayedAndForgotten) {
   const char* from_environment = std::getenv("SLUICE_JOURNAL_ENTRIES");
   std::int64_t count = 5'000;

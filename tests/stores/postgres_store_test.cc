@@ -569,8 +569,8 @@ TEST_F(PostgresStoreTest, RowsThatWereFoundAreReportedOnceTheyAreReplicated) {
   const Submission duplicate = MakeSubmission(3, "a");
   const Submission conflict = MakeSubmission(4, "a", "other");
   ASSERT_TRUE(Save({own, duplicate, conflict}).ok());
-  // All is known, gaps and conflicts too, so that none of these batches has
-  // anything to insert.
+  // Submissions, gaps and conflicts are already stored, so that these batches
+  // insert nothing.
   MissingStandby missing(url_);
   for (const Submission& s : {own, duplicate, conflict}) {
     absl::Status status;
@@ -664,7 +664,7 @@ TEST_F(PostgresStoreTest, BatchesThatGaveUpLeaveNoSessionsBehind) {
   EXPECT_EQ(store_->Check().code(), absl::StatusCode::kUnavailable);
   missing.AwaitWaitingCommits(1);
   AwaitThat("the processes have ended", [&] {
-    return Get(kSessions) == "2";  // the number's and the one of Check
+    return Get(kSessions) == "2";  // of the number and of Check
   });
   missing.Return();
   for (int i = 2; i < 6; ++i) {
@@ -697,14 +697,15 @@ TEST_F(PostgresStoreTest, WorkersWaitForAServerThatHangsAtTheSameTime) {
   for (const absl::Status& status : statuses) {
     EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
   }
-  // The timeout is a second. One after the other would take 12 seconds.
+  // The timeout is 1 s. If the calls waited one after the other, they would
+  // take 12 s.
   EXPECT_LT(waited_seconds, 6);
   AwaitThat("the store saves again",
             [&] { return Save({MakeSubmission(2, "b")}).ok(); });
 }
 
-// Returns the URL of the database "postgres" of whichever server accepts
-// writes.
+// Returns a URL with all `servers` as hosts. The URL leads to the database
+// "postgres" of the server that accepts writes.
 std::string UrlOf(std::initializer_list<const PostgresServer*> servers) {
   std::vector<std::string> folders;
   for (const PostgresServer* server : servers) {
@@ -756,7 +757,7 @@ TEST_F(PostgresStoreTest, AnOldPrimaryThatComesBackIsNotUsed) {
   EXPECT_EQ(SaveOne(MakeSubmission(3, "c")).result, Result::kStored);
   EXPECT_EQ(PostgresShell(new_primary.Url("postgres")).Get(kCount), "3");
 
-  // The same at a start.
+  // The old primary is not used at a start either.
   Reopen();
   SaveOne(MakeSubmission(4, "d"));
   EXPECT_EQ(PostgresShell(new_primary.Url("postgres")).Get(kCount), "4");
@@ -770,7 +771,7 @@ TEST_F(PostgresStoreTest, TheNumberIsTakenOnTheServerThatIsWrittenTo) {
   Open();
   SaveOne(MakeSubmission(1, "a"));
 
-  // The store's sessions with the old primary stay open.
+  // Pause the old primary, so that the store's sessions with it stay open.
   old_primary.Pause();
   new_primary.StartPromoted(old_primary);
   url_ = UrlOf({&new_primary});
@@ -810,7 +811,7 @@ TEST_F(PostgresStoreTest,
        WhoeverTakesTheNumberEndsTheSessionsThatWriteUnderIt) {
   Open();
   SaveOne(MakeSubmission(1, "a"));
-  // A batch is in work when its server loses the number.
+  // The server loses its number while a batch is in work.
   PostgresShell shell(url_);
   shell.Run("BEGIN; LOCK TABLE submissions");
   absl::Status status;
@@ -830,8 +831,8 @@ TEST_F(PostgresStoreTest,
 
 TEST_F(PostgresStoreTest, AnErrorOfTheNumbersLockIsReportedAsWhatItIs) {
   Open();
-  // The second store waits for the number for half a second. That wait is
-  // cancelled.
+  // The second store waits up to half a second for the lock of the number.
+  // Cancel this wait.
   PostgresShell shell(url_);
   AwaitThat("the wait was cancelled in time", [&] {
     absl::Status status;

@@ -434,14 +434,15 @@ class SqliteStoreGroupTest : public SqliteStoreFaultTest {
 };
 
 TEST_F(SqliteStoreGroupTest, BatchesThatWaitForALockFailTogether) {
-  // Long enough for all batches to come while the first one waits.
+  // The timeout must be long enough for all batches to arrive while the first
+  // batch waits.
   busy_timeout_ = absl::Seconds(3);
   Open();
   auto other_program = std::make_unique<Shell>(path_);
   other_program->Run("BEGIN IMMEDIATE");
   std::int64_t sequence = 0;
   for (int i = 0; i < 3; ++i) {
-    // Too many for a common commit.
+    // Use large batches, so that no two batches share a commit.
     std::vector<Submission> batch;
     for (int j = 0; j < 1000; ++j) {
       ++sequence;
@@ -450,7 +451,7 @@ TEST_F(SqliteStoreGroupTest, BatchesThatWaitForALockFailTogether) {
     SaveInBackground(std::move(batch));
   }
   AwaitFirst();
-  // A batch that waited anew would be stored.
+  // Release the lock. A batch that waited again would now be stored.
   other_program.reset();
   Release();
   for (const SaveCall& save : saves_) {

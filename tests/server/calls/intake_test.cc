@@ -143,7 +143,8 @@ TEST(SubmitIntake, LimitsTheNesting) {
             "response.item[0].item[0].item[0].item[0].item[0].item[0].item[0]");
 }
 
-// Parsers merge them, or take the last one. Which one is meant is not known.
+// Parsers merge several occurrences of a field or use the last occurrence, so
+// it is not known which value the client meant.
 TEST(SubmitIntake, RefusesAFieldThatIsGivenTwiceAndNamesIt) {
   const SubmitIntake intake((LimitsConfig()));
   const v1::SubmitRequest request = MakeSubmit();

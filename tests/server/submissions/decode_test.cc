@@ -56,8 +56,8 @@ TEST(Decode, HasNothingOfTheOneBefore) {
   EXPECT_EQ(submission.answers_json, "[]");
 }
 
-// Older versions acknowledged such contents. Every protobuf parser merges the
-// parts of a message.
+// Older versions acknowledged contents in which the response comes in parts.
+// Every protobuf parser merges the parts.
 TEST(Decode, MergesAResponseThatComesInParts) {
   v1::SubmitRequest second;
   second.mutable_response()->set_questionnaire("form|2");

@@ -187,8 +187,9 @@ TEST_F(JournalWriterTest, ForgetsTheEntryOfARestoredTask) {
   EXPECT_TRUE(recent_.empty());
 }
 
-// A worker may take what is committed, and a replay offers what is in the
-// journal, so a later group must not have an earlier task either.
+// A task must not be written after a task that was admitted later, even in a
+// later group. Workers take tasks in the order of the commits, and a replay
+// offers entries in the order of the journal.
 TEST_F(JournalWriterTest, WritesNothingBeforeATaskThatWasAdmittedEarlier) {
   processor_.Hold();
   disk_.HoldSyncs();
@@ -202,7 +203,7 @@ TEST_F(JournalWriterTest, WritesNothingBeforeATaskThatWasAdmittedEarlier) {
   third_notice.Deliver();
   disk_.ReleaseSyncs();
   AwaitThat("the first is acknowledged", [&] { return owner_.answers() == 1; });
-  // Time for the writer to make a mistake.
+  // Give the writer time to acknowledge the third task by mistake.
   for (int i = 0; i < 10'000 && owner_.answers() == 1; ++i) {
     std::this_thread::yield();
   }

@@ -169,7 +169,8 @@ class UnclearErrorTest : public SubmissionProcessorTest {
                     request.SerializeAsString());
   }
 
-  // Works the tasks. Those that are to be worked again may be passed again.
+  // Processes the tasks. Tasks that must be processed again may be passed
+  // again.
   StoreState Work(const std::vector<TaskPtr>& tasks) {
     std::vector<Task*> batch;
     for (const TaskPtr& task : tasks) {

@@ -1,12 +1,16 @@
-// Random schedules of submissions through a pool, a journal and a store. After
-// each schedule the promises to callers must hold:
-//  - Each owner gets one answer, unless its caller has left.
-//  - Each owner whose submission was parked is told once that it is no more.
-//  - A submission that was acknowledged is in the journal, in the store or in
-//    quarantine, from the acknowledgement on. It leaves the journal only after
-//    the store has it.
-//  - Acknowledged submissions of one subject are stored in their order.
-//  - Each arrival is counted once, and nothing of a task is kept.
+// Sends submissions through a pool, a journal and a store in random schedules.
+// After each schedule the promises to callers must hold:
+//  - Each owner gets exactly one answer. Exception: if the task left the pool
+//    because the caller cancelled, the owner gets no answer.
+//  - If a submission was parked, OnUnparked of its owner is called exactly
+//    once.
+//  - From its acknowledgement on, a submission is in the journal, in the store
+//    or in quarantine. An entry leaves the journal only after the store or the
+//    quarantine has the submission.
+//  - Acknowledged submissions of one subject are stored in the order of their
+//    sequence numbers.
+//  - Each arrival is counted once.
+//    - After its end no task is kept in memory.
 
 #include <algorithm>
 #include <atomic>
@@ -65,7 +69,7 @@ class FaultyStore final : public Store {
     absl::MutexLock lock(&mutex_);
     fail_once_ = true;
   }
-  // Rejects submissions of this id; of none if it is empty.
+  // Rejects submissions with this id. An empty id rejects no submission.
   void Reject(const std::string& id) {
     absl::MutexLock lock(&mutex_);
     rejected_ = id;
@@ -195,8 +199,8 @@ class Schedule {
     EXPECT_EQ(recent_.CheckInvariants(), "");
   }
 
-  // Ends all tasks, perhaps by a drain that leaves tasks, and checks the
-  // promises.
+  // Ends all tasks and checks the promises. In half of the schedules a drain
+  // ends the tasks, so that some tasks are not processed.
   void End() {
     const bool drains = Below(2) == 0;
     disk_.SetFull(false);
@@ -209,7 +213,8 @@ class Schedule {
         return call->left || call->answers > 0;
       });
     });
-    // A worker tells the journal after the pool counts its batch as done.
+    // Join the pool first: a worker marks entries as done after the pool counts
+    // the batch as done.
     pool_.Join();
     writer_.Join();
     loop_.Join();
@@ -227,7 +232,8 @@ class Schedule {
                     })
                     .ok());
     EXPECT_EQ(JournalDepth(), static_cast<double>(left_in_journal));
-    // An entry that cannot be quarantined, since the disk is full, stays.
+    // An entry that could not be quarantined because the disk was full stays in
+    // the journal.
     EXPECT_GE(left_in_journal, leftovers_.journaled());
     if (!disk_fails_) {
       EXPECT_EQ(left_in_journal, leftovers_.journaled());
@@ -295,13 +301,15 @@ class Schedule {
     return found.ok() && found->front().has_value();
   }
 
-  // True if a submission of this id survives a crash. An entry goes from the
-  // journal to the others, so the journal is asked first.
+  // True if a submission with this id survives a crash. Search the journal
+  // first, because an entry may move from the journal to the store or to
+  // quarantine during the search.
   bool IsSafe(const std::string& id) {
     return IsInJournal(id) || store_.Has(id) || IsInQuarantine(id);
   }
 
-  // `durable`: the caller may rely on an acknowledgement.
+  // Checks an answer. `durable` is true if an acknowledgement of the method
+  // promises durability.
   void CheckAnswer(const Call& caller, const std::string& id, bool durable,
                    const Answer& answer) {
     switch (answer.kind) {
@@ -343,7 +351,7 @@ class Schedule {
     EXPECT_EQ(received, calls_.size());
   }
 
-  // Returns the depth of the journal by its metric.
+  // Returns the depth of the journal as its metric reports it.
   double JournalDepth() const {
     for (const prometheus::MetricFamily& family : registry_.Collect()) {
       if (family.name == "sluice_journal_depth") {
@@ -389,7 +397,8 @@ class Schedule {
   Leftovers leftovers_;
   LiveMethodSettings stored_;
   LiveMethodSettings queued_;
-  // Acknowledged by the store, by the journal, and from memory.
+  // Three methods: acknowledged after storing, from the journal, and from
+  // memory.
   const std::vector<MethodContext> methods_ = {
       ContextOf(Method::kSubmit, &stored_, &writer_),
       ContextOf(Method::kSubmitStream, &queued_, &writer_),

@@ -78,7 +78,7 @@ TEST_F(CompletionLoopTest, HandlesEventsBetweenTheRoundsOfATask) {
     void OnEvent(bool) override { handled = true; }
     bool handled = false;
   };
-  // Far more rounds than an event takes to become ready.
+  // Maximum number of rounds, far more than pass before an event is ready.
   constexpr int kRounds = 1'000'000;
   Event event;
   grpc::Alarm alarm;
@@ -104,7 +104,7 @@ TEST_F(CompletionLoopTest, EventsDoNotKeepATaskFromItsNextRound) {
   class Event final : public Tag {
    public:
     explicit Event(CompletionLoop* loop) : loop_(loop) {}
-    // There is always another event.
+    // Sets the next event, so that an event is always ready.
     void OnEvent(bool) override {
       if (++handled < 100'000 && !stop) Set();
     }
