@@ -168,7 +168,7 @@ class CompletionLoop {
   LoopTaskList behind_events_;
   int events_before_ = 0;
   // True if the event being handled is the wake-up, so the loop slept before
-  // it.
+  // this event.
   bool woken_ = false;
   // True if the loop was woken for the running task alone, so that its write
   // need not be joined with other writes.

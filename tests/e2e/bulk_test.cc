@@ -259,7 +259,8 @@ TEST(ImportPatients, MayBeCancelledAtAnyMoment) {
 // A call with many entries lets its loop handle other events after every 256
 // entries, and can be cancelled then.
 TEST(ImportPatients, MayBeCancelledBetweenItsRounds) {
-  // Room for all, so that a call is read although the store is blocked.
+  // The queue needs room for all entries, so that a call is read although the
+  // store is blocked.
   TestServer server(SmallConfig("fail_fast", 200'000));
   server.store().Hold();
   constexpr std::size_t kRecords = 5000;
