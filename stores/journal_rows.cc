@@ -318,7 +318,7 @@ absl::Status QuarantineDamaged(SqliteConnection& db, EntryRow row,
 }
 
 absl::Status QuarantineAgainAsDamaged(SqliteConnection& db,
-                                      Quarantined quarantined) {
+                                      const Quarantined& quarantined) {
   SLUICE_DCHECK(quarantined.damaged);
   const std::int64_t sequence = quarantined.submission.sequence;
   const absl::StatusOr<bool> added =

@@ -87,7 +87,7 @@ absl::Status QuarantineDamaged(SqliteConnection& db, EntryRow row,
 
 // Inserts a submission that was damaged in quarantine into quarantine again.
 absl::Status QuarantineAgainAsDamaged(SqliteConnection& db,
-                                      Quarantined quarantined);
+                                      const Quarantined& quarantined);
 
 }  // namespace sluice
 

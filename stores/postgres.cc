@@ -339,7 +339,7 @@ absl::Status PostgresConnection::Lost() const {
 
 absl::StatusOr<int> PostgresConnection::Poll(int events) const {
   pollfd socket = {.fd = PQsocket(handle_.get()),
-                   .events = static_cast<short>(events),
+                   .events = static_cast<std::int16_t>(events),
                    .revents = 0};
   if (socket.fd < 0) return Lost();
   // Round up, so that the last wait is not a busy loop. Limit the wait, because

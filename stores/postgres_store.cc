@@ -56,7 +56,8 @@ absl::Duration TimeoutOf(absl::Span<const Submission> batch,
   for (const Submission& submission : batch) {
     bytes += submission.content.size() + submission.answers_json.size();
   }
-  return timeout * static_cast<double>(1 + bytes / kPortionBytes);
+  const std::size_t portions = 1 + bytes / kPortionBytes;
+  return timeout * static_cast<std::int64_t>(portions);
 }
 
 // The SQLSTATE of a lock that was not free within lock_timeout.
