@@ -300,8 +300,11 @@ class Deaf {
     EXPECT_TRUE(connection_.Send(http2::Opening(stream_window)));
   }
 
-  // Acknowledges the server's settings, which must have arrived.
+  // Acknowledges the server's settings. The server ignores an acknowledgement
+  // that arrives before it has sent its settings, so wait for them.
   void AcknowledgeSettings() {
+    AwaitThat("the server's settings have arrived",
+              [&] { return connection_.data_segments() > 0; });
     constexpr int kAck = 1;
     connection_.Send(http2::Frame(http2::kSettings, kAck, 0, ""));
   }
