@@ -122,7 +122,7 @@ absl::Status MarkDamaged(SqliteConnection& db) {
     status = db.Execute(
         absl::StrCat("DELETE FROM quarantine WHERE sequence = ", sequence)
             .c_str());
-    if (status.ok()) status = QuarantineAgainAsDamaged(db, *std::move(read));
+    if (status.ok()) status = QuarantineAgainAsDamaged(db, *read);
   }
   return status.ok() ? transaction.Commit() : status;
 }

@@ -157,10 +157,9 @@ absl::Status Rescue::CopyEntry(const SqliteRun& row, RowVersion version) {
 }
 
 absl::Status Rescue::CopyQuarantined(const SqliteRun& row, RowVersion version) {
-  Quarantined read = ReadQuarantined(row, /*with_content=*/true, version);
+  const Quarantined read = ReadQuarantined(row, /*with_content=*/true, version);
   if (read.damaged) {
-    return Counted(QuarantineAgainAsDamaged(to_, std::move(read)),
-                   state_.quarantined);
+    return Counted(QuarantineAgainAsDamaged(to_, read), state_.quarantined);
   }
   state_.last_sequence =
       std::max(state_.last_sequence, read.submission.sequence);

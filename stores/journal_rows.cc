@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/sha256.h"
+#include "stores/journal_state.h"
 #include "stores/sqlite_values.h"
 
 namespace sluice {
@@ -94,10 +95,6 @@ constexpr std::string_view kInsertQuarantined =
 constexpr int kHashColumn = 10;
 constexpr int kEntryContentColumn = 11;
 constexpr int kQuarantinedContentColumn = 14;
-
-void AppendInteger(std::int64_t value, std::string& bytes) {
-  bytes.append(reinterpret_cast<const char*>(&value), sizeof(value));
-}
 
 // Appends the text after its length. Without the lengths, different lists of
 // texts could give the same bytes.

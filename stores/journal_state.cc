@@ -29,13 +29,6 @@ constexpr std::size_t kDigestBytes = sizeof(Sha256Digest);
 constexpr int kSlots = 2;
 constexpr std::size_t kSlotDistanceBytes = 4096;
 
-// Numbers are little-endian, so that a file can be moved between machines.
-static_assert(std::endian::native == std::endian::little);
-
-void AppendInteger(std::int64_t value, std::string& bytes) {
-  bytes.append(reinterpret_cast<const char*>(&value), sizeof(value));
-}
-
 // Takes a value of a fixed size from the front of `bytes`.
 template <typename Value>
 Value Take(std::string_view& bytes) {
@@ -89,6 +82,11 @@ JournalId NewJournalId() {
 std::string JournalIdText(const JournalId& id) {
   return absl::BytesToHexString(
       absl::string_view(reinterpret_cast<const char*>(id.data()), id.size()));
+}
+
+void AppendInteger(std::int64_t value, std::string& bytes) {
+  static_assert(std::endian::native == std::endian::little);
+  bytes.append(reinterpret_cast<const char*>(&value), sizeof(value));
 }
 
 Sha256Digest NextChain(const Sha256Digest& chain,

@@ -60,8 +60,9 @@ absl::StatusOr<PostgresConnection> PostgresSessions::OpenOnSomeHost(
   if (!best.ok()) return best;
   best->set_deadline(deadline);
   const absl::Status ended = EndAbandoned(*best);
-  if (!ended.ok()) return ended;
-  return best;
+  if (ended.ok()) return best;
+  Close(*std::move(best), ended);
+  return ended;
 }
 
 absl::StatusOr<PostgresConnection> PostgresSessions::OpenOnHost(

@@ -307,9 +307,12 @@ absl::StatusOr<PostgresConnection> PostgresStore::TakeWriter(
     absl::StatusOr<PostgresConnection> writer = sessions_.Open(deadline);
     if (!writer.ok()) return writer.status();
     const absl::Status prepared = PreparePostgresBatches(*writer);
-    if (!prepared.ok()) return prepared;
-    const absl::StatusOr<bool> joined = JoinNumber(*writer, *holder);
-    if (!joined.ok()) return joined.status();
+    const absl::StatusOr<bool> joined =
+        prepared.ok() ? JoinNumber(*writer, *holder) : prepared;
+    if (!joined.ok()) {
+      sessions_.Close(*std::move(writer), joined.status());
+      return joined.status();
+    }
     if (*joined) return writer;
     DropNumber(*holder);
   }

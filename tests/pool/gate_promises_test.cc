@@ -135,7 +135,8 @@ TEST_F(GatePromisesTest, AnArrivalWhoseLaneHasNothingToEvictIsDropped) {
 TEST_F(GatePromisesTest, TheLastOfALaneMayBeEvicted) {
   FakeTask* small = Make({.bytes = 40, .droppable = true}, 2);
   Arrive(small, kDropOldest);
-  // Of 100 bytes, 40 are queued, 40 are reserved for other lanes, 20 are free.
+  // The limit is 100 bytes: 40 are queued, 40 are reserved for other lanes, and
+  // 20 are free.
   EXPECT_EQ(Arrive(Make({.bytes = 60, .droppable = true}, 2), kDropOldest).kind,
             Admission::Kind::kAdmitted);
   EXPECT_THAT(Ended(), ElementsAre(small));
