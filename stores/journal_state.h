@@ -56,8 +56,8 @@ struct JournalState {
   bool operator==(const JournalState&) const = default;
 };
 
-// Appends the eight bytes of `value`, little-endian, so that a file can be moved
-// between machines.
+// Appends the eight bytes of `value`, little-endian, so that a file can be
+// moved between machines.
 void AppendInteger(std::int64_t value, std::string& bytes);
 
 // Returns the chain after an entry with `row_hash` was appended.
