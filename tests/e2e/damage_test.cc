@@ -9,6 +9,7 @@
 #include <fstream>
 #include <functional>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -106,6 +107,10 @@ struct DamageCase {
   std::string message;
   std::size_t stored;  // stored submissions after the damage was accepted
 };
+
+void PrintTo(const DamageCase& damage, std::ostream* out) {
+  *out << damage.name;
+}
 
 class DamagedFile : public Damage,
                     public testing::WithParamInterface<DamageCase> {};

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstddef>
+#include <ostream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -41,6 +42,13 @@ struct Storm {
   std::size_t capacity;
   std::string jitter;
 };
+
+std::string NameOf(const Storm& storm) {
+  return absl::StrCat(storm.policy, "_", storm.lanes, "lanes_", storm.capacity,
+                      "_", storm.jitter);
+}
+
+void PrintTo(const Storm& storm, std::ostream* out) { *out << NameOf(storm); }
 
 class StormTest : public testing::TestWithParam<Storm> {
  protected:
@@ -107,12 +115,7 @@ std::vector<Storm> Storms() {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, StormTest, testing::ValuesIn(Storms()),
-                         [](const auto& test) {
-                           return absl::StrCat(test.param.policy, "_",
-                                               test.param.lanes, "lanes_",
-                                               test.param.capacity, "_",
-                                               test.param.jitter);
-                         });
+                         [](const auto& test) { return NameOf(test.param); });
 
 // Simulates `lanes` lanes with equal rates. Their sum is `times` the capacity
 // of the workers.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,15 @@ struct Overload {
   std::size_t capacity;
   std::string jitter;
 };
+
+std::string NameOf(const Overload& overload) {
+  return absl::StrCat(overload.policy, "_", overload.capacity, "_",
+                      overload.jitter);
+}
+
+void PrintTo(const Overload& overload, std::ostream* out) {
+  *out << NameOf(overload);
+}
 
 class OverloadTest : public testing::TestWithParam<Overload> {
  protected:
@@ -122,11 +132,7 @@ std::vector<Overload> Overloads() {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, OverloadTest, testing::ValuesIn(Overloads()),
-                         [](const auto& test) {
-                           return absl::StrCat(test.param.policy, "_",
-                                               test.param.capacity, "_",
-                                               test.param.jitter);
-                         });
+                         [](const auto& test) { return NameOf(test.param); });
 
 TEST(StandingPool, ServesThoseWithoutADeadlineSoonAndRefusesTheOthersAtOnce) {
   const SimulationResult result =

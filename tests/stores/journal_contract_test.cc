@@ -16,6 +16,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <ostream>
 #include <string>
 #include <thread>
 #include <utility>
@@ -224,6 +225,10 @@ struct JournalCase {
   std::string name;
   std::function<std::unique_ptr<JournalUnderTest>()> make;
 };
+
+void PrintTo(const JournalCase& journal, std::ostream* out) {
+  *out << journal.name;
+}
 
 class JournalContract : public testing::TestWithParam<JournalCase> {
  protected:
