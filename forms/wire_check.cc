@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/utf8.h"
+#include "forms/wire_reader.h"
 #include "google/protobuf/io/coded_stream.h"
 
 namespace sluice {
@@ -22,145 +23,23 @@ using google::protobuf::Descriptor;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::OneofDescriptor;
 
-enum WireType : std::uint32_t {
-  kWireVarint = 0,
-  kWireFixed64 = 1,
-  kWireLengthDelimited = 2,
-  kWireStartGroup = 3,
-  kWireEndGroup = 4,
-  kWireFixed32 = 5,
-};
+using wire::AsInput;
+using wire::AsView;
+using wire::FieldReader;
+using wire::Input;
+using wire::LengthDelimitedTag;
+using wire::NumberOf;
+using wire::ReadLengthDelimited;
+using wire::ReadNumber;
+using wire::ReadTag;
+using wire::Skip;
+using wire::TagOf;
+using wire::WireType;
+using wire::WireTypeOf;
 
-constexpr std::uint32_t TagOf(std::uint32_t number, std::uint32_t wire_type) {
-  return number << 3 | wire_type;
-}
-constexpr std::uint32_t NumberOf(std::uint32_t tag) { return tag >> 3; }
-constexpr WireType WireTypeOf(std::uint32_t tag) { return WireType{tag & 7}; }
-
-// --- Reading. Each function moves `at` past the bytes that were read, or
-// returns false.
-
-struct Input {
-  const char* at;
-  const char* end;
-};
-
-std::string_view AsView(Input in) {
-  return {in.at, static_cast<std::size_t>(in.end - in.at)};
-}
-
-// Reads at most `bytes_max` bytes and ignores bits that overflow, as protobuf's
-// parser does.
-ABSL_ATTRIBUTE_NOINLINE bool ReadLongVarint(Input& in, int bytes_max,
-                                            std::uint64_t& value) {
-  value = 0;
-  for (int i = 0; i < bytes_max && in.at != in.end; ++i) {
-    const auto byte = static_cast<std::uint8_t>(*in.at++);
-    value |= std::uint64_t{byte & 0x7Fu} << (7 * i);
-    if (byte < 0x80) return true;
-  }
-  return false;
-}
-
-// Nearly all tags and lengths have one byte. The slow path works on a copy of
-// `in`. The address of `in` then does not escape, so the caller's position
-// stays in a register.
-ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool ReadVarint(Input& in, int bytes_max,
-                                                    std::uint64_t& value) {
-  if (in.at != in.end && static_cast<std::uint8_t>(*in.at) < 0x80) {
-    value = static_cast<std::uint8_t>(*in.at++);
-    return true;
-  }
-  Input rest = in;
-  std::uint64_t long_value;
-  const bool read = ReadLongVarint(rest, bytes_max, long_value);
-  in = rest;
-  value = long_value;
-  return read;
-}
-
-bool SkipVarint(Input& in) {
+bool SkipNumber(Input& in) {
   std::uint64_t ignored;
-  return ReadVarint(in, 10, ignored);
-}
-
-ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool ReadTag(Input& in,
-                                                 std::uint32_t& tag) {
-  std::uint64_t value;
-  if (!ReadVarint(in, 5, value) ||
-      value > std::numeric_limits<std::uint32_t>::max()) {
-    return false;
-  }
-  tag = static_cast<std::uint32_t>(value);
-  return true;
-}
-
-ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool Skip(Input& in, std::size_t bytes) {
-  if (static_cast<std::size_t>(in.end - in.at) < bytes) return false;
-  in.at += bytes;
-  return true;
-}
-
-ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool ReadLengthDelimited(Input& in,
-                                                             Input& content) {
-  std::uint64_t size;
-  if (!ReadVarint(in, 5, size)) return false;
-  content.at = in.at;
-  if (!Skip(in, size)) return false;
-  content.end = in.at;
-  return true;
-}
-
-// Skips to the end of a group whose start tag has been read already.
-bool SkipGroup(Input& in);
-
-// Skips the value of a field. Sets `content` if the field is length-delimited.
-bool SkipField(Input& in, std::uint32_t tag, Input& content) {
-  switch (WireTypeOf(tag)) {
-    case kWireVarint:
-      return SkipVarint(in);
-    case kWireFixed64:
-      return Skip(in, 8);
-    case kWireLengthDelimited:
-      return ReadLengthDelimited(in, content);
-    case kWireStartGroup:
-      return SkipGroup(in);
-    case kWireEndGroup:
-      return false;
-    case kWireFixed32:
-      return Skip(in, 4);
-  }
-  return false;
-}
-
-bool SkipGroup(Input& in) {
-  for (std::size_t open = 1; open > 0;) {
-    std::uint32_t tag;
-    Input ignored;
-    if (!ReadTag(in, tag)) return false;
-    if (WireTypeOf(tag) == kWireStartGroup) {
-      ++open;
-    } else if (WireTypeOf(tag) == kWireEndGroup) {
-      --open;
-    } else if (!SkipField(in, tag, ignored)) {
-      return false;
-    }
-  }
-  return true;
-}
-
-// Calls `use(tag, content)` for each field of the outermost level, up to the
-// first malformed field. `content` is empty if the field is not
-// length-delimited.
-template <typename Use>
-void ForEachField(std::string_view message, Use use) {
-  Input in{message.data(), message.data() + message.size()};
-  while (in.at != in.end) {
-    std::uint32_t tag;
-    Input content{in.at, in.at};
-    if (!ReadTag(in, tag) || !SkipField(in, tag, content)) return;
-    use(tag, AsView(content));
-  }
+  return ReadNumber(in, ignored);
 }
 
 // --- Schemas: the allowed contents of messages.
@@ -173,6 +52,7 @@ enum class Rule : std::uint8_t {
   kFixed32,
   kFixed64,
   kString,
+  kShortString,
   kBytes,
   kPackedVarint,
   kPackedFixed32,
@@ -196,17 +76,17 @@ constexpr std::uint8_t kBitsMax = 64;
 Rule RuleForUnknown(std::uint32_t tag) {
   if (NumberOf(tag) == 0) return Rule::kBadTag;
   switch (WireTypeOf(tag)) {
-    case kWireVarint:
+    case wire::kVarint:
       return Rule::kVarint;
-    case kWireFixed64:
+    case wire::kFixed64:
       return Rule::kFixed64;
-    case kWireLengthDelimited:
+    case wire::kLengthDelimited:
       return Rule::kBytes;
-    case kWireStartGroup:
+    case wire::kStartGroup:
       return Rule::kGroup;
-    case kWireEndGroup:
+    case wire::kEndGroup:
       return Rule::kEndGroup;
-    case kWireFixed32:
+    case wire::kFixed32:
       return Rule::kFixed32;
   }
   return Rule::kBadTag;
@@ -236,13 +116,13 @@ Rule RuleFor(FieldDescriptor::Type type) {
 WireType WireTypeFor(Rule rule) {
   switch (rule) {
     case Rule::kVarint:
-      return kWireVarint;
+      return wire::kVarint;
     case Rule::kFixed32:
-      return kWireFixed32;
+      return wire::kFixed32;
     case Rule::kFixed64:
-      return kWireFixed64;
+      return wire::kFixed64;
     default:
-      return kWireLengthDelimited;
+      return wire::kLengthDelimited;
   }
 }
 
@@ -263,6 +143,8 @@ Rule PackedRuleFor(Rule rule) {
 // 15) are looked up in an array.
 struct WireSchema {
   const Descriptor* type;
+  // Place of the type in WireLimits::counted, from 1; 0 if it is not counted.
+  std::size_t counter = 0;
   std::array<Entry, 128> by_tag;
   absl::flat_hash_map<std::uint32_t, Entry> by_wide_tag;
   std::vector<const WireSchema*> children;
@@ -309,17 +191,26 @@ std::uint8_t BitFor(
 void AddField(const FieldDescriptor& field, std::uint8_t bit,
               WireSchema& schema) {
   const auto number = static_cast<std::uint32_t>(field.number());
-  for (const WireType wrong : {kWireVarint, kWireFixed64, kWireLengthDelimited,
-                               kWireStartGroup, kWireFixed32}) {
+  for (const WireType wrong :
+       {wire::kVarint, wire::kFixed64, wire::kLengthDelimited,
+        wire::kStartGroup, wire::kFixed32}) {
     schema.At(TagOf(number, wrong)).rule = Rule::kWrongType;
   }
   const Rule rule = RuleFor(field.type());
   if (field.is_packable()) {
-    schema.At(TagOf(number, kWireLengthDelimited)).rule = PackedRuleFor(rule);
+    schema.At(TagOf(number, wire::kLengthDelimited)).rule = PackedRuleFor(rule);
   }
   Entry& entry = schema.At(TagOf(number, WireTypeFor(rule)));
   entry.rule = rule;
   entry.bit = bit;
+}
+
+// Place of a type in `counted`, from 1; 0 if it is not counted.
+std::size_t CounterOf(const Descriptor* type, const WireLimits& limits) {
+  const auto found = std::ranges::find(limits.counted, type);
+  return found == limits.counted.end()
+             ? 0
+             : static_cast<std::size_t>(found - limits.counted.begin()) + 1;
 }
 
 // Schema of an unknown group, in which all fields are unknown.
@@ -332,13 +223,14 @@ const WireSchema& GroupSchema() {
 // Returns the schemas of `root` and of all message types inside `root`. The
 // schema of `root` is first.
 std::vector<std::unique_ptr<const WireSchema>> BuildSchemas(
-    const Descriptor* root, int unread_field) {
+    const Descriptor* root, int unread_field, const WireLimits& limits) {
   std::vector<std::unique_ptr<WireSchema>> schemas;
   absl::flat_hash_map<const Descriptor*, const WireSchema*> known;
   const auto schema_of = [&](const Descriptor* type) {
     const WireSchema*& schema = known[type];
     if (schema == nullptr) {
       schemas.push_back(SchemaWithoutFields(type));
+      schemas.back()->counter = CounterOf(type, limits);
       schema = schemas.back().get();
     }
     return schema;
@@ -354,9 +246,9 @@ std::vector<std::unique_ptr<const WireSchema>> BuildSchemas(
     for (int i = 0; i < schema.type->field_count(); ++i) {
       const FieldDescriptor& field = *schema.type->field(i);
       AddField(field, BitFor(field, &next_bit, &of_oneofs), schema);
+      Entry& entry = schema.At(LengthDelimitedTag(field.number()));
+      if (&field == limits.short_text) entry.rule = Rule::kShortString;
       if (field.message_type() == nullptr) continue;
-      Entry& entry = schema.At(TagOf(static_cast<std::uint32_t>(field.number()),
-                                     kWireLengthDelimited));
       if (next == 0 && field.number() == unread_field) {
         entry.rule = Rule::kBytes;
         continue;
@@ -380,12 +272,14 @@ enum class Problem {
   kUnevenPack,
   kInvalidUtf8,
   kTooDeep,
+  kTooMany,
+  kTooLong,
   kNoGroupBegin,
   kNoGroupEnd,
   kRepeated,
 };
 
-std::string Describe(Problem problem, int max_depth) {
+std::string Describe(Problem problem, int max_depth, const WireLimits& limits) {
   switch (problem) {
     case Problem::kNone:
       break;
@@ -403,6 +297,12 @@ std::string Describe(Problem problem, int max_depth) {
       return "not valid UTF-8";
     case Problem::kTooDeep:
       return absl::StrCat("nested deeper than ", max_depth, " messages");
+    case Problem::kTooMany:
+      return absl::StrCat("more than ", limits.counted_by, " allows (",
+                          limits.counted_max, ")");
+    case Problem::kTooLong:
+      return absl::StrCat("longer than ", limits.short_text_max_bytes,
+                          " bytes");
     case Problem::kNoGroupBegin:
       return "end of a group that did not begin";
     case Problem::kNoGroupEnd:
@@ -415,7 +315,7 @@ std::string Describe(Problem problem, int max_depth) {
 
 Problem CheckPackedVarints(Input in) {
   while (in.at != in.end) {
-    if (!SkipVarint(in)) return Problem::kMalformedVarint;
+    if (!SkipNumber(in)) return Problem::kMalformedVarint;
   }
   return Problem::kNone;
 }
@@ -442,10 +342,10 @@ std::string NameOf(const Place& place) {
   if (field == nullptr) return "";
   if (!field->is_repeated() || field->is_packable()) return field->name();
   int index = 0;
-  ForEachField(AsView({place.message_begin, place.field_begin}),
-               [&](std::uint32_t tag, std::string_view) {
-                 if (tag == place.tag) ++index;
-               });
+  FieldReader before(AsView({place.message_begin, place.field_begin}));
+  while (before.Next()) {
+    if (before.tag() == place.tag) ++index;
+  }
   return absl::StrCat(field->name(), "[", index, "]");
 }
 
@@ -454,7 +354,11 @@ std::string NameOf(const Place& place) {
 // them.
 class Walk {
  public:
-  explicit Walk(int max_depth) : max_depth_(max_depth) {}
+  Walk(int max_depth, const WireLimits& limits)
+      : max_depth_(max_depth), limits_(limits) {
+    counts_left_.fill(limits.counted_max);
+    counts_left_[0] = std::numeric_limits<std::size_t>::max();
+  }
 
   // Checks the fields of a message, or of the unknown group that began with the
   // tag `group` (0: a message). Returns the end of the message or group, or
@@ -467,7 +371,7 @@ class Walk {
  private:
   ABSL_ATTRIBUTE_NOINLINE const char* Fail(const Place& place,
                                            Problem problem) {
-    violation_.description = Describe(problem, max_depth_);
+    violation_.description = Describe(problem, max_depth_, limits_);
     return FailWithin(place);
   }
 
@@ -479,6 +383,9 @@ class Walk {
   }
 
   const int max_depth_;
+  const WireLimits& limits_;
+  // Number of messages that may still follow, by WireSchema::counter.
+  std::array<std::size_t, WireLimits::kCountedTypesMax + 1> counts_left_;
   Violation violation_;
 };
 
@@ -510,7 +417,7 @@ const char* Walk::Fields(const WireSchema& schema, Input in,
         problem = Problem::kWrongType;
         break;
       case Rule::kVarint:
-        if (!SkipVarint(in)) problem = Problem::kMalformedVarint;
+        if (!SkipNumber(in)) problem = Problem::kMalformedVarint;
         break;
       case Rule::kFixed32:
         if (!Skip(in, 4)) problem = Problem::kCutOff;
@@ -535,14 +442,27 @@ const char* Walk::Fields(const WireSchema& schema, Input in,
           problem = Problem::kCutOff;
         } else if (depth == max_depth_) {
           problem = Problem::kTooDeep;
-        } else if (Fields(*schema.children[entry.child], content, 0,
-                          depth + 1) == nullptr) {
-          return FailWithin(place());
+        } else {
+          const WireSchema& child = *schema.children[entry.child];
+          if (counts_left_[child.counter]-- == 0) {
+            problem = Problem::kTooMany;
+          } else if (Fields(child, content, 0, depth + 1) == nullptr) {
+            return FailWithin(place());
+          }
         }
         break;
       case Rule::kString:
         if (!ReadLengthDelimited(in, content)) {
           problem = Problem::kCutOff;
+        } else if (!IsValidUtf8(AsView(content))) {
+          problem = Problem::kInvalidUtf8;
+        }
+        break;
+      case Rule::kShortString:
+        if (!ReadLengthDelimited(in, content)) {
+          problem = Problem::kCutOff;
+        } else if (AsView(content).size() > limits_.short_text_max_bytes) {
+          problem = Problem::kTooLong;
         } else if (!IsValidUtf8(AsView(content))) {
           problem = Problem::kInvalidUtf8;
         }
@@ -572,11 +492,13 @@ const char* Walk::Fields(const WireSchema& schema, Input in,
 }  // namespace
 
 WireChecker::WireChecker(const Descriptor* type, int max_depth,
-                         int unread_field)
-    : schemas_(BuildSchemas(type, unread_field)),
+                         int unread_field, WireLimits limits)
+    : schemas_(BuildSchemas(type, unread_field, limits)),
       max_depth_(std::min(
           max_depth,
-          google::protobuf::io::CodedInputStream::GetDefaultRecursionLimit())) {
+          google::protobuf::io::CodedInputStream::GetDefaultRecursionLimit())),
+      limits_(std::move(limits)) {
+  SLUICE_DCHECK(limits_.counted.size() <= WireLimits::kCountedTypesMax);
   SLUICE_DCHECK_GE(max_depth, 1);
   SLUICE_DCHECK(unread_field == 0 ||
                 type->FindFieldByNumber(unread_field)->message_type() !=
@@ -589,9 +511,10 @@ std::optional<Violation> WireChecker::Check(std::string_view bytes) const {
   if (bytes.size() > std::numeric_limits<int>::max()) {
     return Violation{"", "larger than 2 GiB"};
   }
-  Walk walk(max_depth_);
-  const Input in{bytes.data(), bytes.data() + bytes.size()};
-  if (walk.Fields(*schemas_.front(), in, 0, 1) != nullptr) return std::nullopt;
+  Walk walk(max_depth_, limits_);
+  if (walk.Fields(*schemas_.front(), AsInput(bytes), 0, 1) != nullptr) {
+    return std::nullopt;
+  }
   return walk.TakeViolation();
 }
 
@@ -605,24 +528,27 @@ void FindLengthDelimited(std::string_view message, std::span<const int> fields,
                          std::span<std::string_view> found) {
   SLUICE_DCHECK_EQ(fields.size(), found.size());
   std::ranges::fill(found, std::string_view());
-  ForEachField(message, [&](std::uint32_t tag, std::string_view content) {
-    if (WireTypeOf(tag) != kWireLengthDelimited) return;
+  FieldReader reader(message);
+  while (reader.Next()) {
+    if (WireTypeOf(reader.tag()) != wire::kLengthDelimited) continue;
     const auto wanted =
-        std::ranges::find(fields, static_cast<int>(NumberOf(tag)));
+        std::ranges::find(fields, static_cast<int>(NumberOf(reader.tag())));
     if (wanted != fields.end()) {
-      found[static_cast<std::size_t>(wanted - fields.begin())] = content;
+      found[static_cast<std::size_t>(wanted - fields.begin())] =
+          reader.content();
     }
-  });
+  }
 }
 
 std::vector<std::string_view> FindRepeated(std::string_view message,
                                            int field) {
-  const std::uint32_t wanted =
-      TagOf(static_cast<std::uint32_t>(field), kWireLengthDelimited);
   std::vector<std::string_view> found;
-  ForEachField(message, [&](std::uint32_t tag, std::string_view content) {
-    if (tag == wanted) found.push_back(content);
-  });
+  FieldReader reader(message);
+  while (reader.Next()) {
+    if (reader.tag() == LengthDelimitedTag(field)) {
+      found.push_back(reader.content());
+    }
+  }
   return found;
 }
 

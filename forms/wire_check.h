@@ -11,6 +11,7 @@
 #ifndef SLUICE_FORMS_WIRE_CHECK_H_
 #define SLUICE_FORMS_WIRE_CHECK_H_
 
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <span>
@@ -30,6 +31,23 @@ struct Violation {
   std::string description;
 };
 
+// Limits of a message besides its nesting. They bound the memory that readers
+// of the message need.
+struct WireLimits {
+  // At most `counted_max` messages of each of these types are allowed, on all
+  // levels together. A violation names `counted_by`, the key of the limit. At
+  // most kCountedTypesMax types.
+  std::vector<const google::protobuf::Descriptor*> counted = {};
+  std::size_t counted_max = 0;
+  std::string counted_by = {};
+  // A string field of any of the messages that may have at most
+  // `short_text_max_bytes` bytes; null for none.
+  const google::protobuf::FieldDescriptor* short_text = nullptr;
+  std::size_t short_text_max_bytes = 0;
+
+  static constexpr std::size_t kCountedTypesMax = 2;
+};
+
 struct WireSchema;
 
 // Thread-safe after construction.
@@ -45,12 +63,12 @@ class WireChecker {
   // messages in this field are not checked: the caller reads and checks them
   // one by one.
   WireChecker(const google::protobuf::Descriptor* type, int max_depth,
-              int unread_field = 0);
+              int unread_field = 0, WireLimits limits = {});
   ~WireChecker();
 
   // Returns the first problem, or nothing. Protobuf's parser accepts every
   // message that passes, except for unread messages. Every message within
-  // `max_depth` that the parser accepts passes, with three exceptions that no
+  // the limits that the parser accepts passes, with three exceptions that no
   // sender intends:
   // - A known field with a wrong wire type. The parser moves it to the unknown
   //   fields, so that the value disappears silently. Repeated numbers may be
@@ -67,6 +85,7 @@ class WireChecker {
   // The first schema is the schema of `type`.
   std::vector<std::unique_ptr<const WireSchema>> schemas_;
   const int max_depth_;
+  const WireLimits limits_;
 };
 
 // The functions below read fields of the outermost level of a message that
