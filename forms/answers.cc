@@ -1,16 +1,23 @@
 #include "forms/answers.h"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "forms/json_text.h"
+#include "forms/wire_reader.h"
 
 namespace sluice {
 namespace {
 
 using v1::QuestionnaireResponse;
+using wire::FieldReader;
+using wire::LengthDelimitedTag;
+using wire::VarintTag;
+using ItemProto = QuestionnaireResponse::Item;
+using AnswerProto = QuestionnaireResponse::Answer;
 
 // Writes one row. Members appear in the order of the calls; empty members are
 // left out.
@@ -59,76 +66,102 @@ std::string_view FirstOf(std::string_view preferred, std::string_view other) {
   return preferred.empty() ? other : preferred;
 }
 
-void AppendValue(std::string_view link_id,
-                 const QuestionnaireResponse::Answer& answer,
-                 std::string& out) {
-  using Answer = QuestionnaireResponse::Answer;
-  switch (answer.value_case()) {
-    case Answer::kBoolean:
-      Row(link_id, "boolean", out)
-          .BareValue(answer.boolean() ? "true" : "false");
-      break;
-    case Answer::kDecimal:
-      Row(link_id, "decimal", out).Value(answer.decimal());
-      break;
-    case Answer::kInteger:
-      Row(link_id, "integer", out).BareValue(answer.integer());
-      break;
-    case Answer::kDate:
-      Row(link_id, "date", out).Value(answer.date());
-      break;
-    case Answer::kDateTime:
-      Row(link_id, "date_time", out).Value(answer.date_time());
-      break;
-    case Answer::kTime:
-      Row(link_id, "time", out).Value(answer.time());
-      break;
-    case Answer::kString:
-      Row(link_id, "string", out).Value(answer.string());
-      break;
-    case Answer::kUri:
-      Row(link_id, "uri", out).Value(answer.uri());
-      break;
-    case Answer::kCoding: {
-      const v1::Coding& coding = answer.coding();
-      Row row(link_id, "coding", out);
-      row.Value(FirstOf(coding.code(), coding.display()));
-      row.Display(coding.display());
-      row.System(coding.system());
-      break;
-    }
-    case Answer::kQuantity: {
-      const v1::Quantity& quantity = answer.quantity();
-      Row row(link_id, "quantity", out);
-      row.Value(quantity.value());
-      row.Comparator(quantity.comparator());
-      row.Unit(FirstOf(quantity.unit(), quantity.code()));
-      break;
-    }
-    case Answer::kAttachment: {
-      const v1::Attachment& attachment = answer.attachment();
-      Row(link_id, "attachment", out)
-          .Value(FirstOf(attachment.url(), attachment.title()));
-      break;
-    }
-    case Answer::kReference: {
-      const v1::Reference& reference = answer.reference();
-      Row row(link_id, "reference", out);
-      row.Value(FirstOf(reference.reference(), reference.display()));
-      row.Display(reference.display());
-      break;
-    }
-    case Answer::VALUE_NOT_SET:
-      break;
+// The value of an answer. A text or a number has `text` or `number`. A message
+// (coding, quantity, ...) has its strings in `parts`, by field number.
+struct Value {
+  std::uint32_t tag = 0;  // of the answer's field; 0: no value
+  std::string_view text{};
+  std::uint64_t number = 0;
+  std::array<std::string_view, 9> parts{};
+
+  std::string_view Part(int field) const {
+    return parts[static_cast<std::size_t>(field)];
   }
+};
+
+static_assert(v1::Coding::kDisplayFieldNumber < 9);
+static_assert(v1::Quantity::kCodeFieldNumber < 9);
+static_assert(v1::Attachment::kTitleFieldNumber < 9);
+static_assert(v1::Reference::kDisplayFieldNumber < 9);
+
+// Reads a message into the parts of `value`. If the message came in several
+// parts, later strings replace earlier ones, as in every protobuf parser.
+bool MergeParts(std::string_view message, Value* value) {
+  FieldReader fields(message);
+  while (fields.Next()) {
+    const std::uint32_t number = wire::NumberOf(fields.tag());
+    if (number < value->parts.size() &&
+        wire::WireTypeOf(fields.tag()) == wire::kLengthDelimited) {
+      value->parts[number] = fields.content();
+    }
+  }
+  return fields.ok();
 }
 
-void AppendItem(const QuestionnaireResponse::Item& item, std::string& out) {
-  for (const auto& answer : item.answer()) {
-    AppendValue(item.link_id(), answer, out);
-    for (const auto& child : answer.item()) AppendItem(child, out);
+void AppendRow(std::string_view link_id, const Value& value, std::string& out) {
+  switch (value.tag) {
+    case VarintTag(AnswerProto::kBooleanFieldNumber):
+      Row(link_id, "boolean", out)
+          .BareValue(value.number != 0 ? "true" : "false");
+      break;
+    case LengthDelimitedTag(AnswerProto::kDecimalFieldNumber):
+      Row(link_id, "decimal", out).Value(value.text);
+      break;
+    case VarintTag(AnswerProto::kIntegerFieldNumber):
+      Row(link_id, "integer", out)
+          .BareValue(static_cast<std::int64_t>(value.number));
+      break;
+    case LengthDelimitedTag(AnswerProto::kDateFieldNumber):
+      Row(link_id, "date", out).Value(value.text);
+      break;
+    case LengthDelimitedTag(AnswerProto::kDateTimeFieldNumber):
+      Row(link_id, "date_time", out).Value(value.text);
+      break;
+    case LengthDelimitedTag(AnswerProto::kTimeFieldNumber):
+      Row(link_id, "time", out).Value(value.text);
+      break;
+    case LengthDelimitedTag(AnswerProto::kStringFieldNumber):
+      Row(link_id, "string", out).Value(value.text);
+      break;
+    case LengthDelimitedTag(AnswerProto::kUriFieldNumber):
+      Row(link_id, "uri", out).Value(value.text);
+      break;
+    case LengthDelimitedTag(AnswerProto::kCodingFieldNumber): {
+      using v1::Coding;
+      const auto display = value.Part(Coding::kDisplayFieldNumber);
+      Row row(link_id, "coding", out);
+      row.Value(FirstOf(value.Part(Coding::kCodeFieldNumber), display));
+      row.Display(display);
+      row.System(value.Part(Coding::kSystemFieldNumber));
+      break;
+    }
+    case LengthDelimitedTag(AnswerProto::kQuantityFieldNumber): {
+      using v1::Quantity;
+      Row row(link_id, "quantity", out);
+      row.Value(value.Part(Quantity::kValueFieldNumber));
+      row.Comparator(value.Part(Quantity::kComparatorFieldNumber));
+      row.Unit(FirstOf(value.Part(Quantity::kUnitFieldNumber),
+                       value.Part(Quantity::kCodeFieldNumber)));
+      break;
+    }
+    case LengthDelimitedTag(AnswerProto::kAttachmentFieldNumber): {
+      using v1::Attachment;
+      Row(link_id, "attachment", out)
+          .Value(FirstOf(value.Part(Attachment::kUrlFieldNumber),
+                         value.Part(Attachment::kTitleFieldNumber)));
+      break;
+    }
+    case LengthDelimitedTag(AnswerProto::kReferenceFieldNumber): {
+      using v1::Reference;
+      const auto display = value.Part(Reference::kDisplayFieldNumber);
+      Row row(link_id, "reference", out);
+      row.Value(FirstOf(value.Part(Reference::kReferenceFieldNumber), display));
+      row.Display(display);
+      break;
+    }
+    default:
+      break;
   }
-  for (const auto& child : item.item()) AppendItem(child, out);
 }
 
 // True if `text` begins with `pattern`, in which 0 stands for any digit.
@@ -163,19 +196,124 @@ bool IsInstant(std::string_view text) {
 
 }  // namespace
 
-std::string AnswersJson(const QuestionnaireResponse& response) {
-  // Enough bytes for most rows. The total is bounded because a response may
-  // have millions of items without an answer.
-  constexpr std::size_t kAnswerBytes = 160;
+AnswerRows::AnswerRows(std::string* json, std::size_t bytes_hint,
+                       std::size_t bytes_max)
+    : json_(*json), bytes_max_(bytes_max) {
+  // The hint is bounded because a large response may have no answers.
   constexpr std::size_t kReservedMaxBytes = std::size_t{64} << 10;
-  std::string out;
-  out.reserve(
-      std::min(static_cast<std::size_t>(response.item_size()) * kAnswerBytes,
-               kReservedMaxBytes));
-  out += '[';
-  for (const auto& item : response.item()) AppendItem(item, out);
-  out += ']';
-  return out;
+  json_ = "[";
+  json_.reserve(std::min(bytes_hint, kReservedMaxBytes));
+}
+
+void AnswerRows::End() { json_ += ']'; }
+
+// Fields may come in any order: the link id may follow the answers that need
+// it, and items may precede the answers that come first in the rows. Each level
+// is therefore read once for the link id, and again for answers and for items
+// if it has any. A field costs at most three reads, whatever its depth.
+bool AnswerRows::AddItem(std::string_view item, int depth) {
+  if (depth > kDepthMax) return false;
+  std::string_view link_id;
+  bool has_answers = false;
+  bool has_items = false;
+  FieldReader fields(item);
+  while (fields.Next()) {
+    switch (fields.tag()) {
+      case LengthDelimitedTag(ItemProto::kLinkIdFieldNumber):
+        link_id = fields.content();
+        break;
+      case LengthDelimitedTag(ItemProto::kAnswerFieldNumber):
+        has_answers = true;
+        break;
+      case LengthDelimitedTag(ItemProto::kItemFieldNumber):
+        has_items = true;
+        break;
+      default:
+        break;
+    }
+  }
+  if (!fields.ok()) return false;
+  if (has_answers) {
+    FieldReader answers(item);
+    while (answers.Next()) {
+      if (answers.tag() == LengthDelimitedTag(ItemProto::kAnswerFieldNumber) &&
+          !AddAnswer(link_id, answers.content(), depth + 1)) {
+        return false;
+      }
+    }
+  }
+  return !has_items ||
+         AddItems(item, LengthDelimitedTag(ItemProto::kItemFieldNumber),
+                  depth + 1);
+}
+
+bool AnswerRows::AddAnswer(std::string_view link_id, std::string_view answer,
+                           int depth) {
+  if (depth > kDepthMax) return false;
+  Value value;
+  bool has_items = false;
+  FieldReader fields(answer);
+  while (fields.Next()) {
+    switch (fields.tag()) {
+      case VarintTag(AnswerProto::kBooleanFieldNumber):
+      case VarintTag(AnswerProto::kIntegerFieldNumber):
+        value = {.tag = fields.tag(), .number = fields.number()};
+        break;
+      case LengthDelimitedTag(AnswerProto::kDecimalFieldNumber):
+      case LengthDelimitedTag(AnswerProto::kDateFieldNumber):
+      case LengthDelimitedTag(AnswerProto::kDateTimeFieldNumber):
+      case LengthDelimitedTag(AnswerProto::kTimeFieldNumber):
+      case LengthDelimitedTag(AnswerProto::kStringFieldNumber):
+      case LengthDelimitedTag(AnswerProto::kUriFieldNumber):
+        value = {.tag = fields.tag(), .text = fields.content()};
+        break;
+      case LengthDelimitedTag(AnswerProto::kCodingFieldNumber):
+      case LengthDelimitedTag(AnswerProto::kQuantityFieldNumber):
+      case LengthDelimitedTag(AnswerProto::kAttachmentFieldNumber):
+      case LengthDelimitedTag(AnswerProto::kReferenceFieldNumber):
+        // A message is merged with an earlier part of the same message, and
+        // replaces any other value of the oneof.
+        if (value.tag != fields.tag()) value = {.tag = fields.tag()};
+        if (!MergeParts(fields.content(), &value)) return false;
+        break;
+      case LengthDelimitedTag(AnswerProto::kItemFieldNumber):
+        has_items = true;
+        break;
+      default:
+        break;
+    }
+  }
+  if (!fields.ok()) return false;
+  AppendRow(link_id, value, json_);
+  if (json_.size() > bytes_max_) return false;
+  return !has_items ||
+         AddItems(answer, LengthDelimitedTag(AnswerProto::kItemFieldNumber),
+                  depth + 1);
+}
+
+bool AnswerRows::AddItems(std::string_view message, std::uint32_t tag,
+                          int depth) {
+  FieldReader fields(message);
+  while (fields.Next()) {
+    if (fields.tag() == tag && !AddItem(fields.content(), depth)) return false;
+  }
+  return fields.ok();
+}
+
+std::optional<std::string> AnswersJson(std::string_view response) {
+  constexpr std::uint32_t kItem =
+      LengthDelimitedTag(QuestionnaireResponse::kItemFieldNumber);
+  std::string json;
+  AnswerRows rows(&json, response.size());
+  FieldReader fields(response);
+  while (fields.Next()) {
+    if (fields.tag() == kItem && !rows.AddItem(fields.content())) {
+      return std::nullopt;
+    }
+  }
+  if (!fields.ok()) return std::nullopt;
+  rows.End();
+  return json;
 }
 
 std::string_view StatusCode(QuestionnaireResponse::Status status) {

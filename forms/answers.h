@@ -3,6 +3,8 @@
 #ifndef SLUICE_FORMS_ANSWERS_H_
 #define SLUICE_FORMS_ANSWERS_H_
 
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,7 +14,8 @@
 
 namespace sluice {
 
-// Returns a JSON array with one object (row) per answer, for example
+// Writes the answers of a response as a JSON array with one object (row) per
+// answer, for example
 //   {"link_id": "1.1", "type": "coding", "value": "LA6560-2",
 //    "display": "Confused", "system": "http://loinc.org"}
 //
@@ -31,7 +34,47 @@ namespace sluice {
 //
 // Empty members are left out. A question or answer without a value has no row.
 // The result is always valid JSON: bytes that are not UTF-8 become U+FFFD.
-std::string AnswersJson(const v1::QuestionnaireResponse& response);
+//
+// The rows are written straight from the wire format, so that a response with
+// millions of small items needs no memory beside its rows. Repeated singular
+// fields are read as protobuf's parser reads them: the last value counts, and
+// messages are merged.
+class AnswerRows {
+ public:
+  // Default of the maximum size of the array, in bytes. A response within the
+  // default limits of the server stays below. An older version may have
+  // accepted more: one item may have millions of answers, each of which repeats
+  // the link id.
+  static constexpr std::size_t kBytesMax = std::size_t{256} << 20;
+  // Deepest nesting of items and answers. Protobuf's parser has the same limit.
+  static constexpr int kDepthMax = 100;
+
+  // Replaces the text of `json`, which must outlive the rows. `bytes_hint` is
+  // about the size of the rows, if known.
+  explicit AnswerRows(std::string* json, std::size_t bytes_hint = 0,
+                      std::size_t bytes_max = kBytesMax);
+
+  // Appends the rows of an item, a serialized QuestionnaireResponse.Item that
+  // passed the wire check. Returns false if the item is malformed, is nested
+  // deeper than kDepthMax, or exceeds `bytes_max`; `json` is then unusable.
+  bool AddItem(std::string_view item) { return AddItem(item, 1); }
+
+  // Ends the array. Call once, after the last item.
+  void End();
+
+ private:
+  bool AddItem(std::string_view item, int depth);
+  bool AddAnswer(std::string_view link_id, std::string_view answer, int depth);
+  // Appends the items that the fields with `tag` of a message contain.
+  bool AddItems(std::string_view message, std::uint32_t tag, int depth);
+
+  std::string& json_;
+  const std::size_t bytes_max_;
+};
+
+// Returns the answers of a serialized QuestionnaireResponse as AnswerRows
+// writes them, or nothing if AddItem fails.
+std::optional<std::string> AnswersJson(std::string_view response);
 
 // Returns FHIR's code, such as "completed"; empty if `status` is unspecified or
 // is not one of the proto's.

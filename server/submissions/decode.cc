@@ -1,104 +1,142 @@
 #include "server/submissions/decode.h"
 
-#include <array>
-#include <cstddef>
 #include <cstdint>
 #include <stdexcept>
+#include <string>
 #include <string_view>
 
 #include "absl/time/time.h"
 #include "forms/answers.h"
 #include "forms/content.h"
-#include "forms/wire_check.h"
-#include "google/protobuf/io/coded_stream.h"
-#include "google/protobuf/message.h"
+#include "forms/wire_reader.h"
+#include "google/protobuf/timestamp.pb.h"
 #include "sluice/v1/ingestion.pb.h"
 #include "stores/content_type.h"
 
 namespace sluice {
 namespace {
 
-// A message keeps the memory of everything that was ever parsed into it. It is
-// therefore replaced after this many bytes were parsed into it.
-constexpr std::size_t kReusedForBytes = std::size_t{256} << 10;
+using wire::FieldReader;
+using wire::LengthDelimitedTag;
+using wire::VarintTag;
 
-// Returns the thread's empty message, into which `bytes` bytes will be parsed.
-// Reusing a message saves most allocations of parsing.
-template <typename Message>
-Message& ToParse(std::size_t bytes) {
-  thread_local Message message;
-  thread_local std::size_t parsed_bytes = 0;
-  parsed_bytes += bytes;
-  if (parsed_bytes <= kReusedForBytes) {
-    message.Clear();
-  } else {
-    Message().Swap(&message);
-    parsed_bytes = bytes;
+// Throws unless a message was read to its end.
+void RequireOk(const FieldReader& fields) {
+  if (!fields.ok()) throw std::invalid_argument("content does not parse");
+}
+
+// Reads a string field of a message into `text`, if the message has the field.
+template <typename Text>
+void ReadText(std::string_view message, int field, Text* text) {
+  FieldReader fields(message);
+  while (fields.Next()) {
+    if (fields.tag() == LengthDelimitedTag(field)) *text = fields.content();
   }
-  return message;
+  RequireOk(fields);
 }
 
-void MergeInto(google::protobuf::Message* message, std::string_view bytes) {
-  google::protobuf::io::CodedInputStream input(
-      reinterpret_cast<const std::uint8_t*>(bytes.data()),
-      static_cast<int>(bytes.size()));
-  if (!message->MergeFromCodedStream(&input) ||
-      !input.ConsumedEntireMessage()) {
-    throw std::invalid_argument("content does not parse");
+// The wire check allows each singular field only once. A journal that an older
+// version wrote may have contents with repeated fields. The functions below
+// read such contents as every protobuf parser does: the last value counts, and
+// the parts of a message are merged.
+
+void DecodeResponse(std::string_view response, Submission* submission,
+                    AnswerRows* rows) {
+  using Response = v1::QuestionnaireResponse;
+  FieldReader fields(response);
+  while (fields.Next()) {
+    switch (fields.tag()) {
+      case LengthDelimitedTag(Response::kQuestionnaireFieldNumber):
+        submission->questionnaire = fields.content();
+        break;
+      case VarintTag(Response::kStatusFieldNumber):
+        submission->status = StatusCode(static_cast<Response::Status>(
+            static_cast<std::int32_t>(fields.number())));
+        break;
+      case LengthDelimitedTag(Response::kSubjectFieldNumber):
+        ReadText(fields.content(), v1::Reference::kReferenceFieldNumber,
+                 &submission->subject);
+        break;
+      case LengthDelimitedTag(Response::kAuthoredFieldNumber):
+        submission->authored = fields.content();
+        break;
+      case LengthDelimitedTag(Response::kItemFieldNumber):
+        if (!rows->AddItem(fields.content())) {
+          throw std::invalid_argument(
+              "the response does not parse, or its answers are too large");
+        }
+        break;
+      default:
+        break;
+    }
   }
+  RequireOk(fields);
 }
 
-template <typename Message>
-const Message& Parse(std::string_view content) {
-  auto& message = ToParse<Message>(content.size());
-  MergeInto(&message, content);
-  return message;
-}
-
-// Parses the response of a request. The response is parsed into a separate
-// message, because a reused message does not keep the memory of its
-// submessages.
-const v1::QuestionnaireResponse& ParseResponse(std::string_view request) {
-  auto& response = ToParse<v1::QuestionnaireResponse>(request.size());
-  const auto parts =
-      FindRepeated(request, v1::SubmitRequest::kResponseFieldNumber);
-  if (parts.empty()) throw std::invalid_argument("content has no response");
-  // The wire check allows only one part. A journal that an older version wrote
-  // may have contents with several parts. Merge the parts as every protobuf
-  // parser does.
-  for (const std::string_view part : parts) MergeInto(&response, part);
-  return response;
-}
-
-void DecodeResponse(Submission* submission) {
+void DecodeRequest(Submission* submission) {
   using Request = v1::SubmitRequest;
-  const auto& response = ParseResponse(submission->content);
-  submission->subject = response.subject().reference();
-  submission->questionnaire = response.questionnaire();
-  submission->status = StatusCode(response.status());
-  submission->authored = response.authored();
-  submission->authored_at = ParseInstant(response.authored());
-  submission->answers_json = AnswersJson(response);
-  constexpr std::array<int, 2> kFields = {
-      Request::kSupersedesSubmissionIdFieldNumber,
-      Request::kReasonForChangeFieldNumber};
-  std::array<std::string_view, kFields.size()> found;
-  FindLengthDelimited(submission->content, kFields, found);
-  submission->supersedes_submission_id = found[0];
-  submission->reason_for_change = found[1];
+  for (std::string* column :
+       {&submission->subject, &submission->questionnaire, &submission->status,
+        &submission->authored, &submission->supersedes_submission_id,
+        &submission->reason_for_change}) {
+    column->clear();
+  }
+  bool has_response = false;
+  AnswerRows rows(&submission->answers_json, submission->content.size());
+  FieldReader fields(submission->content);
+  while (fields.Next()) {
+    switch (fields.tag()) {
+      case LengthDelimitedTag(Request::kResponseFieldNumber):
+        has_response = true;
+        DecodeResponse(fields.content(), submission, &rows);
+        break;
+      case LengthDelimitedTag(Request::kSupersedesSubmissionIdFieldNumber):
+        submission->supersedes_submission_id = fields.content();
+        break;
+      case LengthDelimitedTag(Request::kReasonForChangeFieldNumber):
+        submission->reason_for_change = fields.content();
+        break;
+      default:
+        break;
+    }
+  }
+  RequireOk(fields);
+  if (!has_response) throw std::invalid_argument("content has no response");
+  rows.End();
+  submission->authored_at = ParseInstant(submission->authored);
 }
 
 void DecodeRecord(Submission* submission) {
-  submission->subject =
-      Parse<v1::PatientRecord>(submission->content).patient_id();
+  ReadText(submission->content, v1::PatientRecord::kPatientIdFieldNumber,
+           &submission->subject);
 }
 
 void DecodeEvent(Submission* submission) {
-  const auto& event = Parse<v1::AppEvent>(submission->content);
-  if (!event.has_occurred_at()) return;
+  using google::protobuf::Timestamp;
+  bool has_time = false;
+  std::int64_t seconds = 0;
+  std::int32_t nanos = 0;
+  FieldReader fields(submission->content);
+  while (fields.Next()) {
+    if (fields.tag() !=
+        LengthDelimitedTag(v1::AppEvent::kOccurredAtFieldNumber)) {
+      continue;
+    }
+    has_time = true;
+    FieldReader parts(fields.content());
+    while (parts.Next()) {
+      if (parts.tag() == VarintTag(Timestamp::kSecondsFieldNumber)) {
+        seconds = static_cast<std::int64_t>(parts.number());
+      } else if (parts.tag() == VarintTag(Timestamp::kNanosFieldNumber)) {
+        nanos = static_cast<std::int32_t>(parts.number());
+      }
+    }
+    RequireOk(parts);
+  }
+  RequireOk(fields);
+  if (!has_time) return;
   submission->authored_at =
-      absl::FromUnixSeconds(event.occurred_at().seconds()) +
-      absl::Nanoseconds(event.occurred_at().nanos());
+      absl::FromUnixSeconds(seconds) + absl::Nanoseconds(nanos);
 }
 
 }  // namespace
@@ -106,7 +144,7 @@ void DecodeEvent(Submission* submission) {
 void Decode(Submission* submission) {
   switch (submission->kind) {
     case SubmissionKind::kQuestionnaireResponse:
-      DecodeResponse(submission);
+      DecodeRequest(submission);
       break;
     case SubmissionKind::kPatientRecord:
       DecodeRecord(submission);

@@ -10,9 +10,13 @@ namespace sluice {
 
 // Fills the decoded fields of `submission` from its content: subject,
 // questionnaire, status, times, answers, and the id of the submission that it
-// corrects, as far as the kind has them. The content must have passed the
-// structure check. Throws std::invalid_argument if the response, record or
-// event does not parse, or if the request has no response.
+// corrects, as far as the kind has them. The content must have passed the wire
+// check (forms/wire_check.h), or the check of an older version, which allowed
+// repeated fields. The values are the values that protobuf's parser reads, but
+// no message is built: decoding needs no memory beside the decoded fields.
+//
+// Throws std::invalid_argument if a field that is read is malformed, if the
+// request has no response, or if its answers exceed the limits of AnswerRows.
 void Decode(Submission* submission);
 
 // True if two contents of a kind mean the same; see SameContent in store.h.

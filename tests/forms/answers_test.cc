@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 
 #include "absl/time/time.h"
@@ -14,10 +15,14 @@ namespace {
 
 using v1::QuestionnaireResponse;
 
+std::string RowsOf(const QuestionnaireResponse& response) {
+  return AnswersJson(response.SerializeAsString()).value_or("no rows");
+}
+
 std::string AnswersOf(const std::string& text) {
   QuestionnaireResponse response;
   EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &response));
-  return AnswersJson(response);
+  return RowsOf(response);
 }
 
 TEST(AnswersJsonTest, IsAnEmptyArrayWithoutAnswers) {
@@ -54,7 +59,7 @@ TEST(AnswersJsonTest, KeepsLargeIntegersExact) {
   item->set_link_id("1");
   item->add_answer()->set_integer(std::numeric_limits<std::int64_t>::min());
   EXPECT_EQ(
-      AnswersJson(response),
+      RowsOf(response),
       R"([{"link_id":"1","type":"integer","value":-9223372036854775808}])");
 }
 
@@ -119,7 +124,7 @@ TEST(AnswersJsonTest, EscapesWhatJsonDemands) {
   auto* item = response.add_item();
   item->set_link_id("\"\\\n");
   item->add_answer()->set_string(text);
-  const auto rows = nlohmann::json::parse(AnswersJson(response));
+  const auto rows = nlohmann::json::parse(RowsOf(response));
   EXPECT_EQ(rows[0]["value"], text);
   EXPECT_EQ(rows[0]["link_id"], "\"\\\n");
 }
@@ -127,8 +132,45 @@ TEST(AnswersJsonTest, EscapesWhatJsonDemands) {
 TEST(AnswersJsonTest, ReplacesBytesThatAreNoUtf8) {
   QuestionnaireResponse response;
   response.add_item()->add_answer()->set_string("a\xFF\xE2\x82z");
-  const auto rows = nlohmann::json::parse(AnswersJson(response));
+  const auto rows = nlohmann::json::parse(RowsOf(response));
   EXPECT_EQ(rows[0]["value"], "a\uFFFD\uFFFD\uFFFDz");
+}
+
+// One item may have millions of answers, each of which repeats the link id.
+TEST(AnswerRowsTest, EndBeyondTheLimit) {
+  QuestionnaireResponse::Item item;
+  item.set_link_id(std::string(1000, 'x'));
+  for (int i = 0; i < 20; ++i) item.add_answer()->set_boolean(true);
+  const std::string bytes = item.SerializeAsString();
+  std::string json;
+  EXPECT_TRUE(AnswerRows(&json, 0, 21'000).AddItem(bytes));
+  EXPECT_FALSE(AnswerRows(&json, 0, 10'000).AddItem(bytes));
+  EXPECT_LT(json.size(), 12'000u);
+}
+
+TEST(AnswerRowsTest, EndBelowTheDeepestLevel) {
+  const auto nested = [](int levels) {
+    QuestionnaireResponse response;
+    auto* items = response.mutable_item();
+    for (int level = 0; level < levels; ++level) {
+      items = items->Add()->mutable_item();
+    }
+    return response.SerializeAsString();
+  };
+  EXPECT_EQ(AnswersJson(nested(AnswerRows::kDepthMax)), "[]");
+  EXPECT_EQ(AnswersJson(nested(AnswerRows::kDepthMax + 1)), std::nullopt);
+}
+
+TEST(AnswerRowsTest, RefuseMalformedFieldsOnEveryLevel) {
+  using std::string_literals::operator""s;
+  // Lengths that exceed the message: of an item, a link id, an answer, a text,
+  // a coding, a code, and of an item of an answer.
+  for (const std::string& malformed :
+       {"\x3A\x01"s, "\x3A\x02\x0A\x01"s, "\x3A\x02\x1A\x01"s,
+        "\x3A\x04\x1A\x02\x3A\x01"s, "\x3A\x04\x1A\x02\x4A\x01"s,
+        "\x3A\x06\x1A\x04\x4A\x02\x1A\x01"s, "\x3A\x04\x1A\x02\x6A\x01"s}) {
+    EXPECT_EQ(AnswersJson(malformed), std::nullopt);
+  }
 }
 
 TEST(StatusCodeTest, IsFhirsCode) {

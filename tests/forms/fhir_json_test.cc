@@ -333,7 +333,8 @@ void CollectAnswers(const nlohmann::json& element, nlohmann::json* values) {
 void ExpectSameAnswers(const std::string& json, const FhirResponse& parsed) {
   nlohmann::json expected = nlohmann::json::array();
   CollectAnswers(nlohmann::json::parse(json), &expected);
-  const auto rows = nlohmann::json::parse(AnswersJson(parsed.response));
+  const auto rows = nlohmann::json::parse(
+      AnswersJson(parsed.response.SerializeAsString()).value_or(""));
   ASSERT_EQ(rows.size(), expected.size());
   for (std::size_t i = 0; i < rows.size(); ++i) {
     EXPECT_EQ(rows[i]["link_id"], expected[i]["link_id"]);

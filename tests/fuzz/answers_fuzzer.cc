@@ -10,6 +10,7 @@
 
 #include "forms/answers.h"
 #include "nlohmann/json.hpp"
+#include "tests/fakes/protobuf_decoder.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace sluice {
@@ -44,7 +45,11 @@ void FuzzOne(std::string_view input) {
     FillMessage(reader, response);
   }
 
-  const auto rows = nlohmann::json::parse(AnswersJson(response), nullptr,
+  const auto json = AnswersJson(response.SerializeAsString());
+  Require(json.has_value(), "a response that protobuf parses has rows");
+  Require(*json == AnswersByProtobuf(response),
+          "the rows are the rows of protobuf's message");
+  const auto rows = nlohmann::json::parse(*json, nullptr,
                                           /*allow_exceptions=*/false);
   Require(rows.is_array(), "answers are a JSON array");
   Require(rows.size() == CountValues(response.item()),

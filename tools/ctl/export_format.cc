@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "base/sha256.h"
@@ -53,15 +54,20 @@ std::string Member(const SortedJson& row, const char* name) {
   return member->is_string() ? member->get<std::string>() : member->dump();
 }
 
-std::string CsvRows(const v1::ExportedSubmission& submission,
-                    const v1::QuestionnaireResponse& response) {
+absl::StatusOr<std::string> CsvRows(const v1::ExportedSubmission& submission,
+                                    const v1::QuestionnaireResponse& response) {
+  const std::optional<std::string> answers =
+      AnswersJson(response.SerializeAsString());
+  if (!answers.has_value()) {
+    return absl::OutOfRangeError("the answers are too large for CSV");
+  }
   const std::string sequence = absl::StrCat(submission.sequence());
   const std::string received_at = TimeText(ToTime(submission.received_at()));
   const std::string_view code = StatusCode(response.status());
   const absl::string_view status(code.data(), code.size());
   std::string rows;
   std::size_t position = 0;
-  for (const SortedJson& row : SortedJson::parse(AnswersJson(response))) {
+  for (const SortedJson& row : SortedJson::parse(*answers)) {
     const std::array<std::string, 7> answer = {
         absl::StrCat(position++), Member(row, "link_id"), Member(row, "type"),
         Member(row, "value"),     Member(row, "unit"),    Member(row, "system"),
