@@ -28,6 +28,7 @@ constexpr std::size_t kTiB = std::size_t{1} << 40;
 constexpr Bounds kCompletionQueues = {0, 64};
 constexpr Bounds kMessageBytes = {kKiB, 512 * kMiB};
 constexpr Bounds kNesting = {8, 100};
+constexpr Bounds kAnswers = {1, 10'000'000};
 constexpr Bounds kConnections = {1, 1'000'000};
 constexpr Bounds kCallsPerConnection = {1, 1'000'000};
 constexpr Bounds kHeldBytes = {kKiB, kTiB};
@@ -84,6 +85,7 @@ void ReadLimits(ConfigSection limits, LimitsConfig* config) {
   std::size_t nesting = static_cast<std::size_t>(config->nesting);
   limits.ReadBytes("message_bytes", kMessageBytes, &config->message_bytes);
   limits.ReadCount("nesting", kNesting, &nesting);
+  limits.ReadCount("answers", kAnswers, &config->answers);
   limits.ReadCount("connections", kConnections, &config->connections);
   limits.ReadCount("calls_per_connection", kCallsPerConnection,
                    &config->calls_per_connection);
@@ -291,6 +293,7 @@ void ReadPool(ConfigSection section, const LimitsConfig& limits,
   ReadWorkers(section.Section("workers"), &pool->workers);
   ConfigSection batch = section.Section("batch");
   batch.ReadCount("max", kBatchMax, &pool->batch_max);
+  batch.ReadBytes("max_bytes", kHeldBytes, &pool->batch_max_bytes);
   batch.RejectUnknownKeys();
   ReadFairBy(section, &pool->fair_by);
   section.RejectUnknownKeys();
@@ -340,6 +343,10 @@ GateLimits GateLimitsOf(const Config& config, const std::string& pool) {
           .waiting_max = limits.waiting_max,
           .waiting_max_bytes = limits.waiting_max_bytes,
           .by_lane = SharedByLane(config, pool)};
+}
+
+BatchLimits BatchLimitsOf(const PoolConfig& pool) {
+  return {.tasks = pool.batch_max, .bytes = pool.batch_max_bytes};
 }
 
 PoolConfig DefaultReceiptsPool(const LimitsConfig& limits) {

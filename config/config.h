@@ -57,6 +57,9 @@ struct PoolConfig {
   // Maximum number of submissions that a worker takes at once and stores
   // together.
   std::size_t batch_max = 256;
+  // Maximum number of bytes that these submissions have together. A larger
+  // submission is taken alone.
+  std::size_t batch_max_bytes = std::size_t{16} << 20;
   FairBy fair_by = FairBy::kNone;
 
   friend bool operator==(const PoolConfig&, const PoolConfig&) = default;
@@ -97,6 +100,9 @@ struct LimitsConfig {
   std::size_t message_bytes = std::size_t{16} << 20;
   // Deepest nesting of messages inside messages. The request itself is level 1.
   int nesting = 64;
+  // Maximum number of answers of a response, and of items, on all levels
+  // together.
+  std::size_t answers = 10000;
   // Maximum number of connections. Further connections are closed at once.
   std::size_t connections = 10000;
   // Maximum number of calls in flight on one connection (HTTP/2
@@ -137,6 +143,8 @@ bool SharedByLane(const Config& config, const std::string& pool);
 // Returns the limits of the pool called `pool`, which must be in the
 // configuration.
 GateLimits GateLimitsOf(const Config& config, const std::string& pool);
+// Returns the limits of a batch of the pool.
+BatchLimits BatchLimitsOf(const PoolConfig& pool);
 
 // Name of the pool that serves GetReceipts unless the configuration names
 // another. Lookups have their own pool so that they never queue behind

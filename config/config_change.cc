@@ -21,6 +21,7 @@ void KeepLimits(const LimitsConfig& running, const LimitsConfig& fresh,
   Keep("limits.message_bytes", running.message_bytes, fresh.message_bytes,
        keys);
   Keep("limits.nesting", running.nesting, fresh.nesting, keys);
+  Keep("limits.answers", running.answers, fresh.answers, keys);
   Keep("limits.connections", running.connections, fresh.connections, keys);
   Keep("limits.calls_per_connection", running.calls_per_connection,
        fresh.calls_per_connection, keys);
@@ -81,6 +82,7 @@ void ChangePool(const std::string& path, const LimitsConfig& limits,
   Keep(path + ".workers.task_timeout", pool->workers.task_timeout,
        fresh.workers.task_timeout, keys);
   pool->batch_max = fresh.batch_max;
+  pool->batch_max_bytes = fresh.batch_max_bytes;
   pool->fair_by = fresh.fair_by;
 }
 

@@ -30,6 +30,7 @@ void PutLimits(YAML::Emitter& out, const LimitsConfig& limits) {
   OpenMap(out, "limits");
   Put(out, "message_bytes", FormatBytes(limits.message_bytes));
   Put(out, "nesting", limits.nesting);
+  Put(out, "answers", limits.answers);
   Put(out, "connections", limits.connections);
   Put(out, "calls_per_connection", limits.calls_per_connection);
   Put(out, "transport_bytes", FormatBytes(limits.transport_bytes));
@@ -77,6 +78,7 @@ void PutPool(YAML::Emitter& out, const std::string& name,
   CloseMap(out);
   OpenFlowMap(out, "batch");
   Put(out, "max", pool.batch_max);
+  Put(out, "max_bytes", FormatBytes(pool.batch_max_bytes));
   CloseMap(out);
   Put(out, "fair_by", FairByName(pool.fair_by));
   CloseMap(out);

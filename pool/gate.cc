@@ -166,12 +166,14 @@ void Gate::CommitFailed(std::span<Task* const> tasks, TimePoint now,
   CheckAfterEvent();
 }
 
-void Gate::Take(std::size_t max, TimePoint now, std::vector<Task*>* batch,
-                GateEvents* events) {
+void Gate::Take(const BatchLimits& limits, TimePoint now,
+                std::vector<Task*>* batch, GateEvents* events) {
   // With an open circuit the probe is a single task, so that a store that is
   // still unavailable holds up one task only.
   if (ready()) {
-    TakeBatch(batch->size() + (circuit_.open() ? 1 : max), now, batch, events);
+    TakeBatch(
+        {.tasks = circuit_.open() ? 1 : limits.tasks, .bytes = limits.bytes},
+        now, batch, events);
   }
   AdmitParked(now, events);
   if (backlog() == 0) {
@@ -184,14 +186,20 @@ void Gate::Take(std::size_t max, TimePoint now, std::vector<Task*>* batch,
   CheckAfterEvent();
 }
 
-void Gate::TakeBatch(std::size_t size_max, TimePoint now,
+void Gate::TakeBatch(const BatchLimits& limits, TimePoint now,
                      std::vector<Task*>* batch, GateEvents* events) {
   const std::size_t size_before = batch->size();
   const Duration target = target_wait();
   const Duration takes = service_rate_.batch_at(now);
   order_.BeginBatch();
-  while (batch->size() < size_max && !queue_.empty()) {
+  std::size_t bytes = 0;
+  const auto fits = [&](const Task& task) {
+    return bytes <= limits.bytes && task.bytes <= limits.bytes - bytes;
+  };
+  while (batch->size() - size_before < limits.tasks && !queue_.empty()) {
     Task* task = queue_.Next();
+    // Look before the task is touched: it keeps its place and its turn.
+    if (batch->size() > size_before && !fits(*task)) break;
     if (!task->promised) {
       const Duration waited = now - task->admitted_at;
       standing_.Taken(waited, target, now);
@@ -218,6 +226,7 @@ void Gate::TakeBatch(std::size_t size_max, TimePoint now,
     --queued_;
     ++counters_[task->method].in_work;
     ++in_work_;
+    bytes += task->bytes;
     batch->push_back(task);
   }
   if (batch->size() == size_before) return;

@@ -197,10 +197,11 @@ class Gate {
   void CommitFailed(std::span<Task* const> tasks, TimePoint now,
                     GateEvents* events);
 
-  // Moves up to `max` tasks from the queue into work and appends them to
-  // `batch`. Each lane is served in order. Tasks whose key is in another batch
-  // are deferred.
-  void Take(std::size_t max, TimePoint now, std::vector<Task*>* batch,
+  // Moves tasks from the queue into work, up to the limits, and appends them to
+  // `batch`. Each lane is served in order: a task that does not fit by bytes
+  // ends the batch, so that no smaller task overtakes it. Tasks whose key is in
+  // another batch are deferred.
+  void Take(const BatchLimits& limits, TimePoint now, std::vector<Task*>* batch,
             GateEvents* events);
 
   // Takes back a whole batch of Take. Each task returns to its owner with its
@@ -398,9 +399,9 @@ class Gate {
 
   // --- Work ---
 
-  // Takes tasks until the batch has `size_max` or no more can be taken.
-  void TakeBatch(std::size_t size_max, TimePoint now, std::vector<Task*>* batch,
-                 GateEvents* events);
+  // Takes tasks until a limit is reached or no more can be taken.
+  void TakeBatch(const BatchLimits& limits, TimePoint now,
+                 std::vector<Task*>* batch, GateEvents* events);
   // Counts the results of a batch. Returns the number of tasks with a result. A
   // task with Task::again set becomes delayed, or is moved to `again` if its
   // Task::again_at has passed.

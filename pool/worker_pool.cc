@@ -23,7 +23,7 @@ WorkerPool::WorkerPool(WorkerPoolOptions options, Processor* processor,
       clock_(clock),
       gate_(options_.limits, options_.methods, sequence,
             std::random_device()()),
-      batch_max_(options_.batch_max),
+      batch_limits_(options_.batch),
       range_(options_.workers),
       scaler_(options_.workers) {
   {
@@ -115,11 +115,11 @@ void WorkerPool::Close(TimePoint until) {
   Deliver(&events);
 }
 
-void WorkerPool::Resize(const GateLimits& limits, std::size_t batch_max) {
+void WorkerPool::Resize(const GateLimits& limits, const BatchLimits& batch) {
   GateEvents events;
   {
     absl::MutexLock lock(&mutex_);
-    batch_max_ = batch_max;
+    batch_limits_ = batch;
     gate_.Resize(limits, clock_->Now(), &events);
     Wake();
   }
@@ -207,8 +207,8 @@ void WorkerPool::Work(Worker* self) {
   PreferThroughput();
   std::vector<Task*> batch;
   std::vector<Task*> finished;
-  batch.reserve(options_.batch_max);
-  finished.reserve(options_.batch_max);
+  batch.reserve(options_.batch.tasks);
+  finished.reserve(options_.batch.tasks);
   while (Take(self, &batch)) {
     if (batch.empty()) continue;  // all queued tasks were deferred
     const StoreState store = Process(batch);
@@ -243,7 +243,7 @@ bool WorkerPool::Take(Worker* self, std::vector<Task*>* batch) {
     }
     const TimePoint now = clock_->Now();
     const bool full = !gate_.open();
-    gate_.Take(batch_max_, now, batch, &events);
+    gate_.Take(batch_limits_, now, batch, &events);
     if (!batch->empty()) {
       self->batch = batch;
       self->since = now;

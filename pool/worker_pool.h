@@ -59,8 +59,8 @@ struct WorkerPoolOptions {
   Duration task_timeout = std::chrono::seconds(60);
   // Called once for each batch that hangs, from the pool's timer; may be empty.
   std::function<void(const WorkerHang&)> on_hang{};
-  std::size_t batch_max = 256;  // at least 1
-  std::size_t methods = 1;      // number of methods that are counted
+  BatchLimits batch{};
+  std::size_t methods = 1;  // number of methods that are counted
 };
 
 // State of the pool at one moment. Taken under the pool's lock, so that the
@@ -117,8 +117,8 @@ class WorkerPool {
   void Close(TimePoint until);
 
   // Sets new limits. Tasks that are inside stay (see Gate). Batches that are
-  // taken later have at most `batch_max` tasks, which is at least 1.
-  void Resize(const GateLimits& limits, std::size_t batch_max);
+  // taken later are limited by `batch`.
+  void Resize(const GateLimits& limits, const BatchLimits& batch);
 
   // Waits until no task is parked, queued or in work, at most until `deadline`.
   // Returns true if the pool is idle.
@@ -198,7 +198,7 @@ class WorkerPool {
   absl::CondVar timer_changed_;
   absl::CondVar became_idle_;
   Gate gate_ ABSL_GUARDED_BY(mutex_);
-  std::size_t batch_max_ ABSL_GUARDED_BY(mutex_);
+  BatchLimits batch_limits_ ABSL_GUARDED_BY(mutex_);
   WorkerRange range_ ABSL_GUARDED_BY(mutex_);
   Scaler scaler_ ABSL_GUARDED_BY(mutex_);
   // Workers, including ended ones that are not joined yet. Each thread keeps a

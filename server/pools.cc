@@ -103,7 +103,7 @@ void Pools::StartPool(const Config& config, const std::string& name,
           .workers = WorkerRangeOf(pool_config),
           .task_timeout = ToMonotonic(pool_config.workers.task_timeout),
           .on_hang = [name](const WorkerHang& hang) { LogHang(name, hang); },
-          .batch_max = pool_config.batch_max,
+          .batch = BatchLimitsOf(pool_config),
           .methods = kMethods},
       pool.processor.get(), uses.clock,
       pool.answers_lookups ? &lookup_sequence_ : &sequence_);
@@ -118,7 +118,7 @@ void Pools::Resize(const Config& config) {
   SLUICE_DCHECK_EQ(config.pools.size(), by_name_.size());
   for (const auto& [name, pool_config] : config.pools) {
     WorkerPool& workers = *by_name_.at(name).workers;
-    workers.Resize(GateLimitsOf(config, name), pool_config.batch_max);
+    workers.Resize(GateLimitsOf(config, name), BatchLimitsOf(pool_config));
     workers.SetWorkers(WorkerRangeOf(pool_config));
   }
 }

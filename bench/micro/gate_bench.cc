@@ -32,7 +32,7 @@ class GateAtWork {
   }
 
   void TakeAndDo(std::size_t count) {
-    gate_.Take(count, now_, &batch_, &events_);
+    gate_.Take({.tasks = count}, now_, &batch_, &events_);
     for (Task* task : batch_) task->result = TaskResult::kStored;
     gate_.Done(batch_, StoreState::kUp, now_, &events_);
     batch_.clear();

@@ -90,8 +90,21 @@ void Flatten(const grpc::ByteBuffer& buffer, std::string* flat) {
   std::ranges::for_each(slices, append);
 }
 
+// Every answer takes memory for its row, which repeats the link id of its item.
+// Items are counted too, because tools and a comparison with a conflicting
+// submission need memory for each.
 SubmitIntake::SubmitIntake(const LimitsConfig& limits)
-    : checker_(v1::SubmitRequest::descriptor(), limits.nesting) {}
+    : checker_(
+          v1::SubmitRequest::descriptor(), limits.nesting,
+          /*unread_field=*/0,
+          {.counted = {v1::QuestionnaireResponse::Item::descriptor(),
+                       v1::QuestionnaireResponse::Answer::descriptor()},
+           .counted_max = limits.answers,
+           .counted_by = "limits.answers",
+           .short_text =
+               v1::QuestionnaireResponse::Item::descriptor()->FindFieldByNumber(
+                   v1::QuestionnaireResponse::Item::kLinkIdFieldNumber),
+           .short_text_max_bytes = kMaxLinkIdBytes}) {}
 
 std::optional<Violation> SubmitIntake::Read(
     const Sending& sending, ReceivedSubmission* submission) const {

@@ -45,6 +45,7 @@ completion_queues: 3
 limits:
   message_bytes: 1MiB
   nesting: 20
+  answers: 103
   connections: 100
   calls_per_connection: 101
   transport_bytes: 64MiB
@@ -55,7 +56,7 @@ pools:
     queue: {kind: journal, path: a.db, capacity: 200, capacity_bytes: 4MiB}
     waiting: {max: 201, max_bytes: 5MiB}
     workers: {min: 3, max: 5, task_timeout: 11s}
-    batch: {max: 202}
+    batch: {max: 202, max_bytes: 7MiB}
     fair_by: study
   other: {}
   receipts: {}
@@ -91,6 +92,7 @@ const std::vector<KeyChange>& KeyChanges() {
        "message_bytes: 2MiB",
        {"limits.message_bytes"}},
       {"limits.nesting", "nesting: 20", "nesting: 21", {"limits.nesting"}},
+      {"limits.answers", "answers: 103", "answers: 96", {"limits.answers"}},
       {"limits.connections",
        "connections: 100",
        "connections: 99",
@@ -142,6 +144,7 @@ const std::vector<KeyChange>& KeyChanges() {
        "task_timeout: 12s",
        {"pools.main.workers.task_timeout"}},
       {"pools.P.batch.max", "max: 202", "max: 302", {}},
+      {"pools.P.batch.max_bytes", "7MiB", "8MiB", {}},
       {"methods.M.pool",
        "SubmitStream: {pool: other",
        "SubmitStream: {pool: main",

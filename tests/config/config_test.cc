@@ -90,6 +90,7 @@ TEST(Config, TheShippedFileIsRight) {
   EXPECT_EQ(clinical.waiting_max_bytes, std::size_t{256} << 20);
   EXPECT_EQ(clinical.workers, (WorkersConfig{.min = 2, .max = 16}));
   EXPECT_EQ(clinical.batch_max, 256u);
+  EXPECT_EQ(clinical.batch_max_bytes, std::size_t{16} << 20);
   EXPECT_EQ(config.pools.at("telemetry").workers,
             (WorkersConfig{.min = 1, .max = 1}));
 
@@ -129,6 +130,7 @@ completion_queues: 3
 limits:
   message_bytes: 1MiB
   nesting: 20
+  answers: 21
   connections: 7
   calls_per_connection: 8
   transport_bytes: 2GiB
@@ -139,7 +141,7 @@ pools:
     queue: {kind: journal, path: j.db, capacity: 10, capacity_bytes: 1048577}
     waiting: {max: 11, max_bytes: 3MiB}
     workers: {min: 12, max: 14, task_timeout: 90s}
-    batch: {max: 13}
+    batch: {max: 13, max_bytes: 4MiB}
     fair_by: site
 methods:
   default: {priority: low}
@@ -152,6 +154,7 @@ drain: {timeout: 1m30s}
   EXPECT_EQ(config.completion_queues, 3u);
   EXPECT_EQ(config.limits.message_bytes, 1u << 20);
   EXPECT_EQ(config.limits.nesting, 20);
+  EXPECT_EQ(config.limits.answers, 21u);
   EXPECT_EQ(config.limits.connections, 7u);
   EXPECT_EQ(config.limits.calls_per_connection, 8u);
   EXPECT_EQ(config.limits.transport_bytes, std::size_t{2} << 30);
@@ -171,6 +174,7 @@ drain: {timeout: 1m30s}
           .waiting_max_bytes = std::size_t{3} << 20,
           .workers = {.min = 12, .max = 14, .task_timeout = absl::Seconds(90)},
           .batch_max = 13,
+          .batch_max_bytes = std::size_t{4} << 20,
           .fair_by = FairBy::kSite}));
   EXPECT_EQ(config.method(Method::kSubmit).priority, Priority::kHigh);
   EXPECT_EQ(config.method(Method::kSubmitStream).priority, Priority::kLow);
@@ -417,6 +421,16 @@ TEST(ConfigValues, Counts) {
                                        "a whole number from 1 to 10000000")))
         << bad;
   }
+}
+
+TEST(ConfigValues, LimitsOfMemoryNameTheirKeys) {
+  EXPECT_THAT(Errors("limits: {answers: 0}\npools: {main: {}}"),
+              ElementsAre(StartsWith("1: limits.answers: must be a whole "
+                                     "number from 1 to 10000000")));
+  EXPECT_THAT(
+      Errors("pools: {main: {batch: {max_bytes: 1}}}"),
+      ElementsAre(StartsWith("1: pools.main.batch.max_bytes: must be a size "
+                             "from 1KiB to 1024GiB")));
 }
 
 TEST(ConfigValues, Sizes) {
@@ -1119,7 +1133,8 @@ std::string RandomYaml(std::mt19937& random) {
       draw(0, 1) == 0 ? "" : "\nadmin: 127.0.0.1:40000",
       "\ncompletion_queues: ", draw(0, 64),
       "\nlimits: {message_bytes: ", draw(1024, 1 << 20),
-      ", nesting: ", draw(8, 100), ", connections: ", draw(1, 1000000),
+      ", nesting: ", draw(8, 100), ", answers: ", draw(1, 10000000),
+      ", connections: ", draw(1, 1000000),
       ", calls_per_connection: ", draw(1, 1000000),
       ", transport_bytes: ", draw(1, 1023), "GiB}\nstore: ",
       draw(0, 1) == 0

@@ -52,6 +52,7 @@ PoolConfig ReadPool(InputReader& input) {
   pool.workers.max = pool.workers.min + input.Byte();
   pool.workers.task_timeout = ReadMilliseconds(input) + absl::Seconds(1);
   pool.batch_max = ReadNumber(input);
+  pool.batch_max_bytes += ReadNumber(input);
   pool.fair_by = static_cast<FairBy>(input.Below(3));
   return pool;
 }
@@ -77,6 +78,7 @@ Config ReadConfig(InputReader& input) {
   config.completion_queues = input.Below(65);
   config.limits.message_bytes = ReadNumber(input) + 1024;
   config.limits.nesting = input.Byte();
+  config.limits.answers = ReadNumber(input);
   config.limits.connections = ReadNumber(input);
   config.limits.calls_per_connection = ReadNumber(input);
   config.limits.transport_bytes += ReadNumber(input);

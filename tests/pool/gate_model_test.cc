@@ -67,6 +67,8 @@ using std::chrono::milliseconds;
 
 constexpr std::size_t kMethods = 3;
 constexpr std::size_t kTasks = 40;
+// Largest limit of the bytes of a batch; most tasks have fewer than 15.
+constexpr std::size_t kBatchBytesMax = 60;
 // Limits for the length of a schedule: total steps, and steps after Close.
 constexpr std::size_t kStepsMax = 1000;
 constexpr std::size_t kStepsClosedMax = 50;
@@ -271,8 +273,9 @@ class Model {
 
   // Returns the reason why Take may not take `ids` in this order and end
   // `hopeless`; empty if it may.
-  std::string WhyNotTake(const Ids& ids, const Ids& hopeless, std::size_t max,
-                         TimePoint now) const {
+  std::string WhyNotTake(const Ids& ids, const Ids& hopeless,
+                         const BatchLimits& batch, TimePoint now) const {
+    std::size_t max = batch.tasks;
     if (ids.empty() && (paused || Probing())) return "";
     if (paused) return "took tasks during the pause";
     if (Probing()) return "took tasks beside the probe";
@@ -284,13 +287,16 @@ class Model {
       if (!Hopeless(Remove(&left, id), now)) return "ended a task too early";
     }
     std::vector<std::pair<std::uint64_t, LaneKey>> keys;
+    std::size_t bytes = 0;
     for (const std::size_t id : ids) {
       if (!Has(left, id)) return "took a task that is not queued";
       const Entry entry = Remove(&left, id);
       if (Hopeless(entry, now)) return "took a hopeless task";
       if (KeyInWork(entry.order_key)) return "took a task whose key is in work";
       keys.push_back({entry.order_key, entry.joined});
+      bytes += entry.bytes;
     }
+    if (ids.size() > 1 && bytes > batch.bytes) return "took too many bytes";
     // Tasks of one key are taken in order of arrival, and so are tasks without
     // a key in one lane.
     for (const auto& key : keys) {
@@ -309,10 +315,17 @@ class Model {
       if (taken != first) return "took tasks out of order";
     }
     if (ids.size() == max) return "";
-    for (const Entry& entry : left) {
-      if (!KeyInWork(entry.order_key)) return "left a task that could be taken";
-    }
-    return "";
+    // The batch ends at the first task that does not fit by bytes, even if the
+    // task could not be taken.
+    const bool ended_by_bytes =
+        !ids.empty() && std::ranges::any_of(left, [&](const Entry& entry) {
+          return bytes + entry.bytes > batch.bytes;
+        });
+    const bool all_taken = std::ranges::all_of(
+        left,
+        [this](const Entry& entry) { return KeyInWork(entry.order_key); });
+    if (all_taken || ended_by_bytes) return "";
+    return "left a task that could be taken";
   }
 
   void Take(const Ids& ids, const Ids& hopeless, TimePoint now) {
@@ -1016,7 +1029,7 @@ class Schedule {
     } else if (dice < 450) {
       Invalid();
     } else if (dice < 620) {
-      Take(1 + Below(4));
+      Take({.tasks = 1 + Below(4), .bytes = 1 + Below(kBatchBytesMax)});
     } else if (dice < 780) {
       Done();
     } else if (dice < 870) {
@@ -1040,7 +1053,7 @@ class Schedule {
       if (model_.paused) now_ = model_.retry_at;
       Expire();
       Commit();
-      Take(kTasks);
+      Take({.tasks = kTasks});
       Done(/*store_fails=*/false);
       Compare();
     }
@@ -1188,17 +1201,17 @@ class Schedule {
     model_.counters[method].not_admitted[TaskResult::kInvalid]++;
   }
 
-  void Take(std::size_t max) {
-    if (by_lanes_) max = 1;
+  void Take(BatchLimits limits) {
+    if (by_lanes_) limits.tasks = 1;
     std::vector<Task*> batch;
-    gate_.Take(max, now_, &batch, &events_);
+    gate_.Take(limits, now_, &batch, &events_);
     const Ids ids = IdsOf(batch);
     Ids hopeless;
     for (const Ended& event : events_.ended) {
       if (event.result != TaskResult::kHopeless) continue;
       hopeless.push_back(IdOf(event.task));
     }
-    ASSERT_EQ(model_.WhyNotTake(ids, hopeless, max, now_), "")
+    ASSERT_EQ(model_.WhyNotTake(ids, hopeless, limits, now_), "")
         << testing::PrintToString(ids) << " without "
         << testing::PrintToString(hopeless);
     model_.Take(ids, hopeless, now_);
@@ -1413,7 +1426,8 @@ class Schedule {
     EXPECT_EQ(gate_.circuit().open(), model_.open());
     // A worker sleeps until the Gate is ready, so a Gate that is not ready must
     // not have a task to take.
-    EXPECT_TRUE(gate_.ready() || model_.WhyNotTake({}, {}, 1, now_).empty());
+    EXPECT_TRUE(gate_.ready() ||
+                model_.WhyNotTake({}, {}, {.tasks = 1}, now_).empty());
     for (std::size_t method = 0; method < kMethods; ++method) {
       EXPECT_EQ(gate_.counters(method), model_.counters[method]);
     }

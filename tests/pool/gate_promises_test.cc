@@ -57,7 +57,7 @@ class GatePromisesTest : public testing::Test {
 
   std::vector<Task*> Take(std::size_t max = kUnlimited) {
     std::vector<Task*> batch;
-    gate_.Take(max, now_, &batch, &events_);
+    gate_.Take({.tasks = max}, now_, &batch, &events_);
     Check();
     return batch;
   }
@@ -254,7 +254,7 @@ TEST(GateLanesTest, RemembersALimitedNumberOfLanes) {
   }
   // Leave one task in the queue, so that lanes are remembered.
   std::vector<Task*> batch;
-  gate.Take(kLanes - 1, now, &batch, &events);
+  gate.Take({.tasks = kLanes - 1}, now, &batch, &events);
   EXPECT_EQ(batch.size(), kLanes - 1);
   EXPECT_EQ(gate.CheckInvariants(), "");
 }

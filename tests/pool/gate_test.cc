@@ -114,9 +114,10 @@ class GateTest : public testing::Test {
     for (const char name : names) Arrive(name, policy, traits);
   }
 
-  std::string Take(std::size_t max = kUnlimited) {
+  std::string Take(std::size_t max = kUnlimited,
+                   std::size_t max_bytes = kUnlimited) {
     std::vector<Task*> batch;
-    gate_->Take(max, now_, &batch, &events_);
+    gate_->Take({.tasks = max, .bytes = max_bytes}, now_, &batch, &events_);
     std::string names;
     for (const Task* task : batch) names += NameOf(task);
     return names;
@@ -268,6 +269,31 @@ TEST_F(GateTest, BytesAreHeldUntilTheWorkIsDone) {
   Done("a");
   EXPECT_EQ(gate_->view().held_bytes, 0u);
   EXPECT_EQ(Arrive('c', kFailFast), "admitted");
+}
+
+TEST_F(GateTest, ABatchIsLimitedByItsBytes) {
+  Open(Bytes(1000));
+  for (const char name : {'a', 'b', 'c'}) {
+    Arrive(name, kFailFast, {.bytes = 50});
+  }
+  Arrive('d', kFailFast, {.bytes = 51});
+  Arrive('e', kFailFast, {.bytes = 0});
+  EXPECT_EQ(Take(kUnlimited, 100), "ab");
+  EXPECT_EQ(Take(kUnlimited, 100), "c") << "e does not overtake d";
+  EXPECT_EQ(Take(1, 100), "d");
+  EXPECT_EQ(Take(kUnlimited, 100), "e");
+}
+
+TEST_F(GateTest, ATaskLargerThanABatchIsTakenAlone) {
+  Open(Bytes(kUnlimited));
+  Arrive('a', kFailFast, {.bytes = 101});
+  Arrive('b', kFailFast, {.bytes = 0});
+  Arrive('c', kFailFast, {.bytes = kUnlimited / 4});
+  Arrive('d', kFailFast, {.bytes = kUnlimited / 4});
+  EXPECT_EQ(Take(kUnlimited, 100), "a");
+  EXPECT_EQ(Take(kUnlimited, 100), "b");
+  EXPECT_EQ(Take(kUnlimited, 100), "c");
+  EXPECT_EQ(Take(kUnlimited, kUnlimited), "d");
 }
 
 TEST_F(GateTest, AnOversizedTaskEntersAlone) {

@@ -107,7 +107,7 @@ TEST_F(WorkerPoolTest, WorksWhatArrives) {
 }
 
 TEST_F(WorkerPoolTest, AWorkerTakesAllThatWaitsUpToTheLimit) {
-  Start({.workers = {.min = 1, .max = 1}, .batch_max = 4});
+  Start({.workers = {.min = 1, .max = 1}, .batch = {.tasks = 4}});
   Occupy(1);
   for (int i = 0; i < 6; ++i) Arrived(Kind::kAdmitted);
   processor_.Release();
@@ -117,7 +117,7 @@ TEST_F(WorkerPoolTest, AWorkerTakesAllThatWaitsUpToTheLimit) {
 }
 
 TEST_F(WorkerPoolTest, WorkersWorkAtTheSameTimeAndNeverMoreThanThereAre) {
-  Start({.workers = {.min = 3, .max = 3}, .batch_max = 1});
+  Start({.workers = {.min = 3, .max = 3}, .batch = {.tasks = 1}});
   Occupy(3);
   for (int i = 0; i < 30; ++i) Arrived(Kind::kAdmitted);
   PoolSnapshot snapshot = pool_->Snapshot();
@@ -136,7 +136,7 @@ TEST_F(WorkerPoolTest, TenThousandParkedAllEnterInOrderAndAreWorked) {
   constexpr std::size_t kParked = 10'000;
   Start({.limits = {.capacity = kCapacity, .waiting_max = kParked},
          .workers = {.min = 4, .max = 4},
-         .batch_max = 8});
+         .batch = {.tasks = 8}});
   Occupy(4);
   for (std::size_t i = 0; i < kCapacity; ++i) Arrived(Kind::kAdmitted);
   std::vector<FakeTask*> parked;
@@ -361,7 +361,7 @@ TEST_F(WorkerPoolTest, ACompletedTaskMayCallThePool) {
 TEST_F(WorkerPoolTest, NoWorkerSleepsWhileThereIsWork) {
   Start({.limits = {.capacity_bytes = 3},
          .workers = {.min = 3, .max = 3},
-         .batch_max = 1});
+         .batch = {.tasks = 1}});
   processor_.Hold();
   Arrived(Kind::kAdmitted, kBlock, {.bytes = 3});
   ASSERT_TRUE(processor_.AwaitHeld(1));
@@ -393,7 +393,7 @@ TEST_F(WorkerPoolTest, WhatThrowsFailsItsBatchAndTheWorkerLives) {
     if (batch[0]->bytes == 100) throw std::runtime_error("poison");
     if (batch[0]->bytes == 200) throw 42;
   };
-  Start({.workers = {.min = 1, .max = 1}, .batch_max = 2});
+  Start({.workers = {.min = 1, .max = 1}, .batch = {.tasks = 2}});
   Occupy(1);
   Arrived(Kind::kAdmitted, kBlock, {.bytes = 100});
   Arrived(Kind::kAdmitted, kBlock, {.bytes = 1});
@@ -433,7 +433,7 @@ TEST_F(WorkerPoolTest, TurnsAwayWhileItIsFullOrClosed) {
 TEST_F(WorkerPoolTest, AResizeAdmitsAndWakesAndSetsTheNextBatch) {
   Start({.limits = {.capacity = 1},
          .workers = {.min = 2, .max = 2},
-         .batch_max = 1});
+         .batch = {.tasks = 1}});
   Occupy(2);
   Arrived(Kind::kAdmitted);
   for (int i = 0; i < 4; ++i) {
@@ -442,7 +442,7 @@ TEST_F(WorkerPoolTest, AResizeAdmitsAndWakesAndSetsTheNextBatch) {
   }
   EXPECT_TRUE(
       pool_->TurnAway({.now = {}, .bytes = 1}, 0, kFailFast).has_value());
-  pool_->Resize({.capacity = 10}, /*batch_max=*/5);
+  pool_->Resize({.capacity = 10}, {.tasks = 5});
   EXPECT_EQ(tasks_.back().notices(), 1) << "told before Resize returns";
   EXPECT_EQ(pool_->Snapshot().view.depth, 5u);
   EXPECT_FALSE(
@@ -455,22 +455,22 @@ TEST_F(WorkerPoolTest, AResizeAdmitsAndWakesAndSetsTheNextBatch) {
 TEST_F(WorkerPoolTest, AResizeThatAdmitsATaskWakesAWorkerThatSleeps) {
   Start({.limits = {.capacity_bytes = 10},
          .workers = {.min = 2, .max = 2},
-         .batch_max = 1});
+         .batch = {.tasks = 1}});
   processor_.Hold();
   Arrived(Kind::kAdmitted, kBlock, {.bytes = 10});
   ASSERT_TRUE(processor_.AwaitHeld(1));
   Arrived(Kind::kParked, kBlock, {.bytes = 10});
-  pool_->Resize({.capacity_bytes = 20}, /*batch_max=*/1);
+  pool_->Resize({.capacity_bytes = 20}, {.tasks = 1});
   EXPECT_TRUE(processor_.AwaitHeld(2));
 }
 
 TEST_F(WorkerPoolTest, AResizeBelowTheDepthTakesNothingAway) {
   Start({.limits = {.capacity = 5},
          .workers = {.min = 1, .max = 1},
-         .batch_max = 1});
+         .batch = {.tasks = 1}});
   Occupy(1);
   for (int i = 0; i < 5; ++i) Arrived(Kind::kAdmitted);
-  pool_->Resize({.capacity = 2}, /*batch_max=*/1);
+  pool_->Resize({.capacity = 2}, {.tasks = 1});
   EXPECT_TRUE(
       pool_->TurnAway({.now = {}, .bytes = 1}, 0, kFailFast).has_value());
   EXPECT_EQ(pool_->Snapshot().view.depth, 5u);
@@ -480,7 +480,7 @@ TEST_F(WorkerPoolTest, AResizeBelowTheDepthTakesNothingAway) {
 }
 
 TEST_F(WorkerPoolTest, VisitsWhatIsInWork) {
-  Start({.workers = {.min = 2, .max = 2}, .batch_max = 1});
+  Start({.workers = {.min = 2, .max = 2}, .batch = {.tasks = 1}});
   Occupy(2);
   Arrived(Kind::kAdmitted);
   std::vector<std::int64_t> sequences;
@@ -496,7 +496,7 @@ TEST_F(WorkerPoolTest, VisitsWhatIsInWork) {
 // Closing
 
 TEST_F(WorkerPoolTest, ADrainWorksWhatIsQueuedAndEndsWhatWaits) {
-  Start({.limits = {.capacity = 2}, .batch_max = 1});
+  Start({.limits = {.capacity = 2}, .batch = {.tasks = 1}});
   Occupy(1);
   FakeTask* in_work = &tasks_.back();
   FakeTask* queued = Arrived(Kind::kAdmitted);
@@ -516,7 +516,7 @@ TEST_F(WorkerPoolTest, ADrainWorksWhatIsQueuedAndEndsWhatWaits) {
 }
 
 TEST_F(WorkerPoolTest, ADrainEndsWhatIsStillQueuedWhenItsTimeIsOver) {
-  Start({.limits = {.capacity = 2}, .batch_max = 1});
+  Start({.limits = {.capacity = 2}, .batch = {.tasks = 1}});
   Occupy(1);
   FakeTask* in_work = &tasks_.back();
   FakeTask* queued = Arrived(Kind::kAdmitted);
@@ -562,7 +562,7 @@ TEST_F(WorkerPoolTest, AwaitIdleIsWokenByTheEndOfTheLastWork) {
 }
 
 TEST_F(WorkerPoolTest, JoinLeavesWhatIsQueuedUnworked) {
-  Start({.workers = {.min = 1, .max = 1}, .batch_max = 1});
+  Start({.workers = {.min = 1, .max = 1}, .batch = {.tasks = 1}});
   Occupy(1);
   FakeTask* in_work = &tasks_.back();
   FakeTask* queued = Arrived(Kind::kAdmitted);
@@ -583,7 +583,7 @@ TEST_F(WorkerPoolTest, WhatComesBackAfterADrainIsHandedBackByJoin) {
   };
   processor_.store = StoreState::kDown;
   processor_.Hold();
-  Start({.workers = {.min = 1, .max = 1}, .batch_max = 1});
+  Start({.workers = {.min = 1, .max = 1}, .batch = {.tasks = 1}});
   FakeTask* task = Arrived(Kind::kAdmitted, kBlock, {.promised = true});
   ASSERT_TRUE(processor_.AwaitHeld(1));
   pool_->Close(clock_.Now());
@@ -617,7 +617,7 @@ class ScaledPoolTest : public WorkerPoolTest {
                  absl::MutexLock lock(&mutex_);
                  hangs_.push_back(hang);
                },
-           .batch_max = 1});
+           .batch = {.tasks = 1}});
     queued_at_least_ = 4 * workers.max;
   }
 
@@ -923,7 +923,7 @@ TEST_F(WorkerPoolTest, UnderHammeringEachIsAnsweredOnceAndTheBalanceHolds) {
                     .waiting_max = 50,
                     .waiting_max_bytes = 1000},
          .workers = {.min = 4, .max = 4},
-         .batch_max = 8,
+         .batch = {.tasks = 8},
          .methods = 2});
   std::deque<Caller> callers;
   std::vector<std::thread> threads;
@@ -976,7 +976,7 @@ TEST_F(WorkerPoolTest, UnderChangesOfItsWorkersEachIsAnsweredOnce) {
   constexpr std::size_t kTimes = 10'000;
   Start({.limits = {.capacity = 8, .waiting_max = 50},
          .task_timeout = seconds(1),
-         .batch_max = 4,
+         .batch = {.tasks = 4},
          .methods = 2});
   std::deque<Caller> callers;
   std::vector<std::thread> threads;

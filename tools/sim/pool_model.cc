@@ -85,7 +85,7 @@ void PoolModel::StartWorkers(TimePoint now) {
     const std::size_t index = idle_.back();
     const bool full = !gate_.open();
     std::vector<Task*>& batch = workers_[index].batch;
-    gate_.Take(config_.batch_max, now, &batch, &events_);
+    gate_.Take(BatchLimitsOf(config_), now, &batch, &events_);
     Deliver();
     if (batch.empty()) break;
     idle_.pop_back();

@@ -143,6 +143,54 @@ TEST(SubmitIntake, LimitsTheNesting) {
             "response.item[0].item[0].item[0].item[0].item[0].item[0].item[0]");
 }
 
+// Answers and items are counted on all levels, each by itself.
+TEST(SubmitIntake, LimitsTheAnswersAndNamesTheLimit) {
+  LimitsConfig limits;
+  limits.answers = 3;
+  const SubmitIntake intake(limits);
+  const auto read = [&](const v1::SubmitRequest& request) {
+    Submission submission;
+    submission.content = request.SerializeAsString();
+    const auto violation = intake.Read(kSending, &submission);
+    EXPECT_EQ(submission.submission_id, request.submission_id());
+    return violation.has_value()
+               ? violation->field + ": " + violation->description
+               : "";
+  };
+  v1::SubmitRequest request = MakeSubmit();
+  request.mutable_response()->clear_item();
+  auto* item = request.mutable_response()->add_item();
+  auto* inner = item->add_answer()->add_item();
+  inner->add_answer();
+  EXPECT_EQ(read(request), "");
+  inner->add_answer();
+  request.mutable_response()->add_item();
+  EXPECT_EQ(read(request), "") << "three items and three answers";
+  item->add_answer();
+  EXPECT_EQ(read(request),
+            "response.item[0].answer[1]: more than limits.answers allows (3)");
+  item->mutable_answer()->RemoveLast();
+  request.mutable_response()->add_item();
+  EXPECT_EQ(read(request),
+            "response.item[2]: more than limits.answers allows (3)");
+}
+
+// The row of each answer repeats the link id of its item.
+TEST(SubmitIntake, LimitsLinkIds) {
+  v1::SubmitRequest request = MakeSubmit();
+  auto* item = request.mutable_response()->add_item()->add_item();
+  item->set_link_id(std::string(kMaxLinkIdBytes, 'x'));
+  Submission submission;
+  const SubmitIntake intake((LimitsConfig()));
+  EXPECT_EQ(ReadSubmit(intake, request.SerializeAsString(), &submission), "");
+  *item->mutable_link_id() += 'x';
+  EXPECT_EQ(ReadSubmit(intake, request.SerializeAsString(), &submission),
+            "response.item[0].item[0].link_id");
+  item->set_link_id("\xFF");
+  EXPECT_EQ(ReadSubmit(intake, request.SerializeAsString(), &submission),
+            "response.item[0].item[0].link_id");
+}
+
 // Parsers merge several occurrences of a field or use the last occurrence, so
 // it is not known which value the client meant.
 TEST(SubmitIntake, RefusesAFieldThatIsGivenTwiceAndNamesIt) {

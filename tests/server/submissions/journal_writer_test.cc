@@ -125,7 +125,7 @@ TEST_F(JournalWriterTest, WritesAGroupInTheOrderOfAdmission) {
   const auto third = Arrive("3");
   KeptNotice second_notice(second.get());
   KeptNotice third_notice(third.get());
-  pool_.Resize({.capacity = 10}, 1);
+  pool_.Resize({.capacity = 10}, {.tasks = 1});
   ASSERT_EQ(second_notice.sequence, 2);
   ASSERT_EQ(third_notice.sequence, 3);
   third_notice.Deliver();
@@ -199,7 +199,7 @@ TEST_F(JournalWriterTest, WritesNothingBeforeATaskThatWasAdmittedEarlier) {
   const auto third = Arrive("3");
   KeptNotice second_notice(second.get());
   KeptNotice third_notice(third.get());
-  pool_.Resize({.capacity = 10}, 1);
+  pool_.Resize({.capacity = 10}, {.tasks = 1});
   third_notice.Deliver();
   disk_.ReleaseSyncs();
   AwaitThat("the first is acknowledged", [&] { return owner_.answers() == 1; });

@@ -194,7 +194,7 @@ class Schedule {
     } else if (dice < 88) {
       disk_.SetFull(disk_fails_ && Below(2) == 0);
     } else {
-      pool_.Resize(Limits(), 1 + Below(4));
+      pool_.Resize(Limits(), {.tasks = 1 + Below(4)});
     }
     EXPECT_EQ(recent_.CheckInvariants(), "");
   }
