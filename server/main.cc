@@ -4,6 +4,8 @@
 #include <signal.h>
 #include <time.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
@@ -19,11 +21,15 @@
 #include "grpc/support/log.h"
 #include "server/build_info.h"
 #include "server/config_reload.h"
+#include "server/idle_memory.h"
 #include "server/ingestion_server.h"
 #include "server/submissions/decode.h"
 #include "spdlog/sinks/stdout_color_sinks.h"
 #include "spdlog/spdlog.h"
 #include "stores/registry.h"
+#ifdef SLUICE_TCMALLOC
+#include "gperftools/malloc_extension.h"
+#endif
 
 namespace sluice {
 namespace {
@@ -47,7 +53,8 @@ constexpr char kUsage[] =
     "\n"
     "SIGTERM and SIGINT drain the server, SIGHUP reloads the configuration.\n";
 
-// Interval at which the configuration file is polled for changes.
+// Interval at which the configuration file is polled for changes, and at which
+// the server looks for idle memory.
 constexpr timespec kPollInterval = {.tv_sec = 1, .tv_nsec = 0};
 
 struct Flags {
@@ -156,10 +163,30 @@ void UnblockStopSignals() {
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
 }
 
+#ifdef SLUICE_TCMALLOC
+void GiveBackIdleMemory(IdleMemory* idle) {
+  // The allocator locks its large blocks while it gives memory back. Small
+  // steps let other threads allocate in between.
+  constexpr std::size_t kStepBytes = std::size_t{8} << 20;
+  MallocExtension* const allocator = MallocExtension::instance();
+  std::size_t free_bytes = 0;
+  allocator->GetNumericProperty("tcmalloc.pageheap_free_bytes", &free_bytes);
+  for (std::size_t bytes = idle->Look(free_bytes); bytes > 0;) {
+    const std::size_t step = std::min(bytes, kStepBytes);
+    allocator->ReleaseToSystem(step);
+    bytes -= step;
+  }
+}
+#else
+// Sanitizers have their own allocator.
+void GiveBackIdleMemory(IdleMemory*) {}
+#endif
+
 // Waits for a stop signal and returns it. Meanwhile reloads the configuration
-// when its file has changed, or on SIGHUP.
+// when its file has changed, or on SIGHUP, and gives back idle memory.
 int AwaitStopSignal(ConfigReload* reload) {
   const sigset_t signals = AllSignals();
+  IdleMemory idle;
   for (;;) {
     const int received = sigtimedwait(&signals, nullptr, &kPollInterval);
     if (received == SIGHUP) {
@@ -168,6 +195,7 @@ int AwaitStopSignal(ConfigReload* reload) {
       return received;
     } else {
       reload->Look();
+      GiveBackIdleMemory(&idle);
     }
   }
 }
