@@ -1,8 +1,8 @@
 #include "stores/journal.h"
 
+#include <algorithm>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/check.h"
 #include "stores/journal_file.h"
@@ -82,15 +82,18 @@ absl::StatusOr<std::vector<JournalEntry>> Journal::ReadOrQuarantine(
   absl::StatusOr<std::vector<EntryRow>> rows = file_->Read(after, last);
   if (!rows.ok()) return rows.status();
   std::vector<JournalEntry> entries;
+  std::vector<UnstorableEntry> damaged;
   entries.reserve(rows->size());
   for (EntryRow& row : *rows) {
     read_up_to = row.entry.position;
     if (row.damage.empty()) {
       entries.push_back(std::move(row.entry));
-      continue;
+    } else {
+      damaged.push_back(
+          {.position = row.entry.position, .reason = std::move(row.damage)});
     }
-    const absl::Status status =
-        QuarantineEntry(row.entry.position, row.damage, /*tries=*/0);
+  }
+  for (const absl::Status& status : QuarantineUpTo(damaged.size(), damaged)) {
     if (!status.ok()) return status;
   }
   return entries;
@@ -156,28 +159,36 @@ absl::Status Journal::ForgetUpTo(std::int64_t last, bool& more) {
   return absl::OkStatus();
 }
 
-absl::Status Journal::Quarantine(std::int64_t position, std::string_view reason,
-                                 int tries) {
+std::vector<absl::Status> Journal::Quarantine(
+    absl::Span<const UnstorableEntry> entries) {
   absl::MutexLock lock(&file_mutex_);
-  if (quarantined() >= kQuarantineMax) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("quarantine is full: it has ", kQuarantineMax));
-  }
-  return QuarantineEntry(position, reason, tries);
+  return QuarantineUpTo(
+      kQuarantineMax - std::min(kQuarantineMax, quarantined()), entries);
 }
 
-absl::Status Journal::QuarantineEntry(std::int64_t position,
-                                      std::string_view reason, int tries) {
-  const absl::StatusOr<JournalFile::Added> added =
-      file_->Quarantine(position, reason, tries, absl::Now());
-  if (!added.ok()) return Failed(added.status());
-  Committed();
-  // Count after the commit, but still under file_mutex_, so that the check of
-  // the limit in Quarantine stays valid.
+// Quarantines the entries, as far as the quarantine does not grow by more than
+// `room` entries.
+std::vector<absl::Status> Journal::QuarantineUpTo(
+    std::size_t room, absl::Span<const UnstorableEntry> entries) {
+  if (entries.empty()) return {};
+  using Added = JournalFile::Added;
+  const auto added = file_->Quarantine(entries, room, absl::Now());
+  if (!added.ok()) return {entries.size(), Failed(added.status())};
+  std::vector<absl::Status> results;
+  results.reserve(added->size());
+  for (const absl::StatusOr<Added>& one : *added) {
+    results.push_back(one.status());
+  }
+  if (std::ranges::any_of(*added, &absl::StatusOr<Added>::ok)) Committed();
+  // Count after the commit, but still under file_mutex_, so that the limit in
+  // Quarantine stays valid.
   absl::MutexLock state_lock(&state_mutex_);
-  if (*added != JournalFile::Added::kNothing) ++quarantined_;
-  if (*added == JournalFile::Added::kDamagedEntry) ++damaged_;
-  return absl::OkStatus();
+  for (const absl::StatusOr<Added>& one : *added) {
+    if (!one.ok() || *one == Added::kNothing) continue;
+    ++quarantined_;
+    if (*one == Added::kDamagedEntry) ++damaged_;
+  }
+  return results;
 }
 
 absl::StatusOr<JournalEntry> Journal::Release(std::int64_t sequence) {

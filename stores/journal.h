@@ -78,6 +78,13 @@ struct NewJournalEntry {
   const ReceivedSubmission* submission;
 };
 
+// An entry that cannot be stored and must be quarantined.
+struct UnstorableEntry {
+  std::int64_t position = 0;
+  std::string reason;  // contains no patient data
+  int tries = 0;
+};
+
 struct Quarantined {
   std::string method;
   ReceivedSubmission submission;
@@ -149,13 +156,15 @@ class Journal {
   // is done). Then shrinks the file if it is nearly empty.
   absl::Status Forget();
 
-  // Moves an entry into quarantine. A damaged entry is quarantined with the
-  // damage as the reason. If the same submission with the same kind and content
-  // is in quarantine already, only forgets the entry. RESOURCE_EXHAUSTED if the
-  // quarantine is full, UNAVAILABLE as in Append: the entry stays in the
-  // journal. NOT_FOUND if no entry has that position.
-  absl::Status Quarantine(std::int64_t position, std::string_view reason,
-                          int tries);
+  // Moves entries into quarantine, in one transaction with one sync. Returns
+  // the result of each entry, in the order of `entries`. A damaged entry is
+  // quarantined with the damage as the reason. If the same submission with the
+  // same kind and content is in quarantine already, only forgets the entry.
+  // RESOURCE_EXHAUSTED if the quarantine is full, UNAVAILABLE as in Append: the
+  // entry stays in the journal. NOT_FOUND if no entry has that position. Errors
+  // other than UNAVAILABLE concern their entry only.
+  std::vector<absl::Status> Quarantine(
+      absl::Span<const UnstorableEntry> entries);
   // Moves an entry from quarantine to the end of the journal, and returns it
   // with its new position. NOT_FOUND if no entry in quarantine has that
   // sequence number, FAILED_PRECONDITION if the entry is damaged.
@@ -199,8 +208,8 @@ class Journal {
   absl::StatusOr<std::vector<JournalEntry>> ReadOrQuarantine(
       std::int64_t after, std::int64_t last, std::int64_t& read_up_to)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(file_mutex_);
-  absl::Status QuarantineEntry(std::int64_t position, std::string_view reason,
-                               int tries)
+  std::vector<absl::Status> QuarantineUpTo(
+      std::size_t room, absl::Span<const UnstorableEntry> entries)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(file_mutex_);
 
   // Records that a commit succeeded. If the state file could not be written

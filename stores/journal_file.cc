@@ -349,50 +349,69 @@ absl::StatusOr<EntryRow> JournalFile::ReadAt(std::int64_t position) {
 
 // Quarantine.
 
-absl::StatusOr<JournalFile::Added> JournalFile::Quarantine(
-    std::int64_t position, std::string_view reason, int tries, absl::Time now) {
+absl::StatusOr<std::vector<absl::StatusOr<JournalFile::Added>>>
+JournalFile::Quarantine(absl::Span<const UnstorableEntry> entries,
+                        std::size_t room, absl::Time now) {
   SqliteTransaction transaction(db_);
   absl::Status status = transaction.Begin(SqliteTransaction::Mode::kWrite);
   if (!status.ok()) return status;
-  absl::StatusOr<EntryRow> row = ReadAt(position);
-  if (!row.ok()) return row.status();
-  // Copy, compare and remove the entry in one transaction. After a crash the
-  // entry is then either in the journal or in quarantine, never in both or in
-  // neither.
-  const absl::StatusOr<Added> added =
-      CopyIntoQuarantine(*std::move(row), reason, tries, now);
-  if (!added.ok()) return added.status();
   JournalState next = NextState();
-  if (*added == Added::kNothing) {
-    status = IsInQuarantine(position);
-  } else {
-    ++next.quarantined;
+  std::vector<absl::StatusOr<Added>> results;
+  results.reserve(entries.size());
+  bool changed = false;
+  for (const UnstorableEntry& entry : entries) {
+    if (room == 0) {
+      results.emplace_back(
+          absl::ResourceExhaustedError("the quarantine is full"));
+      continue;
+    }
+    // Copy, compare and remove the entry in one transaction. After a crash the
+    // entry is then either in the journal or in quarantine, never in both or in
+    // neither.
+    const absl::StatusOr<Added> added = CopyIntoQuarantine(entry, now);
+    // An error of the disk may already have rolled the transaction back. After
+    // any other error CopyIntoQuarantine has changed nothing.
+    if (IsTransient(added.status())) return added.status();
+    results.push_back(added);
+    if (!added.ok()) continue;
+    if (*added != Added::kNothing) {
+      --room;
+      ++next.quarantined;
+    }
+    status = RemoveRange({entry.position, entry.position}, next);
+    if (!status.ok()) return status;
+    changed = true;
   }
-  if (status.ok()) status = RemoveRange({position, position}, next);
-  if (status.ok()) status = WriteJournalState(db_, next);
+  if (!changed) return results;
+  status = WriteJournalState(db_, next);
   if (status.ok()) status = Commit(transaction, next);
   if (!status.ok()) return status;
-  return added;
+  return results;
 }
 
 absl::StatusOr<JournalFile::Added> JournalFile::CopyIntoQuarantine(
-    EntryRow row, std::string_view reason, int tries, absl::Time now) {
-  if (!row.damage.empty()) {
+    const UnstorableEntry& entry, absl::Time now) {
+  absl::StatusOr<EntryRow> row = ReadAt(entry.position);
+  if (!row.ok()) return row.status();
+  if (!row->damage.empty()) {
     const absl::Status copied =
-        QuarantineDamaged(db_, std::move(row), state_.last_sequence, now);
+        QuarantineDamaged(db_, *std::move(row), state_.last_sequence, now);
     if (!copied.ok()) return copied;
     return Added::kDamagedEntry;
   }
   const absl::StatusOr<bool> added =
       InsertQuarantined(db_,
-                        {.method = std::move(row.entry.method),
-                         .submission = std::move(row.entry.submission),
-                         .reason = std::string(reason),
-                         .tries = tries,
+                        {.method = std::move(row->entry.method),
+                         .submission = std::move(row->entry.submission),
+                         .reason = entry.reason,
+                         .tries = entry.tries,
                          .quarantined_at = now},
                         /*damaged_at=*/0);
   if (!added.ok()) return added.status();
-  return *added ? Added::kEntry : Added::kNothing;
+  if (*added) return Added::kEntry;
+  const absl::Status known = IsInQuarantine(entry.position);
+  if (!known.ok()) return known;
+  return Added::kNothing;
 }
 
 // Returns OK if the entry's submission is in quarantine already. NOT_FOUND if

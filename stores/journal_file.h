@@ -67,15 +67,17 @@ class JournalFile {
   absl::StatusOr<std::vector<EntryRow>> Read(std::int64_t after,
                                              std::int64_t last);
 
-  // Moves an entry into quarantine. Returns what was added to the quarantine.
+  // Moves entries into quarantine, in one transaction. For each entry, returns
+  // what was added to the quarantine, or an error that concerns this entry
+  // only. RESOURCE_EXHAUSTED if `room` entries were added already.
   enum class Added {
     kNothing,  // already in quarantine; only the entry was removed
     kEntry,
     kDamagedEntry,
   };
-  absl::StatusOr<Added> Quarantine(std::int64_t position,
-                                   std::string_view reason, int tries,
-                                   absl::Time now);
+  absl::StatusOr<std::vector<absl::StatusOr<Added>>> Quarantine(
+      absl::Span<const UnstorableEntry> entries, std::size_t room,
+      absl::Time now);
   absl::StatusOr<JournalEntry> Release(std::int64_t sequence);
   absl::StatusOr<std::vector<Quarantined>> ListQuarantine(std::int64_t after,
                                                           std::size_t max,
@@ -125,8 +127,7 @@ class JournalFile {
   absl::Status InsertLast(const NewJournalEntry& entry, JournalState& next,
                           bool with_state);
   absl::StatusOr<EntryRow> ReadAt(std::int64_t position);
-  absl::StatusOr<Added> CopyIntoQuarantine(EntryRow row,
-                                           std::string_view reason, int tries,
+  absl::StatusOr<Added> CopyIntoQuarantine(const UnstorableEntry& entry,
                                            absl::Time now);
   absl::Status IsInQuarantine(std::int64_t position);
   absl::StatusOr<Quarantined> TakeOutOfQuarantine(std::int64_t sequence);

@@ -49,13 +49,14 @@ void JournalWriter::MarkDone(std::int64_t position) {
   marked_ = true;
 }
 
-absl::Status JournalWriter::Quarantine(std::int64_t position,
-                                       std::string_view reason, int tries) {
-  SLUICE_DCHECK_GT(position, 0);
-  absl::Status status = journal_->Quarantine(position, reason, tries);
-  if (status.ok()) metrics_->CountForgotten();
+std::vector<absl::Status> JournalWriter::Quarantine(
+    absl::Span<const UnstorableEntry> entries) {
+  std::vector<absl::Status> results = journal_->Quarantine(entries);
+  for (const absl::Status& result : results) {
+    if (result.ok()) metrics_->CountForgotten();
+  }
   metrics_->SetQuarantined(journal_->quarantined(), journal_->damaged());
-  return status;
+  return results;
 }
 
 void JournalWriter::Join() {

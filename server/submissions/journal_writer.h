@@ -27,11 +27,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <thread>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/types/span.h"
 #include "base/clock.h"
 #include "pool/worker_pool.h"
 #include "server/metrics/journal_metrics.h"
@@ -61,10 +62,10 @@ class JournalWriter {
   // Tells the journal that the store has the entry, so that the entry may be
   // forgotten. Must be called once for each entry. Does not block.
   void MarkDone(std::int64_t position);
-  // Moves the entry to the journal's quarantine (see Journal::Quarantine).
+  // Moves entries to the journal's quarantine (see Journal::Quarantine).
   // Blocks.
-  absl::Status Quarantine(std::int64_t position, std::string_view reason,
-                          int tries);
+  std::vector<absl::Status> Quarantine(
+      absl::Span<const UnstorableEntry> entries);
 
   // Commits the waiting tasks, forgets the done entries, and ends the thread.
   // The pool must be idle. Does nothing if called again.

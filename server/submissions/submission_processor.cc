@@ -8,21 +8,14 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "base/check.h"
 #include "server/submissions/decode.h"
+#include "server/submissions/journal_writer.h"
 #include "server/submissions/task_failure.h"
 #include "spdlog/spdlog.h"
 
 namespace sluice {
 namespace {
-
-// Ends a task that cannot be stored, after `tries` tries. If the journal cannot
-// quarantine the entry, the entry stays in the journal, and is tried again
-// after the next start.
-void Fail(SubmissionTask* task, const std::string& error_id,
-          const std::string& reason, int tries) {
-  if (task->promised && task->Quarantine(reason, tries)) return;
-  task->SetFailed(error_id);
-}
 
 // Returns the number of tries. A caller that waits for the result is answered
 // after the first failure, so there is only one try.
@@ -45,18 +38,19 @@ void Empty(Submission* submission) {
   submission->site_id.swap(used.site_id);
 }
 
-void SetSaved(SubmissionTask* task, const Saved& saved) {
+}  // namespace
+
+void SubmissionProcessor::SetSaved(SubmissionTask* task, const Saved& saved,
+                                   FailedTasks* failed) {
   // True for a conflict of a submission that was acknowledged before the store
   // could report the conflict. The caller has its answer already, so the
   // submission must be kept.
   const bool acknowledged =
       saved.result == Saved::Result::kConflict && task->in_journal();
   if (!acknowledged) return task->SetSaved(saved);
-  Fail(task, NewErrorId(), "the id is already stored with different content",
-       1);
+  failed->push_back({task, NewErrorId(),
+                     "the id is already stored with different content", 1});
 }
-
-}  // namespace
 
 SubmissionProcessor::SubmissionProcessor(Store* store, ProcessingStep step,
                                          Clock* clock, StageMetrics* metrics)
@@ -82,14 +76,21 @@ StoreState SubmissionProcessor::Process(std::span<Task* const> batch) {
     }
     for (Submission& used : submissions) Empty(&used);
   };
+  FailedTasks failed;
   for (Task* taken : batch) {
     auto* task = static_cast<SubmissionTask*>(taken);
     metrics_->ObserveQueueWait(begun - task->admitted_at);
-    if (Prepare(task, &submissions[tasks.size()])) tasks.push_back(task);
+    if (Prepare(task, &submissions[tasks.size()], &failed)) {
+      tasks.push_back(task);
+    }
   }
   metrics_->ObserveProcessing(clock_->Now() - begun);
-  if (tasks.empty()) return StoreState::kUntouched;
-  return Save({tasks, submissions.first(tasks.size())});
+  StoreState store = StoreState::kUntouched;
+  if (!tasks.empty()) {
+    store = Save({tasks, submissions.first(tasks.size()), &failed});
+  }
+  EndFailed(failed);
+  return store;
 }
 
 void SubmissionProcessor::HandBack(std::span<Task* const> tasks) {
@@ -98,8 +99,8 @@ void SubmissionProcessor::HandBack(std::span<Task* const> tasks) {
   Processor::HandBack(tasks);
 }
 
-bool SubmissionProcessor::Prepare(SubmissionTask* task,
-                                  Submission* submission) const {
+bool SubmissionProcessor::Prepare(SubmissionTask* task, Submission* submission,
+                                  FailedTasks* failed) const {
   task->BeginWork();
   if (task->ShouldSkip()) {
     task->SetSkipped();
@@ -117,9 +118,10 @@ bool SubmissionProcessor::Prepare(SubmissionTask* task,
       error_id = LogCurrentException();
     }
   }
-  Fail(task, error_id,
+  failed->push_back(
+      {task, error_id,
        absl::StrCat("processing threw an exception, error id ", error_id),
-       tries_max);
+       tries_max});
   Empty(submission);
   return false;
 }
@@ -129,7 +131,7 @@ StoreState SubmissionProcessor::Save(Batch batch) {
   const absl::Status status = TrySave(batch, &saved);
   if (status.ok()) {
     for (std::size_t i = 0; i < batch.size(); ++i) {
-      SetSaved(batch.tasks[i], saved[i]);
+      SetSaved(batch.tasks[i], saved[i], batch.failed);
     }
     return StoreState::kUp;
   }
@@ -168,7 +170,7 @@ StoreState SubmissionProcessor::SaveOneByOne(Batch batch) {
     for (const auto& [task, status] : awaited) {
       // The store has saved other submissions, so this submission is at fault.
       if (store == StoreState::kUp) {
-        FailForGood(task, status, 1);
+        FailForGood(task, status, 1, batch.failed);
       } else {
         task->SetUnavailable();
       }
@@ -188,7 +190,7 @@ StoreState SubmissionProcessor::SaveOneByOne(Batch batch) {
     std::vector<Saved> saved;
     const absl::Status status = SaveOne(batch.Only(i), &saved);
     if (status.ok()) {
-      SetSaved(task, saved.front());
+      SetSaved(task, saved.front(), batch.failed);
       ++stored;
       continue;
     }
@@ -200,12 +202,12 @@ StoreState SubmissionProcessor::SaveOneByOne(Batch batch) {
       return answer_awaited(StoreState::kDown);
     }
     if (!IsUnclear(status)) {
-      FailForGood(task, status, TriesMax(*task));
+      FailForGood(task, status, TriesMax(*task), batch.failed);
       continue;
     }
     ++unclear;
     if (task->promised) {
-      SetUnclear(task, status, &delayed);
+      SetUnclear(task, status, &delayed, batch.failed);
     } else {
       awaited.emplace_back(task, status);
     }
@@ -233,11 +235,12 @@ absl::Status SubmissionProcessor::SaveOne(Batch one,
 
 void SubmissionProcessor::SetUnclear(SubmissionTask* task,
                                      const absl::Status& status,
-                                     DelayedKeys* delayed) {
+                                     DelayedKeys* delayed,
+                                     FailedTasks* failed) {
   const TimePoint now = clock_->Now();
   const auto [tries, since_first] = task->CountUnclearTry(now);
   if (tries >= kUnclearTriesMax && since_first >= kUnclearTime) {
-    return FailForGood(task, status, tries);
+    return FailForGood(task, status, tries, failed);
   }
   constexpr int kDoublingsMax = 5;  // enough to reach the longest delay
   const TimePoint again_at =
@@ -249,12 +252,56 @@ void SubmissionProcessor::SetUnclear(SubmissionTask* task,
 }
 
 void SubmissionProcessor::FailForGood(SubmissionTask* task,
-                                      const absl::Status& status, int tries) {
+                                      const absl::Status& status, int tries,
+                                      FailedTasks* failed) {
   const std::string error_id = NewErrorId();
   spdlog::error("not stored: error_id={} status={}", error_id, CodeOf(status));
-  Fail(task, error_id,
+  failed->push_back(
+      {task, error_id,
        absl::StrCat("the store rejected the submission: ", CodeOf(status)),
-       tries);
+       tries});
+}
+
+void SubmissionProcessor::EndFailed(const FailedTasks& failed) {
+  const std::vector<bool> quarantined = Quarantine(failed);
+  for (std::size_t i = 0; i < failed.size(); ++i) {
+    // If the journal could not quarantine an entry, the entry stays in the
+    // journal, and is tried again after the next start.
+    if (!quarantined[i]) failed[i].task->SetFailed(failed[i].error_id);
+  }
+}
+
+std::vector<bool> SubmissionProcessor::Quarantine(const FailedTasks& failed) {
+  std::vector<bool> quarantined(failed.size());
+  // A batch belongs to one pool, and a pool has at most one journal.
+  JournalWriter* journal = nullptr;
+  std::vector<UnstorableEntry> entries;
+  std::vector<std::size_t> indices;
+  for (std::size_t i = 0; i < failed.size(); ++i) {
+    const SubmissionTask& task = *failed[i].task;
+    if (!task.in_journal()) continue;
+    SLUICE_DCHECK(journal == nullptr || journal == task.journal());
+    journal = task.journal();
+    entries.push_back({.position = task.journal_position(),
+                       .reason = failed[i].reason,
+                       .tries = failed[i].tries});
+    indices.push_back(i);
+  }
+  if (entries.empty()) return quarantined;
+  const std::vector<absl::Status> results = journal->Quarantine(entries);
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    const FailedTask& one = failed[indices[i]];
+    if (results[i].ok()) {
+      spdlog::warn("quarantined: sequence={} reason={}", one.task->sequence,
+                   one.reason);
+      one.task->SetQuarantined();
+      quarantined[indices[i]] = true;
+    } else {
+      spdlog::warn("journal failed: quarantine status={}",
+                   results[i].ToString());
+    }
+  }
+  return quarantined;
 }
 
 bool SubmissionProcessor::QuarantineLone(SubmissionTask* task,
@@ -263,11 +310,10 @@ bool SubmissionProcessor::QuarantineLone(SubmissionTask* task,
   // nothing about this submission.
   if (!task->promised || !store_->Check().ok()) return false;
   const int tries = task->CountLoneTry();
-  return tries >= kLoneTriesMax &&
-         task->Quarantine(
-             absl::StrCat("the store failed for this submission alone: ",
-                          CodeOf(status)),
-             tries);
+  if (tries < kLoneTriesMax) return false;
+  const std::string reason = absl::StrCat(
+      "the store failed for this submission alone: ", CodeOf(status));
+  return Quarantine({{task, /*error_id=*/"", reason, tries}}).front();
 }
 
 bool SubmissionProcessor::QuarantineIfLone(Batch batch,

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -27,10 +28,12 @@ using ProcessingStep = std::function<void(const Submission&)>;
 
 // If a submission cannot be stored, its caller is answered INTERNAL. An
 // acknowledged submission is quarantined in its journal after a few tries
-// instead. While the store is unavailable, acknowledged submissions return to
-// the queue, and callers that wait are refused. After an unclear error
-// (IsUnclear), an acknowledged submission is retried for at least kUnclearTime
-// before it is quarantined. Meanwhile later submissions of its subject wait.
+// instead. All submissions of a batch that must be quarantined are quarantined
+// in one transaction, at the end of the batch. While the store is unavailable,
+// acknowledged submissions return to the queue, and callers that wait are
+// refused. After an unclear error (IsUnclear), an acknowledged submission is
+// retried for at least kUnclearTime before it is quarantined. Meanwhile later
+// submissions of its subject wait.
 //
 // Thread-safe.
 class SubmissionProcessor final : public Processor {
@@ -62,25 +65,42 @@ class SubmissionProcessor final : public Processor {
   void HandBack(std::span<Task* const> tasks) override;
 
  private:
+  // A task that cannot be stored and has no result yet.
+  struct FailedTask {
+    SubmissionTask* task;
+    std::string error_id;  // see task_failure.h
+    std::string reason;    // reason of the quarantine
+    int tries;
+  };
+  using FailedTasks = std::vector<FailedTask>;
+
   // Tasks, and the submissions of these tasks that will be stored. Both spans
-  // have the same size.
+  // have the same size. `failed` collects the failed tasks of the whole batch.
   struct Batch {
     std::span<SubmissionTask* const> tasks;
     std::span<Submission> submissions;
+    FailedTasks* failed;
 
     std::size_t size() const { return tasks.size(); }
     Batch From(std::size_t first) const {
-      return {tasks.subspan(first), submissions.subspan(first)};
+      return {tasks.subspan(first), submissions.subspan(first), failed};
     }
     Batch Only(std::size_t index) const {
-      return {tasks.subspan(index, 1), submissions.subspan(index, 1)};
+      return {tasks.subspan(index, 1), submissions.subspan(index, 1), failed};
     }
   };
 
   // Moves the task's submission out, decodes it and runs the step. Returns
-  // false if the task already has its result and must not be stored.
-  bool Prepare(SubmissionTask* task, Submission* submission) const;
-  // Saves the batch in one transaction, and sets the result of each task.
+  // false if the task must not be stored, because it has its result or was
+  // added to `failed`.
+  bool Prepare(SubmissionTask* task, Submission* submission,
+               FailedTasks* failed) const;
+  // Sets the result of a task for which the store has an answer. A conflict of
+  // an acknowledged submission must be quarantined, so it is added to `failed`.
+  static void SetSaved(SubmissionTask* task, const Saved& saved,
+                       FailedTasks* failed);
+  // Saves the batch in one transaction, and sets the result of each task,
+  // except failed tasks.
   StoreState Save(Batch batch);
   // Saves the batch in one transaction. Exceptions of the store become a
   // status.
@@ -90,16 +110,25 @@ class SubmissionProcessor final : public Processor {
   // Saves one submission. If the store rejects a promised submission, retries
   // up to kTriesMax tries in total.
   absl::Status SaveOne(Batch one, std::vector<Saved>* saved);
-  void FailForGood(SubmissionTask* task, const absl::Status& status, int tries);
+  // Adds the task to `failed`.
+  static void FailForGood(SubmissionTask* task, const absl::Status& status,
+                          int tries, FailedTasks* failed);
+  // Sets the results of failed tasks: quarantines acknowledged tasks in one
+  // transaction of their journal. Blocks.
+  static void EndFailed(const FailedTasks& failed);
+  // Quarantines the tasks that are in a journal. Returns, for each task,
+  // whether its entry was quarantined and the task has its result.
+  static std::vector<bool> Quarantine(const FailedTasks& failed);
   // Counts a failure of the store that concerns this submission alone. Returns
   // true if there were too many and the submission has been quarantined.
   bool QuarantineLone(SubmissionTask* task, const absl::Status& status);
   // Task::again_at of delayed tasks, by key.
   using DelayedKeys = absl::flat_hash_map<std::uint64_t, TimePoint>;
-  // Sets the result of an acknowledged submission after an unclear error. If
-  // the submission is retried, adds its key to `delayed`.
+  // Sets the result of an acknowledged submission after an unclear error, or
+  // adds it to `failed`. If the submission is retried, adds its key to
+  // `delayed`.
   void SetUnclear(SubmissionTask* task, const absl::Status& status,
-                  DelayedKeys* delayed);
+                  DelayedKeys* delayed, FailedTasks* failed);
   // Returns the result of QuarantineLone if the batch has one submission;
   // otherwise returns false.
   bool QuarantineIfLone(Batch batch, const absl::Status& status);

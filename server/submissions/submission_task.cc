@@ -11,7 +11,6 @@
 #include "server/submissions/journal_writer.h"
 #include "server/submissions/order_key.h"
 #include "server/submissions/task_failure.h"
-#include "spdlog/spdlog.h"
 
 namespace sluice {
 namespace {
@@ -360,18 +359,9 @@ void SubmissionTask::SetAgain(TimePoint at) {
   again_at = at;
 }
 
-bool SubmissionTask::Quarantine(const std::string& reason, int tries) {
-  SLUICE_DCHECK(promised && stage() == Stage::kInWork);
-  if (journal_ == nullptr) return false;
-  const absl::Status status =
-      journal_->Quarantine(journal_position_, reason, tries);
-  if (!status.ok()) {
-    spdlog::warn("journal failed: quarantine status={}", status.ToString());
-    return false;
-  }
-  spdlog::warn("quarantined: sequence={} reason={}", sequence, reason);
+void SubmissionTask::SetQuarantined() {
+  SLUICE_DCHECK(promised && in_journal());
   SetResult(TaskResult::kQuarantined, Answer::Queued(OwnReceipt()));
-  return true;
 }
 
 int SubmissionTask::CountLoneTry() {

@@ -176,6 +176,8 @@ class SubmissionTask final
   // Valid after Arrive.
   Leftover Identity() const;
   bool in_journal() const { return journal_ != nullptr; }
+  // Returns the writer of the journal that has the task's entry, or null.
+  JournalWriter* journal() const { return journal_; }
   // True once the Gate has admitted the task. The Gate sets the sequence number
   // under the pool's lock, before anybody learns of the admission.
   bool admitted() const { return sequence != 0; }
@@ -185,6 +187,11 @@ class SubmissionTask final
 
   // ---- For the worker ----
 
+  // Returns the position of the task's entry. The task must be in a journal.
+  std::int64_t journal_position() const {
+    SLUICE_DCHECK(in_journal() && stage() == Stage::kInWork);
+    return journal_position_;
+  }
   // Marks the task as taken by a worker: kInPool -> kInWork.
   void BeginWork();
   // True if the worker should skip the task, because nobody waits for it and
@@ -207,9 +214,8 @@ class SubmissionTask final
   void SetFailed(const std::string& error_id);
   void SetSkipped();
   void SetAgain(TimePoint at = {});
-  // Quarantines a promised task that cannot be stored. Returns false, and
-  // changes nothing, if the task is in no journal or the journal fails. Blocks.
-  bool Quarantine(const std::string& reason, int tries);
+  // The journal has quarantined the entry of the task.
+  void SetQuarantined();
 
   // Counts a failure to store this submission alone although the store was
   // available. Returns the count.

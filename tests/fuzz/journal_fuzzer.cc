@@ -46,7 +46,10 @@ void WriteJournal(const std::string& path,
     const NewJournalEntry entry{"ImportPatients", &submission};
     Require((*journal)->Append({&entry, 1}).ok(), "an entry is appended");
   }
-  Require((*journal)->Quarantine(1, "reason", 3).ok(), "one is quarantined");
+  const UnstorableEntry unstorable{
+      .position = 1, .reason = "reason", .tries = 3};
+  Require((*journal)->Quarantine({&unstorable, 1}).front().ok(),
+          "one is quarantined");
   in_use();
 }
 
@@ -99,7 +102,9 @@ void Use(Journal& journal, bool damaged) {
   (void)journal.LastSequence();
   (void)journal.FindQuarantined("STUDY-1",
                                 std::vector<std::string>{"id-1", "id-2"});
-  (void)journal.Quarantine(2, "reason", 3);
+  const UnstorableEntry unstorable{
+      .position = 2, .reason = "reason", .tries = 3};
+  (void)journal.Quarantine({&unstorable, 1});
   (void)journal.Release(1);
   journal.MarkDone(3);
   const ReceivedSubmission submission = MakeSubmission(99);

@@ -18,6 +18,7 @@
 #include "tests/fakes/journal_server.h"
 #include "tests/fakes/patience.h"
 #include "tests/stores/faulty_disk.h"
+#include "tests/stores/journal_fixture.h"
 #include "tests/stores/store_fixture.h"
 
 namespace sluice {
@@ -50,7 +51,7 @@ class RetryQuarantinedTest : public testing::Test {
             {MethodName(Method::kSubmit), &submission}};
         const auto position = (*journal)->Append(entries);
         ASSERT_TRUE(position.ok()) << position.status();
-        ASSERT_TRUE((*journal)->Quarantine(*position, "bad", 3).ok());
+        ASSERT_TRUE(QuarantineOne(**journal, *position, "bad", 3).ok());
       }
     }
     auto pools = Pools::Start(config, {},

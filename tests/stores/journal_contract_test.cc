@@ -39,6 +39,7 @@
 namespace sluice {
 namespace {
 
+using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
@@ -360,7 +361,7 @@ TEST_P(JournalContract, LastSequenceIsTheHighestQuarantineIncluded) {
   const std::int64_t nine = Append(7, 9).back();
   Append(3, 3);
   EXPECT_EQ(*journal().LastSequence(), 9);
-  ASSERT_TRUE(journal().Quarantine(nine, "reason", 1).ok());
+  ASSERT_TRUE(QuarantineOne(journal(), nine, "reason", 1).ok());
   Open();
   EXPECT_EQ(*journal().LastSequence(), 9);
 }
@@ -444,7 +445,7 @@ TEST_P(JournalContract, PositionsOfForgottenEntriesAreNotUsedAgain) {
   Open();
   EXPECT_THAT(Sequences(), IsEmpty());
   EXPECT_THAT(Append(6, 6), ElementsAre(6));
-  ASSERT_TRUE(journal().Quarantine(6, "reason", 1).ok());
+  ASSERT_TRUE(QuarantineOne(journal(), 6, "reason", 1).ok());
   Open();
   EXPECT_THAT(Append(7, 7), ElementsAre(7));
 }
@@ -457,7 +458,7 @@ TEST_P(JournalContract, QuarantineKeepsTheEntryAndItsReason) {
   entries[0].submission.site_id = "site";
   ASSERT_TRUE(TryAppend(entries).ok());
   const absl::Time before = absl::Now();
-  ASSERT_TRUE(journal().Quarantine(1, "threw", 3).ok());
+  ASSERT_TRUE(QuarantineOne(journal(), 1, "threw", 3).ok());
   for (int round = 0; round < 2; ++round) {
     EXPECT_EQ(journal().quarantined(), 1u);
     EXPECT_THAT(Sequences(), ElementsAre(6));
@@ -477,7 +478,7 @@ TEST_P(JournalContract, QuarantineKeepsTheEntryAndItsReason) {
 TEST_P(JournalContract, QuarantineIsListedInPagesBySequence) {
   for (const std::int64_t sequence : {30, 10, 20}) {
     const std::int64_t position = Append(sequence, sequence, "c")[0];
-    ASSERT_TRUE(journal().Quarantine(position, "reason", 1).ok());
+    ASSERT_TRUE(QuarantineOne(journal(), position, "reason", 1).ok());
   }
   EXPECT_THAT(Quarantined(), ElementsAre(10, 20, 30));
   EXPECT_THAT(Quarantined(0, 2), ElementsAre(10, 20));
@@ -492,7 +493,7 @@ TEST_P(JournalContract, QuarantineIsListedInPagesBySequence) {
 TEST_P(JournalContract, QuarantineIsFoundById) {
   EXPECT_EQ(journal().FindQuarantined("study", {"id-1"})->at(0), std::nullopt);
   Append(1, 3, "c");
-  ASSERT_TRUE(journal().Quarantine(2, "reason", 1).ok());
+  ASSERT_TRUE(QuarantineOne(journal(), 2, "reason", 1).ok());
   const auto found =
       journal().FindQuarantined("study", {"id-1", "id-2", "id-2"});
   ASSERT_TRUE(found.ok()) << found.status();
@@ -509,8 +510,8 @@ TEST_P(JournalContract, AnIdIsFoundUnderTheFirstThatCame) {
                                        MakeEntry(3, "two")};
   for (JournalEntry& e : entries) e.submission.submission_id = "id";
   ASSERT_TRUE(TryAppend(entries).ok());
-  ASSERT_TRUE(journal().Quarantine(1, "reason", 1).ok());
-  ASSERT_TRUE(journal().Quarantine(2, "reason", 1).ok());
+  ASSERT_TRUE(QuarantineOne(journal(), 1, "reason", 1).ok());
+  ASSERT_TRUE(QuarantineOne(journal(), 2, "reason", 1).ok());
   EXPECT_EQ(
       journal().FindQuarantined("study", {"id"})->at(0)->submission.sequence,
       3);
@@ -518,7 +519,7 @@ TEST_P(JournalContract, AnIdIsFoundUnderTheFirstThatCame) {
 
 TEST_P(JournalContract, AReleasedEntryIsAtTheEndOfTheJournal) {
   Append(1, 3, "c");
-  ASSERT_TRUE(journal().Quarantine(1, "reason", 1).ok());
+  ASSERT_TRUE(QuarantineOne(journal(), 1, "reason", 1).ok());
   const auto released = journal().Release(1);
   ASSERT_TRUE(released.ok()) << released.status();
   EXPECT_EQ(released->position, 4);
@@ -535,11 +536,12 @@ TEST_P(JournalContract, AReleasedEntryIsAtTheEndOfTheJournal) {
 
 TEST_P(JournalContract, AReleasedEntryCanBeDoneOrQuarantinedAgain) {
   Append(1, 2);
-  ASSERT_TRUE(journal().Quarantine(1, "reason", 1).ok());
-  ASSERT_TRUE(journal().Quarantine(2, "reason", 1).ok());
+  ASSERT_TRUE(QuarantineOne(journal(), 1, "reason", 1).ok());
+  ASSERT_TRUE(QuarantineOne(journal(), 2, "reason", 1).ok());
   journal().MarkDone(journal().Release(1)->position);
   ASSERT_TRUE(
-      journal().Quarantine(journal().Release(2)->position, "again", 2).ok());
+      QuarantineOne(journal(), journal().Release(2)->position, "again", 2)
+          .ok());
   ASSERT_TRUE(journal().Forget().ok());
   EXPECT_THAT(Sequences(), IsEmpty());
   EXPECT_THAT(Quarantined(), ElementsAre(2));
@@ -553,16 +555,82 @@ TEST_P(JournalContract, TheSameContentIsInQuarantineOnce) {
   entries[3].submission.kind = SubmissionKind::kAppEvent;
   ASSERT_TRUE(TryAppend(entries).ok());
   for (std::int64_t position = 1; position <= 4; ++position) {
-    EXPECT_TRUE(journal().Quarantine(position, "reason", 1).ok());
+    EXPECT_TRUE(QuarantineOne(journal(), position, "reason", 1).ok());
   }
   EXPECT_EQ(journal().quarantined(), 3u);
   EXPECT_THAT(Quarantined(), ElementsAre(1, 3, 4));
   EXPECT_THAT(Sequences(), IsEmpty());
 }
 
+TEST_P(JournalContract, ABatchIsQuarantinedWithOneSync) {
+  Append(1, 300);
+  std::vector<UnstorableEntry> batch;
+  for (std::int64_t position = 1; position <= 256; ++position) {
+    batch.push_back({.position = position,
+                     .reason = absl::StrCat("reason ", position),
+                     .tries = static_cast<int>(position)});
+  }
+  const int before = under_test_->syncs();
+  const std::vector<absl::Status> results = journal().Quarantine(batch);
+  EXPECT_EQ(under_test_->syncs(), before + 1);
+  EXPECT_THAT(results, SizeIs(256));
+  EXPECT_THAT(results, Each(absl::OkStatus()));
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_EQ(journal().quarantined(), 256u);
+    EXPECT_THAT(Sequences(), SizeIs(44));
+    const auto last = journal().ListQuarantine(255, 10, true);
+    ASSERT_TRUE(last.ok()) << last.status();
+    ASSERT_THAT(*last, SizeIs(1));
+    EXPECT_EQ(last->at(0).reason, "reason 256");
+    EXPECT_EQ(last->at(0).tries, 256);
+    Open();
+  }
+}
+
+TEST_P(JournalContract, AnEntryThatCannotBeQuarantinedFailsAlone) {
+  std::vector<JournalEntry> entries = {MakeEntry(1, "one"), MakeEntry(2, "two"),
+                                       MakeEntry(2, "other"),
+                                       MakeEntry(3, "three")};
+  entries[2].submission.submission_id = "other";
+  ASSERT_TRUE(TryAppend(entries).ok());
+  std::vector<UnstorableEntry> batch;
+  for (const std::int64_t position : {1, 2, 9, 3, 4}) {
+    batch.push_back({.position = position, .reason = "reason", .tries = 1});
+  }
+  const std::vector<absl::Status> results = journal().Quarantine(batch);
+  ASSERT_THAT(results, SizeIs(5));
+  EXPECT_TRUE(results[0].ok());
+  EXPECT_TRUE(results[1].ok());
+  EXPECT_EQ(results[2].code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(results[3].code(), absl::StatusCode::kInternal)
+      << "number is taken";
+  EXPECT_TRUE(results[4].ok());
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_THAT(Quarantined(), ElementsAre(1, 2, 3));
+    EXPECT_THAT(Sequences(), ElementsAre(2));
+    Open();
+  }
+}
+
+TEST_P(JournalContract, ABatchWhoseCommitFailedIsNotQuarantined) {
+  Append(1, 3);
+  std::vector<UnstorableEntry> batch(2);
+  batch[0].position = 1;
+  batch[1].position = 2;
+  under_test_->SetSyncsFail(true);
+  EXPECT_THAT(journal().Quarantine(batch),
+              Each(testing::Property(&absl::Status::code,
+                                     absl::StatusCode::kUnavailable)));
+  EXPECT_EQ(journal().quarantined(), 0u);
+  EXPECT_THAT(Sequences(), ElementsAre(1, 2, 3));
+  under_test_->SetSyncsFail(false);
+  EXPECT_THAT(journal().Quarantine(batch), Each(absl::OkStatus()));
+  EXPECT_EQ(journal().quarantined(), 2u);
+}
+
 TEST_P(JournalContract, WhatIsNotThereIsNotFoundAndNoFailure) {
   Append(1, 1);
-  EXPECT_EQ(journal().Quarantine(2, "reason", 1).code(),
+  EXPECT_EQ(QuarantineOne(journal(), 2, "reason", 1).code(),
             absl::StatusCode::kNotFound);
   EXPECT_EQ(journal().Release(1).status().code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(journal().quarantined(), 0u);
@@ -577,12 +645,15 @@ TEST_P(JournalContract, AFullQuarantineLeavesTheEntryWhereItIs) {
   under_test_->FillQuarantine(Journal::kQuarantineMax - 1);
   Append(2, 2);
   EXPECT_EQ(journal().quarantined(), Journal::kQuarantineMax - 1);
-  EXPECT_TRUE(journal().Quarantine(1, "reason", 1).ok());
-  EXPECT_EQ(journal().Quarantine(2, "reason", 1).code(),
-            absl::StatusCode::kResourceExhausted);
+  std::vector<UnstorableEntry> batch(2);
+  batch[0].position = 1;
+  batch[1].position = 2;
+  const std::vector<absl::Status> results = journal().Quarantine(batch);
+  EXPECT_TRUE(results.at(0).ok());
+  EXPECT_EQ(results.at(1).code(), absl::StatusCode::kResourceExhausted);
   EXPECT_THAT(Sequences(), ElementsAre(2));
   ASSERT_TRUE(journal().Release(1).ok());
-  EXPECT_TRUE(journal().Quarantine(2, "reason", 1).ok());
+  EXPECT_TRUE(QuarantineOne(journal(), 2, "reason", 1).ok());
 }
 
 // --- Faults ---
@@ -624,7 +695,7 @@ TEST_P(JournalContract, ADamagedEntryIsQuarantinedAndTheRestIsReplayed) {
 TEST_P(JournalContract, ADamagedSequenceIsNotUsed) {
   Append(1, 3);
   Append(4, 4);
-  ASSERT_TRUE(journal().Quarantine(4, "reason", 1).ok());
+  ASSERT_TRUE(QuarantineOne(journal(), 4, "reason", 1).ok());
   under_test_->ChangeSequence(1, std::int64_t{1} << 40);
   under_test_->ChangeSequence(2, 4);
   EXPECT_THAT(Sequences(), ElementsAre(3));
@@ -639,7 +710,7 @@ TEST_P(JournalContract, ADamagedSequenceIsNotUsed) {
 TEST_P(JournalContract, AnEntryThatIsQuarantinedIsVerifiedFirst) {
   Append(1, 2, "canary");
   under_test_->Damage(2, JournalUnderTest::Part::kContent);
-  ASSERT_TRUE(journal().Quarantine(2, "reason", 1).ok());
+  ASSERT_TRUE(QuarantineOne(journal(), 2, "reason", 1).ok());
   EXPECT_EQ(journal().damaged(), 1u);
   EXPECT_TRUE(journal().ListQuarantine(0, 10, false)->at(0).damaged);
 }
@@ -651,14 +722,14 @@ TEST_P(JournalContract, ADamagedSubmissionDoesNotStandForAnUndamagedOne) {
   ASSERT_TRUE(TryAppend(entries).ok());
   under_test_->Damage(1, JournalUnderTest::Part::kContent);
   EXPECT_THAT(Sequences(), ElementsAre(2));
-  ASSERT_TRUE(journal().Quarantine(2, "reason", 1).ok());
+  ASSERT_TRUE(QuarantineOne(journal(), 2, "reason", 1).ok());
   EXPECT_THAT(Quarantined(), ElementsAre(1, 2));
   EXPECT_TRUE(journal().Release(2).ok());
 }
 
 TEST_P(JournalContract, ASubmissionDamagedInQuarantineIsNotReleased) {
   Append(1, 2);
-  ASSERT_TRUE(journal().Quarantine(1, "rejected", 1).ok());
+  ASSERT_TRUE(QuarantineOne(journal(), 1, "rejected", 1).ok());
   under_test_->DamageQuarantined(1);
   EXPECT_EQ(journal().Release(1).status().code(),
             absl::StatusCode::kFailedPrecondition);
@@ -743,11 +814,11 @@ TEST_P(JournalContract, AGroupWhoseSyncFailedIsNotThereEvenAfterAKill) {
 
 TEST_P(JournalContract, AFailedCommitForgetsQuarantinesAndReleasesNothing) {
   Append(1, 4);
-  ASSERT_TRUE(journal().Quarantine(1, "reason", 1).ok());
+  ASSERT_TRUE(QuarantineOne(journal(), 1, "reason", 1).ok());
   journal().MarkDone(2);
   under_test_->SetSyncsFail(true);
   EXPECT_EQ(journal().Forget().code(), absl::StatusCode::kUnavailable);
-  EXPECT_EQ(journal().Quarantine(3, "reason", 1).code(),
+  EXPECT_EQ(QuarantineOne(journal(), 3, "reason", 1).code(),
             absl::StatusCode::kUnavailable);
   EXPECT_EQ(journal().Release(1).status().code(),
             absl::StatusCode::kUnavailable);
@@ -817,7 +888,7 @@ TEST_P(JournalContract, ThreadsAppendForgetAndQuarantineAtTheSameTime) {
         }
         ASSERT_TRUE(TryAppend(entries).ok());
         journal().MarkDone(entries[0].position);
-        ASSERT_TRUE(journal().Quarantine(entries[1].position, "r", 1).ok());
+        ASSERT_TRUE(QuarantineOne(journal(), entries[1].position, "r", 1).ok());
         kept += 2;
         if (round % 8 == 0) {
           ASSERT_TRUE(journal().Forget().ok());

@@ -65,6 +65,13 @@ inline std::vector<std::int64_t> AppendRange(Journal& journal,
   return positions;
 }
 
+inline absl::Status QuarantineOne(Journal& journal, std::int64_t position,
+                                  std::string reason, int tries) {
+  const UnstorableEntry entry{
+      .position = position, .reason = std::move(reason), .tries = tries};
+  return journal.Quarantine({&entry, 1}).front();
+}
+
 inline std::vector<JournalEntry> Replay(Journal& journal) {
   std::vector<JournalEntry> entries;
   const absl::Status status = journal.Replay(

@@ -335,11 +335,11 @@ class JournalDamageTest : public JournalFaultTest {
       journal_->MarkDone(position);
     }
     ASSERT_TRUE(journal_->Forget().ok());
-    ASSERT_TRUE(journal_->Quarantine(50, "rejected", 3).ok());
+    ASSERT_TRUE(QuarantineOne(*journal_, 50, "rejected", 3).ok());
     for (std::int64_t first = 101; first < 250; first += 50) {
       Append(first, first + 49, std::string(500, 'y'));
     }
-    ASSERT_TRUE(journal_->Quarantine(60, "rejected", 3).ok());
+    ASSERT_TRUE(QuarantineOne(*journal_, 60, "rejected", 3).ok());
     copy_ = CopyAfterKill(path_, folder_ / "copy");
   }
 

@@ -2,6 +2,8 @@
 
 #include <malloc.h>
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -14,13 +16,17 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "prometheus/registry.h"
+#include "server/submissions/journal_writer.h"
 #include "sluice/v1/ingestion.pb.h"
 #include "stores/discard_store.h"
 #include "tests/fakes/fake_clock.h"
 #include "tests/fakes/gated_store.h"
 #include "tests/fakes/test_server.h"
+#include "tests/stores/faulty_disk.h"
+#include "tests/stores/journal_fixture.h"
 
 namespace sluice {
 namespace {
@@ -36,14 +42,14 @@ class SubmissionProcessorTest : public testing::Test {
 
   // Returns a promised task without a pool, as if restored from a journal.
   TaskPtr MakeTask(SubmissionKind kind, const std::string& id,
-                   std::string content) {
-    JournalEntry entry;
+                   std::string content, JournalEntry entry = {},
+                   JournalWriter* writer = nullptr) {
     entry.submission.kind = kind;
     entry.submission.study_id = "study";
     entry.submission.submission_id = id;
     entry.submission.content = std::move(content);
-    entry.submission.sequence = 1;
-    return MakeSubmissionTask(method_, nullptr, std::move(entry));
+    entry.submission.sequence = std::max<std::int64_t>(entry.position, 1);
+    return MakeSubmissionTask(method_, writer, std::move(entry));
   }
 
   TaskPtr MakeResponse(const std::string& id) {
@@ -156,6 +162,81 @@ TEST_F(SubmissionProcessorTest, ATaskToBeWorkedAgainHasItsContent) {
   ASSERT_EQ(stored.size(), 2u);
   EXPECT_EQ(stored[0].content, content);
   EXPECT_NE(stored[0].questionnaire, "");
+}
+
+// --- Quarantined in batches ---
+
+class QuarantineTest : public SubmissionProcessorTest {
+ protected:
+  ~QuarantineTest() override {
+    pool_.Join();
+    writer_.Join();
+  }
+
+  // Returns tasks whose entries are in the journal.
+  std::vector<TaskPtr> Append(int count) {
+    std::vector<JournalEntry> entries;
+    for (int i = 1; i <= count; ++i) entries.push_back(MakeEntry(i));
+    EXPECT_TRUE(AppendGroup(*journal_, entries).ok());
+    std::vector<TaskPtr> tasks;
+    for (JournalEntry& entry : entries) {
+      const std::string id = entry.submission.submission_id;
+      tasks.push_back(MakeTask(SubmissionKind::kAppEvent, id, "",
+                               std::move(entry), &writer_));
+    }
+    return tasks;
+  }
+  // Returns the number of commits of the journal meanwhile.
+  int Work(const std::vector<TaskPtr>& tasks, const ProcessingStep& step) {
+    std::vector<Task*> batch;
+    for (const TaskPtr& task : tasks) batch.push_back(task.get());
+    SubmissionProcessor processor(&store_, step, SystemClock(), &metrics_);
+    const int before = disk_.log_syncs();
+    EXPECT_EQ(processor.Process(batch), StoreState::kUp);
+    return disk_.log_syncs() - before;
+  }
+
+  FaultyDisk disk_;
+  const TempFolder folder_;
+  const std::unique_ptr<Journal> journal_ =
+      *Journal::Open(folder_ / "journal.db");
+  std::atomic<std::int64_t> sequence_{0};
+  WorkerPool pool_{
+      {.methods = kAllMethods.size()}, &processor_, SystemClock(), &sequence_};
+  JournalMetrics journal_metrics_{"pool", &registry_};
+  JournalWriter writer_{journal_.get(), &pool_, SystemClock(),
+                        &journal_metrics_};
+};
+
+// The first submissions fail in the processing step, the next are rejected by
+// the store, and the last is stored.
+TEST_F(QuarantineTest, FailedSubmissionsOfABatchShareACommit) {
+  const std::vector<TaskPtr> tasks = Append(9);
+  for (int i = 5; i <= 8; ++i) {
+    store_.FailFor(absl::StrCat("id-", i), absl::InvalidArgumentError(""));
+  }
+  const int commits = Work(tasks, [](const Submission& submission) {
+    if (submission.sequence <= 4) throw std::runtime_error("no");
+  });
+  EXPECT_EQ(commits, 1);
+  EXPECT_EQ(journal_->quarantined(), 8u);
+  for (std::size_t i = 0; i < 8; ++i) {
+    EXPECT_EQ(tasks[i]->result, TaskResult::kQuarantined);
+  }
+  EXPECT_EQ(tasks[8]->result, TaskResult::kStored);
+  EXPECT_THAT(SequencesOf(*journal_), testing::ElementsAre(9));
+}
+
+TEST_F(QuarantineTest, WhatTheJournalCannotQuarantineStaysInTheJournal) {
+  const std::vector<TaskPtr> tasks = Append(2);
+  disk_.SetFull(true);
+  Work(tasks, [](const Submission&) { throw std::runtime_error("no"); });
+  disk_.SetFull(false);
+  for (const TaskPtr& task : tasks) {
+    EXPECT_EQ(task->result, TaskResult::kFailed);
+  }
+  EXPECT_EQ(journal_->quarantined(), 0u);
+  EXPECT_THAT(SequencesOf(*journal_), testing::ElementsAre(1, 2));
 }
 
 // --- Errors that are not clear ---
