@@ -83,6 +83,7 @@ absl::Status DatastoreBatch::TakeOne(Unsettled sent,
       return absl::OkStatus();
     case v1::SaveBatchResponse::CONFLICT:
       saved.result = Saved::Result::kConflict;
+      saved.conflict_kept = one.conflict_kept();
       return absl::OkStatus();
     default:
       return absl::InvalidArgumentError("a result is not a known one");

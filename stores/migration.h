@@ -16,6 +16,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
@@ -37,6 +38,8 @@ class VersionedDatabase {
  public:
   virtual ~VersionedDatabase() = default;
 
+  // Names the database in the log.
+  virtual std::string Name() const = 0;
   virtual absl::StatusOr<std::int64_t> Version() = 0;
   // Runs `part` in a transaction, and commits it. If `part` returns true, the
   // transaction also sets the version. Returns the result of `part`. After an
@@ -44,11 +47,15 @@ class VersionedDatabase {
   virtual absl::StatusOr<bool> InTransaction(
       absl::FunctionRef<absl::StatusOr<bool>()> part,
       std::int64_t next_version) = 0;
+  // Number of rows that were inserted, changed or deleted since the object was
+  // created, for the log.
+  virtual std::int64_t rows_changed() const = 0;
 };
 
 // Runs the steps that the database needs, beginning with the step from its
-// version. `steps` must be sorted by version, without gaps. Returns
-// FAILED_PRECONDITION if the database is older than the first step.
+// version. Logs the begin and the end of each step, and its progress. `steps`
+// must be sorted by version, without gaps. Returns FAILED_PRECONDITION if the
+// database is older than the first step.
 absl::Status Migrate(VersionedDatabase& database,
                      absl::Span<const MigrationStep> steps);
 

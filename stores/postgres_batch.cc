@@ -133,13 +133,34 @@ absl::Status PostgresBatch::CompareWithFirst() {
                                          : Saved::Result::kDuplicate,
                        .sequence = first.sequence,
                        .received_at = first.received_at,
-                       .content_sha256 = first.content_sha256};
-    if (own) continue;
+                       .content_sha256 = first.content_sha256,
+                       .conflict_kept = !k.same};
+    if (own && k.same) continue;
     gaps.push_back({&batch_[k.index], first.sequence, !k.same});
   }
-  // Only queue the statement. Commit sends it in one round trip with the
-  // COMMIT.
-  if (!gaps.empty()) db_.Send(kRecordGaps, PostgresGaps(gaps));
+  return RecordGaps(gaps);
+}
+
+absl::Status PostgresBatch::RecordGaps(absl::Span<const PostgresGap> gaps) {
+  while (!gaps.empty()) {
+    const std::size_t count = Portion(gaps, [](const PostgresGap& gap) {
+      return gap.conflict ? gap.submission->content.size() : 0;
+    });
+    const absl::Span<const PostgresGap> portion = gaps.first(count);
+    gaps.remove_prefix(count);
+    db_.Send(kRecordGaps, PostgresGaps(portion));
+    // Duplicates need no answer, so the statement is only queued. Commit sends
+    // it in one round trip with the COMMIT.
+    if (gaps.empty() && std::ranges::none_of(portion, &PostgresGap::conflict)) {
+      return absl::OkStatus();
+    }
+    const auto results = db_.Receive();
+    if (!results.ok()) return results.status();
+    if (results->back().IntegerAt(0, 0) != 0) {
+      return absl::InternalError(
+          "a sequence of the batch belongs to another submission");
+    }
+  }
   return absl::OkStatus();
 }
 

@@ -48,6 +48,7 @@ class PostgresBatch {
   absl::Status CompareContents(std::vector<Known>& known);
   absl::Status CompareSome(absl::Span<Known* const> known);
   absl::Status CompareWithFirst();
+  absl::Status RecordGaps(absl::Span<const PostgresGap> gaps);
   absl::Status Commit();
 
   PostgresConnection& db_;

@@ -100,23 +100,39 @@ const char* const kPostgresFindFirst =
     "   WHERE submission_id = i.submission_id AND study_id = i.study_id"
     "   LIMIT 1) AS s";
 
+// A conflict with the number of the first submission leaves no gap. Another
+// server may insert the same content at the same time: the content is then kept
+// twice.
 const char* const kPostgresRecordGaps =
     "WITH refused AS ("
-    "   SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[],"
+    "   SELECT *, row_number() OVER ("
+    "     PARTITION BY first_sequence, content_sha256 ORDER BY sequence) AS nth"
+    "   FROM unnest($1::bigint[], $2::text[], $3::bigint[],"
     "     $4::text[], $5::text[], $6::text[], $7::timestamptz[],"
-    "     $8::timestamptz[], $9::bytea[], $10::bigint[])"
+    "     $8::timestamptz[], $9::bytea[], $10::bigint[], $11::bytea[])"
     "   AS r (sequence, reason, first_sequence, kind, study_id, submission_id,"
-    "     received_at, sent_at, content_sha256, content_bytes)),"
+    "     received_at, sent_at, content_sha256, content_bytes, content)),"
+    " gap AS ("
+    "   INSERT INTO gaps (sequence, reason) SELECT sequence, reason"
+    "   FROM refused WHERE sequence <> first_sequence"
+    "   ON CONFLICT DO NOTHING),"
     " recorded AS ("
-    "   INSERT INTO gaps (sequence, reason) SELECT sequence, reason FROM "
-    "refused"
-    "   ON CONFLICT DO NOTHING RETURNING sequence)"
-    " INSERT INTO conflicts (first_sequence, kind, study_id, submission_id,"
-    "   received_at, sent_at, content_sha256, content_bytes)"
-    " SELECT first_sequence, kind, study_id, submission_id, received_at,"
-    "   sent_at, content_sha256, content_bytes FROM refused"
-    " WHERE reason = 'conflict' AND sequence IN (SELECT * FROM recorded)"
-    " ORDER BY sequence";
+    "   INSERT INTO conflicts (sequence, first_sequence, kind, study_id,"
+    "     submission_id, received_at, sent_at, content_sha256, content_bytes,"
+    "     content)"
+    "   SELECT sequence, first_sequence, kind, study_id, submission_id,"
+    "     received_at, sent_at, content_sha256, content_bytes,"
+    "     CASE WHEN nth = 1 AND NOT EXISTS (SELECT FROM conflicts AS c"
+    "       WHERE c.first_sequence = r.first_sequence"
+    "       AND c.content_sha256 = r.content_sha256 AND c.content IS NOT NULL)"
+    "     THEN content END"
+    "   FROM refused AS r WHERE reason = 'conflict' ORDER BY sequence"
+    "   ON CONFLICT (sequence) DO NOTHING RETURNING sequence)"
+    " SELECT count(*) FROM refused AS r WHERE reason = 'conflict'"
+    " AND sequence NOT IN (SELECT sequence FROM recorded)"
+    " AND NOT EXISTS (SELECT FROM conflicts AS c"
+    "   WHERE c.sequence = r.sequence AND c.first_sequence = r.first_sequence"
+    "   AND c.kind = r.kind AND c.content_sha256 = r.content_sha256)";
 
 const char* const kPostgresReadSubmissions =
     "SELECT sequence, kind, study_id, submission_id, site_id, subject,"
@@ -257,6 +273,14 @@ std::vector<std::string> PostgresGaps(absl::Span<const PostgresGap> gaps) {
              [](const Row& r, PostgresArray& a) {
                a.Integer(
                    static_cast<std::int64_t>(r.submission->content.size()));
+             }),
+      Column(Type::kBytea, gaps,
+             [](const Row& r, PostgresArray& a) {
+               if (r.conflict) {
+                 a.Bytes(r.submission->content);
+               } else {
+                 a.Null();
+               }
              }),
   };
 }

@@ -53,8 +53,10 @@ struct PostgresGap {
   bool conflict = false;
 };
 
-// Records gaps, and audits the conflicts among them. Gaps that are already
-// recorded are skipped.
+// Records gaps, audits the conflicts among them and keeps their contents. Gaps
+// and conflicts that are already recorded are skipped. Returns one value: the
+// number of conflicts whose sequence number is recorded for another conflict.
+// The transaction must then not commit.
 extern const char* const kPostgresRecordGaps;
 std::vector<std::string> PostgresGaps(absl::Span<const PostgresGap> gaps);
 

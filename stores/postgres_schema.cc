@@ -1,11 +1,13 @@
 #include "stores/postgres_schema.h"
 
-#include <iterator>
+#include <chrono>
 #include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "base/time.h"
+#include "stores/migration.h"
 
 namespace sluice {
 namespace {
@@ -106,9 +108,23 @@ COMMENT ON VIEW answers IS
   'Values are text as sent: decimals keep their digits.';
 )sql";
 
-// Statements that migrate each version to the next.
-constexpr const char* kMigrations[] = {kVersion1};
-static_assert(std::size(kMigrations) == kPostgresSchemaVersion);
+// Version 2 keeps the contents of conflicts. Servers of version 1 that still
+// run do not set the new columns.
+constexpr char kVersion2[] = R"sql(
+ALTER TABLE conflicts
+  ADD COLUMN sequence bigint,
+  ADD COLUMN content bytea;
+COMMENT ON COLUMN conflicts.sequence IS
+  'Order of arrival of the refused, which is in gaps as well. Null in rows of '
+  'version 1 of these tables.';
+COMMENT ON COLUMN conflicts.content IS
+  'The refused bytes (protobuf). Each content of a first_sequence is kept once: '
+  'null if another row with the same first_sequence and content_sha256 has the '
+  'bytes. Null also in rows of version 1 of these tables.';
+CREATE UNIQUE INDEX conflicts_sequence ON conflicts (sequence);
+CREATE INDEX conflict_contents ON conflicts (first_sequence, content_sha256)
+  WHERE content IS NOT NULL;
+)sql";
 
 // enable_seqscan is off because a prepared plan must not depend on the size
 // that the table had when the plan was made. The timeouts and keepalives end
@@ -200,20 +216,53 @@ absl::Status CheckRoom(PostgresConnection& db) {
   return absl::OkStatus();
 }
 
-absl::Status Migrate(PostgresConnection& db, std::int64_t version) {
-  for (; version < kPostgresSchemaVersion; ++version) {
-    const absl::Status migrated = db.Execute(
-        absl::StrCat(kMigrations[version],
-                     "UPDATE sluice_schema SET version = ", version + 1));
-    if (migrated.ok()) continue;
-    return absl::Status(
-        migrated.code(),
-        absl::StrCat("cannot create the tables: ", migrated.message()));
+class VersionedPostgres final : public VersionedDatabase {
+ public:
+  VersionedPostgres(PostgresConnection& db, absl::Duration transaction_timeout)
+      : db_(db), transaction_timeout_(transaction_timeout) {}
+
+  std::string Name() const override { return "postgres"; }
+  absl::StatusOr<std::int64_t> Version() override { return ReadVersion(db_); }
+  // The steps change tables, but no rows.
+  std::int64_t rows_changed() const override { return 0; }
+
+  absl::StatusOr<bool> InTransaction(
+      absl::FunctionRef<absl::StatusOr<bool>()> part,
+      std::int64_t next_version) override {
+    db_.set_deadline(std::chrono::steady_clock::now() +
+                     ToMonotonic(transaction_timeout_));
+    const absl::Status begun = db_.Execute("BEGIN");
+    if (!begun.ok()) return begun;
+    const absl::StatusOr<bool> complete = part();
+    if (!complete.ok()) return complete;
+    absl::Status status;
+    if (*complete) {
+      status = db_.Execute(
+          absl::StrCat("UPDATE sluice_schema SET version = ", next_version));
+    }
+    if (status.ok()) status = db_.Execute("COMMIT");
+    if (!status.ok()) return status;
+    return *complete;
   }
-  return absl::OkStatus();
+
+ private:
+  PostgresConnection& db_;
+  const absl::Duration transaction_timeout_;
+};
+
+// Returns a step that runs `statements` in one transaction.
+MigrationStep StepOf(std::int64_t from_version, const char* statements,
+                     PostgresConnection& db) {
+  return {.from_version = from_version,
+          .run = [statements, &db]() -> absl::StatusOr<bool> {
+            const absl::Status status = db.Execute(statements);
+            if (!status.ok()) return status;
+            return true;
+          }};
 }
 
-absl::Status CreateInTransaction(PostgresConnection& db) {
+absl::Status PrepareLocked(PostgresConnection& db,
+                           absl::Duration transaction_timeout) {
   const absl::StatusOr<std::int64_t> version = ReadVersion(db);
   if (!version.ok()) return version.status();
   if (*version > kPostgresSchemaVersion) {
@@ -227,7 +276,13 @@ absl::Status CreateInTransaction(PostgresConnection& db) {
     const absl::Status room = CheckRoom(db);
     if (!room.ok()) return room;
   }
-  return Migrate(db, *version);
+  VersionedPostgres versioned(db, transaction_timeout);
+  const absl::Status migrated =
+      Migrate(versioned, {StepOf(0, kVersion1, db), StepOf(1, kVersion2, db)});
+  if (migrated.ok()) return migrated;
+  return absl::Status(migrated.code(),
+                      absl::StrCat("cannot create or migrate the tables: ",
+                                   migrated.message()));
 }
 
 }  // namespace
@@ -248,16 +303,19 @@ absl::StatusOr<PostgresConnection> OpenPostgresSession(
   return db;
 }
 
-absl::Status CreatePostgresSchema(PostgresConnection& db) {
-  absl::Status status = db.Execute(
-      absl::StrCat("BEGIN; SELECT pg_advisory_xact_lock(", kPostgresLockClass,
-                   ", ", kPostgresSchemaLock, ")"));
-  if (status.ok()) status = CreateInTransaction(db);
-  if (!status.ok()) {
-    db.Execute("ROLLBACK").IgnoreError();
-    return status;
-  }
-  return db.Execute("COMMIT");
+absl::Status PreparePostgresSchema(PostgresConnection& db,
+                                   absl::Duration transaction_timeout) {
+  // The session holds the lock over all transactions of a migration. A server
+  // that waits for the lock must not be ended by the statement timeout.
+  const std::string lock =
+      absl::StrCat("(", kPostgresLockClass, ", ", kPostgresSchemaLock, ")");
+  absl::Status status =
+      db.Execute(absl::StrCat("BEGIN; SET LOCAL statement_timeout = 0;"
+                              " SELECT pg_advisory_lock",
+                              lock, "; COMMIT"));
+  if (status.ok()) status = PrepareLocked(db, transaction_timeout);
+  if (!status.ok()) return status;
+  return db.Execute(absl::StrCat("SELECT pg_advisory_unlock", lock));
 }
 
 }  // namespace sluice

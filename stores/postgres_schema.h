@@ -15,8 +15,10 @@
 namespace sluice {
 
 // Version of the schema, stored in the table sluice_schema. Every change of the
-// schema needs a new version.
-inline constexpr std::int64_t kPostgresSchemaVersion = 1;
+// schema needs a new version, and a step in postgres_schema.cc that migrates
+// tables of the version before. Version 1 did not keep the contents of
+// conflicts.
+inline constexpr std::int64_t kPostgresSchemaVersion = 2;
 
 // The first key of all advisory locks of this program: "Slui". The second key
 // is a server's number, kPostgresWritersLock plus a server's number, or
@@ -35,10 +37,14 @@ absl::StatusOr<PostgresConnection> OpenPostgresSession(
     absl::Duration statement_timeout, TimePoint deadline);
 
 // Creates the tables if they are missing, in the first schema of the
-// search_path. Servers that do so at the same time wait for each other.
+// search_path, or migrates tables of an older version. Servers that do so at
+// the same time wait for each other, until the deadline of `db`. Each
+// transaction of a migration has `transaction_timeout`, which replaces the
+// deadline. After an error, `db` must be closed.
 // FAILED_PRECONDITION if the tables are of a newer version, or there are tables
 // of another application; then the database is left as it was.
-absl::Status CreatePostgresSchema(PostgresConnection& db);
+absl::Status PreparePostgresSchema(PostgresConnection& db,
+                                   absl::Duration transaction_timeout);
 
 }  // namespace sluice
 

@@ -28,7 +28,7 @@ constexpr std::size_t kRowsMax = 100'000;
 // Time that Check waits for the standbys.
 constexpr absl::Duration kStandbyTimeout = absl::Seconds(1);
 
-// Time limit of the start, including the creation of the tables.
+// Time limit of the start. Each transaction of a migration has the same limit.
 constexpr absl::Duration kStartTimeout = absl::Seconds(30);
 
 // Share of the store's timeout after which the server ends a statement. The
@@ -150,8 +150,8 @@ absl::Status PostgresStore::Start() {
   // number. The schema is created on the session that holds the number.
   absl::StatusOr<PostgresConnection> number = TakeNumber(deadline);
   if (!number.ok()) return number.status();
-  const absl::Status created = CreatePostgresSchema(*number);
-  if (!created.ok()) return created;
+  const absl::Status prepared = PreparePostgresSchema(*number, kStartTimeout);
+  if (!prepared.ok()) return prepared;
   absl::MutexLock lock(&number_mutex_);
   number_ = *std::move(number);
   return absl::OkStatus();

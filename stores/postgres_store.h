@@ -44,7 +44,8 @@ namespace sluice {
 // A large batch gets one more timeout for each full 16 MiB.
 class PostgresStore final : public Store {
  public:
-  // Creates the tables if they are missing. FAILED_PRECONDITION if another
+  // Creates the tables if they are missing, and migrates tables of an older
+  // version. FAILED_PRECONDITION if another
   // server has the number, or the database is unsuitable (OpenPostgresSession).
   // UNAVAILABLE if the database cannot be reached.
   static absl::StatusOr<std::unique_ptr<PostgresStore>> Open(

@@ -115,6 +115,13 @@ class SqliteConnection {
 
   // Number of rows that the last statement inserted, changed or deleted.
   std::int64_t changes() const { return sqlite3_changes64(handle_.get()); }
+  // Number of rows that all statements inserted, changed or deleted.
+  std::int64_t total_changes() const {
+    return sqlite3_total_changes64(handle_.get());
+  }
+  std::string path() const {
+    return sqlite3_db_filename(handle_.get(), "main");
+  }
   bool in_transaction() const {
     return sqlite3_get_autocommit(handle_.get()) == 0;
   }

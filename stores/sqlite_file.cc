@@ -64,7 +64,13 @@ absl::Status CreateSchema(SqliteConnection& db, const SqliteFileKind& kind) {
 // The schema version of a SQLite file is its `PRAGMA user_version`.
 class VersionedFile final : public VersionedDatabase {
  public:
-  explicit VersionedFile(SqliteConnection& db) : db_(db) {}
+  explicit VersionedFile(SqliteConnection& db)
+      : db_(db), changes_before_(db.total_changes()) {}
+
+  std::string Name() const override { return db_.path(); }
+  std::int64_t rows_changed() const override {
+    return db_.total_changes() - changes_before_;
+  }
 
   absl::StatusOr<std::int64_t> Version() override {
     return db_.QueryInteger("PRAGMA user_version");
@@ -89,6 +95,7 @@ class VersionedFile final : public VersionedDatabase {
 
  private:
   SqliteConnection& db_;
+  const std::int64_t changes_before_;
 };
 
 absl::Status Probe(SqliteConnection& db, bool writing) {
@@ -146,13 +153,15 @@ absl::Status PrepareSqliteFile(SqliteConnection& db, const SqliteFileKind& kind,
 
 absl::StatusOr<SqliteConnection> OpenSqliteFile(const std::string& path,
                                                 absl::Duration busy_timeout,
-                                                const SqliteFileKind& kind) {
+                                                const SqliteFileKind& kind,
+                                                SqliteSteps steps) {
   absl::StatusOr<SqliteConnection> db =
       SqliteConnection::Open(path, busy_timeout);
   if (!db.ok()) return db.status();
   const absl::StatusOr<std::int64_t> version = InspectSqliteFile(*db, kind);
   if (!version.ok()) return version.status();
-  const absl::Status prepared = PrepareSqliteFile(*db, kind, *version, {});
+  const absl::Status prepared =
+      PrepareSqliteFile(*db, kind, *version, steps(*db));
   if (!prepared.ok()) return prepared;
   return db;
 }

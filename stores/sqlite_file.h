@@ -6,7 +6,9 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -50,11 +52,19 @@ absl::Status PrepareSqliteFile(SqliteConnection& db, const SqliteFileKind& kind,
                                std::int64_t version,
                                absl::Span<const MigrationStep> steps);
 
+// Returns the steps that migrate a database from an older version.
+using SqliteSteps =
+    absl::FunctionRef<std::vector<MigrationStep>(SqliteConnection& db)>;
+inline std::vector<MigrationStep> NoSqliteSteps(SqliteConnection& /*db*/) {
+  return {};
+}
+
 // Opens the database at `path` (absolute) for writing: InspectSqliteFile and
-// PrepareSqliteFile, without steps. After an error the file is as it was.
-absl::StatusOr<SqliteConnection> OpenSqliteFile(const std::string& path,
-                                                absl::Duration busy_timeout,
-                                                const SqliteFileKind& kind);
+// PrepareSqliteFile. After an error the file is as it was, except for complete
+// parts of a migration.
+absl::StatusOr<SqliteConnection> OpenSqliteFile(
+    const std::string& path, absl::Duration busy_timeout,
+    const SqliteFileKind& kind, SqliteSteps steps = NoSqliteSteps);
 
 // Returns OK if a transaction could begin now and, if `writing`, pages could be
 // written and synced. Waits for another writer for at most 100 ms. Sets the

@@ -1,6 +1,9 @@
 #include "stores/sqlite_schema.h"
 
+#include <vector>
+
 #include "absl/status/status.h"
+#include "stores/migration.h"
 #include "stores/sqlite_file.h"
 
 namespace sluice {
@@ -52,8 +55,14 @@ CREATE TABLE conflicts (
   received_at TEXT NOT NULL,
   sent_at TEXT,
   content_sha256 BLOB NOT NULL CHECK (length(content_sha256) = 32),
-  content_bytes INTEGER NOT NULL
+  content_bytes INTEGER NOT NULL,
+  -- The refused bytes (protobuf). Each content of a first_sequence is kept
+  -- once: NULL if another row with the same first_sequence and content_sha256
+  -- has the bytes. NULL also in rows of version 1 of these tables.
+  content BLOB
 ) STRICT;
+CREATE INDEX conflict_contents ON conflicts (first_sequence, content_sha256)
+  WHERE content IS NOT NULL;
 
 -- Sequences that no submission has, for those who read on from the last one.
 CREATE TABLE gaps (
@@ -90,13 +99,32 @@ SELECT
 FROM submissions AS s, json_each(s.answers) AS a;
 )sql";
 
+// Version 2 keeps the contents of conflicts. Rows of version 1 keep NULL.
+constexpr char kKeepConflicts[] = R"sql(
+ALTER TABLE conflicts ADD COLUMN
+  -- The refused bytes (protobuf). Each content of a first_sequence is kept
+  -- once: NULL if another row with the same first_sequence and content_sha256
+  -- has the bytes. NULL also in rows of version 1 of these tables.
+  content BLOB;
+CREATE INDEX conflict_contents ON conflicts (first_sequence, content_sha256)
+  WHERE content IS NOT NULL;
+)sql";
+
+std::vector<MigrationStep> Steps(SqliteConnection& db) {
+  return {{.from_version = 1, .run = [&db]() -> absl::StatusOr<bool> {
+             const absl::Status status = db.Execute(kKeepConflicts);
+             if (!status.ok()) return status;
+             return true;
+           }}};
+}
+
 }  // namespace
 
 absl::StatusOr<SqliteConnection> OpenSqliteForWriting(
     const std::string& path, absl::Duration busy_timeout) {
-  absl::StatusOr<SqliteConnection> db =
-      OpenSqliteFile(path, busy_timeout,
-                     {kSqliteApplicationId, kSqliteSchemaVersion, kSchema});
+  absl::StatusOr<SqliteConnection> db = OpenSqliteFile(
+      path, busy_timeout, {kSqliteApplicationId, kSqliteSchemaVersion, kSchema},
+      Steps);
   if (!db.ok()) return db.status();
   const absl::Status status = db->Execute("PRAGMA foreign_keys = ON");
   if (!status.ok()) return status;

@@ -14,14 +14,15 @@
 namespace sluice {
 
 // `PRAGMA user_version` of the file. A change of the schema needs a new
-// version.
-inline constexpr std::int64_t kSqliteSchemaVersion = 1;
+// version, and a step in sqlite_schema.cc that migrates files of the version
+// before. Version 1 did not keep the contents of conflicts.
+inline constexpr std::int64_t kSqliteSchemaVersion = 2;
 
 // `PRAGMA application_id` of the file: "Slui".
 inline constexpr std::int64_t kSqliteApplicationId = 0x536c7569;
 
-// Opens the database at `path` (absolute) for writing. Returns the errors of
-// OpenSqliteFile.
+// Opens the database at `path` (absolute) for writing. Migrates a file of an
+// older version. Returns the errors of OpenSqliteFile.
 absl::StatusOr<SqliteConnection> OpenSqliteForWriting(
     const std::string& path, absl::Duration busy_timeout);
 

@@ -30,8 +30,19 @@ constexpr std::string_view kReadContent =
     "SELECT content FROM submissions WHERE sequence = ?";
 constexpr std::string_view kAudit =
     "INSERT INTO conflicts (sequence, first_sequence, kind, study_id,"
-    " submission_id, received_at, sent_at, content_sha256, content_bytes)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
+    " submission_id, received_at, sent_at, content_sha256, content_bytes,"
+    " content)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,"
+    "   CASE WHEN NOT EXISTS (SELECT 1 FROM conflicts WHERE first_sequence = ?2"
+    "     AND content_sha256 = ?8 AND content IS NOT NULL) THEN ?10 END)"
+    " ON CONFLICT (sequence) DO UPDATE SET content = excluded.content"
+    "   WHERE content IS NULL AND excluded.content IS NOT NULL"
+    "   AND first_sequence = excluded.first_sequence"
+    "   AND kind = excluded.kind"
+    "   AND content_sha256 = excluded.content_sha256";
+constexpr std::string_view kFindAudited =
+    "SELECT 1 FROM conflicts WHERE sequence = ? AND first_sequence = ?"
+    " AND kind = ? AND content_sha256 = ?";
 constexpr std::string_view kInsertGap =
     "INSERT INTO gaps (sequence, reason) VALUES (?, ?) ON CONFLICT DO NOTHING";
 constexpr std::string_view kRead =
@@ -137,11 +148,17 @@ absl::StatusOr<SqliteStore::Writer> SqliteStore::OpenWriter(
   if (!read_content.ok()) return read_content.status();
   auto audit = db->Prepare(kAudit);
   if (!audit.ok()) return audit.status();
+  auto find_audited = db->Prepare(kFindAudited);
+  if (!find_audited.ok()) return find_audited.status();
   auto insert_gap = db->Prepare(kInsertGap);
   if (!insert_gap.ok()) return insert_gap.status();
-  return Writer{*std::move(db),         *std::move(insert),
-                *std::move(find_first), *std::move(read_content),
-                *std::move(audit),      *std::move(insert_gap)};
+  return Writer{.db = *std::move(db),
+                .insert = *std::move(insert),
+                .find_first = *std::move(find_first),
+                .read_content = *std::move(read_content),
+                .audit = *std::move(audit),
+                .find_audited = *std::move(find_audited),
+                .insert_gap = *std::move(insert_gap)};
 }
 
 absl::StatusOr<SqliteStore::Reader> SqliteStore::OpenReader(
@@ -368,7 +385,8 @@ absl::StatusOr<Saved> SqliteStore::CompareWithFirst(
       .result = *same ? Saved::Result::kDuplicate : Saved::Result::kConflict,
       .sequence = first->sequence,
       .received_at = first->received_at,
-      .content_sha256 = first->content_sha256};
+      .content_sha256 = first->content_sha256,
+      .conflict_kept = !*same};
 }
 
 absl::StatusOr<bool> SqliteStore::MeansTheSame(const Submission& submission,
@@ -410,8 +428,24 @@ absl::Status SqliteStore::Audit(const Submission& refused,
       .Text(received_at)
       .TextOrNull(sent_at)
       .Blob(DigestBlob(refused.content_sha256))
-      .Integer(static_cast<std::int64_t>(refused.content.size()));
-  return audit.Step().status();
+      .Integer(static_cast<std::int64_t>(refused.content.size()))
+      .Blob(refused.content);
+  const absl::StatusOr<bool> ran = audit.Step();
+  if (!ran.ok()) return ran.status();
+  if (writer_.db.changes() == 1) return absl::OkStatus();
+  // The sequence number is taken. Usually the same submission was refused
+  // before, and is saved again after a crash. A row of another submission does
+  // not keep this content.
+  SqliteRun find(writer_.find_audited);
+  find.Integer(refused.sequence)
+      .Integer(first_sequence)
+      .Text(KindName(refused.kind))
+      .Blob(DigestBlob(refused.content_sha256));
+  const absl::StatusOr<bool> found = find.Step();
+  if (!found.ok()) return found.status();
+  if (*found) return absl::OkStatus();
+  return absl::InternalError(absl::StrCat("sequence ", refused.sequence,
+                                          " belongs to another submission"));
 }
 
 absl::StatusOr<std::vector<std::optional<StoredReceipt>>>

@@ -74,6 +74,7 @@ class SqliteStore final : public Store {
     SqliteStatement find_first;
     SqliteStatement read_content;
     SqliteStatement audit;
+    SqliteStatement find_audited;
     SqliteStatement insert_gap;
   };
   struct Reader {
@@ -135,6 +136,7 @@ class SqliteStore final : public Store {
   absl::Status KeepGap(const Submission& submission,
                        std::int64_t first_sequence, bool conflict)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
+  // Records the conflict and keeps its content.
   absl::Status Audit(const Submission& refused, std::int64_t first_sequence)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
 

@@ -75,6 +75,10 @@ struct Saved {
   std::int64_t sequence = 0;
   absl::Time received_at;
   Sha256Digest content_sha256{};
+  // For kConflict: true if the store has also kept the refused content durably,
+  // under the sequence number of the refused submission. Otherwise a refused
+  // submission that was acknowledged before must be kept elsewhere.
+  bool conflict_kept = false;
 };
 
 // The fields of a stored submission that a receipt contains.
@@ -134,8 +138,10 @@ class Store {
   // the same id.
   //
   // OK: each submission is durable, or is a duplicate or a conflict of a
-  // durable submission. Conflicts are audited. The sequence numbers of
-  // duplicates and conflicts are kept as gaps.
+  // durable submission. Conflicts are audited. Each kind of store says whether
+  // it also keeps the content of a conflict (Saved::conflict_kept); a content
+  // that was refused several times under an id is kept once. The sequence
+  // numbers of duplicates and conflicts are kept as gaps.
   //
   // An error (see IsTransient): as far as the store can tell, nothing of the
   // batch is stored. `saved` has no meaning, and the store can take batches as

@@ -7,16 +7,19 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/fakes/log_capture.h"
 
 namespace sluice {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 // A database whose commits can fail.
 class FakeDatabase final : public VersionedDatabase {
  public:
+  std::string Name() const override { return "fake"; }
   absl::StatusOr<std::int64_t> Version() override { return version; }
   absl::StatusOr<bool> InTransaction(
       absl::FunctionRef<absl::StatusOr<bool>()> part,
@@ -25,10 +28,13 @@ class FakeDatabase final : public VersionedDatabase {
     --commits_left;
     const auto complete = part();
     if (complete.ok() && *complete) version = next_version;
+    rows += 100;
     return complete;
   }
+  std::int64_t rows_changed() const override { return rows; }
 
   std::int64_t version = 1;
+  std::int64_t rows = 0;
   int commits_left = 1000;
 };
 
@@ -60,6 +66,17 @@ TEST_F(MigrationTest, RunsTheStepsFromTheVersionOn) {
   EXPECT_EQ(database_.version, 4);
   EXPECT_TRUE(Migrate(database_, Steps()).ok());
   EXPECT_EQ(ran_.size(), 5u) << "no step runs again";
+}
+
+TEST_F(MigrationTest, TheLogHasEachStep) {
+  database_.version = 2;
+  LogCapture log;
+  ASSERT_TRUE(Migrate(database_, Steps()).ok());
+  EXPECT_THAT(log.text(), HasSubstr("migrating: database=fake from_version=2"));
+  EXPECT_THAT(log.text(),
+              HasSubstr("migrated: database=fake to_version=3 rows=300"));
+  EXPECT_THAT(log.text(),
+              HasSubstr("migrated: database=fake to_version=4 rows=400"));
 }
 
 TEST_F(MigrationTest, GoesOnWhereItStopped) {

@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "stores/postgres_schema.h"
 #include "tests/fakes/patience.h"
 #include "tests/fakes/postgres_server.h"
 #include "tests/stores/store_fixture.h"
@@ -288,6 +289,19 @@ TEST_F(PostgresStoreTest, AnotherContentIsAConflictThatIsAuditedAndAGap) {
             (Shell::Rows{{"2", "conflict"}, {"3", "conflict"}}));
 }
 
+// Version 1 of the tables kept neither contents nor sequence numbers.
+TEST_F(PostgresStoreTest, AConflictOfVersion1KeepsItsContentWhenItComesAgain) {
+  Open();
+  SaveOne(MakeSubmission(1, "a", "first"));
+  SaveOne(MakeSubmission(2, "a", "second"));
+  Sql("UPDATE conflicts SET sequence = NULL, content = NULL");
+  SaveOne(MakeSubmission(2, "a", "second"));
+  EXPECT_EQ(Sql("SELECT sequence, convert_from(content, 'UTF8')"
+                " FROM conflicts ORDER BY conflict"),
+            (Shell::Rows{{"NULL", "NULL"}, {"2", "second"}}));
+  EXPECT_EQ(Sql("SELECT * FROM gaps"), (Shell::Rows{{"2", "conflict"}}));
+}
+
 TEST_F(PostgresStoreTest, AnExceptionFromOutsideRollsTheBatchBack) {
   same_content_ = [](auto, auto, auto) -> bool {
     throw std::runtime_error("poison");
@@ -397,7 +411,90 @@ TEST_F(PostgresStoreTest, ServersThatStartAtTheSameMomentCreateItOnce) {
   }
   go.Notify();
   for (std::thread& thread : threads) thread.join();
-  EXPECT_EQ(Sql("SELECT version FROM sluice_schema"), (Shell::Rows{{"1"}}));
+  EXPECT_EQ(Get("SELECT version FROM sluice_schema"),
+            absl::StrCat(kPostgresSchemaVersion));
+}
+
+// --- Tables of older versions ---
+
+// Tables of version 1. Migrating them must keep everything.
+class PostgresMigrationTest : public PostgresStoreTest {
+ protected:
+  PostgresMigrationTest() {
+    Sql(FileBytes(SLUICE_SOURCE_DIR "/tests/data/postgres_v1.sql"));
+  }
+
+  // Returns all rows of version 1. Columns that were added later are left out.
+  std::vector<Shell::Rows> Everything() {
+    return {Sql("SELECT * FROM submissions ORDER BY sequence"),
+            Sql("SELECT conflict, first_sequence, kind, study_id,"
+                " submission_id, received_at, sent_at, content_sha256,"
+                " content_bytes FROM conflicts ORDER BY conflict"),
+            Sql("SELECT * FROM gaps ORDER BY sequence"),
+            Sql("SELECT * FROM answers ORDER BY sequence, position")};
+  }
+};
+
+TEST_F(PostgresMigrationTest, TheTablesOfVersion1KeepEverything) {
+  const std::vector<Shell::Rows> before = Everything();
+  ASSERT_EQ(before[0].size(), 4u);
+  for (int round = 0; round < 2; ++round) {
+    Reopen();
+    EXPECT_EQ(Get("SELECT version FROM sluice_schema"),
+              absl::StrCat(kPostgresSchemaVersion));
+    EXPECT_EQ(Everything(), before);
+    EXPECT_EQ(Sql("SELECT count(*), count(content), count(sequence)"
+                  " FROM conflicts"),
+              (Shell::Rows{{"4", "0", "0"}}));
+  }
+}
+
+TEST_F(PostgresMigrationTest, HasTheTablesOfANewDatabase) {
+  Open();
+  const std::string fresh = PostgresServer::Shared().NewSchema();
+  ASSERT_TRUE(PostgresStore::Open({.url = fresh, .server = 1}, {}).ok());
+  const char* const tables =
+      "SELECT table_name, column_name, data_type, is_nullable"
+      " FROM information_schema.columns WHERE table_schema = current_schema()"
+      " ORDER BY table_name, column_name";
+  const char* const indexes =
+      "SELECT indexname, replace(indexdef, current_schema() || '.', '')"
+      " FROM pg_indexes WHERE schemaname = current_schema() ORDER BY indexname";
+  EXPECT_EQ(Sql(tables), PostgresShell(fresh).Run(tables));
+  EXPECT_EQ(Sql(indexes), PostgresShell(fresh).Run(indexes));
+}
+
+TEST_F(PostgresMigrationTest, ServersThatStartAtTheSameMomentMigrateOnce) {
+  const std::vector<Shell::Rows> before = Everything();
+  constexpr int kServers = 6;
+  std::vector<std::unique_ptr<PostgresStore>> stores(kServers);
+  std::vector<std::thread> threads;
+  absl::Notification go;
+  for (int i = 0; i < kServers; ++i) {
+    threads.emplace_back([&, i] {
+      go.WaitForNotification();
+      auto store = TryOpen(i);
+      ASSERT_TRUE(store.ok()) << store.status();
+      stores[static_cast<std::size_t>(i)] = *std::move(store);
+    });
+  }
+  go.Notify();
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(Get("SELECT version FROM sluice_schema"),
+            absl::StrCat(kPostgresSchemaVersion));
+  EXPECT_EQ(Everything(), before);
+}
+
+// A server of version 1 that started before the migration inserts conflicts
+// without the columns of version 2.
+TEST_F(PostgresMigrationTest, ARunningServerOfVersion1GoesOn) {
+  Open();
+  Sql("INSERT INTO gaps VALUES (10, 'conflict');"
+      " INSERT INTO conflicts (first_sequence, kind, study_id, submission_id,"
+      " received_at, content_sha256, content_bytes) SELECT sequence, kind,"
+      " study_id, submission_id, now(), content_sha256, 1 FROM submissions"
+      " WHERE sequence = 1");
+  EXPECT_EQ(Get("SELECT count(*) FROM conflicts"), "5");
 }
 
 TEST_F(PostgresStoreTest, ANewerSchemaIsRefusedAndLeftAsItIs) {

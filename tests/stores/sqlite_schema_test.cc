@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/stores/faulty_disk.h"
 #include "tests/stores/store_fixture.h"
 
 namespace sluice {
@@ -55,17 +56,81 @@ TEST_F(SqliteSchemaTest, TheFileSaysWhatItIs) {
   ASSERT_TRUE(OpenForWriting().ok());
   Shell shell(path_);
   EXPECT_EQ(shell.Run("PRAGMA application_id; PRAGMA user_version"),
-            (Shell::Rows{{absl::StrCat(kSqliteApplicationId)}, {"1"}}));
+            (Shell::Rows{{absl::StrCat(kSqliteApplicationId)},
+                         {absl::StrCat(kSqliteSchemaVersion)}}));
 }
 
 TEST_F(SqliteSchemaTest, ANewerVersionIsRefusedAndLeftAsItWas) {
   ASSERT_TRUE(OpenForWriting().ok());
-  Shell(path_).Run("PRAGMA user_version = 2");
+  Shell(path_).Run(
+      absl::StrCat("PRAGMA user_version = ", kSqliteSchemaVersion + 1));
   const std::string before = FileBytes(path_);
   const absl::Status status = OpenForWriting().status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()), HasSubstr("newer version"));
   EXPECT_EQ(FileBytes(path_), before);
+}
+
+// A file of version 1. Migrating it must keep everything.
+class SqliteMigrationTest : public SqliteSchemaTest {
+ protected:
+  SqliteMigrationTest() {
+    Shell(path_).Run(FileBytes(SLUICE_SOURCE_DIR "/tests/data/sqlite_v1.sql"));
+  }
+
+  // Returns all rows of version 1. Columns that were added later are left out.
+  Shell::Rows Everything() {
+    return Shell(path_).Run(
+        "SELECT * FROM submissions ORDER BY sequence;"
+        "SELECT hex(content), hex(content_sha256) FROM submissions"
+        " ORDER BY sequence;"
+        "SELECT sequence, first_sequence, kind, study_id, submission_id,"
+        " received_at, sent_at, hex(content_sha256), content_bytes"
+        " FROM conflicts ORDER BY sequence;"
+        "SELECT * FROM gaps ORDER BY sequence;"
+        "SELECT * FROM answers ORDER BY sequence, position");
+  }
+  std::string Version() {
+    return Shell(path_).Run("PRAGMA user_version")[0][0];
+  }
+};
+
+TEST_F(SqliteMigrationTest, TheFileOfVersion1KeepsEverything) {
+  const Shell::Rows before = Everything();
+  EXPECT_EQ(Version(), "1");
+  for (int round = 0; round < 2; ++round) {
+    ASSERT_TRUE(OpenForWriting().ok());
+    EXPECT_EQ(Version(), absl::StrCat(kSqliteSchemaVersion));
+    EXPECT_EQ(Everything(), before);
+    EXPECT_EQ(Shell(path_).Run("SELECT count(*), count(content)"
+                               " FROM conflicts"),
+              (Shell::Rows{{"4", "0"}}));
+  }
+}
+
+TEST_F(SqliteMigrationTest, HasTheTablesOfANewFile) {
+  ASSERT_TRUE(OpenForWriting().ok());
+  const std::string fresh = folder_ / "fresh.db";
+  ASSERT_TRUE(OpenSqliteForWriting(fresh, absl::ZeroDuration()).ok());
+  const char* const tables =
+      "SELECT m.name, t.name, t.type, t.\"notnull\", t.pk"
+      " FROM sqlite_schema AS m, pragma_table_info(m.name) AS t"
+      " ORDER BY m.name, t.cid;"
+      "SELECT name, tbl_name FROM sqlite_schema WHERE type = 'index'"
+      " ORDER BY name";
+  EXPECT_EQ(Shell(path_).Run(tables), Shell(fresh).Run(tables));
+}
+
+TEST_F(SqliteMigrationTest, AFailedMigrationLeavesVersion1) {
+  const Shell::Rows before = Everything();
+  FaultyDisk disk;
+  disk.SetFull(true);
+  EXPECT_FALSE(OpenForWriting().ok());
+  disk.SetFull(false);
+  EXPECT_EQ(Version(), "1");
+  EXPECT_EQ(Everything(), before);
+  EXPECT_TRUE(OpenForWriting().ok());
+  EXPECT_EQ(Version(), absl::StrCat(kSqliteSchemaVersion));
 }
 
 TEST_F(SqliteSchemaTest, AnotherApplicationsDatabaseIsLeftAsItWas) {

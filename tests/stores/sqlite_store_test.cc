@@ -22,6 +22,7 @@
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "stores/sqlite_schema.h"
 #include "tests/fakes/patience.h"
 #include "tests/stores/faulty_disk.h"
 #include "tests/stores/store_fixture.h"
@@ -220,6 +221,17 @@ TEST_F(SqliteStoreTest, EveryConflictIsAudited) {
             (Shell::Rows{{"0"}}));
 }
 
+// Version 1 of the tables did not keep contents.
+TEST_F(SqliteStoreTest, AConflictOfVersion1KeepsItsContentWhenItComesAgain) {
+  Open();
+  SaveOne(MakeSubmission(1, "a", "first"));
+  SaveOne(MakeSubmission(2, "a", "second"));
+  Sql("UPDATE conflicts SET content = NULL");
+  SaveOne(MakeSubmission(2, "a", "second"));
+  EXPECT_EQ(Sql("SELECT sequence, CAST(content AS TEXT) FROM conflicts"),
+            (Shell::Rows{{"2", "second"}}));
+}
+
 TEST_F(SqliteStoreTest, ADamagedRowEndsTheReading) {
   Open();
   SaveOne(MakeSubmission(1, "a"));
@@ -247,7 +259,7 @@ TEST_F(SqliteStoreTest, AFailedOpeningLetsGoOfTheLock) {
   store_.reset();
   Sql("PRAGMA user_version = 1000");
   EXPECT_EQ(TryOpen().status().code(), absl::StatusCode::kFailedPrecondition);
-  Sql("PRAGMA user_version = 1");
+  Sql(absl::StrCat("PRAGMA user_version = ", kSqliteSchemaVersion));
   EXPECT_TRUE(TryOpen().ok());
 }
 

@@ -67,8 +67,9 @@ class StoreUnderTest {
   // limits how long a call waits for the database.
   virtual void Open(absl::Duration timeout, const SameContent& same) = 0;
   virtual Store& store() = 0;
-  // Returns the number of refused submissions that the store has recorded.
-  virtual int audited_conflicts() { return 0; }
+  // Returns the refused submissions that the store has recorded, as rows of the
+  // sequence number and the content in hexadecimal, or NULL.
+  virtual Shell::Rows conflicts() { return {}; }
 
   // From Hang to Resume, the database does not answer statements that write.
   virtual void Hang() {}
@@ -80,6 +81,12 @@ class StoreUnderTest {
   virtual void ReleaseSaves() {}
 };
 
+Shell::Rows SqliteConflicts(const std::string& path) {
+  return Shell(path).Run(
+      "SELECT sequence, CASE WHEN content IS NOT NULL"
+      " THEN lower(hex(content)) END FROM conflicts ORDER BY sequence");
+}
+
 class SqliteUnderTest : public StoreUnderTest {
  public:
   void Open(absl::Duration timeout, const SameContent& same) override {
@@ -90,9 +97,7 @@ class SqliteUnderTest : public StoreUnderTest {
     store_ = *std::move(opened);
   }
   Store& store() override { return *store_; }
-  int audited_conflicts() override {
-    return std::stoi(Shell(path_).Run("SELECT count(*) FROM conflicts")[0][0]);
-  }
+  Shell::Rows conflicts() override { return SqliteConflicts(path_); }
 
   // Lets another program hold the write lock.
   void Hang() override {
@@ -124,8 +129,10 @@ class PostgresUnderTest : public StoreUnderTest {
     store_ = *std::move(opened);
   }
   Store& store() override { return *store_; }
-  int audited_conflicts() override {
-    return std::stoi(PostgresShell(url_).Get("SELECT count(*) FROM conflicts"));
+  Shell::Rows conflicts() override {
+    return PostgresShell(url_).Run(
+        "SELECT sequence, encode(content, 'hex') FROM conflicts"
+        " ORDER BY sequence");
   }
 
   // Stops all processes of the server that the store can communicate with: its
@@ -259,9 +266,7 @@ class DatastoreUnderTest : public StoreUnderTest {
     store_ = *std::move(store);
   }
   Store& store() override { return *store_; }
-  int audited_conflicts() override {
-    return std::stoi(Shell(path_).Run("SELECT count(*) FROM conflicts")[0][0]);
-  }
+  Shell::Rows conflicts() override { return SqliteConflicts(path_); }
 
   // Makes the service accept calls without answering them.
   void Hang() override { held_->Hold(true, true); }
@@ -501,7 +506,7 @@ TEST_P(StoreContract, TheSameAgainIsADuplicateOfTheFirst) {
     Open();
   }
   EXPECT_THAT(Sequences(), ElementsAre(1));
-  EXPECT_EQ(under_test_->audited_conflicts(), 0);
+  EXPECT_THAT(under_test_->conflicts(), SizeIs(0));
   EXPECT_EQ(compared_, 0) << "equal hashes need no comparison";
 }
 
@@ -515,7 +520,7 @@ TEST_P(StoreContract, OtherBytesThatMeanTheSameAreADuplicate) {
   EXPECT_EQ(saved_[0].content_sha256, first.content_sha256);
   EXPECT_EQ(compared_, 1);
   EXPECT_EQ(last_compared_, SubmissionKind::kAppEvent);
-  EXPECT_EQ(under_test_->audited_conflicts(), 0);
+  EXPECT_THAT(under_test_->conflicts(), SizeIs(0));
   EXPECT_EQ(ReadAll().submissions.at(0).content, "content");
 }
 
@@ -528,7 +533,7 @@ TEST_P(StoreContract, AnotherMeaningIsAConflictThatLeavesTheFirst) {
   EXPECT_EQ(saved_[0].received_at, first.received_at);
   EXPECT_EQ(saved_[0].content_sha256, first.content_sha256);
   Save({MakeSubmission(3, "a", "third")});
-  EXPECT_EQ(under_test_->audited_conflicts(), 2);
+  EXPECT_THAT(under_test_->conflicts(), SizeIs(2));
   const StorePage page = ReadAll();
   ASSERT_THAT(page.submissions, SizeIs(1));
   ExpectEqual(page.submissions[0], first);
@@ -543,7 +548,7 @@ TEST_P(StoreContract, AnotherKindIsAConflictWhateverItsContent) {
   EXPECT_THAT(
       Save({event, record, response}),
       ElementsAre(Result::kStored, Result::kConflict, Result::kConflict));
-  EXPECT_EQ(under_test_->audited_conflicts(), 2);
+  EXPECT_THAT(under_test_->conflicts(), SizeIs(2));
 }
 
 TEST_P(StoreContract, AnIdIsKnownWithinItsStudy) {
@@ -570,7 +575,7 @@ TEST_P(StoreContract, RepeatsWithinABatchAreRecognised) {
   }
   EXPECT_EQ(saved_[4].content_sha256, saved_[1].content_sha256);
   EXPECT_THAT(Sequences(), ElementsAre(1, 2, 6));
-  EXPECT_EQ(under_test_->audited_conflicts(), 1);
+  EXPECT_THAT(under_test_->conflicts(), SizeIs(1));
   EXPECT_EQ(compared_, 2) << "equal hashes need no comparison";
 }
 
@@ -591,9 +596,98 @@ TEST_P(StoreContract, ABatchThatComesAgainIsRecognisedAndLeavesNothingNew) {
     EXPECT_THAT(ReadAll().gaps,
                 ElementsAre(Gap{.sequence = 3, .conflict = false},
                             Gap{.sequence = 4, .conflict = true}));
-    EXPECT_EQ(under_test_->audited_conflicts(), 1);
+    EXPECT_THAT(under_test_->conflicts(), SizeIs(1));
   }
   EXPECT_THAT(Sequences(), ElementsAre(1, 2));
+}
+
+TEST_P(StoreContract, AConflictIsKeptWithItsContent) {
+  Save({MakeSubmission(1, "a", "first")});
+  Submission empty = MakeSubmission(4, "a", "");
+  empty.kind = SubmissionKind::kAppEvent;
+  Save({MakeSubmission(2, "a", std::string("\0\xff", 2)),
+        MakeSubmission(3, "a", "FIRST"), empty});
+  EXPECT_TRUE(saved_[0].conflict_kept);
+  EXPECT_FALSE(saved_[1].conflict_kept) << "a duplicate";
+  EXPECT_TRUE(saved_[2].conflict_kept);
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_EQ(under_test_->conflicts(),
+              (Shell::Rows{{"2", "00ff"}, {"4", ""}}));
+    Open();
+  }
+}
+
+TEST_P(StoreContract, AContentThatIsRefusedAgainIsKeptOnce) {
+  Save({MakeSubmission(1, "a", "first"), MakeSubmission(2, "b", "first")});
+  Save({MakeSubmission(3, "a", "x"), MakeSubmission(4, "a", "x"),
+        MakeSubmission(5, "a", "y"), MakeSubmission(6, "b", "x")});
+  for (std::int64_t sequence = 7; sequence < 9; ++sequence) {
+    Save({MakeSubmission(sequence, "a", "x")});
+    EXPECT_THAT(saved_[0].result, Result::kConflict);
+    EXPECT_TRUE(saved_[0].conflict_kept);
+  }
+  EXPECT_EQ(under_test_->conflicts(), (Shell::Rows{{"3", "78"},
+                                                   {"4", "NULL"},
+                                                   {"5", "79"},
+                                                   {"6", "78"},
+                                                   {"7", "NULL"},
+                                                   {"8", "NULL"}}));
+}
+
+TEST_P(StoreContract, AConflictThatComesAgainIsKeptOnce) {
+  Save({MakeSubmission(1, "a", "first")});
+  for (int round = 0; round < 3; ++round) {
+    Save({MakeSubmission(2, "a", "x"), MakeSubmission(3, "a", "x")});
+    for (const Saved& saved : saved_) {
+      EXPECT_EQ(saved.result, Result::kConflict);
+      EXPECT_TRUE(saved.conflict_kept);
+    }
+    EXPECT_EQ(under_test_->conflicts(),
+              (Shell::Rows{{"2", "78"}, {"3", "NULL"}}));
+    Open();
+  }
+}
+
+// Otherwise the second conflict would count as kept, and be lost.
+TEST_P(StoreContract, TheNumberOfAConflictIsNotGivenToAnother) {
+  Save({MakeSubmission(1, "a", "first"), MakeSubmission(2, "b", "first")});
+  Save({MakeSubmission(3, "a", "x")});
+  for (const Submission& other :
+       {MakeSubmission(3, "a", "y"), MakeSubmission(3, "b", "x")}) {
+    const absl::Status status = TrySave({MakeSubmission(4, "c"), other});
+    EXPECT_FALSE(status.ok());
+    EXPECT_FALSE(IsTransient(status)) << status;
+  }
+  EXPECT_EQ(under_test_->conflicts(), (Shell::Rows{{"3", "78"}}));
+  EXPECT_THAT(Sequences(), ElementsAre(1, 2));
+}
+
+TEST_P(StoreContract, AConflictUnderTheNumberOfTheFirstIsKept) {
+  Save({MakeSubmission(1, "a", "first")});
+  EXPECT_THAT(Save({MakeSubmission(1, "a", "x")}),
+              ElementsAre(Result::kConflict));
+  EXPECT_TRUE(saved_[0].conflict_kept);
+  EXPECT_EQ(under_test_->conflicts(), (Shell::Rows{{"1", "78"}}));
+  EXPECT_THAT(ReadAll().gaps, IsEmpty());
+}
+
+TEST_P(StoreContract, LargeConflictsOfABatchAreKept) {
+  std::vector<Submission> batch;
+  std::vector<std::string> kept;
+  for (std::int64_t i = 1; i <= 4; ++i) {
+    const std::string id = absl::StrCat(i);
+    Save({MakeSubmission(i, id)});
+    const std::string content(6 << 20, static_cast<char>('0' + i));
+    batch.push_back(MakeSubmission(10 + i, id, content));
+    kept.push_back(absl::StrCat("3", i));
+  }
+  EXPECT_THAT(Save(batch), Each(Result::kConflict));
+  const Shell::Rows conflicts = under_test_->conflicts();
+  ASSERT_THAT(conflicts, SizeIs(4));
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(conflicts[i][1].size(), std::size_t{12} << 20);
+    EXPECT_EQ(conflicts[i][1].substr(0, 2), kept[i]);
+  }
 }
 
 // --- Errors ---

@@ -91,6 +91,7 @@ absl::Status DatastoreService::Save(const grpc::ServerContext& context,
   for (const Saved& one : saved) {
     auto* message = response->add_saved();
     message->set_result(ToMessage(one.result));
+    message->set_conflict_kept(one.conflict_kept);
     *message->mutable_first() =
         ToMessage(StoredReceipt{.sequence = one.sequence,
                                 .received_at = one.received_at,
