@@ -30,12 +30,16 @@ RecentIds::Arrival RecentIds::Arrive(
   absl::MutexLock lock(&shard.mutex);
   SLUICE_DCHECK(!id.leads_ && id.follower_ == nullptr);
   const Sha256Digest& content_sha256 = task->submission().content_sha256;
+  const Sha256Digest* refused = shard.refused.Recall(id.key);
+  if (refused != nullptr && *refused == content_sha256) {
+    return Arrival::kConflict;
+  }
   // Most submissions are the first with their id, so use one look-up to find
   // and to insert.
   const auto [found, is_first] =
       shard.leaders.try_emplace(id.key.hash[0], task);
   if (is_first) {
-    const StoredReceipt* remembered = shard.Recall(id.key);
+    const StoredReceipt* remembered = shard.stored.Recall(id.key);
     // A remembered receipt with another digest decides nothing: the store must
     // tell whether it is a conflict.
     if (remembered != nullptr && remembered->content_sha256 == content_sha256) {
@@ -96,13 +100,19 @@ void RecentIds::Restore(const std::shared_ptr<SubmissionTask>& task) {
 }
 
 std::vector<std::shared_ptr<SubmissionTask>> RecentIds::End(
-    SubmissionTask* task, const std::optional<StoredReceipt>& stored) {
+    SubmissionTask* task, const Outcome& outcome) {
   RecentId& id = task->recent_id();
   Shard& shard = ShardOf(id.key);
   absl::MutexLock lock(&shard.mutex);
   // Remember the receipt in the critical section that ends the leader, so that
   // a submission with this id always finds either the leader or the receipt.
-  if (stored.has_value()) shard.Remember(id.key, *stored, half_max_);
+  if (outcome.stored.has_value()) {
+    shard.stored.Remember(id.key, *outcome.stored, half_max_);
+  }
+  if (outcome.conflict) {
+    shard.refused.Remember(id.key, task->submission().content_sha256,
+                           half_max_);
+  }
   if (!id.leads_) return {};
   id.leads_ = false;
   const auto erased = shard.leaders.erase(id.key.hash[0]);
@@ -172,8 +182,9 @@ std::string RecentIds::CheckInvariants() const {
       return absl::StrCat("recent ids: counts ", shard.followers,
                           " followers, but has ", followers);
     }
-    if (shard.younger.size() > half_max_ || shard.older.size() > half_max_) {
-      return "recent ids: remembers too many receipts";
+    if (shard.stored.half_size() > half_max_ ||
+        shard.refused.half_size() > half_max_) {
+      return "recent ids: remembers too many outcomes";
     }
   }
   return "";
@@ -200,27 +211,6 @@ std::vector<std::shared_ptr<SubmissionTask>> RecentIds::Shard::TakeFollowers(
   // order of their arrival.
   std::ranges::reverse(taken);
   return taken;
-}
-
-void RecentIds::Shard::Remember(const SubmissionKey& key,
-                                const StoredReceipt& receipt,
-                                std::size_t half_max) {
-  if (half_max == 0) return;
-  // Two halves approximate "least recently stored" without a list: when the
-  // younger half is full, the older half is forgotten as a whole.
-  if (younger.size() >= half_max) {
-    older = std::move(younger);
-    younger.clear();
-  }
-  younger.insert_or_assign(key, receipt);
-}
-
-const StoredReceipt* RecentIds::Shard::Recall(const SubmissionKey& key) const {
-  for (const Remembered* half : {&younger, &older}) {
-    const auto found = half->find(key);
-    if (found != half->end()) return &found->second;
-  }
-  return nullptr;
 }
 
 }  // namespace sluice

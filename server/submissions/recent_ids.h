@@ -5,10 +5,16 @@
 // of the leader, and are answered together with it. After the leader is stored,
 // its receipt is remembered for a while. The receipts only save work: the
 // store's unique key keeps ids unique.
+//
+// If the bytes of two submissions differ, only the store can tell whether they
+// are a conflict: they may mean the same, and the first content may be gone
+// from memory. A conflict that the store has found is remembered, so that the
+// same content is refused at once when it is sent again.
 
 #ifndef SLUICE_SERVER_SUBMISSIONS_RECENT_IDS_H_
 #define SLUICE_SERVER_SUBMISSIONS_RECENT_IDS_H_
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -72,16 +78,17 @@ class RecentIds {
   static constexpr std::size_t kFollowersMax = 1024;
 
   // Remembers at least `remembered_max` / 2 and at most `remembered_max`
-  // receipts.
+  // receipts, and as many conflicts.
   explicit RecentIds(std::size_t remembered_max);
 
   enum class Arrival {
-    kFirst,    // leader: offer the task to the pool; End must follow
-    kJoined,   // follower: the end of its leader answers the task
-    kTooMany,  // there are already too many followers
-    kQueued,   // the leader is acknowledged: answer with `receipt`
-    kKnown,    // the submission is stored: answer with `receipt`
-    kOther,    // the leader has other content: offer the task to the pool
+    kFirst,     // leader: offer the task to the pool; End must follow
+    kJoined,    // follower: the end of its leader answers the task
+    kTooMany,   // there are already too many followers
+    kQueued,    // the leader is acknowledged: answer with `receipt`
+    kKnown,     // the submission is stored: answer with `receipt`
+    kOther,     // the leader has other content: offer the task to the pool
+    kConflict,  // the store has refused this content: answer CONFLICT
   };
 
   // Classifies `task`, and enters it if it becomes a leader or a follower. A
@@ -104,10 +111,16 @@ class RecentIds {
   // Enters a task that was acknowledged durably before a restart.
   void Restore(const std::shared_ptr<SubmissionTask>& task);
 
-  // Records that the task has ended, and remembers `stored` if it has a value.
-  // Returns the followers of a leader, which the caller must answer.
+  // The end of a task, as far as it is remembered.
+  struct Outcome {
+    std::optional<StoredReceipt> stored = std::nullopt;
+    // The store has another content under the id.
+    bool conflict = false;
+  };
+  // Records that the task has ended, and remembers its outcome. Returns the
+  // followers of a leader, which the caller must answer.
   [[nodiscard]] std::vector<std::shared_ptr<SubmissionTask>> End(
-      SubmissionTask* task, const std::optional<StoredReceipt>& stored);
+      SubmissionTask* task, const Outcome& outcome);
 
   enum class Leaving {
     kFollowed,  // the task was a follower, and has been removed
@@ -130,7 +143,41 @@ class RecentIds {
   // whole key.
   using Leaders =
       absl::flat_hash_map<std::uint64_t, std::shared_ptr<SubmissionTask>>;
-  using Remembered = absl::flat_hash_map<SubmissionKey, StoredReceipt>;
+
+  // Values of the keys that were remembered last. Two halves approximate "least
+  // recently remembered" without a list: when the younger half is full, the
+  // older half is forgotten as a whole.
+  template <typename Value>
+  class Remembered {
+   public:
+    void Remember(const SubmissionKey& key, const Value& value,
+                  std::size_t half_max) {
+      if (half_max == 0) return;
+      if (younger_.size() >= half_max) {
+        older_ = std::move(younger_);
+        younger_.clear();
+      }
+      younger_.insert_or_assign(key, value);
+    }
+    // Returns the value of a key, or null.
+    const Value* Recall(const SubmissionKey& key) const {
+      for (const Half* half : {&younger_, &older_}) {
+        const auto found = half->find(key);
+        if (found != half->end()) return &found->second;
+      }
+      return nullptr;
+    }
+    // Size of the larger half.
+    std::size_t half_size() const {
+      return std::max(younger_.size(), older_.size());
+    }
+
+   private:
+    using Half = absl::flat_hash_map<SubmissionKey, Value>;
+
+    Half younger_;
+    Half older_;
+  };
 
   // A part of the keys. With several shards, threads seldom wait for each
   // other.
@@ -139,16 +186,10 @@ class RecentIds {
     Leaders leaders ABSL_GUARDED_BY(mutex);
     // Number of followers of all leaders.
     std::size_t followers ABSL_GUARDED_BY(mutex) = 0;
-    // Receipts of stored submissions. When `younger` is full it replaces
-    // `older`.
-    Remembered younger ABSL_GUARDED_BY(mutex);
-    Remembered older ABSL_GUARDED_BY(mutex);
+    Remembered<StoredReceipt> stored ABSL_GUARDED_BY(mutex);
+    // For each id, the SHA-256 of the content that was refused last.
+    Remembered<Sha256Digest> refused ABSL_GUARDED_BY(mutex);
 
-    void Remember(const SubmissionKey& key, const StoredReceipt& receipt,
-                  std::size_t half_max) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
-    // Returns the remembered receipt, or null.
-    const StoredReceipt* Recall(const SubmissionKey& key) const
-        ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
     // Returns the leader of a key, or null.
     SubmissionTask* FindLeader(const SubmissionKey& key) const
         ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);

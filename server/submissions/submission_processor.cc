@@ -42,12 +42,12 @@ void Empty(Submission* submission) {
 
 void SubmissionProcessor::SetSaved(SubmissionTask* task, const Saved& saved,
                                    FailedTasks* failed) {
-  // True for a conflict of a submission that was acknowledged before the store
-  // could report the conflict. The caller has its answer already, so the
-  // submission must be kept.
-  const bool acknowledged =
-      saved.result == Saved::Result::kConflict && task->in_journal();
-  if (!acknowledged) return task->SetSaved(saved);
+  // The caller of an acknowledged submission has its answer already, so the
+  // submission must be kept although it is a conflict. If the store has not
+  // kept it, the quarantine does.
+  const bool must_be_kept = saved.result == Saved::Result::kConflict &&
+                            !saved.conflict_kept && task->in_journal();
+  if (!must_be_kept) return task->SetSaved(saved);
   failed->push_back({task, NewErrorId(),
                      "the id is already stored with different content", 1});
 }

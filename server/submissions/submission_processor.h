@@ -96,7 +96,8 @@ class SubmissionProcessor final : public Processor {
   bool Prepare(SubmissionTask* task, Submission* submission,
                FailedTasks* failed) const;
   // Sets the result of a task for which the store has an answer. A conflict of
-  // an acknowledged submission must be quarantined, so it is added to `failed`.
+  // an acknowledged submission that the store has not kept must be quarantined,
+  // so it is added to `failed`.
   static void SetSaved(SubmissionTask* task, const Saved& saved,
                        FailedTasks* failed);
   // Saves the batch in one transaction, and sets the result of each task,

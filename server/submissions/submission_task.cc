@@ -200,6 +200,9 @@ bool SubmissionTask::LeadsOrIsAlone() {
     case RecentIds::Arrival::kKnown:
       answer_ = Answer::Duplicate(known);
       break;
+    case RecentIds::Arrival::kConflict:
+      answer_ = Answer::Of(Answer::Kind::kConflict);
+      break;
   }
   method_.pool->CountArrival(method, FollowersResult(answer_));
   MoveTo(Stage::kEnded);
@@ -232,7 +235,7 @@ bool SubmissionTask::Offer() {
       pool_hold_.reset();
       MoveTo(Stage::kEnded);
       answer_ = Answer::Ended(admission.result, admission.retry_delay);
-      End(/*owner_waits=*/true, std::nullopt);
+      End(/*owner_waits=*/true, {});
       return false;
   }
   return false;
@@ -272,7 +275,7 @@ bool SubmissionTask::Leave() {
   DropNotice();
   // The answer of followers that have joined since RecentIds was asked.
   answer_ = Answer::Of(Answer::Kind::kCancelled);
-  End(/*owner_waits=*/false, std::nullopt);
+  End(/*owner_waits=*/false, {});
   return true;
 }
 
@@ -394,7 +397,7 @@ void SubmissionTask::OnCommitFailed() {
   MoveTo(Stage::kEnded);
   answer_ = Answer::Unavailable();
   // The owner still waits: nothing is promised before the entry is durable.
-  End(/*owner_waits=*/true, std::nullopt);
+  End(/*owner_waits=*/true, {});
 }
 
 void SubmissionTask::Follow() {
@@ -437,7 +440,7 @@ void SubmissionTask::OnEnded(TaskResult end, Duration retry_delay) {
   answer_ = Answer::Ended(end, retry_delay);
   // The owner's answer of an admitted, promised task is the acknowledgement,
   // which another thread may be posting at this moment.
-  End(/*owner_waits=*/!(admitted() && promised), std::nullopt);
+  End(/*owner_waits=*/!(admitted() && promised), {});
 }
 
 void SubmissionTask::OnDone() {
@@ -451,14 +454,18 @@ void SubmissionTask::OnDone() {
   MoveTo(Stage::kEnded);
   const bool stored =
       result == TaskResult::kStored || result == TaskResult::kDuplicate;
-  // An entry that failed stays in the journal, and is tried again after the
-  // next start.
-  if (in_journal() && stored) journal_->MarkDone(journal_position_);
+  const bool conflict = result == TaskResult::kConflict;
+  // The store has also kept a conflict of an entry (SubmissionProcessor). An
+  // entry that failed stays in the journal, and is tried again after the next
+  // start.
+  if (in_journal() && (stored || conflict)) {
+    journal_->MarkDone(journal_position_);
+  }
   // Do not remember a quarantined submission: the store may have another
   // submission with the same id, under another sequence number.
-  std::optional<StoredReceipt> kept;
-  if (stored) kept = answer_.kept;
-  End(/*owner_waits=*/!promised, kept);
+  RecentIds::Outcome outcome = {.conflict = conflict};
+  if (stored) outcome.stored = answer_.kept;
+  End(/*owner_waits=*/!promised, outcome);
 }
 
 void SubmissionTask::Acknowledge() {
@@ -469,11 +476,10 @@ void SubmissionTask::Acknowledge() {
   for (const auto& follower : followers) follower->OnShared(queued);
 }
 
-void SubmissionTask::End(bool owner_waits,
-                         const std::optional<StoredReceipt>& stored) {
+void SubmissionTask::End(bool owner_waits, const RecentIds::Outcome& outcome) {
   // Tell RecentIds first: an answered caller may send the submission again at
   // once, and must not become a follower of a task that has ended.
-  const auto followers = method_.recent->End(this, stored);
+  const auto followers = method_.recent->End(this, outcome);
   if (owner_waits) PostAnswer(OwnersAnswer::kFinal);
   for (const auto& follower : followers) follower->OnShared(answer_);
 }

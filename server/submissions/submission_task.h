@@ -284,8 +284,8 @@ class SubmissionTask final
   // Answers QUEUED to the owner, and to any followers that may get this answer.
   void Acknowledge();
   // Ends the task with `answer_`: answers the owner if `owner_waits`, and all
-  // followers. RecentIds remembers `stored`.
-  void End(bool owner_waits, const std::optional<StoredReceipt>& stored);
+  // followers. RecentIds remembers the outcome.
+  void End(bool owner_waits, const RecentIds::Outcome& outcome);
   // Posts the owner's one answer to its loop.
   void PostAnswer(OwnersAnswer answer);
   void DeliverAnswer();

@@ -71,6 +71,11 @@ absl::Status GatedStore::SaveBatch(absl::Span<const Submission> batch,
   return absl::OkStatus();
 }
 
+void GatedStore::KeepConflicts() {
+  absl::MutexLock lock(&mutex_);
+  keeps_conflicts_ = true;
+}
+
 Saved GatedStore::Save(const Submission& submission) {
   const auto [entry, is_new] = by_id_.emplace(
       Key(submission.study_id, submission.submission_id), stored_.size());
@@ -84,6 +89,8 @@ Saved GatedStore::Save(const Submission& submission) {
     saved.result = first.content == submission.content
                        ? Saved::Result::kDuplicate
                        : Saved::Result::kConflict;
+    saved.conflict_kept =
+        saved.result == Saved::Result::kConflict && keeps_conflicts_;
   }
   return saved;
 }

@@ -31,6 +31,10 @@ class GatedStore final : public Store {
   // id. If `status` is OK, SaveBatch succeeds again.
   void FailFor(std::string submission_id, absl::Status status);
 
+  // Reports conflicts as kept. Otherwise the server must quarantine those that
+  // it has acknowledged.
+  void KeepConflicts();
+
   // Waits until `count` calls of SaveBatch are in progress. Fails the test
   // after kPatience.
   void AwaitInFlight(std::size_t count);
@@ -56,6 +60,7 @@ class GatedStore final : public Store {
 
   mutable absl::Mutex mutex_;
   bool held_ ABSL_GUARDED_BY(mutex_) = false;
+  bool keeps_conflicts_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, absl::Status> failures_by_id_ ABSL_GUARDED_BY(mutex_);
   std::size_t in_flight_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -53,7 +53,7 @@ class RecentIdsTest : public testing::Test {
   // Ends the task as stored, so that its receipt is remembered.
   std::vector<Task> End(const Task& task) {
     const std::vector<Task> followers =
-        recent_.End(task.get(), task->OwnReceipt());
+        recent_.End(task.get(), {.stored = task->OwnReceipt()});
     Check();
     return followers;
   }
@@ -82,7 +82,7 @@ TEST_F(RecentIdsTest, AnotherContentIsNotRecorded) {
   Arrive(first);
   EXPECT_EQ(Arrive(other), Arrival::kOther);
   EXPECT_EQ(Leave(other), Leaving::kAlone);
-  EXPECT_THAT(recent_.End(other.get(), std::nullopt), IsEmpty());
+  EXPECT_THAT(recent_.End(other.get(), {}), IsEmpty());
   EXPECT_EQ(Arrive(MakeTask("a")), Arrival::kJoined);
 }
 
@@ -96,10 +96,35 @@ TEST_F(RecentIdsTest, RemembersStoredSubmissions) {
   EXPECT_EQ(Arrive(MakeTask("a", 2)), Arrival::kFirst);
 }
 
+TEST_F(RecentIdsTest, RefusesAContentThatTheStoreHasRefused) {
+  const Task conflict = MakeTask("a", 2);
+  EXPECT_EQ(Arrive(conflict), Arrival::kFirst);
+  EXPECT_THAT(recent_.End(conflict.get(), {.conflict = true}), IsEmpty());
+  EXPECT_EQ(Arrive(MakeTask("a", 2)), Arrival::kConflict);
+  EXPECT_EQ(Arrive(MakeTask("b", 2)), Arrival::kFirst);
+  // Another content may be the stored one.
+  const Task first = MakeTask("a", 1);
+  EXPECT_EQ(Arrive(first), Arrival::kFirst);
+  EXPECT_EQ(Arrive(MakeTask("a", 2)), Arrival::kConflict);
+  EXPECT_THAT(End(first), IsEmpty());
+  EXPECT_EQ(Arrive(MakeTask("a", 1)), Arrival::kKnown);
+  EXPECT_EQ(Arrive(MakeTask("a", 2)), Arrival::kConflict);
+}
+
+TEST_F(RecentIdsTest, RemembersALimitedNumberOfConflicts) {
+  for (int i = 0; i < 3000; ++i) {
+    const Task conflict = MakeTask(std::to_string(i), 2);
+    Arrive(conflict);
+    EXPECT_THAT(recent_.End(conflict.get(), {.conflict = true}), IsEmpty());
+  }
+  EXPECT_EQ(Arrive(MakeTask("2999", 2)), Arrival::kConflict);
+  EXPECT_EQ(Arrive(MakeTask("0", 2)), Arrival::kFirst);
+}
+
 TEST_F(RecentIdsTest, ForgetsSubmissionsThatAreNotStored) {
   const Task first = MakeTask("a");
   Arrive(first);
-  EXPECT_THAT(recent_.End(first.get(), std::nullopt), IsEmpty());
+  EXPECT_THAT(recent_.End(first.get(), {}), IsEmpty());
   EXPECT_EQ(Arrive(MakeTask("a")), Arrival::kFirst);
 }
 

@@ -192,8 +192,18 @@ class QuarantineTest : public SubmissionProcessorTest {
     for (const TaskPtr& task : tasks) batch.push_back(task.get());
     SubmissionProcessor processor(&store_, step, SystemClock(), &metrics_);
     const int before = disk_.log_syncs();
-    EXPECT_EQ(processor.Process(batch), StoreState::kUp);
+    processor.Process(batch);
     return disk_.log_syncs() - before;
+  }
+  // Stores other contents under the ids of the tasks of Append.
+  void StoreOthers(int count) {
+    for (int i = 1; i <= count; ++i) {
+      const std::string id = absl::StrCat("id-", i);
+      v1::AppEvent other;
+      other.set_event_id("other");
+      Process(
+          {MakeTask(SubmissionKind::kAppEvent, id, other.SerializeAsString())});
+    }
   }
 
   FaultyDisk disk_;
@@ -225,6 +235,27 @@ TEST_F(QuarantineTest, FailedSubmissionsOfABatchShareACommit) {
   }
   EXPECT_EQ(tasks[8]->result, TaskResult::kStored);
   EXPECT_THAT(SequencesOf(*journal_), testing::ElementsAre(9));
+}
+
+TEST_F(QuarantineTest, ConflictsOfABatchThatTheStoreDoesNotKeepShareACommit) {
+  const std::vector<TaskPtr> tasks = Append(50);
+  StoreOthers(50);
+  EXPECT_EQ(Work(tasks, {}), 1);
+  for (const TaskPtr& task : tasks) {
+    EXPECT_EQ(task->result, TaskResult::kQuarantined);
+  }
+  EXPECT_EQ(journal_->quarantined(), 50u);
+}
+
+TEST_F(QuarantineTest, ConflictsThatTheStoreKeepsNeedNoCommit) {
+  store_.KeepConflicts();
+  const std::vector<TaskPtr> tasks = Append(50);
+  StoreOthers(50);
+  EXPECT_EQ(Work(tasks, {}), 0);
+  for (const TaskPtr& task : tasks) {
+    EXPECT_EQ(task->result, TaskResult::kConflict);
+  }
+  EXPECT_EQ(journal_->quarantined(), 0u);
 }
 
 TEST_F(QuarantineTest, WhatTheJournalCannotQuarantineStaysInTheJournal) {
