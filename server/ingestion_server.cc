@@ -41,8 +41,10 @@ absl::StatusOr<std::unique_ptr<IngestionServer>> IngestionServer::Start(
   // Listen before anything is touched: a second server with the same
   // configuration fails here.
   absl::Status status = server->Listen();
+  // Answer probes while journals are opened and replayed, which may take long.
+  if (status.ok()) status = server->StartHttp();
   if (status.ok()) status = server->StartPools(step, accept_damage);
-  if (status.ok()) status = server->StartMetrics();
+  if (status.ok()) server->StartMetrics();
   if (status.ok()) status = server->StartAdmin();
   if (status.ok()) status = server->StartCalls();
   if (!status.ok()) return status;
@@ -56,7 +58,8 @@ IngestionServer::IngestionServer(Options options)
       registry_(std::make_shared<prometheus::Registry>()),
       reload_metrics_(registry_.get()),
       running_(config_),
-      recent_(config_.limits.recent_ids) {}
+      recent_(config_.limits.recent_ids),
+      http_(std::move(options.http)) {}
 
 absl::Status IngestionServer::Listen() {
   auto acceptor =
@@ -86,21 +89,24 @@ absl::Status IngestionServer::StartPools(const ProcessingStep& step,
   return ReplayJournals(*pools_, *methods_);
 }
 
-absl::Status IngestionServer::StartMetrics() {
+absl::Status IngestionServer::StartHttp() {
+  if (http_ != nullptr) return absl::OkStatus();
+  auto http = HttpEndpoint::Start({.address = config_.metrics});
+  if (!http.ok()) return http.status();
+  http_ = *std::move(http);
+  return absl::OkStatus();
+}
+
+void IngestionServer::StartMetrics() {
   AddGauge("sluice_build_info", "The versions of this server; always 1.",
            {{"version", kVersion}, {"grpc_version", grpc::Version()}},
            registry_.get())
       ->Set(1);
   pool_metrics_ = methods_->MakePoolMetrics(config_, *pools_);
-  auto http = HttpEndpoint::Start(
-      {.address = config_.metrics,
-       .metrics = {registry_, pool_metrics_,
-                   std::make_shared<ConnectionMetrics>(acceptor_),
-                   std::make_shared<ProcessMetrics>()},
-       .readiness = [this] { return Ready(); }});
-  if (!http.ok()) return http.status();
-  http_ = *std::move(http);
-  return absl::OkStatus();
+  http_->SetContent({.metrics = {registry_, pool_metrics_,
+                                 std::make_shared<ConnectionMetrics>(acceptor_),
+                                 std::make_shared<ProcessMetrics>()},
+                     .readiness = [this] { return Ready(); }});
 }
 
 absl::Status IngestionServer::Ready() const {

@@ -42,6 +42,9 @@ class IngestionServer {
   struct Options {
     Config config;
     std::unique_ptr<Store> store;
+    // The endpoint at `config.metrics`, if it serves already while the server
+    // starts. Null: the server starts it.
+    std::unique_ptr<HttpEndpoint> http = nullptr;
     // Runs on each submission before it is stored. May be empty.
     ProcessingStep step;
     // True to start although a journal lacks acknowledged entries or its file
@@ -93,8 +96,9 @@ class IngestionServer {
 
   // The steps of Start, in order.
   absl::Status Listen();
+  absl::Status StartHttp();
   absl::Status StartPools(const ProcessingStep& step, bool accept_damage);
-  absl::Status StartMetrics();
+  void StartMetrics();
   absl::Status StartAdmin();
   absl::Status StartCalls();
 

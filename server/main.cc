@@ -23,6 +23,7 @@
 #include "server/config_reload.h"
 #include "server/idle_memory.h"
 #include "server/ingestion_server.h"
+#include "server/metrics/http_endpoint.h"
 #include "server/submissions/decode.h"
 #include "spdlog/sinks/stdout_color_sinks.h"
 #include "spdlog/spdlog.h"
@@ -123,11 +124,16 @@ std::optional<Config> LoadConfig(const std::string& path,
 
 absl::StatusOr<std::unique_ptr<IngestionServer>> StartServer(
     Config config, bool accept_damage) {
+  // The store may be migrated while it is opened. Meanwhile /healthz returns
+  // 200 and /readyz 503.
+  auto http = HttpEndpoint::Start({.address = config.metrics});
+  if (!http.ok()) return http.status();
   auto store =
       OpenStore(config.store.kind, config.store.options, SameContentOfKind);
   if (!store.ok()) return store.status();
   return IngestionServer::Start({.config = std::move(config),
                                  .store = *std::move(store),
+                                 .http = *std::move(http),
                                  .step = {},
                                  .accept_damage = accept_damage});
 }

@@ -58,7 +58,23 @@ absl::StatusOr<std::unique_ptr<HttpEndpoint>> HttpEndpoint::Start(
   return endpoint;
 }
 
-HttpEndpoint::HttpEndpoint(Options options) : options_(std::move(options)) {}
+HttpEndpoint::HttpEndpoint(Options options) : options_(std::move(options)) {
+  SetContent(options_.content);
+}
+
+void HttpEndpoint::SetContent(Content content) {
+  if (!content.readiness) {
+    content.readiness = [] { return absl::UnavailableError("starting"); };
+  }
+  auto shared = std::make_shared<const Content>(std::move(content));
+  const absl::MutexLock lock(&mutex_);
+  content_ = std::move(shared);
+}
+
+std::shared_ptr<const HttpEndpoint::Content> HttpEndpoint::content() const {
+  const absl::MutexLock lock(&mutex_);
+  return content_;
+}
 
 // The library's listening thread checks whether to stop only after each
 // connection, and every two seconds. Wake it up with connections until it has
@@ -152,9 +168,12 @@ HttpEndpoint::Response HttpEndpoint::Answer(std::string_view method,
     return {"405 Method Not Allowed", kPlainText,
             "only GET and HEAD are allowed\n", "\r\nAllow: GET, HEAD"};
   }
-  if (path == "/metrics") return {"200 OK", kMetricsText, MetricsText()};
+  const auto served = content();
+  if (path == "/metrics") {
+    return {"200 OK", kMetricsText, MetricsText(*served)};
+  }
   const absl::Status ready =
-      path == "/readyz" ? options_.readiness() : absl::OkStatus();
+      path == "/readyz" ? served->readiness() : absl::OkStatus();
   if (!ready.ok()) {
     return {"503 Service Unavailable", kPlainText,
             absl::StrCat(ready.message(), "\n")};
@@ -162,9 +181,9 @@ HttpEndpoint::Response HttpEndpoint::Answer(std::string_view method,
   return {"200 OK", kPlainText, "ok\n"};
 }
 
-std::string HttpEndpoint::MetricsText() const {
+std::string HttpEndpoint::MetricsText(const Content& content) {
   std::vector<prometheus::MetricFamily> families;
-  for (const auto& source : options_.metrics) {
+  for (const auto& source : content.metrics) {
     std::vector<prometheus::MetricFamily> collected = source->Collect();
     std::ranges::move(collected, std::back_inserter(families));
   }

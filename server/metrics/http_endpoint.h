@@ -33,12 +33,18 @@ namespace sluice {
 // other. Not thread-safe.
 class HttpEndpoint {
  public:
-  struct Options {
-    std::string address;  // host:port; an IPv4 address or a host name
+  // The server behind the endpoint.
+  struct Content {
     std::vector<std::shared_ptr<prometheus::Collectable>> metrics;
     // Returns OK, or an error whose one-line message is the reason. Called by
     // several threads at once. Must not block.
     std::function<absl::Status()> readiness;
+  };
+  struct Options {
+    std::string address;  // host:port; an IPv4 address or a host name
+    // Without `readiness`, the server is starting: there are no metrics, and
+    // /readyz returns 503.
+    Content content = {};
     // A connection without a complete request is closed after this time.
     absl::Duration request_timeout = absl::Seconds(2);
   };
@@ -46,6 +52,9 @@ class HttpEndpoint {
   // Starts an endpoint, which serves once this has returned. UNAVAILABLE if it
   // cannot listen on the address, e.g. because the address is in use.
   static absl::StatusOr<std::unique_ptr<HttpEndpoint>> Start(Options options);
+
+  // Replaces the content. Later requests get the new content.
+  void SetContent(Content content);
 
   // Waits until requests in progress are answered. A client that has connected
   // but not sent its request delays this by at most request_timeout.
@@ -72,13 +81,15 @@ class HttpEndpoint {
   static int OnLogMessage(const mg_connection* connection, const char* message);
 
   Response Answer(std::string_view method, std::string_view path) const;
-  std::string MetricsText() const;
+  std::shared_ptr<const Content> content() const;
+  static std::string MetricsText(const Content& content);
 
   // The members below are constant after Listen.
   const Options options_;
   int port_ = 0;
 
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;  // held briefly
+  std::shared_ptr<const Content> content_ ABSL_GUARDED_BY(mutex_);
   // The HTTP library's first log message. If the library could not start, the
   // message is the reason.
   std::string first_log_message_ ABSL_GUARDED_BY(mutex_);

@@ -22,8 +22,8 @@ HttpEndpoint& Endpoint() {
   static const auto* const endpoint = new std::unique_ptr<HttpEndpoint>(
       HttpEndpoint::Start(
           {.address = "127.0.0.1:0",
-           .metrics = {std::make_shared<prometheus::Registry>()},
-           .readiness = [] { return absl::OkStatus(); },
+           .content = {.metrics = {std::make_shared<prometheus::Registry>()},
+                       .readiness = [] { return absl::OkStatus(); }},
            .request_timeout = absl::Seconds(2)})
           .value());
   return **endpoint;

@@ -38,13 +38,15 @@ class HttpEndpointTest : public testing::Test {
       const std::string& address,
       absl::Duration request_timeout = absl::Seconds(10)) {
     return HttpEndpoint::Start({.address = address,
-                                .metrics = {registry_, other_registry_},
-                                .readiness = [this] { return Readiness(); },
+                                .content = Content(),
                                 .request_timeout = request_timeout});
   }
 
-  absl::Status Readiness() const {
-    return ready_ ? absl::OkStatus() : absl::UnavailableError("draining");
+  HttpEndpoint::Content Content() {
+    return {.metrics = {registry_, other_registry_}, .readiness = [this] {
+              return ready_ ? absl::OkStatus()
+                            : absl::UnavailableError("draining");
+            }};
   }
 
   // Returns the whole answer to one request.
@@ -108,6 +110,18 @@ TEST_F(HttpEndpointTest, ReadyzFollowsTheCallback) {
   EXPECT_THAT(Ask("GET", "/readyz"),
               AllOf(StartsWith("HTTP/1.1 503 Service Unavailable\r\n"),
                     EndsWith("\r\n\r\ndraining\n")));
+}
+
+TEST_F(HttpEndpointTest, IsAliveAndNotReadyWhileTheServerStarts) {
+  endpoint_ = HttpEndpoint::Start({.address = "127.0.0.1:0"}).value();
+  EXPECT_THAT(Ask("GET", "/healthz"), StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_THAT(Ask("GET", "/metrics"), StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_THAT(Ask("GET", "/readyz"),
+              AllOf(StartsWith("HTTP/1.1 503 Service Unavailable\r\n"),
+                    EndsWith("\r\n\r\nstarting\n")));
+  endpoint_->SetContent(Content());
+  EXPECT_THAT(Ask("GET", "/readyz"), StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_THAT(Ask("GET", "/metrics"), HasSubstr("apples_total"));
 }
 
 TEST_F(HttpEndpointTest, AQueryChangesNothing) {
