@@ -108,6 +108,20 @@ class KeyAudit {
     return false;
   }
 
+  // True if the bytes of a conflict are kept.
+  bool ConflictIsKept(const Sha256Digest& sha256) const {
+    return std::ranges::find(findings_.conflicts, sha256,
+                             &FoundConflict::content_sha256) !=
+           findings_.conflicts.end();
+  }
+  bool HasConflict(const Sha256Digest& sha256, std::int64_t sequence) const {
+    return std::ranges::any_of(findings_.conflicts,
+                               [&](const FoundConflict& conflict) {
+                                 return conflict.noted_sha256 == sha256 &&
+                                        conflict.sequence == sequence;
+                               });
+  }
+
   void AuditFound(const Found& found) {
     if (found.noted_sha256 != found.content_sha256) {
       return Breach("has bytes that differ from its stored hash");
@@ -131,16 +145,23 @@ class KeyAudit {
       return Breach("is MISSING although it was acknowledged", told);
     }
     const Found* found = FindContent(told.sent_sha256);
-    if (found == nullptr) {
-      return Breach("is MISSING: another content is stored", told);
-    }
     // The receipt QUEUED of a repeated submission has a new sequence number,
     // although the submission later becomes a duplicate of the first
     // submission.
-    if (told.disposition == Receipt::QUEUED &&
-        FindSent(told.sent_sha256)->times > 1) {
+    const bool number_counts = told.disposition != Receipt::QUEUED ||
+                               FindSent(told.sent_sha256)->times == 1;
+    if (found == nullptr) {
+      if (told.disposition != Receipt::QUEUED ||
+          !ConflictIsKept(told.sent_sha256)) {
+        return Breach("is MISSING: another content is stored", told);
+      }
+      if (number_counts && !HasConflict(told.sent_sha256, told.sequence)) {
+        Breach("is a conflict without the sequence number of its receipt",
+               told);
+      }
       return;
     }
+    if (!number_counts) return;
     if (found->sequence != told.sequence) {
       return Breach("has another sequence number than its receipt", told);
     }
@@ -160,10 +181,14 @@ class KeyAudit {
     if (found != nullptr && !found->in_quarantine) {
       return Breach("is stored although it was refused as a conflict", told);
     }
-    if (std::ranges::find(findings_.conflicts, told.sent_sha256) ==
+    if (std::ranges::find(findings_.conflicts, told.sent_sha256,
+                          &FoundConflict::noted_sha256) ==
         findings_.conflicts.end()) {
-      Breach("was refused as a conflict, but the conflict is not on record",
-             told);
+      return Breach(
+          "was refused as a conflict, but the conflict is not on record", told);
+    }
+    if (!ConflictIsKept(told.sent_sha256)) {
+      Breach("was refused as a conflict whose content is not kept", told);
     }
   }
 

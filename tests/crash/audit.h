@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,10 +26,20 @@ struct Found {
   Sha256Digest content_sha256{};  // hash of the stored bytes
 };
 
+// A conflict that the store has recorded.
+struct FoundConflict {
+  std::int64_t sequence = 0;
+  Sha256Digest noted_sha256{};  // hash in the store's column
+  // Hash of the kept bytes. Nothing if another conflict has the same bytes.
+  std::optional<Sha256Digest> content_sha256;
+
+  bool operator==(const FoundConflict&) const = default;
+};
+
 // Everything found under one key.
 struct Findings {
   std::vector<Found> submissions;
-  std::vector<Sha256Digest> conflicts;  // contents recorded as conflicts
+  std::vector<FoundConflict> conflicts;
 };
 
 using FindingsByKey = absl::flat_hash_map<LedgerKey, Findings>;
@@ -53,8 +64,10 @@ struct AuditReport {
 // - Each acknowledged submission is stored, with the sequence number and the
 //   time of its receipt. The receipt of a duplicate has the number and the time
 //   of the first submission.
-// - If a content was refused as a conflict, another content is stored, and the
-//   attempt is recorded.
+//   Exception: a submission that was acknowledged as QUEUED may be a conflict.
+// - If a content was refused as a conflict, or acknowledged and found to be a
+//   conflict, another content is stored, and the attempt is recorded with its
+//   content.
 void AuditKey(const LedgerKey& key, const LedgerEntry& entry,
               const Findings& findings, AuditReport& report);
 

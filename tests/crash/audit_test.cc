@@ -62,7 +62,14 @@ class AuditTest : public testing::Test {
   void SendConflict(const std::string& id, const std::string& content) {
     Send(id, content);
     Tell(id, content, Receipt::CONFLICT, 0);
-    findings_[Key(id)].conflicts.push_back(FakeDigest(content));
+    HaveConflict(id, content, 0);
+  }
+  FoundConflict& HaveConflict(const std::string& id, const std::string& content,
+                              std::int64_t sequence) {
+    return findings_[Key(id)].conflicts.emplace_back(
+        FoundConflict{.sequence = sequence,
+                      .noted_sha256 = FakeDigest(content),
+                      .content_sha256 = FakeDigest(content)});
   }
 
   AuditReport Audit() const { return AuditAll(ledger_, findings_); }
@@ -232,6 +239,48 @@ TEST_F(AuditTest, FindsAConflictThatIsNotOnRecord) {
   SendConflict("a", "other");
   findings_[Key("a")].conflicts.clear();
   ExpectBreach("not on record");
+}
+
+TEST_F(AuditTest, FindsAConflictWhoseContentIsNotKept) {
+  SendAndStore("a", 1);
+  SendConflict("a", "other");
+  findings_[Key("a")].conflicts[0].content_sha256.reset();
+  ExpectBreach("content is not kept");
+  HaveConflict("a", "other", 0);
+  EXPECT_THAT(Audit().breach_texts, IsEmpty());
+}
+
+TEST_F(AuditTest, LetsAnAcknowledgedSubmissionBeAConflict) {
+  SendAndStore("a", 1);
+  Send("a", "other");
+  Tell("a", "other", Receipt::QUEUED, 2);
+  HaveConflict("a", "other", 2);
+  EXPECT_THAT(Audit().breach_texts, IsEmpty());
+}
+
+TEST_F(AuditTest, FindsAnAcknowledgedConflictThatIsNotKept) {
+  SendAndStore("a", 1);
+  Send("a", "other");
+  Tell("a", "other", Receipt::QUEUED, 2);
+  ExpectBreach("is MISSING: another content is stored");
+  HaveConflict("a", "other", 2).content_sha256.reset();
+  ExpectBreach("is MISSING: another content is stored");
+}
+
+TEST_F(AuditTest, FindsAnAcknowledgedConflictUnderAnotherNumber) {
+  SendAndStore("a", 1);
+  Send("a", "other");
+  Tell("a", "other", Receipt::QUEUED, 2);
+  HaveConflict("a", "other", 3);
+  ExpectBreach("without the sequence number of its receipt");
+}
+
+TEST_F(AuditTest, FindsAStoredSubmissionThatIsOnlyAConflict) {
+  SendAndStore("a", 1);
+  Send("a", "other");
+  Tell("a", "other", Receipt::STORED, 2);
+  HaveConflict("a", "other", 2);
+  ExpectBreach("is MISSING: another content is stored");
 }
 
 TEST_F(AuditTest, FindsAnAnswerThatFitsNothingSent) {

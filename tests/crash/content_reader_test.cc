@@ -31,6 +31,12 @@ Submission RealSubmission(std::int64_t sequence, const std::string& id,
   return submission;
 }
 
+FoundConflict ConflictOf(std::int64_t sequence, const std::string& content) {
+  return {.sequence = sequence,
+          .noted_sha256 = Sha256(content),
+          .content_sha256 = Sha256(content)};
+}
+
 // Expects the submission "one" under id "a", and "two" as a conflict.
 void ExpectOneAndAConflict(const Findings& a) {
   ASSERT_THAT(a.submissions, SizeIs(1));
@@ -40,7 +46,7 @@ void ExpectOneAndAConflict(const Findings& a) {
   EXPECT_EQ(a.submissions[0].content_sha256, Sha256("one"));
   EXPECT_EQ(a.submissions[0].noted_sha256, Sha256("one"));
   EXPECT_FALSE(a.submissions[0].in_quarantine);
-  EXPECT_THAT(a.conflicts, ElementsAre(Sha256("two")));
+  EXPECT_THAT(a.conflicts, ElementsAre(ConflictOf(2, "two")));
 }
 
 // Expects "two" under id "b", "three" as a conflict, and nothing in another
@@ -50,7 +56,7 @@ void ExpectOneKeyIsRead(ContentReader& reader) {
   ASSERT_TRUE(reader.Read({"study", "b"}, findings).ok());
   ASSERT_THAT(findings.submissions, SizeIs(1));
   EXPECT_EQ(findings.submissions[0].sequence, 2);
-  EXPECT_THAT(findings.conflicts, ElementsAre(Sha256("three")));
+  EXPECT_THAT(findings.conflicts, ElementsAre(ConflictOf(3, "three")));
   Findings nothing;
   ASSERT_TRUE(reader.Read({"other study", "b"}, nothing).ok());
   EXPECT_THAT(nothing.submissions, IsEmpty());

@@ -1,6 +1,7 @@
 #include <chrono>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -26,7 +27,8 @@ constexpr char kSelect[] =
     "SELECT sequence, study_id, submission_id, content_sha256, kind,"
     " received_at, content FROM submissions";
 constexpr char kSelectConflicts[] =
-    "SELECT conflict, study_id, submission_id, content_sha256 FROM conflicts";
+    "SELECT conflict, study_id, submission_id, content_sha256, sequence,"
+    " content FROM conflicts";
 constexpr char kOfKey[] = " WHERE submission_id = $1 AND study_id = $2";
 
 // Reads the columns that both queries have.
@@ -54,8 +56,15 @@ absl::Status AddSubmission(const PostgresResult& rows, int row,
 absl::Status AddConflict(const PostgresResult& rows, int row,
                          Findings& findings) {
   const auto sha256 = ReadDigest(rows.BytesAt(row, 3));
-  if (sha256.ok()) findings.conflicts.push_back(*sha256);
-  return sha256.status();
+  if (!sha256.ok()) return sha256.status();
+  FoundConflict conflict = {.sequence = rows.IntegerAt(row, 4),
+                            .noted_sha256 = *sha256,
+                            .content_sha256 = std::nullopt};
+  if (!rows.IsNull(row, 5)) {
+    conflict.content_sha256 = Sha256(rows.BytesAt(row, 5));
+  }
+  findings.conflicts.push_back(conflict);
+  return absl::OkStatus();
 }
 
 // Adds one row of a table to the findings.

@@ -23,7 +23,8 @@ constexpr char kSelect[] =
     "SELECT study_id, submission_id, kind, sequence, received_at,"
     " content_sha256, content FROM ";
 constexpr char kSelectConflicts[] =
-    "SELECT study_id, submission_id, content_sha256 FROM conflicts";
+    "SELECT study_id, submission_id, content_sha256, sequence, content"
+    " FROM conflicts";
 constexpr char kOfKey[] = " WHERE submission_id = ? AND study_id = ?";
 
 absl::StatusOr<absl::Time> ReadTime(const SqliteRun& row, int column,
@@ -90,14 +91,19 @@ class SqliteContent final : public ContentReader {
           return found.status();
         });
     if (!status.ok() || quarantine_) return status;
-    return ForEachRow(absl::StrCat(kSelectConflicts, where), key,
-                      [&](const SqliteRun& row) {
-                        const auto sha256 = ReadDigest(row.BlobAt(2));
-                        if (sha256.ok()) {
-                          findings[ReadKey(row)].conflicts.push_back(*sha256);
-                        }
-                        return sha256.status();
-                      });
+    return ForEachRow(
+        absl::StrCat(kSelectConflicts, where), key, [&](const SqliteRun& row) {
+          const auto sha256 = ReadDigest(row.BlobAt(2));
+          if (!sha256.ok()) return sha256.status();
+          FoundConflict conflict = {.sequence = row.IntegerAt(3),
+                                    .noted_sha256 = *sha256,
+                                    .content_sha256 = std::nullopt};
+          if (!row.IsNullAt(4)) {
+            conflict.content_sha256 = Sha256(row.BlobAt(4));
+          }
+          findings[ReadKey(row)].conflicts.push_back(conflict);
+          return absl::OkStatus();
+        });
   }
 
   template <typename Visit>
