@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "absl/container/flat_hash_map.h"
 #include "base/check.h"
 
 namespace sluice {
@@ -121,9 +122,10 @@ void Gate::CountArrival(std::size_t method, TaskResult result) {
   }
 }
 
-void Gate::Restore(Task* task, TimePoint now, GateEvents* events) {
+bool Gate::Restore(Task* task, TimePoint now, GateEvents* events) {
   SLUICE_DCHECK(task->place_ == Task::Place::kOutside);
   SLUICE_DCHECK(task->promised);
+  if (closed_) return false;
   ++counters_[task->method].received;
   queue_.Enter(*task);
   queue_.Reserve(task);
@@ -132,6 +134,19 @@ void Gate::Restore(Task* task, TimePoint now, GateEvents* events) {
   limits_waived_ = true;
   // The restored task changes the order among classes, so another parked task
   // may be first now.
+  AdmitParked(now, events);
+  CheckAfterEvent();
+  return true;
+}
+
+RoomToRestore Gate::room_to_restore() const {
+  return {.entries = limits_.capacity - std::min(limits_.capacity, queued_),
+          .bytes = limits_.capacity_bytes -
+                   std::min(limits_.capacity_bytes, held_bytes_)};
+}
+
+void Gate::SetUnread(std::size_t entries, TimePoint now, GateEvents* events) {
+  unread_ = entries;
   AdmitParked(now, events);
   CheckAfterEvent();
 }
@@ -249,6 +264,7 @@ void Gate::Done(std::span<Task* const> batch, StoreState store, TimePoint now,
                          backlog() > 0, now);
     }
   }
+  AlignDelays(batch);
   TaskList again;
   const std::size_t completed = Complete(batch, now, &again);
   // The duration of an outage says nothing about the speed of the pool.
@@ -271,6 +287,21 @@ void Gate::Done(std::span<Task* const> batch, StoreState store, TimePoint now,
   Learn(batch, store, now, events);
   AdmitParked(now, events);
   CheckAfterEvent();
+}
+
+void Gate::AlignDelays(std::span<Task* const> batch) {
+  absl::flat_hash_map<std::uint64_t, TimePoint> latest;
+  for (const Task* task : batch) {
+    if (!task->again || task->order_key == 0) continue;
+    TimePoint& at =
+        latest.emplace(task->order_key, task->again_at).first->second;
+    at = std::max(at, task->again_at);
+  }
+  if (latest.empty()) return;
+  for (Task* task : batch) {
+    if (!task->again || task->order_key == 0) continue;
+    task->again_at = latest.at(task->order_key);
+  }
 }
 
 std::size_t Gate::Complete(std::span<Task* const> batch, TimePoint now,
@@ -419,7 +450,7 @@ bool Gate::idle() const {
 }
 
 PoolView Gate::view() const {
-  return {.depth = queued_,
+  return {.depth = queued_ + unread_,
           .capacity = limits_.capacity,
           .held_bytes = held_bytes_,
           .capacity_bytes = limits_.capacity_bytes,
@@ -453,7 +484,7 @@ bool Gate::HasRoom(const Lane& lane, std::size_t bytes, bool promised) const {
 }
 
 bool Gate::HasPlace(std::size_t depth) const {
-  return queued_ + Reserved(depth) < limits_.capacity;
+  return unread_ == 0 && queued_ + Reserved(depth) < limits_.capacity;
 }
 
 bool Gate::BytesFit(std::size_t bytes_of_lane, std::size_t bytes) const {
@@ -563,9 +594,9 @@ void Gate::TurnedAway(Lane* lane, TimePoint now) {
 
 bool Gate::CanEvictFor(std::size_t bytes, std::size_t method, const Lane& lane,
                        bool lane_known) const {
-  // An arrival must not overtake a parked task. If Resize lowered a limit, the
-  // excess is worked off, not evicted.
-  if (queue_.waiting() > 0 || queued_ > limits_.capacity ||
+  // An arrival must not overtake a parked task or an unread entry. If Resize
+  // lowered a limit, the excess is worked off, not evicted.
+  if (queue_.waiting() > 0 || unread_ > 0 || queued_ > limits_.capacity ||
       held_bytes_ > limits_.capacity_bytes) {
     return false;
   }
@@ -647,8 +678,9 @@ Duration Gate::ExpectedRoom() const {
   if (!closed_ && circuit_.open()) return circuit_.delay();
   const double rate = drain_rate_.per_second();
   if (closed_ || rate <= 0) return kRetryDelayUnknown;
-  const double ahead = static_cast<double>(queued_ + queue_.waiting()) +
-                       std::max(refused_.count(), 1.0);
+  const double ahead =
+      static_cast<double>(queued_ + unread_ + queue_.waiting()) +
+      std::max(refused_.count(), 1.0);
   return std::max(ToDuration(ahead / rate, kRetryDelayMax), kRetryDelayMin);
 }
 

@@ -28,6 +28,11 @@
 //    than a limit of bytes enters alone. Resize, Restore and tasks that are
 //    processed again may exceed a limit; nothing enters until the limit holds
 //    again.
+//  - Unread entries. While the journal of the pool has entries of an earlier
+//  run
+//    that are not restored yet (SetUnread), there is no room for an arrival.
+//    Otherwise an arrival could overtake an earlier submission of its key, and
+//    what lies on disk could grow beyond the limits.
 //  - Order of admission. No task is parked while there is room for the first
 //    parked task. Tasks are admitted in order of arrival, whatever the policies
 //    of their methods.
@@ -113,6 +118,15 @@ struct Ended {
   Duration retry_delay;  // time until room is expected
 };
 
+// Number of entries, and of their bytes, that may be restored from a journal
+// within the limits.
+struct RoomToRestore {
+  std::size_t entries = 0;
+  std::size_t bytes = 0;
+
+  bool empty() const { return entries == 0 || bytes == 0; }
+};
+
 // Consequences of an event. The shell carries them out without the lock.
 struct GateEvents {
   std::vector<Unparked> admitted;
@@ -180,8 +194,15 @@ class Gate {
   void CountArrival(std::size_t method, TaskResult result);
 
   // Queues a task from before a restart under its previous sequence number,
-  // whatever the limits. The task must be promised.
-  void Restore(Task* task, TimePoint now, GateEvents* events);
+  // whatever the limits. The task must be promised. Returns false, and does
+  // nothing, after Close.
+  bool Restore(Task* task, TimePoint now, GateEvents* events);
+  // Returns how much Restore may add within the limits. `bytes` is 0 if there
+  // is no room.
+  RoomToRestore room_to_restore() const;
+  // Sets the number of entries in the pool's journal that Restore will add
+  // later. Initially 0.
+  void SetUnread(std::size_t entries, TimePoint now, GateEvents* events);
 
   // Returns how many tasks at the front of `tasks` are, in order, the first
   // committing tasks of the Gate. All of `tasks` must be committing and sorted
@@ -249,6 +270,7 @@ class Gate {
   bool ready() const;
   // True if no task is parked, queued or in work.
   bool idle() const;
+  bool closed() const { return closed_; }
   std::size_t depth() const { return queued_; }
   std::size_t in_work() const { return in_work_; }
   // Lanes that have queued or parked tasks.
@@ -402,6 +424,10 @@ class Gate {
   // Takes tasks until a limit is reached or no more can be taken.
   void TakeBatch(const BatchLimits& limits, TimePoint now,
                  std::vector<Task*>* batch, GateEvents* events);
+  // Gives the tasks of a key that are processed again the latest Task::again_at
+  // among them. Otherwise a task could become due while an earlier task of its
+  // key is still delayed.
+  static void AlignDelays(std::span<Task* const> batch);
   // Counts the results of a batch. Returns the number of tasks with a result. A
   // task with Task::again set becomes delayed, or is moved to `again` if its
   // Task::again_at has passed.
@@ -435,6 +461,8 @@ class Gate {
   std::set<Expiry> delayed_;
   // Number of queued tasks: takeable, deferred, delayed and committing.
   std::size_t queued_ = 0;
+  // Number of entries in the journal that are not restored yet.
+  std::size_t unread_ = 0;
   // Ends of the parked tasks' waits, earliest first. Waits without an end are
   // left out.
   std::set<Expiry> expiries_;

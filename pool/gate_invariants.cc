@@ -39,7 +39,7 @@ std::string Gate::CheckInvariants() {
   }
   const Task* next = NextToAdmit();
   if (next != nullptr) return "a task is parked although there is room for it";
-  if (queue_.waiting() > 0 && queued_ + in_work_ == 0) {
+  if (queue_.waiting() > 0 && queued_ + unread_ + in_work_ == 0) {
     return "a task is parked although nothing is inside";
   }
   if (closed_ && queue_.waiting() > 0) return "a task is parked while closed";

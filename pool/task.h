@@ -81,8 +81,8 @@ class Task {
   TaskResult result = TaskResult::kFailed;
   bool again = false;
   // Used with `again`: neither the task nor another task of its key is
-  // processed before this time. Tasks of one batch and key that are processed
-  // again must have the same time.
+  // processed before this time. If several tasks of one batch and key are
+  // processed again, the Gate gives all of them the latest of their times.
   TimePoint again_at{};
 
  private:

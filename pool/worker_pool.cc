@@ -74,14 +74,47 @@ void WorkerPool::CountArrival(std::size_t method, TaskResult result) {
   gate_.CountArrival(method, result);
 }
 
-void WorkerPool::Restore(Task* task) {
+bool WorkerPool::Restore(Task* task) {
   GateEvents events;
+  bool restored = false;
   {
     absl::MutexLock lock(&mutex_);
-    gate_.Restore(task, clock_->Now(), &events);
+    restored = gate_.Restore(task, clock_->Now(), &events);
     Wake();
   }
   Deliver(&events);
+  return restored;
+}
+
+void WorkerPool::SetUnread(std::size_t entries) {
+  GateEvents events;
+  {
+    absl::MutexLock lock(&mutex_);
+    gate_.SetUnread(entries, clock_->Now(), &events);
+    Wake();
+  }
+  Deliver(&events);
+}
+
+RoomToRestore WorkerPool::AwaitRoomToRestore(TimePoint not_before) {
+  absl::MutexLock lock(&mutex_);
+  ++restorers_;
+  while (!gate_.closed()) {
+    if (clock_->Now() < not_before) {
+      clock_->Wait(&room_to_restore_, &mutex_, not_before);
+    } else if (gate_.room_to_restore().empty()) {
+      room_to_restore_.Wait(&mutex_);
+    } else {
+      break;
+    }
+  }
+  --restorers_;
+  return gate_.closed() ? RoomToRestore() : gate_.room_to_restore();
+}
+
+RoomToRestore WorkerPool::room_to_restore() const {
+  absl::MutexLock lock(&mutex_);
+  return gate_.room_to_restore();
 }
 
 std::size_t WorkerPool::FirstCommitting(std::span<Task* const> tasks) const {
@@ -393,6 +426,9 @@ void WorkerPool::Wake() {
   }
   if (NextDue() < timer_due_) timer_changed_.Signal();
   if (gate_.idle()) became_idle_.SignalAll();
+  if (restorers_ > 0 && (gate_.closed() || !gate_.room_to_restore().empty())) {
+    room_to_restore_.SignalAll();
+  }
 }
 
 TimePoint WorkerPool::NextDue() const {

@@ -83,8 +83,8 @@ struct PoolSnapshot {
 
 // Thread-safe. OnEnded, OnDone and listeners are called by a worker, by the
 // pool's timer, or by the thread that calls a member, never under the pool's
-// lock. Join and AwaitIdle wait for workers. All other members wait at most for
-// the lock, which nobody holds over I/O.
+// lock. Join, AwaitIdle and AwaitRoomToRestore wait for workers. All other
+// members wait at most for the lock, which nobody holds over I/O.
 class WorkerPool {
  public:
   // Starts `workers.min` workers. `processor`, `clock` and `sequence` (see
@@ -98,6 +98,8 @@ class WorkerPool {
   ~WorkerPool();
 
   const std::string& name() const { return options_.name; }
+  // Time of the pool's clock.
+  TimePoint Now() const { return clock_->Now(); }
 
   // The members below call the members of Gate with the same names, at the
   // present time.
@@ -110,11 +112,18 @@ class WorkerPool {
   bool full() const { return full_.load(std::memory_order_relaxed); }
   bool Leave(Task* task);
   void CountArrival(std::size_t method, TaskResult result);
-  void Restore(Task* task);
+  bool Restore(Task* task);
+  void SetUnread(std::size_t entries);
   std::size_t FirstCommitting(std::span<Task* const> tasks) const;
   void Committed(std::span<Task* const> tasks);
   void CommitFailed(std::span<Task* const> tasks);
   void Close(TimePoint until);
+
+  // Waits until an entry of a journal may be restored within the limits, but at
+  // least until `not_before`. Returns the room, which is empty once the pool is
+  // closed.
+  RoomToRestore AwaitRoomToRestore(TimePoint not_before);
+  RoomToRestore room_to_restore() const;
 
   // Sets new limits. Tasks that are inside stay (see Gate). Batches that are
   // taken later are limited by `batch`.
@@ -197,6 +206,7 @@ class WorkerPool {
   absl::CondVar work_arrived_;
   absl::CondVar timer_changed_;
   absl::CondVar became_idle_;
+  absl::CondVar room_to_restore_;
   Gate gate_ ABSL_GUARDED_BY(mutex_);
   BatchLimits batch_limits_ ABSL_GUARDED_BY(mutex_);
   WorkerRange range_ ABSL_GUARDED_BY(mutex_);
@@ -209,6 +219,8 @@ class WorkerPool {
   std::size_t busy_ ABSL_GUARDED_BY(mutex_) = 0;  // not counting hung workers
   std::size_t hung_ ABSL_GUARDED_BY(mutex_) = 0;
   std::size_t sleeping_workers_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Threads in AwaitRoomToRestore.
+  std::size_t restorers_ ABSL_GUARDED_BY(mutex_) = 0;
   std::uint64_t hangs_ ABSL_GUARDED_BY(mutex_) = 0;
   // Earliest time at which a worker can become hung.
   TimePoint next_hang_ ABSL_GUARDED_BY(mutex_) = kForever;

@@ -1161,6 +1161,47 @@ TEST_F(GateTest, RestoresWithoutLookingAtItsLimits) {
   EXPECT_EQ(Named('b')->sequence, 17);
 }
 
+TEST_F(GateTest, RestoresNothingAfterClose) {
+  Open(Places(1));
+  Arrive('b', kFailFast, {.promised = true});
+  EXPECT_EQ(Take(), "b");
+  Done("b");
+  Named('b')->sequence = 17;
+  gate_->Close(now_, &events_);
+  EXPECT_FALSE(gate_->Restore(Named('b'), now_, &events_));
+  EXPECT_TRUE(gate_->idle());
+}
+
+// Entries of the journal that are not read yet come before all arrivals.
+TEST_F(GateTest, HasNoRoomWhileEntriesAreUnread) {
+  Open(Places(2, /*waiting_max=*/1));
+  gate_->SetUnread(3, now_, &events_);
+  EXPECT_FALSE(gate_->open());
+  EXPECT_EQ(gate_->view().depth, 3u);
+  EXPECT_EQ(Arrive('a', kFailFast), "refused: QUEUE_FULL");
+  EXPECT_EQ(Arrive('b', kDropOldest), "dropped");
+  EXPECT_EQ(Arrive('c', kBlock), "parked");
+  EXPECT_EQ(Take(), "");
+  gate_->SetUnread(1, now_, &events_);
+  EXPECT_EQ(Take(), "");
+  gate_->SetUnread(0, now_, &events_);
+  EXPECT_EQ(Unparked(), "c");
+  EXPECT_EQ(Take(), "c");
+}
+
+TEST_F(GateTest, RoomToRestoreEndsAtTheLimits) {
+  Open({.capacity = 2, .capacity_bytes = 10});
+  EXPECT_EQ(gate_->room_to_restore().entries, 2u);
+  EXPECT_EQ(gate_->room_to_restore().bytes, 10u);
+  Arrive('a', kFailFast, {.bytes = 4});
+  EXPECT_EQ(gate_->room_to_restore().entries, 1u);
+  EXPECT_EQ(gate_->room_to_restore().bytes, 6u);
+  Arrive('b', kFailFast, {.bytes = 1});
+  EXPECT_TRUE(gate_->room_to_restore().empty());
+  EXPECT_EQ(Take(), "ab");
+  EXPECT_EQ(gate_->room_to_restore().bytes, 5u) << "in work";
+}
+
 // Order by key
 
 FakeTask::Traits OfKey(std::uint64_t key) {
@@ -1220,6 +1261,23 @@ TEST_F(GateTest, ATaskThatIsWorkedAgainLaterKeepsItsKeyAndHoldsUpNobodyElse) {
   EXPECT_EQ(Take(), "");
   Done("a");
   EXPECT_EQ(Take(), "b");
+}
+
+TEST_F(GateTest, TasksOfAKeyThatAreWorkedAgainReturnTogether) {
+  Open(Places(9));
+  ArriveAll("abc", kFailFast, {.promised = true, .order_key = 1});
+  EXPECT_EQ(Take(2), "ab");
+  EXPECT_EQ(Take(), "");
+  Named('a')->again = true;
+  Named('b')->again_at = now_ + seconds(2);
+  Named('b')->again = true;
+  std::vector<Task*> batch = {Named('a'), Named('b')};
+  gate_->Done(batch, StoreState::kUp, now_, &events_);
+  EXPECT_EQ(Take(), "") << "the first task waits for the second";
+  EXPECT_EQ(gate_->CheckInvariants(), "");
+  now_ += seconds(2);
+  Expire();
+  EXPECT_EQ(Take(), "abc");
 }
 
 TEST_F(GateTest, ADrainThatIsOverEndsDelayedTasks) {
