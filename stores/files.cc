@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -57,6 +58,14 @@ FileLock::FileLock(FileLock&& other) noexcept
 
 FileLock::~FileLock() {
   if (descriptor_ >= 0) close(descriptor_);
+}
+
+absl::StatusOr<std::size_t> FreeDiskBytes(const std::string& path) {
+  struct statvfs disk;
+  if (statvfs(path.c_str(), &disk) != 0) {
+    return SystemError(errno, "cannot measure the free space of", path);
+  }
+  return static_cast<std::size_t>(disk.f_bavail) * disk.f_frsize;
 }
 
 }  // namespace sluice

@@ -3,6 +3,7 @@
 #ifndef SLUICE_STORES_FILES_H_
 #define SLUICE_STORES_FILES_H_
 
+#include <cstddef>
 #include <filesystem>
 #include <string>
 
@@ -42,6 +43,9 @@ class FileLock {
 
   int descriptor_;
 };
+
+// Returns the bytes that are free on the disk of an existing file.
+absl::StatusOr<std::size_t> FreeDiskBytes(const std::string& path);
 
 }  // namespace sluice
 

@@ -16,6 +16,10 @@ namespace {
 // Maximum number of ranges that one transaction may remove.
 constexpr std::size_t kRangesAtOnce = 1024;
 
+// Limits for one part of Replay.
+constexpr std::size_t kReplayEntries = 256;
+constexpr std::size_t kReplayBytes = std::size_t{1} << 20;
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(
@@ -39,64 +43,122 @@ absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(
   if (!file.ok()) return NamingFile(file.status(), path);
   const auto damaged = (*file)->CountDamaged();
   if (!damaged.ok()) return NamingFile(damaged.status(), path);
+  const auto discarded = (*file)->CountDiscarded();
+  if (!discarded.ok()) return NamingFile(discarded.status(), path);
+  QuarantineRoom room(options.quarantine);
+  const absl::Status measured = (*file)->MeasureQuarantine(room);
+  if (!measured.ok()) return NamingFile(measured, path);
   DropUnfinishedRescue(claimed->path);
   (*file)->Shrink();
   return std::unique_ptr<Journal>(
-      new Journal(std::move(claimed->lock), *std::move(file),
-                  static_cast<std::size_t>(*damaged), std::move(accepted)));
+      new Journal(std::move(claimed->lock), *std::move(file), std::move(room),
+                  static_cast<std::size_t>(*damaged),
+                  static_cast<std::size_t>(*discarded), std::move(accepted)));
 }
 
 Journal::Journal(FileLock lock, std::unique_ptr<JournalFile> file,
-                 std::size_t damaged, std::string accepted_damage)
+                 QuarantineRoom room, std::size_t damaged,
+                 std::size_t discarded, std::string accepted_damage)
     : lock_(std::move(lock)),
       accepted_damage_(std::move(accepted_damage)),
       file_(std::move(file)),
       last_position_(file_->state().last_position),
-      quarantined_(static_cast<std::size_t>(file_->state().quarantined)),
-      damaged_(damaged) {}
+      unread_last_(last_position_),
+      unread_(static_cast<std::size_t>(file_->state().entries)),
+      room_(std::move(room)),
+      damaged_(damaged),
+      discarded_(discarded),
+      may_promise_all_(room_.MayPromiseAll()) {}
 
 Journal::~Journal() = default;
 
 absl::Status Journal::Replay(absl::FunctionRef<void(JournalEntry)> visit) {
   const std::int64_t last = last_position();
   for (std::int64_t after = 0; after < last;) {
-    const std::int64_t before = after;
-    absl::StatusOr<std::vector<JournalEntry>> part;
+    absl::StatusOr<JournalPart> part;
     {
       absl::MutexLock lock(&file_mutex_);
-      part = ReadOrQuarantine(before, last, after);
+      part = Read(after, last, kReplayEntries, kReplayBytes);
     }
     if (!part.ok()) return part.status();
-    if (after == before) break;
-    SLUICE_DCHECK_GT(after, before);
-    for (JournalEntry& entry : *part) visit(std::move(entry));
+    if (part->read == 0) break;
+    SLUICE_DCHECK_GT(part->read_up_to, after);
+    after = part->read_up_to;
+    for (JournalEntry& entry : part->entries) visit(std::move(entry));
   }
   return absl::OkStatus();
 }
 
-// Returns the undamaged ones of the next entries, and quarantines damaged
-// entries. Sets `read_up_to` to the last position that was read; leaves
-// `read_up_to` unchanged if there are no more entries.
-absl::StatusOr<std::vector<JournalEntry>> Journal::ReadOrQuarantine(
-    std::int64_t after, std::int64_t last, std::int64_t& read_up_to) {
-  absl::StatusOr<std::vector<EntryRow>> rows = file_->Read(after, last);
+absl::StatusOr<JournalPart> Journal::Read(std::int64_t after, std::int64_t last,
+                                          std::size_t max_entries,
+                                          std::size_t max_bytes) {
+  absl::StatusOr<std::vector<EntryRow>> rows =
+      file_->Read(after, last, max_entries, max_bytes);
   if (!rows.ok()) return rows.status();
-  std::vector<JournalEntry> entries;
+  JournalPart part{.read = rows->size(), .read_up_to = after};
+  part.entries.reserve(rows->size());
   std::vector<UnstorableEntry> damaged;
-  entries.reserve(rows->size());
   for (EntryRow& row : *rows) {
-    read_up_to = row.entry.position;
+    part.read_up_to = row.entry.position;
     if (row.damage.empty()) {
-      entries.push_back(std::move(row.entry));
+      part.entries.push_back(std::move(row.entry));
     } else {
       damaged.push_back(
           {.position = row.entry.position, .reason = std::move(row.damage)});
     }
   }
-  for (const absl::Status& status : QuarantineUpTo(damaged.size(), damaged)) {
-    if (!status.ok()) return status;
+  for (const absl::Status& status : QuarantineEntries(damaged)) {
+    // On a full disk a start must still be possible, so leave the entry in the
+    // journal. The next start finds the damage again.
+    if (IsTransient(status)) {
+      ++part.damaged_left;
+    } else if (!status.ok()) {
+      return status;
+    }
   }
-  return entries;
+  return part;
+}
+
+std::size_t Journal::unread() const {
+  absl::MutexLock lock(&state_mutex_);
+  return unread_;
+}
+
+absl::StatusOr<JournalPart> Journal::ReadUnread(std::size_t max_entries,
+                                                std::size_t max_bytes) {
+  absl::MutexLock lock(&file_mutex_);
+  std::int64_t after = 0;
+  std::int64_t last = 0;
+  {
+    absl::MutexLock state_lock(&state_mutex_);
+    after = read_up_to_;
+    last = unread_last_;
+  }
+  if (after >= last) return JournalPart{.read_up_to = after};
+  return Read(after, last, max_entries, max_bytes);
+}
+
+void Journal::MarkRead(const JournalPart& part) {
+  absl::MutexLock lock(&state_mutex_);
+  SLUICE_DCHECK_GE(part.read_up_to, read_up_to_);
+  read_up_to_ = part.read == 0 ? unread_last_ : part.read_up_to;
+  unread_ -= std::min(unread_, part.read);
+  // If rows vanished from the file, the end of the file counts.
+  if (read_up_to_ == unread_last_) unread_ = 0;
+}
+
+absl::Status Journal::VisitUnread(
+    absl::FunctionRef<void(const UnreadEntry&)> visit) {
+  absl::MutexLock lock(&file_mutex_);
+  std::int64_t after = 0;
+  std::int64_t last = 0;
+  {
+    absl::MutexLock state_lock(&state_mutex_);
+    if (unread_ == 0) return absl::OkStatus();
+    after = read_up_to_;
+    last = unread_last_;
+  }
+  return file_->VisitReceipts(after, last, visit);
 }
 
 absl::StatusOr<std::int64_t> Journal::LastSequence() {
@@ -162,32 +224,49 @@ absl::Status Journal::ForgetUpTo(std::int64_t last, bool& more) {
 std::vector<absl::Status> Journal::Quarantine(
     absl::Span<const UnstorableEntry> entries) {
   absl::MutexLock lock(&file_mutex_);
-  return QuarantineUpTo(
-      kQuarantineMax - std::min(kQuarantineMax, quarantined()), entries);
+  return QuarantineEntries(entries);
 }
 
-// Quarantines the entries, as far as the quarantine does not grow by more than
-// `room` entries.
-std::vector<absl::Status> Journal::QuarantineUpTo(
-    std::size_t room, absl::Span<const UnstorableEntry> entries) {
+std::vector<absl::Status> Journal::QuarantineEntries(
+    absl::Span<const UnstorableEntry> entries) {
   if (entries.empty()) return {};
   using Added = JournalFile::Added;
-  const auto added = file_->Quarantine(entries, room, absl::Now());
+  struct Use {
+    std::string study_id;
+    std::size_t bytes = 0;
+  };
+  // What each entry uses of the room, by position, and the room that is left
+  // after the entries so far.
+  absl::flat_hash_map<std::int64_t, Use> uses;
+  QuarantineRoom room = quarantine_room();
+  const auto check_room = [&](const EntryRow& row) {
+    const ReceivedSubmission& submission = row.entry.submission;
+    // A damaged entry cannot be processed, so it has no other place.
+    if (row.damage.empty() && !room.MayAdd(submission.study_id)) {
+      return absl::ResourceExhaustedError(
+          "the quarantine has no room for this study");
+    }
+    uses[row.entry.position] = {submission.study_id, submission.content.size()};
+    room.Add(submission.study_id, submission.content.size());
+    return absl::OkStatus();
+  };
+  const auto added = file_->Quarantine(entries, absl::Now(), check_room);
   if (!added.ok()) return {entries.size(), Failed(added.status())};
+  if (std::ranges::any_of(*added, &absl::StatusOr<Added>::ok)) Committed();
+  // Count after the commit, but still under file_mutex_, so that the check of
+  // the room stays valid.
   std::vector<absl::Status> results;
   results.reserve(added->size());
-  for (const absl::StatusOr<Added>& one : *added) {
-    results.push_back(one.status());
-  }
-  if (std::ranges::any_of(*added, &absl::StatusOr<Added>::ok)) Committed();
-  // Count after the commit, but still under file_mutex_, so that the limit in
-  // Quarantine stays valid.
   absl::MutexLock state_lock(&state_mutex_);
-  for (const absl::StatusOr<Added>& one : *added) {
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const absl::StatusOr<Added>& one = (*added)[i];
+    results.push_back(one.status());
     if (!one.ok() || *one == Added::kNothing) continue;
-    ++quarantined_;
+    const Use& use = uses[entries[i].position];
+    room_.Add(use.study_id, use.bytes);
     if (*one == Added::kDamagedEntry) ++damaged_;
   }
+  UpdatePromises();
   return results;
 }
 
@@ -198,10 +277,61 @@ absl::StatusOr<JournalEntry> Journal::Release(std::int64_t sequence) {
   Committed();
   absl::MutexLock state_lock(&state_mutex_);
   SLUICE_DCHECK_EQ(entry->position, last_position_ + 1);
-  SLUICE_DCHECK_GT(quarantined_, 0u);
   last_position_ = entry->position;
-  --quarantined_;
+  room_.Remove(entry->submission.study_id, entry->submission.content.size());
+  UpdatePromises();
   return entry;
+}
+
+absl::Status Journal::Discard(std::int64_t sequence, std::string_view reason,
+                              std::string_view by) {
+  absl::MutexLock lock(&file_mutex_);
+  const absl::StatusOr<Discarded> discarded =
+      file_->Discard(sequence, reason, by, absl::Now());
+  if (!discarded.ok()) return Failed(discarded.status());
+  Committed();
+  const Quarantined& quarantined = discarded->quarantined;
+  absl::MutexLock state_lock(&state_mutex_);
+  room_.Remove(quarantined.submission.study_id,
+               static_cast<std::size_t>(discarded->content_bytes));
+  if (quarantined.damaged && damaged_ > 0) --damaged_;
+  ++discarded_;
+  UpdatePromises();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<Discarded>> Journal::ListDiscarded(
+    std::int64_t after, std::size_t max) {
+  absl::MutexLock lock(&file_mutex_);
+  return file_->ListDiscarded(after, max);
+}
+
+absl::StatusOr<std::vector<std::optional<Discarded>>> Journal::FindDiscarded(
+    std::string_view study_id, absl::Span<const std::string> submission_ids) {
+  {
+    absl::MutexLock state_lock(&state_mutex_);
+    if (discarded_ == 0) {
+      return std::vector<std::optional<Discarded>>(submission_ids.size());
+    }
+  }
+  absl::MutexLock lock(&file_mutex_);
+  return file_->FindDiscarded(study_id, submission_ids);
+}
+
+void Journal::SetQuarantineLimits(const QuarantineLimits& limits) {
+  absl::MutexLock lock(&state_mutex_);
+  room_.SetLimits(limits);
+  UpdatePromises();
+}
+
+bool Journal::MayPromise(std::string_view study_id) const {
+  if (may_promise_all_.load(std::memory_order_relaxed)) return true;
+  absl::MutexLock lock(&state_mutex_);
+  return room_.MayPromise(study_id);
+}
+
+void Journal::UpdatePromises() {
+  may_promise_all_.store(room_.MayPromiseAll(), std::memory_order_relaxed);
 }
 
 absl::StatusOr<std::vector<Quarantined>> Journal::ListQuarantine(
@@ -222,9 +352,19 @@ Journal::FindQuarantined(std::string_view study_id,
   return file_->FindQuarantined(study_id, submission_ids);
 }
 
+QuarantineRoom Journal::quarantine_room() const {
+  absl::MutexLock lock(&state_mutex_);
+  return room_;
+}
+
 std::size_t Journal::quarantined() const {
   absl::MutexLock lock(&state_mutex_);
-  return quarantined_;
+  return room_.entries();
+}
+
+std::size_t Journal::quarantined_bytes() const {
+  absl::MutexLock lock(&state_mutex_);
+  return room_.bytes();
 }
 
 std::size_t Journal::damaged() const {
@@ -266,7 +406,11 @@ absl::Status Journal::last_write() const {
 void Journal::Committed() { Wrote(file_->state_file_status()).IgnoreError(); }
 
 absl::Status Journal::Failed(const absl::Status& status) {
-  return IsTransient(status) ? Wrote(status) : status;
+  // RESOURCE_EXHAUSTED is a quarantine without room for a study. The file can
+  // be written.
+  return IsTransient(status) && !absl::IsResourceExhausted(status)
+             ? Wrote(status)
+             : status;
 }
 
 absl::Status Journal::Wrote(absl::Status status) {

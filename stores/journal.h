@@ -10,7 +10,10 @@
 //       Replay |   | crash       | Quarantine
 //              |   v             v
 //            replayed       quarantined ---> released ---> appended again,
-//                                       Release            at the end
+//                                |      Release            at the end
+//                                | Discard
+//                                v
+//                            discarded
 //
 //   appended     durable, with a position. A crash before "forgotten", from
 //                whichever state, leads to "replayed".
@@ -19,7 +22,9 @@
 //                replays the entry and the store recognises the submission.
 //   forgotten    no longer in the file; its position is never assigned again
 //   quarantined  moved to another table, in one transaction. It stays there
-//                until somebody releases it.
+//                until somebody releases or discards it.
+//   discarded    removed at an operator's request. A record of the entry, of
+//                the reason and of the operator stays in the file.
 //
 // The journal is a SQLite file with an append-only table, a write-ahead log,
 // and a sync at every commit. Entries are appended in groups, with one sync for
@@ -33,6 +38,7 @@
 #ifndef SLUICE_STORES_JOURNAL_H_
 #define SLUICE_STORES_JOURNAL_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -50,6 +56,7 @@
 #include "absl/types/span.h"
 #include "stores/files.h"
 #include "stores/position_set.h"
+#include "stores/quarantine_room.h"
 #include "stores/store.h"
 
 namespace sluice {
@@ -58,8 +65,9 @@ class JournalFile;
 
 // `PRAGMA user_version` (the version of the schema) and `PRAGMA application_id`
 // ("SluJ") of the file. Version 1 has no row hashes. A file of version 2 is in
-// the middle of the migration from version 1.
-inline constexpr std::int64_t kJournalVersion = 3;
+// the middle of the migration from version 1. Version 3 cannot record discarded
+// submissions.
+inline constexpr std::int64_t kJournalVersion = 4;
 inline constexpr std::int64_t kJournalApplicationId = 0x536c754a;
 
 struct JournalEntry {
@@ -97,6 +105,35 @@ struct Quarantined {
   bool damaged = false;
 };
 
+// The record of a submission that an operator discarded.
+struct Discarded {
+  std::int64_t number = 0;  // order of discarding, from 1
+  // The submission as it was in quarantine, without its content.
+  Quarantined quarantined;
+  std::int64_t content_bytes = 0;
+  std::string reason;  // as the operator stated it
+  std::string by;      // name of the operator, as the operator stated it
+  absl::Time at;
+};
+
+// A part of the entries, in the order of positions.
+struct JournalPart {
+  std::vector<JournalEntry> entries = {};  // undamaged entries
+  // Number of entries that were read, damaged entries included.
+  std::size_t read = 0;
+  // Number of damaged entries that could not be quarantined because the file
+  // cannot be written. They stay in the journal until the next start.
+  std::size_t damaged_left = 0;
+  std::int64_t read_up_to = 0;  // position of the last entry that was read
+};
+
+// An unread entry, without its content.
+struct UnreadEntry {
+  std::string_view study_id;
+  std::string_view submission_id;
+  StoredReceipt receipt;
+};
+
 struct JournalOptions {
   // Opens the journal although its file is damaged or lacks acknowledged
   // entries. The damaged files are moved to `<path>.damaged-<time>`, and all
@@ -104,15 +141,13 @@ struct JournalOptions {
   // file is intact and only its state file is missing, damaged, or of another
   // journal, the file is used as it is and gets a new state file.
   bool accept_damage = false;
+  QuarantineLimits quarantine = {};
 };
 
 // Thread-safe. Calls block and may wait for another caller's commit, unless
 // their comment says otherwise.
 class Journal {
  public:
-  // Maximum number of entries in quarantine. Beyond this, Quarantine fails.
-  static constexpr std::size_t kQuarantineMax = 100'000;
-
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
   ~Journal();
@@ -131,8 +166,23 @@ class Journal {
 
   // Calls `visit`, without holding a lock, with every undamaged entry that is
   // not forgotten, in the order of positions. Quarantines each damaged entry.
-  // An error while reading or quarantining ends the replay.
+  // An error while reading ends the replay.
   absl::Status Replay(absl::FunctionRef<void(JournalEntry entry)> visit);
+
+  // Entries that the journal had when it was opened are unread until MarkRead.
+  // Returns the number of unread entries. Does not block.
+  std::size_t unread() const;
+  // Returns the next unread entries: at most `max_entries`, and no more than
+  // are needed to reach `max_bytes` of content. Reads at least one entry if
+  // there is one. Quarantines damaged entries.
+  absl::StatusOr<JournalPart> ReadUnread(std::size_t max_entries,
+                                         std::size_t max_bytes);
+  // Marks the entries of a part as read. The part must be the last result of
+  // ReadUnread. Until then VisitUnread finds the entries.
+  void MarkRead(const JournalPart& part);
+  // Calls `visit` with each unread entry, with a lock held.
+  absl::Status VisitUnread(
+      absl::FunctionRef<void(const UnreadEntry& entry)> visit);
 
   // Returns the highest sequence number that was ever in the journal or in its
   // quarantine; 0 if there was none.
@@ -158,17 +208,22 @@ class Journal {
 
   // Moves entries into quarantine, in one transaction with one sync. Returns
   // the result of each entry, in the order of `entries`. A damaged entry is
-  // quarantined with the damage as the reason. If the same submission with the
-  // same kind and content is in quarantine already, only forgets the entry.
-  // RESOURCE_EXHAUSTED if the quarantine is full, UNAVAILABLE as in Append: the
-  // entry stays in the journal. NOT_FOUND if no entry has that position. Errors
-  // other than UNAVAILABLE concern their entry only.
+  // quarantined with the damage as the reason, whatever the limits. If the same
+  // submission with the same kind and content is in quarantine already, only
+  // forgets the entry. RESOURCE_EXHAUSTED if the quarantine has no room for
+  // another submission of the study (quarantine_room.h), UNAVAILABLE as in
+  // Append: the entry stays in the journal. NOT_FOUND if no entry has that
+  // position. Errors other than UNAVAILABLE concern their entry only.
   std::vector<absl::Status> Quarantine(
       absl::Span<const UnstorableEntry> entries);
   // Moves an entry from quarantine to the end of the journal, and returns it
   // with its new position. NOT_FOUND if no entry in quarantine has that
   // sequence number, FAILED_PRECONDITION if the entry is damaged.
   absl::StatusOr<JournalEntry> Release(std::int64_t sequence);
+  // Removes an entry from quarantine, and records its fields, the reason and
+  // the operator. NOT_FOUND if no entry in quarantine has that sequence number.
+  absl::Status Discard(std::int64_t sequence, std::string_view reason,
+                       std::string_view by);
 
   // Returns up to `max` entries in quarantine with sequence numbers above
   // `after`, in ascending order. Contents are left out unless `with_content`.
@@ -181,8 +236,24 @@ class Journal {
   absl::StatusOr<std::vector<std::optional<Quarantined>>> FindQuarantined(
       std::string_view study_id, absl::Span<const std::string> submission_ids);
 
-  // Number of entries in quarantine. Does not block.
+  // Returns up to `max` records of discarded entries with numbers above
+  // `after`, in ascending order.
+  absl::StatusOr<std::vector<Discarded>> ListDiscarded(std::int64_t after,
+                                                       std::size_t max);
+  // Returns, for each id, the record of the entry that was discarded last, or
+  // nothing. Does not block while nothing was ever discarded.
+  absl::StatusOr<std::vector<std::optional<Discarded>>> FindDiscarded(
+      std::string_view study_id, absl::Span<const std::string> submission_ids);
+
+  // Changes the limits of the quarantine. Removes nothing. Does not block.
+  void SetQuarantineLimits(const QuarantineLimits& limits);
+  // True if submissions of the study may be acknowledged: the quarantine would
+  // have room for them (quarantine_room.h). Does not block.
+  bool MayPromise(std::string_view study_id) const;
+
+  // Number of entries in quarantine, and bytes of their contents. Do not block.
   std::size_t quarantined() const;
+  std::size_t quarantined_bytes() const;
   // Number of entries in quarantine that are damaged. Does not block.
   std::size_t damaged() const;
   // Damage that was accepted when the journal was opened (JournalOptions);
@@ -195,7 +266,8 @@ class Journal {
   absl::Status Check();
 
  private:
-  Journal(FileLock lock, std::unique_ptr<JournalFile> file, std::size_t damaged,
+  Journal(FileLock lock, std::unique_ptr<JournalFile> file, QuarantineRoom room,
+          std::size_t damaged, std::size_t discarded,
           std::string accepted_damage);
 
   absl::Status ForgetUpTo(std::int64_t last, bool& more)
@@ -205,12 +277,15 @@ class Journal {
   std::vector<PositionRange> FirstDone() const;
   void Forgotten(const std::vector<PositionRange>& ranges);
   absl::Status last_write() const;
-  absl::StatusOr<std::vector<JournalEntry>> ReadOrQuarantine(
-      std::int64_t after, std::int64_t last, std::int64_t& read_up_to)
+  QuarantineRoom quarantine_room() const;
+  absl::StatusOr<JournalPart> Read(std::int64_t after, std::int64_t last,
+                                   std::size_t max_entries,
+                                   std::size_t max_bytes)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(file_mutex_);
-  std::vector<absl::Status> QuarantineUpTo(
-      std::size_t room, absl::Span<const UnstorableEntry> entries)
+  std::vector<absl::Status> QuarantineEntries(
+      absl::Span<const UnstorableEntry> entries)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(file_mutex_);
+  void UpdatePromises() ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_mutex_);
 
   // Records that a commit succeeded. If the state file could not be written
   // after the commit, Check reports that failure. The entries of the commit are
@@ -234,9 +309,16 @@ class Journal {
   // after the commit of the change that they describe.
   mutable absl::Mutex state_mutex_ ABSL_ACQUIRED_AFTER(file_mutex_);
   std::int64_t last_position_ ABSL_GUARDED_BY(state_mutex_);
+  // Unread entries are those after `read_up_to_`, up to `unread_last_`.
+  std::int64_t read_up_to_ ABSL_GUARDED_BY(state_mutex_) = 0;
+  std::int64_t unread_last_ ABSL_GUARDED_BY(state_mutex_);
+  std::size_t unread_ ABSL_GUARDED_BY(state_mutex_);
   PositionSet done_ ABSL_GUARDED_BY(state_mutex_);
-  std::size_t quarantined_ ABSL_GUARDED_BY(state_mutex_);
+  QuarantineRoom room_ ABSL_GUARDED_BY(state_mutex_);
   std::size_t damaged_ ABSL_GUARDED_BY(state_mutex_);
+  std::size_t discarded_ ABSL_GUARDED_BY(state_mutex_);
+  // A copy of room_.MayPromiseAll(). Every promised arrival reads it.
+  std::atomic<bool> may_promise_all_{true};
   absl::Status last_write_ ABSL_GUARDED_BY(state_mutex_);
 };
 

@@ -8,8 +8,10 @@
 #include "base/check.h"
 #include "base/sha256.h"
 #include "stores/journal_check.h"
+#include "stores/journal_discarded.h"
 #include "stores/journal_migration.h"
 #include "stores/sqlite_file.h"
+#include "stores/sqlite_values.h"
 
 namespace sluice {
 namespace {
@@ -35,10 +37,7 @@ constexpr std::string_view kRemoveFromQuarantine =
 // write lock.
 constexpr absl::Duration kBusyTimeout = absl::Seconds(1);
 
-// Limits for one part of a replay, and for the entries that one transaction
-// removes (unless it appends more).
-constexpr std::size_t kReadEntries = 256;
-constexpr std::size_t kReadBytes = std::size_t{1} << 20;
+// Limits for the entries that one transaction removes (unless it appends more).
 constexpr std::int64_t kRemoveEntries = 1024;
 constexpr std::int64_t kRemoveBytes = std::int64_t{16} << 20;
 
@@ -46,10 +45,13 @@ constexpr std::int64_t kRemoveBytes = std::int64_t{16} << 20;
 constexpr std::int64_t kShrinkFreePages = 4096;
 constexpr std::int64_t kShrinkUsedPages = 512;
 
+// The first version with a state and a state file.
+constexpr std::int64_t kFirstVersionWithState = 3;
+
 // The statements that create the tables and the first state of a new journal.
 std::string NewJournalSchema() {
   return absl::StrCat(
-      kJournalSchema, "INSERT INTO journal_state VALUES (x'",
+      kJournalSchema, kDiscardedSchema, "INSERT INTO journal_state VALUES (x'",
       absl::BytesToHexString(EncodeJournalState({.id = NewJournalId()})),
       "');");
 }
@@ -68,7 +70,7 @@ absl::Status CheckAndPrepare(SqliteConnection& db,
   const bool is_known = known.state && known.state->last_position > 0;
   if (*version == kNewSqliteFile) {
     if (is_known) return MissingEntries("the file has no tables", known, 0);
-  } else if (*version < kJournalVersion) {
+  } else if (*version < kFirstVersionWithState) {
     // A state file is created only after the migration, so this state file
     // belongs to another journal.
     if (is_known && !adopt) {
@@ -191,6 +193,21 @@ absl::StatusOr<JournalFile::Statements> JournalFile::Prepare(
 absl::StatusOr<std::int64_t> JournalFile::CountDamaged() {
   return db_.QueryInteger(
       "SELECT count(*) FROM quarantine WHERE damaged_at <> 0");
+}
+
+absl::StatusOr<std::int64_t> JournalFile::CountDiscarded() {
+  return db_.QueryInteger("SELECT count(*) FROM discarded");
+}
+
+absl::Status JournalFile::MeasureQuarantine(QuarantineRoom& room) {
+  return db_.ForEachRow(
+      "SELECT study_id, count(*), sum(length(content)) FROM quarantine"
+      " GROUP BY study_id",
+      [&](const SqliteRun& row) {
+        room.Add(row.TextAt(0), static_cast<std::size_t>(row.IntegerAt(2)),
+                 static_cast<std::size_t>(row.IntegerAt(1)));
+        return true;
+      });
 }
 
 JournalState JournalFile::NextState() const {
@@ -323,13 +340,15 @@ absl::Status JournalFile::RemoveRange(PositionRange range, JournalState& next) {
 }
 
 absl::StatusOr<std::vector<EntryRow>> JournalFile::Read(std::int64_t after,
-                                                        std::int64_t last) {
+                                                        std::int64_t last,
+                                                        std::size_t max_entries,
+                                                        std::size_t max_bytes) {
   SLUICE_DCHECK_LT(after, last);
   std::vector<EntryRow> rows;
   std::size_t bytes = 0;
   SqliteRun read(statements_.read);
   read.Integer(after).Integer(last);
-  while (rows.size() < kReadEntries && bytes < kReadBytes) {
+  while (rows.empty() || (rows.size() < max_entries && bytes < max_bytes)) {
     const absl::StatusOr<bool> row = read.Step();
     if (!row.ok()) return row.status();
     if (!*row) break;
@@ -340,18 +359,38 @@ absl::StatusOr<std::vector<EntryRow>> JournalFile::Read(std::int64_t after,
 }
 
 absl::StatusOr<EntryRow> JournalFile::ReadAt(std::int64_t position) {
-  absl::StatusOr<std::vector<EntryRow>> rows = Read(position - 1, position);
+  absl::StatusOr<std::vector<EntryRow>> rows =
+      Read(position - 1, position, /*max_entries=*/1, /*max_bytes=*/0);
   if (!rows.ok()) return rows.status();
   if (!rows->empty()) return std::move(rows->front());
   return absl::NotFoundError(
       absl::StrCat("the journal has no entry at position ", position));
 }
 
+absl::Status JournalFile::VisitReceipts(
+    std::int64_t after, std::int64_t last,
+    absl::FunctionRef<void(const UnreadEntry&)> visit) {
+  return db_.ForEachRow(
+      absl::StrCat("SELECT sequence, received_at, content_sha256, study_id,"
+                   " submission_id FROM entries WHERE position > ",
+                   after, " AND position <= ", last),
+      [&](const SqliteRun& row) {
+        visit({.study_id = row.TextAt(3),
+               .submission_id = row.TextAt(4),
+               .receipt = {
+                   .sequence = row.IntegerAt(0),
+                   .received_at = absl::FromUnixMicros(row.IntegerAt(1)),
+                   .content_sha256 =
+                       ParseDigest(row.BlobAt(2)).value_or(Sha256Digest())}});
+        return true;
+      });
+}
+
 // Quarantine.
 
 absl::StatusOr<std::vector<absl::StatusOr<JournalFile::Added>>>
 JournalFile::Quarantine(absl::Span<const UnstorableEntry> entries,
-                        std::size_t room, absl::Time now) {
+                        absl::Time now, CheckRoom check_room) {
   SqliteTransaction transaction(db_);
   absl::Status status = transaction.Begin(SqliteTransaction::Mode::kWrite);
   if (!status.ok()) return status;
@@ -360,24 +399,16 @@ JournalFile::Quarantine(absl::Span<const UnstorableEntry> entries,
   results.reserve(entries.size());
   bool changed = false;
   for (const UnstorableEntry& entry : entries) {
-    if (room == 0) {
-      results.emplace_back(
-          absl::ResourceExhaustedError("the quarantine is full"));
-      continue;
-    }
     // Copy, compare and remove the entry in one transaction. After a crash the
     // entry is then either in the journal or in quarantine, never in both or in
     // neither.
-    const absl::StatusOr<Added> added = CopyIntoQuarantine(entry, now);
+    const absl::StatusOr<Added> added = CopyIntoQuarantine(entry, now, check_room);
     // An error of the disk may already have rolled the transaction back. After
     // any other error CopyIntoQuarantine has changed nothing.
     if (IsTransient(added.status())) return added.status();
     results.push_back(added);
     if (!added.ok()) continue;
-    if (*added != Added::kNothing) {
-      --room;
-      ++next.quarantined;
-    }
+    if (*added != Added::kNothing) ++next.quarantined;
     status = RemoveRange({entry.position, entry.position}, next);
     if (!status.ok()) return status;
     changed = true;
@@ -390,9 +421,11 @@ JournalFile::Quarantine(absl::Span<const UnstorableEntry> entries,
 }
 
 absl::StatusOr<JournalFile::Added> JournalFile::CopyIntoQuarantine(
-    const UnstorableEntry& entry, absl::Time now) {
+    const UnstorableEntry& entry, absl::Time now, CheckRoom check_room) {
   absl::StatusOr<EntryRow> row = ReadAt(entry.position);
   if (!row.ok()) return row.status();
+  const absl::Status room = check_room(*row);
+  if (!room.ok()) return room;
   if (!row->damage.empty()) {
     const absl::Status copied =
         QuarantineDamaged(db_, *std::move(row), state_.last_sequence, now);
@@ -440,6 +473,13 @@ absl::StatusOr<JournalEntry> JournalFile::Release(std::int64_t sequence) {
   if (!status.ok()) return status;
   absl::StatusOr<Quarantined> taken = TakeOutOfQuarantine(sequence);
   if (!taken.ok()) return taken.status();
+  if (taken->damaged) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("sequence ", sequence,
+                     " cannot be retried, because it is not what was"
+                     " acknowledged: ",
+                     taken->reason));
+  }
   JournalState next = NextState();
   --next.quarantined;
   status = InsertLast({taken->method, &taken->submission}, next,
@@ -467,18 +507,73 @@ absl::StatusOr<Quarantined> JournalFile::TakeOutOfQuarantine(
     return absl::NotFoundError(
         absl::StrCat("nothing in quarantine has sequence ", sequence));
   }
-  if (found->damaged) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("sequence ", sequence,
-                     " cannot be retried, because it is not what was"
-                     " acknowledged: ",
-                     found->reason));
-  }
   auto removing = db_.Prepare(kRemoveFromQuarantine);
   if (!removing.ok()) return removing.status();
   status = SqliteRun(*removing).Integer(sequence).Step().status();
   if (!status.ok()) return status;
   return *std::move(found);
+}
+
+absl::StatusOr<Discarded> JournalFile::Discard(std::int64_t sequence,
+                                               std::string_view reason,
+                                               std::string_view by,
+                                               absl::Time now) {
+  SqliteTransaction transaction(db_);
+  absl::Status status = transaction.Begin(SqliteTransaction::Mode::kWrite);
+  if (!status.ok()) return status;
+  absl::StatusOr<Quarantined> taken = TakeOutOfQuarantine(sequence);
+  if (!taken.ok()) return taken.status();
+  Discarded discarded{
+      .quarantined = *std::move(taken),
+      .reason = std::string(reason),
+      .by = std::string(by),
+      .at = now,
+  };
+  std::string& content = discarded.quarantined.submission.content;
+  discarded.content_bytes = static_cast<std::int64_t>(content.size());
+  content.clear();
+  JournalState next = NextState();
+  --next.quarantined;
+  status = InsertDiscarded(db_, discarded);
+  if (status.ok()) status = WriteJournalState(db_, next);
+  if (status.ok()) status = Commit(transaction, next);
+  if (!status.ok()) return status;
+  return discarded;
+}
+
+absl::StatusOr<std::vector<Discarded>> JournalFile::ListDiscarded(
+    std::int64_t after, std::size_t max) {
+  std::vector<Discarded> all;
+  const absl::Status read =
+      db_.ForEachRow(absl::StrCat("SELECT ", kDiscardedColumns,
+                                  " FROM discarded WHERE number > ", after,
+                                  " ORDER BY number"),
+                     [&](const SqliteRun& row) {
+                       if (all.size() == max) return false;
+                       all.push_back(ReadDiscarded(row));
+                       return true;
+                     });
+  if (!read.ok()) return read;
+  return all;
+}
+
+absl::StatusOr<std::vector<std::optional<Discarded>>>
+JournalFile::FindDiscarded(std::string_view study_id,
+                           absl::Span<const std::string> submission_ids) {
+  auto statement = db_.Prepare(
+      absl::StrCat("SELECT ", kDiscardedColumns,
+                   " FROM discarded WHERE submission_id = ? AND study_id = ?"
+                   " ORDER BY number DESC LIMIT 1"));
+  if (!statement.ok()) return statement.status();
+  std::vector<std::optional<Discarded>> found(submission_ids.size());
+  for (std::size_t i = 0; i < submission_ids.size(); ++i) {
+    SqliteRun find(*statement);
+    const absl::StatusOr<bool> row =
+        find.Text(submission_ids[i]).Text(study_id).Step();
+    if (!row.ok()) return row.status();
+    if (*row) found[i] = ReadDiscarded(find);
+  }
+  return found;
 }
 
 absl::StatusOr<std::vector<Quarantined>> JournalFile::ListQuarantine(
@@ -488,8 +583,7 @@ absl::StatusOr<std::vector<Quarantined>> JournalFile::ListQuarantine(
       " FROM quarantine WHERE sequence > ? ORDER BY sequence LIMIT ?"));
   if (!statement.ok()) return statement.status();
   SqliteRun list(*statement);
-  list.Integer(after).Integer(
-      static_cast<std::int64_t>(std::min(max, Journal::kQuarantineMax)));
+  list.Integer(after).Integer(static_cast<std::int64_t>(max));
   std::vector<Quarantined> all;
   while (true) {
     const absl::StatusOr<bool> row = list.Step();

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -21,6 +22,7 @@
 #include "stores/journal_rows.h"
 #include "stores/journal_state.h"
 #include "stores/position_set.h"
+#include "stores/quarantine_room.h"
 #include "stores/sqlite.h"
 
 namespace sluice {
@@ -49,6 +51,9 @@ class JournalFile {
   const JournalState& state() const { return state_; }
   // Returns the number of damaged entries in quarantine.
   absl::StatusOr<std::int64_t> CountDamaged();
+  absl::StatusOr<std::int64_t> CountDiscarded();
+  // Adds all entries in quarantine to `room`.
+  absl::Status MeasureQuarantine(QuarantineRoom& room);
 
   // Appends the entries, the first at `first_position`. In the same
   // transaction, removes entries in the ranges `done`, up to a limit. Ranges
@@ -62,23 +67,40 @@ class JournalFile {
   absl::StatusOr<std::vector<PositionRange>> Remove(
       absl::Span<const PositionRange> done);
 
-  // Returns entries with positions above `after` and up to `last`: as many as
-  // one part of a replay may hold, but at least one if there is one.
+  // Returns entries with positions above `after` and up to `last`: at most
+  // `max_entries`, and no more than are needed to reach `max_bytes`, but at
+  // least one if there is one.
   absl::StatusOr<std::vector<EntryRow>> Read(std::int64_t after,
-                                             std::int64_t last);
+                                             std::int64_t last,
+                                             std::size_t max_entries,
+                                             std::size_t max_bytes);
+  // Calls `visit` with each entry in the same range, without its content.
+  absl::Status VisitReceipts(
+      std::int64_t after, std::int64_t last,
+      absl::FunctionRef<void(const UnreadEntry& entry)> visit);
 
   // Moves entries into quarantine, in one transaction. For each entry, returns
   // what was added to the quarantine, or an error that concerns this entry
-  // only. RESOURCE_EXHAUSTED if `room` entries were added already.
+  // only. Calls `check_room` with each entry that exists. An entry for which
+  // `check_room` returns an error stays where it is and gets that error.
   enum class Added {
     kNothing,  // already in quarantine; only the entry was removed
     kEntry,
     kDamagedEntry,
   };
+  using CheckRoom = absl::FunctionRef<absl::Status(const EntryRow& row)>;
   absl::StatusOr<std::vector<absl::StatusOr<Added>>> Quarantine(
-      absl::Span<const UnstorableEntry> entries, std::size_t room,
-      absl::Time now);
+      absl::Span<const UnstorableEntry> entries, absl::Time now,
+      CheckRoom check_room);
   absl::StatusOr<JournalEntry> Release(std::int64_t sequence);
+  // Returns the record of the discarded entry.
+  absl::StatusOr<Discarded> Discard(std::int64_t sequence,
+                                    std::string_view reason,
+                                    std::string_view by, absl::Time now);
+  absl::StatusOr<std::vector<Discarded>> ListDiscarded(std::int64_t after,
+                                                       std::size_t max);
+  absl::StatusOr<std::vector<std::optional<Discarded>>> FindDiscarded(
+      std::string_view study_id, absl::Span<const std::string> submission_ids);
   absl::StatusOr<std::vector<Quarantined>> ListQuarantine(std::int64_t after,
                                                           std::size_t max,
                                                           bool with_content);
@@ -128,8 +150,11 @@ class JournalFile {
                           bool with_state);
   absl::StatusOr<EntryRow> ReadAt(std::int64_t position);
   absl::StatusOr<Added> CopyIntoQuarantine(const UnstorableEntry& entry,
-                                           absl::Time now);
+                                           absl::Time now,
+                                           CheckRoom check_room);
   absl::Status IsInQuarantine(std::int64_t position);
+  // Returns the entry with this sequence number, with its content, and removes
+  // it from the quarantine.
   absl::StatusOr<Quarantined> TakeOutOfQuarantine(std::int64_t sequence);
 
   // Returns the state from which the next transaction starts.

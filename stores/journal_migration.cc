@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/check.h"
+#include "stores/journal_discarded.h"
 #include "stores/journal_rows.h"
 
 namespace sluice {
@@ -148,11 +149,18 @@ absl::StatusOr<bool> MoveRows(SqliteConnection& db) {
   return !*moved;
 }
 
+absl::StatusOr<bool> AddDiscarded(SqliteConnection& db) {
+  const absl::Status status = db.Execute(kDiscardedSchema);
+  if (!status.ok()) return status;
+  return true;
+}
+
 }  // namespace
 
 std::vector<MigrationStep> JournalMigration(SqliteConnection& db) {
   return {{.from_version = 1, .run = [&db] { return ReplaceTables(db); }},
-          {.from_version = 2, .run = [&db] { return MoveRows(db); }}};
+          {.from_version = 2, .run = [&db] { return MoveRows(db); }},
+          {.from_version = 3, .run = [&db] { return AddDiscarded(db); }}};
 }
 
 absl::Status WriteJournalState(SqliteConnection& db,

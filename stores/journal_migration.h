@@ -14,10 +14,11 @@
 namespace sluice {
 
 // Returns the steps. They use `db`, which must outlive them.
-//   1 to 2  renames the tables, and creates the tables of the newest version
+//   1 to 2  renames the tables, and creates the tables of version 3
 //   2 to 3  moves all rows, a limited number in each transaction, and adds the
 //           row hashes. Rows whose content does not match its SHA-256 are
 //           quarantined as damaged.
+//   3 to 4  adds the table of discarded submissions
 std::vector<MigrationStep> JournalMigration(SqliteConnection& db);
 
 // Replaces the state in `journal_state`. A transaction must have begun.

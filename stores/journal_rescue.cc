@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "stores/files.h"
 #include "stores/journal_check.h"
+#include "stores/journal_discarded.h"
 #include "stores/journal_file.h"
 #include "stores/journal_migration.h"
 #include "stores/journal_rows.h"
@@ -99,6 +100,12 @@ absl::Status Rescue::Run() {
       if (*copied) break;
     }
   }
+  // A file of an older version does not have this table.
+  const absl::StatusOr<bool> copied =
+      CopyRows("discarded", "number", kDiscardedColumns, [&](const auto& row) {
+        return InsertDiscarded(to_, ReadDiscarded(row));
+      });
+  if (!copied.ok()) return copied.status();
   SqliteTransaction transaction(to_);
   absl::Status status = transaction.Begin(SqliteTransaction::Mode::kWrite);
   if (status.ok()) status = WriteJournalState(to_, state_);

@@ -20,7 +20,7 @@
 
 namespace sluice {
 
-// SQL that creates the tables of version kJournalVersion.
+// SQL that creates the tables of version 3.
 extern const char kJournalSchema[];
 
 // --- Entries ---

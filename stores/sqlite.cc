@@ -176,6 +176,11 @@ void SqliteConnection::KeepLogOnClose(bool keep) {
                     keep ? 1 : 0, nullptr);
 }
 
+void SqliteConnection::KeepFilesOnClose() {
+  int keep = 1;
+  sqlite3_file_control(handle_.get(), "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
+}
+
 absl::Status SqliteConnection::ForEachRow(
     std::string_view sql, absl::FunctionRef<bool(const SqliteRun&)> visit) {
   absl::StatusOr<SqliteStatement> statement = Prepare(sql);

@@ -97,6 +97,11 @@ class SqliteConnection {
   // part of a damaged log is then lost.
   void KeepLogOnClose(bool keep);
 
+  // Keeps the files of the write-ahead log and of its index when the database
+  // is closed. The log is emptied. Otherwise opening the database would need
+  // free space on disk, to create the index.
+  void KeepFilesOnClose();
+
   // Runs statements without parameters. Discards their results.
   absl::Status Execute(const char* sql);
 

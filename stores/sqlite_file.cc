@@ -43,9 +43,12 @@ absl::Status MakeDurable(SqliteConnection& db) {
   if (!status.ok()) return status;
   const auto mode = db.QueryText("PRAGMA journal_mode = WAL");
   if (!mode.ok()) return mode.status();
-  if (*mode == "wal") return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      "the file system does not support SQLite's write-ahead log");
+  if (*mode != "wal") {
+    return absl::FailedPreconditionError(
+        "the file system does not support SQLite's write-ahead log");
+  }
+  db.KeepFilesOnClose();
+  return absl::OkStatus();
 }
 
 absl::Status CreateSchema(SqliteConnection& db, const SqliteFileKind& kind) {

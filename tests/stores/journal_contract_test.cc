@@ -24,14 +24,12 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/sha256.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "stores/journal.h"
-#include "stores/journal_state.h"
 #include "tests/stores/faulty_disk.h"
 #include "tests/stores/journal_fixture.h"
 #include "tests/stores/store_fixture.h"
@@ -91,9 +89,6 @@ class JournalUnderTest {
   // Opens the journal again, and returns the error if that fails.
   virtual absl::StatusOr<std::unique_ptr<Journal>> TryOpen(
       const JournalOptions& options) = 0;
-  // Puts `count` entries into quarantine, with sequence numbers from 1,000,000
-  // on.
-  virtual void FillQuarantine(std::size_t count) = 0;
 };
 
 // The journal in a SQLite file.
@@ -173,28 +168,6 @@ class SqliteJournalUnderTest : public JournalUnderTest {
       const JournalOptions& options) override {
     journal_.reset();
     return Journal::Open(path_, options);
-  }
-  void FillQuarantine(std::size_t count) override {
-    journal_.reset();
-    Shell shell(path_);
-    shell.Run(absl::StrCat(
-        "WITH RECURSIVE n(i) AS (SELECT 1000000 UNION ALL SELECT i + 1 FROM n"
-        " WHERE i + 1 < 1000000 + ",
-        count,
-        ") INSERT INTO quarantine SELECT i, '', 'app_event', '', i, '', 0,"
-        " NULL, zeroblob(32), zeroblob(32), '', 1, 0, -i, x'' FROM n"));
-    // Update the state in the file too, because it has the number of
-    // quarantined submissions.
-    const std::string last = "(SELECT max(position) FROM entries)";
-    const std::string hex = shell.Run(
-        "SELECT hex(state) FROM entries WHERE position = " + last)[0][0];
-    auto state = DecodeJournalState(absl::HexStringToBytes(hex));
-    ASSERT_TRUE(state.has_value());
-    state->quarantined += static_cast<std::int64_t>(count);
-    shell.Run(absl::StrCat("UPDATE entries SET state = x'",
-                           absl::BytesToHexString(EncodeJournalState(*state)),
-                           "' WHERE position = ", last));
-    Open();
   }
 
  private:
@@ -641,19 +614,243 @@ TEST_P(JournalContract, WhatIsNotThereIsNotFoundAndNoFailure) {
 }
 
 TEST_P(JournalContract, AFullQuarantineLeavesTheEntryWhereItIs) {
-  Append(1, 1);
-  under_test_->FillQuarantine(Journal::kQuarantineMax - 1);
-  Append(2, 2);
-  EXPECT_EQ(journal().quarantined(), Journal::kQuarantineMax - 1);
-  std::vector<UnstorableEntry> batch(2);
-  batch[0].position = 1;
-  batch[1].position = 2;
+  Append(1, 3);
+  journal().SetQuarantineLimits({.max = 4, .max_bytes = 1000});
+  EXPECT_TRUE(QuarantineOne(journal(), 1, "reason", 1).ok());
+  EXPECT_TRUE(QuarantineOne(journal(), 2, "reason", 1).ok());
+  const int before = under_test_->syncs();
+  EXPECT_EQ(QuarantineOne(journal(), 3, "reason", 1).code(),
+            absl::StatusCode::kResourceExhausted);
+  EXPECT_TRUE(journal().Check().ok()) << "a full quarantine is no failure";
+  EXPECT_EQ(under_test_->syncs(), before);
+  EXPECT_THAT(Sequences(), ElementsAre(3));
+  ASSERT_TRUE(journal().Release(1).ok());
+  EXPECT_TRUE(QuarantineOne(journal(), 3, "reason", 1).ok());
+}
+
+// The entries of a batch count against the room one after another.
+TEST_P(JournalContract, ABatchFillsTheQuarantineAsFarAsThereIsRoom) {
+  Append(1, 3);
+  journal().SetQuarantineLimits({.max = 4, .max_bytes = 1000});
+  std::vector<UnstorableEntry> batch(3);
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    batch[i].position = static_cast<std::int64_t>(i + 1);
+  }
   const std::vector<absl::Status> results = journal().Quarantine(batch);
   EXPECT_TRUE(results.at(0).ok());
-  EXPECT_EQ(results.at(1).code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_THAT(Sequences(), ElementsAre(2));
-  ASSERT_TRUE(journal().Release(1).ok());
+  EXPECT_TRUE(results.at(1).ok());
+  EXPECT_EQ(results.at(2).code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(journal().quarantined(), 2u);
+  EXPECT_THAT(Sequences(), ElementsAre(3));
+}
+
+TEST_P(JournalContract, AStudyLeavesRoomInQuarantineForOthers) {
+  journal().SetQuarantineLimits(
+      {.max = 16, .max_bytes = 1'000'000, .queue = 2, .queue_bytes = 2});
+  std::vector<JournalEntry> entries;
+  for (int i = 1; i <= 10; ++i) entries.push_back(MakeEntry(i));
+  entries.push_back(MakeEntry(11));
+  entries.back().submission.study_id = "other";
+  ASSERT_TRUE(TryAppend(entries).ok());
+  for (int i = 1; i <= 7; ++i) {
+    EXPECT_TRUE(journal().MayPromise("study")) << i;
+    EXPECT_TRUE(QuarantineOne(journal(), i, "reason", 1).ok());
+  }
+  EXPECT_FALSE(journal().MayPromise("study"));
+  EXPECT_TRUE(journal().MayPromise("other"));
+  EXPECT_TRUE(QuarantineOne(journal(), 8, "acknowledged before", 1).ok());
+  EXPECT_EQ(QuarantineOne(journal(), 9, "reason", 1).code(),
+            absl::StatusCode::kResourceExhausted);
+  EXPECT_TRUE(QuarantineOne(journal(), 11, "reason", 1).ok());
+
+  // The room is measured again after a restart.
+  Open();
+  journal().SetQuarantineLimits(
+      {.max = 16, .max_bytes = 1'000'000, .queue = 2, .queue_bytes = 2});
+  EXPECT_EQ(journal().quarantined(), 9u);
+  EXPECT_EQ(journal().quarantined_bytes(), 9 * std::string("content").size());
+  EXPECT_FALSE(journal().MayPromise("study"));
+  EXPECT_TRUE(journal().MayPromise("other"));
+  EXPECT_EQ(QuarantineOne(journal(), 9, "reason", 1).code(),
+            absl::StatusCode::kResourceExhausted);
+  for (int i = 1; i <= 3; ++i) {
+    EXPECT_TRUE(journal().Discard(i, "reason", "operator").ok());
+  }
+  EXPECT_TRUE(journal().MayPromise("study"));
+}
+
+TEST_P(JournalContract, TheBytesInQuarantineAreLimited) {
+  Append(1, 5, std::string(100, 'x'));
+  journal().SetQuarantineLimits({.max = 1000, .max_bytes = 400});
+  EXPECT_TRUE(QuarantineOne(journal(), 1, "reason", 1).ok());
   EXPECT_TRUE(QuarantineOne(journal(), 2, "reason", 1).ok());
+  EXPECT_EQ(journal().quarantined_bytes(), 200u);
+  EXPECT_EQ(QuarantineOne(journal(), 3, "reason", 1).code(),
+            absl::StatusCode::kResourceExhausted);
+}
+
+// A damaged entry cannot be processed, so it has no other place.
+TEST_P(JournalContract, ADamagedEntryIsQuarantinedWhateverTheLimits) {
+  Append(1, 2);
+  under_test_->Damage(1, JournalUnderTest::Part::kContent);
+  journal().SetQuarantineLimits({.max = 0, .max_bytes = 0});
+  EXPECT_THAT(Sequences(), ElementsAre(2));
+  EXPECT_EQ(journal().quarantined(), 1u);
+}
+
+// --- Unread entries ---
+
+TEST_P(JournalContract, UnreadEntriesAreReadInPartsOnce) {
+  Append(1, 10, std::string(100, 'x'));
+  EXPECT_EQ(journal().unread(), 0u) << "only entries of an earlier run";
+  Open();
+  EXPECT_EQ(journal().unread(), 10u);
+  const auto read = [&](std::size_t entries, std::size_t bytes) {
+    const auto part = journal().ReadUnread(entries, bytes);
+    EXPECT_TRUE(part.ok()) << part.status();
+    journal().MarkRead(*part);
+    std::vector<std::int64_t> sequences;
+    for (const JournalEntry& entry : part->entries) {
+      sequences.push_back(entry.submission.sequence);
+    }
+    return sequences;
+  };
+  EXPECT_THAT(read(3, 1'000'000), ElementsAre(1, 2, 3));
+  EXPECT_EQ(journal().unread(), 7u);
+  EXPECT_THAT(read(100, 150), ElementsAre(4, 5)) << "reaches 150 bytes";
+  EXPECT_THAT(read(100, 1), ElementsAre(6)) << "at least one";
+  Append(11, 12);
+  EXPECT_THAT(read(100, 1'000'000), ElementsAre(7, 8, 9, 10));
+  EXPECT_EQ(journal().unread(), 0u);
+  EXPECT_THAT(read(100, 1'000'000), IsEmpty());
+}
+
+TEST_P(JournalContract, UnreadEntriesAreFoundUntilTheyAreMarked) {
+  Append(1, 3);
+  Open();
+  const auto visited = [&] {
+    std::vector<std::string> ids;
+    const absl::Status status =
+        journal().VisitUnread([&](const UnreadEntry& entry) {
+          EXPECT_EQ(entry.study_id, "study");
+          EXPECT_EQ(entry.receipt.content_sha256, Sha256("x"));
+          ids.push_back(absl::StrCat(entry.receipt.sequence, " ",
+                                     std::string(entry.submission_id)));
+        });
+    EXPECT_TRUE(status.ok()) << status;
+    return ids;
+  };
+  const auto part = journal().ReadUnread(2, 1000);
+  ASSERT_TRUE(part.ok()) << part.status();
+  EXPECT_THAT(visited(), ElementsAre("1 id-1", "2 id-2", "3 id-3"));
+  journal().MarkRead(*part);
+  EXPECT_THAT(visited(), ElementsAre("3 id-3"));
+}
+
+// A start must succeed on a full disk.
+TEST_P(JournalContract, OnAFullDiskADamagedEntryStaysInTheJournal) {
+  Append(1, 3);
+  under_test_->Damage(2, JournalUnderTest::Part::kContent);
+  Open();
+  under_test_->SetDiskFull(true);
+  const auto part = journal().ReadUnread(10, 1000);
+  ASSERT_TRUE(part.ok()) << part.status();
+  EXPECT_THAT(part->entries, SizeIs(2));
+  EXPECT_EQ(part->read, 3u);
+  EXPECT_EQ(part->damaged_left, 1u);
+  journal().MarkRead(*part);
+  EXPECT_EQ(journal().unread(), 0u);
+  EXPECT_EQ(journal().quarantined(), 0u);
+  under_test_->SetDiskFull(false);
+  Open();
+  EXPECT_THAT(Sequences(), ElementsAre(1, 3));
+  EXPECT_EQ(journal().quarantined(), 1u);
+}
+
+// --- Discarding ---
+
+TEST_P(JournalContract, ADiscardedEntryLeavesItsRecord) {
+  std::vector<JournalEntry> entries = {MakeEntry(1), MakeEntry(2, "four")};
+  ASSERT_TRUE(TryAppend(entries).ok());
+  for (const JournalEntry& entry : entries) {
+    ASSERT_TRUE(QuarantineOne(journal(), entry.position, "threw", 3).ok());
+  }
+  const absl::Time before = absl::Now();
+  ASSERT_TRUE(journal().Discard(2, "sent twice", "an operator").ok());
+  EXPECT_EQ(journal().quarantined(), 1u);
+  EXPECT_EQ(journal().quarantined_bytes(), std::string("content").size());
+  EXPECT_EQ(journal().Release(2).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(journal().Discard(2, "again", "").code(),
+            absl::StatusCode::kNotFound);
+
+  const std::unique_ptr<Journal> copy = under_test_->OpenAfterKill();
+  for (Journal* opened : {&journal(), copy.get()}) {
+    const auto listed = opened->ListDiscarded(0, 10);
+    ASSERT_TRUE(listed.ok()) << listed.status();
+    ASSERT_THAT(*listed, SizeIs(1));
+    const Discarded& record = listed->front();
+    EXPECT_EQ(record.number, 1);
+    EXPECT_EQ(record.reason, "sent twice");
+    EXPECT_EQ(record.by, "an operator");
+    EXPECT_GE(record.at, before - absl::Microseconds(1));
+    EXPECT_EQ(record.content_bytes, 4);
+    EXPECT_EQ(record.quarantined.reason, "threw");
+    EXPECT_EQ(record.quarantined.tries, 3);
+    EXPECT_EQ(record.quarantined.method, "ImportPatients");
+    const ReceivedSubmission& was = record.quarantined.submission;
+    EXPECT_EQ(was.sequence, 2);
+    EXPECT_EQ(was.content, "");
+    EXPECT_EQ(was.content_sha256, Sha256("four"));
+    EXPECT_EQ(was.received_at, entries[1].submission.received_at);
+    const auto found = opened->FindDiscarded("study", {"id-1", "id-2"});
+    ASSERT_TRUE(found.ok()) << found.status();
+    EXPECT_FALSE((*found)[0].has_value());
+    EXPECT_EQ((*found)[1]->reason, "sent twice");
+  }
+  EXPECT_EQ(*journal().LastSequence(), 2);
+}
+
+TEST_P(JournalContract, RecordsOfDiscardedEntriesAreListedInPages) {
+  Append(1, 5);
+  for (int i = 1; i <= 5; ++i) {
+    ASSERT_TRUE(QuarantineOne(journal(), i, "reason", 1).ok());
+  }
+  for (const int i : {3, 1, 5}) {
+    ASSERT_TRUE(journal().Discard(i, "reason", "operator").ok());
+  }
+  const auto sequences = [&](std::int64_t after, std::size_t max) {
+    std::vector<std::int64_t> all;
+    for (const Discarded& record : *journal().ListDiscarded(after, max)) {
+      all.push_back(record.quarantined.submission.sequence);
+    }
+    return all;
+  };
+  EXPECT_THAT(sequences(0, 2), ElementsAre(3, 1));
+  EXPECT_THAT(sequences(2, 2), ElementsAre(5));
+  EXPECT_THAT(Quarantined(), ElementsAre(2, 4));
+}
+
+TEST_P(JournalContract, ADamagedEntryCanBeDiscarded) {
+  Append(1, 1);
+  ASSERT_TRUE(QuarantineOne(journal(), 1, "rejected", 1).ok());
+  under_test_->DamageQuarantined(1);
+  Open();
+  EXPECT_EQ(journal().damaged(), 1u);
+  ASSERT_TRUE(journal().Discard(1, "sent again", "operator").ok());
+  EXPECT_EQ(journal().damaged(), 0u);
+  EXPECT_TRUE(journal().ListDiscarded(0, 1)->front().quarantined.damaged);
+}
+
+TEST_P(JournalContract, AFailedDiscardChangesNothing) {
+  Append(1, 1);
+  ASSERT_TRUE(QuarantineOne(journal(), 1, "reason", 1).ok());
+  under_test_->SetSyncsFail(true);
+  EXPECT_EQ(journal().Discard(1, "reason", "operator").code(),
+            absl::StatusCode::kUnavailable);
+  under_test_->SetSyncsFail(false);
+  Open();
+  EXPECT_THAT(Quarantined(), ElementsAre(1));
+  EXPECT_THAT(*journal().ListDiscarded(0, 1), IsEmpty());
 }
 
 // --- Faults ---

@@ -533,6 +533,23 @@ TEST_F(JournalDamageTest, AMalformedRowIsQuarantined) {
   EXPECT_THAT(listed->at(3).reason, HasSubstr("its row_sha256 is malformed"));
 }
 
+TEST_F(JournalDamageTest, AcceptedDamageKeepsTheRecordsOfDiscarded) {
+  {
+    const auto journal = Journal::Open(copy_);
+    ASSERT_TRUE(journal.ok()) << journal.status();
+    ASSERT_TRUE((*journal)->Discard(50, "a test", "operator").ok());
+  }
+  Shell(copy_).Run("DELETE FROM entries WHERE position = 70");
+  ASSERT_FALSE(OpenCopy().ok());
+  const auto journal = Journal::Open(copy_, {.accept_damage = true});
+  ASSERT_TRUE(journal.ok()) << journal.status();
+  const auto records = (*journal)->ListDiscarded(0, 10);
+  ASSERT_TRUE(records.ok()) << records.status();
+  ASSERT_THAT(*records, testing::SizeIs(1));
+  EXPECT_EQ(records->front().quarantined.submission.sequence, 50);
+  EXPECT_EQ(records->front().reason, "a test");
+}
+
 TEST_F(JournalDamageTest, AcceptedDamageKeepsTheDamagedFiles) {
   const std::string log = FileBytes(copy_ + "-wal");
   const std::string state = FileBytes(copy_ + ".state");
@@ -712,6 +729,39 @@ TEST_F(JournalMigrationTest, GoesOnAfterAKill) {
     journal_.reset();
   }
   EXPECT_GT(rounds, 5);
+}
+
+// Version 3 had a state and a state file, but could not record discarded
+// submissions.
+TEST_F(JournalTest, TheFileOfVersion3KeepsEverything) {
+  std::filesystem::create_directories(folder_ / "data");
+  Sql(FileBytes(SLUICE_SOURCE_DIR "/tests/data/journal_v3.sql"));
+  // The file has no state file, as after a restore from a copy.
+  EXPECT_EQ(Journal::Open(path_).status().code(), absl::StatusCode::kDataLoss);
+  auto journal = Journal::Open(path_, {.accept_damage = true});
+  ASSERT_TRUE(journal.ok()) << journal.status();
+  journal_ = *std::move(journal);
+  EXPECT_THAT(Sequences(), ElementsAre(5, 6, 7));
+  EXPECT_EQ(journal_->quarantined(), 2u);
+  EXPECT_EQ(Sql("PRAGMA user_version"),
+            (Shell::Rows{{absl::StrCat(kJournalVersion)}}));
+  EXPECT_TRUE(journal_->Discard(3, "a test", "operator").ok());
+  EXPECT_TRUE(journal_->Release(4).ok());
+  Reopen();
+  EXPECT_THAT(Sequences(), ElementsAre(5, 6, 7, 4));
+  EXPECT_EQ(journal_->ListDiscarded(0, 10)->size(), 1u);
+}
+
+// A file of version 3 that lost acknowledged entries is damaged, not migrated.
+TEST_F(JournalTest, TheFileOfVersion3IsCheckedBeforeItIsMigrated) {
+  std::filesystem::create_directories(folder_ / "data");
+  Sql(FileBytes(SLUICE_SOURCE_DIR "/tests/data/journal_v3.sql"));
+  ASSERT_TRUE(Journal::Open(path_, {.accept_damage = true}).ok());
+  Sql("DROP TABLE discarded; PRAGMA user_version = 3");
+  ASSERT_TRUE(Journal::Open(path_).ok()) << "its state file is known";
+  Sql("DELETE FROM entries WHERE position = 6;"
+      "DROP TABLE discarded; PRAGMA user_version = 3");
+  EXPECT_EQ(Journal::Open(path_).status().code(), absl::StatusCode::kDataLoss);
 }
 
 // To test the journal of a long outage, run this test with

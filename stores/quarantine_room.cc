@@ -1,0 +1,62 @@
+#include "stores/quarantine_room.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace sluice {
+
+void QuarantineRoom::Add(std::string_view study_id, std::size_t bytes,
+                         std::size_t entries) {
+  Use& use = studies_[std::string(study_id)];
+  use.entries += entries;
+  use.bytes += bytes;
+  total_.entries += entries;
+  total_.bytes += bytes;
+}
+
+void QuarantineRoom::Remove(std::string_view study_id, std::size_t bytes) {
+  const auto use = studies_.find(std::string(study_id));
+  SLUICE_DCHECK(use != studies_.end());
+  if (use == studies_.end()) return;
+  SLUICE_DCHECK(use->second.entries > 0 && use->second.bytes >= bytes);
+  --use->second.entries;
+  use->second.bytes -= bytes;
+  --total_.entries;
+  total_.bytes -= bytes;
+  if (use->second.entries == 0) studies_.erase(use);
+}
+
+bool QuarantineRoom::MayAdd(std::string_view study_id) const {
+  const Use use = UseOf(study_id);
+  const Use free = Free();
+  return use.entries < free.entries && use.bytes < free.bytes;
+}
+
+bool QuarantineRoom::MayPromise(std::string_view study_id) const {
+  // Twice the queue: the submissions of the queue would be added to the use of
+  // the study, and would also reduce the free room.
+  const Use use = UseOf(study_id);
+  const Use free = Free();
+  return use.entries + 2 * limits_.queue <= free.entries &&
+         use.bytes + 2 * limits_.queue_bytes <= free.bytes;
+}
+
+bool QuarantineRoom::MayPromiseAll() const {
+  // No study uses more than the total.
+  return 2 * (total_.entries + limits_.queue) <= limits_.max &&
+         2 * (total_.bytes + limits_.queue_bytes) <= limits_.max_bytes;
+}
+
+QuarantineRoom::Use QuarantineRoom::UseOf(std::string_view study_id) const {
+  const auto use = studies_.find(std::string(study_id));
+  return use == studies_.end() ? Use() : use->second;
+}
+
+QuarantineRoom::Use QuarantineRoom::Free() const {
+  return {
+      .entries = limits_.max - std::min(limits_.max, total_.entries),
+      .bytes = limits_.max_bytes - std::min(limits_.max_bytes, total_.bytes)};
+}
+
+}  // namespace sluice
