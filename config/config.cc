@@ -34,6 +34,9 @@ constexpr Bounds kCallsPerConnection = {1, 1'000'000};
 constexpr Bounds kHeldBytes = {kKiB, kTiB};
 constexpr Bounds kRecentIds = {0, 10'000'000};
 constexpr Bounds kQueueCapacity = {1, 10'000'000};
+constexpr Bounds kQuarantineMax = {1, 100'000'000};
+constexpr Bounds kQuarantineBytes = {kKiB, 16 * kTiB};
+constexpr Bounds kMinFreeDisk = {0, kTiB};
 constexpr Bounds kWaitingMax = {0, 10'000'000};
 constexpr Bounds kWorkers = {1, 1024};
 constexpr absl::Duration kTaskTimeoutMin = absl::Seconds(1);
@@ -222,6 +225,37 @@ void RejectSharedFiles(ConfigSection& root, const Config& config) {
   }
 }
 
+// Requires a limit of the quarantine that is large enough for the queue.
+void RequireRoomForTheQueue(ConfigSection& quarantine, const std::string& key,
+                            std::size_t limit, const std::string& of_queue,
+                            std::size_t smallest, const std::string& as_text) {
+  if (limit >= smallest) return;
+  quarantine.Error(
+      key, absl::StrCat("must be at least ", kQuarantineFactor, " times ",
+                        of_queue, " (", as_text,
+                        "), so that submissions that are queued find room in "
+                        "quarantine"));
+}
+
+// Reads the limits of the quarantine. Must be called after the limits of the
+// queue were read, because the defaults grow with these limits.
+void ReadQuarantine(ConfigSection section, PoolConfig* pool) {
+  QuarantineConfig& quarantine = pool->quarantine;
+  const std::size_t smallest = kQuarantineFactor * pool->queue_capacity;
+  const std::size_t smallest_bytes =
+      kQuarantineFactor * pool->queue_capacity_bytes;
+  quarantine.max = std::max(quarantine.max, smallest);
+  quarantine.max_bytes = std::max(quarantine.max_bytes, smallest_bytes);
+  section.ReadCount("max", kQuarantineMax, &quarantine.max);
+  section.ReadBytes("max_bytes", kQuarantineBytes, &quarantine.max_bytes);
+  section.RejectUnknownKeys();
+  RequireRoomForTheQueue(section, "max", quarantine.max, "queue.capacity",
+                         smallest, absl::StrCat(smallest));
+  RequireRoomForTheQueue(section, "max_bytes", quarantine.max_bytes,
+                         "queue.capacity_bytes", smallest_bytes,
+                         FormatBytes(smallest_bytes));
+}
+
 void ReadQueue(ConfigSection queue, const LimitsConfig& limits,
                PoolConfig* pool) {
   std::string kind = "memory";
@@ -230,9 +264,13 @@ void ReadQueue(ConfigSection queue, const LimitsConfig& limits,
                 UnknownName("kind of queue", kind, {"journal", "memory"}));
     return;  // the other keys may belong to the kind that was meant
   }
-  if (kind == "journal") ReadJournal(queue, pool);
   queue.ReadCount("capacity", kQueueCapacity, &pool->queue_capacity);
   queue.ReadBytes("capacity_bytes", kHeldBytes, &pool->queue_capacity_bytes);
+  if (kind == "journal") {
+    ReadJournal(queue, pool);
+    ReadQuarantine(queue.Section("quarantine"), pool);
+    queue.ReadBytes("min_free_disk", kMinFreeDisk, &pool->min_free_disk);
+  }
   queue.RejectUnknownKeys();
   RequireRoomForAMessage(queue, "capacity_bytes", pool->queue_capacity_bytes,
                          limits);

@@ -43,6 +43,19 @@ enum class FairBy {
   kSite,   // a share for each site of a study
 };
 
+// Limits of the quarantine of a journal. The limits are at least
+// kQuarantineFactor times the limits of the queue, because everything in the
+// queue may have to move into quarantine, and one study must leave room for
+// others.
+struct QuarantineConfig {
+  std::size_t max = 100'000;
+  std::size_t max_bytes = std::size_t{2} << 30;
+
+  friend bool operator==(const QuarantineConfig&,
+                         const QuarantineConfig&) = default;
+};
+inline constexpr std::size_t kQuarantineFactor = 8;
+
 struct PoolConfig {
   // Path of the journal's file; empty for a queue in memory.
   std::string journal_path = {};
@@ -50,6 +63,11 @@ struct PoolConfig {
   // or in work.
   std::size_t queue_capacity = 4096;
   std::size_t queue_capacity_bytes = std::size_t{256} << 20;
+  // Used only with a journal.
+  QuarantineConfig quarantine = {};
+  // The smallest free space of the journal's disk with which submissions are
+  // acknowledged; 0: any. Used only with a journal.
+  std::size_t min_free_disk = 0;
   // Limits of the waiting room: parked arrivals and their bytes.
   std::size_t waiting_max = 10000;
   std::size_t waiting_max_bytes = std::size_t{256} << 20;

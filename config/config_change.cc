@@ -1,5 +1,7 @@
 #include "config/config_change.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 
@@ -56,6 +58,25 @@ void KeepQueueKind(const std::string& path, const PoolConfig& running,
   }
 }
 
+// Applies changed limits of a journal, but keeps the quarantine large enough
+// for the running limits of the queue. Call it after these limits have changed.
+void ChangeQuarantine(const std::string& path, const PoolConfig& fresh,
+                      PoolConfig* pool, Keys* keys) {
+  if (pool->journal_path.empty()) return;
+  QuarantineConfig quarantine = pool->quarantine;
+  if (!fresh.journal_path.empty()) {
+    quarantine = fresh.quarantine;
+    pool->min_free_disk = fresh.min_free_disk;
+  }
+  pool->quarantine.max =
+      std::max(quarantine.max, kQuarantineFactor * pool->queue_capacity);
+  pool->quarantine.max_bytes = std::max(
+      quarantine.max_bytes, kQuarantineFactor * pool->queue_capacity_bytes);
+  if (fresh.journal_path.empty()) return;
+  Keep(path + ".queue.quarantine.max_bytes", pool->quarantine.max_bytes,
+       fresh.quarantine.max_bytes, keys);
+}
+
 // Applies changed limits of a pool, except for byte limits below the running
 // limits.message_bytes. Such a limit was chosen for a new limits.message_bytes.
 // It waits for the restart that changes limits.message_bytes, because until
@@ -69,6 +90,7 @@ void ChangePool(const std::string& path, const LimitsConfig& limits,
   }
   Keep(path + ".queue.capacity_bytes", pool->queue_capacity_bytes,
        fresh.queue_capacity_bytes, keys);
+  ChangeQuarantine(path, fresh, pool, keys);
   if (fresh.waiting_max == 0 ||
       fresh.waiting_max_bytes >= limits.message_bytes) {
     pool->waiting_max = fresh.waiting_max;

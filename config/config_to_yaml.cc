@@ -66,6 +66,13 @@ void PutPool(YAML::Emitter& out, const std::string& name,
   if (!pool.journal_path.empty()) Put(out, "path", pool.journal_path);
   Put(out, "capacity", pool.queue_capacity);
   Put(out, "capacity_bytes", FormatBytes(pool.queue_capacity_bytes));
+  if (!pool.journal_path.empty()) {
+    OpenFlowMap(out, "quarantine");
+    Put(out, "max", pool.quarantine.max);
+    Put(out, "max_bytes", FormatBytes(pool.quarantine.max_bytes));
+    CloseMap(out);
+    Put(out, "min_free_disk", FormatBytes(pool.min_free_disk));
+  }
   CloseMap(out);
   OpenFlowMap(out, "waiting");
   Put(out, "max", pool.waiting_max);

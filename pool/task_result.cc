@@ -14,6 +14,10 @@ std::string_view RefusalReasonName(TaskResult result) {
       return "DRAINING";
     case TaskResult::kStoreUnavailable:
       return "STORE_UNAVAILABLE";
+    case TaskResult::kQuarantineFull:
+      return "QUARANTINE_FULL";
+    case TaskResult::kDiskFull:
+      return "DISK_FULL";
     case TaskResult::kHopeless:
       return "HOPELESS";
     default:

@@ -33,12 +33,15 @@ enum class TaskResult : std::uint8_t {
   kQuarantined,  // acknowledged, but could not be stored
 
   // Refused, on arrival or later. Set by the Gate; the processor may set
-  // kStoreUnavailable, too.
+  // kStoreUnavailable, too. kQuarantineFull and kDiskFull are set before a task
+  // is offered to the Gate.
   kQueueFull,         // no room, and the policy does not wait
   kWaitOver,          // parked for as long as the policy allows
   kWaitingRoomFull,   // no room, neither in the queue nor in the waiting room
   kDraining,          // the server is shutting down
   kStoreUnavailable,  // the store failed, or its circuit is open
+  kQuarantineFull,    // the quarantine might have no room for the submission
+  kDiskFull,          // the journal's disk has less free space than it must
   kHopeless,          // the result would come after the caller's deadline
 
   // Neither processed nor refused.
@@ -47,7 +50,7 @@ enum class TaskResult : std::uint8_t {
   kDeadline,   // parked until the caller's deadline
   kInvalid,    // malformed: never offered to the Gate
 };
-inline constexpr std::size_t kTaskResults = 16;
+inline constexpr std::size_t kTaskResults = 18;
 
 constexpr std::size_t Index(TaskResult result) {
   return static_cast<std::size_t>(result);
@@ -67,7 +70,8 @@ constexpr bool IsRefusal(TaskResult result) {
 inline constexpr std::array kRefusals = {
     TaskResult::kQueueFull,        TaskResult::kWaitOver,
     TaskResult::kWaitingRoomFull,  TaskResult::kDraining,
-    TaskResult::kStoreUnavailable, TaskResult::kHopeless};
+    TaskResult::kStoreUnavailable, TaskResult::kQuarantineFull,
+    TaskResult::kDiskFull,         TaskResult::kHopeless};
 
 // The possible results of an admitted task, in the order in which metrics list
 // them.

@@ -15,7 +15,6 @@
 #include "server/metrics/families.h"
 #include "server/metrics/process_metrics.h"
 #include "server/readiness.h"
-#include "server/replay.h"
 #include "server/server_admin_backend.h"
 
 namespace sluice {
@@ -86,7 +85,7 @@ absl::Status IngestionServer::StartPools(const ProcessingStep& step,
                                        registry_.get());
   // Replay before calls arrive: new submissions must queue up behind those that
   // were acknowledged earlier.
-  return ReplayJournals(*pools_, *methods_);
+  return replay_.Begin(*pools_, *methods_);
 }
 
 absl::Status IngestionServer::StartHttp() {
@@ -210,6 +209,7 @@ void IngestionServer::TakeDown() {
   if (calls_ != nullptr) calls_->Shutdown(kCallPatience);
   // Workers and journal writers post to the loops, so join the loops after
   // them.
+  replay_.Join();
   pools_->Join();
   if (calls_ != nullptr) calls_->JoinLoops();
   // Destroy before journals and store: a request for /readyz or of an operator

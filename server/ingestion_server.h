@@ -28,6 +28,7 @@
 #include "server/metrics/pool_metrics.h"
 #include "server/metrics/reload_metrics.h"
 #include "server/pools.h"
+#include "server/replay.h"
 #include "server/submissions/leftovers.h"
 #include "server/submissions/recent_ids.h"
 #include "server/submissions/submission_processor.h"
@@ -133,6 +134,7 @@ class IngestionServer {
   Leftovers leftovers_;
   std::unique_ptr<Pools> pools_;
   std::unique_ptr<Methods> methods_;
+  JournalReplay replay_;
   std::shared_ptr<PoolMetrics> pool_metrics_;
   std::unique_ptr<HttpEndpoint> http_;
   std::unique_ptr<AdminBackend> admin_backend_;

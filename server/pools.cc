@@ -16,6 +16,13 @@ WorkerRange WorkerRangeOf(const PoolConfig& config) {
   return {.min = config.workers.min, .max = config.workers.max};
 }
 
+QuarantineLimits QuarantineLimitsOf(const PoolConfig& config) {
+  return {.max = config.quarantine.max,
+          .max_bytes = config.quarantine.max_bytes,
+          .queue = config.queue_capacity,
+          .queue_bytes = config.queue_capacity_bytes};
+}
+
 void LogHang(const std::string& pool, const WorkerHang& hang) {
   spdlog::error("a worker hangs: pool={} age_seconds={:.1f} tasks={}", pool,
                 ToSeconds(hang.age), hang.tasks);
@@ -40,8 +47,10 @@ absl::Status Pools::OpenJournals(const Config& config, bool accept_damage) {
   for (const auto& [name, pool_config] : config.pools) {
     ServerPool& pool = by_name_[name];
     if (pool_config.journal_path.empty()) continue;
-    auto journal = Journal::Open(pool_config.journal_path,
-                                 {.accept_damage = accept_damage});
+    auto journal =
+        Journal::Open(pool_config.journal_path,
+                      {.accept_damage = accept_damage,
+                       .quarantine = QuarantineLimitsOf(pool_config)});
     if (!journal.ok()) {
       return absl::Status(
           journal.status().code(),
@@ -109,17 +118,26 @@ void Pools::StartPool(const Config& config, const std::string& name,
       pool.answers_lookups ? &lookup_sequence_ : &sequence_);
   if (pool.journal == nullptr) return;
   pool.journal_metrics = std::make_unique<JournalMetrics>(name, uses.registry);
-  pool.journal_writer =
-      std::make_unique<JournalWriter>(pool.journal.get(), pool.workers.get(),
-                                      uses.clock, pool.journal_metrics.get());
+  pool.disk = std::make_unique<DiskReserve>(
+      [path = pool_config.journal_path, free_disk = uses.free_disk] {
+        return free_disk(path);
+      },
+      pool_config.min_free_disk);
+  pool.journal_writer = std::make_unique<JournalWriter>(
+      pool.journal.get(), pool.disk.get(), pool.workers.get(), uses.clock,
+      pool.journal_metrics.get());
 }
 
 void Pools::Resize(const Config& config) {
   SLUICE_DCHECK_EQ(config.pools.size(), by_name_.size());
   for (const auto& [name, pool_config] : config.pools) {
-    WorkerPool& workers = *by_name_.at(name).workers;
+    const ServerPool& pool = by_name_.at(name);
+    WorkerPool& workers = *pool.workers;
     workers.Resize(GateLimitsOf(config, name), BatchLimitsOf(pool_config));
     workers.SetWorkers(WorkerRangeOf(pool_config));
+    if (pool.journal == nullptr) continue;
+    pool.journal->SetQuarantineLimits(QuarantineLimitsOf(pool_config));
+    pool.disk->SetMinimum(pool_config.min_free_disk);
   }
 }
 
@@ -131,10 +149,19 @@ std::map<std::string, PoolSnapshot> Pools::Snapshots() const {
   return snapshots;
 }
 
-std::vector<std::int64_t> Pools::PendingSequences() const {
+absl::StatusOr<std::vector<std::int64_t>> Pools::PendingSequences() const {
   std::vector<std::int64_t> all;
   for (const auto& [name, pool] : by_name_) {
     if (pool.answers_lookups) continue;
+    // Visit the unread entries before the queue, because entries move from one
+    // to the other.
+    if (pool.journal != nullptr) {
+      const absl::Status status =
+          pool.journal->VisitUnread([&](const UnreadEntry& entry) {
+            all.push_back(entry.receipt.sequence);
+          });
+      if (!status.ok()) return status;
+    }
     // Read this number before the queue. The number is cleared after the
     // submission has entered the queue, so the submission is found in one of
     // the two.

@@ -5,7 +5,9 @@
 #define SLUICE_SERVER_POOLS_H_
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -21,9 +23,11 @@
 #include "prometheus/registry.h"
 #include "server/metrics/journal_metrics.h"
 #include "server/metrics/stage_metrics.h"
+#include "server/submissions/disk_reserve.h"
 #include "server/submissions/journal_writer.h"
 #include "server/submissions/recent_ids.h"
 #include "server/submissions/submission_processor.h"
+#include "stores/files.h"
 #include "stores/journal.h"
 #include "stores/store.h"
 
@@ -50,11 +54,19 @@ struct ServerPool {
   std::unique_ptr<Journal> journal;  // null if the queue is in memory
   std::unique_ptr<StageMetrics> stage_metrics;  // null for the pool of lookups
   std::unique_ptr<JournalMetrics> journal_metrics;  // null without a journal
+  std::unique_ptr<DiskReserve> disk;                // null without a journal
   std::unique_ptr<Processor> processor;
   std::unique_ptr<WorkerPool> workers;
   std::unique_ptr<JournalWriter> journal_writer;  // null without a journal
   std::unique_ptr<QuarantineRetries> retries =
       std::make_unique<QuarantineRetries>();
+
+  // Sets the metrics of the quarantine. The pool must have a journal.
+  void UpdateQuarantineMetrics() const {
+    journal_metrics->SetQuarantined(journal->quarantined(),
+                                    journal->quarantined_bytes(),
+                                    journal->damaged());
+  }
 };
 
 // Thread-safe, except where a member says otherwise.
@@ -67,6 +79,9 @@ class Pools {
     RecentIds* recent;
     prometheus::Registry* registry;
     bool accept_damage = false;  // see JournalOptions
+    // Returns the free bytes of the disk of a file.
+    std::function<absl::StatusOr<std::size_t>(const std::string& path)>
+        free_disk = FreeDiskBytes;
   };
 
   // Opens the journals, finds the last sequence number that was assigned, and
@@ -90,8 +105,9 @@ class Pools {
   // Returns the sequence number that was assigned last.
   std::int64_t last_sequence() const { return sequence_; }
   // Returns the sequence numbers of all submissions that are admitted and not
-  // completed, or are being moved out of quarantine.
-  std::vector<std::int64_t> PendingSequences() const;
+  // completed, are not read from a journal yet, or are being moved out of
+  // quarantine. Blocks.
+  absl::StatusOr<std::vector<std::int64_t>> PendingSequences() const;
 
   // Refuses new tasks and ends parked ones. Queued tasks are processed until
   // `until`.

@@ -14,7 +14,11 @@ absl::Status CheckReadiness(const Pools& pools, Store* store) {
       return absl::UnavailableError("the store fails");
     }
     if (pool.journal == nullptr) continue;
-    absl::Status journal = pool.journal->Check();
+    if (pool.journal->unread() > 0) {
+      return absl::UnavailableError("the journal is being replayed");
+    }
+    absl::Status journal = pool.journal_writer->CheckDisk();
+    if (journal.ok()) journal = pool.journal->Check();
     if (!journal.ok()) return journal;
   }
   return store->Check();

@@ -1,10 +1,13 @@
 #include "server/replay.h"
 
+#include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <string>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "base/check.h"
@@ -15,44 +18,114 @@
 namespace sluice {
 namespace {
 
-void Requeue(const ServerPool& pool, const Methods& methods,
+// Limits of the entries that are read with one query.
+constexpr std::size_t kPartEntries = 256;
+constexpr std::size_t kPartBytes = std::size_t{1} << 20;
+// Delay until the next try after a journal could not be read.
+constexpr Duration kReadAgainAfter = std::chrono::seconds(1);
+
+// Returns false if the pool is closed. The entry then stays in the journal.
+bool Requeue(const ServerPool& pool, const Methods& methods,
              JournalEntry entry) {
   // A journal may be older than the program and name a method that no longer
   // exists. Its submissions are stored with the settings of Submit.
   const Method method =
       FindMethod(absl::StrCat(std::string(kServiceName), "/", entry.method))
           .value_or(Method::kSubmit);
-  MakeSubmissionTask(methods[method], pool.journal_writer.get(),
-                     std::move(entry))
+  return MakeSubmissionTask(methods[method], pool.journal_writer.get(),
+                            std::move(entry))
       ->Restore(pool.workers.get());
-  pool.journal_metrics->CountAppended(1);
+}
+
+// Reads the next entries into the queue, as many as `room` allows. Returns
+// false if there are no more entries, or if the pool is closed.
+absl::StatusOr<bool> ReadSome(const ServerPool& pool, const Methods& methods,
+                              const RoomToRestore& room) {
+  absl::StatusOr<JournalPart> part = pool.journal->ReadUnread(
+      std::min(room.entries, kPartEntries), std::min(room.bytes, kPartBytes));
+  if (!part.ok()) return part.status();
+  const std::size_t damaged = part->read - part->entries.size();
+  for (std::size_t i = 0; i < part->entries.size(); ++i) {
+    const std::int64_t position = part->entries[i].position;
+    if (Requeue(pool, methods, std::move(part->entries[i]))) continue;
+    part->read = i + 1;
+    part->read_up_to = position;
+    pool.journal->MarkRead(*part);
+    return false;
+  }
+  // Mark the entries only now, so that a look-up finds each of them among the
+  // unread entries or in the queue.
+  pool.journal->MarkRead(*part);
+  pool.workers->SetUnread(pool.journal->unread());
+  if (damaged > 0) {
+    pool.journal_metrics->CountForgotten(damaged - part->damaged_left);
+    pool.UpdateQuarantineMetrics();
+    spdlog::error(
+        "quarantined entries that were damaged in the journal's file: pool={}"
+        " entries={} not_quarantined={}",
+        pool.workers->name(), damaged, part->damaged_left);
+  }
+  return pool.journal->unread() > 0;
+}
+
+// Fills the queue once. Returns false if there are no more entries. Workers
+// begin meanwhile, so this does not wait until the queue is full: with fast
+// workers, the start would take as long as the whole replay.
+absl::StatusOr<bool> ReadFirst(const ServerPool& pool, const Methods& methods) {
+  const std::size_t entries = pool.journal->unread();
+  pool.journal_metrics->CountAppended(entries);
+  pool.workers->SetUnread(entries);
+  const std::size_t first = pool.workers->room_to_restore().entries;
+  absl::StatusOr<bool> more = entries > 0;
+  while (more.ok() && *more && entries - pool.journal->unread() < first) {
+    const RoomToRestore room = pool.workers->room_to_restore();
+    if (room.empty()) break;
+    more = ReadSome(pool, methods, room);
+  }
+  pool.UpdateQuarantineMetrics();
+  if (more.ok() && entries > 0) {
+    spdlog::info("replaying: pool={} entries={} unread={}",
+                 pool.workers->name(), entries, pool.journal->unread());
+  }
+  return more;
+}
+
+// Reads the other entries as the queue gets room, until the pool is closed.
+void ReadRest(const ServerPool& pool, const Methods& methods) {
+  TimePoint not_before{};
+  absl::StatusOr<bool> more = true;
+  while (!more.ok() || *more) {
+    const RoomToRestore room = pool.workers->AwaitRoomToRestore(not_before);
+    if (room.empty()) break;
+    more = ReadSome(pool, methods, room);
+    if (more.ok()) continue;
+    spdlog::warn("journal failed: replay pool={} status={}",
+                 pool.workers->name(), more.status().ToString());
+    not_before = pool.workers->Now() + kReadAgainAfter;
+  }
+  // All methods have the same leftovers.
+  methods[Method::kSubmit].leftovers->AddJournaled(pool.journal->unread());
 }
 
 }  // namespace
 
-absl::Status ReplayJournals(const Pools& pools, const Methods& methods) {
-  for (const auto& named : pools.by_name()) {
-    const ServerPool& pool = named.second;
+absl::Status JournalReplay::Begin(const Pools& pools, const Methods& methods) {
+  std::vector<const ServerPool*> unfinished;
+  for (const auto& [name, pool] : pools.by_name()) {
     if (pool.journal == nullptr) continue;
-    std::size_t replayed = 0;
-    const absl::Status status = pool.journal->Replay([&](JournalEntry entry) {
-      Requeue(pool, methods, std::move(entry));
-      ++replayed;
-    });
-    if (!status.ok()) return status;
-    pool.journal_metrics->SetQuarantined(pool.journal->quarantined(),
-                                         pool.journal->damaged());
-    if (pool.journal->damaged() > 0) {
-      spdlog::error(
-          "quarantined entries that were damaged in the journal's file: pool={}"
-          " entries={}",
-          named.first, pool.journal->damaged());
-    }
-    if (replayed > 0) {
-      spdlog::info("replaying: pool={} entries={}", named.first, replayed);
-    }
+    const absl::StatusOr<bool> more = ReadFirst(pool, methods);
+    if (!more.ok()) return more.status();
+    if (*more) unfinished.push_back(&pool);
+  }
+  for (const ServerPool* pool : unfinished) {
+    threads_.emplace_back([pool, &methods] { ReadRest(*pool, methods); });
   }
   return absl::OkStatus();
+}
+
+void JournalReplay::Join() {
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
 }
 
 absl::Status RetryQuarantined(const ServerPool& pool, const Methods& methods,
@@ -68,9 +141,10 @@ absl::Status RetryQuarantined(const ServerPool& pool, const Methods& methods,
   pool.retries->sequence = sequence;
   const absl::Cleanup moved = [&pool] { pool.retries->sequence = 0; };
   auto entry = pool.journal->Release(sequence);
-  pool.journal_metrics->SetQuarantined(pool.journal->quarantined(),
-                                       pool.journal->damaged());
+  pool.UpdateQuarantineMetrics();
   if (!entry.ok()) return entry.status();
+  pool.journal_metrics->CountAppended(1);
+  // If the pool is closed, the entry is processed after the next start.
   Requeue(pool, methods, *std::move(entry));
   return absl::OkStatus();
 }

@@ -5,6 +5,9 @@
 #define SLUICE_SERVER_REPLAY_H_
 
 #include <cstdint>
+#include <string>
+#include <thread>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "server/methods.h"
@@ -12,10 +15,32 @@
 
 namespace sluice {
 
-// Puts all entries of all journals into their queues, in the order of each
-// journal, even beyond the queues' capacity. Must be called before calls
-// arrive.
-absl::Status ReplayJournals(const Pools& pools, const Methods& methods);
+// Reads the entries of all journals into the queues of their pools, in the
+// order of each journal, as the queues have room. Until all entries of a
+// journal are read, its pool has no room for arrivals.
+//
+// A queue exceeds its limits by at most the bytes of one entry. Not
+// thread-safe.
+class JournalReplay {
+ public:
+  JournalReplay() = default;
+  JournalReplay(const JournalReplay&) = delete;
+  JournalReplay& operator=(const JournalReplay&) = delete;
+  // Calls Join.
+  ~JournalReplay() { Join(); }
+
+  // Fills the queues. Must be called once, before calls arrive. If entries are
+  // left, starts a thread for each pool that has some. `pools` and `methods`
+  // must live until Join. An error starts no thread.
+  absl::Status Begin(const Pools& pools, const Methods& methods);
+
+  // Waits for the threads. Each ends when all entries are read, or when its
+  // pool is closed. The other entries stay in the journal. May be called again.
+  void Join();
+
+ private:
+  std::vector<std::thread> threads_;
+};
 
 // Moves a submission out of quarantine and into the queue of `pool`, which has
 // a journal. RESOURCE_EXHAUSTED if the queue is full. NOT_FOUND if no

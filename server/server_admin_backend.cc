@@ -1,6 +1,7 @@
 #include "server/server_admin_backend.h"
 
 #include "server/replay.h"
+#include "spdlog/spdlog.h"
 
 namespace sluice {
 
@@ -30,11 +31,32 @@ absl::Status ServerAdminBackend::RetryQuarantined(const std::string& pool,
   return sluice::RetryQuarantined(pools_.at(pool), methods_, sequence);
 }
 
+absl::Status ServerAdminBackend::DiscardQuarantined(const std::string& pool,
+                                                    std::int64_t sequence,
+                                                    std::string_view reason,
+                                                    std::string_view by) {
+  const ServerPool& with_journal = pools_.at(pool);
+  const absl::Status status =
+      with_journal.journal->Discard(sequence, reason, by);
+  if (!status.ok()) return status;
+  with_journal.UpdateQuarantineMetrics();
+  // The names and the reason may be personal data, so only the file has them.
+  spdlog::warn("discarded from quarantine: pool={} sequence={}", pool,
+               sequence);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<Discarded>> ServerAdminBackend::ListDiscarded(
+    const std::string& pool, std::int64_t after, std::size_t max) {
+  return pools_.at(pool).journal->ListDiscarded(after, max);
+}
+
 std::int64_t ServerAdminBackend::LastSequence() {
   return pools_.last_sequence();
 }
 
-std::vector<std::int64_t> ServerAdminBackend::PendingSequences() {
+absl::StatusOr<std::vector<std::int64_t>>
+ServerAdminBackend::PendingSequences() {
   return pools_.PendingSequences();
 }
 

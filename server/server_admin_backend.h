@@ -37,8 +37,14 @@ class ServerAdminBackend final : public AdminBackend {
       absl::Span<const std::string> submission_ids) override;
   absl::Status RetryQuarantined(const std::string& pool,
                                 std::int64_t sequence) override;
+  absl::Status DiscardQuarantined(const std::string& pool,
+                                  std::int64_t sequence,
+                                  std::string_view reason,
+                                  std::string_view by) override;
+  absl::StatusOr<std::vector<Discarded>> ListDiscarded(
+      const std::string& pool, std::int64_t after, std::size_t max) override;
   std::int64_t LastSequence() override;
-  std::vector<std::int64_t> PendingSequences() override;
+  absl::StatusOr<std::vector<std::int64_t>> PendingSequences() override;
 
  private:
   Store& store_;

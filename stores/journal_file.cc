@@ -402,7 +402,8 @@ JournalFile::Quarantine(absl::Span<const UnstorableEntry> entries,
     // Copy, compare and remove the entry in one transaction. After a crash the
     // entry is then either in the journal or in quarantine, never in both or in
     // neither.
-    const absl::StatusOr<Added> added = CopyIntoQuarantine(entry, now, check_room);
+    const absl::StatusOr<Added> added =
+        CopyIntoQuarantine(entry, now, check_room);
     // An error of the disk may already have rolled the transaction back. After
     // any other error CopyIntoQuarantine has changed nothing.
     if (IsTransient(added.status())) return added.status();

@@ -43,14 +43,22 @@ class AdminBackend {
   virtual absl::Status RetryQuarantined(const std::string& pool,
                                         std::int64_t sequence) = 0;
 
+  // Like Journal::Discard and Journal::ListDiscarded, for one pool.
+  virtual absl::Status DiscardQuarantined(const std::string& pool,
+                                          std::int64_t sequence,
+                                          std::string_view reason,
+                                          std::string_view by) = 0;
+  virtual absl::StatusOr<std::vector<Discarded>> ListDiscarded(
+      const std::string& pool, std::int64_t after, std::size_t max) = 0;
+
   // Returns the sequence number that was assigned last. Before the first
   // submission: the number before the first that will be assigned.
   virtual std::int64_t LastSequence() = 0;
   // Returns the sequence numbers of all submissions that are in work or queued,
   // in memory or in a journal. If LastSequence returned N before, every number
   // up to N is included, unless its submission has been stored (also as a gap),
-  // quarantined or refused.
-  virtual std::vector<std::int64_t> PendingSequences() = 0;
+  // quarantined, discarded or refused.
+  virtual absl::StatusOr<std::vector<std::int64_t>> PendingSequences() = 0;
 };
 
 }  // namespace sluice

@@ -29,6 +29,8 @@ v1::SequenceGap::Reason ToReason(GapReason reason) {
       return v1::SequenceGap::CONFLICT;
     case GapReason::kQuarantined:
       return v1::SequenceGap::QUARANTINED;
+    case GapReason::kDiscarded:
+      return v1::SequenceGap::DISCARDED;
     case GapReason::kQueued:
       return v1::SequenceGap::QUEUED;
     case GapReason::kUnaccounted:
@@ -108,6 +110,18 @@ v1::QuarantinedSubmission ToEntry(const std::string& pool,
   entry.set_content_sha256(Bytes(submission.content_sha256));
   entry.set_content_bytes(static_cast<std::int64_t>(submission.content.size()));
   return entry;
+}
+
+v1::DiscardedSubmission ToRecord(const std::string& pool,
+                                 const Discarded& discarded) {
+  v1::DiscardedSubmission record;
+  record.set_number(discarded.number);
+  *record.mutable_entry() = ToEntry(pool, discarded.quarantined);
+  record.mutable_entry()->set_content_bytes(discarded.content_bytes);
+  record.set_reason(ValidText(discarded.reason));
+  record.set_by(ValidText(discarded.by));
+  SetTimestamp(discarded.at, record.mutable_discarded_at());
+  return record;
 }
 
 }  // namespace sluice

@@ -33,6 +33,9 @@ std::string ValidText(const std::string& text);
 v1::QuarantinedSubmission ToEntry(const std::string& pool,
                                   const Quarantined& quarantined);
 
+v1::DiscardedSubmission ToRecord(const std::string& pool,
+                                 const Discarded& discarded);
+
 }  // namespace sluice
 
 #endif  // SLUICE_SERVER_ADMIN_ADMIN_MESSAGES_H_

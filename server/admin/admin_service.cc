@@ -8,6 +8,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/check.h"
 #include "server/admin/admin_messages.h"
 #include "server/admin/store_export.h"
@@ -23,6 +24,16 @@ grpc::Status ToGrpc(const absl::Status& status) {
 
 grpc::Status Invalid(const std::string& message) {
   return {grpc::StatusCode::INVALID_ARGUMENT, message};
+}
+
+// Returns the number of entries in a page; 0 requests the default.
+absl::StatusOr<std::size_t> PageSize(int requested) {
+  if (requested < 0 || requested > AdminService::kPageSizeMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("page_size must be 0 to ", AdminService::kPageSizeMax));
+  }
+  return static_cast<std::size_t>(requested == 0 ? AdminService::kPageSize
+                                                 : requested);
 }
 
 // A quarantined submission with its pool.
@@ -145,13 +156,11 @@ grpc::Status AdminService::ListQuarantine(
   if (request->after_sequence() < 0) {
     return Invalid("after_sequence must not be negative");
   }
-  if (request->page_size() < 0 || request->page_size() > kPageSizeMax) {
-    return Invalid(absl::StrCat("page_size must be 0 to ", kPageSizeMax));
-  }
+  const auto page_size = PageSize(request->page_size());
+  if (!page_size.ok()) return ToGrpc(page_size.status());
+  const std::size_t size = *page_size;
   const auto pools = SelectPools(request->pool());
   if (!pools.ok()) return ToGrpc(pools.status());
-  const auto size = static_cast<std::size_t>(
-      request->page_size() == 0 ? kPageSize : request->page_size());
   // List one entry more than the page has, to know whether another page
   // follows.
   auto sequences =
@@ -225,6 +234,56 @@ grpc::Status AdminService::RetryQuarantined(
   for (const auto& [sequence, pool] : *sequences) {
     if (context->IsCancelled()) return grpc::Status::CANCELLED;
     retry.Add({pool}, sequence);
+  }
+  return grpc::Status::OK;
+}
+
+grpc::Status AdminService::DiscardQuarantined(
+    grpc::ServerContext* /*context*/,
+    const v1::DiscardQuarantinedRequest* request,
+    v1::DiscardQuarantinedResponse* /*response*/) {
+  if (request->sequence() <= 0) return Invalid("set sequence");
+  if (request->reason().empty() || request->reason().size() > kReasonBytesMax) {
+    return Invalid(
+        absl::StrCat("reason must have 1 to ", kReasonBytesMax, " bytes"));
+  }
+  if (request->by().empty() || request->by().size() > kNameBytesMax) {
+    return Invalid(absl::StrCat("by must have 1 to ", kNameBytesMax, " bytes"));
+  }
+  const auto pools = SelectPools(request->pool());
+  if (!pools.ok()) return ToGrpc(pools.status());
+  for (const std::string& pool : *pools) {
+    const absl::Status status = backend_.DiscardQuarantined(
+        pool, request->sequence(), request->reason(), request->by());
+    if (!absl::IsNotFound(status)) return ToGrpc(status);
+  }
+  return ToGrpc(absl::NotFoundError("the submission is not in quarantine"));
+}
+
+grpc::Status AdminService::ListDiscarded(
+    grpc::ServerContext* /*context*/, const v1::ListDiscardedRequest* request,
+    v1::ListDiscardedResponse* response) {
+  if (request->after_number() < 0) {
+    return Invalid("after_number must not be negative");
+  }
+  const auto size = PageSize(request->page_size());
+  if (!size.ok()) return ToGrpc(size.status());
+  const auto pools = SelectPools(request->pool());
+  if (!pools.ok()) return ToGrpc(pools.status());
+  if (pools->size() > 1) {
+    return Invalid(
+        absl::StrCat("set pool to one of: ", absl::StrJoin(*pools, ", ")));
+  }
+  if (pools->empty()) return grpc::Status::OK;
+  const auto records = backend_.ListDiscarded(
+      pools->front(), request->after_number(), *size + 1);
+  if (!records.ok()) return ToGrpc(records.status());
+  for (const Discarded& record : *records) {
+    if (response->records_size() == static_cast<int>(*size)) {
+      response->set_more(true);
+      break;
+    }
+    *response->add_records() = ToRecord(pools->front(), record);
   }
   return grpc::Status::OK;
 }

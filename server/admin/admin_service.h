@@ -26,6 +26,8 @@ class AdminService final : public v1::Admin::Service {
   static constexpr int kPageSize = 100;
   static constexpr int kPageSizeMax = 1000;
   static constexpr int kRetriesMax = 10'000;
+  static constexpr std::size_t kReasonBytesMax = 1000;
+  static constexpr std::size_t kNameBytesMax = 200;
   // GetQuarantined returns a larger content without parsing it.
   static constexpr std::size_t kParsedBytesMax = std::size_t{4} << 20;
 
@@ -41,6 +43,13 @@ class AdminService final : public v1::Admin::Service {
   grpc::Status RetryQuarantined(
       grpc::ServerContext* context, const v1::RetryQuarantinedRequest* request,
       v1::RetryQuarantinedResponse* response) override;
+  grpc::Status DiscardQuarantined(
+      grpc::ServerContext* context,
+      const v1::DiscardQuarantinedRequest* request,
+      v1::DiscardQuarantinedResponse* response) override;
+  grpc::Status ListDiscarded(grpc::ServerContext* context,
+                             const v1::ListDiscardedRequest* request,
+                             v1::ListDiscardedResponse* response) override;
   grpc::Status Export(grpc::ServerContext* context,
                       const v1::ExportRequest* request,
                       grpc::ServerWriter<v1::ExportResponse>* writer) override;

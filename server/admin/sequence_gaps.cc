@@ -14,6 +14,7 @@ constexpr std::int64_t kNone = std::numeric_limits<std::int64_t>::max();
 SequenceCensus Sorted(SequenceCensus census) {
   std::ranges::sort(census.queued);
   std::ranges::sort(census.quarantined);
+  std::ranges::sort(census.discarded);
   return census;
 }
 
@@ -110,7 +111,8 @@ void SequenceGaps::Tell(std::int64_t last, Ranges& ranges) {
     const std::int64_t quarantined =
         NextOf(census_.quarantined, next_quarantined_);
     const std::int64_t queued = NextOf(census_.queued, next_queued_);
-    const std::int64_t next = std::min({known, quarantined, queued});
+    const std::int64_t discarded = NextOf(census_.discarded, next_discarded_);
+    const std::int64_t next = std::min({known, quarantined, discarded, queued});
     if (next > last) {
       Append({told_ + 1, last, otherwise}, ranges);
       told_ = last;
@@ -118,10 +120,14 @@ void SequenceGaps::Tell(std::int64_t last, Ranges& ranges) {
     }
     Append({told_ + 1, next - 1, otherwise}, ranges);
     GapReason reason = GapReason::kQueued;
-    if (next == quarantined) reason = GapReason::kQuarantined;
-    if (next == known) {
-      reason = known_.front().conflict ? GapReason::kConflict
-                                       : GapReason::kDuplicate;
+    if (next == known && !known_.front().conflict) {
+      reason = GapReason::kDuplicate;
+    } else if (next == quarantined) {
+      reason = GapReason::kQuarantined;
+    } else if (next == discarded) {
+      reason = GapReason::kDiscarded;
+    } else if (next == known) {
+      reason = GapReason::kConflict;
     }
     Append({next, next, reason}, ranges);
     told_ = next;

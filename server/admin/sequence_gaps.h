@@ -1,6 +1,6 @@
 // Finds the sequence numbers that no stored submission has, and the reason: the
-// submission was a duplicate or a conflict, is quarantined or queued, or was
-// never stored.
+// submission was a duplicate or a conflict, is quarantined, discarded or
+// queued, or was never stored.
 
 #ifndef SLUICE_SERVER_ADMIN_SEQUENCE_GAPS_H_
 #define SLUICE_SERVER_ADMIN_SEQUENCE_GAPS_H_
@@ -20,6 +20,7 @@ enum class GapReason {
   kDuplicate,
   kConflict,
   kQuarantined,
+  kDiscarded,
   kQueued,
   kUnaccounted,  // not known anywhere: the submission was not stored
   kOtherServer,  // assigned by another server; only that server may know it
@@ -40,15 +41,18 @@ struct SequenceCensus {
   // The vectors may be in any order.
   std::vector<std::int64_t> queued;
   std::vector<std::int64_t> quarantined;
+  std::vector<std::int64_t> discarded;
 };
 
 // Takes the stored sequence numbers in ascending order, and returns the gaps
 // between them. The ranges ascend, do not overlap, and are as long as possible.
 //
-// The reason of a number comes from the gaps that the store knows, or else from
-// the census. All remaining numbers are kUnaccounted in the census's own
-// series, up to its last number. In other series they are kOtherServer, up to
-// the last number that the store knows. Not thread-safe.
+// The reason of a number is the first that applies: a duplicate in the store,
+// quarantined, discarded, a conflict in the store, queued. An acknowledged
+// submission that conflicts may be kept in quarantine. All remaining numbers
+// are kUnaccounted in the census's own series, up to its last number. In other
+// series they are kOtherServer, up to the last number that the store knows. Not
+// thread-safe.
 class SequenceGaps {
  public:
   // Starts after the sequence number `after`.
@@ -88,7 +92,6 @@ class SequenceGaps {
   const std::int64_t own_series_;
   const SequenceCensus census_;  // with sorted vectors
 
-  // its vectors are sorted
   std::int64_t told_;
   // Gaps that the store knows. The first gap may end shortly before told_; the
   // others are after it.
@@ -96,6 +99,7 @@ class SequenceGaps {
   std::int64_t known_last_;  // the last number that was added to known_
   std::size_t next_queued_ = 0;
   std::size_t next_quarantined_ = 0;
+  std::size_t next_discarded_ = 0;
 };
 
 }  // namespace sluice

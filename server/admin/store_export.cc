@@ -25,6 +25,21 @@ absl::Status AddQuarantined(AdminBackend& backend, const std::string& pool,
   }
 }
 
+// Adds the sequence numbers of all submissions that were discarded.
+absl::Status AddDiscarded(AdminBackend& backend, const std::string& pool,
+                          std::vector<std::int64_t>& sequences) {
+  std::int64_t after = 0;
+  for (;;) {
+    const auto page = backend.ListDiscarded(pool, after, kQuarantinePageMax);
+    if (!page.ok()) return page.status();
+    for (const Discarded& record : *page) {
+      sequences.push_back(record.quarantined.submission.sequence);
+      after = record.number;
+    }
+    if (page->size() < kQuarantinePageMax) return absl::OkStatus();
+  }
+}
+
 class StoreExport {
  public:
   using Take = absl::FunctionRef<bool(const v1::ExportResponse&)>;
@@ -125,16 +140,19 @@ class StoreExport {
 absl::StatusOr<SequenceCensus> TakeCensus(AdminBackend& backend) {
   SequenceCensus census;
   census.last = backend.LastSequence();
-  census.queued = backend.PendingSequences();
+  auto pending = backend.PendingSequences();
+  if (!pending.ok()) return pending.status();
+  census.queued = *std::move(pending);
   for (const std::string& pool : backend.QuarantinePools()) {
-    const absl::Status status =
-        AddQuarantined(backend, pool, census.quarantined);
+    absl::Status status = AddQuarantined(backend, pool, census.quarantined);
+    if (status.ok()) status = AddDiscarded(backend, pool, census.discarded);
     if (!status.ok()) return status;
   }
   // Read the queues a second time. A submission that moved from quarantine to a
   // queue after the first reading was seen in neither place.
-  const std::vector<std::int64_t> again = backend.PendingSequences();
-  census.queued.insert(census.queued.end(), again.begin(), again.end());
+  pending = backend.PendingSequences();
+  if (!pending.ok()) return pending.status();
+  census.queued.insert(census.queued.end(), pending->begin(), pending->end());
   return census;
 }
 

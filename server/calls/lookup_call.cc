@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
 #include "server/calls/receipt.h"
 #include "server/submissions/task_failure.h"
 #include "spdlog/spdlog.h"
@@ -11,14 +13,53 @@ namespace {
 
 using protozero::pbf_writer;
 
+StoredReceipt ReceiptOf(const Quarantined& found) {
+  return {.sequence = found.submission.sequence,
+          .received_at = found.submission.received_at,
+          .content_sha256 = found.submission.content_sha256};
+}
+
 void WriteQuarantined(const Quarantined& found, const std::string& id,
                       pbf_writer* receipt) {
-  WriteKept(v1::Receipt::QUARANTINED,
-            {.sequence = found.submission.sequence,
-             .received_at = found.submission.received_at,
-             .content_sha256 = found.submission.content_sha256},
-            id, receipt);
+  WriteKept(v1::Receipt::QUARANTINED, ReceiptOf(found), id, receipt);
   WriteIssue("", found.reason, receipt);
+}
+
+// Does not write the operator's reason, which is a free text for operators.
+void WriteDiscarded(const Discarded& found, const std::string& id,
+                    pbf_writer* receipt) {
+  WriteKept(v1::Receipt::DISCARDED, ReceiptOf(found.quarantined), id, receipt);
+  WriteIssue(
+      "",
+      absl::StrCat("discarded by an operator; was in quarantine because: ",
+                   found.quarantined.reason),
+      receipt);
+}
+
+// Finds submissions that are not read from a journal yet. If an id occurs
+// several times, the first submission counts.
+absl::StatusOr<std::vector<std::optional<StoredReceipt>>> FindUnread(
+    const LookupSources& sources, std::string_view study_id,
+    const std::vector<std::string>& ids) {
+  std::vector<std::optional<StoredReceipt>> found(ids.size());
+  for (Journal* journal : sources.journals) {
+    if (journal->unread() == 0) continue;
+    absl::flat_hash_map<std::string_view, StoredReceipt> wanted;
+    for (const std::string& id : ids) wanted.emplace(id, StoredReceipt());
+    const absl::Status status =
+        journal->VisitUnread([&](const UnreadEntry& entry) {
+          if (entry.study_id != study_id) return;
+          const auto it = wanted.find(entry.submission_id);
+          if (it == wanted.end() || it->second.sequence != 0) return;
+          it->second = entry.receipt;
+        });
+    if (!status.ok()) return status;
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      const StoredReceipt& receipt = wanted.at(ids[i]);
+      if (receipt.sequence != 0) found[i] = receipt;
+    }
+  }
+  return found;
 }
 
 void WriteUnknown(const std::string& id, pbf_writer* receipt) {
@@ -86,27 +127,31 @@ void LookupCall::Look(const LookupSources& sources) {
   }
 }
 
-// Searches the acknowledged submissions first, then the store, then the
-// quarantine, because submissions move in this direction. In another order, a
-// submission could move from a place searched late to a place searched before,
-// and be reported as unknown.
+// Searches the unread entries of the journals first, then the acknowledged
+// submissions, the store, the quarantine and the discarded submissions, because
+// submissions move in this direction. In another order, a submission could move
+// from a place searched late to a place searched before, and be reported as
+// unknown.
 absl::Status LookupCall::FindReceipts(const LookupSources& sources) {
   const std::vector<std::string>& ids = lookup_.submission_ids;
-  std::vector<std::optional<StoredReceipt>> acknowledged;
-  acknowledged.reserve(ids.size());
-  for (const std::string& id : ids) {
-    acknowledged.push_back(
-        FindAcknowledged(*sources.recent, lookup_.study_id, id));
+  auto acknowledged = FindUnread(sources, lookup_.study_id, ids);
+  if (!acknowledged.ok()) return acknowledged.status();
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    auto found = FindAcknowledged(*sources.recent, lookup_.study_id, ids[i]);
+    if (found.has_value()) (*acknowledged)[i] = found;
   }
   const auto stored = sources.store->FindReceipts(lookup_.study_id, ids);
   if (!stored.ok()) return stored.status();
   std::vector<std::optional<Quarantined>> quarantined(ids.size());
+  std::vector<std::optional<Discarded>> discarded(ids.size());
   for (Journal* journal : sources.journals) {
-    if (journal->quarantined() == 0) continue;
     auto found = journal->FindQuarantined(lookup_.study_id, ids);
     if (!found.ok()) return found.status();
+    auto gone = journal->FindDiscarded(lookup_.study_id, ids);
+    if (!gone.ok()) return gone.status();
     for (std::size_t i = 0; i < ids.size(); ++i) {
       if ((*found)[i].has_value()) quarantined[i] = std::move((*found)[i]);
+      if ((*gone)[i].has_value()) discarded[i] = std::move((*gone)[i]);
     }
   }
   pbf_writer response(response_);
@@ -116,8 +161,10 @@ absl::Status LookupCall::FindReceipts(const LookupSources& sources) {
       WriteKept(v1::Receipt::STORED, *(*stored)[i], ids[i], &receipt);
     } else if (quarantined[i].has_value()) {
       WriteQuarantined(*quarantined[i], ids[i], &receipt);
-    } else if (acknowledged[i].has_value()) {
-      WriteKept(v1::Receipt::QUEUED, *acknowledged[i], ids[i], &receipt);
+    } else if ((*acknowledged)[i].has_value()) {
+      WriteKept(v1::Receipt::QUEUED, *(*acknowledged)[i], ids[i], &receipt);
+    } else if (discarded[i].has_value()) {
+      WriteDiscarded(*discarded[i], ids[i], &receipt);
     } else {
       WriteUnknown(ids[i], &receipt);
     }

@@ -23,14 +23,20 @@ class JournalMetrics {
   // Count entries that are appended to the journal, and entries that are
   // forgotten.
   void CountAppended(std::size_t entries);
-  void CountForgotten();
-  // Sets the number of entries in quarantine, and how many of them are damaged.
-  void SetQuarantined(std::size_t count, std::size_t damaged);
+  void CountForgotten(std::size_t entries);
+  // Sets the number of entries in quarantine, the bytes of their contents, and
+  // how many of the entries are damaged.
+  void SetQuarantined(std::size_t count, std::size_t bytes,
+                      std::size_t damaged);
+  // Sets the free bytes of the journal's disk.
+  void SetFreeDisk(std::size_t bytes);
 
  private:
   prometheus::Gauge* depth_;
   prometheus::Gauge* quarantined_;
+  prometheus::Gauge* quarantined_bytes_;
   prometheus::Gauge* damaged_;
+  prometheus::Gauge* free_disk_;
   prometheus::Histogram* commit_seconds_;
   prometheus::Histogram* batch_size_;
 };

@@ -23,6 +23,8 @@ constexpr char kErrorDomain[] = "sluice";
 constexpr Duration kStoreRetryDelay = std::chrono::seconds(1);
 constexpr Duration kRestartRetryDelay = std::chrono::seconds(1);
 constexpr Duration kFollowerRetryDelay = std::chrono::milliseconds(50);
+// Retry delay for refusals that last until somebody acts.
+constexpr Duration kNotPromisedRetryDelay = std::chrono::seconds(30);
 
 absl::Duration Jittered(absl::Duration delay) {
   thread_local absl::BitGen random;
@@ -69,7 +71,8 @@ struct Refusal {
 
 Refusal MakeRefusal(TaskResult reason) {
   const bool unavailable = reason == TaskResult::kDraining ||
-                           reason == TaskResult::kStoreUnavailable;
+                           reason == TaskResult::kStoreUnavailable ||
+                           reason == TaskResult::kDiskFull;
   google::rpc::ErrorInfo info;
   info.set_reason(std::string(RefusalReasonName(reason)));
   info.set_domain(kErrorDomain);
@@ -135,6 +138,10 @@ std::string_view Explain(TaskResult reason) {
       return "the server is shutting down";
     case TaskResult::kStoreUnavailable:
       return "the store is unavailable";
+    case TaskResult::kQuarantineFull:
+      return "too many submissions of the study are in quarantine";
+    case TaskResult::kDiskFull:
+      return "the disk of the journal is nearly full";
     case TaskResult::kHopeless:
       return "the result would come after the caller's deadline";
     default:
@@ -165,6 +172,12 @@ Answer Answer::Ended(TaskResult result, Duration retry_delay) {
 
 Answer Answer::Unavailable() {
   return Refused(TaskResult::kStoreUnavailable, kStoreRetryDelay);
+}
+
+Answer Answer::NotPromised(TaskResult reason) {
+  SLUICE_DCHECK(reason == TaskResult::kQuarantineFull ||
+                reason == TaskResult::kDiskFull);
+  return Refused(reason, kNotPromisedRetryDelay);
 }
 
 Answer Answer::ShuttingDown() {

@@ -11,8 +11,9 @@
 //   same id, other content            ALREADY_EXISTS      CONFLICT
 //   malformed, missing id, too large  INVALID_ARGUMENT    INVALID, the issues
 //   queue or waiting room full,       RESOURCE_EXHAUSTED  REFUSED, retry_delay
-//     wait over
-//   draining, store unavailable       UNAVAILABLE         REFUSED, retry_delay
+//     wait over, quarantine full
+//   draining, store unavailable,      UNAVAILABLE         REFUSED, retry_delay
+//     disk full
 //   caller's deadline while parked    DEADLINE_EXCEEDED   REFUSED
 //   caller cancelled or disconnected  CANCELLED           REFUSED
 //   processing threw                  INTERNAL, error id  REFUSED, error id
@@ -71,6 +72,9 @@ struct Answer {
   // Returns the refusal of a submission that the store or the journal failed to
   // save.
   static Answer Unavailable();
+  // Returns the refusal of a submission that cannot be promised for `reason`
+  // until an operator or another program acts (kQuarantineFull, kDiskFull).
+  static Answer NotPromised(TaskResult reason);
   // Returns the refusal of a submission that would follow a leader which has
   // too many followers already.
   static Answer TooManyFollowers();

@@ -1,6 +1,7 @@
 #include "server/submissions/journal_writer.h"
 
 #include <algorithm>
+#include <chrono>
 #include <iterator>
 #include <utility>
 
@@ -15,16 +16,22 @@ namespace {
 // Done entries are forgotten by the next append, or after this time if there is
 // no append.
 constexpr absl::Duration kForgetAfter = absl::Milliseconds(500);
+// Interval between two measurements of the free space of the disk.
+constexpr absl::Duration kMeasureEvery = absl::Seconds(1);
 // Maximum number of tasks in one append, so that the first task does not wait
 // for long.
 constexpr std::size_t kGroupMax = 4096;
 
 }  // namespace
 
-JournalWriter::JournalWriter(Journal* journal, WorkerPool* pool, Clock* clock,
+JournalWriter::JournalWriter(Journal* journal, DiskReserve* disk,
+                             WorkerPool* pool, Clock* clock,
                              JournalMetrics* metrics)
-    : journal_(journal), pool_(pool), clock_(clock), metrics_(metrics) {
-  metrics_->SetQuarantined(journal_->quarantined(), journal_->damaged());
+    : journal_(journal),
+      disk_(disk),
+      pool_(pool),
+      clock_(clock),
+      metrics_(metrics) {
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -43,7 +50,7 @@ void JournalWriter::Add(std::shared_ptr<SubmissionTask> task) {
 void JournalWriter::MarkDone(std::int64_t position) {
   SLUICE_DCHECK_GT(position, 0);
   journal_->MarkDone(position);
-  metrics_->CountForgotten();
+  metrics_->CountForgotten(1);
   absl::MutexLock lock(&mutex_);
   if (!marked_) changed_.Signal();
   marked_ = true;
@@ -52,11 +59,24 @@ void JournalWriter::MarkDone(std::int64_t position) {
 std::vector<absl::Status> JournalWriter::Quarantine(
     absl::Span<const UnstorableEntry> entries) {
   std::vector<absl::Status> results = journal_->Quarantine(entries);
-  for (const absl::Status& result : results) {
-    if (result.ok()) metrics_->CountForgotten();
-  }
-  metrics_->SetQuarantined(journal_->quarantined(), journal_->damaged());
+  metrics_->CountForgotten(static_cast<std::size_t>(
+      std::ranges::count_if(results, &absl::Status::ok)));
+  metrics_->SetQuarantined(journal_->quarantined(),
+                           journal_->quarantined_bytes(), journal_->damaged());
   return results;
+}
+
+std::optional<TaskResult> JournalWriter::RefusalOfPromise(
+    std::string_view study_id) const {
+  if (disk_->low()) return TaskResult::kDiskFull;
+  if (!journal_->MayPromise(study_id)) return TaskResult::kQuarantineFull;
+  return std::nullopt;
+}
+
+absl::Status JournalWriter::CheckDisk() const {
+  if (!disk_->low()) return absl::OkStatus();
+  return absl::UnavailableError(
+      "the disk of the journal has less free space than min_free_disk");
 }
 
 void JournalWriter::Join() {
@@ -75,6 +95,7 @@ void JournalWriter::Run() {
   bool forget = false;
   while (Wait(&pending, ready, &forget)) {
     if (forget) Forget();
+    MeasureDisk();
     ready = Sort(&pending);
     if (ready == 0) continue;
     const auto end = pending.begin() + static_cast<std::ptrdiff_t>(ready);
@@ -91,12 +112,14 @@ void JournalWriter::Run() {
 bool JournalWriter::Wait(Group* pending, std::size_t ready, bool* forget) {
   *forget = false;
   absl::MutexLock lock(&mutex_);
-  while (waiting_.empty() && ready == 0 && !joining_ && !*forget) {
-    if (marked_) {
-      *forget = changed_.WaitWithTimeout(&mutex_, kForgetAfter);
-    } else {
-      changed_.Wait(&mutex_);
+  while (waiting_.empty() && ready == 0 && !joining_) {
+    const bool marked = marked_;
+    if (!changed_.WaitWithTimeout(&mutex_,
+                                  marked ? kForgetAfter : kMeasureEvery)) {
+      continue;
     }
+    *forget = marked;
+    break;
   }
   if (waiting_.empty() && ready == 0 && joining_) return false;
   // An append also removes the marked entries.
@@ -134,7 +157,7 @@ void JournalWriter::Commit(Group* group) {
     tasks.push_back(task.get());
   }
   const TimePoint begun = clock_->Now();
-  const absl::StatusOr<std::int64_t> first = journal_->Append(entries);
+  const absl::StatusOr<std::int64_t> first = Append(entries);
   metrics_->ObserveCommit(clock_->Now() - begun, group->size());
   if (first.ok()) {
     metrics_->CountAppended(group->size());
@@ -155,6 +178,22 @@ void JournalWriter::Commit(Group* group) {
   // to the task.
   pool_->CommitFailed(tasks);
   for (const auto& task : *group) task->OnCommitFailed();
+}
+
+absl::StatusOr<std::int64_t> JournalWriter::Append(
+    const std::vector<NewJournalEntry>& group) {
+  // Most tasks are refused before they are admitted. But a task may have been
+  // parked since before the disk was low.
+  const absl::Status enough = CheckDisk();
+  if (!enough.ok()) return enough;
+  return journal_->Append(group);
+}
+
+void JournalWriter::MeasureDisk() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now < measure_at_) return;
+  measure_at_ = now + absl::ToChronoNanoseconds(kMeasureEvery);
+  if (const auto free = disk_->Measure()) metrics_->SetFreeDisk(*free);
 }
 
 void JournalWriter::Forget() {

@@ -24,18 +24,23 @@
 #ifndef SLUICE_SERVER_SUBMISSIONS_JOURNAL_WRITER_H_
 #define SLUICE_SERVER_SUBMISSIONS_JOURNAL_WRITER_H_
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string_view>
 #include <thread>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/types/span.h"
 #include "base/clock.h"
 #include "pool/worker_pool.h"
 #include "server/metrics/journal_metrics.h"
+#include "server/submissions/disk_reserve.h"
 #include "stores/journal.h"
 
 namespace sluice {
@@ -46,8 +51,8 @@ class SubmissionTask;
 class JournalWriter {
  public:
   // Starts the thread. All arguments must outlive the writer.
-  JournalWriter(Journal* journal, WorkerPool* pool, Clock* clock,
-                JournalMetrics* metrics);
+  JournalWriter(Journal* journal, DiskReserve* disk, WorkerPool* pool,
+                Clock* clock, JournalMetrics* metrics);
   JournalWriter(const JournalWriter&) = delete;
   JournalWriter& operator=(const JournalWriter&) = delete;
   // Calls Join.
@@ -67,6 +72,12 @@ class JournalWriter {
   std::vector<absl::Status> Quarantine(
       absl::Span<const UnstorableEntry> entries);
 
+  // Returns the reason why no submission of the study may be acknowledged now,
+  // or nothing. Does not block.
+  std::optional<TaskResult> RefusalOfPromise(std::string_view study_id) const;
+  // Returns OK if the disk has enough free space. Does not block.
+  absl::Status CheckDisk() const;
+
   // Commits the waiting tasks, forgets the done entries, and ends the thread.
   // The pool must be idle. Does nothing if called again.
   void Join();
@@ -75,9 +86,10 @@ class JournalWriter {
   using Group = std::vector<std::shared_ptr<SubmissionTask>>;
 
   void Run();
-  // Moves new tasks to `pending`. First waits for new tasks, unless `ready`
-  // (number of pending tasks that can be appended) is above 0. Sets `forget` if
-  // marked entries must be removed. Returns false once the thread must end.
+  // Moves new tasks to `pending`. First waits for new tasks, but not for long,
+  // and not if `ready` (number of pending tasks that can be appended) is above
+  // 0. Sets `forget` if marked entries must be removed. Returns false once the
+  // thread must end.
   bool Wait(Group* pending, std::size_t ready, bool* forget);
   // Sorts the tasks by sequence number. Returns how many tasks at the front can
   // be appended now. A task can be appended if every task that was admitted
@@ -85,10 +97,16 @@ class JournalWriter {
   std::size_t Sort(Group* pending) const;
   // Appends the group to the journal, and passes the result to each task.
   void Commit(Group* group);
+  // Appends the group, unless the disk has less free space than it must.
+  absl::StatusOr<std::int64_t> Append(
+      const std::vector<NewJournalEntry>& group);
+  // Measures the free space of the disk, at most once in a while.
+  void MeasureDisk();
   // Removes all entries that are marked as done from the journal.
   void Forget();
 
   Journal* const journal_;
+  DiskReserve* const disk_;
   WorkerPool* const pool_;
   Clock* const clock_;
   JournalMetrics* const metrics_;
@@ -99,6 +117,9 @@ class JournalWriter {
   // True if entries were marked as done since the last append.
   bool marked_ ABSL_GUARDED_BY(mutex_) = false;
   bool joining_ ABSL_GUARDED_BY(mutex_) = false;
+
+  // Time of the next MeasureDisk. Used by the thread only.
+  std::chrono::steady_clock::time_point measure_at_{};
 
   std::thread thread_;
 };

@@ -27,11 +27,11 @@ class Leftovers {
     all_.push_back(std::move(leftover));
   }
 
-  // Counts a submission that is in a journal. It will be processed after the
+  // Counts submissions that are in a journal. They will be processed after the
   // next start.
-  void AddJournaled() {
+  void AddJournaled(std::size_t submissions) {
     absl::MutexLock lock(&mutex_);
-    ++journaled_;
+    journaled_ += submissions;
   }
 
   std::size_t journaled() const {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -49,7 +50,8 @@ void SubmissionProcessor::SetSaved(SubmissionTask* task, const Saved& saved,
                             !saved.conflict_kept && task->in_journal();
   if (!must_be_kept) return task->SetSaved(saved);
   failed->push_back({task, NewErrorId(),
-                     "the id is already stored with different content", 1});
+                     "the id is already stored with different content", 1,
+                     /*content=*/std::nullopt});
 }
 
 SubmissionProcessor::SubmissionProcessor(Store* store, ProcessingStep step,
@@ -89,7 +91,7 @@ StoreState SubmissionProcessor::Process(std::span<Task* const> batch) {
   if (!tasks.empty()) {
     store = Save({tasks, submissions.first(tasks.size()), &failed});
   }
-  EndFailed(failed);
+  EndFailed(std::move(failed));
   return store;
 }
 
@@ -121,7 +123,7 @@ bool SubmissionProcessor::Prepare(SubmissionTask* task, Submission* submission,
   failed->push_back(
       {task, error_id,
        absl::StrCat("processing threw an exception, error id ", error_id),
-       tries_max});
+       tries_max, std::move(submission->content)});
   Empty(submission);
   return false;
 }
@@ -259,16 +261,29 @@ void SubmissionProcessor::FailForGood(SubmissionTask* task,
   failed->push_back(
       {task, error_id,
        absl::StrCat("the store rejected the submission: ", CodeOf(status)),
-       tries});
+       tries, /*content=*/std::nullopt});
 }
 
-void SubmissionProcessor::EndFailed(const FailedTasks& failed) {
+void SubmissionProcessor::EndFailed(FailedTasks failed) {
   const std::vector<bool> quarantined = Quarantine(failed);
   for (std::size_t i = 0; i < failed.size(); ++i) {
-    // If the journal could not quarantine an entry, the entry stays in the
-    // journal, and is tried again after the next start.
-    if (!quarantined[i]) failed[i].task->SetFailed(failed[i].error_id);
+    SubmissionTask* task = failed[i].task;
+    if (!task->in_journal()) {
+      task->SetFailed(failed[i].error_id);
+    } else if (!quarantined[i]) {
+      DelayQuarantine(task);
+    }
+    std::optional<std::string>& content = failed[i].content;
+    if (content.has_value()) task->ReturnContent(*std::move(content));
   }
+}
+
+void SubmissionProcessor::DelayQuarantine(SubmissionTask* task) const {
+  constexpr int kDoublingsMax = 5;  // enough to reach the longest delay
+  const int doublings =
+      std::min(task->CountFailedQuarantine() - 1, kDoublingsMax);
+  task->SetAgain(clock_->Now() + std::min(kQuarantineDelay * (1 << doublings),
+                                          kQuarantineDelayMax));
 }
 
 std::vector<bool> SubmissionProcessor::Quarantine(const FailedTasks& failed) {
@@ -289,17 +304,23 @@ std::vector<bool> SubmissionProcessor::Quarantine(const FailedTasks& failed) {
   }
   if (entries.empty()) return quarantined;
   const std::vector<absl::Status> results = journal->Quarantine(entries);
+  absl::Status first_error;
+  std::size_t errors = 0;
   for (std::size_t i = 0; i < results.size(); ++i) {
     const FailedTask& one = failed[indices[i]];
-    if (results[i].ok()) {
-      spdlog::warn("quarantined: sequence={} reason={}", one.task->sequence,
-                   one.reason);
-      one.task->SetQuarantined();
-      quarantined[indices[i]] = true;
-    } else {
-      spdlog::warn("journal failed: quarantine status={}",
-                   results[i].ToString());
+    if (!results[i].ok()) {
+      first_error.Update(results[i]);
+      ++errors;
+      continue;
     }
+    spdlog::warn("quarantined: sequence={} reason={}", one.task->sequence,
+                 one.reason);
+    one.task->SetQuarantined();
+    quarantined[indices[i]] = true;
+  }
+  if (errors > 0) {
+    spdlog::warn("journal failed: quarantine submissions={} status={}", errors,
+                 first_error.ToString());
   }
   return quarantined;
 }
@@ -308,12 +329,14 @@ bool SubmissionProcessor::QuarantineLone(SubmissionTask* task,
                                          const absl::Status& status) {
   // Count only while the store is available: a failure during an outage says
   // nothing about this submission.
-  if (!task->promised || !store_->Check().ok()) return false;
+  if (!task->in_journal() || !store_->Check().ok()) return false;
   const int tries = task->CountLoneTry();
   if (tries < kLoneTriesMax) return false;
-  const std::string reason = absl::StrCat(
-      "the store failed for this submission alone: ", CodeOf(status));
-  return Quarantine({{task, /*error_id=*/"", reason, tries}}).front();
+  EndFailed({{task, /*error_id=*/"",
+              absl::StrCat("the store failed for this submission alone: ",
+                           CodeOf(status)),
+              tries, /*content=*/std::nullopt}});
+  return true;
 }
 
 bool SubmissionProcessor::QuarantineIfLone(Batch batch,

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -51,6 +52,11 @@ class SubmissionProcessor final : public Processor {
   static constexpr int kUnclearTriesMax = 8;
   static constexpr Duration kUnclearTime = std::chrono::minutes(1);
   static constexpr Duration kUnclearDelayMax = std::chrono::seconds(30);
+  // If a submission cannot be quarantined, it stays in its queue and journal,
+  // and is tried again after kQuarantineDelay. The delay doubles with each
+  // failure, up to kQuarantineDelayMax.
+  static constexpr Duration kQuarantineDelay = std::chrono::seconds(30);
+  static constexpr Duration kQuarantineDelayMax = std::chrono::minutes(10);
   // If this many submissions of a batch fail with unclear errors before any
   // submission is stored, the store counts as unavailable.
   static constexpr std::size_t kUnclearInARow = 3;
@@ -71,6 +77,8 @@ class SubmissionProcessor final : public Processor {
     std::string error_id;  // see task_failure.h
     std::string reason;    // reason of the quarantine
     int tries;
+    // Content of the task's submission, if the submission is not in the Batch.
+    std::optional<std::string> content;
   };
   using FailedTasks = std::vector<FailedTask>;
 
@@ -114,14 +122,16 @@ class SubmissionProcessor final : public Processor {
   // Adds the task to `failed`.
   static void FailForGood(SubmissionTask* task, const absl::Status& status,
                           int tries, FailedTasks* failed);
-  // Sets the results of failed tasks: quarantines acknowledged tasks in one
-  // transaction of their journal. Blocks.
-  static void EndFailed(const FailedTasks& failed);
+  // Sets the results of failed tasks: quarantines the tasks that are in a
+  // journal, in one transaction. If that is not possible now, delays them.
+  // Blocks.
+  void EndFailed(FailedTasks failed);
+  void DelayQuarantine(SubmissionTask* task) const;
   // Quarantines the tasks that are in a journal. Returns, for each task,
   // whether its entry was quarantined and the task has its result.
   static std::vector<bool> Quarantine(const FailedTasks& failed);
   // Counts a failure of the store that concerns this submission alone. Returns
-  // true if there were too many and the submission has been quarantined.
+  // true if there were too many and the submission has its result.
   bool QuarantineLone(SubmissionTask* task, const absl::Status& status);
   // Task::again_at of delayed tasks, by key.
   using DelayedKeys = absl::flat_hash_map<std::uint64_t, TimePoint>;

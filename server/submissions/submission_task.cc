@@ -163,11 +163,15 @@ void SubmissionTask::SetSender(const Sender& sender) {
                 submission_.site_id);
 }
 
-void SubmissionTask::Restore(WorkerPool* pool) {
+bool SubmissionTask::Restore(WorkerPool* pool) {
   SLUICE_DCHECK(owner_ == nullptr && promised && pool_hold_ == nullptr);
-  pool_hold_ = shared_from_this();
-  method_.recent->Restore(pool_hold_);
-  pool->Restore(this);
+  const auto self = shared_from_this();
+  pool_hold_ = self;
+  method_.recent->Restore(self);
+  if (pool->Restore(this)) return true;
+  pool_hold_.reset();
+  OnEnded(TaskResult::kDraining, {});
+  return false;
 }
 
 bool SubmissionTask::Arrive() {
@@ -210,7 +214,21 @@ bool SubmissionTask::LeadsOrIsAlone() {
   return false;
 }
 
+std::optional<TaskResult> SubmissionTask::RefusalOfPromise() const {
+  if (journal_ == nullptr) return std::nullopt;
+  return journal_->RefusalOfPromise(submission_.study_id);
+}
+
+bool SubmissionTask::Refuse(TaskResult reason) {
+  method_.pool->CountArrival(method, reason);
+  MoveTo(Stage::kEnded);
+  answer_ = Answer::NotPromised(reason);
+  End(/*owner_waits=*/true, std::nullopt);
+  return false;
+}
+
 bool SubmissionTask::Offer() {
+  if (const auto refusal = RefusalOfPromise()) return Refuse(*refusal);
   const auto self = shared_from_this();
   // Set the members before the pool has the task. The pool may admit the task,
   // call the listener, process the task and return it, all before
@@ -363,8 +381,13 @@ void SubmissionTask::SetAgain(TimePoint at) {
 }
 
 void SubmissionTask::SetQuarantined() {
-  SLUICE_DCHECK(promised && in_journal());
+  SLUICE_DCHECK(in_journal() && stage() == Stage::kInWork);
   SetResult(TaskResult::kQuarantined, Answer::Queued(OwnReceipt()));
+}
+
+int SubmissionTask::CountFailedQuarantine() {
+  SLUICE_DCHECK(stage() == Stage::kInWork);
+  return ++failed_quarantines_;
 }
 
 int SubmissionTask::CountLoneTry() {
@@ -432,7 +455,7 @@ void SubmissionTask::OnEnded(TaskResult end, Duration retry_delay) {
   DropNotice();
   if (admitted() && end == TaskResult::kDraining) {
     if (in_journal()) {
-      method_.leftovers->AddJournaled();
+      method_.leftovers->AddJournaled(1);
     } else {
       method_.leftovers->Add(Identity());
     }
@@ -456,8 +479,8 @@ void SubmissionTask::OnDone() {
       result == TaskResult::kStored || result == TaskResult::kDuplicate;
   const bool conflict = result == TaskResult::kConflict;
   // The store has also kept a conflict of an entry (SubmissionProcessor). An
-  // entry that failed stays in the journal, and is tried again after the next
-  // start.
+  // entry of a batch that failed as a whole stays in the journal, and is tried
+  // again after the next start.
   if (in_journal() && (stored || conflict)) {
     journal_->MarkDone(journal_position_);
   }

@@ -167,8 +167,9 @@ class SubmissionTask final
 
   // ---- For server/replay.h ----
 
-  // Puts an entry of a journal into its pool. Call once, from any thread.
-  void Restore(WorkerPool* pool);
+  // Puts an entry of a journal into its pool. Returns false, and ends the task,
+  // if the pool is closed. Call once, from any thread.
+  bool Restore(WorkerPool* pool);
 
   // ---- For any thread ----
 
@@ -217,6 +218,8 @@ class SubmissionTask final
   // The journal has quarantined the entry of the task.
   void SetQuarantined();
 
+  // Counts a failed call of Quarantine. Returns the count.
+  int CountFailedQuarantine();
   // Counts a failure to store this submission alone although the store was
   // available. Returns the count.
   int CountLoneTry();
@@ -276,6 +279,11 @@ class SubmissionTask final
   // Registers the task with RecentIds. Returns true if the task must be offered
   // to the pool. Otherwise it follows another task or has been answered.
   bool LeadsOrIsAlone();
+  // Returns the reason why nothing may be promised to the caller now, if the
+  // task would be promised by a journal.
+  std::optional<TaskResult> RefusalOfPromise() const;
+  // Refuses a new task. Returns false, because the task is not parked.
+  bool Refuse(TaskResult reason);
   // Offers the task to the pool. Returns true if it is parked.
   bool Offer();
   // Continues with an admitted task: commits or acknowledges it.
@@ -302,6 +310,7 @@ class SubmissionTask final
   SubmissionOwner* const owner_;
   const std::uint32_t owners_entry_;
   int lone_tries_ = 0;
+  int failed_quarantines_ = 0;
   int unclear_tries_ = 0;
   TimePoint first_unclear_try_{};
   const Parking parking_;

@@ -53,7 +53,7 @@ limits:
 store: {kind: discard, allow_loss: true, delay: 5ms, jitter: pareto, fail_rate: 0.1}
 pools:
   main:
-    queue: {kind: journal, path: a.db, capacity: 200, capacity_bytes: 4MiB}
+    queue: {kind: journal, path: a.db, capacity: 200, capacity_bytes: 4MiB, quarantine: {max: 4000, max_bytes: 112MiB}, min_free_disk: 6MiB}
     waiting: {max: 201, max_bytes: 5MiB}
     workers: {min: 3, max: 5, task_timeout: 11s}
     batch: {max: 202, max_bytes: 7MiB}
@@ -124,11 +124,15 @@ const std::vector<KeyChange>& KeyChanges() {
        {"store.kind", "store.delay", "store.fail_rate", "store.jitter",
         "store.path", "store.allow_loss"}},
       {"pools.P.queue.kind",
-       "kind: journal, path: a.db",
-       "kind: memory",
+       "kind: journal, path: a.db, capacity: 200, capacity_bytes: 4MiB, "
+       "quarantine: {max: 4000, max_bytes: 112MiB}, min_free_disk: 6MiB",
+       "kind: memory, capacity: 200, capacity_bytes: 4MiB",
        {"pools.main.queue.kind"}},
       {"pools.P.queue.path", "a.db", "b.db", {"pools.main.queue.path"}},
       {"pools.P.queue.capacity", "capacity: 200", "capacity: 300", {}},
+      {"pools.P.queue.quarantine.max", "max: 4000", "max: 5000", {}},
+      {"pools.P.queue.quarantine.max_bytes", "112MiB", "113MiB", {}},
+      {"pools.P.queue.min_free_disk", "6MiB", "7MiB", {}},
       {"pools.P.fair_by", "fair_by: study", "fair_by: site", {}},
       {"methods.M.priority", "priority: high", "priority: low", {}},
       {"pools.P.queue.capacity_bytes",

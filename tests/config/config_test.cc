@@ -138,7 +138,7 @@ limits:
 store: {kind: discard, delay: 5ms, jitter: pareto, fail_rate: 0.5, allow_loss: true}
 pools:
   main:
-    queue: {kind: journal, path: j.db, capacity: 10, capacity_bytes: 1048577}
+    queue: {kind: journal, path: j.db, capacity: 10, capacity_bytes: 1048577, quarantine: {max: 80, max_bytes: 9MiB}, min_free_disk: 2MiB}
     waiting: {max: 11, max_bytes: 3MiB}
     workers: {min: 12, max: 14, task_timeout: 90s}
     batch: {max: 13, max_bytes: 4MiB}
@@ -170,6 +170,8 @@ drain: {timeout: 1m30s}
           .journal_path = "j.db",
           .queue_capacity = 10,
           .queue_capacity_bytes = 1048577,
+          .quarantine = {.max = 80, .max_bytes = std::size_t{9} << 20},
+          .min_free_disk = std::size_t{2} << 20,
           .waiting_max = 11,
           .waiting_max_bytes = std::size_t{3} << 20,
           .workers = {.min = 12, .max = 14, .task_timeout = absl::Seconds(90)},
@@ -622,6 +624,39 @@ TEST(ConfigPools, TasksHaveASecondAtLeast) {
   EXPECT_THAT(Errors("pools: {main: {workers: {task_timeout: 25h}}}"),
               ElementsAre(HasSubstr("workers.task_timeout: must be a duration "
                                     "in whole milliseconds from 1ms to 24h")));
+}
+
+TEST(ConfigPools, TheQuarantineHasRoomForTheQueue) {
+  const auto of = [](const std::string& keys) {
+    return absl::StrCat(
+        "pools:\n  main:\n    queue:\n      kind: journal\n      path: j.db\n",
+        keys);
+  };
+  const auto quarantine = [&](const std::string& keys) {
+    return Parse(of(keys)).pools.at("main").quarantine;
+  };
+  EXPECT_EQ(quarantine(""), QuarantineConfig());
+  EXPECT_EQ(quarantine("      capacity: 100000\n").max, 800'000u);
+  EXPECT_EQ(quarantine("      capacity_bytes: 1GiB\n").max_bytes,
+            std::size_t{8} << 30);
+  EXPECT_EQ(quarantine("      quarantine: {max: 32768}\n").max, 32768u);
+  EXPECT_THAT(
+      Errors(of("      quarantine: {max: 32767, max_bytes: 2047MiB}\n")),
+      ElementsAre(
+          "6: pools.main.queue.quarantine.max: must be at least 8 times "
+          "queue.capacity (32768), so that submissions that are queued find "
+          "room in quarantine",
+          StartsWith("6: pools.main.queue.quarantine.max_bytes: must be at "
+                     "least 8 times queue.capacity_bytes (2GiB)")));
+  EXPECT_THAT(Errors(of("      quarantine: {size: 1}\n")),
+              ElementsAre("6: pools.main.queue.quarantine.size: unknown key "
+                          "\"size\", allowed: max, max_bytes"));
+  EXPECT_THAT(Errors(of("      min_free_disk: 1PiB\n")),
+              ElementsAre(StartsWith(
+                  "6: pools.main.queue.min_free_disk: must be a size")));
+  EXPECT_THAT(Errors("pools: {main: {queue: {min_free_disk: 1GiB}}}"),
+              ElementsAre(StartsWith("1: pools.main.queue.min_free_disk: "
+                                     "unknown key")));
 }
 
 TEST(ConfigPools, TheLargestRequestMustFit) {

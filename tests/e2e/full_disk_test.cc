@@ -49,6 +49,11 @@ class FullDisk : public testing::TestWithParam<std::string> {
     std::filesystem::create_directories(disk_);
     Program probe(kUnshare, WithSmallDisk(disk_, {"true"}));
     if (probe.Wait().exit_code != 0) GTEST_SKIP() << "may not mount";
+    holder_ = std::make_unique<Program>(
+        kUnshare,
+        WithSmallDisk(
+            disk_, {"sh", "-c", "echo mounted >&2; exec tail -f /dev/null"}));
+    holder_->AwaitErr("mounted");
   }
 
   // Puts the store or the journal on the small disk.
@@ -64,7 +69,10 @@ class FullDisk : public testing::TestWithParam<std::string> {
         << "}}}\nmethods: {default: {pool: clinical, ack: "
         << (journal ? "queued" : "stored") << "}}\n";
     program_ = std::make_unique<Program>(
-        kUnshare, WithSmallDisk(disk_, {SLUICE_BINARY, "--config", config}));
+        "/usr/bin/nsenter",
+        std::vector<std::string>{"--target", absl::StrCat(holder_->pid()),
+                                 "--user", "--mount", "--preserve-credentials",
+                                 SLUICE_BINARY, "--config", config});
     const std::string before = "serving: port=";
     program_->AwaitErr(before);
     const std::string err = program_->err();
@@ -78,7 +86,15 @@ class FullDisk : public testing::TestWithParam<std::string> {
 
   // Returns the path by which the program sees a file on the small disk.
   std::string Filler() const {
-    return absl::StrCat("/proc/", program_->pid(), "/root", disk_, "/filler");
+    return absl::StrCat("/proc/", holder_->pid(), "/root", disk_, "/filler");
+  }
+
+  // Fills the disk to the last byte.
+  void Fill() const {
+    std::ofstream filler(Filler(), std::ios::app);
+    const std::string page(4096, 'x');
+    while (filler.write(page.data(), 4096).flush()) {
+    }
   }
 
   grpc::StatusCode Submit() {
@@ -107,6 +123,8 @@ class FullDisk : public testing::TestWithParam<std::string> {
 
   const TempFolder folder_;
   const std::string disk_ = folder_ / "disk";
+  // Keeps the small disk mounted while no server runs.
+  std::unique_ptr<Program> holder_;
   std::unique_ptr<Program> program_;
   std::unique_ptr<v1::Ingestion::Stub> stub_;
   int sent_ = 0;
@@ -127,6 +145,27 @@ TEST_P(FullDisk, LosesNothingAndRecoversWhenThereIsRoom) {
   for (int i = 0; i < 10; ++i) EXPECT_EQ(Submit(), grpc::StatusCode::OK);
   AwaitThat("all acknowledged submissions are stored",
             [&] { return AllAreStored(); });
+  program_->Signal(SIGTERM);
+  EXPECT_EQ(program_->Wait().exit_code, 0) << program_->err();
+}
+
+// Receipts can be read, and nothing is promised.
+TEST_P(FullDisk, IsNoReasonNotToStart) {
+  Start();
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(Submit(), grpc::StatusCode::OK);
+  AwaitThat("all acknowledged submissions are stored",
+            [&] { return AllAreStored(); });
+  for (const int signal : {SIGTERM, SIGKILL}) {
+    program_->Signal(signal);
+    program_->Wait();
+    Fill();
+    Start();
+    EXPECT_TRUE(AllAreStored());
+    EXPECT_EQ(Submit(), grpc::StatusCode::UNAVAILABLE);
+  }
+  std::filesystem::remove(Filler());
+  AwaitThat("the server accepts submissions again",
+            [&] { return Submit() == grpc::StatusCode::OK; });
   program_->Signal(SIGTERM);
   EXPECT_EQ(program_->Wait().exit_code, 0) << program_->err();
 }

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "google/rpc/error_details.pb.h"
@@ -512,33 +513,217 @@ TEST_F(Poison, StaysInQuarantineWhereTheQueueHasNoRoomForARetry) {
   EXPECT_EQ(server.store().stored()[3].sequence, 1);
 }
 
-// The submission does not delay other submissions, and is not lost.
-TEST_F(Poison, ThatCannotBeQuarantinedIsTriedAgainAtTheNextStart) {
+// The submission does not delay other submissions, and is not lost. It stays in
+// the queue, and is tried again later.
+TEST_F(Poison, ThatCannotBeQuarantinedStaysInTheQueue) {
   FaultyDisk disk;
-  {
-    TestServer server(JournalConfig(folder_));
-    server.store().FailFor("poison", absl::InvalidArgumentError("no"));
-    server.store().Hold();
-    Submit(server, MakeSubmit("poison"));
-    Submit(server, MakeSubmit("after"));
-    server.store().AwaitInFlight(1);
-    disk.SetFull(true);
-    server.store().Release();
-    AwaitStored(server, 1);
-    AwaitThat("the submission has failed", [&] {
-      return server.counters(Method::kSubmit).completed[TaskResult::kFailed] ==
-             1;
-    });
-    EXPECT_THAT(server.Get("/metrics"),
-                HasSubstr("sluice_quarantined{pool=\"clinical\"} 0\n"));
-    EXPECT_NE(server.Get("/readyz"), "ok\n");
-    EXPECT_EQ(Lookup(server, "poison").disposition(), Receipt::UNKNOWN);
-    disk.SetFull(false);
-  }
-  TestServer server(JournalConfig(folder_));
+  FakeClock clock;
+  Config config = JournalConfig(folder_);
+  TestServer server(config, {}, &clock);
+  server.store().FailFor("poison", absl::InvalidArgumentError("no"));
+  server.store().Hold();
+  Submit(server, Of("Patient/1", "poison"));
+  Submit(server, Of("Patient/2", "after"));
+  server.store().AwaitInFlight(1);
+  disk.SetFull(true);
+  server.store().Release();
   AwaitStored(server, 1);
-  EXPECT_EQ(server.store().stored()[0].submission_id, "poison");
-  EXPECT_EQ(server.store().stored()[0].sequence, 1);
+  AwaitThat("the submission is in the queue again", [&] {
+    return server.server().Snapshots().at("clinical").retries == 1;
+  });
+  const std::size_t tries = server.store().batches().size();
+  EXPECT_EQ(server.view().depth, 1u);
+  EXPECT_THAT(server.Get("/metrics"),
+              HasSubstr("sluice_quarantined{pool=\"clinical\"} 0\n"));
+  AwaitThat("the stored submission has left the journal", [&] {
+    return absl::StrContains(server.Get("/metrics"),
+                             "sluice_journal_depth{pool=\"clinical\"} 1\n");
+  });
+  EXPECT_NE(server.Get("/readyz"), "ok\n");
+  EXPECT_EQ(Lookup(server, "poison").disposition(), Receipt::QUEUED);
+  EXPECT_EQ(server.store().batches().size(), tries) << "tried without a delay";
+
+  disk.SetFull(false);
+  clock.Advance(SubmissionProcessor::kQuarantineDelay);
+  AwaitQuarantined(server, "poison");
+  EXPECT_EQ(Lookup(server, "poison").sequence(), 1);
+  EXPECT_EQ(server.view().depth, 0u);
+}
+
+// --- The room in quarantine ---
+
+class QuarantineRoomOfStudies : public Poison {
+ protected:
+  // Two places in the queue, and room in quarantine for 16 submissions. A study
+  // is refused once seven of its submissions are in quarantine.
+  Config SmallQuarantine() const {
+    Config config = JournalConfig(folder_);
+    config.pools["clinical"].queue_capacity = 2;
+    config.pools["clinical"].quarantine = {.max = 16,
+                                           .max_bytes = std::size_t{8} << 30};
+    return config;
+  }
+
+  static v1::SubmitRequest OfStudy(const std::string& study,
+                                   const std::string& id) {
+    v1::SubmitRequest request = MakeSubmit(id);
+    request.set_study_id(study);
+    return request;
+  }
+
+  // Submits and waits until the server has quarantined the submission.
+  static void SubmitPoison(TestServer& server, const std::string& study,
+                           int count) {
+    const auto quarantined = [&] {
+      return server.counters(Method::kSubmit)
+          .completed[TaskResult::kQuarantined];
+    };
+    for (int i = 0; i < count; ++i) {
+      const std::uint64_t before = quarantined();
+      Submit(server, OfStudy(study, absl::StrCat("poison ", study, i)));
+      AwaitThat("the submission is in quarantine",
+                [&] { return quarantined() == before + 1; });
+    }
+  }
+
+  static ProcessingStep ThrowsForPoison() {
+    return [](const Submission& submission) {
+      if (submission.submission_id.starts_with("poison")) {
+        throw std::runtime_error("bad");
+      }
+    };
+  }
+};
+
+TEST_F(QuarantineRoomOfStudies, RefusesOnlyTheStudyThatHasUsedItsShare) {
+  TestServer server(SmallQuarantine(), ThrowsForPoison());
+  SubmitPoison(server, "offender", 7);
+  grpc::ClientContext context;
+  Receipt receipt;
+  const grpc::Status status =
+      server.stub().Submit(&context, OfStudy("offender", "refused"), &receipt);
+  ExpectTryLater(status, context, grpc::StatusCode::RESOURCE_EXHAUSTED,
+                 "QUARANTINE_FULL");
+  EXPECT_EQ(server.counters(Method::kSubmit)
+                .not_admitted[TaskResult::kQuarantineFull],
+            1u);
+  EXPECT_THAT(server.Get("/metrics"),
+              HasSubstr("sluice_rejections_total{method=\"Submit\",policy="
+                        "\"fail_fast\",reason=\"quarantine_full\"} 1\n"));
+  // Other studies are served, even with a submission in quarantine.
+  SubmitPoison(server, "honest", 1);
+  EXPECT_EQ(Submit(server, OfStudy("honest", "served")).disposition(),
+            Receipt::QUEUED);
+  AwaitStored(server, 1);
+  EXPECT_EQ(server.Get("/readyz"), "ok\n");
+}
+
+TEST_F(QuarantineRoomOfStudies, IsFreeAgainAfterADiscard) {
+  TestServer server(SmallQuarantine(), ThrowsForPoison());
+  SubmitPoison(server, "offender", 7);
+  grpc::ClientContext context;
+  v1::DiscardQuarantinedRequest request;
+  request.set_sequence(3);
+  request.set_reason("a test");
+  request.set_by("operator");
+  v1::DiscardQuarantinedResponse response;
+  ASSERT_TRUE(
+      Admin(server)->DiscardQuarantined(&context, request, &response).ok());
+  EXPECT_EQ(Submit(server, OfStudy("offender", "served")).disposition(),
+            Receipt::QUEUED);
+  EXPECT_THAT(server.Get("/metrics"),
+              HasSubstr("sluice_quarantined{pool=\"clinical\"} 6\n"));
+}
+
+// The limits hold for what `ack: queued` promises. A caller of `ack: stored`
+// learns the truth itself.
+TEST_F(QuarantineRoomOfStudies, DoesNotConcernCallersOfStored) {
+  Config config = SmallQuarantine();
+  config.methods[Index(Method::kImportPatients)].ack = Ack::kStored;
+  TestServer server(config, ThrowsForPoison());
+  SubmitPoison(server, "offender", 7);
+  v1::ImportPatientsRequest request;
+  request.set_study_id("offender");
+  request.add_records()->set_record_id("served");
+  grpc::ClientContext context;
+  v1::ImportPatientsResponse response;
+  ASSERT_TRUE(server.stub().ImportPatients(&context, request, &response).ok());
+  EXPECT_EQ(response.counts().stored(), 1);
+}
+
+// What was acknowledged earlier may find the quarantine full, e.g. because its
+// limits were lowered. It stays in the queue, within the queue's limits.
+TEST_F(QuarantineRoomOfStudies, ThatIsMissingKeepsEntriesInTheQueue) {
+  Config config = SmallQuarantine();
+  config.drain_timeout = absl::Seconds(2);
+  {
+    TestServer server(config);
+    server.store().FailWith(absl::UnavailableError("unavailable"));
+    Submit(server, OfStudy("study", "poison 1"));
+    Submit(server, OfStudy("study", "poison 2"));
+    EXPECT_EQ(server.Drain().journaled, 2u);
+  }
+  FakeClock clock;
+  config.pools["clinical"].quarantine.max = 2;
+  TestServer server(config, ThrowsForPoison(), &clock);
+  AwaitThat("one submission is in the queue again", [&] {
+    return server.server().Snapshots().at("clinical").retries == 1;
+  });
+  EXPECT_EQ(server.view().depth, 1u);
+  EXPECT_EQ(Lookup(server, "poison 1").disposition(), Receipt::QUARANTINED);
+  EXPECT_EQ(Lookup(server, "poison 2").disposition(), Receipt::QUEUED);
+  clock.Advance(SubmissionProcessor::kQuarantineDelay);
+  AwaitThat("the submission was tried again", [&] {
+    return server.server().Snapshots().at("clinical").retries == 2;
+  });
+
+  config.pools["clinical"].quarantine.max = 16;
+  ASSERT_TRUE(server.server().Apply(config).ok());
+  clock.Advance(2 * SubmissionProcessor::kQuarantineDelay);
+  AwaitQuarantined(server, "poison 2");
+  EXPECT_EQ(server.view().depth, 0u);
+}
+
+// --- Discarding ---
+
+TEST_F(Poison, ThatIsDiscardedIsAccountedFor) {
+  TestServer server(JournalConfig(folder_));
+  server.store().FailFor("poison", absl::InvalidArgumentError("no"));
+  const Receipt receipt = Submit(server, MakeSubmit("poison"));
+  AwaitQuarantined(server, "poison");
+  grpc::ClientContext context;
+  v1::DiscardQuarantinedRequest request;
+  request.set_sequence(receipt.sequence());
+  request.set_reason("sent by a test device");
+  request.set_by("operator");
+  v1::DiscardQuarantinedResponse response;
+  ASSERT_TRUE(
+      Admin(server)->DiscardQuarantined(&context, request, &response).ok());
+
+  const Receipt found = Lookup(server, "poison");
+  EXPECT_EQ(found.disposition(), Receipt::DISCARDED);
+  EXPECT_EQ(found.sequence(), receipt.sequence());
+  EXPECT_EQ(found.content_sha256(), receipt.content_sha256());
+  EXPECT_THAT(found.issue(0).description(),
+              HasSubstr("the store rejected the submission"));
+  EXPECT_THAT(found.issue(0).description(),
+              testing::Not(HasSubstr("test device")));
+
+  grpc::ClientContext list_context;
+  v1::ListDiscardedResponse listed;
+  ASSERT_TRUE(Admin(server)->ListDiscarded(&list_context, {}, &listed).ok());
+  ASSERT_EQ(listed.records_size(), 1);
+  EXPECT_EQ(listed.records(0).reason(), "sent by a test device");
+  EXPECT_EQ(listed.records(0).by(), "operator");
+  EXPECT_EQ(listed.records(0).entry().submission_id(), "poison");
+
+  // If the submission is sent again, it is a new submission.
+  server.store().FailFor("poison", absl::OkStatus());
+  EXPECT_EQ(Submit(server, MakeSubmit("poison")).sequence(),
+            receipt.sequence() + 1);
+  AwaitThat("the submission is stored", [&] {
+    return Lookup(server, "poison").disposition() == Receipt::STORED;
+  });
 }
 
 TEST_F(Poison, ForWhichTheStoreAnswersUnavailableGoesIntoQuarantine) {
@@ -609,6 +794,32 @@ TEST_F(Poison, SentAgainIsNotADuplicateUnderItsSecondNumber) {
   EXPECT_EQ(Submit(server, MakeSubmit("poison")).disposition(),
             Receipt::QUEUED);
   EXPECT_EQ(Lookup(server, "poison").sequence(), 1);
+}
+
+// --- A journal on a disk that is nearly full ---
+
+TEST(NearlyFullDisk, RefusesPromisesUntilThereIsRoom) {
+  const TempFolder folder;
+  Config config = JournalConfig(folder);
+  config.methods[Index(Method::kImportPatients)].ack = Ack::kStored;
+  config.pools["clinical"].min_free_disk = std::size_t{1} << 60;
+  TestServer server(config);
+  grpc::ClientContext context;
+  Receipt receipt;
+  const grpc::Status status =
+      server.stub().Submit(&context, MakeSubmit("refused"), &receipt);
+  ExpectTryLater(status, context, grpc::StatusCode::UNAVAILABLE, "DISK_FULL");
+  EXPECT_THAT(server.Get("/readyz"), HasSubstr("min_free_disk"));
+  EXPECT_THAT(server.Get("/metrics"),
+              HasSubstr("sluice_rejections_total{method=\"Submit\",policy="
+                        "\"fail_fast\",reason=\"disk_full\"} 1\n"));
+
+  config.pools["clinical"].min_free_disk = 1;
+  ASSERT_TRUE(server.server().Apply(config).ok());
+  EXPECT_EQ(Submit(server, MakeSubmit("served")).disposition(),
+            Receipt::QUEUED);
+  EXPECT_EQ(server.Get("/readyz"), "ok\n");
+  AwaitStored(server, 1);
 }
 
 // --- A journal that cannot be written ---

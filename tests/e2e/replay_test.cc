@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -15,11 +16,13 @@
 #include "absl/time/time.h"
 #include "base/sha256.h"
 #include "gmock/gmock.h"
+#include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
 #include "server/ingestion_server.h"
 #include "server/submissions/decode.h"
 #include "stores/journal.h"
 #include "stores/sqlite_store.h"
+#include "tests/fakes/call_status.h"
 #include "tests/fakes/gated_store.h"
 #include "tests/fakes/journal_server.h"
 #include "tests/fakes/patience.h"
@@ -122,6 +125,104 @@ TEST_F(Replay, KeepsTheOrderOfASubject) {
     sequences.push_back(submission.sequence);
   }
   EXPECT_THAT(sequences, ElementsAre(4, 1, 2, 3));
+}
+
+// --- A journal with more entries than the queue may have ---
+
+class LongReplay : public Replay {
+ protected:
+  LongReplay() : config_(JournalConfig(folder_)) {
+    config_.pools["clinical"].queue_capacity = 4;
+    config_.pools["clinical"].batch_max = 2;
+    std::vector<v1::SubmitRequest> requests;
+    for (int i = 1; i <= kCount; ++i) {
+      requests.push_back(Of(absl::StrCat("Patient/", i % 3), absl::StrCat(i)));
+    }
+    Leave(requests);
+  }
+
+  static std::size_t InMemory(TestServer& server) {
+    const MethodCounters counters = server.counters(Method::kSubmit);
+    return counters.queued + counters.in_work;
+  }
+
+  static constexpr int kCount = 50;
+  Config config_;
+};
+
+TEST_F(LongReplay, LoadsNoMoreThanTheQueueMayHave) {
+  absl::Notification go_on;
+  TestServer server(config_, [&](const Submission&) {
+    EXPECT_TRUE(go_on.WaitForNotificationWithTimeout(kPatience));
+  });
+  AwaitThat("a batch is in work and the queue is full again",
+            [&] { return InMemory(server) == 6; });
+  EXPECT_EQ(server.counters(Method::kSubmit).received, 6u);
+  EXPECT_EQ(server.view().depth, static_cast<std::size_t>(kCount - 2));
+  EXPECT_THAT(server.Get("/metrics"),
+              testing::HasSubstr(absl::StrCat(
+                  "sluice_journal_depth{pool=\"clinical\"} ", kCount, "\n")));
+  EXPECT_THAT(server.Get("/readyz"), testing::HasSubstr("replayed"));
+
+  // Arrivals are refused, also repeated submissions that are not read yet.
+  for (const char* id : {"new", "50"}) {
+    grpc::ClientContext context;
+    Receipt receipt;
+    const grpc::Status status =
+        server.stub().Submit(&context, MakeSubmit(id), &receipt);
+    ExpectTryLater(status, context, grpc::StatusCode::RESOURCE_EXHAUSTED,
+                   "QUEUE_FULL");
+  }
+  // A look-up finds what is not read yet.
+  for (const char* id : {"1", "6", "7", "50"}) {
+    EXPECT_EQ(Lookup(server, id).disposition(), Receipt::QUEUED) << id;
+    EXPECT_EQ(absl::StrCat(Lookup(server, id).sequence()), id);
+  }
+  EXPECT_EQ(Lookup(server, "51").disposition(), Receipt::UNKNOWN);
+
+  go_on.Notify();
+  AwaitStored(server, kCount);
+  AwaitThat("the server is ready",
+            [&] { return server.Get("/readyz") == "ok\n"; });
+  EXPECT_EQ(Submit(server, MakeSubmit("new")).sequence(), kCount + 1);
+  AwaitStored(server, kCount + 1);
+  std::map<std::string, std::int64_t> last;
+  for (const Submission& submission : server.store().stored()) {
+    EXPECT_GT(submission.sequence, last[submission.subject]);
+    last[submission.subject] = submission.sequence;
+  }
+}
+
+TEST_F(LongReplay, IsLimitedByBytes) {
+  config_.pools["clinical"].queue_capacity = 1000;
+  const std::size_t bytes = Of("Patient/1", "10").ByteSizeLong();
+  config_.pools["clinical"].queue_capacity_bytes = 3 * bytes + 1;
+  absl::Notification go_on;
+  TestServer server(config_, [&](const Submission&) {
+    EXPECT_TRUE(go_on.WaitForNotificationWithTimeout(kPatience));
+  });
+  AwaitThat("a batch is in work", [&] {
+    return server.server().Snapshots().at("clinical").in_work > 0;
+  });
+  EXPECT_LE(server.view().held_bytes, 4 * bytes + 1) << "one entry too many";
+  EXPECT_LE(InMemory(server), 5u);
+  go_on.Notify();
+  AwaitStored(server, kCount);
+}
+
+TEST_F(LongReplay, EndsWithADrainAndContinuesAtTheNextStart) {
+  config_.drain_timeout = absl::Seconds(2);
+  {
+    TestServer server(config_);
+    server.store().FailWith(absl::UnavailableError("unavailable"));
+    const DrainReport report = server.Drain();
+    EXPECT_TRUE(report.clean());
+    EXPECT_EQ(report.journaled, kCount - server.store().stored().size());
+  }
+  config_.drain_timeout = absl::Seconds(30);
+  const std::size_t left = Kept().size();
+  TestServer server(config_);
+  AwaitStored(server, left);
 }
 
 // --- A start that fails after the journal was read ---

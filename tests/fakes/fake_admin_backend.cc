@@ -164,7 +164,34 @@ std::int64_t FakeAdminBackend::LastSequence() {
   return last_sequence_;
 }
 
-std::vector<std::int64_t> FakeAdminBackend::PendingSequences() {
+absl::Status FakeAdminBackend::DiscardQuarantined(const std::string& pool,
+                                                  std::int64_t sequence,
+                                                  std::string_view reason,
+                                                  std::string_view by) {
+  absl::MutexLock lock(&mutex_);
+  const auto node = quarantined_[pool].extract(sequence);
+  if (node.empty()) return absl::NotFoundError("not in quarantine");
+  std::vector<Discarded>& records = discarded_[pool];
+  records.push_back({.number = static_cast<std::int64_t>(records.size()) + 1,
+                     .quarantined = node.mapped(),
+                     .content_bytes = 0,
+                     .reason = std::string(reason),
+                     .by = std::string(by),
+                     .at = absl::UnixEpoch()});
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<Discarded>> FakeAdminBackend::ListDiscarded(
+    const std::string& pool, std::int64_t after, std::size_t max) {
+  absl::MutexLock lock(&mutex_);
+  std::vector<Discarded> page;
+  for (const Discarded& record : discarded_[pool]) {
+    if (record.number > after && page.size() < max) page.push_back(record);
+  }
+  return page;
+}
+
+absl::StatusOr<std::vector<std::int64_t>> FakeAdminBackend::PendingSequences() {
   absl::MutexLock lock(&mutex_);
   return pending_;
 }

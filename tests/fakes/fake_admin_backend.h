@@ -85,14 +85,22 @@ class FakeAdminBackend final : public AdminBackend {
       absl::Span<const std::string> submission_ids) override;
   absl::Status RetryQuarantined(const std::string& pool,
                                 std::int64_t sequence) override;
+  absl::Status DiscardQuarantined(const std::string& pool,
+                                  std::int64_t sequence,
+                                  std::string_view reason,
+                                  std::string_view by) override;
+  absl::StatusOr<std::vector<Discarded>> ListDiscarded(
+      const std::string& pool, std::int64_t after, std::size_t max) override;
   std::int64_t LastSequence() override;
-  std::vector<std::int64_t> PendingSequences() override;
+  absl::StatusOr<std::vector<std::int64_t>> PendingSequences() override;
 
  private:
   ReadableStore store_;
 
   mutable absl::Mutex mutex_;
   std::map<std::string, std::map<std::int64_t, Quarantined>> quarantined_
+      ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::vector<Discarded>> discarded_
       ABSL_GUARDED_BY(mutex_);
   std::int64_t last_sequence_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<std::int64_t> pending_ ABSL_GUARDED_BY(mutex_);

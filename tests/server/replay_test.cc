@@ -94,21 +94,21 @@ class RetryQuarantinedTest : public testing::Test {
 TEST_F(RetryQuarantinedTest, ASubmissionOnItsWayCountsAsPending) {
   Start(/*capacity=*/10, /*quarantined=*/1);
   store_.Hold();
-  EXPECT_THAT(pools_->PendingSequences(), IsEmpty());
+  EXPECT_THAT(*pools_->PendingSequences(), IsEmpty());
   disk_.HoldSyncs();
   std::thread retry([this] { EXPECT_TRUE(Retry(1).ok()); });
   // The journal is being written, so the submission is not in the queue yet.
   EXPECT_TRUE(disk_.WaitForHeldSync());
-  EXPECT_THAT(pools_->PendingSequences(), Contains(1));
+  EXPECT_THAT(*pools_->PendingSequences(), Contains(1));
   disk_.ReleaseSyncs();
   retry.join();
-  EXPECT_THAT(pools_->PendingSequences(), ElementsAre(1));
+  EXPECT_THAT(*pools_->PendingSequences(), ElementsAre(1));
 }
 
 TEST_F(RetryQuarantinedTest, ARetryThatFailsIsNotPending) {
   Start(/*capacity=*/10, /*quarantined=*/0);
   EXPECT_EQ(Retry(7).code(), absl::StatusCode::kNotFound);
-  EXPECT_THAT(pools_->PendingSequences(), IsEmpty());
+  EXPECT_THAT(*pools_->PendingSequences(), IsEmpty());
 }
 
 TEST_F(RetryQuarantinedTest, RetriesAtTheSameTimeDoNotOvershootTheQueue) {

@@ -42,6 +42,11 @@ std::vector<std::int64_t> Sequences(
 
 class AdminServiceTest : public AdminFixture {
  protected:
+  grpc::Status Discard(const v1::DiscardQuarantinedRequest& request) {
+    grpc::ClientContext context;
+    v1::DiscardQuarantinedResponse response;
+    return stub_->DiscardQuarantined(&context, request, &response);
+  }
   grpc::Status List(const v1::ListQuarantineRequest& request,
                     v1::ListQuarantineResponse* response) {
     grpc::ClientContext context;
@@ -299,6 +304,71 @@ TEST_F(AdminServiceTest, ARetryNamesSomeOrAll) {
 }
 
 // --- Export ---
+
+// --- Discarding ---
+
+v1::DiscardQuarantinedRequest DiscardRequest(std::int64_t sequence) {
+  v1::DiscardQuarantinedRequest request;
+  request.set_sequence(sequence);
+  request.set_reason("a test");
+  request.set_by("Ada");
+  return request;
+}
+
+TEST_F(AdminServiceTest, DiscardsInThePoolThatHasTheSubmission) {
+  backend_.AddQuarantined("clinical", InQuarantine(1));
+  backend_.AddQuarantined("imports", InQuarantine(2));
+  EXPECT_TRUE(Discard(DiscardRequest(2)).ok());
+  EXPECT_EQ(Discard(DiscardRequest(2)).error_code(), StatusCode::NOT_FOUND);
+  v1::DiscardQuarantinedRequest elsewhere = DiscardRequest(1);
+  elsewhere.set_pool("imports");
+  EXPECT_EQ(Discard(elsewhere).error_code(), StatusCode::NOT_FOUND);
+
+  grpc::ClientContext context;
+  v1::ListDiscardedRequest request;
+  request.set_pool("imports");
+  v1::ListDiscardedResponse listed;
+  ASSERT_TRUE(stub_->ListDiscarded(&context, request, &listed).ok());
+  ASSERT_EQ(listed.records_size(), 1);
+  EXPECT_EQ(listed.records(0).entry().sequence(), 2);
+  EXPECT_EQ(listed.records(0).entry().pool(), "imports");
+  EXPECT_EQ(listed.records(0).reason(), "a test");
+  EXPECT_EQ(listed.records(0).by(), "Ada");
+}
+
+TEST_F(AdminServiceTest, ADiscardNeedsAReasonAndAName) {
+  backend_.AddQuarantined("clinical", InQuarantine(1));
+  std::vector<v1::DiscardQuarantinedRequest> requests(5, DiscardRequest(1));
+  requests[0].set_sequence(0);
+  requests[1].clear_reason();
+  requests[2].set_reason(std::string(AdminService::kReasonBytesMax + 1, 'x'));
+  requests[3].clear_by();
+  requests[4].set_by(std::string(AdminService::kNameBytesMax + 1, 'x'));
+  for (const auto& request : requests) {
+    EXPECT_EQ(Discard(request).error_code(), StatusCode::INVALID_ARGUMENT);
+  }
+  EXPECT_TRUE(Discard(DiscardRequest(1)).ok());
+}
+
+TEST_F(AdminServiceTest, RecordsOfSeveralPoolsAreListedOneByOne) {
+  grpc::ClientContext context;
+  v1::ListDiscardedResponse listed;
+  const grpc::Status status = stub_->ListDiscarded(&context, {}, &listed);
+  EXPECT_EQ(status.error_code(), StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(status.error_message(), "set pool to one of: clinical, imports");
+}
+
+TEST_F(AdminServiceTest, ExportsTellWhatIsQuarantinedAndDiscarded) {
+  StoreRange(1, 1);
+  backend_.SetLastSequence(4);
+  for (const std::int64_t n : {2, 3, 4}) {
+    backend_.AddQuarantined("clinical", InQuarantine(n));
+  }
+  store().AddGap({.sequence = 2, .conflict = true});
+  EXPECT_TRUE(Discard(DiscardRequest(3)).ok());
+  EXPECT_EQ(Export().text,
+            "1 [2-2 QUARANTINED] [3-3 DISCARDED] [4-4 QUARANTINED]");
+}
 
 TEST_F(AdminServiceTest, ExportsSubmissionsAndGaps) {
   for (const std::int64_t n : {1, 2, 5, 9}) store().Add(StoredSubmission(n));

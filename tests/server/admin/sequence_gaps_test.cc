@@ -33,7 +33,8 @@ SequenceCensus Census(std::int64_t last, std::vector<std::int64_t> queued = {},
                       std::vector<std::int64_t> quarantined = {}) {
   return {.last = last,
           .queued = std::move(queued),
-          .quarantined = std::move(quarantined)};
+          .quarantined = std::move(quarantined),
+          .discarded = {}};
 }
 
 // Returns all gaps if `stored` is read as one page.
@@ -53,6 +54,16 @@ Ranges AllOf(SequenceGaps gaps, const std::vector<std::int64_t>& stored,
 TEST(SequenceGapsTest, FindsNoGapsWhereThereAreNone) {
   EXPECT_THAT(AllOf(SequenceGaps(0, Census(3)), {1, 2, 3}), IsEmpty());
   EXPECT_THAT(AllOf(SequenceGaps(0, Census(0)), {}), IsEmpty());
+}
+
+// The store may know the number of a quarantined submission as a conflict.
+TEST(SequenceGapsTest, AQuarantinedConflictIsQuarantined) {
+  SequenceCensus census = Census(6, /*queued=*/{5}, /*quarantined=*/{1, 2});
+  census.discarded = {4, 3};
+  EXPECT_THAT(AllOf(SequenceGaps(0, census), {6}, {{1, true}, {3, true}}),
+              ElementsAre(SequenceRange{1, 2, kQuarantined},
+                          SequenceRange{3, 4, GapReason::kDiscarded},
+                          SequenceRange{5, 5, kQueued}));
 }
 
 TEST(SequenceGapsTest, UnknownNumbersAreUnaccounted) {
@@ -76,7 +87,7 @@ TEST(SequenceGapsTest, EachRangeHasOneReason) {
           SequenceRange{19, 19, kUnaccounted}));
 }
 
-TEST(SequenceGapsTest, TheStoreComesBeforeTheQuarantineAndThatBeforeTheQueue) {
+TEST(SequenceGapsTest, DuplicatesComeBeforeTheQuarantineAndThatBeforeTheQueue) {
   EXPECT_THAT(
       AllOf(SequenceGaps(0, Census(3, {1, 2, 3}, {2, 3})), {}, {{3, false}}),
       ElementsAre(SequenceRange{1, 1, kQueued},
@@ -191,7 +202,11 @@ TEST(SequenceGapsTest, EveryNumberIsStoredOrInOneGap) {
       }
       if (fate == 1) {
         known.push_back({n, random() % 2 == 0});
-        reason = known.back().conflict ? kConflict : kDuplicate;
+        if (!known.back().conflict) {
+          reason = kDuplicate;
+        } else if (reason != kQuarantined) {
+          reason = kConflict;
+        }
       }
       expected[n] = reason;
     }

@@ -87,7 +87,10 @@ class JournalWriterTest : public testing::Test {
                    &sequence_};
   prometheus::Registry registry_;
   JournalMetrics metrics_{"pool", &registry_};
-  JournalWriter writer_{journal_.get(), &pool_, SystemClock(), &metrics_};
+  std::atomic<std::size_t> free_bytes_{100};
+  DiskReserve reserve_{[this] { return free_bytes_.load(); }, /*minimum=*/50};
+  JournalWriter writer_{journal_.get(), &reserve_, &pool_, SystemClock(),
+                        &metrics_};
   RecentIds recent_{1000};
   const MethodContext method_ = {.method = Method::kSubmit,
                                  .limits = {},
@@ -113,6 +116,41 @@ struct KeptNotice final : AdmissionListener {
   AdmissionListener* const listener;
   std::int64_t sequence = 0;
 };
+
+TEST_F(JournalWriterTest, RefusesPromisesWhileTheDiskIsNearlyFull) {
+  EXPECT_TRUE(writer_.CheckDisk().ok());
+  EXPECT_FALSE(writer_.RefusalOfPromise("study").has_value());
+  free_bytes_ = 49;
+  AwaitThat("the disk is low", [&] { return !writer_.CheckDisk().ok(); });
+  EXPECT_EQ(writer_.RefusalOfPromise("study"), TaskResult::kDiskFull);
+  EXPECT_EQ(Arrive("1")->stage(), SubmissionTask::Stage::kEnded);
+  free_bytes_ = 50;
+  AwaitThat("there is room", [&] { return writer_.CheckDisk().ok(); });
+  EXPECT_FALSE(writer_.RefusalOfPromise("study").has_value());
+  Arrive("2");
+  AwaitThat("both submissions are answered",
+            [&] { return owner_.answers() == 2; });
+  EXPECT_THAT(*journal_->LastSequence(), 1);
+}
+
+TEST_F(JournalWriterTest, AppendsNothingOnceTheDiskIsNearlyFull) {
+  processor_.Hold();
+  Arrive("1");
+  AwaitThat("the submission is in work",
+            [&] { return pool_.Snapshot().in_work == 1; });
+  Arrive("2");
+  Arrive("parked");
+  free_bytes_ = 49;
+  AwaitThat("the disk is low", [&] { return !writer_.CheckDisk().ok(); });
+  processor_.Release();
+  AwaitThat("all submissions are answered",
+            [&] { return owner_.answers() == 3; });
+  EXPECT_EQ(pool_.Snapshot()
+                .counters[Index(Method::kSubmit)]
+                .completed[TaskResult::kStoreUnavailable],
+            1u);
+  EXPECT_EQ(*journal_->LastSequence(), 2);
+}
 
 // Two threads may add their tasks in another order than the order of admission.
 TEST_F(JournalWriterTest, WritesAGroupInTheOrderOfAdmission) {
