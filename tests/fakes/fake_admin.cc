@@ -116,6 +116,38 @@ grpc::Status FakeAdmin::GetQuarantined(grpc::ServerContext* /*context*/,
   return {grpc::StatusCode::NOT_FOUND, "it is not in quarantine"};
 }
 
+grpc::Status FakeAdmin::DiscardQuarantined(
+    grpc::ServerContext* /*context*/,
+    const v1::DiscardQuarantinedRequest* request,
+    v1::DiscardQuarantinedResponse* /*response*/) {
+  absl::MutexLock lock(&mutex_);
+  const auto node = quarantined_.extract(request->sequence());
+  if (node.empty()) {
+    return {grpc::StatusCode::NOT_FOUND, "it is not in quarantine"};
+  }
+  v1::DiscardedSubmission& record = discarded_.emplace_back();
+  record.set_number(static_cast<std::int64_t>(discarded_.size()));
+  *record.mutable_entry() = node.mapped().entry();
+  record.set_reason(request->reason());
+  record.set_by(request->by());
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeAdmin::ListDiscarded(grpc::ServerContext* /*context*/,
+                                      const v1::ListDiscardedRequest* request,
+                                      v1::ListDiscardedResponse* response) {
+  absl::MutexLock lock(&mutex_);
+  for (const v1::DiscardedSubmission& record : discarded_) {
+    if (record.number() <= request->after_number()) continue;
+    if (response->records_size() == 1) {
+      response->set_more(true);
+      break;
+    }
+    *response->add_records() = record;
+  }
+  return grpc::Status::OK;
+}
+
 grpc::Status FakeAdmin::RetryQuarantined(
     grpc::ServerContext* /*context*/,
     const v1::RetryQuarantinedRequest* request,

@@ -49,6 +49,13 @@ class FakeAdmin final : private v1::Admin::Service {
   grpc::Status RetryQuarantined(
       grpc::ServerContext* context, const v1::RetryQuarantinedRequest* request,
       v1::RetryQuarantinedResponse* response) override;
+  grpc::Status DiscardQuarantined(
+      grpc::ServerContext* context,
+      const v1::DiscardQuarantinedRequest* request,
+      v1::DiscardQuarantinedResponse* response) override;
+  grpc::Status ListDiscarded(grpc::ServerContext* context,
+                             const v1::ListDiscardedRequest* request,
+                             v1::ListDiscardedResponse* response) override;
   grpc::Status Export(grpc::ServerContext* context,
                       const v1::ExportRequest* request,
                       grpc::ServerWriter<v1::ExportResponse>* writer) override;
@@ -59,6 +66,7 @@ class FakeAdmin final : private v1::Admin::Service {
   mutable absl::Mutex mutex_;
   std::map<std::int64_t, v1::GetQuarantinedResponse> quarantined_
       ABSL_GUARDED_BY(mutex_);
+  std::vector<v1::DiscardedSubmission> discarded_ ABSL_GUARDED_BY(mutex_);
   std::string left_reason_ ABSL_GUARDED_BY(mutex_);
   std::vector<v1::ExportResponse> exported_ ABSL_GUARDED_BY(mutex_);
   grpc::Status export_status_ ABSL_GUARDED_BY(mutex_);

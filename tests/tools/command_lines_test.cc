@@ -251,6 +251,58 @@ TEST(Sluicectl, TakesOutOfTheQuarantine) {
   EXPECT_EQ(all.out, "{\"sequence\":6,\"result\":\"RETRIED\"}\n");
 }
 
+TEST(Sluicectl, DiscardsWithAReason) {
+  FakeAdmin server;
+  server.AddQuarantined(QuarantinedResponse(5));
+  server.AddQuarantined(QuarantinedResponse(6));
+  const auto discard = [&](const std::string& sequence,
+                           const std::string& reason) {
+    return RunTool(SLUICECTL,
+                   {"quarantine", "discard", sequence, "--reason=" + reason,
+                    "--by=Ada", "--admin", server.target()});
+  };
+  const ToolRun discarded = discard("5", "sent by a test device");
+  EXPECT_EQ(discarded.exit_code, 0) << discarded.err;
+  EXPECT_EQ(discarded.out, "         5  DISCARDED\n");
+  EXPECT_EQ(discard("6", "sent\x1b[2J twice").exit_code, 0);
+  const ToolRun missing = discard("5", "again");
+  EXPECT_EQ(missing.exit_code, 1);
+  EXPECT_THAT(missing.err, HasSubstr("NOT_FOUND"));
+
+  const ToolRun list = RunTool(
+      SLUICECTL, {"quarantine", "discarded", "--admin", server.target()});
+  EXPECT_EQ(list.exit_code, 0) << list.err;
+  EXPECT_THAT(list.out, HasSubstr("Ada           sent by a test device\n"));
+  EXPECT_THAT(list.out, Not(HasSubstr("\x1b")));
+  const ToolRun json = RunTool(SLUICECTL, {"quarantine", "discarded", "--json",
+                                           "--admin", server.target()});
+  const std::string first = json.out.substr(0, json.out.find('\n'));
+  const auto record = nlohmann::json::parse(first);
+  EXPECT_EQ(record["submission_id"], "id-5");
+  EXPECT_EQ(record["discarded"]["by"], "Ada");
+  EXPECT_EQ(record["discarded"]["reason"], "sent by a test device");
+}
+
+TEST(Sluicectl, ExportsOneOfTheQuarantine) {
+  FakeAdmin server;
+  server.AddQuarantined(QuarantinedResponse(5));
+  v1::GetQuarantinedResponse unreadable = QuarantinedResponse(6);
+  unreadable.set_content("not a message");
+  server.AddQuarantined(unreadable);
+  const auto exported = [&](const std::string& sequence) {
+    return RunTool(SLUICECTL, {"quarantine", "export", sequence, "--admin",
+                               server.target()});
+  };
+  const ToolRun fhir = exported("5");
+  EXPECT_EQ(fhir.exit_code, 0) << fhir.err;
+  EXPECT_EQ(nlohmann::json::parse(fhir.out)["id"], "id-5");
+  const ToolRun raw = exported("6");
+  EXPECT_EQ(raw.exit_code, 0) << raw.err;
+  EXPECT_EQ(raw.out, "not a message");
+  EXPECT_THAT(raw.err, HasSubstr("the raw bytes are written"));
+  EXPECT_EQ(exported("7").exit_code, 1);
+}
+
 TEST(Sluicectl, ExportsToStandardOutput) {
   FakeAdmin server;
   server.AddExported(ExportedResponse(1));
@@ -277,6 +329,17 @@ TEST(Sluicectl, StrictMindsUnaccountedNumbers) {
   EXPECT_EQ(run.exit_code, 1);
   EXPECT_THAT(run.err, HasSubstr("UNACCOUNTED: 2-3"));
   EXPECT_THAT(run.out, testing::StartsWith("sequence,study_id,"));
+}
+
+TEST(Sluicectl, StrictMindsQuarantinedNumbers) {
+  FakeAdmin server;
+  server.AddGap(2, 3, v1::SequenceGap::QUARANTINED);
+  server.AddGap(5, 5, v1::SequenceGap::DISCARDED);
+  const ToolRun run =
+      RunTool(SLUICECTL, {"export", "--strict", "--admin", server.target()});
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_EQ(run.err,
+            "note: numbers that are not stored: QUARANTINED 2, DISCARDED 1\n");
 }
 
 TEST(Sluicectl, AHalfExportNeverLooksWhole) {
@@ -355,6 +418,11 @@ TEST(Sluicectl, BadUsageIsTold) {
            {"quarantine", "retry"},
            {"quarantine", "retry", "--all", "1"},
            {"quarantine", "retry", "0"},
+           {"quarantine", "discard", "1"},
+           {"quarantine", "discard", "--reason=x"},
+           {"quarantine", "discard", "--reason=x", "1", "2"},
+           {"quarantine", "discarded", "1"},
+           {"quarantine", "export", "1", "2"},
            {"quarantine", "export", "--format=csv"},
            {"export", "--format=xml"},
            {"export", "--since=yesterday"},

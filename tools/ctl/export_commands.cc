@@ -15,6 +15,7 @@
 #include "tools/ctl/flags.h"
 #include "tools/ctl/output_file.h"
 #include "tools/ctl/quarantine.h"
+#include "tools/ctl/quarantine_commands.h"
 
 namespace sluice {
 namespace {
@@ -56,6 +57,30 @@ absl::StatusOr<ExportOptions> ReadExportOptions() {
   return options;
 }
 
+// Writes the content of one entry in quarantine: FHIR JSON if the content can
+// be read, otherwise the raw bytes.
+absl::StatusOr<int> ExportOneQuarantined(const std::string& text) {
+  const auto sequence = ParseSequence(text);
+  if (!sequence.ok()) return sequence.status();
+  v1::GetQuarantinedRequest request;
+  request.set_pool(absl::GetFlag(FLAGS_pool));
+  request.set_sequence(*sequence);
+  auto output = OutputFile::Create(absl::GetFlag(FLAGS_output));
+  if (!output.ok()) return OutputFailed(output.status());
+  v1::GetQuarantinedResponse response;
+  const grpc::Status status =
+      GetQuarantined(*ConnectToAdmin(), request, ReadCallOptions(), &response);
+  if (status.ok()) {
+    const auto fhir = FormatQuarantined(response);
+    output->Write(fhir.ok() ? *fhir : response.content());
+    if (!fhir.ok()) {
+      std::cerr << "note: the raw bytes are written: "
+                << fhir.status().message() << "\n";
+    }
+  }
+  return Finish(status, *output);
+}
+
 // A progress bar on a terminal would mix with the lines of the export.
 bool ShowsProgress() {
   return !absl::GetFlag(FLAGS_output).empty() || isatty(STDOUT_FILENO) == 0;
@@ -86,15 +111,18 @@ absl::StatusOr<int> RunExport(const std::vector<std::string>& none) {
   for (const std::string& line : Describe(report)) std::cerr << line << "\n";
   const bool strict = absl::GetFlag(FLAGS_strict);
   const bool whole =
-      report.damaged_count == 0 && (!strict || report.unaccounted_ranges == 0);
+      report.damaged_count == 0 &&
+      (!strict || (report.unaccounted_ranges == 0 &&
+                   !report.gaps.contains(v1::SequenceGap::QUARANTINED)));
   return whole ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-absl::StatusOr<int> RunQuarantineExport(const std::vector<std::string>& none) {
-  if (absl::Status s = NoArguments(none); !s.ok()) return s;
+absl::StatusOr<int> RunQuarantineExport(const std::vector<std::string>& one) {
   if (absl::GetFlag(FLAGS_format) != "ndjson") {
     return absl::InvalidArgumentError("--format must be ndjson");
   }
+  if (one.size() == 1) return ExportOneQuarantined(one.front());
+  if (absl::Status s = NoArguments(one); !s.ok()) return s;
   auto output = OutputFile::Create(absl::GetFlag(FLAGS_output));
   if (!output.ok()) return OutputFailed(output.status());
   const QuarantineReport report = ExportQuarantine(

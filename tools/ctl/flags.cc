@@ -21,6 +21,11 @@ ABSL_FLAG(absl::Duration, timeout, absl::Seconds(30),
           "deadline of each attempt; exports have none");
 ABSL_FLAG(std::string, pool, "",
           "pool whose quarantine is used (default: all pools)");
+ABSL_FLAG(std::string, reason, "",
+          "why a quarantined entry is discarded; recorded for good, so without "
+          "patient data");
+ABSL_FLAG(std::string, by, "",
+          "who discards an entry (default: the name of the user)");
 ABSL_FLAG(bool, all, false, "retry all entries in quarantine");
 ABSL_FLAG(std::string, format, "ndjson", "format of an export: ndjson or csv");
 ABSL_FLAG(
@@ -30,7 +35,7 @@ ABSL_FLAG(
 ABSL_FLAG(std::string, output, "",
           "file to export to (default: standard output)");
 ABSL_FLAG(bool, strict, false,
-          "fail an export if a sequence number is UNACCOUNTED");
+          "fail an export if a sequence number is UNACCOUNTED or QUARANTINED");
 
 namespace sluice {
 namespace {

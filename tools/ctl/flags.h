@@ -18,6 +18,8 @@ ABSL_DECLARE_FLAG(std::string, study);
 ABSL_DECLARE_FLAG(std::string, site);
 ABSL_DECLARE_FLAG(bool, json);
 ABSL_DECLARE_FLAG(std::string, pool);
+ABSL_DECLARE_FLAG(std::string, reason);
+ABSL_DECLARE_FLAG(std::string, by);
 ABSL_DECLARE_FLAG(bool, all);
 ABSL_DECLARE_FLAG(std::string, format);
 ABSL_DECLARE_FLAG(std::string, since);

@@ -31,14 +31,17 @@ struct Command {
   absl::StatusOr<int> (*run)(const std::vector<std::string>& arguments);
 };
 
-constexpr std::array<Command, 7> kCommands = {{
+constexpr std::array<Command, 9> kCommands = {{
     {"submit", "--study=ID FILE...", RunSubmit},
     {"receipts", "--study=ID SUBMISSION_ID...", RunReceipts},
     {"quarantine list", "[--pool=NAME]", RunQuarantineList},
     {"quarantine show", "SEQUENCE | --study=ID SUBMISSION_ID",
      RunQuarantineShow},
     {"quarantine retry", "SEQUENCE... | --all", RunQuarantineRetry},
-    {"quarantine export", "[--output=FILE]", RunQuarantineExport},
+    {"quarantine discard", "SEQUENCE --reason=TEXT [--by=NAME]",
+     RunQuarantineDiscard},
+    {"quarantine discarded", "[--pool=NAME]", RunQuarantineDiscarded},
+    {"quarantine export", "[SEQUENCE] [--output=FILE]", RunQuarantineExport},
     {"export", "[--format=csv] [--since=TIME] [--study=ID] [--output=FILE]",
      RunExport},
 }};
@@ -53,9 +56,11 @@ constexpr char kMeaning[] =
     "from\n"
     "study and content.\n"
     "receipts asks for the receipts of submissions.\n"
-    "quarantine lists, shows, retries or exports submissions that could not "
-    "be\n"
-    "processed.\n"
+    "quarantine lists, shows, retries, discards or exports submissions that "
+    "could\n"
+    "not be processed. discarded lists what was discarded, when, why and by "
+    "whom.\n"
+    "export SEQUENCE writes one submission: FHIR JSON, or else its raw bytes.\n"
     "export writes the stored questionnaire responses: one FHIR resource a "
     "line\n"
     "(ndjson), or one answer a row (csv). It reports on standard error which\n"
@@ -66,8 +71,9 @@ constexpr char kExits[] =
     "\n"
     "exit codes: 0 success: submit, receipts: all are STORED, QUEUED or\n"
     "DUPLICATE; retry: all are RETRIED; export: everything was written;\n"
-    "1 failure, or with --strict a sequence number is UNACCOUNTED; 2 bad "
-    "usage\n";
+    "1 failure, or with --strict a sequence number is UNACCOUNTED or "
+    "QUARANTINED;\n"
+    "2 bad usage\n";
 
 std::string Usage() {
   std::string usage;

@@ -75,6 +75,44 @@ grpc::Status RetryQuarantined(v1::Admin::StubInterface& admin,
   return grpc::Status::OK;
 }
 
+grpc::Status GetQuarantined(v1::Admin::StubInterface& admin,
+                            const v1::GetQuarantinedRequest& request,
+                            const CallOptions& options,
+                            v1::GetQuarantinedResponse* response) {
+  return Call(options, [&](grpc::ClientContext& context) {
+    return admin.GetQuarantined(&context, request, response);
+  });
+}
+
+grpc::Status DiscardQuarantined(v1::Admin::StubInterface& admin,
+                                const v1::DiscardQuarantinedRequest& request,
+                                const CallOptions& options) {
+  v1::DiscardQuarantinedResponse response;
+  return Call(options, [&](grpc::ClientContext& context) {
+    return admin.DiscardQuarantined(&context, request, &response);
+  });
+}
+
+grpc::Status ListDiscarded(
+    v1::Admin::StubInterface& admin, const std::string& pool,
+    const CallOptions& options,
+    absl::FunctionRef<void(const v1::DiscardedSubmission&)> sink) {
+  v1::ListDiscardedRequest request;
+  request.set_pool(pool);
+  request.set_page_size(kPageSize);
+  for (;;) {
+    v1::ListDiscardedResponse response;
+    const grpc::Status status =
+        Call(options, [&](grpc::ClientContext& context) {
+          return admin.ListDiscarded(&context, request, &response);
+        });
+    if (!status.ok()) return status;
+    for (const auto& record : response.records()) sink(record);
+    if (!response.more() || response.records().empty()) return status;
+    request.set_after_number(response.records().rbegin()->number());
+  }
+}
+
 QuarantineReport ExportQuarantine(
     v1::Admin::StubInterface& admin, const std::string& pool,
     const CallOptions& options,
@@ -91,9 +129,7 @@ QuarantineReport ExportQuarantine(
         request.set_pool(entry.pool());
         request.set_sequence(entry.sequence());
         v1::GetQuarantinedResponse response;
-        failed = Call(options, [&](grpc::ClientContext& context) {
-          return admin.GetQuarantined(&context, request, &response);
-        });
+        failed = GetQuarantined(admin, request, options, &response);
         if (failed.error_code() == grpc::StatusCode::NOT_FOUND) {
           failed = grpc::Status::OK;  // was retried meanwhile
           return true;

@@ -30,6 +30,23 @@ grpc::Status RetryQuarantined(v1::Admin::StubInterface& admin,
                               const CallOptions& options,
                               v1::RetryQuarantinedResponse* answer);
 
+// Returns one entry with its content.
+grpc::Status GetQuarantined(v1::Admin::StubInterface& admin,
+                            const v1::GetQuarantinedRequest& request,
+                            const CallOptions& options,
+                            v1::GetQuarantinedResponse* response);
+
+grpc::Status DiscardQuarantined(v1::Admin::StubInterface& admin,
+                                const v1::DiscardQuarantinedRequest& request,
+                                const CallOptions& options);
+
+// Passes the records of all discarded submissions to `sink`, in the order of
+// discarding.
+grpc::Status ListDiscarded(
+    v1::Admin::StubInterface& admin, const std::string& pool,
+    const CallOptions& options,
+    absl::FunctionRef<void(const v1::DiscardedSubmission&)> sink);
+
 struct QuarantineReport {
   grpc::Status status;
   std::int64_t written = 0;

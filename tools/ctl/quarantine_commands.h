@@ -1,8 +1,10 @@
-// The commands `sluicectl quarantine list`, `show` and `retry`.
+// The commands `sluicectl quarantine list`, `show`, `retry`, `discard` and
+// `discarded`.
 
 #ifndef SLUICE_TOOLS_CTL_QUARANTINE_COMMANDS_H_
 #define SLUICE_TOOLS_CTL_QUARANTINE_COMMANDS_H_
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -17,6 +19,14 @@ absl::StatusOr<int> RunQuarantineList(const std::vector<std::string>& none);
 absl::StatusOr<int> RunQuarantineShow(const std::vector<std::string>& one);
 absl::StatusOr<int> RunQuarantineRetry(
     const std::vector<std::string>& sequences);
+// Discards one entry, with --reason.
+absl::StatusOr<int> RunQuarantineDiscard(const std::vector<std::string>& one);
+// Lists the records of discarded entries.
+absl::StatusOr<int> RunQuarantineDiscarded(
+    const std::vector<std::string>& none);
+
+// Parses a SEQUENCE. Returns INVALID_ARGUMENT if it is not a positive number.
+absl::StatusOr<std::int64_t> ParseSequence(const std::string& text);
 
 }  // namespace sluice
 

@@ -57,15 +57,26 @@ std::string Line(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
+std::string ResultLine(std::int64_t sequence, const char* name, bool json) {
+  if (json) return Line({{"sequence", sequence}, {"result", name}});
+  return absl::StrFormat("%10d  %s\n", sequence, name);
+}
+
 void AppendRetries(const google::protobuf::RepeatedField<std::int64_t>& of,
                    const char* name, bool json, std::string& out) {
   for (const std::int64_t sequence : of) {
-    if (json) {
-      out += Line({{"sequence", sequence}, {"result", name}});
-    } else {
-      absl::StrAppendFormat(&out, "%10d  %s\n", sequence, name);
-    }
+    out += ResultLine(sequence, name, json);
   }
+}
+
+std::string FormatDiscarded(absl::string_view number,
+                            absl::string_view sequence, absl::string_view pool,
+                            absl::string_view study, absl::string_view id,
+                            absl::string_view discarded_at,
+                            absl::string_view by, absl::string_view reason) {
+  return absl::StrFormat("%6s  %10s  %-12s  %-12s  %-36s  %-24s  %-12s  %s\n",
+                         number, sequence, pool, study, id, discarded_at, by,
+                         reason);
 }
 
 }  // namespace
@@ -145,6 +156,33 @@ std::string RetryText(const v1::RetryQuarantinedResponse& answer, bool json) {
   AppendRetries(answer.unknown(), "UNKNOWN", json, out);
   AppendRetries(answer.left(), "LEFT", json, out);
   return out;
+}
+
+std::string DiscardText(std::int64_t sequence, bool json) {
+  return ResultLine(sequence, "DISCARDED", json);
+}
+
+std::string DiscardedTableHeader() {
+  return FormatDiscarded("NUMBER", "SEQUENCE", "POOL", "STUDY", "SUBMISSION_ID",
+                         "DISCARDED_AT", "BY", "REASON");
+}
+
+std::string DiscardedTableLine(const v1::DiscardedSubmission& record) {
+  const v1::QuarantinedSubmission& entry = record.entry();
+  return FormatDiscarded(
+      absl::StrCat(record.number()), absl::StrCat(entry.sequence()),
+      Printable(entry.pool()), Printable(entry.study_id()),
+      Printable(entry.submission_id()), TimeText(record.discarded_at()),
+      Printable(record.by()), Printable(record.reason()));
+}
+
+std::string DiscardedJsonLine(const v1::DiscardedSubmission& record) {
+  Json json = EntryJson(record.entry());
+  json["discarded"] = {{"number", record.number()},
+                       {"reason", record.reason()},
+                       {"by", record.by()},
+                       {"at", TimeText(record.discarded_at())}};
+  return Line(json);
 }
 
 }  // namespace sluice

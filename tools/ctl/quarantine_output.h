@@ -4,6 +4,7 @@
 #ifndef SLUICE_TOOLS_CTL_QUARANTINE_OUTPUT_H_
 #define SLUICE_TOOLS_CTL_QUARANTINE_OUTPUT_H_
 
+#include <cstdint>
 #include <string>
 
 #include "sluice/v1/admin.pb.h"
@@ -26,6 +27,13 @@ std::string ShownJsonLine(const v1::GetQuarantinedResponse& shown);
 
 // Returns one line for each sequence number: RETRIED, UNKNOWN or LEFT.
 std::string RetryText(const v1::RetryQuarantinedResponse& answer, bool json);
+
+// Returns the line of a sequence number that was discarded.
+std::string DiscardText(std::int64_t sequence, bool json);
+
+std::string DiscardedTableHeader();
+std::string DiscardedTableLine(const v1::DiscardedSubmission& record);
+std::string DiscardedJsonLine(const v1::DiscardedSubmission& record);
 
 }  // namespace sluice
 
