@@ -16,13 +16,16 @@ bool NamesAFile(const std::string& path);
 // Follows no symbolic links.
 std::string NormalPath(const std::string& path);
 
-// Suffix of the lock file of a data file.
+// Suffixes of the lock file of a data file, of the state file of a journal, and
+// of the file with the highest sequence number of a store.
 inline constexpr char kLockSuffix[] = ".lock";
+inline constexpr char kStateSuffix[] = ".state";
+inline constexpr char kSequenceSuffix[] = ".sequence";
 
 // Suffixes of the files that SQLite and the server keep beside a data file. The
 // name of a data file plus a suffix must not be the name of another data file.
-inline constexpr std::array<const char*, 4> kReservedSuffixes = {
-    "-wal", "-shm", "-journal", kLockSuffix};
+inline constexpr std::array<const char*, 6> kReservedSuffixes = {
+    "-wal", "-shm", "-journal", kLockSuffix, kStateSuffix, kSequenceSuffix};
 
 }  // namespace sluice
 

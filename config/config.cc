@@ -106,6 +106,19 @@ void ReadDrain(ConfigSection drain, Config* config) {
   drain.RejectUnknownKeys();
 }
 
+void ReadBackup(ConfigSection backup, Config* config) {
+  if (backup.ReadText("directory", &config->backup_directory)) {
+    if (!NamesAFile(config->backup_directory)) {
+      backup.Error("directory", "must be the path of a directory");
+    } else if (config->admin.empty()) {
+      backup.Error("directory",
+                   "backups are made by the admin service: set admin to its "
+                   "address");
+    }
+  }
+  backup.RejectUnknownKeys();
+}
+
 // --- The store ---
 
 std::vector<std::string> StoreKindNames() {
@@ -411,6 +424,7 @@ Config ParseConfig(std::string_view yaml, ConfigErrors* errors) {
     RejectSharedFiles(root, config);
     ReadMethods(root, &config);
     ReadDrain(root.Section("drain"), &config);
+    ReadBackup(root.Section("backup"), &config);
     root.RejectUnknownKeys();
   }
   std::ranges::stable_sort(*errors, {}, &ConfigError::line);

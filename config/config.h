@@ -148,6 +148,8 @@ struct Config {
   std::array<MethodConfig, kMethods> methods;
   LimitsConfig limits;
   absl::Duration drain_timeout = absl::Seconds(30);
+  // Directory below which backups are made; empty: none can be made.
+  std::string backup_directory;
 
   const MethodConfig& method(Method m) const { return methods[Index(m)]; }
 

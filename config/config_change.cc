@@ -174,6 +174,8 @@ ConfigChange ChangeConfig(const Config& running, const Config& fresh) {
                  &into, keys);
   }
   KeepLimits(running.limits, fresh.limits, keys);
+  Keep("backup.directory", running.backup_directory, fresh.backup_directory,
+       keys);
   config->drain_timeout = fresh.drain_timeout;
   return change;
 }

@@ -137,6 +137,12 @@ std::string ConfigToYaml(const Config& config) {
   OpenFlowMap(out, "drain");
   Put(out, "timeout", absl::FormatDuration(config.drain_timeout));
   CloseMap(out);
+  // Leave out an empty directory: no value means "no backups".
+  if (!config.backup_directory.empty()) {
+    OpenFlowMap(out, "backup");
+    Put(out, "directory", config.backup_directory);
+    CloseMap(out);
+  }
   out << YAML::EndMap << YAML::Newline;
   return out.c_str();
 }

@@ -116,7 +116,7 @@ absl::Status IngestionServer::Ready() const {
 absl::Status IngestionServer::StartAdmin() {
   if (config_.admin.empty()) return absl::OkStatus();
   admin_backend_ = std::make_unique<ServerAdminBackend>(
-      store_.get(), pools_.get(), methods_.get());
+      store_.get(), pools_.get(), methods_.get(), config_.backup_directory);
   auto admin = AdminServer::Start(config_.admin, admin_backend_.get());
   if (!admin.ok()) return admin.status();
   admin_ = *std::move(admin);

@@ -24,10 +24,9 @@
 #include "server/idle_memory.h"
 #include "server/ingestion_server.h"
 #include "server/metrics/http_endpoint.h"
-#include "server/submissions/decode.h"
+#include "server/store_opening.h"
 #include "spdlog/sinks/stdout_color_sinks.h"
 #include "spdlog/spdlog.h"
-#include "stores/registry.h"
 #ifdef SLUICE_TCMALLOC
 #include "gperftools/malloc_extension.h"
 #endif
@@ -48,7 +47,7 @@ constexpr char kUsage[] =
     "  --check          print the configuration with all defaults, or all its\n"
     "                   errors, and exit\n"
     "  --accept-damage  start although acknowledged submissions are missing\n"
-    "                   from a journal; they are lost\n"
+    "                   from a journal or the store; they are lost\n"
     "  --version        print the version and exit\n"
     "  --help           print this text and exit\n"
     "\n"
@@ -128,8 +127,7 @@ absl::StatusOr<std::unique_ptr<IngestionServer>> StartServer(
   // 200 and /readyz 503.
   auto http = HttpEndpoint::Start({.address = config.metrics});
   if (!http.ok()) return http.status();
-  auto store =
-      OpenStore(config.store.kind, config.store.options, SameContentOfKind);
+  auto store = OpenConfiguredStore(config, accept_damage);
   if (!store.ok()) return store.status();
   return IngestionServer::Start({.config = std::move(config),
                                  .store = *std::move(store),

@@ -66,6 +66,11 @@ absl::Status Pools::OpenJournals(const Config& config, bool accept_damage) {
       spdlog::error("journal damaged: accepted pool={} path={} damage={}", name,
                     pool_config.journal_path, damage);
     }
+    if ((*journal)->created()) {
+      spdlog::warn(
+          "a new journal was created, because there was none: pool={} path={}",
+          name, pool_config.journal_path);
+    }
     pool.journal = *std::move(journal);
   }
   return absl::OkStatus();

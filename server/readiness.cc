@@ -1,5 +1,7 @@
 #include "server/readiness.h"
 
+#include "absl/strings/str_cat.h"
+
 namespace sluice {
 
 absl::Status CheckReadiness(const Pools& pools, Store* store) {
@@ -11,7 +13,11 @@ absl::Status CheckReadiness(const Pools& pools, Store* store) {
     // itself is asked below.
     const bool has_probe = snapshot.view.depth + snapshot.in_work > 0;
     if (snapshot.circuit_open && has_probe) {
-      return absl::UnavailableError("the store fails");
+      const absl::Status store_status = store->Check();
+      return absl::UnavailableError(
+          store_status.ok()
+              ? "the store fails"
+              : absl::StrCat("the store fails: ", store_status.message()));
     }
     if (pool.journal == nullptr) continue;
     if (pool.journal->unread() > 0) {

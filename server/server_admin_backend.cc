@@ -51,6 +51,11 @@ absl::StatusOr<std::vector<Discarded>> ServerAdminBackend::ListDiscarded(
   return pools_.at(pool).journal->ListDiscarded(after, max);
 }
 
+absl::StatusOr<BackupSummary> ServerAdminBackend::Backup(
+    const std::string& name, const std::function<bool()>& go_on) {
+  return backups_.Make(name, {.go_on = go_on});
+}
+
 std::int64_t ServerAdminBackend::LastSequence() {
   return pools_.last_sequence();
 }

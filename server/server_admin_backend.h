@@ -5,15 +5,18 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "server/admin/admin_backend.h"
+#include "server/backups.h"
 #include "server/methods.h"
 #include "server/pools.h"
 #include "stores/journal.h"
@@ -24,8 +27,13 @@ namespace sluice {
 class ServerAdminBackend final : public AdminBackend {
  public:
   // All arguments must outlive this object.
-  ServerAdminBackend(Store* store, const Pools* pools, const Methods* methods)
-      : store_(*store), pools_(*pools), methods_(*methods) {}
+  // Backups are made below `backup_directory`, which may be empty.
+  ServerAdminBackend(Store* store, const Pools* pools, const Methods* methods,
+                     std::string backup_directory)
+      : store_(*store),
+        pools_(*pools),
+        methods_(*methods),
+        backups_(std::move(backup_directory), pools, store) {}
 
   Store& store() override { return store_; }
   std::vector<std::string> QuarantinePools() override;
@@ -43,6 +51,8 @@ class ServerAdminBackend final : public AdminBackend {
                                   std::string_view by) override;
   absl::StatusOr<std::vector<Discarded>> ListDiscarded(
       const std::string& pool, std::int64_t after, std::size_t max) override;
+  absl::StatusOr<BackupSummary> Backup(
+      const std::string& name, const std::function<bool()>& go_on) override;
   std::int64_t LastSequence() override;
   absl::StatusOr<std::vector<std::int64_t>> PendingSequences() override;
 
@@ -50,6 +60,7 @@ class ServerAdminBackend final : public AdminBackend {
   Store& store_;
   const Pools& pools_;
   const Methods& methods_;
+  Backups backups_;
 };
 
 }  // namespace sluice

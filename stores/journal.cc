@@ -1,6 +1,8 @@
 #include "stores/journal.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "absl/time/clock.h"
@@ -28,6 +30,9 @@ absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(
   if (!claimed.ok()) return claimed.status();
   const auto known = JournalStateFile::Read(JournalStatePath(claimed->path));
   if (!known.ok()) return known.status();
+  std::error_code error;
+  const std::uintmax_t bytes = std::filesystem::file_size(claimed->path, error);
+  const bool created = error || bytes == 0;
   auto file = JournalFile::Open(claimed->path, *known, /*adopt=*/false);
   std::string accepted;
   if (absl::IsDataLoss(file.status()) && options.accept_damage) {
@@ -51,16 +56,21 @@ absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(
   DropUnfinishedRescue(claimed->path);
   (*file)->Shrink();
   return std::unique_ptr<Journal>(
-      new Journal(std::move(claimed->lock), *std::move(file), std::move(room),
+      new Journal(std::move(claimed->path), std::move(claimed->lock),
+                  *std::move(file), std::move(room),
                   static_cast<std::size_t>(*damaged),
-                  static_cast<std::size_t>(*discarded), std::move(accepted)));
+                  static_cast<std::size_t>(*discarded), std::move(accepted),
+                  created));
 }
 
-Journal::Journal(FileLock lock, std::unique_ptr<JournalFile> file,
-                 QuarantineRoom room, std::size_t damaged,
-                 std::size_t discarded, std::string accepted_damage)
+Journal::Journal(std::string path, FileLock lock,
+                 std::unique_ptr<JournalFile> file, QuarantineRoom room,
+                 std::size_t damaged, std::size_t discarded,
+                 std::string accepted_damage, bool created)
     : lock_(std::move(lock)),
+      path_(std::move(path)),
       accepted_damage_(std::move(accepted_damage)),
+      created_(created),
       file_(std::move(file)),
       last_position_(file_->state().last_position),
       unread_last_(last_position_),
@@ -370,6 +380,14 @@ std::size_t Journal::quarantined_bytes() const {
 std::size_t Journal::damaged() const {
   absl::MutexLock lock(&state_mutex_);
   return damaged_;
+}
+
+absl::Status Journal::Backup(const std::string& path, const CopyPace& pace) {
+  const absl::Status status = BackUpJournal(path_, path, pace);
+  if (!status.ok()) return status;
+  // Another file in the place of the journal must not pass for a backup.
+  absl::MutexLock lock(&file_mutex_);
+  return file_->CheckFiles();
 }
 
 absl::Status Journal::Check() {

@@ -57,6 +57,7 @@
 #include "stores/files.h"
 #include "stores/position_set.h"
 #include "stores/quarantine_room.h"
+#include "stores/sqlite_copy.h"
 #include "stores/store.h"
 
 namespace sluice {
@@ -194,7 +195,9 @@ class Journal {
   // entry is in the journal, and none will be after a crash of the process. A
   // later Append may succeed without reopening. There is one exception: after a
   // failed sync the disk's state is unknown, and a power cut before the next
-  // successful commit may bring the entries back.
+  // successful commit may bring the entries back. If another program removed or
+  // replaced a file of the journal, all later changes fail too, and the entries
+  // may be in the journal after the next start.
   absl::StatusOr<std::int64_t> Append(
       absl::Span<const NewJournalEntry> entries);
 
@@ -259,6 +262,14 @@ class Journal {
   // Damage that was accepted when the journal was opened (JournalOptions);
   // empty if there was none.
   const std::string& accepted_damage() const { return accepted_damage_; }
+  // True if Open found no file, or an empty one, and created the journal.
+  bool created() const { return created_; }
+
+  // Copies the journal, with its state file, to the new files `path` and
+  // `<path>.state` while it is in use (sqlite_copy.h). A journal that is opened
+  // at `path` has everything that was acknowledged and not forgotten when the
+  // call began.
+  absl::Status Backup(const std::string& path, const CopyPace& pace);
 
   // Returns OK if the journal could accept entries now. If the last write
   // failed, tries to write. Does not wait for a call in progress, but returns
@@ -266,9 +277,9 @@ class Journal {
   absl::Status Check();
 
  private:
-  Journal(FileLock lock, std::unique_ptr<JournalFile> file, QuarantineRoom room,
-          std::size_t damaged, std::size_t discarded,
-          std::string accepted_damage);
+  Journal(std::string path, FileLock lock, std::unique_ptr<JournalFile> file,
+          QuarantineRoom room, std::size_t damaged, std::size_t discarded,
+          std::string accepted_damage, bool created);
 
   absl::Status ForgetUpTo(std::int64_t last, bool& more)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(file_mutex_);
@@ -300,7 +311,9 @@ class Journal {
   // Constant after construction. Declared first, so that the lock is released
   // after the file is closed.
   const FileLock lock_;
+  const std::string path_;  // absolute
   const std::string accepted_damage_;
+  const bool created_;
 
   absl::Mutex file_mutex_;
   const std::unique_ptr<JournalFile> file_ ABSL_PT_GUARDED_BY(file_mutex_);

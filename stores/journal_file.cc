@@ -6,6 +6,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/path.h"
 #include "base/sha256.h"
 #include "stores/journal_check.h"
 #include "stores/journal_discarded.h"
@@ -132,13 +133,26 @@ absl::Status MarkDamaged(SqliteConnection& db) {
 }  // namespace
 
 std::string JournalStatePath(const std::string& path) {
-  return path + ".state";
+  return path + kStateSuffix;
 }
 
 absl::StatusOr<SqliteConnection> CreateJournalFile(
     const std::string& path, absl::Duration busy_timeout) {
   const std::string schema = NewJournalSchema();
   return OpenSqliteFile(path, busy_timeout, KindOf(schema));
+}
+
+absl::Status BackUpJournal(const std::string& from, const std::string& to,
+                           const CopyPace& pace) {
+  const absl::Status copied = CopySqliteDatabase(from, to, pace);
+  if (!copied.ok()) return copied;
+  // Take the state from the copy. The state file of the journal may be of
+  // another moment.
+  auto db = SqliteConnection::OpenExisting(to, kBusyTimeout);
+  if (!db.ok()) return db.status();
+  const auto state = ReadJournalState(*db, {});
+  if (!state.ok()) return state.status();
+  return JournalStateFile::Open(JournalStatePath(to), *state).status();
 }
 
 absl::StatusOr<std::unique_ptr<JournalFile>> JournalFile::Open(
@@ -168,9 +182,13 @@ absl::StatusOr<std::unique_ptr<JournalFile>> JournalFile::Open(
   absl::StatusOr<JournalStateFile> state_file =
       JournalStateFile::Open(JournalStatePath(path), *state);
   if (!state_file.ok()) return state_file.status();
+  absl::StatusOr<SqliteFileWatch> files =
+      SqliteFileWatch::Start(*db, JournalStatePath(path));
+  if (!files.ok()) return files.status();
   db->KeepLogOnClose(false);
-  return std::unique_ptr<JournalFile>(new JournalFile(
-      *std::move(db), *std::move(statements), *std::move(state_file), *state));
+  return std::unique_ptr<JournalFile>(
+      new JournalFile(*std::move(db), *std::move(statements),
+                      *std::move(state_file), *std::move(files), *state));
 }
 
 absl::StatusOr<JournalFile::Statements> JournalFile::Prepare(
@@ -216,6 +234,15 @@ JournalState JournalFile::NextState() const {
   return next;
 }
 
+absl::Status JournalFile::Begin(SqliteTransaction& transaction) {
+  if (!lost_commit_.ok()) return lost_commit_;
+  if (files_.failed()) {
+    const absl::Status files = files_.Check(db_);
+    if (!files.ok()) return files;
+  }
+  return transaction.Begin(SqliteTransaction::Mode::kWrite);
+}
+
 absl::Status JournalFile::Commit(SqliteTransaction& transaction,
                                  const JournalState& next) {
   const absl::Status committed = transaction.Commit();
@@ -224,7 +251,10 @@ absl::Status JournalFile::Commit(SqliteTransaction& transaction,
   // Write the state file only after the commit. The state file must never be
   // ahead of the synced journal.
   state_file_status_ = state_file_.Write(next);
-  return absl::OkStatus();
+  // Check after the commit: a file may be removed until then. Accept no further
+  // commit, because the caller does not know about this one.
+  lost_commit_ = files_.Check(db_);
+  return lost_commit_;
 }
 
 // Appending and removing.
@@ -235,7 +265,7 @@ absl::StatusOr<std::vector<PositionRange>> JournalFile::Append(
   SLUICE_DCHECK(!entries.empty());
   SLUICE_DCHECK_EQ(first_position, state_.last_position + 1);
   SqliteTransaction transaction(db_);
-  absl::Status status = transaction.Begin(SqliteTransaction::Mode::kWrite);
+  absl::Status status = Begin(transaction);
   if (!status.ok()) return status;
   std::int64_t bytes = 0;
   for (const NewJournalEntry& entry : entries) {
@@ -263,7 +293,7 @@ absl::StatusOr<std::vector<PositionRange>> JournalFile::Append(
 absl::StatusOr<std::vector<PositionRange>> JournalFile::Remove(
     absl::Span<const PositionRange> done) {
   SqliteTransaction transaction(db_);
-  absl::Status status = transaction.Begin(SqliteTransaction::Mode::kWrite);
+  absl::Status status = Begin(transaction);
   if (!status.ok()) return status;
   JournalState next = NextState();
   auto removed = RemoveWithin(done, {kRemoveEntries, kRemoveBytes}, next);
@@ -392,7 +422,7 @@ absl::StatusOr<std::vector<absl::StatusOr<JournalFile::Added>>>
 JournalFile::Quarantine(absl::Span<const UnstorableEntry> entries,
                         absl::Time now, CheckRoom check_room) {
   SqliteTransaction transaction(db_);
-  absl::Status status = transaction.Begin(SqliteTransaction::Mode::kWrite);
+  absl::Status status = Begin(transaction);
   if (!status.ok()) return status;
   JournalState next = NextState();
   std::vector<absl::StatusOr<Added>> results;
@@ -470,7 +500,7 @@ absl::Status JournalFile::IsInQuarantine(std::int64_t position) {
 
 absl::StatusOr<JournalEntry> JournalFile::Release(std::int64_t sequence) {
   SqliteTransaction transaction(db_);
-  absl::Status status = transaction.Begin(SqliteTransaction::Mode::kWrite);
+  absl::Status status = Begin(transaction);
   if (!status.ok()) return status;
   absl::StatusOr<Quarantined> taken = TakeOutOfQuarantine(sequence);
   if (!taken.ok()) return taken.status();
@@ -615,6 +645,9 @@ JournalFile::FindQuarantined(std::string_view study_id,
 }
 
 absl::Status JournalFile::Probe(bool writing) {
+  if (!lost_commit_.ok()) return lost_commit_;
+  const absl::Status files = files_.Check(db_);
+  if (!files.ok()) return files;
   const absl::Status probed = ProbeSqliteFile(db_, writing, kBusyTimeout);
   if (!probed.ok() || !writing) return probed;
   if (!state_file_status_.ok()) state_file_status_ = state_file_.Write(state_);

@@ -24,6 +24,8 @@
 #include "stores/position_set.h"
 #include "stores/quarantine_room.h"
 #include "stores/sqlite.h"
+#include "stores/sqlite_copy.h"
+#include "stores/sqlite_file.h"
 
 namespace sluice {
 
@@ -34,6 +36,11 @@ std::string JournalStatePath(const std::string& path);
 // the file for damage.
 absl::StatusOr<SqliteConnection> CreateJournalFile(const std::string& path,
                                                    absl::Duration busy_timeout);
+
+// Copies the journal at `from`, which may be open, to the new file `to`, and
+// creates its state file.
+absl::Status BackUpJournal(const std::string& from, const std::string& to,
+                           const CopyPace& pace);
 
 // Not thread-safe. Returns the errors of Journal. An error leaves the file
 // unchanged.
@@ -107,6 +114,8 @@ class JournalFile {
   absl::StatusOr<std::vector<std::optional<Quarantined>>> FindQuarantined(
       std::string_view study_id, absl::Span<const std::string> submission_ids);
 
+  // Returns OK if no file of the journal was removed or replaced.
+  absl::Status CheckFiles() { return files_.Check(db_); }
   // Result of the last write of the state file. After an error the entries are
   // durable all the same.
   const absl::Status& state_file_status() const { return state_file_status_; }
@@ -133,10 +142,12 @@ class JournalFile {
   static absl::StatusOr<Statements> Prepare(SqliteConnection& db);
 
   JournalFile(SqliteConnection db, Statements statements,
-              JournalStateFile state_file, const JournalState& state)
+              JournalStateFile state_file, SqliteFileWatch files,
+              const JournalState& state)
       : db_(std::move(db)),
         statements_(std::move(statements)),
         state_file_(std::move(state_file)),
+        files_(std::move(files)),
         state_(state) {}
 
   // Steps of a transaction. A transaction must have begun. Each step updates
@@ -159,6 +170,8 @@ class JournalFile {
 
   // Returns the state from which the next transaction starts.
   JournalState NextState() const;
+  // Begins a transaction that writes, unless a file was removed or replaced.
+  absl::Status Begin(SqliteTransaction& transaction);
   // Commits the transaction. Then sets the state to `next`, in memory and in
   // the state file.
   absl::Status Commit(SqliteTransaction& transaction, const JournalState& next);
@@ -166,8 +179,12 @@ class JournalFile {
   SqliteConnection db_;
   Statements statements_;
   JournalStateFile state_file_;
+  SqliteFileWatch files_;
   JournalState state_;
   absl::Status state_file_status_;
+  // Not OK after a commit to a file that was removed or replaced. All later
+  // changes then fail.
+  absl::Status lost_commit_;
 };
 
 }  // namespace sluice

@@ -1,14 +1,8 @@
 #include "stores/journal_state.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <bit>
-#include <cerrno>
 #include <cstring>
-#include <filesystem>
 #include <utility>
 
 #include "absl/random/random.h"
@@ -16,7 +10,6 @@
 #include "absl/strings/string_view.h"
 #include "base/check.h"
 #include "base/sha256.h"
-#include "stores/files.h"
 #include "stores/sqlite_values.h"
 
 namespace sluice {
@@ -25,9 +18,6 @@ namespace {
 // The last byte is the version of the format.
 constexpr std::string_view kMagic("SluJst\0\1", 8);
 constexpr std::size_t kDigestBytes = sizeof(Sha256Digest);
-
-constexpr int kSlots = 2;
-constexpr std::size_t kSlotDistanceBytes = 4096;
 
 // Takes a value of a fixed size from the front of `bytes`.
 template <typename Value>
@@ -39,35 +29,21 @@ Value Take(std::string_view& bytes) {
   return value;
 }
 
-off_t OffsetOf(int slot) {
-  return static_cast<off_t>(slot) * static_cast<off_t>(kSlotDistanceBytes);
-}
-
-// Returns nothing if the slot is invalid or beyond the end of the file.
-absl::StatusOr<std::optional<JournalState>> ReadSlot(const std::string& path,
-                                                     int descriptor, int slot) {
-  char bytes[kJournalStateBytes];
-  const ssize_t size = pread(descriptor, bytes, sizeof(bytes), OffsetOf(slot));
-  if (size < 0) return SystemError(errno, "cannot read", path);
-  return DecodeJournalState({bytes, static_cast<std::size_t>(size)});
-}
-
-struct Slots {
-  std::optional<JournalState> newest;
-  int newest_slot = 0;
+// The newest valid slot of a state file.
+struct Newest {
+  std::optional<JournalState> state;
+  std::size_t slot = 0;
 };
 
-absl::StatusOr<Slots> ReadSlots(const std::string& path, int descriptor) {
-  Slots slots;
-  for (int slot = 0; slot < kSlots; ++slot) {
-    const auto state = ReadSlot(path, descriptor, slot);
-    if (!state.ok()) return state.status();
-    if (!state->has_value()) continue;
-    if (slots.newest && slots.newest->commits >= (*state)->commits) continue;
-    slots.newest = *state;
-    slots.newest_slot = slot;
+Newest FindNewest(const SlotFile::Content& content) {
+  Newest newest;
+  for (std::size_t slot = 0; slot < SlotFile::kSlots; ++slot) {
+    const auto state = DecodeJournalState(content.slots[slot]);
+    if (!state.has_value()) continue;
+    if (newest.state && newest.state->commits >= state->commits) continue;
+    newest = {state, slot};
   }
-  return slots;
+  return newest;
 }
 
 }  // namespace
@@ -136,61 +112,39 @@ std::optional<JournalState> DecodeJournalState(std::string_view bytes) {
 
 absl::StatusOr<KnownJournalState> JournalStateFile::Read(
     const std::string& path) {
-  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0 && errno == ENOENT) return KnownJournalState();
-  if (descriptor < 0) return SystemError(errno, "cannot open", path);
-  const absl::StatusOr<Slots> slots = ReadSlots(path, descriptor);
-  close(descriptor);
-  if (!slots.ok()) return slots.status();
-  return KnownJournalState{.file_exists = true, .state = slots->newest};
+  const auto content = SlotFile::Read(path, kJournalStateBytes);
+  if (!content.ok()) return content.status();
+  return KnownJournalState{.file_exists = content->file_exists,
+                           .state = FindNewest(*content).state};
 }
 
 absl::StatusOr<JournalStateFile> JournalStateFile::Open(
     const std::string& path, const JournalState& state) {
-  const int descriptor =
-      open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR);
-  if (descriptor < 0) return SystemError(errno, "cannot open", path);
-  JournalStateFile file(path, descriptor, 0);
-  const absl::StatusOr<Slots> slots = ReadSlots(path, descriptor);
+  const auto content = SlotFile::Read(path, kJournalStateBytes);
+  if (!content.ok()) return content.status();
+  absl::StatusOr<SlotFile> slots = SlotFile::Open(path);
   if (!slots.ok()) return slots.status();
-  if (slots->newest) file.next_slot_ = 1 - slots->newest_slot;
-  const absl::Status written = file.Write(state);
-  if (!written.ok()) return written;
-  if (fsync(descriptor) != 0) return SystemError(errno, "cannot sync", path);
-  const std::filesystem::path parent =
-      std::filesystem::path(path).parent_path();
-  const absl::Status synced = SyncDirectory(parent.empty() ? "." : parent);
-  if (!synced.ok()) return synced;
+  const Newest newest = FindNewest(*content);
+  JournalStateFile file(*std::move(slots),
+                        newest.state ? 1 - newest.slot : newest.slot);
+  absl::Status status = file.Write(state);
+  if (status.ok()) status = file.slots_.Sync();
   // After damage was accepted, the new state may have fewer commits than the
   // other slot. Overwrite the other slot as well, so that it is not taken for
   // the newest slot.
-  if (slots->newest && slots->newest->commits >= state.commits) {
-    const absl::Status both = file.Write(state);
-    if (!both.ok()) return both;
-    if (fsync(descriptor) != 0) return SystemError(errno, "cannot sync", path);
+  if (status.ok() && newest.state && newest.state->commits >= state.commits) {
+    status = file.Write(state);
+    if (status.ok()) status = file.slots_.Sync();
   }
+  if (!status.ok()) return status;
   return file;
 }
 
-JournalStateFile::JournalStateFile(JournalStateFile&& other) noexcept
-    : path_(std::move(other.path_)),
-      descriptor_(std::exchange(other.descriptor_, -1)),
-      next_slot_(other.next_slot_) {}
-
-JournalStateFile::~JournalStateFile() {
-  if (descriptor_ >= 0) close(descriptor_);
-}
-
 absl::Status JournalStateFile::Write(const JournalState& state) {
-  const std::string bytes = EncodeJournalState(state);
-  const ssize_t written =
-      pwrite(descriptor_, bytes.data(), bytes.size(), OffsetOf(next_slot_));
-  if (written < 0) return SystemError(errno, "cannot write", path_);
-  if (static_cast<std::size_t>(written) != bytes.size()) {
-    return SystemError(ENOSPC, "cannot write", path_);
-  }
-  next_slot_ = 1 - next_slot_;
-  return absl::OkStatus();
+  const absl::Status written =
+      slots_.Write(next_slot_, EncodeJournalState(state));
+  if (written.ok()) next_slot_ = 1 - next_slot_;
+  return written;
 }
 
 }  // namespace sluice

@@ -15,9 +15,8 @@
 // It is never ahead of the journal on disk, because it is written after the
 // sync of the commit.
 //
-// The state file has two slots in different blocks of the disk, which are
-// written in turn. Each slot has a checksum, so a torn write leaves the other
-// slot valid.
+// The state file has two slots (slot_file.h). Each slot has a checksum, so a
+// torn write leaves the other slot valid.
 
 #ifndef SLUICE_STORES_JOURNAL_STATE_H_
 #define SLUICE_STORES_JOURNAL_STATE_H_
@@ -28,9 +27,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "stores/slot_file.h"
 #include "stores/store.h"
 
 namespace sluice {
@@ -90,22 +91,15 @@ class JournalStateFile {
   static absl::StatusOr<JournalStateFile> Open(const std::string& path,
                                                const JournalState& state);
 
-  JournalStateFile(JournalStateFile&& other) noexcept;
-  JournalStateFile& operator=(JournalStateFile&& other) = delete;
-  ~JournalStateFile();
-
   // Writes the state over the older slot, without a sync.
   absl::Status Write(const JournalState& state);
 
  private:
-  JournalStateFile(std::string path, int descriptor, int next_slot)
-      : path_(std::move(path)),
-        descriptor_(descriptor),
-        next_slot_(next_slot) {}
+  JournalStateFile(SlotFile slots, std::size_t next_slot)
+      : slots_(std::move(slots)), next_slot_(next_slot) {}
 
-  std::string path_;
-  int descriptor_;
-  int next_slot_;
+  SlotFile slots_;
+  std::size_t next_slot_;
 };
 
 }  // namespace sluice

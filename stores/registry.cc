@@ -21,32 +21,47 @@ using StoreOr = absl::StatusOr<std::unique_ptr<Store>>;
 
 StoreOr OpenDiscard(
     StoreOptionReader& options,
-    SameContent /*unused*/) {  // NOLINT(performance-unnecessary-value-param)
+    SameContent /*unused*/,  // NOLINT(performance-unnecessary-value-param)
+    const KnownStore& /*known*/,
+    StoreLog /*unused*/) {  // NOLINT(performance-unnecessary-value-param)
   return std::make_unique<DiscardStore>(ReadDiscardOptions(options));
 }
 
 // Opens a store whose options are read by `Read`.
 template <typename StoreType, auto Read>
-StoreOr Open(StoreOptionReader& options, SameContent same_content) {
+StoreOr Open(
+    StoreOptionReader& options, SameContent same_content,
+    const KnownStore& /*known*/,
+    StoreLog /*unused*/) {  // NOLINT(performance-unnecessary-value-param)
   return StoreType::Open(Read(options), std::move(same_content));
+}
+
+StoreOr OpenSqlite(
+    StoreOptionReader& options, SameContent same_content,
+    const KnownStore& known,
+    StoreLog /*unused*/) {  // NOLINT(performance-unnecessary-value-param)
+  return SqliteStore::Open(ReadSqliteOptions(options), std::move(same_content),
+                           known);
 }
 
 struct Opener {
   std::string_view kind;
-  StoreOr (*open)(StoreOptionReader& options, SameContent same_content);
+  StoreOr (*open)(StoreOptionReader& options, SameContent same_content,
+                  const KnownStore& known, StoreLog log);
 };
 
 constexpr Opener kOpeners[] = {
     {"datastore", Open<DatastoreStore, ReadDatastoreOptions>},
     {"discard", OpenDiscard},
     {"postgres", Open<PostgresStore, ReadPostgresOptions>},
-    {"sqlite", Open<SqliteStore, ReadSqliteOptions>},
+    {"sqlite", OpenSqlite},
 };
 
 }  // namespace
 
 StoreOr OpenStore(std::string_view kind, const StoreOptions& options,
-                  SameContent same_content) {
+                  SameContent same_content, const KnownStore& known,
+                  StoreLog log) {
   const auto* opener = std::ranges::find(kOpeners, kind, &Opener::kind);
   if (opener == std::end(kOpeners)) {
     return absl::NotFoundError(
@@ -54,7 +69,7 @@ StoreOr OpenStore(std::string_view kind, const StoreOptions& options,
   }
   SLUICE_DCHECK(FindStoreKind(kind)->check(options).empty());
   StoreOptionReader reader(options);
-  return opener->open(reader, std::move(same_content));
+  return opener->open(reader, std::move(same_content), known, std::move(log));
 }
 
 }  // namespace sluice

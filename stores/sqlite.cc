@@ -155,11 +155,21 @@ std::string_view SqliteRun::BlobAt(int column) const {
 
 absl::StatusOr<SqliteConnection> SqliteConnection::Open(
     const std::string& path, absl::Duration busy_timeout) {
+  return OpenWithFlags(path, busy_timeout, SQLITE_OPEN_CREATE);
+}
+
+absl::StatusOr<SqliteConnection> SqliteConnection::OpenExisting(
+    const std::string& path, absl::Duration busy_timeout) {
+  return OpenWithFlags(path, busy_timeout, 0);
+}
+
+absl::StatusOr<SqliteConnection> SqliteConnection::OpenWithFlags(
+    const std::string& path, absl::Duration busy_timeout, int flags) {
   // Without SQLite's mutexes: callers have their own.
-  constexpr int kFlags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
-                         SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+  constexpr int kFlags =
+      SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
   sqlite3* db = nullptr;
-  const int code = sqlite3_open_v2(path.c_str(), &db, kFlags, nullptr);
+  const int code = sqlite3_open_v2(path.c_str(), &db, kFlags | flags, nullptr);
   SqliteConnection connection(db);  // SQLite sets `db` even after an error
   if (code != SQLITE_OK) return SqliteError(code, "cannot open the database");
   connection.SetBusyTimeout(busy_timeout);
@@ -231,6 +241,21 @@ absl::StatusOr<std::int64_t> SqliteConnection::QueryInteger(
 absl::StatusOr<std::string> SqliteConnection::QueryText(std::string_view sql) {
   return Query(sql,
                [](const SqliteRun& row) { return std::string(row.TextAt(0)); });
+}
+
+std::vector<std::string> SqliteConnection::Files() const {
+  const char* database = sqlite3_db_filename(handle_.get(), "main");
+  return {database, sqlite3_filename_wal(database),
+          absl::StrCat(database, "-shm")};
+}
+
+absl::Status SqliteConnection::SyncDatabaseFile() {
+  sqlite3_file* file = FileOf(handle_.get(), SQLITE_FCNTL_FILE_POINTER);
+  const int code = file == nullptr
+                       ? SQLITE_IOERR_FSYNC
+                       : file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
+  return code == SQLITE_OK ? absl::OkStatus()
+                           : SqliteError(code, "cannot sync");
 }
 
 void SqliteConnection::CutLog() {

@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
@@ -90,6 +91,10 @@ class SqliteConnection {
   static absl::StatusOr<SqliteConnection> Open(const std::string& path,
                                                absl::Duration busy_timeout);
 
+  // Like Open, but returns UNAVAILABLE if the file does not exist.
+  static absl::StatusOr<SqliteConnection> OpenExisting(
+      const std::string& path, absl::Duration busy_timeout);
+
   void SetBusyTimeout(absl::Duration timeout);
 
   // If `keep` is set, closing the database keeps its write-ahead log. Otherwise
@@ -131,6 +136,22 @@ class SqliteConnection {
     return sqlite3_get_autocommit(handle_.get()) == 0;
   }
 
+  // Returns the paths of the files that the connection has open: the database,
+  // its write-ahead log and the index of the log.
+  std::vector<std::string> Files() const;
+
+  // Begins a copy of the database to `copy`, which must be empty
+  // (https://www.sqlite.org/backup.html). Returns null after an error. Both
+  // connections must outlive the copy.
+  template <typename Finisher>
+  std::unique_ptr<sqlite3_backup, Finisher> BeginCopyTo(
+      SqliteConnection& copy) {
+    return std::unique_ptr<sqlite3_backup, Finisher>(
+        sqlite3_backup_init(copy.handle_.get(), "main", handle_.get(), "main"));
+  }
+  // Syncs the database file, but not its write-ahead log.
+  absl::Status SyncDatabaseFile();
+
   // Cuts off everything after the last commit in the write-ahead log. If the
   // sync of a commit fails, the commit is still complete in the log, and a
   // program that opens the file after a crash would treat it as committed. Does
@@ -143,6 +164,9 @@ class SqliteConnection {
   };
 
   explicit SqliteConnection(sqlite3* db) : handle_(db) {}
+
+  static absl::StatusOr<SqliteConnection> OpenWithFlags(
+      const std::string& path, absl::Duration busy_timeout, int flags);
 
   template <typename Read>
   auto Query(std::string_view sql, Read read)

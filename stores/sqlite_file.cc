@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/path.h"
@@ -174,6 +175,29 @@ absl::Status ProbeSqliteFile(SqliteConnection& db, bool writing,
   db.SetBusyTimeout(kProbeBusyTimeout);
   const absl::Status status = Probe(db, writing);
   db.SetBusyTimeout(busy_timeout);
+  return status;
+}
+
+absl::StatusOr<SqliteFileWatch> SqliteFileWatch::Start(
+    SqliteConnection& db, const std::string& more) {
+  std::vector<std::string> paths = db.Files();
+  auto database = OpenFiles::At({paths.front()});
+  if (!database.ok()) return database.status();
+  if (!more.empty()) paths.push_back(more);
+  auto all = OpenFiles::At(paths);
+  if (!all.ok()) return all.status();
+  return SqliteFileWatch(*std::move(all), *std::move(database));
+}
+
+absl::Status SqliteFileWatch::Check(SqliteConnection& db) {
+  const absl::Status status = all_.Check();
+  const bool first = !status.ok() && !failed_;
+  failed_ = !status.ok();
+  // If the copy fails, nothing is worse than before. A clean shutdown tries
+  // once more.
+  if (first && database_.Check().ok()) {
+    db.Execute("PRAGMA wal_checkpoint(FULL)").IgnoreError();
+  }
   return status;
 }
 

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
@@ -15,6 +16,7 @@
 #include "absl/types/span.h"
 #include "stores/files.h"
 #include "stores/migration.h"
+#include "stores/open_files.h"
 #include "stores/sqlite.h"
 
 namespace sluice {
@@ -71,6 +73,33 @@ absl::StatusOr<SqliteConnection> OpenSqliteFile(
 // connection's busy timeout to `busy_timeout` at the end.
 absl::Status ProbeSqliteFile(SqliteConnection& db, bool writing,
                              absl::Duration busy_timeout);
+
+// Notices that files of an open database were removed or replaced by other
+// programs. Nobody may rely on a commit before Check has returned OK after the
+// commit. Not thread-safe.
+class SqliteFileWatch {
+ public:
+  // `db` is open for writing and uses a write-ahead log. Watches also the file
+  // `more` unless it is empty. UNAVAILABLE if a file is missing.
+  static absl::StatusOr<SqliteFileWatch> Start(SqliteConnection& db,
+                                               const std::string& more = "");
+
+  // Returns OK if all files are in place, otherwise UNAVAILABLE with the name
+  // of the file. The first failure copies all commits from the write-ahead log
+  // into the database file if the database file is in place. Otherwise commits
+  // that were acknowledged before would be lost together with the log.
+  absl::Status Check(SqliteConnection& db);
+  // True if the last Check failed.
+  bool failed() const { return failed_; }
+
+ private:
+  SqliteFileWatch(OpenFiles all, OpenFiles database)
+      : all_(std::move(all)), database_(std::move(database)) {}
+
+  OpenFiles all_;
+  OpenFiles database_;  // the database file alone
+  bool failed_ = false;
+};
 
 // Returns the status with the path prefixed to its message.
 absl::Status NamingFile(const absl::Status& status, const std::string& path);

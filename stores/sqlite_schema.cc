@@ -1,5 +1,7 @@
 #include "stores/sqlite_schema.h"
 
+#include <filesystem>
+#include <system_error>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -118,13 +120,28 @@ std::vector<MigrationStep> Steps(SqliteConnection& db) {
            }}};
 }
 
+constexpr SqliteFileKind kFileKind = {kSqliteApplicationId,
+                                      kSqliteSchemaVersion, kSchema};
+
 }  // namespace
+
+absl::StatusOr<bool> IsNewSqliteStore(const std::string& path,
+                                      absl::Duration busy_timeout) {
+  std::error_code error;
+  // Opening the file would create it.
+  if (!std::filesystem::exists(path, error)) return true;
+  auto db = SqliteConnection::Open(path, busy_timeout);
+  if (!db.ok()) return db.status();
+  db->KeepLogOnClose(true);
+  const auto version = InspectSqliteFile(*db, kFileKind);
+  if (!version.ok()) return version.status();
+  return *version == kNewSqliteFile;
+}
 
 absl::StatusOr<SqliteConnection> OpenSqliteForWriting(
     const std::string& path, absl::Duration busy_timeout) {
-  absl::StatusOr<SqliteConnection> db = OpenSqliteFile(
-      path, busy_timeout, {kSqliteApplicationId, kSqliteSchemaVersion, kSchema},
-      Steps);
+  absl::StatusOr<SqliteConnection> db =
+      OpenSqliteFile(path, busy_timeout, kFileKind, Steps);
   if (!db.ok()) return db.status();
   const absl::Status status = db->Execute("PRAGMA foreign_keys = ON");
   if (!status.ok()) return status;

@@ -26,6 +26,12 @@ inline constexpr std::int64_t kSqliteApplicationId = 0x536c7569;
 absl::StatusOr<SqliteConnection> OpenSqliteForWriting(
     const std::string& path, absl::Duration busy_timeout);
 
+// True if the file at `path` is missing or has no tables. Changes nothing.
+// DATA_LOSS if the file is not a database. FAILED_PRECONDITION if it is of a
+// newer version or of another program.
+absl::StatusOr<bool> IsNewSqliteStore(const std::string& path,
+                                      absl::Duration busy_timeout);
+
 // Opens the database at `path` for reading only. OpenSqliteForWriting must have
 // opened it before.
 absl::StatusOr<SqliteConnection> OpenSqliteForReading(

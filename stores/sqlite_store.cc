@@ -1,7 +1,9 @@
 #include "stores/sqlite_store.h"
 
 #include <cstddef>
+#include <filesystem>
 #include <limits>
+#include <system_error>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
@@ -117,12 +119,35 @@ absl::StatusOr<Submission> ReadSubmission(const SqliteRun& row) {
   return submission;
 }
 
+absl::Status MissingStore(const std::string& path, const KnownStore& known) {
+  std::error_code error;
+  const bool exists = std::filesystem::exists(path, error);
+  const std::string numbers =
+      known.last_sequence > 0
+          ? absl::StrCat("knows submissions up to sequence number ",
+                         known.last_sequence)
+          : "shows that there was one";
+  return absl::DataLossError(absl::StrCat(
+      exists ? "the file is empty: it has no tables" : "the file is missing",
+      ", but ", known.known_by, " ", numbers,
+      ". Put the right file in place. To continue without the submissions that"
+      " were stored, start with --accept-damage"));
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(
-    const SqliteStoreOptions& options, SameContent same_content) {
+    const SqliteStoreOptions& options, SameContent same_content,
+    const KnownStore& known) {
   absl::StatusOr<ClaimedFile> file = ClaimSqliteFile(options.path);
   if (!file.ok()) return file.status();
+  // Check before the file is opened, because opening creates it.
+  const absl::StatusOr<bool> is_new =
+      IsNewSqliteStore(file->path, options.busy_timeout);
+  if (!is_new.ok()) return NamingFile(is_new.status(), options.path);
+  if (*is_new && !known.known_by.empty() && !known.accept_damage) {
+    return NamingFile(MissingStore(file->path, known), options.path);
+  }
   SqliteStoreOptions resolved = options;
   resolved.path = file->path;
   absl::StatusOr<Writer> writer = OpenWriter(resolved);
@@ -132,7 +157,7 @@ absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(
   absl::StatusOr<PageReader> page_reader = OpenPageReader(resolved);
   if (!page_reader.ok()) return NamingFile(page_reader.status(), options.path);
   return std::unique_ptr<SqliteStore>(new SqliteStore(
-      std::move(file->lock), resolved, std::move(same_content),
+      std::move(file->lock), resolved, std::move(same_content), *is_new,
       *std::move(writer), *std::move(reader), *std::move(page_reader)));
 }
 
@@ -152,7 +177,10 @@ absl::StatusOr<SqliteStore::Writer> SqliteStore::OpenWriter(
   if (!find_audited.ok()) return find_audited.status();
   auto insert_gap = db->Prepare(kInsertGap);
   if (!insert_gap.ok()) return insert_gap.status();
+  auto files = SqliteFileWatch::Start(*db);
+  if (!files.ok()) return files.status();
   return Writer{.db = *std::move(db),
+                .files = *std::move(files),
                 .insert = *std::move(insert),
                 .find_first = *std::move(find_first),
                 .read_content = *std::move(read_content),
@@ -182,11 +210,13 @@ absl::StatusOr<SqliteStore::PageReader> SqliteStore::OpenPageReader(
 }
 
 SqliteStore::SqliteStore(FileLock lock, const SqliteStoreOptions& options,
-                         SameContent same_content, Writer writer, Reader reader,
-                         PageReader page_reader)
+                         SameContent same_content, bool created, Writer writer,
+                         Reader reader, PageReader page_reader)
     : lock_(std::move(lock)),
+      path_(options.path),
       busy_timeout_(options.busy_timeout),
       same_content_(std::move(same_content)),
+      created_(created),
       writer_(std::move(writer)),
       reader_(std::move(reader)),
       page_reader_(std::move(page_reader)) {}
@@ -289,9 +319,11 @@ absl::Status SqliteStore::SaveGroup(Group group) {
 
 absl::Status SqliteStore::SaveInOneTransaction(const Group& group, bool& begun,
                                                PendingBatch*& failed) {
+  // Write nothing to files that were removed or replaced.
+  absl::Status begins = writer_.files.failed() ? writer_.files.Check(writer_.db)
+                                               : absl::OkStatus();
   SqliteTransaction transaction(writer_.db);
-  const absl::Status begins =
-      transaction.Begin(SqliteTransaction::Mode::kWrite);
+  if (begins.ok()) begins = transaction.Begin(SqliteTransaction::Mode::kWrite);
   begun = begins.ok();
   if (!begun) return begins;
   for (PendingBatch* pending : group) {
@@ -300,7 +332,9 @@ absl::Status SqliteStore::SaveInOneTransaction(const Group& group, bool& begun,
     failed = pending;
     return status;
   }
-  return transaction.Commit();
+  const absl::Status committed = transaction.Commit();
+  // Check after the commit: a file may be removed until then.
+  return committed.ok() ? writer_.files.Check(writer_.db) : committed;
 }
 
 absl::Status SqliteStore::SaveEach(PendingBatch& pending) {
@@ -533,6 +567,14 @@ absl::Status SqliteStore::ReadGaps(std::int64_t after, StorePage& page) {
   }
 }
 
+absl::Status SqliteStore::Backup(const std::string& path,
+                                 const CopyPace& pace) {
+  const absl::Status status = CopySqliteDatabase(path_, path, pace);
+  // Another file in the place of the store must not pass for a backup.
+  absl::MutexLock lock(&write_mutex_);
+  return status.ok() ? writer_.files.Check(writer_.db) : status;
+}
+
 absl::Status SqliteStore::Check() {
   // A batch in progress may hang, so do not wait for it: return the result of
   // the batch before it.
@@ -540,8 +582,10 @@ absl::Status SqliteStore::Check() {
   // After a failed batch, only writing pages to the disk shows whether there is
   // room again.
   const bool writing = !last_save().ok();
-  const absl::Status status =
-      ProbeSqliteFile(writer_.db, writing, busy_timeout_);
+  absl::Status status = writer_.files.Check(writer_.db);
+  if (status.ok()) {
+    status = ProbeSqliteFile(writer_.db, writing, busy_timeout_);
+  }
   if (writing) set_last_save(status);
   write_mutex_.Unlock();
   return status;

@@ -20,6 +20,7 @@
 #include "stores/files.h"
 #include "stores/kinds/sqlite_kind.h"
 #include "stores/sqlite.h"
+#include "stores/sqlite_file.h"
 #include "stores/store.h"
 
 namespace sluice {
@@ -31,10 +32,15 @@ class SqliteStore final : public Store {
   // assigns the same sequence numbers. Errors:
   //   FAILED_PRECONDITION  another process has the lock, or the file is of a
   //                        newer version, or of another program
-  //   DATA_LOSS            the file is not a database
+  //   DATA_LOSS            the file is not a database, or it is missing or
+  //                        empty although `known` shows that it existed
   //   UNAVAILABLE          the file cannot be read or written
   static absl::StatusOr<std::unique_ptr<SqliteStore>> Open(
-      const SqliteStoreOptions& options, SameContent same_content);
+      const SqliteStoreOptions& options, SameContent same_content,
+      const KnownStore& known = {});
+
+  // True if Open found no tables and created them.
+  bool created() const { return created_; }
 
   // Batches that arrive while another batch is being committed share the next
   // commit: one transaction, one sync. If one batch cannot be stored, the other
@@ -48,6 +54,10 @@ class SqliteStore final : public Store {
   // Reads like Store::Read, without delaying FindReceipts.
   absl::StatusOr<StorePage> Read(std::int64_t after, std::size_t max,
                                  std::size_t max_bytes) override;
+  absl::Status Backup(const std::string& path, const CopyPace& pace) override;
+  // Checks as Store::Check. UNAVAILABLE also if another program removed or
+  // replaced a file of the database. SaveBatch then fails too, because a commit
+  // to such a file is lost when the process ends.
   absl::Status Check() override;
 
   // Number of batches in SaveBatch now, waiting or being committed.
@@ -70,6 +80,7 @@ class SqliteStore final : public Store {
 
   struct Writer {
     SqliteConnection db;
+    SqliteFileWatch files;
     SqliteStatement insert;
     SqliteStatement find_first;
     SqliteStatement read_content;
@@ -93,8 +104,8 @@ class SqliteStore final : public Store {
       const SqliteStoreOptions& options);
 
   SqliteStore(FileLock lock, const SqliteStoreOptions& options,
-              SameContent same_content, Writer writer, Reader reader,
-              PageReader page_reader);
+              SameContent same_content, bool created, Writer writer,
+              Reader reader, PageReader page_reader);
 
   // Adds the batch to the queue. Returns when the batch is done, or when it is
   // first in the queue; its thread must then commit for the group.
@@ -153,8 +164,10 @@ class SqliteStore final : public Store {
   // Constant after construction. Declared first, so that the lock is released
   // after the connections are closed.
   const FileLock lock_;
+  const std::string path_;  // absolute
   const absl::Duration busy_timeout_;
   const SameContent same_content_;
+  const bool created_;
 
   // Held briefly, never over I/O.
   mutable absl::Mutex queue_mutex_ ABSL_ACQUIRED_AFTER(write_mutex_);

@@ -39,6 +39,11 @@ absl::Time ToMicroseconds(absl::Time time) {
   return absl::FromUnixMicros(absl::ToUnixMicros(time));
 }
 
+absl::Status Store::Backup(const std::string& /*path*/,
+                           const CopyPace& /*pace*/) {
+  return absl::UnimplementedError("this kind of store is not a local file");
+}
+
 absl::StatusOr<StorePage> Store::Read(std::int64_t /*after*/,
                                       std::size_t /*max*/,
                                       std::size_t /*max_bytes*/) {

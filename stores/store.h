@@ -17,6 +17,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "stores/sqlite_copy.h"
 
 namespace sluice {
 
@@ -127,6 +128,29 @@ absl::Status Unclear(absl::Status status);
 using SameContent = std::function<bool(SubmissionKind kind, std::string_view a,
                                        std::string_view b)>;
 
+enum class StoreSeverity { kInfo, kWarning, kError };
+
+// Writes a message of a store to the server's log. Messages contain no patient
+// data.
+using StoreLog =
+    std::function<void(StoreSeverity severity, const std::string& message)>;
+
+// A condition in which acknowledged submissions could be lost.
+struct StoreHazard {
+  std::string name;  // e.g. "fsync_off"
+  bool present = false;
+};
+
+// Knowledge of other files about a store that is about to be opened.
+struct KnownStore {
+  // Highest sequence number that the other files know; 0 if they know none.
+  std::int64_t last_sequence = 0;
+  // A file that shows that the store existed; empty if there is none.
+  std::string known_by;
+  // True to create the store although `known_by` shows that it existed.
+  bool accept_damage = false;
+};
+
 // Thread-safe. Calls block. tests/stores/store_contract_test.cc tests every
 // store against these comments.
 class Store {
@@ -171,10 +195,18 @@ class Store {
   virtual absl::StatusOr<StorePage> Read(std::int64_t after, std::size_t max,
                                          std::size_t max_bytes);
 
+  // Copies the store to the new file `path` while it is in use (sqlite_copy.h).
+  // UNIMPLEMENTED if the store is not a local file.
+  virtual absl::Status Backup(const std::string& path, const CopyPace& pace);
+
   // True if the store keeps values that were read from the content (subject,
   // answers and so on). Otherwise submissions may be saved without these
   // members.
   virtual bool keeps_columns() const { return true; }
+
+  // Returns all hazards that the store watches, as far as they are known now.
+  // Always returns the same names, in the same order. Does not block.
+  virtual std::vector<StoreHazard> Hazards() { return {}; }
 
   // Returns OK if the store could accept a batch now, for /readyz. Returns
   // within seconds, even if the database hangs. Does not wait for a call in

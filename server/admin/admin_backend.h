@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "server/admin/backup_summary.h"
 #include "stores/journal.h"
 #include "stores/store.h"
 
@@ -50,6 +52,11 @@ class AdminBackend {
                                           std::string_view by) = 0;
   virtual absl::StatusOr<std::vector<Discarded>> ListDiscarded(
       const std::string& pool, std::int64_t after, std::size_t max) = 0;
+
+  // Copies the journals and the store to the new directory `name` (Backups::
+  // Make). Ends with CANCELLED soon after `go_on` has returned false.
+  virtual absl::StatusOr<BackupSummary> Backup(
+      const std::string& name, const std::function<bool()>& go_on) = 0;
 
   // Returns the sequence number that was assigned last. Before the first
   // submission: the number before the first that will be assigned.

@@ -54,6 +54,11 @@ class AdminService final : public v1::Admin::Service {
                       const v1::ExportRequest* request,
                       grpc::ServerWriter<v1::ExportResponse>* writer) override;
 
+  // Implemented in admin_backup.cc.
+  grpc::Status Backup(grpc::ServerContext* context,
+                      const v1::BackupRequest* request,
+                      v1::BackupResponse* response) override;
+
   // Returns the number of exports in progress.
   int exports() const;
 

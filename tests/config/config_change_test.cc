@@ -67,6 +67,7 @@ methods:
   sluice.v1.Ingestion/RecordEvents: {pool: other}
   sluice.v1.Ingestion/GetReceipts: {pool: receipts}
 drain: {timeout: 9s}
+backup: {directory: backups}
 )";
 
 // A change of one key: a text in kEveryKey, and the text that replaces it.
@@ -166,6 +167,10 @@ const std::vector<KeyChange>& KeyChanges() {
       {"methods.M.ack", "ack: queued", "ack: stored", {}},
       {"methods.M.allow_loss", "queued, allow_loss: true", "queued", {}},
       {"drain.timeout", "timeout: 9s", "timeout: 19s", {}},
+      {"backup.directory",
+       "directory: backups",
+       "directory: elsewhere",
+       {"backup.directory"}},
   };
   return *kChanges;
 }

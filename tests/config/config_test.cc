@@ -147,6 +147,7 @@ methods:
   default: {priority: low}
   sluice.v1.Ingestion/Submit: {priority: high}
 drain: {timeout: 1m30s}
+backup: {directory: data/backups}
 )");
   EXPECT_EQ(config.listen, "[::1]:0");
   EXPECT_EQ(config.metrics, "localhost:9000");
@@ -182,6 +183,23 @@ drain: {timeout: 1m30s}
   EXPECT_EQ(config.method(Method::kSubmitStream).priority, Priority::kLow);
   EXPECT_EQ(config.method(Method::kGetReceipts).priority, Priority::kNormal);
   EXPECT_EQ(config.drain_timeout, absl::Seconds(90));
+  EXPECT_EQ(config.backup_directory, "data/backups");
+}
+
+TEST(Config, BackupsNeedADirectoryAndTheAdminService) {
+  const std::string admin = "admin: 127.0.0.1:1\npools: {main: {}}\n";
+  EXPECT_THAT(Errors(admin + "backup: {directory: data/backups}\n"), IsEmpty());
+  EXPECT_THAT(Errors(admin + "backup: {}\n"), IsEmpty());
+  for (const char* bad : {"\"\"", ".", "..", "/", "data/"}) {
+    EXPECT_THAT(Errors(absl::StrCat(admin, "backup: {directory: ", bad, "}\n")),
+                ElementsAre(StartsWith("3: backup.directory: ")))
+        << bad;
+  }
+  EXPECT_THAT(Errors(admin + "backup: {dir: x}\n"),
+              ElementsAre(HasSubstr("backup.dir: unknown key")));
+  EXPECT_THAT(Errors("pools: {main: {}}\nbackup: {directory: x}\n"),
+              ElementsAre(AllOf(StartsWith("2: backup.directory: "),
+                                HasSubstr("set admin"))));
 }
 
 TEST(Config, AnEmptyWaitingRoomNeedsNoBytes) {
@@ -872,7 +890,8 @@ TEST(ConfigTest, FilesOfStoreAndJournalsAreTheirOwnHoweverTheyAreSpelled) {
   EXPECT_THAT(errors("/d/s.db", "//d//s.db", "b.db"),
               ElementsAre(HasSubstr("already used by store.path")));
   // SQLite and the server keep further files beside each data file.
-  for (const absl::string_view suffix : {"-wal", "-shm", "-journal", ".lock"}) {
+  for (const absl::string_view suffix :
+       {"-wal", "-shm", "-journal", ".lock", ".state", ".sequence"}) {
     EXPECT_THAT(errors("s.db", absl::StrCat("./s.db", suffix), "b.db"),
                 ElementsAre(AllOf(StartsWith("3: pools.a.queue.path: "),
                                   HasSubstr("reserved for store.path"))))

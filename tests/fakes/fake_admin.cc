@@ -175,6 +175,24 @@ grpc::Status FakeAdmin::RetryQuarantined(
   return grpc::Status::OK;
 }
 
+grpc::Status FakeAdmin::Backup(grpc::ServerContext* /*context*/,
+                               const v1::BackupRequest* request,
+                               v1::BackupResponse* response) {
+  if (request->name() == "taken") {
+    return {grpc::StatusCode::ALREADY_EXISTS, "/backups/taken exists already"};
+  }
+  response->set_directory("/backups/" + request->name());
+  v1::BackupFile* file = response->add_files();
+  file->set_name("journal-clinical.db");
+  file->set_key("pools.clinical.queue.path");
+  file->set_bytes(81920);
+  file = response->add_files();
+  file->set_name("journal-clinical.db.state");
+  file->set_bytes(8192);
+  response->set_has_store(request->name() != "journals");
+  return grpc::Status::OK;
+}
+
 grpc::Status FakeAdmin::Export(grpc::ServerContext* /*context*/,
                                const v1::ExportRequest* request,
                                grpc::ServerWriter<v1::ExportResponse>* writer) {

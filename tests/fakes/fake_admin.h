@@ -56,6 +56,11 @@ class FakeAdmin final : private v1::Admin::Service {
   grpc::Status ListDiscarded(grpc::ServerContext* context,
                              const v1::ListDiscardedRequest* request,
                              v1::ListDiscardedResponse* response) override;
+  // Returns a backup of a journal, without a store if the name is "journals".
+  // ALREADY_EXISTS if the name is "taken".
+  grpc::Status Backup(grpc::ServerContext* context,
+                      const v1::BackupRequest* request,
+                      v1::BackupResponse* response) override;
   grpc::Status Export(grpc::ServerContext* context,
                       const v1::ExportRequest* request,
                       grpc::ServerWriter<v1::ExportResponse>* writer) override;

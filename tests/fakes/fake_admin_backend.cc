@@ -215,6 +215,16 @@ absl::StatusOr<std::vector<Quarantined>> FakeAdminBackend::ListQuarantine(
   return entries;
 }
 
+absl::StatusOr<BackupSummary> FakeAdminBackend::Backup(
+    const std::string& name, const std::function<bool()>& go_on) {
+  if (name.empty()) return absl::InvalidArgumentError("no name");
+  if (!go_on()) return absl::CancelledError("cancelled");
+  return BackupSummary{
+      .directory = "/backups/" + name,
+      .files = {{.name = "store.db", .key = "store.path", .bytes = 7}},
+      .has_store = true};
+}
+
 absl::StatusOr<std::vector<std::optional<Quarantined>>>
 FakeAdminBackend::FindQuarantined(
     const std::string& pool, std::string_view study_id,

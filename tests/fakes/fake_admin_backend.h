@@ -91,6 +91,9 @@ class FakeAdminBackend final : public AdminBackend {
                                   std::string_view by) override;
   absl::StatusOr<std::vector<Discarded>> ListDiscarded(
       const std::string& pool, std::int64_t after, std::size_t max) override;
+  // Calls `go_on` once. Returns a summary of one file.
+  absl::StatusOr<BackupSummary> Backup(
+      const std::string& name, const std::function<bool()>& go_on) override;
   std::int64_t LastSequence() override;
   absl::StatusOr<std::vector<std::int64_t>> PendingSequences() override;
 

@@ -30,6 +30,7 @@
 namespace sluice {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using Result = Saved::Result;
@@ -269,6 +270,41 @@ TEST_F(SqliteStoreTest, AFileThatIsNoDatabaseIsRefusedByName) {
   const absl::Status status = TryOpen().status();
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(std::string(status.message()), HasSubstr(path_));
+}
+
+TEST_F(SqliteStoreTest, AMissingOrEmptyFileThatIsKnownIsDataLoss) {
+  const KnownStore known{.last_sequence = 45, .known_by = "journal.db"};
+  const auto open = [&](const KnownStore& with) {
+    return SqliteStore::Open({.path = path_}, nullptr, with);
+  };
+  const auto expect_refused = [&](const char* what) {
+    const absl::Status status = open(known).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+    EXPECT_THAT(std::string(status.message()),
+                AllOf(HasSubstr(path_), HasSubstr(what),
+                      HasSubstr("journal.db knows submissions up to sequence "
+                                "number 45"),
+                      HasSubstr("--accept-damage")));
+  };
+  expect_refused("the file is missing");
+  EXPECT_FALSE(std::filesystem::exists(path_));
+  std::ofstream(path_).close();
+  expect_refused("the file is empty");
+  EXPECT_EQ(std::filesystem::file_size(path_), 0u);
+  // A database without tables.
+  Sql("PRAGMA journal_mode = WAL; VACUUM");
+  expect_refused("the file is empty");
+
+  KnownStore accepted = known;
+  accepted.accept_damage = true;
+  {
+    const auto store = open(accepted);
+    ASSERT_TRUE(store.ok()) << store.status();
+    EXPECT_TRUE((*store)->created());
+  }
+  const auto store = open(known);
+  ASSERT_TRUE(store.ok()) << store.status();
+  EXPECT_FALSE((*store)->created());
 }
 
 TEST_F(SqliteStoreTest, APathThatLooksLikeAUriIsAFile) {

@@ -426,9 +426,35 @@ TEST(Sluicectl, BadUsageIsTold) {
            {"quarantine", "export", "--format=csv"},
            {"export", "--format=xml"},
            {"export", "--since=yesterday"},
-           {"export", "file.json"}}) {
+           {"export", "file.json"},
+           {"backup"},
+           {"backup", "one", "two"}}) {
     ExpectBadUsage(SLUICECTL, arguments);
   }
+}
+
+TEST(Sluicectl, MakesABackup) {
+  FakeAdmin server;
+  const std::string admin = "--admin=" + server.target();
+  const ToolRun text = RunTool(SLUICECTL, {"backup", admin, "night"});
+  EXPECT_EQ(text.exit_code, 0) << text.err;
+  EXPECT_EQ(text.err, "");
+  EXPECT_EQ(text.out,
+            "/backups/night\n"
+            "  journal-clinical.db  81920 bytes  of pools.clinical.queue.path\n"
+            "  journal-clinical.db.state  8192 bytes\n");
+
+  const ToolRun json =
+      RunTool(SLUICECTL, {"backup", admin, "--json", "journals"});
+  EXPECT_EQ(json.exit_code, 0);
+  EXPECT_THAT(json.err, HasSubstr("the backup has the journals only"));
+  const auto parsed = nlohmann::json::parse(json.out);
+  EXPECT_EQ(parsed["has_store"], false);
+  EXPECT_EQ(parsed["files"][1]["name"], "journal-clinical.db.state");
+
+  const ToolRun taken = RunTool(SLUICECTL, {"backup", admin, "taken"});
+  EXPECT_EQ(taken.exit_code, 1);
+  EXPECT_THAT(taken.err, HasSubstr("exists already"));
 }
 
 TEST(Sluicectl, Helps) {

@@ -18,7 +18,7 @@ ABSL_FLAG(
     "number of retries after a refusal, each after the delay that the server "
     "asked for");
 ABSL_FLAG(absl::Duration, timeout, absl::Seconds(30),
-          "deadline of each attempt; exports have none");
+          "deadline of each attempt; exports and backups have none");
 ABSL_FLAG(std::string, pool, "",
           "pool whose quarantine is used (default: all pools)");
 ABSL_FLAG(std::string, reason, "",

@@ -1,5 +1,5 @@
 // sluicectl: sends responses to a Sluice server, asks for receipts, manages the
-// quarantine, and exports stored responses.
+// quarantine, exports stored responses, and makes backups.
 
 #include <algorithm>
 #include <array>
@@ -16,6 +16,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "tools/ctl/backup_commands.h"
 #include "tools/ctl/export_commands.h"
 #include "tools/ctl/flags.h"
 #include "tools/ctl/quarantine_commands.h"
@@ -31,7 +32,7 @@ struct Command {
   absl::StatusOr<int> (*run)(const std::vector<std::string>& arguments);
 };
 
-constexpr std::array<Command, 9> kCommands = {{
+constexpr std::array<Command, 10> kCommands = {{
     {"submit", "--study=ID FILE...", RunSubmit},
     {"receipts", "--study=ID SUBMISSION_ID...", RunReceipts},
     {"quarantine list", "[--pool=NAME]", RunQuarantineList},
@@ -44,6 +45,7 @@ constexpr std::array<Command, 9> kCommands = {{
     {"quarantine export", "[SEQUENCE] [--output=FILE]", RunQuarantineExport},
     {"export", "[--format=csv] [--since=TIME] [--study=ID] [--output=FILE]",
      RunExport},
+    {"backup", "NAME", RunBackup},
 }};
 
 constexpr char kMeaning[] =
@@ -65,6 +67,9 @@ constexpr char kMeaning[] =
     "line\n"
     "(ndjson), or one answer a row (csv). It reports on standard error which\n"
     "sequence numbers have no stored submission, and why.\n"
+    "backup copies journals and store of the running server to the directory "
+    "NAME\n"
+    "below the server's backup.directory.\n"
     "\n";
 
 constexpr char kExits[] =

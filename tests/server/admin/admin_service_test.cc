@@ -145,6 +145,24 @@ TEST_F(AdminServiceTest, PagesAreBounded) {
             StatusCode::INVALID_ARGUMENT);
 }
 
+TEST_F(AdminServiceTest, ABackupIsReportedFileByFile) {
+  grpc::ClientContext context;
+  v1::BackupRequest request;
+  request.set_name("night");
+  v1::BackupResponse response;
+  const grpc::Status status = stub_->Backup(&context, request, &response);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(response.directory(), "/backups/night");
+  EXPECT_TRUE(response.has_store());
+  ASSERT_EQ(response.files_size(), 1);
+  EXPECT_EQ(response.files(0).name(), "store.db");
+  EXPECT_EQ(response.files(0).key(), "store.path");
+  EXPECT_EQ(response.files(0).bytes(), 7);
+  grpc::ClientContext again;
+  EXPECT_EQ(stub_->Backup(&again, {}, &response).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+}
+
 TEST_F(AdminServiceTest, APoolWithoutQuarantineIsNotFound) {
   v1::ListQuarantineRequest request;
   request.set_pool("telemetry");

@@ -1,0 +1,143 @@
+#include "server/store_opening.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "base/path.h"
+#include "server/submissions/decode.h"
+#include "spdlog/spdlog.h"
+#include "stores/journal_state.h"
+#include "stores/recording_store.h"
+#include "stores/registry.h"
+#include "stores/sequence_file.h"
+#include "stores/sqlite_file.h"
+#include "stores/sqlite_store.h"
+
+namespace sluice {
+namespace {
+
+// Returns the path of a store in a local file; empty for other stores.
+std::string LocalPath(const StoreConfig& store) {
+  const auto path = store.options.find("path");
+  return path == store.options.end() ? "" : path->second;
+}
+
+// Returns the path of the file with the highest sequence number: beside a store
+// in a local file, otherwise beside the first journal. Empty if there is
+// neither, or if the store keeps nothing.
+std::string SequencePath(const Config& config) {
+  if (config.store.kind == "discard") return "";
+  std::string path = LocalPath(config.store);
+  for (const auto& [name, pool] : config.pools) {
+    if (path.empty()) path = pool.journal_path;
+  }
+  return path.empty() ? "" : path + kSequenceSuffix;
+}
+
+void Remember(const std::string& path, std::int64_t last_sequence,
+              KnownStore& known) {
+  if (!known.known_by.empty() && last_sequence <= known.last_sequence) return;
+  known.known_by = path;
+  known.last_sequence = last_sequence;
+}
+
+// Adds the knowledge of the file with the highest sequence number.
+absl::Status AddSequenceFile(const std::string& path, KnownStore& known) {
+  const auto content = SequenceFile::Read(path);
+  if (!content.ok()) return content.status();
+  const std::int64_t last = content->last.value_or(0);
+  // A damaged file shows that there was a store. A store without submissions
+  // leaves nothing behind that could be missed.
+  if (content->file_exists && (last > 0 || !content->last.has_value())) {
+    Remember(path, last, known);
+  }
+  return absl::OkStatus();
+}
+
+// Adds the knowledge of a journal. The store is opened before its journals, so
+// a journal that was used shows that there was a store.
+absl::Status AddJournal(const std::string& path, KnownStore& known) {
+  const auto state = JournalStateFile::Read(path + kStateSuffix);
+  if (!state.ok()) return state.status();
+  if (state->state.has_value()) {
+    if (state->state->last_position > 0) {
+      Remember(path, state->state->last_sequence, known);
+    }
+    return absl::OkStatus();
+  }
+  // Without a state file, the journal may be of an older version.
+  std::error_code error;
+  const std::uintmax_t bytes = std::filesystem::file_size(path, error);
+  if (!error && bytes > 0) Remember(path, 0, known);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<KnownStore> WhatIsKnown(const Config& config,
+                                       bool accept_damage) {
+  KnownStore known;
+  known.accept_damage = accept_damage;
+  const std::string sequence_path = SequencePath(config);
+  absl::Status status;
+  if (!sequence_path.empty()) status = AddSequenceFile(sequence_path, known);
+  for (const auto& [name, pool] : config.pools) {
+    if (!status.ok() || pool.journal_path.empty()) continue;
+    status = AddJournal(pool.journal_path, known);
+  }
+  if (!status.ok()) return status;
+  return known;
+}
+
+void Log(StoreSeverity severity, const std::string& message) {
+  switch (severity) {
+    case StoreSeverity::kInfo:
+      return spdlog::info("{}", message);
+    case StoreSeverity::kWarning:
+      return spdlog::warn("{}", message);
+    case StoreSeverity::kError:
+      return spdlog::error("{}", message);
+  }
+}
+
+void LogIfNew(const Store& store, const std::string& path,
+              const KnownStore& known) {
+  const auto* sqlite = dynamic_cast<const SqliteStore*>(&store);
+  if (sqlite == nullptr || !sqlite->created()) return;
+  if (known.known_by.empty()) {
+    return spdlog::warn(
+        "a new store was created, because there was none: path={}", path);
+  }
+  spdlog::error(
+      "store missing: accepted path={} known_by={} last_sequence={}; a new "
+      "store was created",
+      path, known.known_by, known.last_sequence);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Store>> OpenConfiguredStore(const Config& config,
+                                                           bool accept_damage) {
+  const std::string path = LocalPath(config.store);
+  const absl::StatusOr<KnownStore> known = WhatIsKnown(config, accept_damage);
+  if (!known.ok()) return known.status();
+  auto store = OpenStore(config.store.kind, config.store.options,
+                         SameContentOfKind, *known, Log);
+  if (!store.ok()) {
+    return path.empty() ? store.status()
+                        : NamingFile(store.status(), "store.path");
+  }
+  LogIfNew(**store, path, *known);
+  const std::string sequence_path = SequencePath(config);
+  if (sequence_path.empty()) return store;
+  auto recording = RecordingStore::Open(*std::move(store), sequence_path);
+  if (!recording.ok()) return recording.status();
+  if (!(*recording)->missing().empty()) {
+    spdlog::error("{}", (*recording)->missing());
+  }
+  return recording;
+}
+
+}  // namespace sluice

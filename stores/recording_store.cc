@@ -1,0 +1,87 @@
+#include "stores/recording_store.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/sequence_series.h"
+
+namespace sluice {
+namespace {
+
+// Describes what the store lacks, given its last number and the content of the
+// file. Returns an empty text if the store lacks nothing.
+std::string MissingText(const std::string& path,
+                        const SequenceFile::Content& known, std::int64_t last) {
+  if (known.file_exists && !known.last.has_value()) {
+    return absl::StrCat(path,
+                        " is damaged, so it is unknown whether the store lacks"
+                        " submissions; the last sequence number of the store"
+                        " is ",
+                        last);
+  }
+  // Numbers of another server are no matter of this server.
+  if (!known.last.has_value() || *known.last <= last ||
+      SeriesOf(*known.last) != SeriesOf(last)) {
+    return "";
+  }
+  return absl::StrCat(
+      "the store lacks its last submissions: the last sequence number that it"
+      " has is ",
+      last, ", and ", path, " knows ", *known.last, "; acknowledged numbers ",
+      last + 1, " to ", *known.last,
+      " are missing. New numbers continue after ", *known.last);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<RecordingStore>> RecordingStore::Open(
+    std::unique_ptr<Store> store, const std::string& path) {
+  const auto known = SequenceFile::Read(path);
+  if (!known.ok()) return known.status();
+  const absl::StatusOr<std::int64_t> last = store->LastSequence();
+  if (!last.ok()) return last.status();
+  std::string missing = MissingText(path, *known, *last);
+  std::int64_t highest = *last;
+  if (known->last.has_value() && SeriesOf(*known->last) == SeriesOf(*last)) {
+    highest = std::max(highest, *known->last);
+  }
+  absl::StatusOr<SequenceFile> file = SequenceFile::Open(path, highest);
+  if (!file.ok()) return file.status();
+  return std::unique_ptr<RecordingStore>(new RecordingStore(
+      std::move(store), *std::move(file), highest, std::move(missing)));
+}
+
+absl::Status RecordingStore::SaveBatch(absl::Span<const Submission> batch,
+                                       absl::Span<Saved> saved) {
+  const absl::Status status = store_->SaveBatch(batch, saved);
+  if (!status.ok() || batch.empty()) return status;
+  std::int64_t last = 0;
+  for (const Submission& submission : batch) {
+    last = std::max(last, submission.sequence);
+  }
+  // The file is in the page cache, so the lock is held for a moment only.
+  absl::MutexLock lock(&mutex_);
+  if (last > last_ || !written_.ok()) {
+    last_ = std::max(last, last_);
+    written_ = file_.Write(last_);
+  }
+  return status;
+}
+
+absl::StatusOr<std::int64_t> RecordingStore::LastSequence() {
+  const absl::StatusOr<std::int64_t> last = store_->LastSequence();
+  if (!last.ok()) return last;
+  absl::MutexLock lock(&mutex_);
+  return std::max(*last, last_);
+}
+
+absl::Status RecordingStore::Check() {
+  absl::Status status = store_->Check();
+  if (!status.ok()) return status;
+  absl::MutexLock lock(&mutex_);
+  if (!written_.ok()) written_ = file_.Write(last_);
+  return written_;
+}
+
+}  // namespace sluice

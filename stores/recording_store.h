@@ -1,0 +1,83 @@
+// A store that also records its highest sequence number in a second place
+// (sequence_file.h).
+
+#ifndef SLUICE_STORES_RECORDING_STORE_H_
+#define SLUICE_STORES_RECORDING_STORE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/types/span.h"
+#include "stores/sequence_file.h"
+#include "stores/store.h"
+
+namespace sluice {
+
+class RecordingStore final : public Store {
+ public:
+  // Wraps `store`. `path` is the file of the highest number. UNAVAILABLE if the
+  // file cannot be read or written. Also returns errors of
+  // Store::LastSequence.
+  static absl::StatusOr<std::unique_ptr<RecordingStore>> Open(
+      std::unique_ptr<Store> store, const std::string& path);
+
+  // Describes sequence numbers that the store had and has no more, or damage of
+  // the file. Empty if nothing was found when this object was opened.
+  const std::string& missing() const { return missing_; }
+
+  // After a batch is saved, its highest number is recorded. If that fails, the
+  // batch is saved all the same, and Check reports the failure.
+  absl::Status SaveBatch(absl::Span<const Submission> batch,
+                         absl::Span<Saved> saved) override;
+  // Returns the highest number that the store has or had.
+  absl::StatusOr<std::int64_t> LastSequence() override;
+  absl::Status Check() override;
+
+  // The following calls are forwarded.
+  absl::StatusOr<std::vector<std::optional<StoredReceipt>>> FindReceipts(
+      std::string_view study_id,
+      absl::Span<const std::string> submission_ids) override {
+    return store_->FindReceipts(study_id, submission_ids);
+  }
+  absl::StatusOr<StorePage> Read(std::int64_t after, std::size_t max,
+                                 std::size_t max_bytes) override {
+    return store_->Read(after, max, max_bytes);
+  }
+  absl::Status Backup(const std::string& path, const CopyPace& pace) override {
+    return store_->Backup(path, pace);
+  }
+  std::vector<StoreHazard> Hazards() override { return store_->Hazards(); }
+  bool keeps_columns() const override { return store_->keeps_columns(); }
+
+ private:
+  RecordingStore(std::unique_ptr<Store> store, SequenceFile file,
+                 std::int64_t last, std::string missing)
+      : store_(std::move(store)),
+        missing_(std::move(missing)),
+        file_(std::move(file)),
+        last_(last) {}
+
+  // Constant after construction. Thread-safe.
+  const std::unique_ptr<Store> store_;
+  const std::string missing_;
+
+  absl::Mutex mutex_;
+  SequenceFile file_ ABSL_GUARDED_BY(mutex_);
+  std::int64_t last_ ABSL_GUARDED_BY(mutex_);
+  // Result of the last write of the file.
+  absl::Status written_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace sluice
+
+#endif  // SLUICE_STORES_RECORDING_STORE_H_

@@ -1,0 +1,169 @@
+#include "stores/recording_store.h"
+
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/sequence_series.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "stores/sequence_file.h"
+#include "stores/sqlite_store.h"
+#include "tests/stores/store_fixture.h"
+
+namespace sluice {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Optional;
+
+class SequenceFileTest : public testing::Test {
+ protected:
+  SequenceFile::Content Read() const {
+    const auto content = SequenceFile::Read(path_);
+    EXPECT_TRUE(content.ok()) << content.status();
+    return *content;
+  }
+
+  void FlipByteAt(std::size_t offset) const {
+    std::string bytes = FileBytes(path_);
+    bytes[offset] = static_cast<char>(bytes[offset] ^ 1);
+    std::ofstream(path_, std::ios::binary) << bytes;
+  }
+
+  const TempFolder folder_;
+  const std::string path_ = folder_ / "sluice.db.sequence";
+};
+
+TEST_F(SequenceFileTest, HasTheNumberThatWasWrittenLast) {
+  EXPECT_FALSE(Read().file_exists);
+  {
+    auto file = SequenceFile::Open(path_, 7);
+    ASSERT_TRUE(file.ok()) << file.status();
+    EXPECT_THAT(Read().last, Optional(7));
+    for (int i = 8; i < 12; ++i) {
+      ASSERT_TRUE(file->Write(i).ok());
+      EXPECT_THAT(Read().last, Optional(i));
+    }
+  }
+  // The number of the server was changed, so its numbers are lower.
+  ASSERT_TRUE(SequenceFile::Open(path_, 3).ok());
+  EXPECT_THAT(Read().last, Optional(3));
+}
+
+TEST_F(SequenceFileTest, ATornWriteLeavesTheNumberBefore) {
+  ASSERT_TRUE(SequenceFile::Open(path_, 7)->Write(8).ok());
+  FlipByteAt(10);  // in the slot of 8
+  EXPECT_THAT(Read().last, Optional(7));
+  FlipByteAt(4096 + 10);
+  EXPECT_TRUE(Read().file_exists);
+  EXPECT_EQ(Read().last, std::nullopt);
+}
+
+TEST_F(SequenceFileTest, IsReadByItsOwnerOnly) {
+  ASSERT_TRUE(SequenceFile::Open(path_, 7).ok());
+  EXPECT_EQ(std::filesystem::status(path_).permissions(),
+            std::filesystem::perms(0600));
+}
+
+class RecordingStoreTest : public testing::Test {
+ protected:
+  void Open() {
+    store_.reset();
+    auto sqlite =
+        SqliteStore::Open({.path = path_}, [](auto...) { return false; });
+    ASSERT_TRUE(sqlite.ok()) << sqlite.status();
+    auto store = RecordingStore::Open(*std::move(sqlite), path_ + ".sequence");
+    ASSERT_TRUE(store.ok()) << store.status();
+    store_ = *std::move(store);
+  }
+
+  void Save(std::int64_t sequence, const std::string& id) {
+    const std::vector<Submission> batch = {MakeSubmission(sequence, id)};
+    std::vector<Saved> saved(1);
+    const absl::Status status = store_->SaveBatch(batch, absl::MakeSpan(saved));
+    EXPECT_TRUE(status.ok()) << status;
+  }
+  void Save(std::int64_t sequence) { Save(sequence, absl::StrCat(sequence)); }
+
+  // Replaces the store by an older copy of it, which has the numbers 1 to 3.
+  void RestoreOlderCopy() {
+    Open();
+    for (int i = 1; i <= 3; ++i) Save(i);
+    store_.reset();
+    std::filesystem::copy_file(path_, folder_ / "older.db");
+    Open();
+    for (int i = 4; i <= 9; ++i) Save(i);
+    store_.reset();
+    std::filesystem::rename(folder_ / "older.db", path_);
+    Open();
+  }
+
+  const TempFolder folder_;
+  const std::string path_ = folder_ / "sluice.db";
+  std::unique_ptr<RecordingStore> store_;
+};
+
+TEST_F(RecordingStoreTest, LacksNothingAfterARestart) {
+  Open();
+  EXPECT_EQ(*store_->LastSequence(), 0);
+  Save(1);
+  Save(2, "1");  // leaves a gap
+  EXPECT_EQ(*store_->LastSequence(), 2);
+  Open();
+  EXPECT_THAT(store_->missing(), IsEmpty());
+  EXPECT_EQ(*store_->LastSequence(), 2);
+}
+
+TEST_F(RecordingStoreTest, AnOlderCopyIsNamedAndNoNumberIsUsedAgain) {
+  RestoreOlderCopy();
+  EXPECT_THAT(store_->missing(),
+              AllOf(HasSubstr("acknowledged numbers 4 to 9 are missing"),
+                    HasSubstr(path_ + ".sequence")));
+  EXPECT_EQ(*store_->LastSequence(), 9);
+  // The next start names the missing numbers again, unless submissions with
+  // higher numbers were stored.
+  Open();
+  EXPECT_THAT(store_->missing(), HasSubstr("4 to 9"));
+  Save(10);
+  Open();
+  EXPECT_THAT(store_->missing(), IsEmpty());
+}
+
+TEST_F(RecordingStoreTest, ADamagedFileIsNamedAndWrittenAgain) {
+  Open();
+  Save(1);
+  store_.reset();
+  std::ofstream(path_ + ".sequence") << "no number";
+  Open();
+  EXPECT_THAT(store_->missing(), HasSubstr(".sequence is damaged"));
+  Open();
+  EXPECT_THAT(store_->missing(), IsEmpty());
+}
+
+TEST_F(RecordingStoreTest, NumbersOfAnotherServerAreIgnored) {
+  ASSERT_TRUE(
+      SequenceFile::Open(path_ + ".sequence", BeginOfSeries(1) + 5).ok());
+  Open();
+  EXPECT_THAT(store_->missing(), IsEmpty());
+  EXPECT_EQ(*store_->LastSequence(), 0);
+}
+
+TEST_F(RecordingStoreTest, AStoreWithoutItsFileIsAsBefore) {
+  Open();
+  Save(5);
+  store_.reset();
+  std::filesystem::remove(path_ + ".sequence");
+  Open();
+  EXPECT_THAT(store_->missing(), IsEmpty());
+  EXPECT_EQ(*store_->LastSequence(), 5);
+}
+
+}  // namespace
+}  // namespace sluice
