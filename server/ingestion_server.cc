@@ -14,6 +14,7 @@
 #include "server/metrics/connection_metrics.h"
 #include "server/metrics/families.h"
 #include "server/metrics/process_metrics.h"
+#include "server/metrics/store_metrics.h"
 #include "server/readiness.h"
 #include "server/server_admin_backend.h"
 
@@ -102,10 +103,19 @@ void IngestionServer::StartMetrics() {
            registry_.get())
       ->Set(1);
   pool_metrics_ = methods_->MakePoolMetrics(config_, *pools_);
-  http_->SetContent({.metrics = {registry_, pool_metrics_,
-                                 std::make_shared<ConnectionMetrics>(acceptor_),
-                                 std::make_shared<ProcessMetrics>()},
-                     .readiness = [this] { return Ready(); }});
+  http_->SetContent(
+      {.metrics = {registry_, pool_metrics_,
+                   std::make_shared<ConnectionMetrics>(acceptor_),
+                   std::make_shared<ProcessMetrics>(),
+                   std::make_shared<StoreMetrics>([store = store_.get()] {
+                     std::vector<std::pair<std::string, bool>> hazards;
+                     for (StoreHazard& hazard : store->Hazards()) {
+                       hazards.emplace_back(std::move(hazard.name),
+                                            hazard.present);
+                     }
+                     return hazards;
+                   })},
+       .readiness = [this] { return Ready(); }});
 }
 
 absl::Status IngestionServer::Ready() const {

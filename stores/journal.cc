@@ -55,12 +55,10 @@ absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(
   if (!measured.ok()) return NamingFile(measured, path);
   DropUnfinishedRescue(claimed->path);
   (*file)->Shrink();
-  return std::unique_ptr<Journal>(
-      new Journal(std::move(claimed->path), std::move(claimed->lock),
-                  *std::move(file), std::move(room),
-                  static_cast<std::size_t>(*damaged),
-                  static_cast<std::size_t>(*discarded), std::move(accepted),
-                  created));
+  return std::unique_ptr<Journal>(new Journal(
+      std::move(claimed->path), std::move(claimed->lock), *std::move(file),
+      std::move(room), static_cast<std::size_t>(*damaged),
+      static_cast<std::size_t>(*discarded), std::move(accepted), created));
 }
 
 Journal::Journal(std::string path, FileLock lock,

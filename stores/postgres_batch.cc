@@ -230,7 +230,10 @@ absl::Status PostgresBatch::CompareSome(absl::Span<Known* const> known) {
 
 absl::Status PostgresBatch::Commit() {
   SendPostgresCommit(db_, /*relies_on_rows=*/!not_inserted_.empty());
-  return db_.Receive().status();
+  const auto results = db_.Receive();
+  if (!results.ok()) return results.status();
+  durability_ = ReadPostgresDurability(results->back());
+  return absl::OkStatus();
 }
 
 }  // namespace sluice

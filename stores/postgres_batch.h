@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "stores/postgres.h"
+#include "stores/postgres_durability.h"
 #include "stores/postgres_rows.h"
 #include "stores/store.h"
 
@@ -31,6 +32,10 @@ class PostgresBatch {
   // error, or an exception of `same_content`, the session may have an open
   // transaction, and must be closed.
   absl::Status Save();
+
+  // The settings of the session after the COMMIT. Call it after a successful
+  // Save.
+  const PostgresDurability& durability() const { return durability_; }
 
  private:
   // A submission that was not inserted, and the stored submission with the same
@@ -60,6 +65,7 @@ class PostgresBatch {
   // same time lock rows in this order, so that they do not deadlock.
   std::vector<std::size_t> by_id_;
   std::vector<std::size_t> not_inserted_;
+  PostgresDurability durability_;
 };
 
 }  // namespace sluice

@@ -7,10 +7,6 @@ constexpr char kWriteMessage[] =
     "SELECT pg_logical_emit_message(true, 'sluice', '')"
     " WHERE current_setting('synchronous_standby_names') <> ''";
 
-constexpr char kCommitsWait[] =
-    "SELECT current_setting('synchronous_standby_names') <> ''"
-    " AND current_setting('transaction_read_only') = 'off'";
-
 }  // namespace
 
 const char* const kPostgresCommitMessage =
@@ -25,21 +21,29 @@ void SendPostgresCommit(PostgresConnection& db, bool relies_on_rows) {
   // wait instead.
   db.SendQuery("SET LOCAL statement_timeout = 0");
   db.SendQuery("COMMIT");
+  db.SendQuery(kPostgresDurability);
 }
 
-absl::StatusOr<bool> PostgresCommitsWait(PostgresConnection& db) {
-  const auto waits = db.Query(kCommitsWait);
-  if (!waits.ok()) return waits.status();
-  return waits->BoolAt(0, 0);
+absl::StatusOr<PostgresDurability> FindPostgresDurability(
+    PostgresConnection& db) {
+  const auto settings = db.Query(kPostgresDurability);
+  if (!settings.ok()) return settings.status();
+  return ReadPostgresDurability(*settings);
 }
 
-absl::Status AwaitPostgresReplication(PostgresConnection& db) {
-  const absl::StatusOr<bool> waits = PostgresCommitsWait(db);
-  if (!waits.ok()) return waits.status();
-  if (!*waits) return absl::OkStatus();
+bool PostgresCommitsWait(const PostgresDurability& durability) {
+  return durability.replicates && !durability.read_only;
+}
+
+absl::StatusOr<PostgresDurability> AwaitPostgresReplication(
+    PostgresConnection& db) {
+  absl::StatusOr<PostgresDurability> durability = FindPostgresDurability(db);
+  if (!durability.ok() || !PostgresCommitsWait(*durability)) return durability;
   db.SendQuery("BEGIN");
   SendPostgresCommit(db, /*relies_on_rows=*/true);
-  return db.Receive().status();
+  const auto results = db.Receive();
+  if (!results.ok()) return results.status();
+  return ReadPostgresDurability(results->back());
 }
 
 }  // namespace sluice

@@ -7,11 +7,16 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "stores/postgres.h"
+#include "stores/postgres_durability.h"
 
 namespace sluice {
 
-// Queues a COMMIT after the statements that are already queued. Receive sends
-// all of them in one round trip.
+// Queues a COMMIT after the statements that are already queued, and after it
+// the query kPostgresDurability. Receive sends all of them in one round trip.
+//
+// The settings must be read after the COMMIT. If synchronous_standby_names was
+// emptied before the COMMIT, the COMMIT did not wait, and a session takes over
+// changed settings between two statements.
 //
 // Set `relies_on_rows` if the transaction reports rows that it found. Such a
 // row may be visible although no standby has it, if the wait of the COMMIT that
@@ -26,13 +31,19 @@ void SendPostgresCommit(PostgresConnection& db, bool relies_on_rows);
 // waits for the standbys.
 extern const char* const kPostgresCommitMessage;
 
-// True if commits of the session wait for synchronous standbys. False also if
-// the session is read-only, because such a session commits nothing.
-absl::StatusOr<bool> PostgresCommitsWait(PostgresConnection& db);
+// Returns the settings of the session.
+absl::StatusOr<PostgresDurability> FindPostgresDurability(
+    PostgresConnection& db);
+
+// True if commits of a session with these settings wait for synchronous
+// standbys. A read-only session commits nothing.
+bool PostgresCommitsWait(const PostgresDurability& durability);
 
 // Waits until the standbys have every row that the session has seen so far.
-// Does nothing if commits of the session do not wait.
-absl::Status AwaitPostgresReplication(PostgresConnection& db);
+// Does not wait if commits of the session do not wait. Returns the settings of
+// the session afterwards.
+absl::StatusOr<PostgresDurability> AwaitPostgresReplication(
+    PostgresConnection& db);
 
 }  // namespace sluice
 

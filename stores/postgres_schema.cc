@@ -148,7 +148,7 @@ SELECT set_config('synchronous_commit', 'on', false)
 // may be the old timeline for a while after a promotion.
 constexpr char kDescribeServer[] =
     "SELECT current_setting('server_encoding') = 'UTF8',"
-    " current_setting('fsync') = 'on', a.pid::bigint, a.backend_start,"
+    " a.pid::bigint, a.backend_start,"
     " (SELECT system_identifier FROM pg_control_system()),"
     " CASE WHEN NOT pg_is_in_recovery() THEN ('x' ||"
     "   substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::bigint"
@@ -169,17 +169,13 @@ absl::Status CheckServer(PostgresConnection& db) {
     return absl::FailedPreconditionError(
         "the database's encoding must be UTF8");
   }
-  if (!server->BoolAt(0, 1)) {
-    return absl::FailedPreconditionError(
-        "PostgreSQL runs with fsync off: a commit would not be on disk");
-  }
-  if (server->IsNull(0, 5)) {
+  if (server->IsNull(0, 4)) {
     return absl::UnavailableError("PostgreSQL is a standby");
   }
-  db.set_backend({.process_id = server->IntegerAt(0, 2),
-                  .started_at = server->TimeAt(0, 3),
-                  .system_identifier = server->IntegerAt(0, 4),
-                  .timeline = server->IntegerAt(0, 5)});
+  db.set_backend({.process_id = server->IntegerAt(0, 1),
+                  .started_at = server->TimeAt(0, 2),
+                  .system_identifier = server->IntegerAt(0, 3),
+                  .timeline = server->IntegerAt(0, 4)});
   return absl::OkStatus();
 }
 

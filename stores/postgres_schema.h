@@ -30,8 +30,8 @@ inline constexpr std::int32_t kPostgresWritersLock = 1024;
 // Opens a session whose commits are on disk when they return. The server ends a
 // statement that takes longer than `statement_timeout`. All waits end at
 // `deadline`, until set_deadline changes the deadline. FAILED_PRECONDITION if
-// the database is unsuitable: its encoding is not UTF-8, it is older than
-// version 15, or fsync is off. UNAVAILABLE if the server is a standby.
+// the database is unsuitable: its encoding is not UTF-8, or it is older than
+// version 15. UNAVAILABLE if the server is a standby.
 absl::StatusOr<PostgresConnection> OpenPostgresSession(
     const std::string& url, const PostgresHost& host,
     absl::Duration statement_timeout, TimePoint deadline);

@@ -15,6 +15,7 @@
 #include "stores/postgres_commit.h"
 #include "stores/postgres_rows.h"
 #include "stores/postgres_schema.h"
+#include "stores/postgres_tls.h"
 
 namespace sluice {
 namespace {
@@ -124,21 +125,36 @@ absl::StatusOr<StorePage> ReadPage(PostgresConnection& db, std::int64_t after,
   return page;
 }
 
+// At the start, another server with this number or an unsuitable database is an
+// error of the configuration. Later such an error may be temporary, so
+// submissions must not fail permanently.
+absl::Status AfterStart(const absl::Status& status) {
+  return absl::IsFailedPrecondition(status)
+             ? absl::UnavailableError(status.message())
+             : status;
+}
+
 }  // namespace
 
 PostgresStore::PostgresStore(const PostgresStoreOptions& options,
-                             SameContent same_content)
+                             SameContent same_content, StoreLog log)
     : options_(options),
       same_content_(std::move(same_content)),
-      sessions_(options.url, options.timeout * kStatementShare) {
+      sessions_(options.url, options.timeout * kStatementShare),
+      durability_(options.require_replication, std::move(log)) {
   SLUICE_DCHECK(options.server >= 0 &&
                 options.server <= PostgresStoreOptions::kServerMax);
 }
 
 absl::StatusOr<std::unique_ptr<PostgresStore>> PostgresStore::Open(
-    const PostgresStoreOptions& options, SameContent same_content) {
+    const PostgresStoreOptions& options, SameContent same_content,
+    StoreLog log) {
+  if (const std::string warning = PostgresTlsWarning(options.url);
+      log && !warning.empty()) {
+    log(StoreSeverity::kWarning, warning);
+  }
   std::unique_ptr<PostgresStore> store(
-      new PostgresStore(options, std::move(same_content)));
+      new PostgresStore(options, std::move(same_content), std::move(log)));
   const absl::Status started = store->Start();
   if (!started.ok()) return started;
   return store;
@@ -150,6 +166,16 @@ absl::Status PostgresStore::Start() {
   // number. The schema is created on the session that holds the number.
   absl::StatusOr<PostgresConnection> number = TakeNumber(deadline);
   if (!number.ok()) return number.status();
+  const absl::StatusOr<PostgresDurability> durability =
+      FindPostgresDurability(*number);
+  if (!durability.ok()) return durability.status();
+  if (!durability->fsync) {
+    return absl::FailedPreconditionError(
+        "PostgreSQL runs with fsync off: a commit would not be on disk");
+  }
+  // A refusal is a matter of Check and SaveBatch: it may end while the server
+  // runs.
+  durability_.Observe(*durability).IgnoreError();
   const absl::Status prepared = PreparePostgresSchema(*number, kStartTimeout);
   if (!prepared.ok()) return prepared;
   absl::MutexLock lock(&number_mutex_);
@@ -193,13 +219,7 @@ absl::StatusOr<PostgresBackend> PostgresStore::HoldNumber(bool wait,
   };
   absl::StatusOr<PostgresConnection> taken = TakeNumber(deadline);
   absl::MutexLock lock(&number_mutex_);
-  last_number_ = taken.status();
-  // At the start, another server with this number is a configuration error.
-  // Later the conflict may be temporary, so submissions must not fail
-  // permanently.
-  if (absl::IsFailedPrecondition(last_number_)) {
-    last_number_ = absl::UnavailableError(last_number_.message());
-  }
+  last_number_ = AfterStart(taken.status());
   if (taken.ok()) number_ = *std::move(taken);
   return NumberHolder();
 }
@@ -305,7 +325,7 @@ absl::StatusOr<PostgresConnection> PostgresStore::TakeWriter(
     if (idle.has_value()) return *std::move(idle);
 
     absl::StatusOr<PostgresConnection> writer = sessions_.Open(deadline);
-    if (!writer.ok()) return writer.status();
+    if (!writer.ok()) return AfterStart(writer.status());
     const absl::Status prepared = PreparePostgresBatches(*writer);
     const absl::StatusOr<bool> joined =
         prepared.ok() ? JoinNumber(*writer, *holder) : prepared;
@@ -329,11 +349,11 @@ absl::Status PostgresStore::SaveOnAWriter(absl::Span<const Submission> batch,
   if (!writer.ok()) return writer.status();
   // After an error or an exception, the session may have an open transaction or
   // unread answers. It is then closed, not returned to the pool.
-  const absl::Status status =
-      PostgresBatch(*writer, batch, saved, same_content_).Save();
+  PostgresBatch saving(*writer, batch, saved, same_content_);
+  const absl::Status status = saving.Save();
   if (status.ok()) {
     sessions_.Return(Use::kWriting, *std::move(writer));
-    return status;
+    return durability_.Observe(saving.durability());
   }
   sessions_.Close(*std::move(writer), status);
   // The connections of other idle sessions may be dead too. Close these
@@ -394,6 +414,7 @@ PostgresStore::FindReceipts(std::string_view study_id,
   }
   const std::vector<std::string> parameters = {std::move(ids).Take(),
                                                std::move(studies).Take()};
+  std::optional<PostgresDurability> durability;
   const absl::Status status = WithReader([&](PostgresConnection& db) {
     const auto found = db.Query(kPostgresFindFirst, parameters);
     if (!found.ok()) return found.status();
@@ -401,9 +422,17 @@ PostgresStore::FindReceipts(std::string_view study_id,
       const auto position = static_cast<std::size_t>(found->IntegerAt(row, 0));
       receipts[asked[position - 1]] = ReadPostgresFirst(*found, row).receipt;
     }
-    return found->rows() == 0 ? absl::OkStatus() : AwaitPostgresReplication(db);
+    if (found->rows() == 0) return absl::OkStatus();
+    const absl::StatusOr<PostgresDurability> replicated =
+        AwaitPostgresReplication(db);
+    if (replicated.ok()) durability = *replicated;
+    return replicated.status();
   });
   if (!status.ok()) return status;
+  if (durability.has_value()) {
+    const absl::Status observed = durability_.Observe(*durability);
+    if (!observed.ok()) return observed;
+  }
   return receipts;
 }
 
@@ -496,16 +525,21 @@ absl::Status PostgresStore::ProbeDatabase(PostgresConnection& db) {
 
 absl::Status PostgresStore::ProbeStandbys(PostgresConnection session,
                                           TimePoint deadline) {
-  const absl::StatusOr<bool> waits = PostgresCommitsWait(session);
-  absl::Status status = waits.status();
-  if (status.ok() && *waits) status = session.Start(kPostgresCommitMessage);
-  if (!status.ok()) {
-    sessions_.Close(std::move(session), status);
-    return status;
+  const absl::StatusOr<PostgresDurability> durability =
+      FindPostgresDurability(session);
+  if (!durability.ok()) {
+    sessions_.Close(std::move(session), durability.status());
+    return durability.status();
   }
-  if (!*waits) {
+  const absl::Status observed = durability_.Observe(*durability);
+  if (!observed.ok() || !PostgresCommitsWait(*durability)) {
     checker_ = std::move(session);
-    return absl::OkStatus();
+    return observed;
+  }
+  if (const absl::Status sent = session.Start(kPostgresCommitMessage);
+      !sent.ok()) {
+    sessions_.Close(std::move(session), sent);
+    return sent;
   }
   commit_sent_at_ = std::chrono::steady_clock::now();
   return AwaitCommit(std::move(session), deadline);

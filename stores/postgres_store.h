@@ -20,6 +20,7 @@
 #include "base/time.h"
 #include "stores/kinds/postgres_kind.h"
 #include "stores/postgres.h"
+#include "stores/postgres_durability.h"
 #include "stores/postgres_sessions.h"
 #include "stores/store.h"
 
@@ -45,16 +46,21 @@ namespace sluice {
 class PostgresStore final : public Store {
  public:
   // Creates the tables if they are missing, and migrates tables of an older
-  // version. FAILED_PRECONDITION if another
-  // server has the number, or the database is unsuitable (OpenPostgresSession).
-  // UNAVAILABLE if the database cannot be reached.
+  // version. FAILED_PRECONDITION if another server has the number, or the
+  // database is unsuitable (OpenPostgresSession, or fsync is off). UNAVAILABLE
+  // if the database cannot be reached. Writes to `log`, which may be empty, if
+  // others could read the connection, and later whenever PostgreSQL's settings
+  // endanger commits.
   static absl::StatusOr<std::unique_ptr<PostgresStore>> Open(
-      const PostgresStoreOptions& options, SameContent same_content);
+      const PostgresStoreOptions& options, SameContent same_content,
+      StoreLog log = {});
 
   // Saves as Store::SaveBatch. INVALID_ARGUMENT if an id of the batch has
   // U+0000 or is not UTF-8. UNAVAILABLE also if the standbys do not answer in
-  // time, or if the session that held the server's number was lost and the
-  // number cannot be taken again.
+  // time, if PostgreSQL's settings endanger the commit and
+  // `require_replication` is set (as FindReceipts and Check), or if the session
+  // that held the server's number was lost and the number cannot be taken
+  // again.
   absl::Status SaveBatch(absl::Span<const Submission> batch,
                          absl::Span<Saved> saved) override;
   absl::StatusOr<std::vector<std::optional<StoredReceipt>>> FindReceipts(
@@ -63,13 +69,15 @@ class PostgresStore final : public Store {
   absl::StatusOr<std::int64_t> LastSequence() override;
   absl::StatusOr<StorePage> Read(std::int64_t after, std::size_t max,
                                  std::size_t max_bytes) override;
+  std::vector<StoreHazard> Hazards() override { return durability_.hazards(); }
   // Checks as Store::Check. UNAVAILABLE also if synchronous standbys are
   // configured and do not answer. The thread-safety analysis is off because it
   // does not understand the TryLock.
   absl::Status Check() override ABSL_NO_THREAD_SAFETY_ANALYSIS;
 
  private:
-  PostgresStore(const PostgresStoreOptions& options, SameContent same_content);
+  PostgresStore(const PostgresStoreOptions& options, SameContent same_content,
+                StoreLog log);
 
   absl::Status Start();
   // Makes sure that this server holds its number. Returns the PostgreSQL
@@ -118,6 +126,7 @@ class PostgresStore final : public Store {
 
   // Thread-safe.
   PostgresSessions sessions_;
+  PostgresDurabilityWatch durability_;
 
   absl::Mutex number_mutex_;  // never held over I/O
   absl::CondVar number_tried_;

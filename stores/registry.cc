@@ -36,6 +36,12 @@ StoreOr Open(
   return StoreType::Open(Read(options), std::move(same_content));
 }
 
+StoreOr OpenPostgres(StoreOptionReader& options, SameContent same_content,
+                     const KnownStore& /*known*/, StoreLog log) {
+  return PostgresStore::Open(ReadPostgresOptions(options),
+                             std::move(same_content), std::move(log));
+}
+
 StoreOr OpenSqlite(
     StoreOptionReader& options, SameContent same_content,
     const KnownStore& known,
@@ -53,7 +59,7 @@ struct Opener {
 constexpr Opener kOpeners[] = {
     {"datastore", Open<DatastoreStore, ReadDatastoreOptions>},
     {"discard", OpenDiscard},
-    {"postgres", Open<PostgresStore, ReadPostgresOptions>},
+    {"postgres", OpenPostgres},
     {"sqlite", OpenSqlite},
 };
 

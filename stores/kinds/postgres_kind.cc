@@ -24,6 +24,12 @@ PostgresStoreOptions ReadPostgresOptions(StoreOptionReader& reader) {
       reader.Error("server", absl::StrCat("must be a number from 0 to ", kMax));
     }
   }
+  if (const std::string* require = reader.Find("require_replication")) {
+    options.require_replication = *require == "true";
+    if (*require != "true" && *require != "false") {
+      reader.Error("require_replication", "must be true or false");
+    }
+  }
   if (const std::string* timeout = reader.Find("timeout")) {
     if (!absl::ParseDuration(*timeout, &options.timeout) ||
         options.timeout < absl::Milliseconds(100) ||

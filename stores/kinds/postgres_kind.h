@@ -19,6 +19,9 @@ struct PostgresStoreOptions {
   // Number of this server, from 0 to kServerMax. Servers that share a database
   // need different numbers: sequence_series.h derives sequences from it.
   std::int64_t server = 0;
+  // True to acknowledge nothing while commits are not replicated to synchronous
+  // standbys, or are not durable on the primary.
+  bool require_replication = false;
   // Time limit of each call, including connecting (postgres_store.h).
   absl::Duration timeout = absl::Seconds(5);
 };

@@ -245,7 +245,7 @@ absl::Status LocalPostgres::Start() {
   const ReadySocket ready;
   const auto pid =
       Spawn({*programs + "/postgres", "-D", folder_ + "/data", "-k", folder_,
-             "-h", "", "-c", "fsync=on", "-c", "shared_buffers=16MB"},
+             "-h", "", "-c", "shared_buffers=16MB"},
             LogOf(folder_), absl::StrCat("NOTIFY_SOCKET=", ready.name()));
   if (!pid.ok()) return pid.status();
   pid_ = *pid;

@@ -153,6 +153,21 @@ TEST(PostgresOptions, ServerIsANumberTo1023) {
   }
 }
 
+TEST(PostgresOptions, RequireReplicationIsTrueOrFalse) {
+  for (const char* good : {"true", "false"}) {
+    EXPECT_THAT(BadKeys("postgres", {{"url", "postgresql://"},
+                                     {"require_replication", good}}),
+                IsEmpty())
+        << good;
+  }
+  for (const char* bad : {"", "yes", "1"}) {
+    EXPECT_THAT(BadKeys("postgres", {{"url", "postgresql://"},
+                                     {"require_replication", bad}}),
+                ElementsAre("require_replication"))
+        << bad;
+  }
+}
+
 TEST(DiscardOptions, AllAreOptional) {
   EXPECT_THAT(BadKeys("discard", {}), IsEmpty());
   EXPECT_THAT(

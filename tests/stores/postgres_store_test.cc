@@ -15,6 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "base/clock.h"
 #include "gmock/gmock.h"
@@ -30,6 +31,7 @@ namespace {
 using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::Not;
 using Result = Saved::Result;
 
@@ -717,6 +719,144 @@ TEST_F(PostgresStoreTest, AReceiptIsReportedByASessionThatMayNotWrite) {
   auto reader = TryOpen(1);
   ASSERT_TRUE(reader.ok()) << reader.status();
   EXPECT_EQ((*reader)->FindReceipts("study", {"a"})->at(0)->sequence, 1);
+}
+
+// --- Settings that endanger commits ---
+
+// Changes a setting of the shared server, and restores it at the end.
+class ChangedSetting {
+ public:
+  ChangedSetting(const std::string& url, std::string name,
+                 const std::string& value)
+      : shell_(url), name_(std::move(name)) {
+    shell_.Run(absl::StrCat("ALTER SYSTEM SET ", name_, " = ", value));
+    Load(value);
+  }
+  ~ChangedSetting() {
+    shell_.Run(absl::StrCat("ALTER SYSTEM RESET ", name_));
+    Load("on");
+  }
+
+ private:
+  void Load(const std::string& value) {
+    shell_.Run("SELECT pg_reload_conf()");
+    AwaitThat("the setting is loaded", [&] {
+      return shell_.Get(absl::StrCat("SHOW ", name_)) == value;
+    });
+  }
+
+  PostgresShell shell_;
+  const std::string name_;
+};
+
+class PostgresHazardTest : public PostgresStoreTest {
+ protected:
+  void OpenWith(bool require_replication) {
+    auto store = PostgresStore::Open(
+        {.url = url_, .require_replication = require_replication},
+        [](auto...) { return false; },
+        [this](StoreSeverity severity, const std::string& message) {
+          absl::MutexLock lock(&mutex_);
+          if (severity == StoreSeverity::kError) errors_.push_back(message);
+        });
+    ASSERT_TRUE(store.ok()) << store.status();
+    store_ = *std::move(store);
+  }
+  std::vector<std::string> errors() {
+    absl::MutexLock lock(&mutex_);
+    return errors_;
+  }
+  bool Present(const std::string& name) {
+    for (const StoreHazard& hazard : store_->Hazards()) {
+      if (hazard.name == name) return hazard.present;
+    }
+    ADD_FAILURE() << "no hazard " << name;
+    return false;
+  }
+
+ private:
+  absl::Mutex mutex_;
+  std::vector<std::string> errors_ ABSL_GUARDED_BY(mutex_);
+};
+
+TEST_F(PostgresHazardTest, StandbysThatAreNoLongerConfiguredAreLogged) {
+  OpenWith(/*require_replication=*/false);
+  SaveOne(MakeSubmission(1, "a"));
+  EXPECT_THAT(errors(), IsEmpty());
+  {
+    const MissingStandby missing(url_);
+    EXPECT_FALSE(store_->Check().ok());
+    EXPECT_THAT(errors(), IsEmpty());
+  }
+  SaveOne(MakeSubmission(2, "b"));
+  EXPECT_THAT(errors(),
+              ElementsAre(HasSubstr("synchronous_standby_names is empty")));
+  EXPECT_TRUE(Present("replication_off"));
+  SaveOne(MakeSubmission(3, "c"));
+  AwaitThat("the store is ready", [&] { return store_->Check().ok(); });
+  EXPECT_EQ(errors().size(), 1u);
+}
+
+TEST_F(PostgresHazardTest, NothingIsAcknowledgedWithoutRequiredReplication) {
+  Open();
+  SaveOne(MakeSubmission(1, "a"));
+  store_.reset();
+  OpenWith(/*require_replication=*/true);
+  EXPECT_THAT(errors(),
+              ElementsAre(HasSubstr("synchronous_standby_names is empty")));
+  const auto expect_refused = [](const absl::Status& status) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+    EXPECT_THAT(std::string(status.message()),
+                HasSubstr("synchronous_standby_names"));
+  };
+  expect_refused(Save({MakeSubmission(2, "b")}));
+  expect_refused(Save({MakeSubmission(3, "a")}));  // a duplicate
+  expect_refused(store_->FindReceipts("study", {"a"}).status());
+  expect_refused(store_->Check());
+  EXPECT_EQ(errors().size(), 1u);
+}
+
+TEST_F(PostgresHazardTest, ACommitThatDidNotWaitForRequiredStandbysIsRefused) {
+  OpenWith(/*require_replication=*/true);
+  MissingStandby missing(url_);
+  absl::Status status;
+  std::thread saving = SaveBehind(MakeSubmission(1, "a"), &status);
+  missing.AwaitWaitingCommits(1);
+  // The wait ends because the list of standbys becomes empty.
+  missing.Return();
+  saving.join();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+}
+
+TEST_F(PostgresHazardTest, FsyncThatIsSwitchedOffIsLogged) {
+  OpenWith(/*require_replication=*/false);
+  SaveOne(MakeSubmission(1, "a"));
+  {
+    const ChangedSetting off(url_, "fsync", "off");
+    SaveOne(MakeSubmission(2, "b"));
+    SaveOne(MakeSubmission(3, "c"));
+    EXPECT_THAT(errors(), ElementsAre(HasSubstr("fsync is off")));
+    EXPECT_TRUE(Present("fsync_off"));
+    EXPECT_TRUE(store_->Check().ok());
+    // A store does not open meanwhile.
+    const absl::Status opened =
+        PostgresStore::Open({.url = url_, .server = 7}, nullptr).status();
+    EXPECT_EQ(opened.code(), absl::StatusCode::kFailedPrecondition);
+  }
+  SaveOne(MakeSubmission(4, "d"));
+  EXPECT_FALSE(Present("fsync_off"));
+  EXPECT_EQ(errors().size(), 1u);
+}
+
+TEST_F(PostgresHazardTest, CheckNoticesSettingsWithoutABatch) {
+  OpenWith(/*require_replication=*/false);
+  {
+    const ChangedSetting off(url_, "full_page_writes", "off");
+    EXPECT_TRUE(store_->Check().ok());
+    EXPECT_TRUE(Present("full_page_writes_off"));
+  }
+  EXPECT_TRUE(store_->Check().ok());
+  EXPECT_FALSE(Present("full_page_writes_off"));
 }
 
 // --- Readiness while no standby answers ---
