@@ -149,9 +149,13 @@ void ReadStore(ConfigSection store, StoreConfig* config) {
     if (key == "kind" || key == "allow_loss") continue;
     if (!store.ReadText(key, &config->options[key])) unread.insert(key);
   }
-  for (const StoreOptionError& error : kind->check(config->options)) {
+  const std::vector<StoreOptionError> errors = kind->check(config->options);
+  for (const StoreOptionError& error : errors) {
     if (unread.contains(error.key)) continue;  // reported already
     store.Error(error.key.empty() ? "kind" : error.key, error.message);
+  }
+  if (errors.empty() && kind->resolve != nullptr) {
+    kind->resolve(config->options);
   }
   if (kind->loses && !config->allow_loss) {
     store.Error("kind", absl::StrCat(config->kind,

@@ -1,10 +1,11 @@
 #include "stores/kinds/postgres_kind.h"
 
 #include <optional>
+#include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "stores/kinds/postgres_url.h"
+#include "stores/kinds/server_number.h"
 
 namespace sluice {
 
@@ -18,11 +19,10 @@ PostgresStoreOptions ReadPostgresOptions(StoreOptionReader& reader) {
     reader.Error("url", "required: the URL of the database");
   }
   if (const std::string* server = reader.Find("server")) {
-    constexpr std::int64_t kMax = PostgresStoreOptions::kServerMax;
-    if (!absl::SimpleAtoi(*server, &options.server) || options.server < 0 ||
-        options.server > kMax) {
-      reader.Error("server", absl::StrCat("must be a number from 0 to ", kMax));
-    }
+    ServerNumber read = ReadServerNumber(
+        *server, PostgresStoreOptions::kServerMax, SystemServerNumberSources());
+    if (!read.number.has_value()) reader.Error("server", std::move(read.error));
+    options.server = read.number.value_or(0);
   }
   if (const std::string* require = reader.Find("require_replication")) {
     options.require_replication = *require == "true";
@@ -41,10 +41,23 @@ PostgresStoreOptions ReadPostgresOptions(StoreOptionReader& reader) {
   return options;
 }
 
+namespace {
+
+// Replaces the source of the server's number by the number.
+void ResolvePostgresOptions(StoreOptions& options) {
+  const auto server = options.find("server");
+  if (server == options.end()) return;
+  StoreOptionReader reader(options);
+  server->second = absl::StrCat(ReadPostgresOptions(reader).server);
+}
+
+}  // namespace
+
 StoreKind PostgresStoreKind() {
   return {.name = "postgres",
           .loses = false,
-          .check = CheckStoreOptions<ReadPostgresOptions>};
+          .check = CheckStoreOptions<ReadPostgresOptions>,
+          .resolve = ResolvePostgresOptions};
 }
 
 }  // namespace sluice

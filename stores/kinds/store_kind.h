@@ -28,6 +28,11 @@ struct StoreKind {
 
   // Returns every error in `options`. Opens and creates nothing.
   std::vector<StoreOptionError> (*check)(const StoreOptions& options);
+
+  // Replaces options that refer to the environment by the values that they have
+  // there. `options` must have passed `check`. Null if there are no such
+  // options.
+  void (*resolve)(StoreOptions& options) = nullptr;
 };
 
 // Reads options one by one and collects the errors. Not thread-safe.

@@ -1,6 +1,7 @@
 #include "config/config.h"
 
 #include <cstddef>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -200,6 +201,27 @@ TEST(Config, BackupsNeedADirectoryAndTheAdminService) {
   EXPECT_THAT(Errors("pools: {main: {}}\nbackup: {directory: x}\n"),
               ElementsAre(AllOf(StartsWith("2: backup.directory: "),
                                 HasSubstr("set admin"))));
+}
+
+TEST(Config, TheServersNumberMayComeFromTheEnvironment) {
+  const auto yaml = [](const std::string& server) {
+    return absl::StrCat(
+        "store: {kind: postgres, url: \"postgresql:///epro\", server: ", server,
+        "}\npools: {main: {}}\n");
+  };
+  setenv("SLUICE_SERVER", "7", 1);
+  const Config config = Parse(yaml("env:SLUICE_SERVER"));
+  // --check prints the number, so that an operator sees it.
+  EXPECT_EQ(config.store.options.at("server"), "7");
+  EXPECT_THAT(ConfigToYaml(config), HasSubstr("server: 7\n"));
+  setenv("SLUICE_SERVER", "seven", 1);
+  EXPECT_THAT(Errors(yaml("env:SLUICE_SERVER")),
+              ElementsAre("1: store.server: the environment variable "
+                          "SLUICE_SERVER must be a number from 0 to 1023"));
+  unsetenv("SLUICE_SERVER");
+  EXPECT_THAT(Errors(yaml("env:SLUICE_SERVER")),
+              ElementsAre("1: store.server: the environment variable "
+                          "SLUICE_SERVER is not set"));
 }
 
 TEST(Config, AnEmptyWaitingRoomNeedsNoBytes) {
