@@ -742,6 +742,38 @@ TEST_F(Poison, ForWhichTheStoreAnswersUnavailableGoesIntoQuarantine) {
   });
 }
 
+TEST_F(Poison, ThatConflictsIsForgottenIfTheStoreKeepsIt) {
+  {
+    TestServer server(JournalConfig(folder_));
+    server.store().KeepConflicts();
+    Submit(server, Of("Patient/1", "1"));
+    AwaitStored(server, 1);
+    EXPECT_EQ(Submit(server, Of("Patient/2", "1")).disposition(),
+              Receipt::QUEUED);
+    AwaitThat("the submission is a conflict", [&] {
+      return server.counters(Method::kSubmit)
+                 .completed[TaskResult::kConflict] == 1;
+    });
+    EXPECT_THAT(server.Get("/metrics"),
+                HasSubstr("sluice_quarantined{pool=\"clinical\"} 0\n"));
+    const Receipt found = Lookup(server, "1");
+    EXPECT_EQ(found.disposition(), Receipt::STORED);
+    EXPECT_EQ(found.sequence(), 1);
+    // From now on the conflict is known, and is not acknowledged again.
+    const std::vector<std::size_t> batches = server.store().batches();
+    grpc::ClientContext context;
+    Receipt receipt;
+    EXPECT_EQ(server.stub()
+                  .Submit(&context, Of("Patient/2", "1"), &receipt)
+                  .error_code(),
+              grpc::StatusCode::ALREADY_EXISTS);
+    EXPECT_EQ(server.store().batches(), batches);
+    EXPECT_EQ(server.Drain().journaled, 0u);
+  }
+  TestServer server(JournalConfig(folder_));
+  EXPECT_EQ(server.counters(Method::kSubmit).received, 0u);
+}
+
 TEST_F(Poison, ThatConflictsWithAStoredSubmissionGoesIntoQuarantine) {
   TestServer server(JournalConfig(folder_));
   EXPECT_EQ(Submit(server, Of("Patient/1", "1")).disposition(),
