@@ -53,7 +53,7 @@ void RecentIdsOfANewOne(benchmark::State& state) {
     task->recent_id().key = keys[next];
     next = (next + 1) % keys.size();
     benchmark::DoNotOptimize(recent.Arrive(task, true, &receipt));
-    benchmark::DoNotOptimize(recent.End(task.get(), receipt));
+    benchmark::DoNotOptimize(recent.End(task.get(), {.stored = receipt}));
   }
   state.SetItemsProcessed(state.iterations());
 }
@@ -65,7 +65,7 @@ void RecentIdsOfAKnownOne(benchmark::State& state) {
   const std::shared_ptr<SubmissionTask> task = MakeTask();
   task->recent_id().key = ManyKeys().front();
   StoredReceipt receipt;
-  benchmark::DoNotOptimize(recent.End(task.get(), receipt));
+  benchmark::DoNotOptimize(recent.End(task.get(), {.stored = receipt}));
   for (auto _ : state) {
     benchmark::DoNotOptimize(recent.Arrive(task, true, &receipt));
   }

@@ -223,7 +223,7 @@ bool SubmissionTask::Refuse(TaskResult reason) {
   method_.pool->CountArrival(method, reason);
   MoveTo(Stage::kEnded);
   answer_ = Answer::NotPromised(reason);
-  End(/*owner_waits=*/true, std::nullopt);
+  End(/*owner_waits=*/true, {});
   return false;
 }
 

@@ -166,7 +166,7 @@ TEST_P(LostFileOfJournal, EndsAcknowledgements) {
   ExpectNamed(Append(2));
   ExpectNamed(Append(3));
   ExpectNamed(journal_->Check());
-  ExpectNamed(journal_->Quarantine(1, "reason", 1));
+  ExpectNamed(QuarantineOne(*journal_, 1, "reason", 1));
   journal_->MarkDone(1);
   ExpectNamed(journal_->Forget());
 }

@@ -117,7 +117,7 @@ TEST(JournalCopy, IsAcceptedWithItsStateFile) {
   {
     const auto journal = *Journal::Open(folder / "journal.db");
     AppendRange(*journal, 1, 5, "content");
-    ASSERT_TRUE(journal->Quarantine(2, "reason", 3).ok());
+    ASSERT_TRUE(QuarantineOne(*journal, 2, "reason", 3).ok());
     journal->MarkDone(1);
     ASSERT_TRUE(journal->Forget().ok());
     const absl::Status status = journal->Backup(copy, {});

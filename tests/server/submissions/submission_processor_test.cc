@@ -19,6 +19,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "prometheus/registry.h"
+#include "server/submissions/disk_reserve.h"
 #include "server/submissions/journal_writer.h"
 #include "sluice/v1/ingestion.pb.h"
 #include "stores/discard_store.h"
@@ -214,7 +215,8 @@ class QuarantineTest : public SubmissionProcessorTest {
   WorkerPool pool_{
       {.methods = kAllMethods.size()}, &processor_, SystemClock(), &sequence_};
   JournalMetrics journal_metrics_{"pool", &registry_};
-  JournalWriter writer_{journal_.get(), &pool_, SystemClock(),
+  DiskReserve reserve_{[] { return std::size_t{0}; }, /*minimum=*/0};
+  JournalWriter writer_{journal_.get(), &reserve_, &pool_, SystemClock(),
                         &journal_metrics_};
 };
 
@@ -260,14 +262,23 @@ TEST_F(QuarantineTest, ConflictsThatTheStoreKeepsNeedNoCommit) {
 
 TEST_F(QuarantineTest, WhatTheJournalCannotQuarantineStaysInTheJournal) {
   const std::vector<TaskPtr> tasks = Append(2);
+  const TimePoint begun = SystemClock()->Now();
   disk_.SetFull(true);
   Work(tasks, [](const Submission&) { throw std::runtime_error("no"); });
   disk_.SetFull(false);
   for (const TaskPtr& task : tasks) {
-    EXPECT_EQ(task->result, TaskResult::kFailed);
+    EXPECT_TRUE(task->again);
+    EXPECT_GE(task->again_at - begun, SubmissionProcessor::kQuarantineDelay);
   }
   EXPECT_EQ(journal_->quarantined(), 0u);
   EXPECT_THAT(SequencesOf(*journal_), testing::ElementsAre(1, 2));
+  // The tasks have their contents again, so they can be quarantined later.
+  for (const TaskPtr& task : tasks) task->again = false;
+  Work(tasks, [](const Submission& submission) {
+    if (submission.content != "content") return;
+    throw std::runtime_error("no");
+  });
+  EXPECT_EQ(journal_->quarantined(), 2u);
 }
 
 // --- Errors that are not clear ---
