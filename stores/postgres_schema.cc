@@ -126,10 +126,13 @@ CREATE INDEX conflict_contents ON conflicts (first_sequence, content_sha256)
   WHERE content IS NOT NULL;
 )sql";
 
-// enable_seqscan is off because a prepared plan must not depend on the size
-// that the table had when the plan was made. The timeouts and keepalives end
-// sessions of clients that have vanished.
+// client_min_messages must let warnings through: only a warning shows that the
+// wait of a COMMIT for its standbys was cancelled. enable_seqscan is off
+// because a prepared plan must not depend on the size that the table had when
+// the plan was made. The timeouts and keepalives end sessions of clients that
+// have vanished.
 constexpr char kSettings[] = R"sql(
+SET client_min_messages = warning;
 SET default_transaction_isolation = 'read committed';
 SET statement_timeout = $timeout;
 SET idle_in_transaction_session_timeout = $timeout;
