@@ -26,6 +26,9 @@ const absl::Time kPostgresEpoch = absl::FromUnixSeconds(946'684'800);
 
 constexpr int kBinary = 1;
 
+// libpq's port for a host without a port in a list of hosts.
+constexpr char kDefaultPort[] = "5432";
+
 constexpr char kSqlStatePayload[] = "sluice/sqlstate";
 
 struct SqlStateMeaning {
@@ -242,7 +245,10 @@ std::vector<PostgresHost> PostgresHosts(const std::string& url) {
     if (i < names.size()) hosts[i].host = names[i];
     if (i < addresses.size()) hosts[i].hostaddr = addresses[i];
     if (ports.size() == 1) hosts[i].port = ports[0];
-    if (i < ports.size()) hosts[i].port = ports[i];
+    // A URL like postgresql://a,b has the list of ports ",". An empty value
+    // would leave this list unchanged, which does not fit to one host.
+    if (ports.size() > 1) hosts[i].port = kDefaultPort;
+    if (i < ports.size() && !ports[i].empty()) hosts[i].port = ports[i];
     // libpq ignores an empty value, so it would try all hosts of the URL. Treat
     // such a URL as one host.
     if (hosts[i].host.empty() && hosts[i].hostaddr.empty()) return {{}};

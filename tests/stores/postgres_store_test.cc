@@ -15,6 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "base/clock.h"
@@ -949,10 +950,11 @@ std::string UrlOf(std::initializer_list<const PostgresServer*> servers) {
   std::vector<std::string> folders;
   for (const PostgresServer* server : servers) {
     const std::string url = server->Url("postgres");
-    folders.push_back(url.substr(url.find("host=") + 5));
+    folders.push_back(
+        absl::StrReplaceAll(url.substr(url.find("host=") + 5), {{"/", "%2F"}}));
   }
-  return absl::StrCat("postgresql:///postgres?user=sluice&host=",
-                      absl::StrJoin(folders, ","));
+  return absl::StrCat("postgresql://sluice@", absl::StrJoin(folders, ","),
+                      "/postgres");
 }
 
 TEST_F(PostgresStoreTest, AHostThatHangsLeavesTimeForTheOthers) {

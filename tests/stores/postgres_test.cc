@@ -185,7 +185,9 @@ TEST(PostgresHosts, AreTakenFromTheUrl) {
   EXPECT_THAT(hosts("dbname=epro"), ElementsAre("||"));
   EXPECT_THAT(hosts("postgresql://a/epro"), ElementsAre("a||"));
   EXPECT_THAT(hosts("postgresql://a:1,b:2,c/epro"),
-              ElementsAre("a||1", "b||2", "c||"));
+              ElementsAre("a||1", "b||2", "c||5432"));
+  EXPECT_THAT(hosts("postgresql://a,b/epro"),
+              ElementsAre("a||5432", "b||5432"));
   EXPECT_THAT(hosts("host=a,b port=7"), ElementsAre("a||7", "b||7"));
   EXPECT_THAT(hosts("host=a,b hostaddr=1.2.3.4,::1"),
               ElementsAre("a|1.2.3.4|", "b|::1|"));
