@@ -13,10 +13,12 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "loadgen/server_metrics.h"
+#include "tests/crash/campaign_audit.h"
 #include "tests/crash/campaign_store.h"
+#include "tests/crash/cluster_campaign.h"
 #include "tests/crash/content_reader.h"
 #include "tests/crash/journal_probe.h"
+#include "tests/crash/limits.h"
 #include "tests/crash/power_cut.h"
 #include "tests/crash/server_process.h"
 #include "tests/crash/submission_source.h"
@@ -26,14 +28,6 @@ namespace sluice {
 namespace {
 
 constexpr char kStudy[] = "CRASH";
-
-// Generous limits: a healthy server needs far less.
-constexpr absl::Duration kStartLimit = absl::Seconds(60);
-constexpr absl::Duration kFirstAnswerLimit = absl::Seconds(60);
-constexpr absl::Duration kQueueEmptyLimit = absl::Minutes(5);
-constexpr absl::Duration kStopLimit = absl::Seconds(60);
-// Time between two scrapes of the metrics.
-constexpr absl::Duration kMetricsPause = absl::Milliseconds(20);
 
 // Percentage of rounds that end around the start, without load, and percentage
 // of rounds that end after a time. All other rounds end after a number of
@@ -103,7 +97,7 @@ class Campaign {
   absl::Status AuditTheEnd();
   absl::Status AwaitServing();
   absl::Status AwaitQueueEmpty();
-  absl::StatusOr<std::vector<std::unique_ptr<ContentReader>>> OpenContent();
+  absl::StatusOr<ContentReaders> OpenContent();
 
   // Waits for a random time of at most `max`.
   void WaitUpTo(absl::Duration max);
@@ -125,7 +119,7 @@ class Campaign {
   // Last position in the journal when the server was started.
   std::int64_t replayed_position_ = 0;
 
-  AuditReport early_;
+  CampaignAudit audit_{ledger_};
   CampaignResult result_;
 };
 
@@ -134,7 +128,7 @@ absl::StatusOr<CampaignResult> Campaign::Run(ProgressBar& progress,
   const absl::Time begun = absl::Now();
   absl::Status status = Prepare();
   for (int round = 1; status.ok() && round <= options_.rounds; ++round) {
-    if (stop || early_.breaches > 0 || result_.incidents > 0) break;
+    if (stop || audit_.found_breach()) break;
     status = RunRound(round);
     result_.rounds = round;
     progress.Show(static_cast<double>(round) / options_.rounds,
@@ -145,14 +139,8 @@ absl::StatusOr<CampaignResult> Campaign::Run(ProgressBar& progress,
   progress.Clear();
   if (!status.ok()) return status;
 
-  // If a submission was missing at an earlier check and is stored now, it was
-  // acknowledged too early. This is a breach.
-  if (result_.audit.breaches == 0) {
-    for (std::string& text : early_.breach_texts) {
-      result_.audit.AddBreach(std::move(text));
-    }
-  }
-  result_.early_answers = early_.answers;
+  result_.audit = audit_.Report();
+  result_.early_answers = audit_.early_answers();
   result_.answers = ledger_.counts();
   result_.time = absl::Now() - begun;
   return std::move(result_);
@@ -182,7 +170,7 @@ absl::Status Campaign::RunRound(int round) {
   absl::Status status = StartServer();
   if (status.ok() && round % options_.check_every == 0) status = CheckNews();
   if (status.ok()) status = AwaitMoment(moment, round);
-  if (status.ok() && result_.incidents == 0) {
+  if (status.ok() && audit_.incidents() == 0) {
     if (store_kill == StoreKill::kUnderLoad) status = RestartStore();
     if (store_kill == StoreKill::kWithServer) status = KillStore();
   }
@@ -276,7 +264,7 @@ absl::Status Campaign::RestartStore() {
   if (absl::Status s = store_->Kill(); !s.ok()) return s;
   WaitUpTo(kStoreDownMax);
   if (absl::Status s = store_->Start(); !s.ok()) return s;
-  if (result_.incidents > 0) return absl::OkStatus();
+  if (audit_.incidents() > 0) return absl::OkStatus();
   const auto max = static_cast<std::uint64_t>(options_.acknowledgements_max);
   return AwaitAcknowledgements(1 + static_cast<std::int64_t>(random_() % max));
 }
@@ -337,17 +325,10 @@ absl::Status Campaign::CountKill(bool serving, bool under_load) {
 absl::Status Campaign::CheckNews() {
   if (absl::Status s = AwaitServing(); !s.ok()) return s;
   if (absl::Status s = AwaitQueueEmpty(); !s.ok()) return s;
-  if (result_.incidents > 0) return absl::OkStatus();
+  if (audit_.incidents() > 0) return absl::OkStatus();
   auto readers = OpenContent();
   if (!readers.ok()) return readers.status();
-  for (const LedgerKey& key : ledger_.TakeNews()) {
-    Findings findings;
-    for (const auto& reader : *readers) {
-      if (absl::Status s = reader->Read(key, findings); !s.ok()) return s;
-    }
-    AuditKey(key, ledger_.Find(key), findings, early_);
-  }
-  return absl::OkStatus();
+  return audit_.CheckNews(*readers);
 }
 
 absl::Status Campaign::AuditTheEnd() {
@@ -361,18 +342,7 @@ absl::Status Campaign::AuditTheEnd() {
   }
   auto readers = OpenContent();
   if (!readers.ok()) return readers.status();
-  FindingsByKey findings;
-  for (const auto& reader : *readers) {
-    if (absl::Status s = reader->ReadAll(findings); !s.ok()) return s;
-  }
-  // Incidents come first: missing submissions may be their consequence.
-  AuditReport audit = AuditAll(ledger_, findings);
-  audit.breaches += result_.audit.breaches;
-  audit.breach_texts.insert(audit.breach_texts.begin(),
-                            result_.audit.breach_texts.begin(),
-                            result_.audit.breach_texts.end());
-  result_.audit = std::move(audit);
-  return absl::OkStatus();
+  return audit_.CheckAll(*readers);
 }
 
 absl::Status Campaign::AwaitServing() {
@@ -383,21 +353,14 @@ absl::Status Campaign::AwaitServing() {
 }
 
 absl::Status Campaign::AwaitQueueEmpty() {
-  const absl::Time deadline = absl::Now() + kQueueEmptyLimit;
-  while (server_->serving() && absl::Now() < deadline) {
-    const auto metrics = FetchMetrics(server_->metrics_port(), kStopLimit);
-    if (metrics.ok() && IsWorkedOff(*metrics)) return absl::OkStatus();
-    server_->AwaitEnd(absl::Now() + kMetricsPause);
-  }
-  if (result_.incidents == 0) {
+  if (!AwaitWorkedOff(*server_) && audit_.incidents() == 0) {
     Incident("the server does not process its queue");
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<std::unique_ptr<ContentReader>>>
-Campaign::OpenContent() {
-  std::vector<std::unique_ptr<ContentReader>> readers;
+absl::StatusOr<ContentReaders> Campaign::OpenContent() {
+  ContentReaders readers;
   auto store = store_->OpenContent();
   if (!store.ok()) return store.status();
   readers.push_back(*std::move(store));
@@ -410,10 +373,9 @@ Campaign::OpenContent() {
 }
 
 void Campaign::Incident(absl::string_view what) {
-  ++result_.incidents;
-  result_.audit.AddBreach(absl::StrCat("round ", result_.rounds + 1, ": ", what,
-                                       "; its log ends with:\n",
-                                       server_->LogTail()));
+  audit_.AddIncident(absl::StrCat("round ", result_.rounds + 1, ": ", what,
+                                  "; its log ends with:\n",
+                                  server_->LogTail()));
 }
 
 }  // namespace
@@ -421,6 +383,9 @@ void Campaign::Incident(absl::string_view what) {
 absl::StatusOr<CampaignResult> RunCampaign(const CampaignOptions& options,
                                            ProgressBar& progress,
                                            const std::atomic<bool>& stop) {
+  if (IsClusterCampaign(options)) {
+    return RunClusterCampaign(options, progress, stop);
+  }
   auto store = MakeCampaignStore(options.store, options.folder);
   if (store == nullptr) {
     return absl::InvalidArgumentError(

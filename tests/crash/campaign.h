@@ -7,9 +7,11 @@
 
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/progress_bar.h"
 #include "tests/crash/audit.h"
@@ -25,9 +27,19 @@ enum class DiskMode {
   kLies,      // a power cut on a disk whose syncs do nothing
 };
 
+// A mistake in the operation of a PostgreSQL cluster, which a campaign with
+// standbys must find.
+enum class Mistake {
+  kNone,
+  kAsynchronous,     // commits wait for no standby
+  kIgnoredWarnings,  // the servers do not see PostgreSQL's warnings
+  kLowestPromoted,   // the standby that received the least is promoted
+};
+
 struct CampaignOptions {
   std::string server;        // path of the program `sluice`
   std::string disk_library;  // built from lying_disk.cc; unused with kAsItIs
+  std::string deaf_library;  // built from deaf_libpq.cc; for kIgnoredWarnings
   std::string folder;        // absolute path of an existing folder
   std::string store = "sqlite";
   AckMode ack = AckMode::kStored;
@@ -35,6 +47,9 @@ struct CampaignOptions {
   // If the store is a server: percentage of rounds in which the store is killed
   // too.
   int store_kills_percent = 30;
+  int servers = 1;
+  int standbys = 0;
+  Mistake mistake = Mistake::kNone;
   int rounds = 100;
   std::uint64_t seed = 1;
   Callers callers;
@@ -43,6 +58,11 @@ struct CampaignOptions {
   // Number of rounds between two checks of the new answers.
   int check_every = 10;
 };
+
+// True if the rounds are those of cluster_campaign.h.
+inline bool IsClusterCampaign(const CampaignOptions& options) {
+  return options.servers > 1 || options.standbys > 0;
+}
 
 // Number of kills of the server, by its state.
 struct Kills {
@@ -62,15 +82,18 @@ struct CampaignResult {
   int rounds = 0;
   Kills kills;
   StoreKills store_kills;
+  // Number of times that each fault of faults.h was played.
+  std::map<absl::string_view, int> faults;
+  // Longest time from the end of all faults of a round until each server had
+  // acknowledged something.
+  absl::Duration longest_recovery;
   AnswerCounts answers;
   std::int64_t early_answers = 0;    // number of answers checked between rounds
   std::int64_t unsynced_writes = 0;  // sum over all power cuts
   std::int64_t undone_writes = 0;    // part of `unsynced_writes`
-  // Number of servers that did not start, ended by themselves, or did not
-  // process their queue.
-  int incidents = 0;
   absl::Duration time;
-  // The audit of all keys at the end. Incidents count as breaches too.
+  // The audit of all keys at the end. Servers that did not start, ended by
+  // themselves, or did not process their queue count as breaches too.
   AuditReport audit;
 };
 

@@ -54,12 +54,11 @@ class PostgresCampaignStore final : public CampaignStore {
  private:
   std::string Url() const { return postgres_.Url("postgres"); }
 
-  // Let all users enter the folder, because PostgreSQL may run as another user.
   absl::Status Make() {
+    const absl::Status admitted = AdmitOtherUsers(folder_);
+    if (!admitted.ok()) return admitted;
     std::error_code error;
-    std::filesystem::permissions(folder_, std::filesystem::perms::others_exec,
-                                 std::filesystem::perm_options::add, error);
-    if (!error) std::filesystem::create_directory(postgres_folder_, error);
+    std::filesystem::create_directory(postgres_folder_, error);
     if (!error) return LocalPostgres::MakeCluster(postgres_folder_);
     return absl::UnavailableError(
         absl::StrCat("cannot make ", postgres_folder_, ": ", error.message()));

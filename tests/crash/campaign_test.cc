@@ -64,6 +64,19 @@ TEST(Campaign, FindsEveryAcknowledgementAlsoWherePostgresIsKilled) {
                     HasSubstr("breaches       0")));
 }
 
+const std::vector<std::string> kQuorum = {"--store=postgres", "--standbys=2",
+                                          "--servers=3", "--acks=100"};
+
+TEST(Campaign, FindsEveryAcknowledgementAlsoWhereAPrimaryIsLost) {
+  std::vector<std::string> arguments = kQuorum;
+  arguments.insert(arguments.end(), {"--rounds=4", "--check_every=2"});
+  const ToolRun run = Crash(arguments);
+  EXPECT_EQ(run.exit_code, 0) << run.out << run.err;
+  EXPECT_THAT(run.out,
+              AllOf(HasSubstr("rounds         4 "), HasSubstr("fault "),
+                    HasSubstr("breaches       0")));
+}
+
 TEST(Campaign, FindsThatAStoreKeepsNothing) {
   const ToolRun run = CrashUntilLoss({"--store=discard"});
   EXPECT_EQ(run.exit_code, 1) << run.out << run.err;
@@ -94,6 +107,15 @@ TEST(Campaign, FindsThatADiskThatDoesNotSyncLoses) {
   EXPECT_THAT(run.out, HasSubstr("was told STORED"));
 }
 
+// The seed has cancelled commits in the first round.
+TEST(Campaign, FindsThatServersIgnoreTheWarningsOfPostgres) {
+  std::vector<std::string> arguments = kQuorum;
+  arguments.insert(arguments.end(), {"--mistake=ignored_warnings", "--seed=3"});
+  const ToolRun run = CrashUntilLoss(arguments);
+  EXPECT_EQ(run.exit_code, 1) << run.out << run.err;
+  EXPECT_THAT(run.out, HasSubstr("was told STORED"));
+}
+
 TEST(Campaign, FindsThatAJournalOnADiskThatDoesNotSyncLoses) {
   const ToolRun run =
       CrashUntilLoss({"--journal", "--power_cut", "--lying_fsync"});
@@ -117,6 +139,8 @@ TEST(Campaign, KnowsItsFlags) {
                                              {"--lying_fsync"},
                                              {"--journal", "--memory_queue"},
                                              {"--store_kills=101"},
+                                             {"--servers=3"},
+                                             {"--mistake=asynchronous"},
                                              {"--acks=x"},
                                              {"something"}}) {
     const ToolRun run = Crash(wrong);

@@ -22,7 +22,8 @@
 #include "tools/flags.h"
 
 ABSL_FLAG(int, rounds, 100,
-          "number of rounds; the server is killed once in each");
+          "number of rounds; the server is killed once in each. With --servers "
+          "or --standbys, one to three faults are played in each");
 ABSL_FLAG(std::uint64_t, seed, 1, "seed of the moments and of the submissions");
 ABSL_FLAG(
     std::string, store, "sqlite",
@@ -30,6 +31,16 @@ ABSL_FLAG(
     "(keeps nothing: the campaign must find that)");
 ABSL_FLAG(int, store_kills, 30,
           "percentage of rounds in which PostgreSQL is killed too");
+ABSL_FLAG(int, servers, 1,
+          "with --store=postgres: number of servers that share the database");
+ABSL_FLAG(int, standbys, 0,
+          "with --store=postgres: number of synchronous standbys; the primary "
+          "is then lost again and again");
+ABSL_FLAG(std::string, mistake, "none",
+          "with --standbys: asynchronous (commits wait for no standby), "
+          "ignored_warnings (the servers do not see PostgreSQL's warnings) or "
+          "lowest_promoted (the standby that received the least is promoted); "
+          "the campaign must find the loss");
 ABSL_FLAG(bool, journal, false,
           "acknowledge Submit and ImportPatients by a journal");
 ABSL_FLAG(
@@ -102,6 +113,39 @@ absl::Status ReadCounts(CampaignOptions& options) {
   return absl::OkStatus();
 }
 
+absl::Status ReadCluster(CampaignOptions& options) {
+  const auto servers = ReadCount(FLAGS_servers, "servers", 16);
+  if (!servers.ok()) return servers.status();
+  options.servers = *servers;
+  options.standbys = absl::GetFlag(FLAGS_standbys);
+  if (options.standbys < 0 || options.standbys > 4) {
+    return Wrong("--standbys must be between 0 and 4");
+  }
+  const std::string mistake = absl::GetFlag(FLAGS_mistake);
+  if (mistake == "asynchronous") {
+    options.mistake = Mistake::kAsynchronous;
+  } else if (mistake == "ignored_warnings") {
+    options.mistake = Mistake::kIgnoredWarnings;
+  } else if (mistake == "lowest_promoted") {
+    options.mistake = Mistake::kLowestPromoted;
+  } else if (mistake != "none") {
+    return Wrong(
+        "--mistake must be none, asynchronous, ignored_warnings or "
+        "lowest_promoted");
+  }
+  if (options.mistake != Mistake::kNone && options.standbys == 0) {
+    return Wrong("--mistake needs --standbys");
+  }
+  if (IsClusterCampaign(options) &&
+      (options.store != "postgres" || options.disk != DiskMode::kAsItIs ||
+       options.ack == AckMode::kMemoryQueue)) {
+    return Wrong(
+        "--servers and --standbys need --store=postgres, and cannot be "
+        "combined with --power_cut or --memory_queue");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ReadModes(CampaignOptions& options) {
   options.store = absl::GetFlag(FLAGS_store);
   if (MakeCampaignStore(options.store, "") == nullptr) {
@@ -132,14 +176,19 @@ absl::Status FindPrograms(CampaignOptions& options) {
   options.server = absl::GetFlag(FLAGS_server);
   if (options.server.empty()) options.server = folder / "sluice";
   options.disk_library = folder / "libsluice_lying_disk.so";
+  options.deaf_library = folder / "libsluice_deaf_libpq.so";
   if (access(options.server.c_str(), X_OK) != 0) {
     return absl::NotFoundError(
         absl::StrCat("cannot run ", options.server, "; is it built?"));
   }
-  if (options.disk != DiskMode::kAsItIs &&
-      access(options.disk_library.c_str(), R_OK) != 0) {
+  const std::string& library = options.mistake == Mistake::kIgnoredWarnings
+                                   ? options.deaf_library
+                                   : options.disk_library;
+  const bool preloads = options.disk != DiskMode::kAsItIs ||
+                        options.mistake == Mistake::kIgnoredWarnings;
+  if (preloads && access(library.c_str(), R_OK) != 0) {
     return absl::NotFoundError(
-        absl::StrCat("cannot read ", options.disk_library, "; is it built?"));
+        absl::StrCat("cannot read ", library, "; is it built?"));
   }
   return absl::OkStatus();
 }
@@ -172,6 +221,7 @@ absl::StatusOr<CampaignOptions> ReadFlags(const CommandLine& line) {
   options.seed = absl::GetFlag(FLAGS_seed);
   absl::Status status = ReadCounts(options);
   status.Update(ReadModes(options));
+  status.Update(ReadCluster(options));
   if (status.ok()) status = FindPrograms(options);
   if (!status.ok()) return status;
   return options;

@@ -37,21 +37,29 @@ std::string Name(v1::Receipt::Disposition disposition) {
              : v1::Receipt::Disposition_Name(disposition);
 }
 
+absl::string_view Name(Mistake mistake) {
+  switch (mistake) {
+    case Mistake::kNone:
+      return "";
+    case Mistake::kAsynchronous:
+      return ", commits wait for no standby";
+    case Mistake::kIgnoredWarnings:
+      return ", the servers do not see warnings";
+    case Mistake::kLowestPromoted:
+      return ", the standby that received the least is promoted";
+  }
+  return "";
+}
+
 template <typename... Parts>
 void Line(std::string& text, absl::string_view name, const Parts&... parts) {
   absl::StrAppendFormat(&text, "%-14s %s\n", name, absl::StrCat(parts...));
 }
 
-}  // namespace
-
-std::string CampaignReport(const CampaignOptions& options,
-                           const CampaignResult& result) {
+// Returns the lines about the rounds of campaign.cc.
+std::string KillLines(const CampaignResult& result) {
   std::string text;
   const Kills& kills = result.kills;
-  Line(text, "campaign", options.store, ", ", Name(options.ack), ", ",
-       Name(options.disk), ", seed ", options.seed);
-  Line(text, "rounds", result.rounds, " in ",
-       absl::FormatDuration(absl::Trunc(result.time, absl::Milliseconds(100))));
   Line(text, "killed", "starting ", kills.starting, ", replaying ",
        kills.replaying, ", idle ", kills.idle, ", under load ",
        kills.under_load);
@@ -60,6 +68,35 @@ std::string CampaignReport(const CampaignOptions& options,
     Line(text, "store killed", "under load ", store_kills.under_load,
          ", with the server ", store_kills.with_server);
   }
+  return text;
+}
+
+// Returns the lines about the rounds of cluster_campaign.cc.
+std::string FaultLines(const CampaignOptions& options,
+                       const CampaignResult& result) {
+  std::string text;
+  Line(text, "servers", options.servers, ", standbys ", options.standbys,
+       Name(options.mistake));
+  for (const auto& [fault, count] : result.faults) {
+    Line(text, "fault", absl::StrFormat("%-22s %d", fault, count));
+  }
+  Line(text, "recovered", "within ",
+       absl::FormatDuration(
+           absl::Trunc(result.longest_recovery, absl::Milliseconds(100))));
+  return text;
+}
+
+}  // namespace
+
+std::string CampaignReport(const CampaignOptions& options,
+                           const CampaignResult& result) {
+  std::string text;
+  Line(text, "campaign", options.store, ", ", Name(options.ack), ", ",
+       Name(options.disk), ", seed ", options.seed);
+  Line(text, "rounds", result.rounds, " in ",
+       absl::FormatDuration(absl::Trunc(result.time, absl::Milliseconds(100))));
+  text += IsClusterCampaign(options) ? FaultLines(options, result)
+                                     : KillLines(result);
   for (const auto& [what, count] : result.answers) {
     Line(text, what.first,
          absl::StrFormat("%-11s %d", Name(what.second), count));

@@ -16,6 +16,9 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+#include "loadgen/server_metrics.h"
+#include "tests/crash/limits.h"
 
 namespace sluice {
 namespace {
@@ -143,6 +146,14 @@ void ServerProcess::Kill() {
   Reap();
 }
 
+void ServerProcess::Pause() {
+  if (!reaped_) kill(pid_, SIGSTOP);
+}
+
+void ServerProcess::Resume() {
+  if (!reaped_) kill(pid_, SIGCONT);
+}
+
 absl::StatusOr<int> ServerProcess::Stop(absl::Time deadline) {
   if (!reaped_) kill(pid_, SIGTERM);
   if (!AwaitEnd(deadline)) {
@@ -187,6 +198,16 @@ void ServerProcess::OnLine(absl::string_view line) {
   if (line.find(" serving: ") == absl::string_view::npos) return;
   metrics_port_ = NumberAfter(line, " metrics_port=");
   port_ = NumberAfter(line, " port=");
+}
+
+bool AwaitWorkedOff(ServerProcess& server) {
+  const absl::Time deadline = absl::Now() + kQueueEmptyLimit;
+  while (server.serving() && absl::Now() < deadline) {
+    const auto metrics = FetchMetrics(server.metrics_port(), kStopLimit);
+    if (metrics.ok() && IsWorkedOff(*metrics)) return true;
+    server.AwaitEnd(absl::Now() + kLookPause);
+  }
+  return false;
 }
 
 }  // namespace sluice

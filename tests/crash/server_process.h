@@ -51,6 +51,9 @@ class ServerProcess {
 
   // Kills the process with SIGKILL. Returns when it has ended.
   void Kill();
+  // Pause makes a running process hang (SIGSTOP). Resume lets it continue.
+  void Pause();
+  void Resume();
   // Sends SIGTERM and returns the exit code, or -1 if a signal ended the
   // process. Returns DEADLINE_EXCEEDED if the process is still running at
   // `deadline`.
@@ -84,6 +87,10 @@ class ServerProcess {
 
   std::thread reader_;
 };
+
+// Waits until the server has processed its queue. Returns false if the server
+// ends first or takes longer than kQueueEmptyLimit.
+bool AwaitWorkedOff(ServerProcess& server);
 
 }  // namespace sluice
 

@@ -16,7 +16,7 @@ using v1::Receipt;
 
 // Deadline of a call. A healthy server answers far sooner.
 constexpr absl::Duration kCallLimit = absl::Seconds(60);
-constexpr absl::Duration kPause = absl::Milliseconds(5);
+constexpr absl::Duration kPauseAfterError = absl::Milliseconds(5);
 
 constexpr std::size_t kEntriesOfBulk = 8;
 // Maximum number of unanswered submissions in a stream, and number of receipts
@@ -77,6 +77,7 @@ bool MayBeSentAgain(Receipt::Disposition disposition) {
 Traffic::Traffic(int port, int round, const Callers& callers, Ledger& ledger,
                  SubmissionSource& source)
     : round_(round),
+      pause_(callers.pause),
       ledger_(ledger),
       source_(source),
       stub_(v1::Ingestion::NewStub(NewChannel(port))) {
@@ -124,8 +125,11 @@ void Traffic::CallSubmit() {
       Answered(submission, "Submit", receipt);
     } else {
       Failed(submission, "Submit", status);
-      if (status.error_code() != grpc::StatusCode::ALREADY_EXISTS) Pause();
+      if (status.error_code() != grpc::StatusCode::ALREADY_EXISTS) {
+        PauseAfterError();
+      }
     }
+    PauseAfterAnswer();
   }
 }
 
@@ -148,14 +152,18 @@ void Traffic::CallBulk(absl::string_view method, SubmissionKind kind,
     Response response;
     const grpc::Status status = ((*stub_).*call)(&context, request, &response);
     const auto receipts = static_cast<std::size_t>(response.receipts_size());
+    bool accepted = status.ok();
     for (std::size_t i = 0; i < entries.size(); ++i) {
       if (status.ok() && i < receipts) {
-        Answered(entries[i], method, response.receipts(static_cast<int>(i)));
+        accepted = Answered(entries[i], method,
+                            response.receipts(static_cast<int>(i))) &&
+                   accepted;
       } else {
         Failed(entries[i], method, status);
       }
     }
-    if (!status.ok()) Pause();
+    if (!accepted) PauseAfterError();
+    PauseAfterAnswer();
   }
 }
 
@@ -176,7 +184,7 @@ void Traffic::CallStream() {
     for (const auto& [id, submission] : open) {
       Failed(submission, "SubmitStream", status);
     }
-    if (!whole) Pause();
+    if (!whole) PauseAfterError();
   }
 }
 
@@ -203,7 +211,8 @@ bool Traffic::ReadReceipt(Stream& stream, Open& open) {
   if (!stream.Read(&receipt)) return false;
   const auto found = open.find(receipt.submission_id());
   if (found == open.end()) return true;
-  Answered(found->second, "SubmitStream", receipt);
+  if (!Answered(found->second, "SubmitStream", receipt)) PauseAfterError();
+  PauseAfterAnswer();
   open.erase(found);
   return true;
 }
@@ -212,7 +221,7 @@ void Traffic::NoteSent(const Outgoing& submission) {
   ledger_.RecordSent(submission->key, submission->kind, submission->sha256);
 }
 
-void Traffic::Answered(const Outgoing& submission, absl::string_view method,
+bool Traffic::Answered(const Outgoing& submission, absl::string_view method,
                        const Receipt& receipt) {
   ledger_.RecordTold(submission->key,
                      {.round = round_,
@@ -222,7 +231,10 @@ void Traffic::Answered(const Outgoing& submission, absl::string_view method,
                       .sequence = receipt.sequence(),
                       .received_at = ToTime(receipt.received_at()),
                       .told_sha256 = ToDigest(receipt.content_sha256())});
-  if (MayBeSentAgain(receipt.disposition())) source_.SendAgain(submission);
+  if (IsAcknowledgement(receipt.disposition())) ++acknowledged_;
+  if (!MayBeSentAgain(receipt.disposition())) return true;
+  source_.SendAgain(submission);
+  return false;
 }
 
 void Traffic::Failed(const Outgoing& submission, absl::string_view method,
@@ -238,6 +250,14 @@ void Traffic::Failed(const Outgoing& submission, absl::string_view method,
   if (MayBeSentAgain(disposition)) source_.SendAgain(submission);
 }
 
-bool Traffic::Pause() { return !stop_.WaitForNotificationWithTimeout(kPause); }
+void Traffic::PauseAfterError() {
+  stop_.WaitForNotificationWithTimeout(kPauseAfterError);
+}
+
+void Traffic::PauseAfterAnswer() {
+  if (pause_ > absl::ZeroDuration()) {
+    stop_.WaitForNotificationWithTimeout(pause_);
+  }
+}
 
 }  // namespace sluice

@@ -8,7 +8,9 @@
 #ifndef SLUICE_TESTS_CRASH_TRAFFIC_H_
 #define SLUICE_TESTS_CRASH_TRAFFIC_H_
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <thread>
@@ -17,6 +19,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
 #include "sluice/v1/ingestion.grpc.pb.h"
 #include "tests/crash/ledger.h"
 #include "tests/crash/submission_source.h"
@@ -29,6 +32,8 @@ struct Callers {
   int stream = 2;
   int import = 2;
   int events = 2;
+  // Time that a thread waits after each answer.
+  absl::Duration pause = absl::ZeroDuration();
 };
 
 // Must be used by one thread.
@@ -46,6 +51,9 @@ class Traffic {
   // server is dead. Unanswered submissions are sent again in a later round.
   void Stop();
 
+  // Number of acknowledgements that these callers have received.
+  std::int64_t acknowledged() const { return acknowledged_; }
+
  private:
   // Unanswered submissions of a stream, by id.
   using Open = absl::flat_hash_map<std::string, Outgoing>;
@@ -62,7 +70,8 @@ class Traffic {
 
   // Records a submission in the ledger. Must be called before it is sent.
   void NoteSent(const Outgoing& submission);
-  void Answered(const Outgoing& submission, absl::string_view method,
+  // Records an answer. Returns false if the submission was refused.
+  bool Answered(const Outgoing& submission, absl::string_view method,
                 const v1::Receipt& receipt);
   // Records that the call ended with an error.
   void Failed(const Outgoing& submission, absl::string_view method,
@@ -73,16 +82,18 @@ class Traffic {
   bool FillStream(Stream& stream, Open& open);
   bool ReadReceipt(Stream& stream, Open& open);
 
-  // Waits a moment before the next call. Returns false if the callers must
-  // stop.
-  bool Pause();
+  // Waits a moment after an answer that was an error or a refusal.
+  void PauseAfterError();
+  void PauseAfterAnswer();
   bool stopped() const { return stop_.HasBeenNotified(); }
 
   const int round_;
+  const absl::Duration pause_;
   Ledger& ledger_;
   SubmissionSource& source_;
   const std::unique_ptr<v1::Ingestion::Stub> stub_;
 
+  std::atomic<std::int64_t> acknowledged_ = 0;
   absl::Notification stop_;
   std::vector<std::thread> threads_;
 };

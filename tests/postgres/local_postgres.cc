@@ -150,6 +150,14 @@ absl::StatusOr<pid_t> Spawn(const std::vector<std::string>& command,
 
 std::string LogOf(const std::string& folder) { return folder + "/log"; }
 
+// Stops a child by SIGSTOP, unless it is stopped already. Returns when it has
+// stopped or ended.
+void StopProcess(pid_t pid) {
+  kill(pid, SIGSTOP);
+  siginfo_t ignored;
+  waitid(P_PID, static_cast<id_t>(pid), &ignored, WSTOPPED | WEXITED | WNOWAIT);
+}
+
 // Waits for a process. Kills the process if it does not end in time.
 bool EndsWell(pid_t pid) {
   const bool in_time = AwaitReadable({WatchEnd(pid).get()});
@@ -157,6 +165,16 @@ bool EndsWell(pid_t pid) {
   int status = 0;
   waitpid(pid, &status, 0);
   return in_time && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+// Waits until the processes behind the descriptors have ended.
+absl::Status AwaitEnds(const std::vector<Descriptor>& processes) {
+  for (const Descriptor& process : processes) {
+    if (process.get() >= 0 && !AwaitReadable({process.get()})) {
+      return absl::UnavailableError("a process of PostgreSQL does not end");
+    }
+  }
+  return absl::OkStatus();
 }
 
 std::vector<pid_t> ChildrenOf(pid_t parent) {
@@ -207,22 +225,51 @@ std::string Escape(absl::string_view text) {
   return escaped;
 }
 
-}  // namespace
-
-absl::Status LocalPostgres::MakeCluster(const std::string& folder) {
+// Runs a program that creates `folder`/data.
+absl::Status MakeData(const std::string& folder, const std::string& program,
+                      const std::vector<std::string>& arguments) {
   const auto programs = ProgramsFolder();
   if (!programs.ok()) return programs.status();
   const absl::Status given = GiveToPostgres(folder);
   if (!given.ok()) return given;
-  const auto initdb =
-      Spawn({*programs + "/initdb", absl::StrCat("--pgdata=", folder, "/data"),
-             "--username=sluice", "--auth=trust", "--encoding=UTF8",
-             "--no-locale", "--wal-segsize=1"},
-            LogOf(folder));
-  if (!initdb.ok()) return initdb.status();
-  if (EndsWell(*initdb)) return absl::OkStatus();
+  std::vector<std::string> command = {
+      absl::StrCat(*programs, "/", program),
+      absl::StrCat("--pgdata=", folder, "/data")};
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  const auto pid = Spawn(command, LogOf(folder));
+  if (!pid.ok()) return pid.status();
+  if (EndsWell(*pid)) return absl::OkStatus();
   return absl::UnavailableError(
-      absl::StrCat("initdb fails; see ", LogOf(folder)));
+      absl::StrCat(program, " fails; see ", LogOf(folder)));
+}
+
+}  // namespace
+
+absl::Status AdmitOtherUsers(const std::string& folder) {
+  std::error_code error;
+  fs::permissions(folder, fs::perms::others_exec, fs::perm_options::add, error);
+  if (!error) return absl::OkStatus();
+  return absl::UnavailableError(
+      absl::StrCat("cannot admit users to ", folder, ": ", error.message()));
+}
+
+absl::Status LocalPostgres::MakeCluster(const std::string& folder) {
+  return MakeData(folder, "initdb",
+                  {"--username=sluice", "--auth=trust", "--encoding=UTF8",
+                   "--no-locale", "--wal-segsize=1"});
+}
+
+absl::Status LocalPostgres::MakeStandby(const std::string& folder,
+                                        const LocalPostgres& primary) {
+  std::error_code error;
+  fs::remove_all(folder + "/data", error);
+  if (error) {
+    return absl::UnavailableError(
+        absl::StrCat("cannot remove ", folder, "/data: ", error.message()));
+  }
+  return MakeData(folder, "pg_basebackup",
+                  {"--host=" + primary.folder_, "--username=sluice",
+                   "--checkpoint=fast", "--write-recovery-conf", "--no-sync"});
 }
 
 LocalPostgres::~LocalPostgres() {
@@ -234,7 +281,14 @@ LocalPostgres::~LocalPostgres() {
 
 std::string LocalPostgres::Url(absl::string_view database) const {
   return absl::StrCat("postgresql:///", database,
-                      "?user=sluice&host=", Escape(folder_));
+                      "?user=sluice&host=", UrlHost());
+}
+
+std::string LocalPostgres::UrlHost() const { return Escape(folder_); }
+
+bool LocalPostgres::running() const {
+  if (pid_ != 0 && waitpid(pid_, nullptr, WNOHANG) == pid_) pid_ = 0;
+  return pid_ != 0;
 }
 
 absl::Status LocalPostgres::Start() {
@@ -243,14 +297,23 @@ absl::Status LocalPostgres::Start() {
   const absl::Status given = GiveToPostgres(folder_);
   if (!given.ok()) return given;
   const ReadySocket ready;
-  const auto pid =
-      Spawn({*programs + "/postgres", "-D", folder_ + "/data", "-k", folder_,
-             "-h", "", "-c", "shared_buffers=16MB"},
-            LogOf(folder_), absl::StrCat("NOTIFY_SOCKET=", ready.name()));
+  std::vector<std::string> command = {*programs + "/postgres",
+                                      "-D",
+                                      folder_ + "/data",
+                                      "-k",
+                                      folder_,
+                                      "-h",
+                                      "",
+                                      "-c",
+                                      "shared_buffers=16MB"};
+  for (const std::string& setting : settings_) {
+    command.insert(command.end(), {"-c", setting});
+  }
+  const auto pid = Spawn(command, LogOf(folder_),
+                         absl::StrCat("NOTIFY_SOCKET=", ready.name()));
   if (!pid.ok()) return pid.status();
   pid_ = *pid;
   const bool in_time = AwaitReadable({ready.get(), WatchEnd(pid_).get()});
-  if (waitpid(pid_, nullptr, WNOHANG) == pid_) pid_ = 0;
   if (in_time && running()) return absl::OkStatus();
   return absl::UnavailableError(
       absl::StrCat("PostgreSQL does not start; see ", LogOf(folder_)));
@@ -269,8 +332,7 @@ absl::Status LocalPostgres::Stop() {
 void LocalPostgres::Pause() {
   SLUICE_DCHECK(running());
   // Stop the main process first, so that it starts no more processes.
-  kill(pid_, SIGSTOP);
-  waitpid(pid_, nullptr, WUNTRACED);
+  StopProcess(pid_);
   for (const pid_t child : ChildrenOf(pid_)) kill(child, SIGSTOP);
 }
 
@@ -283,8 +345,7 @@ void LocalPostgres::Resume() {
 absl::Status LocalPostgres::Kill() {
   SLUICE_DCHECK(running());
   // Stop the server first, so that it starts no more processes.
-  kill(pid_, SIGSTOP);
-  waitpid(pid_, nullptr, WUNTRACED);
+  StopProcess(pid_);
   std::vector<Descriptor> ends;
   for (const pid_t child : ChildrenOf(pid_)) {
     ends.push_back(WatchEnd(child));
@@ -293,12 +354,31 @@ absl::Status LocalPostgres::Kill() {
   kill(pid_, SIGKILL);
   waitpid(pid_, nullptr, 0);
   pid_ = 0;
-  for (const Descriptor& end : ends) {
-    if (end.get() >= 0 && !AwaitReadable({end.get()})) {
-      return absl::UnavailableError("a process of PostgreSQL does not end");
-    }
+  return AwaitEnds(ends);
+}
+
+absl::Status LocalPostgres::KillMain() {
+  Pause();  // so that the server starts no more processes
+  std::vector<Descriptor> ends;
+  const std::vector<pid_t> children = ChildrenOf(pid_);
+  for (const pid_t child : children) ends.push_back(WatchEnd(child));
+  kill(pid_, SIGKILL);
+  waitpid(pid_, nullptr, 0);
+  pid_ = 0;
+  for (const pid_t child : children) kill(child, SIGCONT);
+  return AwaitEnds(ends);
+}
+
+std::vector<PostgresProcess> LocalPostgres::Processes() const {
+  SLUICE_DCHECK(running());
+  std::vector<PostgresProcess> processes;
+  for (const pid_t child : ChildrenOf(pid_)) {
+    std::ifstream file(absl::StrCat("/proc/", child, "/cmdline"));
+    std::string title;
+    std::getline(file, title, '\0');
+    processes.push_back({.pid = child, .title = std::move(title)});
   }
-  return absl::OkStatus();
+  return processes;
 }
 
 }  // namespace sluice

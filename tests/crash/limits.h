@@ -1,0 +1,22 @@
+// Limits of a campaign. Generous: a healthy server needs far less.
+
+#ifndef SLUICE_TESTS_CRASH_LIMITS_H_
+#define SLUICE_TESTS_CRASH_LIMITS_H_
+
+#include "absl/time/time.h"
+
+namespace sluice {
+
+inline constexpr absl::Duration kStartLimit = absl::Seconds(60);
+inline constexpr absl::Duration kFirstAnswerLimit = absl::Seconds(60);
+inline constexpr absl::Duration kQueueEmptyLimit = absl::Minutes(5);
+inline constexpr absl::Duration kStopLimit = absl::Seconds(60);
+// Limit for PostgreSQL to reach a state, such as the end of a recovery.
+inline constexpr absl::Duration kPostgresLimit = absl::Seconds(60);
+
+// Time between two looks at a state that cannot be awaited.
+inline constexpr absl::Duration kLookPause = absl::Milliseconds(20);
+
+}  // namespace sluice
+
+#endif  // SLUICE_TESTS_CRASH_LIMITS_H_
