@@ -19,6 +19,9 @@ namespace {
 
 constexpr char kDatabase[] = "postgres";
 
+// Time for standbys to follow the primary. Generous: they need about a second.
+constexpr absl::Duration kFollowLimit = absl::Seconds(20);
+
 // Parameters of the campaign's own sessions: they reach standbys, and do not
 // wait for standbys.
 constexpr char kOwnSession[] =
@@ -59,8 +62,8 @@ Rows TryQuery(const LocalPostgres& postgres, const std::string& sql) {
 // processes was killed.
 template <typename Accept>
 Rows QueryUntil(const LocalPostgres& postgres, const std::string& sql,
-                Accept accept) {
-  const absl::Time deadline = absl::Now() + kPostgresLimit;
+                Accept accept, absl::Duration limit = kPostgresLimit) {
+  const absl::Time deadline = absl::Now() + limit;
   while (true) {
     Rows rows = TryQuery(postgres, sql);
     if (rows.ok() && accept(*rows)) return rows;
@@ -79,10 +82,12 @@ Rows Query(const LocalPostgres& postgres, const std::string& sql) {
 
 // Waits until `condition`, an expression, is true.
 absl::Status AwaitTrue(const LocalPostgres& postgres,
-                       const std::string& condition) {
+                       const std::string& condition,
+                       absl::Duration limit = kPostgresLimit) {
   return QueryUntil(
              postgres, "SELECT " + condition,
-             [](const PostgresResult& rows) { return rows.BoolAt(0, 0); })
+             [](const PostgresResult& rows) { return rows.BoolAt(0, 0); },
+             limit)
       .status();
 }
 
@@ -140,7 +145,7 @@ absl::Status PostgresCluster::Create() {
     if (node == nodes_.front()) continue;
     if (status.ok()) status = MakeStandby(*node);
   }
-  if (status.ok()) status = AwaitStandbys();
+  if (status.ok()) status = AwaitStandbys(kPostgresLimit);
   return status;
 }
 
@@ -259,10 +264,17 @@ absl::Status PostgresCluster::Repair() {
         node->replaced ? MakeStandby(*node) : StartOrResume(*node);
     if (!status.ok()) return status;
   }
-  return AwaitStandbys();
+  if (AwaitStandbys(kFollowLimit).ok()) return absl::OkStatus();
+  // As an operator would do: replace standbys that cannot follow. The primary
+  // has everything, and nothing fails now.
+  for (const auto& node : nodes_) {
+    if (node == nodes_[primary_]) continue;
+    if (absl::Status s = MakeStandby(*node); !s.ok()) return s;
+  }
+  return AwaitStandbys(kPostgresLimit);
 }
 
-absl::Status PostgresCluster::AwaitStandbys() {
+absl::Status PostgresCluster::AwaitStandbys(absl::Duration limit) {
   return AwaitTrue(
       primary(),
       absl::StrCat("(SELECT count(*) FROM pg_stat_replication"
@@ -272,7 +284,8 @@ absl::Status PostgresCluster::AwaitStandbys() {
                        [](std::string* out, const std::unique_ptr<Node>& node) {
                          out->append(node->name);
                        }),
-                   "')) = ", options_.standbys));
+                   "')) = ", options_.standbys),
+      limit);
 }
 
 }  // namespace sluice

@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "tests/postgres/local_postgres.h"
 
 namespace sluice {
@@ -55,7 +56,8 @@ class PostgresCluster {
   absl::Status Promote();
 
   // Starts and resumes all nodes, and makes replaced primaries standbys with
-  // new data. Returns when all standbys follow the primary.
+  // new data. Replaces the data of standbys that do not follow the primary in
+  // time. Returns when all standbys follow the primary.
   absl::Status Repair();
 
  private:
@@ -74,7 +76,8 @@ class PostgresCluster {
   absl::StatusOr<std::int64_t> EndOfReceived(const Node& node);
   // Makes a running standby follow the primary.
   absl::Status Follow(const Node& node);
-  absl::Status AwaitStandbys();
+  // Waits until all standbys follow the primary.
+  absl::Status AwaitStandbys(absl::Duration limit);
 
   const PostgresClusterOptions options_;
   std::vector<std::unique_ptr<Node>> nodes_;
