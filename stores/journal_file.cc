@@ -429,11 +429,20 @@ JournalFile::Quarantine(absl::Span<const UnstorableEntry> entries,
   results.reserve(entries.size());
   bool changed = false;
   for (const UnstorableEntry& entry : entries) {
+    absl::StatusOr<EntryRow> row = ReadAt(entry.position);
+    if (row.ok()) {
+      const absl::Status room = check_room(*row);
+      if (!room.ok()) {
+        results.emplace_back(room);
+        continue;
+      }
+    }
     // Copy, compare and remove the entry in one transaction. After a crash the
     // entry is then either in the journal or in quarantine, never in both or in
     // neither.
     const absl::StatusOr<Added> added =
-        CopyIntoQuarantine(entry, now, check_room);
+        row.ok() ? CopyIntoQuarantine(*std::move(row), entry, now)
+                 : row.status();
     // An error of the disk may already have rolled the transaction back. After
     // any other error CopyIntoQuarantine has changed nothing.
     if (IsTransient(added.status())) return added.status();
@@ -452,21 +461,17 @@ JournalFile::Quarantine(absl::Span<const UnstorableEntry> entries,
 }
 
 absl::StatusOr<JournalFile::Added> JournalFile::CopyIntoQuarantine(
-    const UnstorableEntry& entry, absl::Time now, CheckRoom check_room) {
-  absl::StatusOr<EntryRow> row = ReadAt(entry.position);
-  if (!row.ok()) return row.status();
-  const absl::Status room = check_room(*row);
-  if (!room.ok()) return room;
-  if (!row->damage.empty()) {
+    EntryRow row, const UnstorableEntry& entry, absl::Time now) {
+  if (!row.damage.empty()) {
     const absl::Status copied =
-        QuarantineDamaged(db_, *std::move(row), state_.last_sequence, now);
+        QuarantineDamaged(db_, std::move(row), state_.last_sequence, now);
     if (!copied.ok()) return copied;
     return Added::kDamagedEntry;
   }
   const absl::StatusOr<bool> added =
       InsertQuarantined(db_,
-                        {.method = std::move(row->entry.method),
-                         .submission = std::move(row->entry.submission),
+                        {.method = std::move(row.entry.method),
+                         .submission = std::move(row.entry.submission),
                          .reason = entry.reason,
                          .tries = entry.tries,
                          .quarantined_at = now},

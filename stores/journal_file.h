@@ -160,9 +160,9 @@ class JournalFile {
   absl::Status InsertLast(const NewJournalEntry& entry, JournalState& next,
                           bool with_state);
   absl::StatusOr<EntryRow> ReadAt(std::int64_t position);
-  absl::StatusOr<Added> CopyIntoQuarantine(const UnstorableEntry& entry,
-                                           absl::Time now,
-                                           CheckRoom check_room);
+  absl::StatusOr<Added> CopyIntoQuarantine(EntryRow row,
+                                           const UnstorableEntry& entry,
+                                           absl::Time now);
   absl::Status IsInQuarantine(std::int64_t position);
   // Returns the entry with this sequence number, with its content, and removes
   // it from the quarantine.

@@ -259,12 +259,21 @@ TEST_F(BadInput, ItemsNestedTooDeepAreInvalid) {
   }
 }
 
-TEST_F(BadInput, MillionsOfEmptyItemsAreTakenInTheirStride) {
-  std::string items;
-  for (int i = 0; i < 1'000'000; ++i) items += Field(7, "");
-  const std::string request =
-      Field(1, "wide") + Field(2, "study") + Field(4, items);
-  EXPECT_TRUE(caller_.Call(kSubmit, request).ok());
+TEST_F(BadInput, MoreItemsThanTheLimitAreInvalid) {
+  const auto wide = [](std::size_t count) {
+    std::string items;
+    for (std::size_t i = 0; i < count; ++i) items += Field(7, "");
+    return Field(1, "wide") + Field(2, "study") + Field(4, items);
+  };
+  const std::size_t most = LimitsConfig().answers;
+  EXPECT_TRUE(caller_.Call(kSubmit, wide(most)).ok());
+  for (const std::size_t count : {most + 1, std::size_t{1'000'000}}) {
+    const grpc::Status status = caller_.Call(kSubmit, wide(count));
+    InvalidField(status);
+    EXPECT_THAT(status.error_message(),
+                HasSubstr("limits.answers allows (10000)"));
+    EXPECT_LT(status.error_message().size(), 2000u);
+  }
 }
 
 std::size_t ResidentBytes() {
