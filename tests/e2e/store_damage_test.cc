@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <ostream>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -135,6 +136,10 @@ struct Removed {
   std::string ack;
   std::string file;
 };
+
+void PrintTo(const Removed& removed, std::ostream* out) {
+  *out << removed.name;
+}
 
 class RemovedWhileRunning : public StoreDamage,
                             public testing::WithParamInterface<Removed> {};
