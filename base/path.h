@@ -17,7 +17,7 @@ bool NamesAFile(const std::string& path);
 std::string NormalPath(const std::string& path);
 
 // Suffixes of the lock file of a data file, of the state file of a journal, and
-// of the file with the highest sequence number of a store.
+// of the sequence file of a store.
 inline constexpr char kLockSuffix[] = ".lock";
 inline constexpr char kStateSuffix[] = ".state";
 inline constexpr char kSequenceSuffix[] = ".sequence";

@@ -23,9 +23,9 @@ bool IsValidInAnyScript(std::string_view text);
 
 }  // namespace utf8_internal
 
-// True if all bytes are ASCII. Reads eight bytes at a time, in long texts 32.
-// The last load overlaps the load before it, so no loop over single bytes is
-// needed.
+// True if all bytes are ASCII. Reads eight bytes at a time, or 32 in long
+// texts. The last load overlaps the load before it, so no loop over single
+// bytes is needed.
 inline bool IsAscii(std::string_view text) {
   using utf8_internal::Load;
   const char* at = text.data();

@@ -242,7 +242,7 @@ void RejectSharedFiles(ConfigSection& root, const Config& config) {
   }
 }
 
-// Requires a limit of the quarantine that is large enough for the queue.
+// Reports an error if a limit of the quarantine is too small for the queue.
 void RequireRoomForTheQueue(ConfigSection& quarantine, const std::string& key,
                             std::size_t limit, const std::string& of_queue,
                             std::size_t smallest, const std::string& as_text) {

@@ -65,8 +65,8 @@ struct PoolConfig {
   std::size_t queue_capacity_bytes = std::size_t{256} << 20;
   // Used only with a journal.
   QuarantineConfig quarantine = {};
-  // The smallest free space of the journal's disk with which submissions are
-  // acknowledged; 0: any. Used only with a journal.
+  // Smallest free space of the journal's disk, in bytes, at which submissions
+  // are still acknowledged; 0 for no limit. Used only with a journal.
   std::size_t min_free_disk = 0;
   // Limits of the waiting room: parked arrivals and their bytes.
   std::size_t waiting_max = 10000;
@@ -75,8 +75,8 @@ struct PoolConfig {
   // Maximum number of submissions that a worker takes at once and stores
   // together.
   std::size_t batch_max = 256;
-  // Maximum number of bytes that these submissions have together. A larger
-  // submission is taken alone.
+  // Maximum number of bytes of the submissions that a worker takes at once. A
+  // larger submission is taken alone.
   std::size_t batch_max_bytes = std::size_t{16} << 20;
   FairBy fair_by = FairBy::kNone;
 
@@ -118,8 +118,8 @@ struct LimitsConfig {
   std::size_t message_bytes = std::size_t{16} << 20;
   // Deepest nesting of messages inside messages. The request itself is level 1.
   int nesting = 64;
-  // Maximum number of answers of a response, and of items, on all levels
-  // together.
+  // Maximum number of answers in a response, and of items. Each is counted over
+  // all levels.
   std::size_t answers = 10000;
   // Maximum number of connections. Further connections are closed at once.
   std::size_t connections = 10000;
@@ -148,7 +148,7 @@ struct Config {
   std::array<MethodConfig, kMethods> methods;
   LimitsConfig limits;
   absl::Duration drain_timeout = absl::Seconds(30);
-  // Directory below which backups are made; empty: none can be made.
+  // Directory below which backups are made; empty if none can be made.
   std::string backup_directory;
 
   const MethodConfig& method(Method m) const { return methods[Index(m)]; }

@@ -59,7 +59,8 @@ void KeepQueueKind(const std::string& path, const PoolConfig& running,
 }
 
 // Applies changed limits of a journal, but keeps the quarantine large enough
-// for the running limits of the queue. Call it after these limits have changed.
+// for the running limits of the queue. Must be called after the limits of the
+// queue have been changed.
 void ChangeQuarantine(const std::string& path, const PoolConfig& fresh,
                       PoolConfig* pool, Keys* keys) {
   if (pool->journal_path.empty()) return;

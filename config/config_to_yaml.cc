@@ -137,7 +137,7 @@ std::string ConfigToYaml(const Config& config) {
   OpenFlowMap(out, "drain");
   Put(out, "timeout", absl::FormatDuration(config.drain_timeout));
   CloseMap(out);
-  // Leave out an empty directory: no value means "no backups".
+  // Leave out an empty directory: a missing key means "no backups".
   if (!config.backup_directory.empty()) {
     OpenFlowMap(out, "backup");
     Put(out, "directory", config.backup_directory);

@@ -41,16 +41,16 @@ namespace sluice {
 // messages are merged.
 class AnswerRows {
  public:
-  // Default of the maximum size of the array, in bytes. A response within the
-  // default limits of the server stays below. An older version may have
-  // accepted more: one item may have millions of answers, each of which repeats
-  // the link id.
+  // Default of the maximum size of the array, in bytes. The rows of a response
+  // within the default limits of the server are smaller. An older version may
+  // have accepted a larger response: one item may have millions of answers, and
+  // each row repeats the link id.
   static constexpr std::size_t kBytesMax = std::size_t{256} << 20;
   // Deepest nesting of items and answers. Protobuf's parser has the same limit.
   static constexpr int kDepthMax = 100;
 
-  // Replaces the text of `json`, which must outlive the rows. `bytes_hint` is
-  // about the size of the rows, if known.
+  // Overwrites `json`, which must outlive this object. `bytes_hint` is the
+  // approximate size of the rows, if known.
   explicit AnswerRows(std::string* json, std::size_t bytes_hint = 0,
                       std::size_t bytes_max = kBytesMax);
 

@@ -143,7 +143,8 @@ Rule PackedRuleFor(Rule rule) {
 // 15) are looked up in an array.
 struct WireSchema {
   const Descriptor* type;
-  // Place of the type in WireLimits::counted, from 1; 0 if it is not counted.
+  // Place of the type in WireLimits::counted, from 1; 0 if the type is not
+  // counted.
   std::size_t counter = 0;
   std::array<Entry, 128> by_tag;
   absl::flat_hash_map<std::uint32_t, Entry> by_wide_tag;
@@ -205,7 +206,8 @@ void AddField(const FieldDescriptor& field, std::uint8_t bit,
   entry.bit = bit;
 }
 
-// Place of a type in `counted`, from 1; 0 if it is not counted.
+// Returns the place of a type in `counted`, from 1; 0 if the type is not
+// counted.
 std::size_t CounterOf(const Descriptor* type, const WireLimits& limits) {
   const auto found = std::ranges::find(limits.counted, type);
   return found == limits.counted.end()

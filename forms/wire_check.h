@@ -40,8 +40,8 @@ struct WireLimits {
   std::vector<const google::protobuf::Descriptor*> counted = {};
   std::size_t counted_max = 0;
   std::string counted_by = {};
-  // A string field of any of the messages that may have at most
-  // `short_text_max_bytes` bytes; null for none.
+  // A string field that may have at most `short_text_max_bytes` bytes, on any
+  // level; null for none.
   const google::protobuf::FieldDescriptor* short_text = nullptr;
   std::size_t short_text_max_bytes = 0;
 
@@ -67,9 +67,9 @@ class WireChecker {
   ~WireChecker();
 
   // Returns the first problem, or nothing. Protobuf's parser accepts every
-  // message that passes, except for unread messages. Every message within
-  // the limits that the parser accepts passes, with three exceptions that no
-  // sender intends:
+  // message that passes, except for unread messages. Every message within the
+  // limits that the parser accepts passes, with three exceptions that no sender
+  // intends:
   // - A known field with a wrong wire type. The parser moves it to the unknown
   //   fields, so that the value disappears silently. Repeated numbers may be
   //   packed or unpacked, as in the parser.

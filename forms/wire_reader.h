@@ -27,7 +27,7 @@ enum WireType : std::uint32_t {
 constexpr std::uint32_t TagOf(std::uint32_t number, std::uint32_t wire_type) {
   return number << 3 | wire_type;
 }
-// Tags of fields as the generated code numbers them.
+// Return the tag of a field. `field` is a constant of the generated code.
 constexpr std::uint32_t VarintTag(int field) {
   return TagOf(static_cast<std::uint32_t>(field), kVarint);
 }

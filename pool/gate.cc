@@ -213,7 +213,8 @@ void Gate::TakeBatch(const BatchLimits& limits, TimePoint now,
   };
   while (batch->size() - size_before < limits.tasks && !queue_.empty()) {
     Task* task = queue_.Next();
-    // Look before the task is touched: it keeps its place and its turn.
+    // Check the bytes before the task is touched: a task that does not fit
+    // keeps its place and its turn.
     if (batch->size() > size_before && !fits(*task)) break;
     if (!task->promised) {
       const Duration waited = now - task->admitted_at;

@@ -28,11 +28,10 @@
 //    than a limit of bytes enters alone. Resize, Restore and tasks that are
 //    processed again may exceed a limit; nothing enters until the limit holds
 //    again.
-//  - Unread entries. While the journal of the pool has entries of an earlier
-//  run
-//    that are not restored yet (SetUnread), there is no room for an arrival.
-//    Otherwise an arrival could overtake an earlier submission of its key, and
-//    what lies on disk could grow beyond the limits.
+//  - Unread entries. While the journal of the pool has entries that are not
+//    restored yet (SetUnread), there is no room for an arrival. Otherwise an
+//    arrival could overtake an earlier submission of its key, and the journal
+//    could grow beyond the limits.
 //  - Order of admission. No task is parked while there is room for the first
 //    parked task. Tasks are admitted in order of arrival, whatever the policies
 //    of their methods.
@@ -197,8 +196,7 @@ class Gate {
   // whatever the limits. The task must be promised. Returns false, and does
   // nothing, after Close.
   bool Restore(Task* task, TimePoint now, GateEvents* events);
-  // Returns how much Restore may add within the limits. `bytes` is 0 if there
-  // is no room.
+  // Returns how much Restore may add within the limits.
   RoomToRestore room_to_restore() const;
   // Sets the number of entries in the pool's journal that Restore will add
   // later. Initially 0.

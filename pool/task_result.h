@@ -41,7 +41,7 @@ enum class TaskResult : std::uint8_t {
   kDraining,          // the server is shutting down
   kStoreUnavailable,  // the store failed, or its circuit is open
   kQuarantineFull,    // the quarantine might have no room for the submission
-  kDiskFull,          // the journal's disk has less free space than it must
+  kDiskFull,          // the journal's disk has too little free space
   kHopeless,          // the result would come after the caller's deadline
 
   // Neither processed nor refused.

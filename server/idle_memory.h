@@ -21,7 +21,7 @@ class IdleMemory {
   // Idle memory that the process keeps for the next burst.
   static constexpr std::size_t kKeptBytes = std::size_t{32} << 20;
 
-  // To be called at regular intervals with the number of free bytes that the
+  // Must be called at regular intervals, with the number of free bytes that the
   // allocator keeps. Returns the number of bytes to give back now: at the end
   // of a period the idle memory above kKeptBytes, otherwise 0.
   std::size_t Look(std::size_t free_bytes);

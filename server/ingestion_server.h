@@ -43,8 +43,8 @@ class IngestionServer {
   struct Options {
     Config config;
     std::unique_ptr<Store> store;
-    // The endpoint at `config.metrics`, if it serves already while the server
-    // starts. Null: the server starts it.
+    // The endpoint at `config.metrics`, if it already answers probes. If null,
+    // the server starts the endpoint.
     std::unique_ptr<HttpEndpoint> http = nullptr;
     // Runs on each submission before it is stored. May be empty.
     ProcessingStep step;

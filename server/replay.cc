@@ -68,9 +68,10 @@ absl::StatusOr<bool> ReadSome(const ServerPool& pool, const Methods& methods,
   return pool.journal->unread() > 0;
 }
 
-// Fills the queue once. Returns false if there are no more entries. Workers
-// begin meanwhile, so this does not wait until the queue is full: with fast
-// workers, the start would take as long as the whole replay.
+// Reads as many entries as the queue has room for at the beginning. Returns
+// false if there are no more entries. Does not refill places that workers free
+// meanwhile: with fast workers, the start would take as long as the whole
+// replay.
 absl::StatusOr<bool> ReadFirst(const ServerPool& pool, const Methods& methods) {
   const std::size_t entries = pool.journal->unread();
   pool.journal_metrics->CountAppended(entries);

@@ -31,11 +31,12 @@ class JournalReplay {
 
   // Fills the queues. Must be called once, before calls arrive. If entries are
   // left, starts a thread for each pool that has some. `pools` and `methods`
-  // must live until Join. An error starts no thread.
+  // must live until Join. After an error no thread runs.
   absl::Status Begin(const Pools& pools, const Methods& methods);
 
-  // Waits for the threads. Each ends when all entries are read, or when its
-  // pool is closed. The other entries stay in the journal. May be called again.
+  // Waits for the threads. A thread ends when all entries of its journal are
+  // read, or when its pool is closed. Unread entries then stay in the journal.
+  // May be called again.
   void Join();
 
  private:

@@ -40,7 +40,8 @@ absl::Status ServerAdminBackend::DiscardQuarantined(const std::string& pool,
       with_journal.journal->Discard(sequence, reason, by);
   if (!status.ok()) return status;
   with_journal.UpdateQuarantineMetrics();
-  // The names and the reason may be personal data, so only the file has them.
+  // The name and the reason may be personal data, so only the journal's file
+  // has them, not the log.
   spdlog::warn("discarded from quarantine: pool={} sequence={}", pool,
                sequence);
   return absl::OkStatus();

@@ -26,8 +26,8 @@ namespace sluice {
 
 class ServerAdminBackend final : public AdminBackend {
  public:
-  // All arguments must outlive this object.
-  // Backups are made below `backup_directory`, which may be empty.
+  // The pointers must outlive this object. Backups are made below
+  // `backup_directory`; none can be made if it is empty.
   ServerAdminBackend(Store* store, const Pools* pools, const Methods* methods,
                      std::string backup_directory)
       : store_(*store),

@@ -26,9 +26,9 @@ std::string LocalPath(const StoreConfig& store) {
   return path == store.options.end() ? "" : path->second;
 }
 
-// Returns the path of the file with the highest sequence number: beside a store
-// in a local file, otherwise beside the first journal. Empty if there is
-// neither, or if the store keeps nothing.
+// Returns the path of the sequence file: beside a store in a local file,
+// otherwise beside the first journal. Empty if there is neither, or if the
+// store keeps nothing.
 std::string SequencePath(const Config& config) {
   if (config.store.kind == "discard") return "";
   std::string path = LocalPath(config.store);
@@ -45,21 +45,21 @@ void Remember(const std::string& path, std::int64_t last_sequence,
   known.last_sequence = last_sequence;
 }
 
-// Adds the knowledge of the file with the highest sequence number.
+// Adds what the sequence file shows about the store.
 absl::Status AddSequenceFile(const std::string& path, KnownStore& known) {
   const auto content = SequenceFile::Read(path);
   if (!content.ok()) return content.status();
   const std::int64_t last = content->last.value_or(0);
-  // A damaged file shows that there was a store. A store without submissions
-  // leaves nothing behind that could be missed.
+  // A damaged file also shows that there was a store. The number 0 does not
+  // count: a store without submissions has nothing to lose.
   if (content->file_exists && (last > 0 || !content->last.has_value())) {
     Remember(path, last, known);
   }
   return absl::OkStatus();
 }
 
-// Adds the knowledge of a journal. The store is opened before its journals, so
-// a journal that was used shows that there was a store.
+// Adds what a journal shows about the store. The store is opened before the
+// journals, so a journal that was used shows that there was a store.
 absl::Status AddJournal(const std::string& path, KnownStore& known) {
   const auto state = JournalStateFile::Read(path + kStateSuffix);
   if (!state.ok()) return state.status();

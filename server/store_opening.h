@@ -1,6 +1,6 @@
-// Opens the store of the configuration. Checks before whether a store that is
-// known to other files is missing, and records its highest sequence number in a
-// second place.
+// Opens the store of the configuration. First checks whether a missing store
+// existed before: other files may show this. Records the highest sequence
+// number of the store in a second place (sequence_file.h).
 
 #ifndef SLUICE_SERVER_STORE_OPENING_H_
 #define SLUICE_SERVER_STORE_OPENING_H_
@@ -14,9 +14,9 @@
 namespace sluice {
 
 // Opens the store of `config`, which must be valid. With `accept_damage` the
-// store is created even if other files show that it existed. Logs a new store,
-// and sequence numbers that the store had and has no more. Errors name the key
-// of the configuration if a local file caused them.
+// store is created even if other files show that it existed. Logs if the store
+// is new, and which sequence numbers the store lacks. Errors name the key of
+// the configuration if a local file caused them.
 absl::StatusOr<std::unique_ptr<Store>> OpenConfiguredStore(const Config& config,
                                                            bool accept_damage);
 

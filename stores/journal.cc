@@ -151,7 +151,8 @@ void Journal::MarkRead(const JournalPart& part) {
   SLUICE_DCHECK_GE(part.read_up_to, read_up_to_);
   read_up_to_ = part.read == 0 ? unread_last_ : part.read_up_to;
   unread_ -= std::min(unread_, part.read);
-  // If rows vanished from the file, the end of the file counts.
+  // The file may have lost rows that were counted, so the last position decides
+  // that all entries are read.
   if (read_up_to_ == unread_last_) unread_ = 0;
 }
 
@@ -243,13 +244,14 @@ std::vector<absl::Status> Journal::QuarantineEntries(
     std::string study_id;
     std::size_t bytes = 0;
   };
-  // What each entry uses of the room, by position, and the room that is left
-  // after the entries so far.
+  // The room that each entry uses, by position, and the room after the entries
+  // that were checked so far.
   absl::flat_hash_map<std::int64_t, Use> uses;
   QuarantineRoom room = quarantine_room();
   const auto check_room = [&](const EntryRow& row) {
     const ReceivedSubmission& submission = row.entry.submission;
-    // A damaged entry cannot be processed, so it has no other place.
+    // Quarantine a damaged entry whatever the limits: it cannot be processed,
+    // so it must not stay in the journal.
     if (row.damage.empty() && !room.MayAdd(submission.study_id)) {
       return absl::ResourceExhaustedError(
           "the quarantine has no room for this study");
@@ -383,7 +385,8 @@ std::size_t Journal::damaged() const {
 absl::Status Journal::Backup(const std::string& path, const CopyPace& pace) {
   const absl::Status status = BackUpJournal(path_, path, pace);
   if (!status.ok()) return status;
-  // Another file in the place of the journal must not pass for a backup.
+  // If another file has replaced the journal, the copy is not a backup of the
+  // journal.
   absl::MutexLock lock(&file_mutex_);
   return file_->CheckFiles();
 }
@@ -422,8 +425,8 @@ absl::Status Journal::last_write() const {
 void Journal::Committed() { Wrote(file_->state_file_status()).IgnoreError(); }
 
 absl::Status Journal::Failed(const absl::Status& status) {
-  // RESOURCE_EXHAUSTED is a quarantine without room for a study. The file can
-  // be written.
+  // RESOURCE_EXHAUSTED means that the quarantine has no room for a study. The
+  // file can still be written.
   return IsTransient(status) && !absl::IsResourceExhausted(status)
              ? Wrote(status)
              : status;

@@ -117,7 +117,7 @@ struct Discarded {
   absl::Time at;
 };
 
-// A part of the entries, in the order of positions.
+// Consecutive entries of a journal, in the order of positions.
 struct JournalPart {
   std::vector<JournalEntry> entries = {};  // undamaged entries
   // Number of entries that were read, damaged entries included.
@@ -179,7 +179,7 @@ class Journal {
   absl::StatusOr<JournalPart> ReadUnread(std::size_t max_entries,
                                          std::size_t max_bytes);
   // Marks the entries of a part as read. The part must be the last result of
-  // ReadUnread. Until then VisitUnread finds the entries.
+  // ReadUnread. VisitUnread finds entries until they are marked.
   void MarkRead(const JournalPart& part);
   // Calls `visit` with each unread entry, with a lock held.
   absl::Status VisitUnread(
@@ -244,7 +244,7 @@ class Journal {
   absl::StatusOr<std::vector<Discarded>> ListDiscarded(std::int64_t after,
                                                        std::size_t max);
   // Returns, for each id, the record of the entry that was discarded last, or
-  // nothing. Does not block while nothing was ever discarded.
+  // nothing. Does not block if no entry was ever discarded.
   absl::StatusOr<std::vector<std::optional<Discarded>>> FindDiscarded(
       std::string_view study_id, absl::Span<const std::string> submission_ids);
 

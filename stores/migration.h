@@ -53,7 +53,7 @@ class VersionedDatabase {
 };
 
 // Runs the steps that the database needs, beginning with the step from its
-// version. Logs the begin and the end of each step, and its progress. `steps`
+// version. Logs the start, the progress and the end of each step. `steps`
 // must be sorted by version, without gaps. Returns FAILED_PRECONDITION if the
 // database is older than the first step.
 absl::Status Migrate(VersionedDatabase& database,

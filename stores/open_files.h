@@ -1,5 +1,5 @@
-// Notices that files which are open were removed or replaced. Writes to such a
-// file still succeed, but are lost once the process ends.
+// Notices when open files are removed or replaced. Writes to such a file still
+// succeed, but are lost when the process ends.
 
 #ifndef SLUICE_STORES_OPEN_FILES_H_
 #define SLUICE_STORES_OPEN_FILES_H_

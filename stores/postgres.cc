@@ -246,7 +246,7 @@ std::vector<PostgresHost> PostgresHosts(const std::string& url) {
     if (i < addresses.size()) hosts[i].hostaddr = addresses[i];
     if (ports.size() == 1) hosts[i].port = ports[0];
     // A URL like postgresql://a,b has the list of ports ",". An empty value
-    // would leave this list unchanged, which does not fit to one host.
+    // would leave this list unchanged, which does not fit one host.
     if (ports.size() > 1) hosts[i].port = kDefaultPort;
     if (i < ports.size() && !ports[i].empty()) hosts[i].port = ports[i];
     // libpq ignores an empty value, so it would try all hosts of the URL. Treat

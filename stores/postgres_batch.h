@@ -33,8 +33,8 @@ class PostgresBatch {
   // transaction, and must be closed.
   absl::Status Save();
 
-  // The settings of the session after the COMMIT. Call it after a successful
-  // Save.
+  // Returns the settings of the session after the COMMIT. Must be called after
+  // a successful Save.
   const PostgresDurability& durability() const { return durability_; }
 
  private:

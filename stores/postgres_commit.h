@@ -14,9 +14,10 @@ namespace sluice {
 // Queues a COMMIT after the statements that are already queued, and after it
 // the query kPostgresDurability. Receive sends all of them in one round trip.
 //
-// The settings must be read after the COMMIT. If synchronous_standby_names was
-// emptied before the COMMIT, the COMMIT did not wait, and a session takes over
-// changed settings between two statements.
+// The settings must be read after the COMMIT. A session applies changed
+// settings between two statements. If synchronous_standby_names were emptied
+// between the query and the COMMIT, the COMMIT would not wait, and nobody would
+// notice.
 //
 // Set `relies_on_rows` if the transaction reports rows that it found. Such a
 // row may be visible although no standby has it, if the wait of the COMMIT that
@@ -36,7 +37,7 @@ absl::StatusOr<PostgresDurability> FindPostgresDurability(
     PostgresConnection& db);
 
 // True if commits of a session with these settings wait for synchronous
-// standbys. A read-only session commits nothing.
+// standbys. False for a read-only session, which commits nothing.
 bool PostgresCommitsWait(const PostgresDurability& durability);
 
 // Waits until the standbys have every row that the session has seen so far.

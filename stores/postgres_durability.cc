@@ -9,7 +9,7 @@
 namespace sluice {
 namespace {
 
-// What each hazard means. The order is the order of HazardsOf.
+// Name and text of each hazard, in the order of HazardsOf.
 struct Meaning {
   const char* name;
   const char* text;

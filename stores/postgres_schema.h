@@ -16,7 +16,7 @@ namespace sluice {
 
 // Version of the schema, stored in the table sluice_schema. Every change of the
 // schema needs a new version, and a step in postgres_schema.cc that migrates
-// tables of the version before. Version 1 did not keep the contents of
+// tables of the previous version. Version 1 did not keep the contents of
 // conflicts.
 inline constexpr std::int64_t kPostgresSchemaVersion = 2;
 

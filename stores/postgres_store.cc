@@ -173,8 +173,8 @@ absl::Status PostgresStore::Start() {
     return absl::FailedPreconditionError(
         "PostgreSQL runs with fsync off: a commit would not be on disk");
   }
-  // A refusal is a matter of Check and SaveBatch: it may end while the server
-  // runs.
+  // Settings that endanger commits do not stop the start, because they may
+  // change. Until then Check and SaveBatch refuse.
   durability_.Observe(*durability).IgnoreError();
   const absl::Status prepared = PreparePostgresSchema(*number, kStartTimeout);
   if (!prepared.ok()) return prepared;

@@ -48,19 +48,19 @@ class PostgresStore final : public Store {
   // Creates the tables if they are missing, and migrates tables of an older
   // version. FAILED_PRECONDITION if another server has the number, or the
   // database is unsuitable (OpenPostgresSession, or fsync is off). UNAVAILABLE
-  // if the database cannot be reached. Writes to `log`, which may be empty, if
-  // others could read the connection, and later whenever PostgreSQL's settings
-  // endanger commits.
+  // if the database cannot be reached. `log` may be empty. Logs a warning if
+  // others could read the connection, and later an error whenever a change of
+  // PostgreSQL's settings endangers commits.
   static absl::StatusOr<std::unique_ptr<PostgresStore>> Open(
       const PostgresStoreOptions& options, SameContent same_content,
       StoreLog log = {});
 
   // Saves as Store::SaveBatch. INVALID_ARGUMENT if an id of the batch has
   // U+0000 or is not UTF-8. UNAVAILABLE also if the standbys do not answer in
-  // time, if PostgreSQL's settings endanger the commit and
-  // `require_replication` is set (as FindReceipts and Check), or if the session
-  // that held the server's number was lost and the number cannot be taken
-  // again.
+  // time, or if the session that held the server's number was lost and the
+  // number cannot be taken again. With `require_replication`, SaveBatch,
+  // FindReceipts and Check also return UNAVAILABLE while PostgreSQL's settings
+  // endanger commits.
   absl::Status SaveBatch(absl::Span<const Submission> batch,
                          absl::Span<Saved> saved) override;
   absl::StatusOr<std::vector<std::optional<StoredReceipt>>> FindReceipts(

@@ -34,8 +34,8 @@ bool QuarantineRoom::MayAdd(std::string_view study_id) const {
 }
 
 bool QuarantineRoom::MayPromise(std::string_view study_id) const {
-  // Twice the queue: the submissions of the queue would be added to the use of
-  // the study, and would also reduce the free room.
+  // Count the queue twice: its submissions would add to the use of the study,
+  // and would also reduce the free room.
   const Use use = UseOf(study_id);
   const Use free = Free();
   return use.entries + 2 * limits_.queue <= free.entries &&

@@ -47,8 +47,8 @@ class QuarantineRoom {
   // True if submissions of the study may be acknowledged: even if the queue
   // were full of them, the quarantine would have room for all of them.
   bool MayPromise(std::string_view study_id) const;
-  // True if MayPromise returns true for every study. May return false although
-  // that is so, but not while less than a quarter of the room is used.
+  // Cheaper than MayPromise. If true, MayPromise returns true for every study.
+  // Always true while less than a quarter of the room is used.
   bool MayPromiseAll() const;
 
   std::size_t entries() const { return total_.entries; }

@@ -20,7 +20,7 @@ std::string MissingText(const std::string& path,
                         " is ",
                         last);
   }
-  // Numbers of another server are no matter of this server.
+  // Numbers in the series of another server say nothing about this server.
   if (!known.last.has_value() || *known.last <= last ||
       SeriesOf(*known.last) != SeriesOf(last)) {
     return "";

@@ -25,14 +25,14 @@ namespace sluice {
 
 class RecordingStore final : public Store {
  public:
-  // Wraps `store`. `path` is the file of the highest number. UNAVAILABLE if the
+  // Wraps `store`. `path` is the path of the sequence file. UNAVAILABLE if the
   // file cannot be read or written. Also returns errors of
   // Store::LastSequence.
   static absl::StatusOr<std::unique_ptr<RecordingStore>> Open(
       std::unique_ptr<Store> store, const std::string& path);
 
-  // Describes sequence numbers that the store had and has no more, or damage of
-  // the file. Empty if nothing was found when this object was opened.
+  // Describes sequence numbers that the store no longer has, or damage of the
+  // sequence file. Empty if neither was found when this object was opened.
   const std::string& missing() const { return missing_; }
 
   // After a batch is saved, its highest number is recorded. If that fails, the

@@ -55,8 +55,8 @@ absl::StatusOr<SequenceFile> SequenceFile::Open(const std::string& path,
   absl::StatusOr<SlotFile> slots = SlotFile::Open(path);
   if (!slots.ok()) return slots.status();
   SequenceFile file(*std::move(slots));
-  // Write both slots: if the number of the server was changed, the old number
-  // may be higher.
+  // Write both slots. If the server's number was changed, the old sequence
+  // number may be higher and would count as the newer one.
   absl::Status status = file.Write(last);
   if (status.ok()) status = file.Write(last);
   if (status.ok()) status = file.slots_.Sync();

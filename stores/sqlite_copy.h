@@ -14,7 +14,7 @@ namespace sluice {
 
 // How a copy shares the disk with the server's writers.
 struct CopyPace {
-  // Called after each step. The copy ends with CANCELLED if it returns false.
+  // Called after each step. If false is returned, the copy ends with CANCELLED.
   std::function<bool()> go_on = [] { return true; };
   // Waits between two steps.
   std::function<void(absl::Duration)> rest = absl::SleepFor;

@@ -79,15 +79,15 @@ absl::Status ProbeSqliteFile(SqliteConnection& db, bool writing,
 // commit. Not thread-safe.
 class SqliteFileWatch {
  public:
-  // `db` is open for writing and uses a write-ahead log. Watches also the file
-  // `more` unless it is empty. UNAVAILABLE if a file is missing.
+  // `db` must be open for writing and use a write-ahead log. Also watches the
+  // file `more`, if it is not empty. UNAVAILABLE if a file is missing.
   static absl::StatusOr<SqliteFileWatch> Start(SqliteConnection& db,
                                                const std::string& more = "");
 
   // Returns OK if all files are in place, otherwise UNAVAILABLE with the name
-  // of the file. The first failure copies all commits from the write-ahead log
-  // into the database file if the database file is in place. Otherwise commits
-  // that were acknowledged before would be lost together with the log.
+  // of the file. At the first failure, if the database file is in place, copies
+  // all commits from the write-ahead log into the database file. Without this
+  // copy, commits that were acknowledged before would be lost with the log.
   absl::Status Check(SqliteConnection& db);
   // True if the last Check failed.
   bool failed() const { return failed_; }

@@ -14,8 +14,8 @@
 namespace sluice {
 
 // `PRAGMA user_version` of the file. A change of the schema needs a new
-// version, and a step in sqlite_schema.cc that migrates files of the version
-// before. Version 1 did not keep the contents of conflicts.
+// version, and a step in sqlite_schema.cc that migrates files of the previous
+// version. Version 1 did not keep the contents of conflicts.
 inline constexpr std::int64_t kSqliteSchemaVersion = 2;
 
 // `PRAGMA application_id` of the file: "Slui".

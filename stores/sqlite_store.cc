@@ -468,8 +468,8 @@ absl::Status SqliteStore::Audit(const Submission& refused,
   if (!ran.ok()) return ran.status();
   if (writer_.db.changes() == 1) return absl::OkStatus();
   // The sequence number is taken. Usually the same submission was refused
-  // before, and is saved again after a crash. A row of another submission does
-  // not keep this content.
+  // before, and is saved again after a crash. If the row belongs to another
+  // submission, this content is not kept.
   SqliteRun find(writer_.find_audited);
   find.Integer(refused.sequence)
       .Integer(first_sequence)
@@ -570,7 +570,8 @@ absl::Status SqliteStore::ReadGaps(std::int64_t after, StorePage& page) {
 absl::Status SqliteStore::Backup(const std::string& path,
                                  const CopyPace& pace) {
   const absl::Status status = CopySqliteDatabase(path_, path, pace);
-  // Another file in the place of the store must not pass for a backup.
+  // If another file has replaced the store, the copy is not a backup of the
+  // store.
   absl::MutexLock lock(&write_mutex_);
   return status.ok() ? writer_.files.Check(writer_.db) : status;
 }

@@ -53,8 +53,8 @@ class AdminBackend {
   virtual absl::StatusOr<std::vector<Discarded>> ListDiscarded(
       const std::string& pool, std::int64_t after, std::size_t max) = 0;
 
-  // Copies the journals and the store to the new directory `name` (Backups::
-  // Make). Ends with CANCELLED soon after `go_on` has returned false.
+  // Copies the journals and the store to the new directory `name`, like
+  // Backups::Make. Ends with CANCELLED soon after `go_on` has returned false.
   virtual absl::StatusOr<BackupSummary> Backup(
       const std::string& name, const std::function<bool()>& go_on) = 0;
 

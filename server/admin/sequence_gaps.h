@@ -48,11 +48,11 @@ struct SequenceCensus {
 // between them. The ranges ascend, do not overlap, and are as long as possible.
 //
 // The reason of a number is the first that applies: a duplicate in the store,
-// quarantined, discarded, a conflict in the store, queued. An acknowledged
-// submission that conflicts may be kept in quarantine. All remaining numbers
-// are kUnaccounted in the census's own series, up to its last number. In other
-// series they are kOtherServer, up to the last number that the store knows. Not
-// thread-safe.
+// quarantined, discarded, a conflict in the store, queued. Quarantined comes
+// before conflict, because a conflict that was acknowledged may be in
+// quarantine. All remaining numbers are kUnaccounted in the census's own
+// series, up to its last number. In other series they are kOtherServer, up to
+// the last number that the store knows. Not thread-safe.
 class SequenceGaps {
  public:
   // Starts after the sequence number `after`.

@@ -91,8 +91,8 @@ void Flatten(const grpc::ByteBuffer& buffer, std::string* flat) {
 }
 
 // Every answer takes memory for its row, which repeats the link id of its item.
-// Items are counted too, because tools and a comparison with a conflicting
-// submission need memory for each.
+// Items are counted too, because an export and the comparison of two contents
+// under one id need memory for each item.
 SubmitIntake::SubmitIntake(const LimitsConfig& limits)
     : checker_(
           v1::SubmitRequest::descriptor(), limits.nesting,

@@ -25,8 +25,8 @@ namespace sluice {
 // Maximum number of records, events or ids in one request.
 inline constexpr std::size_t kMaxEntries = 10000;
 
-// Maximum length of the link id of an item. Real forms have link ids of at most
-// some hundred bytes.
+// Maximum length of the link id of an item. Link ids of real forms have at
+// most a few hundred bytes.
 inline constexpr std::size_t kMaxLinkIdBytes = 1024;
 
 // Properties of a request that do not depend on its content.

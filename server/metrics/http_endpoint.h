@@ -33,7 +33,7 @@ namespace sluice {
 // other. Not thread-safe.
 class HttpEndpoint {
  public:
-  // The server behind the endpoint.
+  // Metrics and readiness of the server behind the endpoint.
   struct Content {
     std::vector<std::shared_ptr<prometheus::Collectable>> metrics;
     // Returns OK, or an error whose one-line message is the reason. Called by
@@ -42,8 +42,8 @@ class HttpEndpoint {
   };
   struct Options {
     std::string address;  // host:port; an IPv4 address or a host name
-    // Without `readiness`, the server is starting: there are no metrics, and
-    // /readyz returns 503.
+    // If `readiness` is empty, the server counts as starting: there are no
+    // metrics, and /readyz returns 503.
     Content content = {};
     // A connection without a complete request is closed after this time.
     absl::Duration request_timeout = absl::Seconds(2);

@@ -16,8 +16,8 @@ namespace sluice {
 // Thread-safe.
 class StoreMetrics final : public prometheus::Collectable {
  public:
-  // `hazards` returns the name of each hazard, and whether it is present. It is
-  // called at each scrape, from any thread, and must not block.
+  // Returns the name of each hazard, and whether the hazard is present. Called
+  // at each scrape, from any thread. Must not block.
   using Hazards = std::function<std::vector<std::pair<std::string, bool>>()>;
   explicit StoreMetrics(Hazards hazards) : hazards_(std::move(hazards)) {}
 

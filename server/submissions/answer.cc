@@ -23,7 +23,7 @@ constexpr char kErrorDomain[] = "sluice";
 constexpr Duration kStoreRetryDelay = std::chrono::seconds(1);
 constexpr Duration kRestartRetryDelay = std::chrono::seconds(1);
 constexpr Duration kFollowerRetryDelay = std::chrono::milliseconds(50);
-// Retry delay for refusals that last until somebody acts.
+// Retry delay for refusals that last until an operator or another program acts.
 constexpr Duration kNotPromisedRetryDelay = std::chrono::seconds(30);
 
 absl::Duration Jittered(absl::Duration delay) {

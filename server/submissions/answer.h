@@ -72,8 +72,8 @@ struct Answer {
   // Returns the refusal of a submission that the store or the journal failed to
   // save.
   static Answer Unavailable();
-  // Returns the refusal of a submission that cannot be promised for `reason`
-  // until an operator or another program acts (kQuarantineFull, kDiskFull).
+  // Returns the refusal of a submission that cannot be acknowledged until an
+  // operator or another program acts. `reason` is kQuarantineFull or kDiskFull.
   static Answer NotPromised(TaskResult reason);
   // Returns the refusal of a submission that would follow a leader which has
   // too many followers already.

@@ -1,6 +1,6 @@
 // The free space of a disk, and the minimum that must stay free. A full disk
-// stops all writes, also those that would free space. Therefore new submissions
-// are refused before the disk is full.
+// stops all writes, including those that would free space. New submissions are
+// therefore refused before the disk is full.
 
 #ifndef SLUICE_SERVER_SUBMISSIONS_DISK_RESERVE_H_
 #define SLUICE_SERVER_SUBMISSIONS_DISK_RESERVE_H_
@@ -31,8 +31,8 @@ class DiskReserve {
     minimum_.store(minimum, std::memory_order_relaxed);
   }
 
-  // Measures the free bytes, and returns them. If that fails, returns nothing,
-  // and the last result stays valid. May block.
+  // Measures and returns the free bytes. If the measurement fails, returns
+  // nothing, and `low` keeps using the last result. May block.
   std::optional<std::size_t> Measure() {
     const absl::StatusOr<std::size_t> bytes = free_bytes_();
     if (!bytes.ok()) return std::nullopt;

@@ -182,8 +182,8 @@ void JournalWriter::Commit(Group* group) {
 
 absl::StatusOr<std::int64_t> JournalWriter::Append(
     const std::vector<NewJournalEntry>& group) {
-  // Most tasks are refused before they are admitted. But a task may have been
-  // parked since before the disk was low.
+  // Usually a task is refused before it is admitted, but a task may have been
+  // parked or queued before the disk ran low.
   const absl::Status enough = CheckDisk();
   if (!enough.ok()) return enough;
   return journal_->Append(group);

@@ -86,9 +86,9 @@ class JournalWriter {
   using Group = std::vector<std::shared_ptr<SubmissionTask>>;
 
   void Run();
-  // Moves new tasks to `pending`. First waits for new tasks, but not for long,
-  // and not if `ready` (number of pending tasks that can be appended) is above
-  // 0. Sets `forget` if marked entries must be removed. Returns false once the
+  // Moves new tasks to `pending`. First waits a limited time for new tasks,
+  // unless `ready` (number of pending tasks that can be appended) is above 0.
+  // Sets `forget` if marked entries must be removed. Returns false once the
   // thread must end.
   bool Wait(Group* pending, std::size_t ready, bool* forget);
   // Sorts the tasks by sequence number. Returns how many tasks at the front can
@@ -97,10 +97,10 @@ class JournalWriter {
   std::size_t Sort(Group* pending) const;
   // Appends the group to the journal, and passes the result to each task.
   void Commit(Group* group);
-  // Appends the group, unless the disk has less free space than it must.
+  // Appends the group, unless the disk has too little free space.
   absl::StatusOr<std::int64_t> Append(
       const std::vector<NewJournalEntry>& group);
-  // Measures the free space of the disk, at most once in a while.
+  // Measures the free space of the disk if the next measurement is due.
   void MeasureDisk();
   // Removes all entries that are marked as done from the journal.
   void Forget();
@@ -118,7 +118,7 @@ class JournalWriter {
   bool marked_ ABSL_GUARDED_BY(mutex_) = false;
   bool joining_ ABSL_GUARDED_BY(mutex_) = false;
 
-  // Time of the next MeasureDisk. Used by the thread only.
+  // Time of the next measurement of the disk. Used by the thread only.
   std::chrono::steady_clock::time_point measure_at_{};
 
   std::thread thread_;

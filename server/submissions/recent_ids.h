@@ -111,10 +111,10 @@ class RecentIds {
   // Enters a task that was acknowledged durably before a restart.
   void Restore(const std::shared_ptr<SubmissionTask>& task);
 
-  // The end of a task, as far as it is remembered.
+  // The part of a task's result that is remembered.
   struct Outcome {
     std::optional<StoredReceipt> stored = std::nullopt;
-    // The store has another content under the id.
+    // True if the store has other content under the id.
     bool conflict = false;
   };
   // Records that the task has ended, and remembers its outcome. Returns the

@@ -45,7 +45,7 @@ void SubmissionProcessor::SetSaved(SubmissionTask* task, const Saved& saved,
                                    FailedTasks* failed) {
   // The caller of an acknowledged submission has its answer already, so the
   // submission must be kept although it is a conflict. If the store has not
-  // kept it, the quarantine does.
+  // kept the content, the submission must be quarantined.
   const bool must_be_kept = saved.result == Saved::Result::kConflict &&
                             !saved.conflict_kept && task->in_journal();
   if (!must_be_kept) return task->SetSaved(saved);

@@ -122,9 +122,9 @@ class SubmissionProcessor final : public Processor {
   // Adds the task to `failed`.
   static void FailForGood(SubmissionTask* task, const absl::Status& status,
                           int tries, FailedTasks* failed);
-  // Sets the results of failed tasks: quarantines the tasks that are in a
-  // journal, in one transaction. If that is not possible now, delays them.
-  // Blocks.
+  // Sets the results of failed tasks. Quarantines the tasks that are in a
+  // journal, in one transaction, and delays those that cannot be quarantined
+  // now. Blocks.
   void EndFailed(FailedTasks failed);
   void DelayQuarantine(SubmissionTask* task) const;
   // Quarantines the tasks that are in a journal. Returns, for each task,

@@ -478,9 +478,9 @@ void SubmissionTask::OnDone() {
   const bool stored =
       result == TaskResult::kStored || result == TaskResult::kDuplicate;
   const bool conflict = result == TaskResult::kConflict;
-  // The store has also kept a conflict of an entry (SubmissionProcessor). An
-  // entry of a batch that failed as a whole stays in the journal, and is tried
-  // again after the next start.
+  // An entry that ends as a conflict is kept by the store
+  // (SubmissionProcessor::SetSaved). An entry of a batch that failed as a whole
+  // stays in the journal, and is tried again after the next start.
   if (in_journal() && (stored || conflict)) {
     journal_->MarkDone(journal_position_);
   }

@@ -215,10 +215,10 @@ class SubmissionTask final
   void SetFailed(const std::string& error_id);
   void SetSkipped();
   void SetAgain(TimePoint at = {});
-  // The journal has quarantined the entry of the task.
+  // Sets the result of a task whose entry the journal has quarantined.
   void SetQuarantined();
 
-  // Counts a failed call of Quarantine. Returns the count.
+  // Counts a failed attempt to quarantine the entry. Returns the count.
   int CountFailedQuarantine();
   // Counts a failure to store this submission alone although the store was
   // available. Returns the count.
@@ -279,8 +279,8 @@ class SubmissionTask final
   // Registers the task with RecentIds. Returns true if the task must be offered
   // to the pool. Otherwise it follows another task or has been answered.
   bool LeadsOrIsAlone();
-  // Returns the reason why nothing may be promised to the caller now, if the
-  // task would be promised by a journal.
+  // Returns the reason why the task may not be acknowledged from its journal
+  // now; nothing if there is no reason, or if no journal would acknowledge it.
   std::optional<TaskResult> RefusalOfPromise() const;
   // Refuses a new task. Returns false, because the task is not parked.
   bool Refuse(TaskResult reason);

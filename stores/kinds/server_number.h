@@ -20,13 +20,13 @@ struct ServerNumberSources {
 // Returns the environment and the host name of this process.
 ServerNumberSources SystemServerNumberSources();
 
-// A number, or the reason why there is none. Exactly one of both is set.
+// A number, or the reason why there is none. Exactly one of the two is set.
 struct ServerNumber {
   std::optional<std::int64_t> number;
   std::string error;
 };
 
-// Reads a number from 0 to `max` as `text` says:
+// Reads a number from 0 to `max`. `text` is one of:
 //   7           the number itself
 //   env:NAME    the value of the environment variable NAME
 //   hostname    the digits after the last `-` in the first part of the host

@@ -29,9 +29,9 @@ struct StoreKind {
   // Returns every error in `options`. Opens and creates nothing.
   std::vector<StoreOptionError> (*check)(const StoreOptions& options);
 
-  // Replaces options that refer to the environment by the values that they have
-  // there. `options` must have passed `check`. Null if there are no such
-  // options.
+  // Replaces options that name a source, such as an environment variable, by
+  // the values from that source. `options` must have passed `check`. Null if
+  // the kind has no such options.
   void (*resolve)(StoreOptions& options) = nullptr;
 };
 

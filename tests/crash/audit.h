@@ -63,8 +63,8 @@ struct AuditReport {
 //   once: it is not in quarantine as well.
 // - Each acknowledged submission is stored, with the sequence number and the
 //   time of its receipt. The receipt of a duplicate has the number and the time
-//   of the first submission.
-//   Exception: a submission that was acknowledged as QUEUED may be a conflict.
+//   of the first submission. A submission that was acknowledged as QUEUED may
+//   be a conflict instead.
 // - If a content was refused as a conflict, or acknowledged and found to be a
 //   conflict, another content is stored, and the attempt is recorded with its
 //   content.

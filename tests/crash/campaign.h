@@ -59,7 +59,7 @@ struct CampaignOptions {
   int check_every = 10;
 };
 
-// True if the rounds are those of cluster_campaign.h.
+// True if the campaign plays the rounds of cluster_campaign.h.
 inline bool IsClusterCampaign(const CampaignOptions& options) {
   return options.servers > 1 || options.standbys > 0;
 }

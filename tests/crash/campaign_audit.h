@@ -15,7 +15,7 @@
 
 namespace sluice {
 
-// Read the content of the store, and of each quarantine.
+// Readers of the content of the store and of each quarantine.
 using ContentReaders = std::vector<std::unique_ptr<ContentReader>>;
 
 // Must be used by one thread.

@@ -114,7 +114,7 @@ TEST(Campaign, FindsThatADiskThatDoesNotSyncLoses) {
   EXPECT_THAT(run.out, NamesALoss("was told STORED"));
 }
 
-// The seed has cancelled commits in the first round.
+// With this seed, commits are cancelled in the first round.
 TEST(Campaign, FindsThatServersIgnoreTheWarningsOfPostgres) {
   std::vector<std::string> arguments = kQuorum;
   arguments.insert(arguments.end(), {"--mistake=ignored_warnings", "--seed=3"});

@@ -24,8 +24,8 @@ namespace sluice {
 namespace {
 
 constexpr std::uint64_t kFaultsMax = 3;
-// A fault follows after a number of acknowledgements, or after this time if an
-// earlier fault stops them.
+// Longest time until the next fault. Usually a fault follows after a number of
+// acknowledgements, but an earlier fault may stop the acknowledgements.
 constexpr absl::Duration kBetweenFaultsMax = absl::Milliseconds(700);
 
 PostgresClusterOptions ClusterOptions(const CampaignOptions& options) {

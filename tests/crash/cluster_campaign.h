@@ -16,7 +16,8 @@
 
 namespace sluice {
 
-// Runs as RunCampaign, whose other kinds of store and disk it does not know.
+// Runs a campaign like RunCampaign. The option `store` must be "postgres", and
+// `disk` must be kAsItIs.
 absl::StatusOr<CampaignResult> RunClusterCampaign(
     const CampaignOptions& options, ProgressBar& progress,
     const std::atomic<bool>& stop);

@@ -86,8 +86,9 @@ Played SignalOne(FaultStage& stage, const LocalPostgres& postgres,
   const std::vector<PostgresProcess> found = Find(postgres, title);
   const PostgresProcess* process = Pick(stage, found);
   if (process == nullptr || kill(process->pid, kSignal) != 0) return false;
-  // Wait until the main process has noticed: it then ends all other processes,
-  // and refuses new sessions until it has recovered.
+  // Wait until the main process has noticed that the process was killed. The
+  // main process then ends all other processes, and refuses new sessions until
+  // it has recovered.
   const absl::Time deadline = absl::Now() + kReactionLimit;
   while (kSignal == SIGKILL && kill(process->pid, 0) == 0 &&
          absl::Now() < deadline) {
@@ -161,9 +162,9 @@ Played KillPostmaster(FaultStage& stage) {
   return PlayedIfOk(stage.cluster.primary().Start());
 }
 
-// Makes the primary one that may be lost. A quorum of one standby survives the
-// loss of one node, so the standbys must be complete. Returns false if there is
-// no standby at all.
+// Prepares the loss of the primary. A quorum of one standby survives the loss
+// of one node only, so nodes that were replaced are repaired first. Returns
+// false if there is no standby at all.
 Played PrepareLoss(FaultStage& stage) {
   if (!stage.cluster.complete()) {
     if (absl::Status s = stage.cluster.Repair(); !s.ok()) return s;

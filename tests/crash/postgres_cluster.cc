@@ -40,7 +40,7 @@ std::vector<std::string> SettingsOf(const PostgresClusterOptions& options,
       // Also the name of a standby in synchronous_standby_names.
       "cluster_name=" + name,
       "synchronous_standby_names=" + (waits ? quorum : ""),
-      // An absent standby finds the log again that it missed.
+      // Keeps the write-ahead log for standbys that were absent.
       "wal_keep_size=256MB",
       // Standbys reconnect at once, instead of after 5 s.
       "wal_retrieve_retry_interval=50ms",
@@ -183,8 +183,9 @@ absl::Status PostgresCluster::Promote() {
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     Node& node = *nodes_[i];
     if (i == primary_ || node.replaced) continue;
-    // A standby must not receive anything after its end was read. A paused
-    // primary may be resumed and would take an answer for an acknowledgement.
+    // A standby must not receive anything after its end was read. Otherwise a
+    // primary that is resumed later could get a commit acknowledged by a
+    // standby that is not promoted.
     if (absl::Status s = StartOrResume(node); !s.ok()) return s;
     const auto end = EndOfReceived(node);
     if (!end.ok()) return end.status();

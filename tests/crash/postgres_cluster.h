@@ -52,7 +52,7 @@ class PostgresCluster {
 
   // Replaces the primary, which must be killed or paused, by the standby that
   // has received the most of the write-ahead log. Starts and resumes standbys
-  // first, because any of them may be the one.
+  // first, because any of them may have received the most.
   absl::Status Promote();
 
   // Starts and resumes all nodes, and makes replaced primaries standbys with

@@ -20,8 +20,8 @@ constexpr char kStudyOfAll[] = "CRASH";
 // A short timeout: each fault of PostgreSQL costs a server about this time.
 constexpr absl::string_view kStoreTimeout = "2s";
 
-// Limits the load, so that the database stays small during many rounds. A new
-// standby receives a copy of it.
+// Limits the load, so that the database stays small during many rounds: each
+// new standby receives a copy of the database.
 constexpr absl::Duration kPauseOfCallers = absl::Milliseconds(100);
 
 // Spreads callers over the servers.

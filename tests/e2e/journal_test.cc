@@ -635,8 +635,8 @@ TEST_F(QuarantineRoomOfStudies, IsFreeAgainAfterADiscard) {
               HasSubstr("sluice_quarantined{pool=\"clinical\"} 6\n"));
 }
 
-// The limits hold for what `ack: queued` promises. A caller of `ack: stored`
-// learns the truth itself.
+// The limits concern submissions that are acknowledged as QUEUED. A caller that
+// waits for its submission to be stored learns the result itself.
 TEST_F(QuarantineRoomOfStudies, DoesNotConcernCallersOfStored) {
   Config config = SmallQuarantine();
   config.methods[Index(Method::kImportPatients)].ack = Ack::kStored;
@@ -651,8 +651,9 @@ TEST_F(QuarantineRoomOfStudies, DoesNotConcernCallersOfStored) {
   EXPECT_EQ(response.counts().stored(), 1);
 }
 
-// What was acknowledged earlier may find the quarantine full, e.g. because its
-// limits were lowered. It stays in the queue, within the queue's limits.
+// A submission that was acknowledged earlier may find the quarantine full, e.g.
+// because the limits were lowered. The submission then stays in the queue,
+// within the limits of the queue.
 TEST_F(QuarantineRoomOfStudies, ThatIsMissingKeepsEntriesInTheQueue) {
   Config config = SmallQuarantine();
   config.drain_timeout = absl::Seconds(2);

@@ -173,7 +173,7 @@ TEST_F(LongReplay, LoadsNoMoreThanTheQueueMayHave) {
     ExpectTryLater(status, context, grpc::StatusCode::RESOURCE_EXHAUSTED,
                    "QUEUE_FULL");
   }
-  // A look-up finds what is not read yet.
+  // A look-up finds entries that are not read yet.
   for (const char* id : {"1", "6", "7", "50"}) {
     EXPECT_EQ(Lookup(server, id).disposition(), Receipt::QUEUED) << id;
     EXPECT_EQ(absl::StrCat(Lookup(server, id).sequence()), id);

@@ -31,8 +31,8 @@ class GatedStore final : public Store {
   // id. If `status` is OK, SaveBatch succeeds again.
   void FailFor(std::string submission_id, absl::Status status);
 
-  // Reports conflicts as kept. Otherwise the server must quarantine those that
-  // it has acknowledged.
+  // Reports conflicts as kept from now on. Until then the server must
+  // quarantine conflicts that it has acknowledged.
   void KeepConflicts();
 
   // Waits until `count` calls of SaveBatch are in progress. Fails the test

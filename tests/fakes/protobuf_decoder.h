@@ -1,4 +1,4 @@
-// A decoder that reads contents by protobuf's messages. It is the reference for
+// A decoder that parses contents into protobuf's messages: the reference for
 // the decoder of the server, which reads the wire format.
 
 #ifndef SLUICE_TESTS_FAKES_PROTOBUF_DECODER_H_

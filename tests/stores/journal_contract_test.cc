@@ -689,7 +689,7 @@ TEST_P(JournalContract, TheBytesInQuarantineAreLimited) {
             absl::StatusCode::kResourceExhausted);
 }
 
-// A damaged entry cannot be processed, so it has no other place.
+// A damaged entry cannot be processed, so it must not stay in the journal.
 TEST_P(JournalContract, ADamagedEntryIsQuarantinedWhateverTheLimits) {
   Append(1, 2);
   under_test_->Damage(1, JournalUnderTest::Part::kContent);

@@ -48,8 +48,8 @@ TEST(QuarantineRoom, TakesAContentAboveTheLimitWhileThereIsRoom) {
   EXPECT_EQ(room.bytes(), 0u);
 }
 
-// Whatever a study has in the queue when its next submission is refused, the
-// quarantine has room for it, and other studies are still served.
+// When a study is refused, the quarantine has room for everything that the
+// study has in the queue, and other studies are still served.
 TEST(QuarantineRoom, HasRoomForEverythingThatWasPromised) {
   for (const std::size_t queue : {1u, 10u, 100u}) {
     QuarantineRoom room({.max = 8 * queue,

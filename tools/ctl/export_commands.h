@@ -12,7 +12,8 @@ namespace sluice {
 
 // Each function returns the exit code, or INVALID_ARGUMENT on bad usage.
 absl::StatusOr<int> RunExport(const std::vector<std::string>& none);
-// Exports one entry, if `one` is a sequence number, or all entries.
+// Exports the entry with the sequence number `one.front()`, or all entries if
+// `one` is empty.
 absl::StatusOr<int> RunQuarantineExport(const std::vector<std::string>& one);
 
 }  // namespace sluice

@@ -143,7 +143,7 @@ TEST(SubmitIntake, LimitsTheNesting) {
             "response.item[0].item[0].item[0].item[0].item[0].item[0].item[0]");
 }
 
-// Answers and items are counted on all levels, each by itself.
+// Answers and items are counted separately, each over all levels.
 TEST(SubmitIntake, LimitsTheAnswersAndNamesTheLimit) {
   LimitsConfig limits;
   limits.answers = 3;
