@@ -270,6 +270,7 @@ class Gate {
   bool idle() const;
   bool closed() const { return closed_; }
   std::size_t depth() const { return queued_; }
+  std::size_t unread() const { return unread_; }
   std::size_t in_work() const { return in_work_; }
   // Lanes that have queued or parked tasks.
   std::size_t lanes() const { return queue_.lanes(); }

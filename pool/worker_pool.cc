@@ -205,6 +205,7 @@ PoolSnapshot WorkerPool::Snapshot() const {
   absl::MutexLock lock(&mutex_);
   PoolSnapshot snapshot = {
       .view = gate_.view(),
+      .unread = gate_.unread(),
       .in_work = gate_.in_work(),
       .lanes = gate_.lanes(),
       .workers_busy = busy_,

@@ -67,6 +67,8 @@ struct WorkerPoolOptions {
 // counters balance.
 struct PoolSnapshot {
   PoolView view;
+  // Unread entries (Gate::SetUnread). `view.depth` includes them.
+  std::size_t unread = 0;
   std::size_t in_work = 0;
   std::size_t lanes = 0;
   // Number of workers by state, and the limits of their number.

@@ -383,10 +383,15 @@ std::size_t Journal::damaged() const {
 }
 
 absl::Status Journal::Backup(const std::string& path, const CopyPace& pace) {
-  const absl::Status status = BackUpJournal(path_, path, pace);
-  if (!status.ok()) return status;
-  // If another file has replaced the journal, the copy is not a backup of the
-  // journal.
+  // Check before the copy: opening a file that has replaced the journal could
+  // damage both. Check again after it: the copy of such a file is no backup of
+  // the journal.
+  absl::Status status = CheckFiles();
+  if (status.ok()) status = BackUpJournal(path_, path, pace);
+  return status.ok() ? CheckFiles() : status;
+}
+
+absl::Status Journal::CheckFiles() {
   absl::MutexLock lock(&file_mutex_);
   return file_->CheckFiles();
 }

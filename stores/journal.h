@@ -289,6 +289,7 @@ class Journal {
   void Forgotten(const std::vector<PositionRange>& ranges);
   absl::Status last_write() const;
   QuarantineRoom quarantine_room() const;
+  absl::Status CheckFiles();
   absl::StatusOr<JournalPart> Read(std::int64_t after, std::int64_t last,
                                    std::size_t max_entries,
                                    std::size_t max_bytes)

@@ -555,7 +555,7 @@ absl::StatusOr<Discarded> JournalFile::Discard(std::int64_t sequence,
                                                std::string_view by,
                                                absl::Time now) {
   SqliteTransaction transaction(db_);
-  absl::Status status = transaction.Begin(SqliteTransaction::Mode::kWrite);
+  absl::Status status = Begin(transaction);
   if (!status.ok()) return status;
   absl::StatusOr<Quarantined> taken = TakeOutOfQuarantine(sequence);
   if (!taken.ok()) return taken.status();

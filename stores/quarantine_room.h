@@ -24,7 +24,7 @@ namespace sluice {
 // if the limit was not reached before.
 struct QuarantineLimits {
   std::size_t max = 100'000;
-  std::size_t max_bytes = std::size_t{1} << 30;
+  std::size_t max_bytes = std::size_t{2} << 30;
   // Limits of the queue whose submissions may move into the quarantine.
   std::size_t queue = 0;
   std::size_t queue_bytes = 0;

@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <string_view>
+#include <system_error>
 
 #include "base/sha256.h"
+#include "stores/files.h"
 #include "stores/journal_state.h"
 #include "stores/sqlite_values.h"
 
@@ -52,12 +55,19 @@ absl::StatusOr<SequenceFile::Content> SequenceFile::Read(
 
 absl::StatusOr<SequenceFile> SequenceFile::Open(const std::string& path,
                                                 std::int64_t last) {
+  // The file beside a journal is opened before the journal, which creates this
+  // directory otherwise.
+  std::error_code error;
+  const auto absolute = std::filesystem::absolute(path, error);
+  if (error) return absl::UnavailableError("cannot tell the working directory");
+  absl::Status status = CreateDirectories(absolute.parent_path());
+  if (!status.ok()) return status;
   absl::StatusOr<SlotFile> slots = SlotFile::Open(path);
   if (!slots.ok()) return slots.status();
   SequenceFile file(*std::move(slots));
   // Write both slots. If the server's number was changed, the old sequence
   // number may be higher and would count as the newer one.
-  absl::Status status = file.Write(last);
+  status = file.Write(last);
   if (status.ok()) status = file.Write(last);
   if (status.ok()) status = file.slots_.Sync();
   if (!status.ok()) return status;

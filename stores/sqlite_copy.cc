@@ -83,6 +83,7 @@ absl::Status CopySqliteDatabase(const std::string& from, const std::string& to,
   if (!status.ok()) return status;
   auto source = SqliteConnection::OpenExisting(from, kCopyBusyTimeout);
   if (!source.ok()) return source.status();
+  source->KeepLogOnClose(true);
   auto copy = SqliteConnection::OpenExisting(to, kCopyBusyTimeout);
   if (!copy.ok()) return copy.status();
   // Hold one read transaction over all steps. Otherwise each commit of a writer

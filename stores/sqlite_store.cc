@@ -569,11 +569,17 @@ absl::Status SqliteStore::ReadGaps(std::int64_t after, StorePage& page) {
 
 absl::Status SqliteStore::Backup(const std::string& path,
                                  const CopyPace& pace) {
-  const absl::Status status = CopySqliteDatabase(path_, path, pace);
-  // If another file has replaced the store, the copy is not a backup of the
-  // store.
+  // Check before the copy: opening a file that has replaced the store could
+  // damage both. Check again after it: the copy of such a file is no backup of
+  // the store.
+  absl::Status status = CheckFiles();
+  if (status.ok()) status = CopySqliteDatabase(path_, path, pace);
+  return status.ok() ? CheckFiles() : status;
+}
+
+absl::Status SqliteStore::CheckFiles() {
   absl::MutexLock lock(&write_mutex_);
-  return status.ok() ? writer_.files.Check(writer_.db) : status;
+  return writer_.files.Check(writer_.db);
 }
 
 absl::Status SqliteStore::Check() {

@@ -121,6 +121,8 @@ class SqliteStore final : public Store {
   std::size_t FailQueue(const absl::Status& status)
       ABSL_LOCKS_EXCLUDED(queue_mutex_);
 
+  absl::Status CheckFiles() ABSL_LOCKS_EXCLUDED(write_mutex_);
+
   // Saves the group and sets the status of each batch. Returns an error if no
   // transaction could begin; at present no other batch can be saved either.
   absl::Status SaveGroup(Group group)

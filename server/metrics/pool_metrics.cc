@@ -52,6 +52,13 @@ void AddOfView(const PoolSample& sample, Family& family) {
   family.Add({{"pool", sample.pool}}, sample.snapshot.view.*kValue);
 }
 
+// Leaves out unread entries, which are not admitted yet. Otherwise the counters
+// would not balance.
+void AddDepth(const PoolSample& sample, Family& family) {
+  family.Add({{"pool", sample.pool}},
+             sample.snapshot.view.depth - sample.snapshot.unread);
+}
+
 void AddWorkers(const PoolSample& sample, Family& family) {
   const auto add = [&](const char* state, std::size_t workers) {
     family.Add({{"pool", sample.pool}, {"state", state}}, workers);
@@ -73,7 +80,7 @@ void AddCircuit(const PoolSample& sample, Family& family) {
 
 constexpr PoolFamily kPoolFamilies[] = {
     {MetricType::Gauge, "sluice_queue_depth", "Submissions in the queue.",
-     AddOfView<&PoolView::depth>},
+     AddDepth},
     {MetricType::Gauge, "sluice_queue_capacity",
      "Maximum number of submissions in the queue.",
      AddOfView<&PoolView::capacity>},

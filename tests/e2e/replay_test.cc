@@ -162,6 +162,9 @@ TEST_F(LongReplay, LoadsNoMoreThanTheQueueMayHave) {
   EXPECT_THAT(server.Get("/metrics"),
               testing::HasSubstr(absl::StrCat(
                   "sluice_journal_depth{pool=\"clinical\"} ", kCount, "\n")));
+  // Unread entries are not admitted, so the counters balance.
+  EXPECT_THAT(server.Get("/metrics"),
+              testing::HasSubstr("sluice_queue_depth{pool=\"clinical\"} 4\n"));
   EXPECT_THAT(server.Get("/readyz"), testing::HasSubstr("replayed"));
 
   // Arrivals are refused, also repeated submissions that are not read yet.

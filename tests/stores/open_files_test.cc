@@ -171,6 +171,20 @@ TEST_P(LostFileOfJournal, EndsAcknowledgements) {
   ExpectNamed(journal_->Forget());
 }
 
+// The journal assigned a position in the commit that it does not know of.
+TEST_P(LostFileOfJournal, StaysDownAfterACommitThatWasLost) {
+  ASSERT_TRUE(Append(1).ok());
+  ASSERT_TRUE(QuarantineOne(*journal_, 1, "reason", 1).ok());
+  const std::string path = path_ + GetParam().suffix;
+  std::filesystem::rename(path, folder_ / "aside");
+  ASSERT_FALSE(Append(2).ok());
+  std::filesystem::rename(folder_ / "aside", path);
+  EXPECT_FALSE(journal_->Discard(1, "reason", "operator").ok());
+  EXPECT_FALSE(journal_->Release(1).ok());
+  EXPECT_FALSE(Append(3).ok());
+  EXPECT_FALSE(journal_->Check().ok());
+}
+
 TEST_P(LostFileOfJournal, IsNoticedByCheck) {
   ASSERT_TRUE(Append(1).ok());
   Lose();

@@ -48,6 +48,14 @@ TEST(QuarantineRoom, TakesAContentAboveTheLimitWhileThereIsRoom) {
   EXPECT_EQ(room.bytes(), 0u);
 }
 
+TEST(QuarantineRoom, OfContentsThatHaveGrownIsNotNegative) {
+  QuarantineRoom room({.max = 10, .max_bytes = 100});
+  room.Add("a", 10);
+  room.Remove("a", 1000);
+  EXPECT_EQ(room.bytes(), 0u);
+  EXPECT_TRUE(room.MayAdd("b"));
+}
+
 // When a study is refused, the quarantine has room for everything that the
 // study has in the queue, and other studies are still served.
 TEST(QuarantineRoom, HasRoomForEverythingThatWasPromised) {

@@ -66,6 +66,12 @@ TEST_F(SequenceFileTest, ATornWriteLeavesTheNumberBefore) {
   EXPECT_EQ(Read().last, std::nullopt);
 }
 
+TEST_F(SequenceFileTest, CreatesItsDirectory) {
+  const std::string path = folder_ / "data/of/journal.db.sequence";
+  ASSERT_TRUE(SequenceFile::Open(path, 7).ok());
+  EXPECT_TRUE(std::filesystem::exists(path));
+}
+
 TEST_F(SequenceFileTest, IsReadByItsOwnerOnly) {
   ASSERT_TRUE(SequenceFile::Open(path_, 7).ok());
   EXPECT_EQ(std::filesystem::status(path_).permissions(),

@@ -109,6 +109,8 @@ TEST_F(SqliteCopy, OfAFileThatWasReplacedIsNoBackup) {
   std::filesystem::copy_file(path_ + ".before", path_);
   EXPECT_EQ(store_->Backup(copy_, {.rest = [](absl::Duration) {}}).code(),
             absl::StatusCode::kUnavailable);
+  // Opening such a file beside the log of the store could damage both.
+  EXPECT_FALSE(std::filesystem::exists(copy_));
 }
 
 TEST(JournalCopy, IsAcceptedWithItsStateFile) {
