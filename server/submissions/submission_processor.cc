@@ -78,20 +78,37 @@ StoreState SubmissionProcessor::Process(std::span<Task* const> batch) {
     }
     for (Submission& used : submissions) Empty(&used);
   };
-  FailedTasks failed;
+  Whole whole;
+  StoreState store = StoreState::kUntouched;
+  std::size_t saved = 0;  // tasks that belong to parts before
+  std::size_t rows_bytes = 0;
+  Duration processing{};
+  TimePoint resumed = begun;
+  const auto save_part = [&] {
+    processing += clock_->Now() - resumed;
+    const Batch part = {std::span(tasks).subspan(saved),
+                        submissions.subspan(saved, tasks.size() - saved),
+                        &whole};
+    if (part.size() > 0) store = Save(part, store);
+    for (Submission& used : part.submissions) {
+      std::string().swap(used.answers_json);
+    }
+    saved = tasks.size();
+    rows_bytes = 0;
+    resumed = clock_->Now();
+  };
   for (Task* taken : batch) {
     auto* task = static_cast<SubmissionTask*>(taken);
     metrics_->ObserveQueueWait(begun - task->admitted_at);
-    if (Prepare(task, &submissions[tasks.size()], &failed)) {
-      tasks.push_back(task);
-    }
+    Submission* submission = &submissions[tasks.size()];
+    if (!Prepare(task, submission, &whole.failed)) continue;
+    tasks.push_back(task);
+    rows_bytes += submission->answers_json.size();
+    if (rows_bytes >= kRowsBytesMax) save_part();
   }
-  metrics_->ObserveProcessing(clock_->Now() - begun);
-  StoreState store = StoreState::kUntouched;
-  if (!tasks.empty()) {
-    store = Save({tasks, submissions.first(tasks.size()), &failed});
-  }
-  EndFailed(std::move(failed));
+  save_part();
+  metrics_->ObserveProcessing(processing);
+  EndFailed(std::move(whole.failed));
   return store;
 }
 
@@ -128,12 +145,19 @@ bool SubmissionProcessor::Prepare(SubmissionTask* task, Submission* submission,
   return false;
 }
 
-StoreState SubmissionProcessor::Save(Batch batch) {
+StoreState SubmissionProcessor::Save(Batch batch, StoreState before) {
+  if (before == StoreState::kDown) {
+    PutBack(batch);
+    return StoreState::kDown;
+  }
+  // A submission of an earlier part is delayed. Submissions with its key must
+  // not overtake it.
+  if (!batch.whole->delayed.empty()) return SaveOneByOne(batch);
   std::vector<Saved> saved;
   const absl::Status status = TrySave(batch, &saved);
   if (status.ok()) {
     for (std::size_t i = 0; i < batch.size(); ++i) {
-      SetSaved(batch.tasks[i], saved[i], batch.failed);
+      SetSaved(batch.tasks[i], saved[i], &batch.whole->failed);
     }
     return StoreState::kUp;
   }
@@ -165,14 +189,15 @@ absl::Status SubmissionProcessor::TrySave(Batch batch,
 }
 
 StoreState SubmissionProcessor::SaveOneByOne(Batch batch) {
-  DelayedKeys delayed;
+  DelayedKeys& delayed = batch.whole->delayed;
+  FailedTasks* failed = &batch.whole->failed;
   // Tasks with an unclear error whose callers wait for the result.
   std::vector<std::pair<SubmissionTask*, absl::Status>> awaited;
   const auto answer_awaited = [&](StoreState store) {
     for (const auto& [task, status] : awaited) {
       // The store has saved other submissions, so this submission is at fault.
       if (store == StoreState::kUp) {
-        FailForGood(task, status, 1, batch.failed);
+        FailForGood(task, status, 1, failed);
       } else {
         task->SetUnavailable();
       }
@@ -192,7 +217,7 @@ StoreState SubmissionProcessor::SaveOneByOne(Batch batch) {
     std::vector<Saved> saved;
     const absl::Status status = SaveOne(batch.Only(i), &saved);
     if (status.ok()) {
-      SetSaved(task, saved.front(), batch.failed);
+      SetSaved(task, saved.front(), failed);
       ++stored;
       continue;
     }
@@ -200,23 +225,23 @@ StoreState SubmissionProcessor::SaveOneByOne(Batch batch) {
       // Retry all later submissions together with this submission, so that they
       // stay in order.
       if (QuarantineIfLone(batch.From(i), status)) break;
-      PutBack(batch.From(i), delayed);
+      PutBack(batch.From(i));
       return answer_awaited(StoreState::kDown);
     }
     if (!IsUnclear(status)) {
-      FailForGood(task, status, TriesMax(*task), batch.failed);
+      FailForGood(task, status, TriesMax(*task), failed);
       continue;
     }
     ++unclear;
     if (task->promised) {
-      SetUnclear(task, status, &delayed, batch.failed);
+      SetUnclear(task, status, &delayed, failed);
     } else {
       awaited.emplace_back(task, status);
     }
     if (stored == 0 && unclear == kUnclearInARow) {
       // All submissions so far failed, so the store is probably at fault. Do
       // not try the rest of the batch, which may have hundreds of submissions.
-      PutBack(batch.From(i + 1), delayed);
+      PutBack(batch.From(i + 1));
       break;
     }
   }
@@ -349,11 +374,12 @@ StoreState SubmissionProcessor::DeferToRetry(Batch batch,
   // A probe is a batch of one submission. If the store always failed for this
   // submission as if unavailable, the circuit would stay open for ever.
   if (QuarantineIfLone(batch, status)) return StoreState::kUp;
-  PutBack(batch, {});
+  PutBack(batch);
   return StoreState::kDown;
 }
 
-void SubmissionProcessor::PutBack(Batch batch, const DelayedKeys& delayed) {
+void SubmissionProcessor::PutBack(Batch batch) {
+  const DelayedKeys& delayed = batch.whole->delayed;
   for (SubmissionTask* task : batch.tasks) {
     if (task->promised) {
       const auto it = delayed.find(task->order_key);

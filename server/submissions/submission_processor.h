@@ -60,6 +60,11 @@ class SubmissionProcessor final : public Processor {
   // If this many submissions of a batch fail with unclear errors before any
   // submission is stored, the store counts as unavailable.
   static constexpr std::size_t kUnclearInARow = 3;
+  // Once the rows of the decoded submissions (Submission::answers_json) have
+  // this many bytes, the submissions are saved before the rest of the batch is
+  // decoded. A small content may have large rows, because each row repeats the
+  // link id.
+  static constexpr std::size_t kRowsBytesMax = std::size_t{64} << 20;
 
   // `store`, `clock` and `metrics` must outlive the processor; `step` may be
   // empty.
@@ -82,19 +87,28 @@ class SubmissionProcessor final : public Processor {
   };
   using FailedTasks = std::vector<FailedTask>;
 
-  // Tasks, and the submissions of these tasks that will be stored. Both spans
-  // have the same size. `failed` collects the failed tasks of the whole batch.
+  // Task::again_at of delayed tasks, by key.
+  using DelayedKeys = absl::flat_hash_map<std::uint64_t, TimePoint>;
+
+  // What the parts of a batch have in common.
+  struct Whole {
+    FailedTasks failed;
+    DelayedKeys delayed;
+  };
+
+  // Tasks, and the submissions of these tasks that will be stored: a batch, or
+  // a part of it. Both spans have the same size.
   struct Batch {
     std::span<SubmissionTask* const> tasks;
     std::span<Submission> submissions;
-    FailedTasks* failed;
+    Whole* whole;
 
     std::size_t size() const { return tasks.size(); }
     Batch From(std::size_t first) const {
-      return {tasks.subspan(first), submissions.subspan(first), failed};
+      return {tasks.subspan(first), submissions.subspan(first), whole};
     }
     Batch Only(std::size_t index) const {
-      return {tasks.subspan(index, 1), submissions.subspan(index, 1), failed};
+      return {tasks.subspan(index, 1), submissions.subspan(index, 1), whole};
     }
   };
 
@@ -109,8 +123,9 @@ class SubmissionProcessor final : public Processor {
   static void SetSaved(SubmissionTask* task, const Saved& saved,
                        FailedTasks* failed);
   // Saves the batch in one transaction, and sets the result of each task,
-  // except failed tasks.
-  StoreState Save(Batch batch);
+  // except failed tasks. If the store was unavailable for an earlier part
+  // (`before` is kDown), the batch is not saved.
+  StoreState Save(Batch batch, StoreState before);
   // Saves the batch in one transaction. Exceptions of the store become a
   // status.
   absl::Status TrySave(Batch batch, std::vector<Saved>* saved);
@@ -133,8 +148,6 @@ class SubmissionProcessor final : public Processor {
   // Counts a failure of the store that concerns this submission alone. Returns
   // true if there were too many and the submission has its result.
   bool QuarantineLone(SubmissionTask* task, const absl::Status& status);
-  // Task::again_at of delayed tasks, by key.
-  using DelayedKeys = absl::flat_hash_map<std::uint64_t, TimePoint>;
   // Sets the result of an acknowledged submission after an unclear error, or
   // adds it to `failed`. If the submission is retried, adds its key to
   // `delayed`.
@@ -148,7 +161,7 @@ class SubmissionProcessor final : public Processor {
   // Returns acknowledged submissions to the queue, and refuses callers that
   // wait. A submission whose key is in `delayed` is delayed until the time of
   // the key.
-  void PutBack(Batch batch, const DelayedKeys& delayed);
+  void PutBack(Batch batch);
 
   Store* const store_;
   const ProcessingStep step_;

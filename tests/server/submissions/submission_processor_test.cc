@@ -386,5 +386,76 @@ TEST_F(UnclearErrorTest, ACodeThatBlamesTheSubmissionFailsItAtOnce) {
   EXPECT_EQ(good->result, TaskResult::kStored);
 }
 
+// --- Batches with large rows ---
+
+class LargeRowsTest : public UnclearErrorTest {
+ protected:
+  // Returns a task whose rows have a little more than half of kRowsBytesMax, so
+  // that each part of a batch has two such tasks.
+  TaskPtr MakeLarge(const std::string& subject, const std::string& id) {
+    // Each row repeats the link id, in which JSON escapes each byte as six.
+    constexpr std::size_t kLinkIdBytes = 1024;
+    constexpr std::size_t kAnswers =
+        SubmissionProcessor::kRowsBytesMax / 2 / (6 * kLinkIdBytes);
+    v1::SubmitRequest request = MakeSubmit(id);
+    request.mutable_response()->mutable_subject()->set_reference(subject);
+    auto* item = request.mutable_response()->add_item();
+    item->set_link_id(std::string(kLinkIdBytes, '\x01'));
+    for (std::size_t i = 0; i < kAnswers; ++i) {
+      item->add_answer()->set_boolean(true);
+    }
+    return MakeTask(SubmissionKind::kQuestionnaireResponse, id,
+                    request.SerializeAsString());
+  }
+
+  std::vector<TaskPtr> MakeTasks(int count, const std::string& subject) {
+    std::vector<TaskPtr> tasks;
+    for (int i = 1; i <= count; ++i) {
+      tasks.push_back(MakeLarge(subject, absl::StrCat(i)));
+    }
+    return tasks;
+  }
+};
+
+TEST_F(LargeRowsTest, AreSavedInParts) {
+  const std::vector<TaskPtr> tasks = MakeTasks(5, "Patient/1");
+  EXPECT_EQ(Work(tasks), StoreState::kUp);
+  EXPECT_THAT(store_.batches(), testing::ElementsAre(2, 2, 1));
+  for (const TaskPtr& task : tasks) {
+    EXPECT_EQ(task->result, TaskResult::kStored);
+  }
+}
+
+TEST_F(LargeRowsTest, AreNotTriedAfterThePartThatFoundTheStoreUnavailable) {
+  store_.FailFor("3", absl::UnavailableError(""));
+  const std::vector<TaskPtr> tasks = MakeTasks(6, "Patient/1");
+  EXPECT_EQ(Work(tasks), StoreState::kDown);
+  EXPECT_THAT(store_.batches(), testing::ElementsAre(2, 2));
+  EXPECT_EQ(store_.stored().size(), 2u);
+  for (std::size_t i = 0; i < tasks.size(); ++i) {
+    EXPECT_EQ(tasks[i]->again, i >= 2) << i;
+  }
+  // The tasks have their contents again.
+  store_.FailFor("3", absl::OkStatus());
+  EXPECT_EQ(Work({tasks[2], tasks[3], tasks[4], tasks[5]}), StoreState::kUp);
+  EXPECT_EQ(store_.stored().size(), 6u);
+}
+
+TEST_F(LargeRowsTest, KeepTheOrderOfASubject) {
+  store_.FailFor("1", Unclear(absl::UnknownError("")));
+  const TaskPtr first = MakeLarge("Patient/1", "1");
+  const TaskPtr second = MakeLarge("Patient/2", "2");
+  // The second part.
+  const TaskPtr third = MakeLarge("Patient/1", "3");
+  const TaskPtr fourth = MakeLarge("Patient/3", "4");
+  EXPECT_EQ(Work({first, second, third, fourth}), StoreState::kUp);
+  ASSERT_TRUE(first->again);
+  ASSERT_TRUE(third->again);
+  EXPECT_EQ(first->again_at, third->again_at);
+  EXPECT_EQ(second->result, TaskResult::kStored);
+  EXPECT_EQ(fourth->result, TaskResult::kStored);
+  EXPECT_EQ(store_.stored().size(), 2u);
+}
+
 }  // namespace
 }  // namespace sluice
