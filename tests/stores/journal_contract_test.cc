@@ -820,7 +820,9 @@ TEST_P(JournalContract, RecordsOfDiscardedEntriesAreListedInPages) {
   }
   const auto sequences = [&](std::int64_t after, std::size_t max) {
     std::vector<std::int64_t> all;
-    for (const Discarded& record : *journal().ListDiscarded(after, max)) {
+    const auto records = journal().ListDiscarded(after, max);
+    EXPECT_TRUE(records.ok()) << records.status();
+    for (const Discarded& record : *records) {
       all.push_back(record.quarantined.submission.sequence);
     }
     return all;
