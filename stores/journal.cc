@@ -82,7 +82,7 @@ Journal::~Journal() = default;
 
 absl::Status Journal::Replay(absl::FunctionRef<void(JournalEntry)> visit) {
   const std::int64_t last = last_position();
-  for (std::int64_t after = 0; after < last;) {
+  for (std::int64_t after = kBeforeAllEntries; after < last;) {
     absl::StatusOr<JournalPart> part;
     {
       absl::MutexLock lock(&file_mutex_);

@@ -41,6 +41,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -277,6 +278,10 @@ class Journal {
   absl::Status Check();
 
  private:
+  // Positions begin at 1, but a damaged file may have an entry at any position.
+  static constexpr std::int64_t kBeforeAllEntries =
+      -std::numeric_limits<std::int64_t>::max();
+
   Journal(std::string path, FileLock lock, std::unique_ptr<JournalFile> file,
           QuarantineRoom room, std::size_t damaged, std::size_t discarded,
           std::string accepted_damage, bool created);
@@ -324,7 +329,7 @@ class Journal {
   mutable absl::Mutex state_mutex_ ABSL_ACQUIRED_AFTER(file_mutex_);
   std::int64_t last_position_ ABSL_GUARDED_BY(state_mutex_);
   // Unread entries are those after `read_up_to_`, up to `unread_last_`.
-  std::int64_t read_up_to_ ABSL_GUARDED_BY(state_mutex_) = 0;
+  std::int64_t read_up_to_ ABSL_GUARDED_BY(state_mutex_) = kBeforeAllEntries;
   std::int64_t unread_last_ ABSL_GUARDED_BY(state_mutex_);
   std::size_t unread_ ABSL_GUARDED_BY(state_mutex_);
   PositionSet done_ ABSL_GUARDED_BY(state_mutex_);

@@ -76,7 +76,7 @@ class JournalUnderTest {
   virtual void Resume() = 0;
   // Damages a part of the entry with this sequence number, by a change of the
   // file that bypasses the journal.
-  enum class Part { kKind, kHash, kRowHash, kContent, kSite, kTime };
+  enum class Part { kKind, kHash, kRowHash, kContent, kSite, kTime, kPosition };
   virtual void Damage(std::int64_t sequence, Part part) = 0;
   // Changes the sequence number of an entry, by a change of the file that
   // bypasses the journal.
@@ -141,7 +141,8 @@ class SqliteJournalUnderTest : public JournalUnderTest {
         {Part::kRowHash, "row_sha256 = zeroblob(32)"},
         {Part::kContent, "content = CAST('canarx' AS BLOB)"},
         {Part::kSite, "site_id = 'canary'"},
-        {Part::kTime, "received_at = received_at + 1"}};
+        {Part::kTime, "received_at = received_at + 1"},
+        {Part::kPosition, "position = 0"}};
     Shell(path_).Run(absl::StrCat("UPDATE entries SET ", kChanges.at(part),
                                   " WHERE sequence = ", sequence));
   }
@@ -859,8 +860,9 @@ TEST_P(JournalContract, AFailedDiscardChangesNothing) {
 
 TEST_P(JournalContract, ADamagedEntryIsQuarantinedAndTheRestIsReplayed) {
   using Part = JournalUnderTest::Part;
-  for (const Part part : {Part::kKind, Part::kHash, Part::kRowHash,
-                          Part::kContent, Part::kSite, Part::kTime}) {
+  for (const Part part :
+       {Part::kKind, Part::kHash, Part::kRowHash, Part::kContent, Part::kSite,
+        Part::kTime, Part::kPosition}) {
     SCOPED_TRACE(static_cast<int>(part));
     under_test_.reset();
     under_test_ = GetParam().make();
