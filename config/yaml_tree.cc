@@ -216,7 +216,10 @@ std::optional<YamlNode> ParseYaml(std::string_view text, ConfigErrors* errors) {
   } catch (const YAML::Exception& e) {
     if (builder.failed()) return std::nullopt;
     errors->push_back({.line = Line(e.mark),
-                       .message = absl::StrCat("YAML syntax error: ", e.msg)});
+                       // The message names the end of the file with a control
+                       // character.
+                       .message = absl::StrCat("YAML syntax error: ",
+                                               absl::CHexEscape(e.msg))});
     return std::nullopt;
   }
   if (builder.failed()) return std::nullopt;

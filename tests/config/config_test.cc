@@ -266,6 +266,12 @@ TEST(ConfigYaml, SyntaxErrorsHaveTheirLine) {
               ElementsAre(HasSubstr(": YAML syntax error: ")));
 }
 
+// yaml-cpp names the end of the file with a control character.
+TEST(ConfigYaml, SyntaxErrorsHaveNoControlCharacters) {
+  EXPECT_THAT(Errors("metrics: \"\\"),
+              ElementsAre(HasSubstr("unknown escape character: \\x04")));
+}
+
 TEST(ConfigYaml, AnEmptyFileHasNoPools) {
   for (const char* yaml : {"", "\n\n", "# nothing\n", "---\n", "~", "{}"}) {
     EXPECT_THAT(Errors(yaml), ElementsAre(AllOf(StartsWith("0: pools: "),

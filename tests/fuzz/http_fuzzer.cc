@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -35,6 +36,15 @@ std::string Ask(std::string_view request) {
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<std::uint16_t>(Endpoint().port()));
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  // Thousands of connections a second would exhaust the ports of one source
+  // address: a port cannot be used again for some time.
+  static std::uint32_t connections = 0;
+  sockaddr_in source{};
+  source.sin_family = AF_INET;
+  source.sin_addr.s_addr = htonl(INADDR_LOOPBACK + connections++ % 1024);
+  Require(
+      bind(fd, reinterpret_cast<const sockaddr*>(&source), sizeof source) == 0,
+      "a source address is bound");
   Require(connect(fd, reinterpret_cast<const sockaddr*>(&address),
                   sizeof address) == 0,
           "the endpoint takes a connection");
