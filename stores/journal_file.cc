@@ -263,10 +263,10 @@ absl::StatusOr<std::vector<PositionRange>> JournalFile::Append(
     absl::Span<const NewJournalEntry> entries, std::int64_t first_position,
     absl::Span<const PositionRange> done) {
   SLUICE_DCHECK(!entries.empty());
-  SLUICE_DCHECK_EQ(first_position, state_.last_position + 1);
   SqliteTransaction transaction(db_);
   absl::Status status = Begin(transaction);
   if (!status.ok()) return status;
+  SLUICE_DCHECK_EQ(first_position, state_.last_position + 1);
   std::int64_t bytes = 0;
   for (const NewJournalEntry& entry : entries) {
     bytes += static_cast<std::int64_t>(entry.submission->content.size());
