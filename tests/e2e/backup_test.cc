@@ -300,7 +300,7 @@ class HookedBackup : public testing::Test {
 TEST_F(HookedBackup, CopiesTheJournalsBeforeTheStore) {
   // A submission that leaves its journal after the copy of the journal must
   // reach the store before the copy of the store, not the other way round.
-  bool journal_is_copied = false;
+  std::atomic<bool> journal_is_copied = false;
   Start([&](const fs::path& copy, const CopyPace&) {
     journal_is_copied =
         fs::exists(copy.parent_path() / "journal-clinical.db") &&
