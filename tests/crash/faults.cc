@@ -8,7 +8,6 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "tests/crash/limits.h"
 #include "tests/postgres/local_postgres.h"
@@ -18,7 +17,7 @@ namespace {
 
 using Played = absl::StatusOr<bool>;
 
-constexpr absl::Duration kPauseMax = absl::Milliseconds(500);
+constexpr absl::Duration kLastMax = absl::Milliseconds(500);
 // Limit for a commit to wait for a standby. No commit waits if all servers are
 // killed or paused.
 constexpr absl::Duration kWaitingLimit = absl::Seconds(2);
@@ -37,9 +36,10 @@ Played PlayedIfOk(const absl::Status& status) {
   return true;
 }
 
-void PauseUpTo(FaultStage& stage, absl::Duration max) {
-  absl::SleepFor(max *
-                 std::uniform_real_distribution<double>(0, 1)(stage.random));
+// Lets the fault last for a random time. Waits for no state.
+void LastUpTo(FaultStage& stage, absl::Duration max) {
+  WaitUntil([] { return false; },
+            max * std::uniform_real_distribution<double>(0, 1)(stage.random));
 }
 
 // Picks one of `choices`, or returns null if there are none.
@@ -89,10 +89,8 @@ Played SignalOne(FaultStage& stage, const LocalPostgres& postgres,
   // Wait until the main process has noticed that the process was killed. The
   // main process then ends all other processes, and refuses new sessions until
   // it has recovered.
-  const absl::Time deadline = absl::Now() + kReactionLimit;
-  while (kSignal == SIGKILL && kill(process->pid, 0) == 0 &&
-         absl::Now() < deadline) {
-    absl::SleepFor(kLookPause);
+  if (kSignal == SIGKILL) {
+    WaitUntil([&] { return kill(process->pid, 0) != 0; }, kReactionLimit);
   }
   return true;
 }
@@ -137,7 +135,7 @@ Played KillAllStandbys(FaultStage& stage) {
     if (!standby->running()) continue;
     if (absl::Status s = standby->Kill(); !s.ok()) return s;
   }
-  PauseUpTo(stage, kPauseMax);
+  LastUpTo(stage, kLastMax);
   return !stage.cluster.standbys().empty();
 }
 
@@ -145,7 +143,7 @@ Played PauseAllStandbys(FaultStage& stage) {
   for (LocalPostgres* standby : stage.cluster.standbys()) {
     if (standby->running()) standby->Pause();
   }
-  PauseUpTo(stage, kPauseMax);
+  LastUpTo(stage, kLastMax);
   return !stage.cluster.standbys().empty();
 }
 
@@ -153,7 +151,7 @@ Played PauseAllStandbys(FaultStage& stage) {
 
 Played RestartPrimary(FaultStage& stage) {
   if (absl::Status s = stage.cluster.primary().Kill(); !s.ok()) return s;
-  PauseUpTo(stage, kPauseMax);
+  LastUpTo(stage, kLastMax);
   return PlayedIfOk(stage.cluster.primary().Start());
 }
 
@@ -190,7 +188,7 @@ Played HangPrimary(FaultStage& stage) {
   if (!prepared.ok() || !*prepared) return prepared;
   LocalPostgres& old_primary = stage.cluster.primary();
   old_primary.Pause();
-  PauseUpTo(stage, kPauseMax);
+  LastUpTo(stage, kLastMax);
   const absl::Status promoted = stage.cluster.Promote();
   old_primary.Resume();
   return PlayedIfOk(promoted);
@@ -206,15 +204,14 @@ Played EndWaitsAndLosePrimary(FaultStage& stage) {
   if (!prepared.ok() || !*prepared) return prepared;
   // Kill the standbys. Paused standbys would find the rows in their sockets.
   if (const Played absent = KillAllStandbys(stage); !absent.ok()) return absent;
-  const absl::Time deadline = absl::Now() + kWaitingLimit;
   std::vector<PostgresProcess> waiting;
-  while (waiting.empty() && absl::Now() < deadline) {
-    absl::SleepFor(kLookPause);
+  const auto commits_wait = [&] {
     waiting = Find(stage.cluster.primary(), kWaitingCommit);
-  }
-  if (waiting.empty()) return false;
+    return !waiting.empty();
+  };
+  if (!WaitUntil(commits_wait, kWaitingLimit)) return false;
   for (const PostgresProcess& process : waiting) kill(process.pid, kSignal);
-  PauseUpTo(stage, kPauseMax);
+  LastUpTo(stage, kLastMax);
   return KillPrimaryAndPromote(stage);
 }
 

@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <optional>
 #include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
-#include "absl/time/clock.h"
 #include "base/time.h"
 #include "stores/postgres.h"
 #include "tests/crash/limits.h"
@@ -63,17 +63,15 @@ Rows TryQuery(const LocalPostgres& postgres, const std::string& sql) {
 template <typename Accept>
 Rows QueryUntil(const LocalPostgres& postgres, const std::string& sql,
                 Accept accept, absl::Duration limit = kPostgresLimit) {
-  const absl::Time deadline = absl::Now() + limit;
-  while (true) {
-    Rows rows = TryQuery(postgres, sql);
-    if (rows.ok() && accept(*rows)) return rows;
-    if (absl::Now() > deadline) {
-      return absl::DeadlineExceededError(
-          absl::StrCat("PostgreSQL in ", postgres.folder(), ": ", sql,
-                       " does not succeed in time"));
-    }
-    absl::SleepFor(kLookPause);
-  }
+  std::optional<Rows> rows;
+  const auto succeeds = [&] {
+    rows.emplace(TryQuery(postgres, sql));
+    return rows->ok() && accept(**rows);
+  };
+  if (WaitUntil(succeeds, limit)) return *std::move(rows);
+  return absl::DeadlineExceededError(absl::StrCat("PostgreSQL in ",
+                                                  postgres.folder(), ": ", sql,
+                                                  " does not succeed in time"));
 }
 
 Rows Query(const LocalPostgres& postgres, const std::string& sql) {
@@ -246,13 +244,15 @@ absl::Status PostgresCluster::MakeStandby(Node& node) {
   }
   // The primary may still end the sessions of a killed process, and would then
   // end the copy too.
-  const absl::Time deadline = absl::Now() + kPostgresLimit;
   absl::Status status;
-  do {
+  const auto copied = [&] {
     status = AwaitTrue(primary(), "true");
-    if (!status.ok()) return status;
-    status = LocalPostgres::MakeStandby(node.postgres.folder(), primary());
-  } while (!status.ok() && absl::Now() < deadline);
+    if (status.ok()) {
+      status = LocalPostgres::MakeStandby(node.postgres.folder(), primary());
+    }
+    return status.ok();
+  };
+  WaitUntil(copied, kPostgresLimit);
   if (status.ok()) status = node.postgres.Start();
   node.replaced = false;
   return status;

@@ -60,6 +60,24 @@ class PostgresStoreTest : public testing::Test {
         });
   }
 
+  // Opens stores with the numbers from 0 at the same moment, and closes them.
+  void OpenAtTheSameMoment(int count) {
+    std::vector<std::unique_ptr<PostgresStore>> stores(
+        static_cast<std::size_t>(count));
+    std::vector<std::thread> threads;
+    absl::Notification go;
+    for (int i = 0; i < count; ++i) {
+      threads.emplace_back([&, i] {
+        go.WaitForNotification();
+        auto store = TryOpen(i);
+        ASSERT_TRUE(store.ok()) << store.status();
+        stores[static_cast<std::size_t>(i)] = *std::move(store);
+      });
+    }
+    go.Notify();
+    for (std::thread& thread : threads) thread.join();
+  }
+
   void Open() {
     auto store = TryOpen();
     ASSERT_TRUE(store.ok()) << store.status();
@@ -400,20 +418,7 @@ TEST_F(PostgresStoreTest, TheNumberIsTakenAgainBeforeTheNextBatch) {
 // --- The schema ---
 
 TEST_F(PostgresStoreTest, ServersThatStartAtTheSameMomentCreateItOnce) {
-  constexpr int kServers = 6;
-  std::vector<std::unique_ptr<PostgresStore>> stores(kServers);
-  std::vector<std::thread> threads;
-  absl::Notification go;
-  for (int i = 0; i < kServers; ++i) {
-    threads.emplace_back([&, i] {
-      go.WaitForNotification();
-      auto store = TryOpen(i);
-      ASSERT_TRUE(store.ok()) << store.status();
-      stores[static_cast<std::size_t>(i)] = *std::move(store);
-    });
-  }
-  go.Notify();
-  for (std::thread& thread : threads) thread.join();
+  OpenAtTheSameMoment(6);
   EXPECT_EQ(Get("SELECT version FROM sluice_schema"),
             absl::StrCat(kPostgresSchemaVersion));
 }
@@ -469,20 +474,7 @@ TEST_F(PostgresMigrationTest, HasTheTablesOfANewDatabase) {
 
 TEST_F(PostgresMigrationTest, ServersThatStartAtTheSameMomentMigrateOnce) {
   const std::vector<Shell::Rows> before = Everything();
-  constexpr int kServers = 6;
-  std::vector<std::unique_ptr<PostgresStore>> stores(kServers);
-  std::vector<std::thread> threads;
-  absl::Notification go;
-  for (int i = 0; i < kServers; ++i) {
-    threads.emplace_back([&, i] {
-      go.WaitForNotification();
-      auto store = TryOpen(i);
-      ASSERT_TRUE(store.ok()) << store.status();
-      stores[static_cast<std::size_t>(i)] = *std::move(store);
-    });
-  }
-  go.Notify();
-  for (std::thread& thread : threads) thread.join();
+  OpenAtTheSameMoment(6);
   EXPECT_EQ(Get("SELECT version FROM sluice_schema"),
             absl::StrCat(kPostgresSchemaVersion));
   EXPECT_EQ(Everything(), before);
