@@ -92,9 +92,14 @@ void RecentIds::Restore(const std::shared_ptr<SubmissionTask>& task) {
   RecentId& id = task->recent_id();
   Shard& shard = ShardOf(id.key);
   absl::MutexLock lock(&shard.mutex);
-  // A journal may contain an id twice. The second entry is then not a leader,
-  // and the store reports the duplicate.
-  if (!shard.leaders.try_emplace(id.key.hash[0], task).second) return;
+  // A journal may contain an id twice, and a repetition may have arrived before
+  // the entry was read. The entry is then not a leader, and the store reports
+  // the duplicate.
+  if (!shard.leaders.try_emplace(id.key.hash[0], task).second) {
+    id.restored_ =
+        shard.restored.try_emplace(id.key, task->OwnReceipt()).second;
+    return;
+  }
   id.leads_ = true;
   id.acknowledged_ = RecentId::Acknowledged::kDurably;
 }
@@ -113,6 +118,8 @@ std::vector<std::shared_ptr<SubmissionTask>> RecentIds::End(
     shard.refused.Remember(id.key, task->submission().content_sha256,
                            half_max_);
   }
+  if (id.restored_) shard.restored.erase(id.key);
+  id.restored_ = false;
   if (!id.leads_) return {};
   id.leads_ = false;
   const auto erased = shard.leaders.erase(id.key.hash[0]);
@@ -146,11 +153,13 @@ std::optional<StoredReceipt> RecentIds::FindAcknowledged(
   const Shard& shard = ShardOf(key);
   absl::MutexLock lock(&shard.mutex);
   const SubmissionTask* const leader = shard.FindLeader(key);
-  if (leader == nullptr ||
-      leader->recent_id().acknowledged_ == RecentId::Acknowledged::kNot) {
-    return std::nullopt;
+  if (leader != nullptr &&
+      leader->recent_id().acknowledged_ != RecentId::Acknowledged::kNot) {
+    return leader->OwnReceipt();
   }
-  return leader->OwnReceipt();
+  const auto restored = shard.restored.find(key);
+  if (restored == shard.restored.end()) return std::nullopt;
+  return restored->second;
 }
 
 bool RecentIds::empty() const {

@@ -66,6 +66,8 @@ class RecentId {
   Acknowledged acknowledged_ = Acknowledged::kNot;
   // True while the task is in Shard::leaders.
   bool leads_ = false;
+  // True while Shard::restored has the receipt of the task.
+  bool restored_ = false;
   // Link of a singly linked list. In a leader: its latest follower. In a
   // follower: the previous follower.
   std::shared_ptr<SubmissionTask> follower_;
@@ -187,6 +189,10 @@ class RecentIds {
     // Number of followers of all leaders.
     std::size_t followers ABSL_GUARDED_BY(mutex) = 0;
     Remembered<StoredReceipt> stored ABSL_GUARDED_BY(mutex);
+    // Receipts of restored tasks that do not lead, because their ids have
+    // another leader. The leader may be a repetition that is not acknowledged.
+    absl::flat_hash_map<SubmissionKey, StoredReceipt> restored
+        ABSL_GUARDED_BY(mutex);
     // For each id, the SHA-256 of the content that was refused last.
     Remembered<Sha256Digest> refused ABSL_GUARDED_BY(mutex);
 

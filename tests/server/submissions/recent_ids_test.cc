@@ -165,6 +165,21 @@ TEST_F(RecentIdsTest, OneThatIsRestoredIsAcknowledged) {
   EXPECT_EQ(Arrive(MakeTask("a")), Arrival::kKnown);
 }
 
+// A repetition may arrive before the entry of the first is read.
+TEST_F(RecentIdsTest, OneThatIsRestoredBehindARepetitionIsFound) {
+  const Task repetition = MakeTask("a");
+  EXPECT_EQ(Arrive(repetition), Arrival::kFirst);
+  const Task restored = MakeTask("a");
+  restored->sequence = 3;
+  recent_.Restore(restored);
+  const SubmissionKey& key = restored->recent_id().key;
+  ASSERT_TRUE(recent_.FindAcknowledged(key).has_value());
+  EXPECT_EQ(recent_.FindAcknowledged(key)->sequence, 3);
+  EXPECT_THAT(End(restored), IsEmpty());
+  EXPECT_FALSE(recent_.FindAcknowledged(key).has_value());
+  EXPECT_THAT(End(repetition), IsEmpty());
+}
+
 TEST_F(RecentIdsTest, OneThatFollowsMayLeaveAndALeaderOfOthersNot) {
   const Task first = MakeTask("a");
   const Task second = MakeTask("a");
