@@ -240,24 +240,29 @@ std::vector<absl::Status> Journal::QuarantineEntries(
     absl::Span<const UnstorableEntry> entries) {
   if (entries.empty()) return {};
   using Added = JournalFile::Added;
-  struct Use {
+  struct Checked {
     std::string study_id;
     std::size_t bytes = 0;
   };
-  // The room that each entry uses, by position, and the room after the entries
-  // that were checked so far.
-  absl::flat_hash_map<std::int64_t, Use> uses;
-  QuarantineRoom room = quarantine_room();
+  // The entries that have room, by position, and what they use together.
+  absl::flat_hash_map<std::int64_t, Checked> checked;
+  absl::flat_hash_map<std::string, QuarantineRoom::Use> by_study;
+  QuarantineRoom::Use all;
   const auto check_room = [&](const EntryRow& row) {
     const ReceivedSubmission& submission = row.entry.submission;
+    QuarantineRoom::Use& of_study = by_study[submission.study_id];
     // Quarantine a damaged entry whatever the limits: it cannot be processed,
     // so it must not stay in the journal.
-    if (row.damage.empty() && !room.MayAdd(submission.study_id)) {
+    if (row.damage.empty() && !MayQuarantine(submission, of_study, all)) {
       return absl::ResourceExhaustedError(
           "the quarantine has no room for this study");
     }
-    uses[row.entry.position] = {submission.study_id, submission.content.size()};
-    room.Add(submission.study_id, submission.content.size());
+    const std::size_t bytes = submission.content.size();
+    checked[row.entry.position] = {submission.study_id, bytes};
+    for (QuarantineRoom::Use* use : {&of_study, &all}) {
+      ++use->entries;
+      use->bytes += bytes;
+    }
     return absl::OkStatus();
   };
   const auto added = file_->Quarantine(entries, absl::Now(), check_room);
@@ -272,8 +277,8 @@ std::vector<absl::Status> Journal::QuarantineEntries(
     const absl::StatusOr<Added>& one = (*added)[i];
     results.push_back(one.status());
     if (!one.ok() || *one == Added::kNothing) continue;
-    const Use& use = uses[entries[i].position];
-    room_.Add(use.study_id, use.bytes);
+    const Checked& entry = checked[entries[i].position];
+    room_.Add(entry.study_id, entry.bytes);
     if (*one == Added::kDamagedEntry) ++damaged_;
   }
   UpdatePromises();
@@ -362,9 +367,11 @@ Journal::FindQuarantined(std::string_view study_id,
   return file_->FindQuarantined(study_id, submission_ids);
 }
 
-QuarantineRoom Journal::quarantine_room() const {
+bool Journal::MayQuarantine(const ReceivedSubmission& submission,
+                            const QuarantineRoom::Use& more_of_study,
+                            const QuarantineRoom::Use& more) const {
   absl::MutexLock lock(&state_mutex_);
-  return room_;
+  return room_.MayAdd(submission.study_id, more_of_study, more);
 }
 
 std::size_t Journal::quarantined() const {

@@ -293,7 +293,9 @@ class Journal {
   std::vector<PositionRange> FirstDone() const;
   void Forgotten(const std::vector<PositionRange>& ranges);
   absl::Status last_write() const;
-  QuarantineRoom quarantine_room() const;
+  bool MayQuarantine(const ReceivedSubmission& submission,
+                     const QuarantineRoom::Use& more_of_study,
+                     const QuarantineRoom::Use& more) const;
   absl::Status CheckFiles();
   absl::StatusOr<JournalPart> Read(std::int64_t after, std::int64_t last,
                                    std::size_t max_entries,

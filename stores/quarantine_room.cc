@@ -29,17 +29,19 @@ void QuarantineRoom::Remove(std::string_view study_id, std::size_t bytes) {
   if (use->second.entries == 0) studies_.erase(use);
 }
 
-bool QuarantineRoom::MayAdd(std::string_view study_id) const {
+bool QuarantineRoom::MayAdd(std::string_view study_id, const Use& more_of_study,
+                            const Use& more) const {
   const Use use = UseOf(study_id);
-  const Use free = Free();
-  return use.entries < free.entries && use.bytes < free.bytes;
+  const Use free = Free(more);
+  return use.entries + more_of_study.entries < free.entries &&
+         use.bytes + more_of_study.bytes < free.bytes;
 }
 
 bool QuarantineRoom::MayPromise(std::string_view study_id) const {
   // Count the queue twice: its submissions would add to the use of the study,
   // and would also reduce the free room.
   const Use use = UseOf(study_id);
-  const Use free = Free();
+  const Use free = Free({});
   return use.entries + 2 * limits_.queue <= free.entries &&
          use.bytes + 2 * limits_.queue_bytes <= free.bytes;
 }
@@ -55,10 +57,11 @@ QuarantineRoom::Use QuarantineRoom::UseOf(std::string_view study_id) const {
   return use == studies_.end() ? Use() : use->second;
 }
 
-QuarantineRoom::Use QuarantineRoom::Free() const {
-  return {
-      .entries = limits_.max - std::min(limits_.max, total_.entries),
-      .bytes = limits_.max_bytes - std::min(limits_.max_bytes, total_.bytes)};
+QuarantineRoom::Use QuarantineRoom::Free(const Use& more) const {
+  const std::size_t entries = total_.entries + more.entries;
+  const std::size_t bytes = total_.bytes + more.bytes;
+  return {.entries = limits_.max - std::min(limits_.max, entries),
+          .bytes = limits_.max_bytes - std::min(limits_.max_bytes, bytes)};
 }
 
 }  // namespace sluice

@@ -42,8 +42,18 @@ class QuarantineRoom {
   // Removes an entry that was added.
   void Remove(std::string_view study_id, std::size_t bytes);
 
-  // True if the quarantine has room for another submission of the study.
-  bool MayAdd(std::string_view study_id) const;
+  struct Use {
+    std::size_t entries = 0;
+    std::size_t bytes = 0;
+  };
+
+  // True if the quarantine has room for another submission of the study, in
+  // addition to `more_of_study`, which is a part of `more`.
+  bool MayAdd(std::string_view study_id, const Use& more_of_study,
+              const Use& more) const;
+  bool MayAdd(std::string_view study_id) const {
+    return MayAdd(study_id, {}, {});
+  }
   // True if submissions of the study may be acknowledged: even if the queue
   // were full of them, the quarantine would have room for all of them.
   bool MayPromise(std::string_view study_id) const;
@@ -55,13 +65,9 @@ class QuarantineRoom {
   std::size_t bytes() const { return total_.bytes; }
 
  private:
-  struct Use {
-    std::size_t entries = 0;
-    std::size_t bytes = 0;
-  };
-
   Use UseOf(std::string_view study_id) const;
-  Use Free() const;
+  // Returns the room that is left if `more` is added.
+  Use Free(const Use& more) const;
 
   QuarantineLimits limits_;
   Use total_;
