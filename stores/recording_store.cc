@@ -56,14 +56,17 @@ absl::Status RecordingStore::SaveBatch(absl::Span<const Submission> batch,
                                        absl::Span<Saved> saved) {
   const absl::Status status = store_->SaveBatch(batch, saved);
   if (!status.ok() || batch.empty()) return status;
-  std::int64_t last = 0;
-  for (const Submission& submission : batch) {
-    last = std::max(last, submission.sequence);
-  }
   // The file is in the page cache, so the lock is held for a moment only.
   absl::MutexLock lock(&mutex_);
+  std::int64_t last = last_;
+  for (const Submission& submission : batch) {
+    // A journal may have numbers of another server's series. They say nothing
+    // about this server.
+    if (SeriesOf(submission.sequence) != SeriesOf(last_)) continue;
+    last = std::max(last, submission.sequence);
+  }
   if (last > last_ || !written_.ok()) {
-    last_ = std::max(last, last_);
+    last_ = last;
     written_ = file_.Write(last_);
   }
   return status;

@@ -90,7 +90,7 @@ class SubmissionProcessor final : public Processor {
   // Task::again_at of delayed tasks, by key.
   using DelayedKeys = absl::flat_hash_map<std::uint64_t, TimePoint>;
 
-  // What the parts of a batch have in common.
+  // The parts of a batch share these members.
   struct Whole {
     FailedTasks failed;
     DelayedKeys delayed;

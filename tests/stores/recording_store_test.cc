@@ -161,6 +161,14 @@ TEST_F(RecordingStoreTest, NumbersOfAnotherServerAreIgnored) {
   EXPECT_EQ(*store_->LastSequence(), 0);
 }
 
+// They come from a journal of that server.
+TEST_F(RecordingStoreTest, SavedNumbersOfAnotherServerAreIgnored) {
+  Open();
+  Save(BeginOfSeries(1) + 5);
+  Save(3);
+  EXPECT_THAT(SequenceFile::Read(path_ + ".sequence")->last, Optional(3));
+}
+
 TEST_F(RecordingStoreTest, AStoreWithoutItsFileIsAsBefore) {
   Open();
   Save(5);
