@@ -145,6 +145,9 @@ class LongReplay : public Replay {
     const MethodCounters counters = server.counters(Method::kSubmit);
     return counters.queued + counters.in_work;
   }
+  static std::size_t InWork(TestServer& server) {
+    return server.server().Snapshots().at("clinical").in_work;
+  }
 
   static constexpr int kCount = 50;
   Config config_;
@@ -155,10 +158,13 @@ TEST_F(LongReplay, LoadsNoMoreThanTheQueueMayHave) {
   TestServer server(config_, [&](const Submission&) {
     EXPECT_TRUE(go_on.WaitForNotificationWithTimeout(kPatience));
   });
-  AwaitThat("a batch is in work and the queue is full again",
-            [&] { return InMemory(server) == 6; });
-  EXPECT_EQ(server.counters(Method::kSubmit).received, 6u);
-  EXPECT_EQ(server.view().depth, static_cast<std::size_t>(kCount - 2));
+  // The worker may have taken its batch when only one entry was in the queue.
+  AwaitThat("a batch is in work and the queue is full again", [&] {
+    return InWork(server) > 0 && InMemory(server) == InWork(server) + 4;
+  });
+  EXPECT_LE(InWork(server), 2u);
+  EXPECT_EQ(server.counters(Method::kSubmit).received, InMemory(server));
+  EXPECT_EQ(server.view().depth, kCount - InWork(server));
   EXPECT_THAT(server.Get("/metrics"),
               testing::HasSubstr(absl::StrCat(
                   "sluice_journal_depth{pool=\"clinical\"} ", kCount, "\n")));
@@ -204,9 +210,7 @@ TEST_F(LongReplay, IsLimitedByBytes) {
   TestServer server(config_, [&](const Submission&) {
     EXPECT_TRUE(go_on.WaitForNotificationWithTimeout(kPatience));
   });
-  AwaitThat("a batch is in work", [&] {
-    return server.server().Snapshots().at("clinical").in_work > 0;
-  });
+  AwaitThat("a batch is in work", [&] { return InWork(server) > 0; });
   EXPECT_LE(server.view().held_bytes, 4 * bytes + 1) << "one entry too many";
   EXPECT_LE(InMemory(server), 5u);
   go_on.Notify();
