@@ -56,6 +56,11 @@ class RecordingStore final : public Store {
   absl::Status Backup(const std::string& path, const CopyPace& pace) override {
     return store_->Backup(path, pace);
   }
+  absl::StatusOr<std::vector<std::vector<std::int64_t>>> FindOtherSequences(
+      absl::Span<const std::int64_t> sequences) override {
+    return store_->FindOtherSequences(sequences);
+  }
+  ServerRegistry* registry() override { return store_->registry(); }
   std::vector<StoreHazard> Hazards() override { return store_->Hazards(); }
   bool keeps_columns() const override { return store_->keeps_columns(); }
 

@@ -39,6 +39,11 @@ absl::Time ToMicroseconds(absl::Time time) {
   return absl::FromUnixMicros(absl::ToUnixMicros(time));
 }
 
+absl::StatusOr<std::vector<std::vector<std::int64_t>>>
+Store::FindOtherSequences(absl::Span<const std::int64_t> sequences) {
+  return std::vector<std::vector<std::int64_t>>(sequences.size());
+}
+
 absl::Status Store::Backup(const std::string& /*path*/,
                            const CopyPace& /*pace*/) {
   return absl::UnimplementedError("this kind of store is not a local file");

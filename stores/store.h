@@ -17,6 +17,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "stores/server_registry.h"
 #include "stores/sqlite_copy.h"
 
 namespace sluice {
@@ -60,6 +61,10 @@ struct Submission : ReceivedSubmission {
   // A JSON array with an object per answer, in the order of the form:
   // {"link_id": ..., "type": ..., "value": ...}. See forms/answers.h.
   std::string answers_json = "[]";
+
+  // The number that the caller was told, if another submission has that number
+  // in the store, and `sequence` is a new one. Otherwise 0.
+  std::int64_t reported_sequence = 0;
 };
 
 // The store's result for one submission.
@@ -68,6 +73,10 @@ struct Saved {
     kStored,
     kDuplicate,  // the id is stored with the same kind and content
     kConflict,   // the id is stored with different content, which stays
+    // Another submission has the sequence number, or had it as a gap. Nothing
+    // of this submission is stored. It can be saved with a new number, and with
+    // the present one as its reported_sequence.
+    kSequenceTaken,
   };
 
   Result result = Result::kStored;
@@ -182,6 +191,14 @@ class Store {
   FindReceipts(std::string_view study_id,
                absl::Span<const std::string> submission_ids) = 0;
 
+  // Returns, for each sequence number of a stored submission, the other numbers
+  // that callers were told for this submission, in ascending order: the numbers
+  // of duplicates, and reported numbers (Submission::reported_sequence). At
+  // most kOtherSequencesMax for each. The default returns none.
+  static constexpr std::size_t kOtherSequencesMax = 100;
+  virtual absl::StatusOr<std::vector<std::vector<std::int64_t>>>
+  FindOtherSequences(absl::Span<const std::int64_t> sequences);
+
   // Returns the highest sequence number that this server has used in the store,
   // gaps included, or the number before the server's first (0 for server 0).
   // Sequence numbers continue after it.
@@ -198,6 +215,10 @@ class Store {
   // Copies the store to the new file `path` while it is in use (sqlite_copy.h).
   // UNIMPLEMENTED if the store is not a local file.
   virtual absl::Status Backup(const std::string& path, const CopyPace& pace);
+
+  // Returns what the store records about the servers that use it, or null if
+  // the store records nothing. The store owns the registry.
+  virtual ServerRegistry* registry() { return nullptr; }
 
   // True if the store keeps values that were read from the content (subject,
   // answers and so on). Otherwise submissions may be saved without these

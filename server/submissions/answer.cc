@@ -202,7 +202,8 @@ Answer Answer::FromStore(const Saved& saved) {
     case Saved::Result::kDuplicate:
       return Duplicate(kept);
     case Saved::Result::kConflict:
-      return Of(Kind::kConflict);
+    case Saved::Result::kSequenceTaken:
+      break;
   }
   return Of(Kind::kConflict);
 }

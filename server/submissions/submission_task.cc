@@ -66,6 +66,8 @@ TaskResult ResultOf(Saved::Result saved) {
       return TaskResult::kDuplicate;
     case Saved::Result::kConflict:
       return TaskResult::kConflict;
+    case Saved::Result::kSequenceTaken:
+      break;
   }
   return TaskResult::kFailed;
 }

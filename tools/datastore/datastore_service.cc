@@ -41,6 +41,8 @@ v1::SaveBatchResponse::Result ToMessage(Saved::Result result) {
       return v1::SaveBatchResponse::DUPLICATE;
     case Saved::Result::kConflict:
       return v1::SaveBatchResponse::CONFLICT;
+    case Saved::Result::kSequenceTaken:
+      break;
   }
   return v1::SaveBatchResponse::RESULT_UNSPECIFIED;
 }
