@@ -159,6 +159,8 @@ Config ReadChanges(InputReader& input) {
         break;
       case 5:
         pool.journal_path = input.Utf8Text();
+        // The limits of a memory queue's quarantine are not written.
+        if (pool.journal_path.empty()) pool.quarantine = {};
         break;
       case 6:
         pool.queue_capacity = ReadNumber(input);
