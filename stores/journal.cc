@@ -158,6 +158,8 @@ void Journal::MarkRead(const JournalPart& part) {
 
 absl::Status Journal::VisitUnread(
     absl::FunctionRef<void(const UnreadEntry&)> visit) {
+  // Do not wait for a commit when there is nothing to visit.
+  if (unread() == 0) return absl::OkStatus();
   absl::MutexLock lock(&file_mutex_);
   std::int64_t after = 0;
   std::int64_t last = 0;

@@ -182,7 +182,8 @@ class Journal {
   // Marks the entries of a part as read. The part must be the last result of
   // ReadUnread. VisitUnread finds entries until they are marked.
   void MarkRead(const JournalPart& part);
-  // Calls `visit` with each unread entry, with a lock held.
+  // Calls `visit` with each unread entry, with a lock held. Does not block if
+  // there are no unread entries.
   absl::Status VisitUnread(
       absl::FunctionRef<void(const UnreadEntry& entry)> visit);
 
