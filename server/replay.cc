@@ -48,7 +48,9 @@ absl::StatusOr<bool> ReadSome(const ServerPool& pool, const Methods& methods,
   for (std::size_t i = 0; i < part->entries.size(); ++i) {
     const std::int64_t position = part->entries[i].position;
     if (Requeue(pool, methods, std::move(part->entries[i]))) continue;
-    part->read = i + 1;
+    // Later entries stay unread, except the damaged ones, which are
+    // quarantined.
+    part->read -= part->entries.size() - (i + 1);
     part->read_up_to = position;
     pool.journal->MarkRead(*part);
     return false;

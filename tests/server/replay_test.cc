@@ -28,32 +28,34 @@ using testing::Contains;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-// Tests retries with pools that have submissions in quarantine, but without a
-// server.
-class RetryQuarantinedTest : public testing::Test {
+// Pools with a journal, but without a server.
+class JournalPoolsTest : public testing::Test {
  protected:
-  void Start(std::size_t capacity, std::size_t quarantined) {
+  // Appends submissions with the sequence numbers 1 to `count`, and returns
+  // their positions.
+  static std::vector<std::int64_t> Append(Journal& journal, std::size_t count) {
+    std::vector<std::int64_t> positions;
+    for (std::size_t i = 1; i <= count; ++i) {
+      ReceivedSubmission submission;
+      submission.kind = SubmissionKind::kQuestionnaireResponse;
+      submission.study_id = "study";
+      submission.submission_id = absl::StrCat(i);
+      submission.sequence = static_cast<std::int64_t>(i);
+      submission.content =
+          MakeSubmit(submission.submission_id).SerializeAsString();
+      submission.content_sha256 = Sha256(submission.content);
+      const std::vector<NewJournalEntry> entries = {
+          {MethodName(Method::kSubmit), &submission}};
+      const auto position = journal.Append(entries);
+      EXPECT_TRUE(position.ok()) << position.status();
+      positions.push_back(*position);
+    }
+    return positions;
+  }
+
+  void StartPools(std::size_t capacity) {
     Config config = JournalConfig(folder_);
     config.pools["clinical"].queue_capacity = capacity;
-    {
-      auto journal = Journal::Open(folder_ / "journal.db");
-      ASSERT_TRUE(journal.ok()) << journal.status();
-      for (std::size_t i = 1; i <= quarantined; ++i) {
-        ReceivedSubmission submission;
-        submission.kind = SubmissionKind::kQuestionnaireResponse;
-        submission.study_id = "study";
-        submission.submission_id = absl::StrCat(i);
-        submission.sequence = static_cast<std::int64_t>(i);
-        submission.content =
-            MakeSubmit(submission.submission_id).SerializeAsString();
-        submission.content_sha256 = Sha256(submission.content);
-        const std::vector<NewJournalEntry> entries = {
-            {MethodName(Method::kSubmit), &submission}};
-        const auto position = (*journal)->Append(entries);
-        ASSERT_TRUE(position.ok()) << position.status();
-        ASSERT_TRUE(QuarantineOne(**journal, *position, "bad", 3).ok());
-      }
-    }
     auto pools = Pools::Start(config, {},
                               {.store = &store_,
                                .clock = SystemClock(),
@@ -65,7 +67,7 @@ class RetryQuarantinedTest : public testing::Test {
                                          &registry_);
   }
 
-  ~RetryQuarantinedTest() override {
+  ~JournalPoolsTest() override {
     store_.Release();
     if (pools_ == nullptr) return;
     const TimePoint until =
@@ -76,18 +78,58 @@ class RetryQuarantinedTest : public testing::Test {
     pools_->CloseJournals();
   }
 
-  absl::Status Retry(std::int64_t sequence) {
-    return RetryQuarantined(pools_->at("clinical"), *methods_, sequence);
-  }
-
   FaultyDisk disk_;
   const TempFolder folder_;
+  const std::string path_ = folder_ / "journal.db";
   GatedStore store_;
   RecentIds recent_{1000};
   Leftovers leftovers_;
   prometheus::Registry registry_;
   std::unique_ptr<Pools> pools_;
   std::unique_ptr<Methods> methods_;
+};
+
+// --- Replays ---
+
+class ClosedPoolTest : public JournalPoolsTest {};
+
+// The entry that is offered to the closed pool counts itself. All others stay
+// unread, except the damaged one, which is quarantined.
+TEST_F(ClosedPoolTest, EntriesThatItDoesNotTakeAreLeftInTheJournal) {
+  {
+    const auto journal = Journal::Open(path_);
+    ASSERT_TRUE(journal.ok()) << journal.status();
+    Append(**journal, 5);
+  }
+  Shell(path_).Run("UPDATE entries SET content = x'00' WHERE position = 1");
+  StartPools(/*capacity=*/10);
+  pools_->Close(SystemClock()->Now());
+  JournalReplay replay;
+  ASSERT_TRUE(replay.Begin(*pools_, *methods_).ok());
+  replay.Join();
+  const Journal& journal = *pools_->at("clinical").journal;
+  EXPECT_EQ(journal.quarantined(), 1u);
+  EXPECT_EQ(leftovers_.journaled() + journal.unread(), 4u);
+}
+
+// --- Retries of quarantined submissions ---
+
+class RetryQuarantinedTest : public JournalPoolsTest {
+ protected:
+  void Start(std::size_t capacity, std::size_t quarantined) {
+    {
+      const auto journal = Journal::Open(path_);
+      ASSERT_TRUE(journal.ok()) << journal.status();
+      for (const std::int64_t position : Append(**journal, quarantined)) {
+        ASSERT_TRUE(QuarantineOne(**journal, position, "bad", 3).ok());
+      }
+    }
+    StartPools(capacity);
+  }
+
+  absl::Status Retry(std::int64_t sequence) {
+    return RetryQuarantined(pools_->at("clinical"), *methods_, sequence);
+  }
 };
 
 // An export must find a submission that is being moved out of quarantine.
