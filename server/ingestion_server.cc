@@ -1,6 +1,7 @@
 #include "server/ingestion_server.h"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -36,6 +37,8 @@ absl::StatusOr<std::unique_ptr<IngestionServer>> IngestionServer::Start(
     Options options) {
   const ProcessingStep step = std::move(options.step);
   const bool accept_damage = options.accept_damage;
+  const std::function<void()> before_serving =
+      std::move(options.before_serving);
   std::unique_ptr<IngestionServer> server(
       new IngestionServer(std::move(options)));
   // Listen before anything is touched: a second server with the same
@@ -46,6 +49,7 @@ absl::StatusOr<std::unique_ptr<IngestionServer>> IngestionServer::Start(
   if (status.ok()) status = server->StartPools(step, accept_damage);
   if (status.ok()) server->StartMetrics();
   if (status.ok()) status = server->StartAdmin();
+  if (status.ok() && before_serving) before_serving();
   if (status.ok()) status = server->StartCalls();
   if (!status.ok()) return status;
   return server;

@@ -5,6 +5,7 @@
 #define SLUICE_SERVER_INGESTION_SERVER_H_
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -51,6 +52,8 @@ class IngestionServer {
     // True to start although a journal lacks acknowledged entries or its file
     // is damaged (JournalOptions).
     bool accept_damage = false;
+    // Called before the first call can be answered. May be empty.
+    std::function<void()> before_serving = {};
     // The clock, which must outlive the server. Tests may replace it.
     Clock* clock = SystemClock();
   };

@@ -24,6 +24,7 @@
 #include "server/idle_memory.h"
 #include "server/ingestion_server.h"
 #include "server/metrics/http_endpoint.h"
+#include "server/stop_during_start.h"
 #include "server/store_opening.h"
 #include "spdlog/sinks/stdout_color_sinks.h"
 #include "spdlog/spdlog.h"
@@ -121,21 +122,6 @@ std::optional<Config> LoadConfig(const std::string& path,
   return config;
 }
 
-absl::StatusOr<std::unique_ptr<IngestionServer>> StartServer(
-    Config config, bool accept_damage) {
-  // The store may be migrated while it is opened. Meanwhile /healthz returns
-  // 200 and /readyz 503.
-  auto http = HttpEndpoint::Start({.address = config.metrics});
-  if (!http.ok()) return http.status();
-  auto store = OpenConfiguredStore(config, accept_damage);
-  if (!store.ok()) return store.status();
-  return IngestionServer::Start({.config = std::move(config),
-                                 .store = *std::move(store),
-                                 .http = *std::move(http),
-                                 .step = {},
-                                 .accept_damage = accept_damage});
-}
-
 sigset_t StopSignals() {
   sigset_t signals;
   sigemptyset(&signals);
@@ -165,6 +151,23 @@ void UnblockStopSignals() {
   signal(SIGINT, SIG_DFL);
   const sigset_t signals = StopSignals();
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+}
+
+absl::StatusOr<std::unique_ptr<IngestionServer>> StartServer(
+    Config config, bool accept_damage) {
+  StopDuringStart stop(StopSignals());
+  // The store may be migrated while it is opened. Meanwhile /healthz returns
+  // 200 and /readyz 503.
+  auto http = HttpEndpoint::Start({.address = config.metrics});
+  if (!http.ok()) return http.status();
+  auto store = OpenConfiguredStore(config, accept_damage);
+  if (!store.ok()) return store.status();
+  return IngestionServer::Start({.config = std::move(config),
+                                 .store = *std::move(store),
+                                 .http = *std::move(http),
+                                 .step = {},
+                                 .accept_damage = accept_damage,
+                                 .before_serving = [&stop] { stop.End(); }});
 }
 
 #ifdef SLUICE_TCMALLOC

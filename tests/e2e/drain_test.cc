@@ -28,7 +28,9 @@
 #include "tests/fakes/async_caller.h"
 #include "tests/fakes/call_status.h"
 #include "tests/fakes/full_server.h"
+#include "tests/fakes/patience.h"
 #include "tests/fakes/program.h"
+#include "tests/fakes/raw_server.h"
 #include "tests/fakes/sluice_program.h"
 #include "tests/fakes/sqlite_server.h"
 #include "tests/fakes/tcp_connection.h"
@@ -386,6 +388,23 @@ TEST(Program, EndsWithZeroOnSigtermAndSigint) {
     EXPECT_THAT(sluice.program().err(),
                 HasSubstr("received=1 admitted=1 completed=1"));
     EXPECT_THAT(sluice.program().err(), HasSubstr("balanced=yes"));
+  }
+}
+
+TEST(Program, EndsWithZeroOnAStopSignalWhileItStarts) {
+  for (const int signal : {SIGTERM, SIGINT}) {
+    // The program waits for an answer of the database.
+    const RawServer database("", RawServer::Then::kRead);
+    Sluice sluice(absl::StrCat(
+        "store: {kind: postgres, url: \"postgresql://", database.target(),
+        "/sluice\"}\n"
+        "pools: {clinical: {queue: {kind: memory, capacity: 1000}}}\n"
+        "methods: {default: {pool: clinical, on_full: fail_fast}}\n"));
+    AwaitThat("the program has connected",
+              [&] { return database.connections() > 0; });
+    sluice.program().Signal(signal);
+    EXPECT_EQ(sluice.program().Wait().exit_code, 0);
+    EXPECT_THAT(sluice.program().err(), HasSubstr("stopped during the start"));
   }
 }
 

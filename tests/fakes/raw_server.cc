@@ -41,6 +41,7 @@ void RawServer::Serve() {
   for (;;) {
     const int connection = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
     if (connection < 0) return;
+    ++connections_;
     send(connection, greeting_.data(), greeting_.size(), MSG_NOSIGNAL);
     if (then_ == Then::kRead) {
       char buffer[4096];

@@ -3,6 +3,7 @@
 #ifndef SLUICE_TESTS_FAKES_RAW_SERVER_H_
 #define SLUICE_TESTS_FAKES_RAW_SERVER_H_
 
+#include <atomic>
 #include <string>
 #include <thread>
 
@@ -23,6 +24,8 @@ class RawServer {
 
   // Returns the host and port, such as "127.0.0.1:50051".
   std::string target() const;
+  // Number of connections so far.
+  int connections() const { return connections_; }
 
  private:
   void Serve();
@@ -31,6 +34,7 @@ class RawServer {
   const Then then_;
   int listener_;
   int port_ = 0;
+  std::atomic<int> connections_{0};
   std::thread thread_;
 };
 
