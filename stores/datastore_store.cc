@@ -196,17 +196,18 @@ absl::StatusOr<std::unique_ptr<DatastoreStore>> DatastoreStore::Open(
   if (!credentials.ok()) return credentials.status();
   return std::unique_ptr<DatastoreStore>(
       new DatastoreStore(options,
-                         v1::Datastore::NewStub(grpc::CreateCustomChannel(
-                             options.target, *credentials, ChannelArguments())),
+                         grpc::CreateCustomChannel(options.target, *credentials,
+                                                   ChannelArguments()),
                          std::move(same_content)));
 }
 
 DatastoreStore::DatastoreStore(const DatastoreStoreOptions& options,
-                               std::unique_ptr<v1::Datastore::Stub> stub,
+                               std::shared_ptr<grpc::Channel> channel,
                                SameContent same_content)
     : timeout_(options.timeout),
       same_content_(std::move(same_content)),
-      stub_(std::move(stub)),
+      connection_(channel),
+      stub_(v1::Datastore::NewStub(std::move(channel))),
       saves_(options.max_in_flight),
       lookups_(options.max_in_flight) {}
 

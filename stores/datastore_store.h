@@ -16,7 +16,9 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "grpcpp/channel.h"
 #include "sluice/v1/datastore.grpc.pb.h"
+#include "stores/channel_watch.h"
 #include "stores/kinds/datastore_kind.h"
 #include "stores/store.h"
 
@@ -68,10 +70,13 @@ class DatastoreStore final : public Store {
   absl::StatusOr<StorePage> Read(std::int64_t after, std::size_t max,
                                  std::size_t max_bytes) override;
   absl::Status Check() override;
+  // Changes when the connection to the service is lost, and while a connection
+  // is being established.
+  std::uint32_t Generation() override { return connection_.Changes(); }
 
  private:
   DatastoreStore(const DatastoreStoreOptions& options,
-                 std::unique_ptr<v1::Datastore::Stub> stub,
+                 std::shared_ptr<grpc::Channel> channel,
                  SameContent same_content);
 
   // Calls `method` of the stub. The call takes one of `places` unless `places`
@@ -86,6 +91,8 @@ class DatastoreStore final : public Store {
   const SameContent same_content_;
 
   // Thread-safe by themselves.
+  // Declared before the stub, because it outlives all users of the channel.
+  ChannelWatch connection_;
   const std::unique_ptr<v1::Datastore::Stub> stub_;
   CallPlaces saves_;
   CallPlaces lookups_;

@@ -100,6 +100,11 @@ absl::Status PostgresSessions::Accept(std::size_t host,
   return absl::OkStatus();
 }
 
+bool PostgresSessions::OnNewest(const PostgresBackend& backend) {
+  absl::MutexLock lock(&mutex_);
+  return backend.timeline == timeline_;
+}
+
 std::size_t PostgresSessions::first_host() {
   absl::MutexLock lock(&mutex_);
   return first_host_;
@@ -108,15 +113,13 @@ std::size_t PostgresSessions::first_host() {
 std::optional<PostgresConnection> PostgresSessions::PopIdle(Use use) {
   while (true) {
     std::optional<PostgresConnection> session;
-    bool newest = false;
     {
       absl::MutexLock lock(&mutex_);
       if (idle(use).empty()) return std::nullopt;
       session = std::move(idle(use).back());
       idle(use).pop_back();
-      newest = session->backend().timeline == timeline_;
     }
-    if (newest && session->Alive()) return session;
+    if (OnNewest(session->backend()) && session->Alive()) return session;
   }
 }
 

@@ -52,6 +52,10 @@ class PostgresSessions {
   // An old primary that has come back may accept writes as well.
   absl::StatusOr<PostgresConnection> OpenNewest(TimePoint deadline);
 
+  // True if no server with a higher timeline was seen than the server of this
+  // process.
+  bool OnNewest(const PostgresBackend& backend);
+
   // Returns an idle session that is alive and not with an old primary, or
   // nothing.
   std::optional<PostgresConnection> TakeIdle(Use use, TimePoint deadline);

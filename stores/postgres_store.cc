@@ -220,8 +220,22 @@ absl::StatusOr<PostgresBackend> PostgresStore::HoldNumber(bool wait,
   absl::StatusOr<PostgresConnection> taken = TakeNumber(deadline);
   absl::MutexLock lock(&number_mutex_);
   last_number_ = AfterStart(taken.status());
-  if (taken.ok()) number_ = *std::move(taken);
+  if (taken.ok()) {
+    number_ = *std::move(taken);
+    ++numbers_taken_;
+  }
   return NumberHolder();
+}
+
+std::uint32_t PostgresStore::Generation() {
+  // Everything that was reported as stored is on the PostgreSQL server of the
+  // session that holds the number: without this session nothing is saved. The
+  // value is odd from the moment that the session is lost. The value is another
+  // one, and even, once a new session holds the number, on whatever server.
+  absl::MutexLock lock(&number_mutex_);
+  const bool held = number_.has_value() &&
+                    sessions_.OnNewest(number_->backend()) && number_->Alive();
+  return 2 * numbers_taken_ + (held ? 0 : 1);
 }
 
 absl::StatusOr<PostgresConnection> PostgresStore::TakeNumber(

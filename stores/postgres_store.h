@@ -74,6 +74,9 @@ class PostgresStore final : public Store {
   // configured and do not answer. The thread-safety analysis is off because it
   // does not understand the TryLock.
   absl::Status Check() override ABSL_NO_THREAD_SAFETY_ANALYSIS;
+  // Changes when the session that holds the server's number is lost, when a
+  // standby was promoted, and when the number is taken again.
+  std::uint32_t Generation() override;
 
  private:
   PostgresStore(const PostgresStoreOptions& options, SameContent same_content,
@@ -128,9 +131,12 @@ class PostgresStore final : public Store {
   PostgresSessions sessions_;
   PostgresDurabilityWatch durability_;
 
-  absl::Mutex number_mutex_;  // never held over I/O
+  // Never held over I/O: threads that must not wait call Generation.
+  absl::Mutex number_mutex_;
   absl::CondVar number_tried_;
   std::optional<PostgresConnection> number_ ABSL_GUARDED_BY(number_mutex_);
+  // Number of sessions that have taken the number since Start.
+  std::uint32_t numbers_taken_ ABSL_GUARDED_BY(number_mutex_) = 0;
   bool taking_number_ ABSL_GUARDED_BY(number_mutex_) = false;
   absl::Status last_number_ ABSL_GUARDED_BY(number_mutex_);
 

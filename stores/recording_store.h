@@ -62,6 +62,7 @@ class RecordingStore final : public Store {
   }
   ServerRegistry* registry() override { return store_->registry(); }
   std::vector<StoreHazard> Hazards() override { return store_->Hazards(); }
+  std::uint32_t Generation() override { return store_->Generation(); }
   bool keeps_columns() const override { return store_->keeps_columns(); }
 
  private:

@@ -92,6 +92,9 @@ class SqliteFileWatch {
   // True if the last Check failed.
   bool failed() const { return failed_; }
 
+  // Returns all files that are watched.
+  const OpenFiles& files() const { return all_; }
+
  private:
   SqliteFileWatch(OpenFiles all, OpenFiles database)
       : all_(std::move(all)), database_(std::move(database)) {}

@@ -217,6 +217,7 @@ SqliteStore::SqliteStore(FileLock lock, const SqliteStoreOptions& options,
       busy_timeout_(options.busy_timeout),
       same_content_(std::move(same_content)),
       created_(created),
+      files_(writer.files.files()),
       writer_(std::move(writer)),
       reader_(std::move(reader)),
       page_reader_(std::move(page_reader)) {}
@@ -596,6 +597,12 @@ absl::Status SqliteStore::Check() {
   if (writing) set_last_save(status);
   write_mutex_.Unlock();
   return status;
+}
+
+std::uint32_t SqliteStore::Generation() {
+  // Nothing is saved while a file is not in place, so no result belongs to the
+  // second value. If the same files are put back, their content is the same.
+  return files_.Check().ok() ? 0 : 1;
 }
 
 absl::Status SqliteStore::last_save() const {

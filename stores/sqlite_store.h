@@ -19,6 +19,7 @@
 #include "absl/time/time.h"
 #include "stores/files.h"
 #include "stores/kinds/sqlite_kind.h"
+#include "stores/open_files.h"
 #include "stores/sqlite.h"
 #include "stores/sqlite_file.h"
 #include "stores/store.h"
@@ -59,6 +60,8 @@ class SqliteStore final : public Store {
   // replaced a file of the database. SaveBatch then fails too, because a commit
   // to such a file is lost when the process ends.
   absl::Status Check() override;
+  // Changes as soon as a file of the database is removed or replaced.
+  std::uint32_t Generation() override;
 
   // Number of batches in SaveBatch now, waiting or being committed.
   std::size_t batches_in_progress() const;
@@ -170,6 +173,7 @@ class SqliteStore final : public Store {
   const absl::Duration busy_timeout_;
   const SameContent same_content_;
   const bool created_;
+  const OpenFiles files_;
 
   // Held briefly, never over I/O.
   mutable absl::Mutex queue_mutex_ ABSL_ACQUIRED_AFTER(write_mutex_);

@@ -220,6 +220,20 @@ class Store {
   // the store records nothing. The store owns the registry.
   virtual ServerRegistry* registry() { return nullptr; }
 
+  // Returns a value that stays the same for as long as the store certainly has
+  // everything that it has reported as stored. The value changes before a
+  // replaced database is used: once a connection was lost, a standby was
+  // promoted, or a file was removed or replaced. Whoever remembers a result of
+  // SaveBatch may use it only while Generation returns the value that it
+  // returned before the SaveBatch. A value never returns after the store has
+  // got another content.
+  //
+  // Called for each batch, and for each submission that is answered from
+  // memory, also by threads that must not wait. May look at a socket or a
+  // directory entry, but does not wait for anything. The default, for stores
+  // whose content cannot be replaced, returns 0.
+  virtual std::uint32_t Generation() { return 0; }
+
   // True if the store keeps values that were read from the content (subject,
   // answers and so on). Otherwise submissions may be saved without these
   // members.

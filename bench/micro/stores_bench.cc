@@ -119,6 +119,32 @@ void PostgresSaves(benchmark::State& state) {
 }
 BENCHMARK(PostgresSaves)->Apply(Batches);
 
+// Measures the look at the store before an answer from memory.
+void LookAtGeneration(benchmark::State& state, const char* kind,
+                      const StoreOptions& options) {
+  const auto store = OpenStore(kind, options, SameContentOfKind);
+  if (!store.ok()) return state.SkipWithError("the store does not open");
+  for (auto _ : state) benchmark::DoNotOptimize((*store)->Generation());
+}
+
+void SqliteGeneration(benchmark::State& state) {
+  const TemporaryFolder folder;
+  LookAtGeneration(state, "sqlite", {{"path", folder.File("sluice.db")}});
+}
+BENCHMARK(SqliteGeneration);
+
+void PostgresGeneration(benchmark::State& state) {
+  const char* const url = std::getenv("SLUICE_BENCH_POSTGRES");
+  if (url == nullptr) return state.SkipWithError("no SLUICE_BENCH_POSTGRES");
+  LookAtGeneration(state, "postgres", {{"url", url}});
+}
+BENCHMARK(PostgresGeneration);
+
+void DatastoreGeneration(benchmark::State& state) {
+  LookAtGeneration(state, "datastore", {{"target", "127.0.0.1:1"}});
+}
+BENCHMARK(DatastoreGeneration);
+
 void JournalAppends(benchmark::State& state) {
   const TemporaryFolder folder;
   const auto journal = Journal::Open(folder.File("journal.db"));

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -79,6 +80,11 @@ class StoreUnderTest {
   virtual void HoldSaves() {}
   virtual bool AwaitHeldSave() { return false; }
   virtual void ReleaseSaves() {}
+
+  // Replaces the database: ends all connections to it, or replaces its file.
+  // Says whether the store uses the replacement.
+  enum class Replaced { kHasNoDatabase, kIsUsed, kIsNotUsed };
+  virtual Replaced Replace() { return Replaced::kHasNoDatabase; }
 };
 
 Shell::Rows SqliteConflicts(const std::string& path) {
@@ -108,6 +114,11 @@ class SqliteUnderTest : public StoreUnderTest {
   void HoldSaves() override { disk_.HoldSyncs(); }
   bool AwaitHeldSave() override { return disk_.WaitForHeldSync(); }
   void ReleaseSaves() override { disk_.ReleaseSyncs(); }
+  Replaced Replace() override {
+    std::filesystem::rename(path_, path_ + ".before");
+    std::filesystem::copy_file(path_ + ".before", path_);
+    return Replaced::kIsNotUsed;
+  }
 
  private:
   const TempFolder folder_;
@@ -167,6 +178,11 @@ class PostgresUnderTest : public StoreUnderTest {
     return true;
   }
   void ReleaseSaves() override { shell_.reset(); }
+  Replaced Replace() override {
+    PostgresServer::Shared().Stop();
+    PostgresServer::Shared().Start();
+    return Replaced::kIsUsed;
+  }
 
  private:
   const std::string url_ = PostgresServer::Shared().NewSchema();
@@ -274,6 +290,15 @@ class DatastoreUnderTest : public StoreUnderTest {
   void HoldSaves() override { held_->Hold(true, false); }
   bool AwaitHeldSave() override { return held_->AwaitHeldSave(); }
   void ReleaseSaves() override { held_->Hold(false, false); }
+  Replaced Replace() override {
+    const int port = server_->port();
+    server_.reset();
+    auto server = DatastoreServer::Start(absl::StrCat("127.0.0.1:", port),
+                                         service_.get());
+    EXPECT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+    return Replaced::kIsUsed;
+  }
 
  private:
   void Close() {
@@ -406,6 +431,29 @@ TEST_P(AnyStoreContract, ReportsANewSubmissionAsStored) {
   EXPECT_EQ(saved_[0].received_at, s.received_at);
   EXPECT_EQ(saved_[0].content_sha256, s.content_sha256);
   EXPECT_EQ(saved_[1].sequence, 9);
+}
+
+TEST_P(AnyStoreContract, AReplacementBeginsAnotherGeneration) {
+  // Connects a store that connects at its first call.
+  EXPECT_EQ(*store().LastSequence(), 0);
+  const std::uint32_t generation = store().Generation();
+  EXPECT_THAT(Save({MakeSubmission(1, "a")}), Each(Result::kStored));
+  EXPECT_TRUE(store().Check().ok());
+  EXPECT_TRUE(store().FindReceipts("study", {"a"}).ok());
+  EXPECT_EQ(store().Generation(), generation);
+
+  using Replaced = StoreUnderTest::Replaced;
+  const Replaced replaced = under_test_->Replace();
+  if (replaced == Replaced::kHasNoDatabase) return;
+  AwaitThat("the replacement is noticed",
+            [&] { return store().Generation() != generation; });
+  if (replaced == Replaced::kIsNotUsed) return;
+  AwaitThat("the replacement is in use",
+            [&] { return TrySave({MakeSubmission(2, "b")}).ok(); });
+  const std::uint32_t replacement = store().Generation();
+  EXPECT_NE(replacement, generation);
+  EXPECT_THAT(Save({MakeSubmission(3, "c")}), Each(Result::kStored));
+  EXPECT_EQ(store().Generation(), replacement);
 }
 
 TEST_P(AnyStoreContract, TakesAnEmptyBatch) {
