@@ -62,7 +62,8 @@ IngestionServer::IngestionServer(Options options)
       registry_(std::make_shared<prometheus::Registry>()),
       reload_metrics_(registry_.get()),
       running_(config_),
-      recent_(config_.limits.recent_ids),
+      recent_(config_.limits.recent_ids,
+              [store = store_.get()] { return store->Generation(); }),
       http_(std::move(options.http)) {}
 
 absl::Status IngestionServer::Listen() {

@@ -18,8 +18,10 @@ SubmissionKey SubmissionKey::Of(SubmissionKind kind, std::string_view study_id,
   return {{absl::HashOf(kind, study, id), absl::HashOf(id, study, kind)}};
 }
 
-RecentIds::RecentIds(std::size_t remembered_max)
-    : half_max_(remembered_max / (2 * kShards)) {}
+RecentIds::RecentIds(std::size_t remembered_max,
+                     std::function<std::uint32_t()> generation)
+    : half_max_(remembered_max / (2 * kShards)),
+      generation_(std::move(generation)) {}
 
 RecentIds::Arrival RecentIds::Arrive(
     const std::shared_ptr<SubmissionTask>& task, bool durably,
@@ -31,7 +33,7 @@ RecentIds::Arrival RecentIds::Arrive(
   SLUICE_DCHECK(!id.leads_ && id.follower_ == nullptr);
   const Sha256Digest& content_sha256 = task->submission().content_sha256;
   const Sha256Digest* refused = shard.refused.Recall(id.key);
-  if (refused != nullptr && *refused == content_sha256) {
+  if (refused != nullptr && *refused == content_sha256 && IsPresent(shard)) {
     return Arrival::kConflict;
   }
   // Most submissions are the first with their id, so use one look-up to find
@@ -42,7 +44,8 @@ RecentIds::Arrival RecentIds::Arrive(
     const StoredReceipt* remembered = shard.stored.Recall(id.key);
     // A remembered receipt with another digest decides nothing: the store must
     // tell whether it is a conflict.
-    if (remembered != nullptr && remembered->content_sha256 == content_sha256) {
+    if (remembered != nullptr && remembered->content_sha256 == content_sha256 &&
+        IsPresent(shard)) {
       *receipt = *remembered;
       shard.leaders.erase(found);
       return Arrival::kKnown;
@@ -111,6 +114,13 @@ std::vector<std::shared_ptr<SubmissionTask>> RecentIds::End(
   absl::MutexLock lock(&shard.mutex);
   // Remember the receipt in the critical section that ends the leader, so that
   // a submission with this id always finds either the leader or the receipt.
+  //
+  // The generation was read before the store saved the task. If the store's
+  // content was replaced since, the shard gets the old generation here, and the
+  // next use finds that the store has another one.
+  if (outcome.stored.has_value() || outcome.conflict) {
+    shard.ForgetOthers(id.generation);
+  }
   if (outcome.stored.has_value()) {
     shard.stored.Remember(id.key, *outcome.stored, half_max_);
   }
@@ -197,6 +207,19 @@ std::string RecentIds::CheckInvariants() const {
     }
   }
   return "";
+}
+
+bool RecentIds::IsPresent(Shard& shard) {
+  const std::uint32_t remembered = shard.generation;
+  shard.ForgetOthers(generation_());
+  return shard.generation == remembered;
+}
+
+void RecentIds::Shard::ForgetOthers(std::uint32_t present) {
+  if (generation == present) return;
+  stored = {};
+  refused = {};
+  generation = present;
 }
 
 SubmissionTask* RecentIds::Shard::FindLeader(const SubmissionKey& key) const {

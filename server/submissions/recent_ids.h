@@ -6,6 +6,12 @@
 // its receipt is remembered for a while. The receipts only save work: the
 // store's unique key keeps ids unique.
 //
+// What is remembered about the store belongs to a generation of the store
+// (Store::Generation). If the store may have got another content, for example
+// because its database was replaced by an older copy, everything that is
+// remembered is forgotten before it is used, and the store decides again.
+// Leaders are not affected: they will be saved.
+//
 // If the bytes of two submissions differ, only the store can tell whether they
 // are a conflict: they may mean the same, and the first content may be gone
 // from memory. A conflict that the store has found is remembered, so that the
@@ -18,6 +24,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -57,6 +64,9 @@ class RecentId {
  public:
   // Constant after the first call of RecentIds.
   SubmissionKey key;
+  // The store's generation before the store was asked to save the task. Set by
+  // the worker.
+  std::uint32_t generation = 0;
 
  private:
   friend class RecentIds;
@@ -80,8 +90,12 @@ class RecentIds {
   static constexpr std::size_t kFollowersMax = 1024;
 
   // Remembers at least `remembered_max` / 2 and at most `remembered_max`
-  // receipts, and as many conflicts.
-  explicit RecentIds(std::size_t remembered_max);
+  // receipts, and as many conflicts. `generation` returns the store's
+  // generation. It is called, with a lock held, only if a remembered outcome
+  // would be used.
+  explicit RecentIds(
+      std::size_t remembered_max,
+      std::function<std::uint32_t()> generation = [] { return 0; });
 
   enum class Arrival {
     kFirst,     // leader: offer the task to the pool; End must follow
@@ -119,8 +133,9 @@ class RecentIds {
     // True if the store has other content under the id.
     bool conflict = false;
   };
-  // Records that the task has ended, and remembers its outcome. Returns the
-  // followers of a leader, which the caller must answer.
+  // Records that the task has ended, and remembers its outcome for the
+  // generation RecentId::generation. Returns the followers of a leader, which
+  // the caller must answer.
   [[nodiscard]] std::vector<std::shared_ptr<SubmissionTask>> End(
       SubmissionTask* task, const Outcome& outcome);
 
@@ -188,6 +203,8 @@ class RecentIds {
     Leaders leaders ABSL_GUARDED_BY(mutex);
     // Number of followers of all leaders.
     std::size_t followers ABSL_GUARDED_BY(mutex) = 0;
+    // The store's generation to which `stored` and `refused` belong.
+    std::uint32_t generation ABSL_GUARDED_BY(mutex) = 0;
     Remembered<StoredReceipt> stored ABSL_GUARDED_BY(mutex);
     // Receipts of restored tasks that do not lead, because their ids have
     // another leader. The leader may be a repetition that is not acknowledged.
@@ -196,6 +213,9 @@ class RecentIds {
     // For each id, the SHA-256 of the content that was refused last.
     Remembered<Sha256Digest> refused ABSL_GUARDED_BY(mutex);
 
+    // Forgets what belongs to another generation than `present`.
+    void ForgetOthers(std::uint32_t present)
+        ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
     // Returns the leader of a key, or null.
     SubmissionTask* FindLeader(const SubmissionKey& key) const
         ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
@@ -212,7 +232,12 @@ class RecentIds {
     return shards_[key.hash[1] % kShards];
   }
 
+  // True if the store still has the content to which the memory of the shard
+  // belongs. Otherwise forgets this memory.
+  bool IsPresent(Shard& shard) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+
   const std::size_t half_max_;  // capacity of each half of a shard
+  const std::function<std::uint32_t()> generation_;
   std::array<Shard, kShards> shards_;
 };
 

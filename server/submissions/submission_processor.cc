@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
@@ -64,6 +65,9 @@ SubmissionProcessor::SubmissionProcessor(Store* store, ProcessingStep step,
 
 StoreState SubmissionProcessor::Process(std::span<Task* const> batch) {
   const TimePoint begun = clock_->Now();
+  // Read before the batch is saved: a result of a replaced store must not be
+  // remembered for the new one.
+  const std::uint32_t generation = store_->Generation();
   // Submissions of earlier batches, kept so that their memory is reused.
   thread_local std::vector<Submission> pooled;
   pooled.resize(std::max(pooled.size(), batch.size()));
@@ -100,6 +104,7 @@ StoreState SubmissionProcessor::Process(std::span<Task* const> batch) {
   for (Task* taken : batch) {
     auto* task = static_cast<SubmissionTask*>(taken);
     metrics_->ObserveQueueWait(begun - task->admitted_at);
+    task->BeginWork(generation);
     Submission* submission = &submissions[tasks.size()];
     if (!Prepare(task, submission, &whole.failed)) continue;
     tasks.push_back(task);
@@ -120,7 +125,6 @@ void SubmissionProcessor::HandBack(std::span<Task* const> tasks) {
 
 bool SubmissionProcessor::Prepare(SubmissionTask* task, Submission* submission,
                                   FailedTasks* failed) const {
-  task->BeginWork();
   if (task->ShouldSkip()) {
     task->SetSkipped();
     return false;

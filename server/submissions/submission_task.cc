@@ -1,6 +1,7 @@
 #include "server/submissions/submission_task.h"
 
 #include <array>
+#include <cstdint>
 #include <utility>
 #include <vector>
 
@@ -321,9 +322,10 @@ StoredReceipt SubmissionTask::OwnReceipt() const {
           .content_sha256 = submission_.content_sha256};
 }
 
-void SubmissionTask::BeginWork() {
+void SubmissionTask::BeginWork(std::uint32_t generation) {
   SLUICE_DCHECK(admitted());
   MoveTo(Stage::kInWork);
+  recent_id_.generation = generation;
 }
 
 bool SubmissionTask::ShouldSkip() const {

@@ -193,8 +193,9 @@ class SubmissionTask final
     SLUICE_DCHECK(in_journal() && stage() == Stage::kInWork);
     return journal_position_;
   }
-  // Marks the task as taken by a worker: kInPool -> kInWork.
-  void BeginWork();
+  // Marks the task as taken by a worker: kInPool -> kInWork. The result of the
+  // task will belong to this generation of the store (Store::Generation).
+  void BeginWork(std::uint32_t generation);
   // True if the worker should skip the task, because nobody waits for it and
   // nobody was promised anything.
   bool ShouldSkip() const;

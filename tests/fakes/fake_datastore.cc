@@ -49,6 +49,13 @@ void FakeDatastore::Start() {
   server_ = builder.BuildAndStart();
 }
 
+void FakeDatastore::Clear() {
+  absl::MutexLock lock(&mutex_);
+  stored_.clear();
+  by_id_.clear();
+  gaps_.clear();
+}
+
 void FakeDatastore::AnswerNext(const Ending& ending) {
   absl::MutexLock lock(&mutex_);
   endings_.push_back(ending);

@@ -48,6 +48,9 @@ class FakeDatastore final : private v1::Datastore::Service {
   void Stop();
   void Start();
 
+  // Forgets everything that is stored.
+  void Clear();
+
   // Ends the next call, of any method, with `ending`. Several endings apply to
   // the next calls in order.
   void AnswerNext(const Ending& ending);

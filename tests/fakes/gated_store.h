@@ -3,6 +3,7 @@
 #ifndef SLUICE_TESTS_FAKES_GATED_STORE_H_
 #define SLUICE_TESTS_FAKES_GATED_STORE_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -35,6 +36,9 @@ class GatedStore final : public Store {
   // quarantine conflicts that it has acknowledged.
   void KeepConflicts();
 
+  // Changes the generation, as a store does that may have been replaced.
+  void SetGeneration(std::uint32_t generation) { generation_ = generation; }
+
   // Waits until `count` calls of SaveBatch are in progress. Fails the test
   // after kPatience.
   void AwaitInFlight(std::size_t count);
@@ -51,6 +55,7 @@ class GatedStore final : public Store {
       absl::Span<const std::string> submission_ids) override;
   absl::StatusOr<std::int64_t> LastSequence() override { return 0; }
   absl::Status Check() override;
+  std::uint32_t Generation() override { return generation_; }
 
  private:
   using Key = std::pair<std::string, std::string>;
@@ -58,6 +63,7 @@ class GatedStore final : public Store {
   Saved Save(const Submission& submission)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
+  std::atomic<std::uint32_t> generation_{0};
   mutable absl::Mutex mutex_;
   bool held_ ABSL_GUARDED_BY(mutex_) = false;
   bool keeps_conflicts_ ABSL_GUARDED_BY(mutex_) = false;

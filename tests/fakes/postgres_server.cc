@@ -78,6 +78,18 @@ void PostgresServer::RemoveData() {
   fs::remove_all(folder_ / "data");
 }
 
+void PostgresServer::KeepCopy() {
+  ASSERT_FALSE(server_.running());
+  fs::remove_all(folder_ / "copy");
+  CopyFolder(folder_ / "data", folder_ / "copy");
+}
+
+void PostgresServer::ReturnToCopy() {
+  ASSERT_FALSE(server_.running());
+  RemoveData();
+  CopyFolder(folder_ / "copy", folder_ / "data");
+}
+
 void PostgresServer::StartPromoted(const PostgresServer& primary) {
   RemoveData();
   CopyFolder(primary.folder_ / "data", folder_ / "data");

@@ -38,6 +38,11 @@ class PostgresServer {
   void Stop();
   // Kills each process of the server by SIGKILL. Returns when they have ended.
   void Kill();
+  // Keeps a copy of the data. The server must be stopped.
+  void KeepCopy();
+  // Replaces the data by the copy that was kept last. The server must be
+  // stopped.
+  void ReturnToCopy();
   // Starts the server as a promoted standby: with the data of `primary`, on a
   // new timeline. `primary` must be stopped or paused.
   void StartPromoted(const PostgresServer& primary);

@@ -33,6 +33,7 @@ class ForwardingStore final : public Store {
     return store_->LastSequence();
   }
   absl::Status Check() override { return store_->Check(); }
+  std::uint32_t Generation() override { return store_->Generation(); }
 
  private:
   Store* const store_;

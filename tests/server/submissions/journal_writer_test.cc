@@ -49,7 +49,7 @@ class JournalWriterTest : public testing::Test {
     processor_.then = [](std::span<Task* const> batch) {
       for (Task* task : batch) {
         auto* const submission = static_cast<SubmissionTask*>(task);
-        submission->BeginWork();
+        submission->BeginWork(/*generation=*/0);
         submission->SetSaved({});
       }
     };

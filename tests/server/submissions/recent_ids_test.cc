@@ -59,7 +59,12 @@ class RecentIdsTest : public testing::Test {
   }
   void Check() const { EXPECT_EQ(recent_.CheckInvariants(), ""); }
 
-  RecentIds recent_{1000};
+  std::uint32_t generation_ = 0;
+  int looks_ = 0;  // number of times that the generation was asked for
+  RecentIds recent_{1000, [this] {
+                      ++looks_;
+                      return generation_;
+                    }};
   StoredReceipt receipt_;
 };
 
@@ -119,6 +124,52 @@ TEST_F(RecentIdsTest, RemembersALimitedNumberOfConflicts) {
   }
   EXPECT_EQ(Arrive(MakeTask("2999", 2)), Arrival::kConflict);
   EXPECT_EQ(Arrive(MakeTask("0", 2)), Arrival::kFirst);
+}
+
+TEST_F(RecentIdsTest, ForgetsWhatAnotherGenerationOfTheStoreHas) {
+  const Task stored = MakeTask("a");
+  Arrive(stored);
+  EXPECT_THAT(End(stored), IsEmpty());
+  const Task conflict = MakeTask("b", 2);
+  Arrive(conflict);
+  EXPECT_THAT(recent_.End(conflict.get(), {.conflict = true}), IsEmpty());
+  const Task leader = MakeTask("c");
+  Arrive(leader);
+
+  generation_ = 1;
+  const Task stored_again = MakeTask("a");
+  EXPECT_EQ(Arrive(stored_again), Arrival::kFirst);
+  EXPECT_EQ(Arrive(MakeTask("b", 2)), Arrival::kFirst);
+  // A leader is still going to be saved.
+  EXPECT_EQ(Arrive(MakeTask("c")), Arrival::kJoined);
+  EXPECT_EQ(End(leader).size(), 1u);
+
+  stored_again->recent_id().generation = 1;
+  EXPECT_THAT(End(stored_again), IsEmpty());
+  EXPECT_EQ(Arrive(MakeTask("a")), Arrival::kKnown);
+}
+
+// The store may have saved the submission before it was replaced.
+TEST_F(RecentIdsTest, DoesNotUseAnOutcomeThatBeganInAnotherGeneration) {
+  const Task before = MakeTask("a");
+  Arrive(before);
+  before->recent_id().generation = 0;
+  generation_ = 1;
+  EXPECT_THAT(End(before), IsEmpty());
+  EXPECT_EQ(Arrive(MakeTask("a")), Arrival::kFirst);
+}
+
+TEST_F(RecentIdsTest, AsksForTheGenerationOnlyToUseAnOutcome) {
+  const Task first = MakeTask("a");
+  Arrive(first);
+  Arrive(MakeTask("a"));
+  EXPECT_EQ(End(first).size(), 1u);
+  const Task other = MakeTask("a", 2);
+  Arrive(other);
+  EXPECT_EQ(looks_, 0);
+  EXPECT_THAT(recent_.End(other.get(), {}), IsEmpty());
+  Arrive(MakeTask("a"));
+  EXPECT_EQ(looks_, 1);
 }
 
 TEST_F(RecentIdsTest, ForgetsSubmissionsThatAreNotStored) {

@@ -53,7 +53,7 @@ std::shared_ptr<SubmissionTask> MakeTaskInWork(ReceivedSubmission submission) {
       method, nullptr,
       JournalEntry{
           .position = 1, .method = {}, .submission = std::move(submission)});
-  task->BeginWork();
+  task->BeginWork(/*generation=*/0);
   return task;
 }
 
@@ -156,7 +156,7 @@ TEST(SubmissionTask, GoesThroughTheStagesInTheirOrder) {
   EXPECT_EQ(task->stage(), kAgain);
   task->ReturnContent("");
   EXPECT_EQ(task->stage(), kInPool);
-  task->BeginWork();
+  task->BeginWork(/*generation=*/0);
   EXPECT_EQ(task->stage(), kInWork);
   task->SetFailed("error");
   EXPECT_EQ(task->stage(), kWorked);
@@ -288,7 +288,7 @@ class SubmissionTaskDeathTest : public testing::Test {
 
 TEST_F(SubmissionTaskDeathTest, IsWorkedOnceAtATime) {
   const auto task = MakeTaskInWork({});
-  EXPECT_DEATH(task->BeginWork(), "MayMove");
+  EXPECT_DEATH(task->BeginWork(/*generation=*/0), "MayMove");
 }
 
 TEST_F(SubmissionTaskDeathTest, HasOneResult) {
@@ -301,7 +301,7 @@ TEST_F(SubmissionTaskDeathTest, HasOneResult) {
 TEST_F(SubmissionTaskDeathTest, IsNotWorkedAgainWithoutItsContent) {
   const auto task = MakeTaskInWork({});
   task->SetAgain();
-  EXPECT_DEATH(task->BeginWork(), "MayMove");
+  EXPECT_DEATH(task->BeginWork(/*generation=*/0), "MayMove");
 }
 
 TEST_F(SubmissionTaskDeathTest, IsNotFilledAfterItHasArrived) {
