@@ -265,6 +265,12 @@ void FairQueue::Waited(const Task& task, Duration waited, Duration target,
   });
 }
 
+bool FairQueue::has_one_lane_left() const {
+  std::size_t lanes = 0;
+  for (const Class& in : classes_) lanes += in.takeable_lanes;
+  return lanes == 1;
+}
+
 void FairQueue::UseTurn(const Task& task) {
   Lane* lane = task.lane_;
   SLUICE_DCHECK(lane != nullptr);

@@ -120,6 +120,8 @@ class FairQueue {
   void PushFront(TaskList* tasks);
   // True if no task can be taken.
   bool empty() const { return takeable_ == 0; }
+  // True if exactly one lane has tasks that can be taken.
+  bool has_one_lane_left() const;
   // Returns the task whose turn it is; null if the queue is empty.
   Task* Next() const;
   // Records how long the task, which can be taken, had waited.

@@ -207,6 +207,7 @@ void Gate::TakeBatch(const BatchLimits& limits, TimePoint now,
   const Duration target = target_wait();
   const Duration takes = service_rate_.batch_at(now);
   order_.BeginBatch();
+  share_.BeginBatch();
   std::size_t bytes = 0;
   const auto fits = [&](const Task& task) {
     return bytes <= limits.bytes && task.bytes <= limits.bytes - bytes;
@@ -216,6 +217,9 @@ void Gate::TakeBatch(const BatchLimits& limits, TimePoint now,
     // Check the bytes before the task is touched: a task that does not fit
     // keeps its place and its turn.
     if (batch->size() > size_before && !fits(*task)) break;
+    if (queue_.has_one_lane_left() && share_.HasEnough(task->lane_->key, now)) {
+      break;
+    }
     if (!task->promised) {
       const Duration waited = now - task->admitted_at;
       standing_.Taken(waited, target, now);
@@ -234,6 +238,7 @@ void Gate::TakeBatch(const BatchLimits& limits, TimePoint now,
     eviction_.Remove(task);
     // UseTurn comes before Release, which may forget the lane.
     queue_.UseTurn(*task);
+    share_.Taken(task->lane_->key, now);
     queue_.Release(task);
     task->place_ = Task::Place::kInWork;
     if (kChecks) working_.PushBack(task);

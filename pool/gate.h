@@ -80,6 +80,7 @@
 #include <vector>
 
 #include "policies/admission_policy.h"
+#include "pool/batch_share.h"
 #include "pool/circuit.h"
 #include "pool/drain_rate.h"
 #include "pool/eviction.h"
@@ -218,8 +219,9 @@ class Gate {
 
   // Moves tasks from the queue into work, up to the limits, and appends them to
   // `batch`. Each lane is served in order: a task that does not fit by bytes
-  // ends the batch, so that no smaller task overtakes it. Tasks whose key is in
-  // another batch are deferred.
+  // ends the batch, so that no smaller task overtakes it. A lane that is the
+  // only one with tasks left gets a bounded share of the batch (batch_share.h).
+  // Tasks whose key is in another batch are deferred.
   void Take(const BatchLimits& limits, TimePoint now, std::vector<Task*>* batch,
             GateEvents* events);
 
@@ -453,6 +455,7 @@ class Gate {
   FairQueue queue_;
   // Deferred tasks.
   KeyOrder order_;
+  BatchShare share_;
   TaskList committing_;
   Eviction eviction_;
   // Delayed tasks, by Task::again_at. A delayed task has a place in its lane

@@ -1,0 +1,70 @@
+// Bounds how much of a batch one lane gets while other lanes use the pool too.
+//
+// Turns alone do not protect a lane that seldom has much queued. The callers of
+// such a lane wait for their results before they send more, so its queue is
+// empty most of the time. A lane with a long queue would fill the rest of every
+// batch, and the other callers would wait for batches that are full of its
+// tasks.
+// So, if only one lane has tasks left, the batch ends once the lane has as many
+// tasks in it as all other lanes together. Two rules keep batches efficient:
+//  - A lane may always have kAlone tasks in a batch.
+//  - A lane that was alone for kTogether may fill its batches.
+//
+// Deterministic. Not thread-safe: belongs to a Gate.
+
+#ifndef SLUICE_POOL_BATCH_SHARE_H_
+#define SLUICE_POOL_BATCH_SHARE_H_
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <optional>
+
+#include "absl/container/flat_hash_map.h"
+#include "base/time.h"
+#include "pool/lane.h"
+
+namespace sluice {
+
+class BatchShare {
+ public:
+  static constexpr std::size_t kAlone = 32;
+  static constexpr Duration kTogether = std::chrono::seconds(1);
+
+  void BeginBatch() {
+    tasks_.clear();
+    all_ = 0;
+  }
+
+  // Records that a task of the lane is taken into the batch.
+  void Taken(const LaneKey& lane, TimePoint now) {
+    if (last_ != lane) {
+      if (last_.has_value()) together_until_ = now + kTogether;
+      last_ = lane;
+    }
+    ++tasks_[lane];
+    ++all_;
+  }
+
+  // True if the batch must end before a further task of the lane, which must
+  // be the only lane with tasks that can be taken.
+  bool HasEnough(const LaneKey& lane, TimePoint now) const {
+    if (all_ < kAlone || now >= together_until_) return false;
+    const auto found = tasks_.find(lane);
+    if (found == tasks_.end()) return false;
+    return found->second >= std::max(kAlone, all_ - found->second);
+  }
+
+ private:
+  // Lane of the task that was taken last.
+  std::optional<LaneKey> last_;
+  // Until then the pool counts as used by more than one lane.
+  TimePoint together_until_{};
+  // Number of tasks in the batch, of each lane and of all lanes.
+  absl::flat_hash_map<LaneKey, std::size_t> tasks_;
+  std::size_t all_ = 0;
+};
+
+}  // namespace sluice
+
+#endif  // SLUICE_POOL_BATCH_SHARE_H_
