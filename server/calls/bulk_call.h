@@ -26,7 +26,7 @@ class BulkCall final : public UnaryCall, public SubmissionOwner {
  public:
   // Asks gRPC for a call of `method`: ImportPatients or RecordEvents. The
   // arguments must outlive the server's shutdown.
-  static constexpr int kOffersAtOnce = 256;
+  static constexpr int kOffersAtOnce = 32;
 
   static void Await(const MethodContext& method, const BulkIntake& intake,
                     RawService* service, CompletionLoop* loop);
