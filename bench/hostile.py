@@ -217,7 +217,7 @@ def new_import(ports):
 
 
 def poison(ports):
-    """1,000 records in each call with U+0000 in their ids, which PostgreSQL cannot store."""
+    """1,000 records in each call with U+0000 in their ids, which the server refuses."""
     template = framed(import_request((f"\0record-{index:04}-" + MARK.decode(), b"content") for index in range(1000)))
     connection = Connection(ports.server)
     for number in itertools.count(1):

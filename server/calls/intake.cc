@@ -16,9 +16,14 @@ namespace {
 constexpr char kSentAtMetadata[] = "sluice-sent-at";
 
 std::optional<Violation> CheckId(std::string_view field, std::string_view id) {
-  if (id.size() <= kMaxIdBytes) return std::nullopt;
-  return Violation{std::string(field),
-                   absl::StrCat("longer than ", kMaxIdBytes, " bytes")};
+  if (id.size() > kMaxIdBytes) {
+    return Violation{std::string(field),
+                     absl::StrCat("longer than ", kMaxIdBytes, " bytes")};
+  }
+  if (id.find('\0') != std::string_view::npos) {
+    return Violation{std::string(field), "has U+0000"};
+  }
+  return std::nullopt;
 }
 
 std::optional<Violation> RequireId(std::string_view field,

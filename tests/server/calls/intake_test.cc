@@ -83,7 +83,7 @@ TEST(SubmitIntake, RequiresIdStudyAndResponse) {
   EXPECT_EQ(InvalidField(request), "");
 }
 
-TEST(SubmitIntake, LimitsTheLengthOfEachId) {
+TEST(SubmitIntake, LimitsTheLengthOfEachIdAndRefusesNul) {
   using Set = void (*)(v1::SubmitRequest*, const std::string&);
   const std::vector<std::pair<std::string, Set>> ids = {
       {"submission_id", [](auto* r, auto& id) { r->set_submission_id(id); }},
@@ -97,6 +97,8 @@ TEST(SubmitIntake, LimitsTheLengthOfEachId) {
     set(&request, kLongestId);
     EXPECT_EQ(InvalidField(request), "") << field;
     set(&request, kTooLongId);
+    EXPECT_EQ(InvalidField(request), field);
+    set(&request, std::string("a\0b", 3));
     EXPECT_EQ(InvalidField(request), field);
   }
 }
