@@ -40,7 +40,7 @@ absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(
     file = JournalFile::Open(claimed->path, *known, /*adopt=*/true);
     if (absl::IsDataLoss(file.status())) {
       const absl::Status rescued =
-          RescueJournal(claimed->path, *known, absl::Now());
+          RescueJournal(claimed->path, *known, options.series, absl::Now());
       if (!rescued.ok()) return NamingFile(rescued, path);
       file = JournalFile::Open(claimed->path, {}, /*adopt=*/true);
     }
@@ -55,6 +55,7 @@ absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(
   if (!measured.ok()) return NamingFile(measured, path);
   DropUnfinishedRescue(claimed->path);
   (*file)->Shrink();
+  (*file)->CountOnly(options.series);
   return std::unique_ptr<Journal>(new Journal(
       std::move(claimed->path), std::move(claimed->lock), *std::move(file),
       std::move(room), static_cast<std::size_t>(*damaged),
@@ -67,6 +68,7 @@ Journal::Journal(std::string path, FileLock lock,
                  std::string accepted_damage, bool created)
     : lock_(std::move(lock)),
       path_(std::move(path)),
+      id_(JournalIdText(file->state().id)),
       accepted_damage_(std::move(accepted_damage)),
       created_(created),
       file_(std::move(file)),
@@ -175,6 +177,15 @@ absl::Status Journal::VisitUnread(
 absl::StatusOr<std::int64_t> Journal::LastSequence() {
   absl::MutexLock lock(&file_mutex_);
   return file_->state().last_sequence;
+}
+
+absl::Status Journal::RaiseLastSequence(std::int64_t sequence) {
+  absl::MutexLock lock(&file_mutex_);
+  if (file_->state().last_sequence >= sequence) return absl::OkStatus();
+  const absl::Status raised = file_->RaiseLastSequence(sequence);
+  if (!raised.ok()) return Wrote(raised);
+  Committed();
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::int64_t> Journal::Append(
@@ -313,6 +324,23 @@ absl::Status Journal::Discard(std::int64_t sequence, std::string_view reason,
                static_cast<std::size_t>(discarded->content_bytes));
   if (quarantined.damaged && damaged_ > 0) --damaged_;
   ++discarded_;
+  UpdatePromises();
+  return absl::OkStatus();
+}
+
+absl::Status Journal::RemoveQuarantined(
+    absl::Span<const std::int64_t> sequences) {
+  if (sequences.empty()) return absl::OkStatus();
+  absl::MutexLock lock(&file_mutex_);
+  const absl::StatusOr<std::vector<Quarantined>> removed =
+      file_->RemoveQuarantined(sequences);
+  if (!removed.ok()) return Failed(removed.status());
+  Committed();
+  absl::MutexLock state_lock(&state_mutex_);
+  for (const Quarantined& entry : *removed) {
+    room_.Remove(entry.submission.study_id, entry.submission.content.size());
+    if (entry.damaged && damaged_ > 0) --damaged_;
+  }
   UpdatePromises();
   return absl::OkStatus();
 }

@@ -144,6 +144,11 @@ struct JournalOptions {
   // journal, the file is used as it is and gets a new state file.
   bool accept_damage = false;
   QuarantineLimits quarantine = {};
+  // The series of the server that uses the journal (base/sequence_series.h).
+  // Entries that were adopted from another server's journal have numbers of
+  // another series, which do not count in LastSequence. If empty, all numbers
+  // count.
+  std::optional<std::int64_t> series = std::nullopt;
 };
 
 // Thread-safe. Calls block and may wait for another caller's commit, unless
@@ -166,6 +171,12 @@ class Journal {
   static absl::StatusOr<std::unique_ptr<Journal>> Open(
       const std::string& path, const JournalOptions& options = {});
 
+  // Returns the id of the journal, 32 hexadecimal digits. The id is assigned
+  // when the journal is created. A backup has the same id. Does not block.
+  const std::string& id() const { return id_; }
+  // True if the journal ever had an entry. Does not block.
+  bool used() const { return last_position() > 0; }
+
   // Calls `visit`, without holding a lock, with every undamaged entry that is
   // not forgotten, in the order of positions. Quarantines each damaged entry.
   // An error while reading ends the replay.
@@ -187,9 +198,14 @@ class Journal {
   absl::Status VisitUnread(
       absl::FunctionRef<void(const UnreadEntry& entry)> visit);
 
-  // Returns the highest sequence number that was ever in the journal or in its
-  // quarantine; 0 if there was none.
+  // Returns the highest sequence number of the journal's own series
+  // (JournalOptions::series) that was ever in the journal or in its quarantine;
+  // 0 if there was none. A journal that another server used returns a number of
+  // that server.
   absl::StatusOr<std::int64_t> LastSequence();
+  // Raises the result of LastSequence to at least `sequence`, durably. Errors
+  // as in Append.
+  absl::Status RaiseLastSequence(std::int64_t sequence);
 
   // Appends the entries as one group, in their order. Returns the position of
   // the first entry; the positions of the others follow without gaps. OK: all
@@ -229,6 +245,11 @@ class Journal {
   // the operator. NOT_FOUND if no entry in quarantine has that sequence number.
   absl::Status Discard(std::int64_t sequence, std::string_view reason,
                        std::string_view by);
+
+  // Removes entries from quarantine without a record, in one transaction,
+  // because another journal has them. Ignores sequence numbers that no entry in
+  // quarantine has. Errors as in Append.
+  absl::Status RemoveQuarantined(absl::Span<const std::int64_t> sequences);
 
   // Returns up to `max` entries in quarantine with sequence numbers above
   // `after`, in ascending order. Contents are left out unless `with_content`.
@@ -321,6 +342,7 @@ class Journal {
   // after the file is closed.
   const FileLock lock_;
   const std::string path_;  // absolute
+  const std::string id_;
   const std::string accepted_damage_;
   const bool created_;
 

@@ -314,7 +314,7 @@ absl::Status JournalFile::InsertLast(const NewJournalEntry& entry,
                 entry.submission->content_sha256);
   const std::int64_t position = ++next.last_position;
   ++next.entries;
-  next.last_sequence = std::max(next.last_sequence, entry.submission->sequence);
+  CountSequence(entry.submission->sequence, series_, next);
   const Sha256Digest row_hash =
       RowHash(position, entry.method, *entry.submission);
   next.chain = NextChain(next.chain, row_hash);
@@ -548,6 +548,35 @@ absl::StatusOr<Quarantined> JournalFile::TakeOutOfQuarantine(
   status = SqliteRun(*removing).Integer(sequence).Step().status();
   if (!status.ok()) return status;
   return *std::move(found);
+}
+
+absl::StatusOr<std::vector<Quarantined>> JournalFile::RemoveQuarantined(
+    absl::Span<const std::int64_t> sequences) {
+  SqliteTransaction transaction(db_);
+  absl::Status status = Begin(transaction);
+  if (!status.ok()) return status;
+  JournalState next = NextState();
+  std::vector<Quarantined> removed;
+  for (const std::int64_t sequence : sequences) {
+    absl::StatusOr<Quarantined> taken = TakeOutOfQuarantine(sequence);
+    if (absl::IsNotFound(taken.status())) continue;
+    if (!taken.ok()) return taken.status();
+    removed.push_back(*std::move(taken));
+    --next.quarantined;
+  }
+  status = WriteJournalState(db_, next);
+  if (status.ok()) status = Commit(transaction, next);
+  if (!status.ok()) return status;
+  return removed;
+}
+
+absl::Status JournalFile::RaiseLastSequence(std::int64_t sequence) {
+  SqliteTransaction transaction(db_);
+  absl::Status status = Begin(transaction);
+  JournalState next = NextState();
+  next.last_sequence = sequence;
+  if (status.ok()) status = WriteJournalState(db_, next);
+  return status.ok() ? Commit(transaction, next) : status;
 }
 
 absl::StatusOr<Discarded> JournalFile::Discard(std::int64_t sequence,

@@ -54,6 +54,10 @@ class JournalFile {
   static absl::StatusOr<std::unique_ptr<JournalFile>> Open(
       const std::string& path, const KnownJournalState& known, bool adopt);
 
+  // Counts only numbers of `series` in JournalState::last_sequence from now on
+  // (JournalOptions::series).
+  void CountOnly(std::optional<std::int64_t> series) { series_ = series; }
+
   // The state after the last commit.
   const JournalState& state() const { return state_; }
   // Returns the number of damaged entries in quarantine.
@@ -100,6 +104,11 @@ class JournalFile {
       absl::Span<const UnstorableEntry> entries, absl::Time now,
       CheckRoom check_room);
   absl::StatusOr<JournalEntry> Release(std::int64_t sequence);
+  // Sets the last sequence number of the state.
+  absl::Status RaiseLastSequence(std::int64_t sequence);
+  // Returns the removed entries. Ignores unknown sequence numbers.
+  absl::StatusOr<std::vector<Quarantined>> RemoveQuarantined(
+      absl::Span<const std::int64_t> sequences);
   // Returns the record of the discarded entry.
   absl::StatusOr<Discarded> Discard(std::int64_t sequence,
                                     std::string_view reason,
@@ -181,6 +190,7 @@ class JournalFile {
   JournalStateFile state_file_;
   SqliteFileWatch files_;
   JournalState state_;
+  std::optional<std::int64_t> series_;
   absl::Status state_file_status_;
   // Not OK after a commit to a file that was removed or replaced. All later
   // changes then fail.

@@ -49,8 +49,9 @@ const RowKind kQuarantineRows[] = {
 class Rescue {
  public:
   Rescue(SqliteConnection& from, SqliteConnection& to,
-         const KnownJournalState& known, absl::Time now)
-      : from_(from), to_(to), known_(known), now_(now) {}
+         const KnownJournalState& known, std::optional<std::int64_t> series,
+         absl::Time now)
+      : from_(from), to_(to), known_(known), series_(series), now_(now) {}
 
   absl::Status Run();
 
@@ -69,6 +70,7 @@ class Rescue {
   SqliteConnection& from_;
   SqliteConnection& to_;
   const KnownJournalState& known_;
+  const std::optional<std::int64_t> series_;
   const absl::Time now_;
   JournalState state_{.id = NewJournalId()};
 };
@@ -151,8 +153,7 @@ absl::Status Rescue::CopyEntry(const SqliteRun& row, RowVersion version) {
         state_.quarantined);
   }
   state_.last_position = std::max(state_.last_position, read.entry.position);
-  state_.last_sequence =
-      std::max(state_.last_sequence, read.entry.submission.sequence);
+  CountSequence(read.entry.submission.sequence, series_, state_);
   auto insert = to_.Prepare(kInsertEntry);
   if (!insert.ok()) return insert.status();
   const JournalEntry& entry = read.entry;
@@ -168,8 +169,7 @@ absl::Status Rescue::CopyQuarantined(const SqliteRun& row, RowVersion version) {
   if (read.damaged) {
     return Counted(QuarantineAgainAsDamaged(to_, read), state_.quarantined);
   }
-  state_.last_sequence =
-      std::max(state_.last_sequence, read.submission.sequence);
+  CountSequence(read.submission.sequence, series_, state_);
   const absl::StatusOr<bool> added =
       InsertQuarantined(to_, read, /*damaged_at=*/0);
   if (!added.ok()) return added.status();
@@ -184,7 +184,9 @@ void Rescue::RememberLast(const JournalState& state) {
 
 absl::Status CopyToNewJournal(const std::string& path,
                               const std::string& to_path,
-                              const KnownJournalState& known, absl::Time now) {
+                              const KnownJournalState& known,
+                              std::optional<std::int64_t> series,
+                              absl::Time now) {
   auto to = CreateJournalFile(to_path, kBusyTimeout);
   if (!to.ok()) return to.status();
   // SQLite would create a missing file. Use an empty database in memory
@@ -194,7 +196,7 @@ absl::Status CopyToNewJournal(const std::string& path,
   auto from = SqliteConnection::Open(exists ? path : ":memory:", kBusyTimeout);
   if (!from.ok()) return from.status();
   from->KeepLogOnClose(true);
-  return Rescue(*from, *to, known, now).Run();
+  return Rescue(*from, *to, known, series, now).Run();
 }
 
 void RemoveDatabase(const std::string& path) {
@@ -216,13 +218,15 @@ absl::Status Rename(const std::string& from, const std::string& to) {
 }  // namespace
 
 absl::Status RescueJournal(const std::string& path,
-                           const KnownJournalState& known, absl::Time now) {
+                           const KnownJournalState& known,
+                           std::optional<std::int64_t> series, absl::Time now) {
   const std::string unfinished = path + kUnfinished;
   const std::string finished = path + kFinished;
   std::error_code error;
   if (!std::filesystem::exists(finished, error)) {
     RemoveDatabase(unfinished);
-    const absl::Status copied = CopyToNewJournal(path, unfinished, known, now);
+    const absl::Status copied =
+        CopyToNewJournal(path, unfinished, known, series, now);
     if (!copied.ok()) return copied;
     const absl::Status renamed = Rename(unfinished, finished);
     if (!renamed.ok()) return renamed;

@@ -9,6 +9,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/string_view.h"
 #include "base/check.h"
+#include "base/sequence_series.h"
 #include "base/sha256.h"
 #include "stores/sqlite_values.h"
 
@@ -71,6 +72,12 @@ Sha256Digest NextChain(const Sha256Digest& chain,
   std::ranges::copy(chain, both.begin());
   std::ranges::copy(row_hash, both.begin() + kDigestBytes);
   return Sha256({reinterpret_cast<const char*>(both.data()), both.size()});
+}
+
+void CountSequence(std::int64_t sequence, std::optional<std::int64_t> series,
+                   JournalState& state) {
+  if (series.has_value() && SeriesOf(sequence) != *series) return;
+  state.last_sequence = std::max(state.last_sequence, sequence);
 }
 
 std::string EncodeJournalState(const JournalState& state) {

@@ -49,7 +49,9 @@ struct JournalState {
   std::int64_t last_position = 0;  // highest position ever assigned
   std::int64_t entries = 0;        // in the journal, not forgotten
   std::int64_t quarantined = 0;
-  std::int64_t last_sequence = 0;  // highest ever in the journal
+  // Highest sequence number of the journal's own series that was ever in the
+  // journal. See JournalOptions::series.
+  std::int64_t last_sequence = 0;
   // Hash chain over all entries: SHA-256 of the chain before the last entry and
   // the row hash of the last entry.
   Sha256Digest chain{};
@@ -63,6 +65,11 @@ void AppendInteger(std::int64_t value, std::string& bytes);
 
 // Returns the chain after an entry with `row_hash` was appended.
 Sha256Digest NextChain(const Sha256Digest& chain, const Sha256Digest& row_hash);
+
+// Raises the last sequence number of `state` to `sequence`. Numbers of another
+// series than `series` do not count; without `series` all numbers count.
+void CountSequence(std::int64_t sequence, std::optional<std::int64_t> series,
+                   JournalState& state);
 
 // Encodes the state in kJournalStateBytes bytes, with a format version and a
 // checksum.

@@ -26,6 +26,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/sequence_series.h"
 #include "base/sha256.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -854,6 +855,65 @@ TEST_P(JournalContract, AFailedDiscardChangesNothing) {
   Open();
   EXPECT_THAT(Quarantined(), ElementsAre(1));
   EXPECT_THAT(*journal().ListDiscarded(0, 1), IsEmpty());
+}
+
+// --- Identity, and numbers of other series ---
+
+TEST_P(JournalContract, KeepsItsId) {
+  const std::string id = journal().id();
+  EXPECT_THAT(id, SizeIs(32));
+  EXPECT_FALSE(journal().used());
+  const auto position = Append(1, 1).front();
+  journal().MarkDone(position);
+  ASSERT_TRUE(journal().Forget().ok());
+  Open();
+  EXPECT_EQ(journal().id(), id);
+  EXPECT_TRUE(journal().used());
+}
+
+TEST_P(JournalContract, NumbersOfAnotherSeriesDoNotCount) {
+  const std::int64_t own = BeginOfSeries(2);
+  const std::int64_t higher = BeginOfSeries(5);
+  const auto in_series = under_test_->TryOpen({.series = 2});
+  ASSERT_TRUE(in_series.ok()) << in_series.status();
+  Journal& journal = **in_series;
+  AppendRange(journal, 7, 7, "x");
+  AppendRange(journal, higher + 1, higher + 2, "x");
+  EXPECT_EQ(*journal.LastSequence(), 0);
+  AppendRange(journal, own + 3, own + 3, "x");
+  EXPECT_EQ(*journal.LastSequence(), own + 3);
+  // A released entry is appended, too.
+  ASSERT_TRUE(QuarantineOne(journal, 2, "bad", 1).ok());
+  ASSERT_TRUE(journal.Release(higher + 1).ok());
+  EXPECT_EQ(*journal.LastSequence(), own + 3);
+  EXPECT_THAT(SequencesOf(journal),
+              ElementsAre(7, higher + 2, own + 3, higher + 1));
+}
+
+TEST_P(JournalContract, TheLastSequenceCanBeRaised) {
+  Append(1, 5);
+  ASSERT_TRUE(journal().RaiseLastSequence(100).ok());
+  ASSERT_TRUE(journal().RaiseLastSequence(50).ok());
+  EXPECT_EQ(*journal().LastSequence(), 100);
+  Open();
+  EXPECT_EQ(*journal().LastSequence(), 100);
+  EXPECT_THAT(Sequences(), ElementsAre(1, 2, 3, 4, 5));
+}
+
+TEST_P(JournalContract, RemovesEntriesFromQuarantineWithOneSync) {
+  const std::vector<std::int64_t> positions = Append(1, 4);
+  for (const std::int64_t position : positions) {
+    ASSERT_TRUE(QuarantineOne(journal(), position, "bad", 1).ok());
+  }
+  const int before = under_test_->syncs();
+  const std::vector<std::int64_t> sequences = {1, 3, 4, 77};
+  ASSERT_TRUE(journal().RemoveQuarantined(sequences).ok());
+  EXPECT_EQ(under_test_->syncs(), before + 1);
+  EXPECT_EQ(journal().quarantined(), 1u);
+  EXPECT_EQ(journal().quarantined_bytes(), 1u);
+  Open();
+  EXPECT_THAT(Quarantined(), ElementsAre(2));
+  EXPECT_THAT(Sequences(), IsEmpty());
 }
 
 // --- Faults ---
