@@ -18,6 +18,8 @@ std::string_view RefusalReasonName(TaskResult result) {
       return "QUARANTINE_FULL";
     case TaskResult::kDiskFull:
       return "DISK_FULL";
+    case TaskResult::kNumbersUsedUp:
+      return "NUMBERS_USED_UP";
     case TaskResult::kHopeless:
       return "HOPELESS";
     default:

@@ -33,8 +33,8 @@ enum class TaskResult : std::uint8_t {
   kQuarantined,  // acknowledged, but could not be stored
 
   // Refused, on arrival or later. Set by the Gate; the processor may set
-  // kStoreUnavailable, too. kQuarantineFull and kDiskFull are set before a task
-  // is offered to the Gate.
+  // kStoreUnavailable, too. kQuarantineFull, kDiskFull and kNumbersUsedUp are
+  // set before a task is offered to the Gate.
   kQueueFull,         // no room, and the policy does not wait
   kWaitOver,          // parked for as long as the policy allows
   kWaitingRoomFull,   // no room, neither in the queue nor in the waiting room
@@ -42,6 +42,7 @@ enum class TaskResult : std::uint8_t {
   kStoreUnavailable,  // the store failed, or its circuit is open
   kQuarantineFull,    // the quarantine might have no room for the submission
   kDiskFull,          // the journal's disk has too little free space
+  kNumbersUsedUp,     // no reserved sequence number is left
   kHopeless,          // the result would come after the caller's deadline
 
   // Neither processed nor refused.
@@ -50,7 +51,7 @@ enum class TaskResult : std::uint8_t {
   kDeadline,   // parked until the caller's deadline
   kInvalid,    // malformed: never offered to the Gate
 };
-inline constexpr std::size_t kTaskResults = 18;
+inline constexpr std::size_t kTaskResults = 19;
 
 constexpr std::size_t Index(TaskResult result) {
   return static_cast<std::size_t>(result);
@@ -71,7 +72,8 @@ inline constexpr std::array kRefusals = {
     TaskResult::kQueueFull,        TaskResult::kWaitOver,
     TaskResult::kWaitingRoomFull,  TaskResult::kDraining,
     TaskResult::kStoreUnavailable, TaskResult::kQuarantineFull,
-    TaskResult::kDiskFull,         TaskResult::kHopeless};
+    TaskResult::kDiskFull,         TaskResult::kNumbersUsedUp,
+    TaskResult::kHopeless};
 
 // The possible results of an admitted task, in the order in which metrics list
 // them.

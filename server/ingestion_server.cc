@@ -36,7 +36,10 @@ constexpr absl::Duration kLastBatchTime = absl::Seconds(1);
 absl::StatusOr<std::unique_ptr<IngestionServer>> IngestionServer::Start(
     Options options) {
   const ProcessingStep step = std::move(options.step);
-  const bool accept_damage = options.accept_damage;
+  const StartFlags flags = {
+      .accept_damage = options.accept_damage,
+      .adopt_journal = std::move(options.adopt_journal),
+      .adoption_copied = std::move(options.adoption_copied)};
   const std::function<void()> before_serving =
       std::move(options.before_serving);
   std::unique_ptr<IngestionServer> server(
@@ -46,7 +49,7 @@ absl::StatusOr<std::unique_ptr<IngestionServer>> IngestionServer::Start(
   absl::Status status = server->Listen();
   // Answer probes while journals are opened and replayed, which may take long.
   if (status.ok()) status = server->StartHttp();
-  if (status.ok()) status = server->StartPools(step, accept_damage);
+  if (status.ok()) status = server->StartPools(step, flags);
   if (status.ok()) server->StartMetrics();
   if (status.ok()) status = server->StartAdmin();
   if (status.ok() && before_serving) before_serving();
@@ -78,13 +81,15 @@ absl::Status IngestionServer::Listen() {
 }
 
 absl::Status IngestionServer::StartPools(const ProcessingStep& step,
-                                         bool accept_damage) {
+                                         const StartFlags& flags) {
   auto pools = Pools::Start(config_, step,
                             {.store = store_.get(),
                              .clock = clock_,
                              .recent = &recent_,
                              .registry = registry_.get(),
-                             .accept_damage = accept_damage});
+                             .accept_damage = flags.accept_damage,
+                             .adopt_journal = flags.adopt_journal,
+                             .adoption_copied = flags.adoption_copied});
   if (!pools.ok()) return pools.status();
   pools_ = *std::move(pools);
   methods_ = std::make_unique<Methods>(config_, *pools_, &recent_, &leftovers_,

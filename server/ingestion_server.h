@@ -52,6 +52,11 @@ class IngestionServer {
     // True to start although a journal lacks acknowledged entries or its file
     // is damaged (JournalOptions).
     bool accept_damage = false;
+    // Path of a journal whose entries are moved into the journals of this
+    // server (journal_adoption.h). Empty for none.
+    std::string adopt_journal = {};
+    // AdoptionOptions::copied, for tests.
+    std::function<absl::Status()> adoption_copied = {};
     // Called before the first call can be answered. May be empty.
     std::function<void()> before_serving = {};
     // The clock, which must outlive the server. Tests may replace it.
@@ -96,12 +101,19 @@ class IngestionServer {
   std::map<std::string, PoolSnapshot> Snapshots() const;
 
  private:
+  // Options that concern the start only.
+  struct StartFlags {
+    bool accept_damage;
+    std::string adopt_journal;
+    std::function<absl::Status()> adoption_copied;
+  };
+
   explicit IngestionServer(Options options);
 
   // The steps of Start, in order.
   absl::Status Listen();
   absl::Status StartHttp();
-  absl::Status StartPools(const ProcessingStep& step, bool accept_damage);
+  absl::Status StartPools(const ProcessingStep& step, const StartFlags& flags);
   void StartMetrics();
   absl::Status StartAdmin();
   absl::Status StartCalls();

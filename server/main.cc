@@ -44,11 +44,16 @@ enum ExitCode {
 
 constexpr char kUsage[] =
     "usage: sluice --config FILE [--check] [--accept-damage]\n"
+    "              [--adopt-journal PATH]\n"
     "  --config FILE    configuration file (YAML); required\n"
     "  --check          print the configuration with all defaults, or all its\n"
     "                   errors, and exit\n"
     "  --accept-damage  start although acknowledged submissions are missing\n"
-    "                   from a journal or the store; they are lost\n"
+    "                   from a journal or the store, or a journal is missing;\n"
+    "                   they are lost\n"
+    "  --adopt-journal PATH\n"
+    "                   move the entries of this journal, which no pool uses,\n"
+    "                   into the journals of this server, and start\n"
     "  --version        print the version and exit\n"
     "  --help           print this text and exit\n"
     "\n"
@@ -62,6 +67,7 @@ struct Flags {
   std::string config_path;
   bool check = false;
   bool accept_damage = false;
+  std::string adopt_journal;
 };
 
 // Exits if the flags are wrong, or if they only request a text such as the
@@ -71,6 +77,7 @@ Flags ParseFlags(int argc, char** argv) {
       {"config", required_argument, nullptr, 'c'},
       {"check", no_argument, nullptr, 'k'},
       {"accept-damage", no_argument, nullptr, 'd'},
+      {"adopt-journal", required_argument, nullptr, 'j'},
       {"version", no_argument, nullptr, 'v'},
       {"help", no_argument, nullptr, 'h'},
       {nullptr, 0, nullptr, 0}};
@@ -86,6 +93,9 @@ Flags ParseFlags(int argc, char** argv) {
         break;
       case 'd':
         flags.accept_damage = true;
+        break;
+      case 'j':
+        flags.adopt_journal = optarg;
         break;
       case 'v':
         std::cout << "sluice " << kVersion << "\n";
@@ -154,19 +164,20 @@ void UnblockStopSignals() {
 }
 
 absl::StatusOr<std::unique_ptr<IngestionServer>> StartServer(
-    Config config, bool accept_damage) {
+    Config config, const Flags& flags) {
   StopDuringStart stop(StopSignals());
   // The store may be migrated while it is opened. Meanwhile /healthz returns
   // 200 and /readyz 503.
   auto http = HttpEndpoint::Start({.address = config.metrics});
   if (!http.ok()) return http.status();
-  auto store = OpenConfiguredStore(config, accept_damage);
+  auto store = OpenConfiguredStore(config, flags.accept_damage);
   if (!store.ok()) return store.status();
   return IngestionServer::Start({.config = std::move(config),
                                  .store = *std::move(store),
                                  .http = *std::move(http),
                                  .step = {},
-                                 .accept_damage = accept_damage,
+                                 .accept_damage = flags.accept_damage,
+                                 .adopt_journal = flags.adopt_journal,
                                  .before_serving = [&stop] { stop.End(); }});
 }
 
@@ -230,7 +241,7 @@ int Run(const Flags& flags) {
   }
 
   BlockSignals();
-  auto server = StartServer(*std::move(config), flags.accept_damage);
+  auto server = StartServer(*std::move(config), flags);
   if (!server.ok()) {
     spdlog::error("cannot start: {}", std::string(server.status().message()));
     return kFailed;

@@ -1,12 +1,20 @@
 #include "server/pools.h"
 
+#include <limits.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "base/check.h"
+#include "base/sequence_series.h"
 #include "config/method.h"
 #include "server/calls/lookup_call.h"
+#include "server/journal_adoption.h"
+#include "server/journal_check_in.h"
+#include "server/replay.h"
 #include "spdlog/spdlog.h"
 
 namespace sluice {
@@ -23,6 +31,11 @@ QuarantineLimits QuarantineLimitsOf(const PoolConfig& config) {
           .queue_bytes = config.queue_capacity_bytes};
 }
 
+std::string HostName() {
+  char name[HOST_NAME_MAX + 1] = {};
+  return gethostname(name, HOST_NAME_MAX) == 0 ? name : "";
+}
+
 void LogHang(const std::string& pool, const WorkerHang& hang) {
   spdlog::error("a worker hangs: pool={} age_seconds={:.1f} tasks={}", pool,
                 ToSeconds(hang.age), hang.tasks);
@@ -34,8 +47,26 @@ absl::StatusOr<std::unique_ptr<Pools>> Pools::Start(const Config& config,
                                                     const ProcessingStep& step,
                                                     const Uses& uses) {
   std::unique_ptr<Pools> pools(new Pools());
-  absl::Status status = pools->OpenJournals(config, uses.accept_damage);
-  if (status.ok()) status = pools->FindLastSequence(uses.store);
+  const absl::StatusOr<std::int64_t> last = uses.store->LastSequence();
+  if (!last.ok()) return last.status();
+  const std::int64_t series = SeriesOf(*last);
+  absl::Status status = pools->OpenJournals(config, series, uses.accept_damage);
+  std::unique_ptr<Journal> adopted;
+  if (status.ok() && !uses.adopt_journal.empty()) {
+    auto opened = OpenAdopted(uses.adopt_journal, config, uses.accept_damage);
+    if (!opened.ok()) return opened.status();
+    adopted = *std::move(opened);
+  }
+  if (status.ok()) {
+    status = pools->CheckIn(config, series, adopted.get(), uses);
+  }
+  // Adopt before the last number is found: a journal from an old disk has
+  // numbers of this server.
+  if (status.ok() && adopted != nullptr) {
+    status = pools->Adopt(config, series, *adopted, uses);
+  }
+  if (status.ok()) status = pools->FindLastSequence(*last);
+  if (status.ok()) status = pools->ReserveNumbers(uses);
   if (!status.ok()) return status;
   for (const auto& [name, pool] : config.pools) {
     pools->StartPool(config, name, step, uses);
@@ -43,14 +74,15 @@ absl::StatusOr<std::unique_ptr<Pools>> Pools::Start(const Config& config,
   return pools;
 }
 
-absl::Status Pools::OpenJournals(const Config& config, bool accept_damage) {
+absl::Status Pools::OpenJournals(const Config& config, std::int64_t series,
+                                 bool accept_damage) {
   for (const auto& [name, pool_config] : config.pools) {
     ServerPool& pool = by_name_[name];
     if (pool_config.journal_path.empty()) continue;
-    auto journal =
-        Journal::Open(pool_config.journal_path,
-                      {.accept_damage = accept_damage,
-                       .quarantine = QuarantineLimitsOf(pool_config)});
+    auto journal = Journal::Open(pool_config.journal_path,
+                                 {.accept_damage = accept_damage,
+                                  .quarantine = QuarantineLimitsOf(pool_config),
+                                  .series = series});
     if (!journal.ok()) {
       return absl::Status(
           journal.status().code(),
@@ -76,19 +108,93 @@ absl::Status Pools::OpenJournals(const Config& config, bool accept_damage) {
   return absl::OkStatus();
 }
 
+absl::Status Pools::CheckIn(const Config& config, std::int64_t series,
+                            const Journal* adopted, const Uses& uses) {
+  std::vector<JournalOfPool> journals;
+  for (const auto& [name, pool] : by_name_) {
+    if (pool.journal == nullptr) continue;
+    journals.push_back({.pool = name,
+                        .path = config.pools.at(name).journal_path,
+                        .journal = pool.journal.get()});
+  }
+  const absl::StatusOr<std::int64_t> skipped =
+      CheckInJournals(uses.store->registry(), series, journals,
+                      {.accept_damage = uses.accept_damage,
+                       .adopted = adopted,
+                       .host = HostName(),
+                       .now = absl::Now()});
+  if (!skipped.ok()) return skipped.status();
+  sequence_ = *skipped;
+  return absl::OkStatus();
+}
+
+absl::Status Pools::Adopt(const Config& config, std::int64_t series,
+                          Journal& adopted, const Uses& uses) {
+  Journal* first = nullptr;
+  for (const auto& [name, pool] : by_name_) {
+    if (pool.journal == nullptr) continue;
+    if (first == nullptr) first = pool.journal.get();
+    if (pool.journal->id() != adopted.id()) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat("--adopt-journal: ", uses.adopt_journal,
+                     " is a copy of the journal of pools.", name,
+                     ".queue.path, so its entries need not be adopted"));
+  }
+  const auto counts = AdoptEntries(
+      adopted, {.journal_of = [&](std::string_view method) -> Journal& {
+                  const ServerPool& pool =
+                      by_name_.at(config.method(MethodOfEntry(method)).pool);
+                  return pool.journal == nullptr ? *first : *pool.journal;
+                },
+                .copied = uses.adoption_copied});
+  if (!counts.ok()) return counts.status();
+  const absl::StatusOr<std::int64_t> last = adopted.LastSequence();
+  if (!last.ok()) return last.status();
+  // An old disk of this server may know the highest number.
+  absl::Status status;
+  if (SeriesOf(*last) == series) status = first->RaiseLastSequence(*last);
+  ServerRegistry* registry = uses.store->registry();
+  if (status.ok() && counts->damaged == 0 && registry != nullptr) {
+    status = registry->Retire(
+        adopted.id(), absl::StrCat("adopted by server ", series), absl::Now());
+  }
+  spdlog::info("adopted a journal: path={} id={} entries={} quarantined={}",
+               uses.adopt_journal, adopted.id(), counts->entries,
+               counts->quarantined);
+  if (counts->damaged > 0) {
+    spdlog::error(
+        "damaged entries were not adopted, and stay in the quarantine of the"
+        " journal: path={} id={} entries={}",
+        uses.adopt_journal, adopted.id(), counts->damaged);
+  }
+  return status;
+}
+
 // The last submission may be in the store alone, or in a journal alone, so take
 // the highest number of all. If a number were assigned twice, an export would
 // miss one of the two submissions.
-absl::Status Pools::FindLastSequence(Store* store) {
-  absl::StatusOr<std::int64_t> last = store->LastSequence();
-  if (!last.ok()) return last.status();
-  sequence_ = *last;
+absl::Status Pools::FindLastSequence(std::int64_t last_of_store) {
+  sequence_ = std::max(sequence_.load(), last_of_store);
   for (const auto& [name, pool] : by_name_) {
     if (pool.journal == nullptr) continue;
-    last = pool.journal->LastSequence();
+    const absl::StatusOr<std::int64_t> last = pool.journal->LastSequence();
     if (!last.ok()) return last.status();
+    if (SeriesOf(*last) != SeriesOf(last_of_store)) continue;
     sequence_ = std::max(sequence_.load(), *last);
   }
+  return absl::OkStatus();
+}
+
+absl::Status Pools::ReserveNumbers(const Uses& uses) {
+  number_reserve_ = std::make_unique<NumberReserve>();
+  ServerRegistry* registry = uses.store->registry();
+  const bool promises = std::ranges::any_of(by_name_, [](const auto& pool) {
+    return pool.second.journal != nullptr;
+  });
+  if (registry == nullptr || !promises) return absl::OkStatus();
+  auto reserve = NumberReserve::Start(registry, &sequence_, uses.clock);
+  if (!reserve.ok()) return reserve.status();
+  number_reserve_ = *std::move(reserve);
   return absl::OkStatus();
 }
 
@@ -108,7 +214,7 @@ void Pools::StartPool(const Config& config, const std::string& name,
   } else {
     pool.stage_metrics = std::make_unique<StageMetrics>(name, uses.registry);
     pool.processor = std::make_unique<SubmissionProcessor>(
-        uses.store, step, uses.clock, pool.stage_metrics.get());
+        uses.store, step, uses.clock, pool.stage_metrics.get(), &new_numbers_);
   }
   pool.workers = std::make_unique<WorkerPool>(
       WorkerPoolOptions{
@@ -129,8 +235,8 @@ void Pools::StartPool(const Config& config, const std::string& name,
       },
       pool_config.min_free_disk);
   pool.journal_writer = std::make_unique<JournalWriter>(
-      pool.journal.get(), pool.disk.get(), pool.workers.get(), uses.clock,
-      pool.journal_metrics.get());
+      pool.journal.get(), pool.disk.get(), number_reserve_.get(),
+      pool.workers.get(), uses.clock, pool.journal_metrics.get());
 }
 
 void Pools::Resize(const Config& config) {
@@ -175,11 +281,14 @@ absl::StatusOr<std::vector<std::int64_t>> Pools::PendingSequences() const {
     const std::vector<std::int64_t> some = pool.workers->Sequences();
     all.insert(all.end(), some.begin(), some.end());
   }
+  const std::vector<std::int64_t> renumbered = new_numbers_.Pending();
+  all.insert(all.end(), renumbered.begin(), renumbered.end());
   return all;
 }
 
 void Pools::Close(TimePoint until) {
   for (const auto& [name, pool] : by_name_) pool.workers->Close(until);
+  number_reserve_->Close();
 }
 
 bool Pools::AwaitIdle(TimePoint deadline) {
@@ -187,6 +296,7 @@ bool Pools::AwaitIdle(TimePoint deadline) {
   for (const auto& [name, pool] : by_name_) {
     idle &= pool.workers->AwaitIdle(deadline);
   }
+  idle &= number_reserve_->AwaitIdle(deadline);
   return idle;
 }
 
@@ -195,6 +305,7 @@ void Pools::Join() {
     pool.workers->Join();
     if (pool.journal_writer != nullptr) pool.journal_writer->Join();
   }
+  number_reserve_->Join();
 }
 
 void Pools::CloseJournals() {

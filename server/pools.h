@@ -25,6 +25,8 @@
 #include "server/metrics/stage_metrics.h"
 #include "server/submissions/disk_reserve.h"
 #include "server/submissions/journal_writer.h"
+#include "server/submissions/new_numbers.h"
+#include "server/submissions/number_reserve.h"
 #include "server/submissions/recent_ids.h"
 #include "server/submissions/submission_processor.h"
 #include "stores/files.h"
@@ -79,14 +81,20 @@ class Pools {
     RecentIds* recent;
     prometheus::Registry* registry;
     bool accept_damage = false;  // see JournalOptions
+    // Path of a journal to adopt (journal_adoption.h); empty for none.
+    std::string adopt_journal = {};
+    // AdoptionOptions::copied, for tests.
+    std::function<absl::Status()> adoption_copied = {};
     // Returns the free bytes of the disk of a file.
     std::function<absl::StatusOr<std::size_t>(const std::string& path)>
         free_disk = FreeDiskBytes;
   };
 
-  // Opens the journals, finds the last sequence number that was assigned, and
-  // starts the workers. `step` may be empty. If a journal caused an error, the
-  // error names the key of the configuration.
+  // Opens the journals, compares them with the journals that the store knows
+  // (journal_check_in.h), adopts a journal if requested, finds the last
+  // sequence number that was assigned, and starts the workers. `step` may be
+  // empty. If a journal caused an error, the error names the key of the
+  // configuration.
   static absl::StatusOr<std::unique_ptr<Pools>> Start(
       const Config& config, const ProcessingStep& step, const Uses& uses);
 
@@ -106,7 +114,7 @@ class Pools {
   std::int64_t last_sequence() const { return sequence_; }
   // Returns the sequence numbers of all submissions that are admitted and not
   // completed, are not read from a journal yet, or are being moved out of
-  // quarantine. Blocks.
+  // quarantine, and the new numbers of submissions that are in work. Blocks.
   absl::StatusOr<std::vector<std::int64_t>> PendingSequences() const;
 
   // Refuses new tasks and ends parked ones. Queued tasks are processed until
@@ -124,14 +132,25 @@ class Pools {
  private:
   Pools() = default;
 
-  absl::Status OpenJournals(const Config& config, bool accept_damage);
-  absl::Status FindLastSequence(Store* store);
+  // The steps of Start, in order. `series` is the series of this server.
+  absl::Status OpenJournals(const Config& config, std::int64_t series,
+                            bool accept_damage);
+  // Raises sequence_ to the numbers that are lost with a journal.
+  absl::Status CheckIn(const Config& config, std::int64_t series,
+                       const Journal* adopted, const Uses& uses);
+  absl::Status Adopt(const Config& config, std::int64_t series,
+                     Journal& adopted, const Uses& uses);
+  // Raises sequence_ to the highest number that the store or a journal knows.
+  absl::Status FindLastSequence(std::int64_t last_of_store);
+  absl::Status ReserveNumbers(const Uses& uses);
   void StartPool(const Config& config, const std::string& name,
                  const ProcessingStep& step, const Uses& uses);
 
-  std::map<std::string, ServerPool> by_name_;
   // The last sequence number that was assigned to a submission.
   std::atomic<std::int64_t> sequence_{0};
+  NewNumbers new_numbers_{&sequence_};
+  std::unique_ptr<NumberReserve> number_reserve_;
+  std::map<std::string, ServerPool> by_name_;
   // Sequence numbers for lookups, which must not use up the numbers of
   // submissions.
   std::atomic<std::int64_t> lookup_sequence_{0};

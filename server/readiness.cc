@@ -23,7 +23,7 @@ absl::Status CheckReadiness(const Pools& pools, Store* store) {
     if (pool.journal->unread() > 0) {
       return absl::UnavailableError("the journal is being replayed");
     }
-    absl::Status journal = pool.journal_writer->CheckDisk();
+    absl::Status journal = pool.journal_writer->CheckReserves();
     if (journal.ok()) journal = pool.journal->Check();
     if (!journal.ok()) return journal;
   }

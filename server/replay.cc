@@ -11,7 +11,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "base/check.h"
-#include "config/method.h"
 #include "server/submissions/submission_task.h"
 #include "spdlog/spdlog.h"
 
@@ -27,11 +26,7 @@ constexpr Duration kReadAgainAfter = std::chrono::seconds(1);
 // Returns false if the pool is closed. The entry then stays in the journal.
 bool Requeue(const ServerPool& pool, const Methods& methods,
              JournalEntry entry) {
-  // A journal may be older than the program and name a method that no longer
-  // exists. Its submissions are stored with the settings of Submit.
-  const Method method =
-      FindMethod(absl::StrCat(std::string(kServiceName), "/", entry.method))
-          .value_or(Method::kSubmit);
+  const Method method = MethodOfEntry(entry.method);
   return MakeSubmissionTask(methods[method], pool.journal_writer.get(),
                             std::move(entry))
       ->Restore(pool.workers.get());
@@ -111,6 +106,12 @@ void ReadRest(const ServerPool& pool, const Methods& methods) {
 }
 
 }  // namespace
+
+Method MethodOfEntry(std::string_view name) {
+  return FindMethod(
+             absl::StrCat(std::string(kServiceName), "/", std::string(name)))
+      .value_or(Method::kSubmit);
+}
 
 absl::Status JournalReplay::Begin(const Pools& pools, const Methods& methods) {
   std::vector<const ServerPool*> unfinished;

@@ -6,14 +6,21 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "config/method.h"
 #include "server/methods.h"
 #include "server/pools.h"
 
 namespace sluice {
+
+// Returns the method of an entry. A journal may be older than the program and
+// name a method that no longer exists; the result is then Submit, whose
+// settings are used.
+Method MethodOfEntry(std::string_view name);
 
 // Reads the entries of all journals into the queues of their pools, in the
 // order of each journal, as the queues have room. Until all entries of a

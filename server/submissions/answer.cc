@@ -72,7 +72,8 @@ struct Refusal {
 Refusal MakeRefusal(TaskResult reason) {
   const bool unavailable = reason == TaskResult::kDraining ||
                            reason == TaskResult::kStoreUnavailable ||
-                           reason == TaskResult::kDiskFull;
+                           reason == TaskResult::kDiskFull ||
+                           reason == TaskResult::kNumbersUsedUp;
   google::rpc::ErrorInfo info;
   info.set_reason(std::string(RefusalReasonName(reason)));
   info.set_domain(kErrorDomain);
@@ -142,6 +143,9 @@ std::string_view Explain(TaskResult reason) {
       return "too many submissions of the study are in quarantine";
     case TaskResult::kDiskFull:
       return "the disk of the journal is nearly full";
+    case TaskResult::kNumbersUsedUp:
+      return "the reserved sequence numbers are used up, and the store is "
+             "unavailable";
     case TaskResult::kHopeless:
       return "the result would come after the caller's deadline";
     default:
@@ -176,7 +180,8 @@ Answer Answer::Unavailable() {
 
 Answer Answer::NotPromised(TaskResult reason) {
   SLUICE_DCHECK(reason == TaskResult::kQuarantineFull ||
-                reason == TaskResult::kDiskFull);
+                reason == TaskResult::kDiskFull ||
+                reason == TaskResult::kNumbersUsedUp);
   return Refused(reason, kNotPromisedRetryDelay);
 }
 
@@ -193,6 +198,7 @@ Answer Answer::Cancelled(bool deadline_passed) {
 }
 
 Answer Answer::FromStore(const Saved& saved) {
+  SLUICE_DCHECK(saved.result != Saved::Result::kSequenceTaken);
   const StoredReceipt kept = {.sequence = saved.sequence,
                               .received_at = saved.received_at,
                               .content_sha256 = saved.content_sha256};

@@ -13,7 +13,8 @@
 //   queue or waiting room full,       RESOURCE_EXHAUSTED  REFUSED, retry_delay
 //     wait over, quarantine full
 //   draining, store unavailable,      UNAVAILABLE         REFUSED, retry_delay
-//     disk full
+//     disk full, reserved numbers
+//     used up
 //   caller's deadline while parked    DEADLINE_EXCEEDED   REFUSED
 //   caller cancelled or disconnected  CANCELLED           REFUSED
 //   processing threw                  INTERNAL, error id  REFUSED, error id
@@ -73,7 +74,8 @@ struct Answer {
   // save.
   static Answer Unavailable();
   // Returns the refusal of a submission that cannot be acknowledged until an
-  // operator or another program acts. `reason` is kQuarantineFull or kDiskFull.
+  // operator or another program acts. `reason` is kQuarantineFull, kDiskFull or
+  // kNumbersUsedUp.
   static Answer NotPromised(TaskResult reason);
   // Returns the refusal of a submission that would follow a leader which has
   // too many followers already.
@@ -90,7 +92,7 @@ struct Answer {
   static Answer Failed(const std::string& error_id);
 
   // Returns the answer for a result of the store: stored, duplicate or
-  // conflict.
+  // conflict. The result must not be kSequenceTaken.
   static Answer FromStore(const Saved& saved);
   // Return the answer with `kept`, the receipt under which the submission is
   // known. For a duplicate, also a queued one, this is the receipt of the first

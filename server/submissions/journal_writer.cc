@@ -22,13 +22,25 @@ constexpr absl::Duration kMeasureEvery = absl::Seconds(1);
 // for long.
 constexpr std::size_t kGroupMax = 4096;
 
+absl::Status DiskLow() {
+  return absl::UnavailableError(
+      "the disk of the journal has less free space than min_free_disk");
+}
+
+absl::Status NumbersUsedUp() {
+  return absl::UnavailableError(
+      "the reserved sequence numbers are used up, and the store is"
+      " unavailable");
+}
+
 }  // namespace
 
 JournalWriter::JournalWriter(Journal* journal, DiskReserve* disk,
-                             WorkerPool* pool, Clock* clock,
-                             JournalMetrics* metrics)
+                             NumberReserve* numbers, WorkerPool* pool,
+                             Clock* clock, JournalMetrics* metrics)
     : journal_(journal),
       disk_(disk),
+      numbers_(numbers),
       pool_(pool),
       clock_(clock),
       metrics_(metrics) {
@@ -69,14 +81,14 @@ std::vector<absl::Status> JournalWriter::Quarantine(
 std::optional<TaskResult> JournalWriter::RefusalOfPromise(
     std::string_view study_id) const {
   if (disk_->low()) return TaskResult::kDiskFull;
+  if (numbers_->used_up()) return TaskResult::kNumbersUsedUp;
   if (!journal_->MayPromise(study_id)) return TaskResult::kQuarantineFull;
   return std::nullopt;
 }
 
-absl::Status JournalWriter::CheckDisk() const {
-  if (!disk_->low()) return absl::OkStatus();
-  return absl::UnavailableError(
-      "the disk of the journal has less free space than min_free_disk");
+absl::Status JournalWriter::CheckReserves() const {
+  if (disk_->low()) return DiskLow();
+  return numbers_->used_up() ? NumbersUsedUp() : absl::OkStatus();
 }
 
 void JournalWriter::Join() {
@@ -183,9 +195,12 @@ void JournalWriter::Commit(Group* group) {
 absl::StatusOr<std::int64_t> JournalWriter::Append(
     const std::vector<NewJournalEntry>& group) {
   // Usually a task is refused before it is admitted, but a task may have been
-  // parked or queued before the disk ran low.
-  const absl::Status enough = CheckDisk();
-  if (!enough.ok()) return enough;
+  // parked or queued before the disk ran low or the numbers were used up.
+  if (disk_->low()) return DiskLow();
+  // The last task has the highest number.
+  if (!numbers_->Covers(group.back().submission->sequence)) {
+    return NumbersUsedUp();
+  }
   return journal_->Append(group);
 }
 

@@ -41,6 +41,7 @@
 #include "pool/worker_pool.h"
 #include "server/metrics/journal_metrics.h"
 #include "server/submissions/disk_reserve.h"
+#include "server/submissions/number_reserve.h"
 #include "stores/journal.h"
 
 namespace sluice {
@@ -51,8 +52,8 @@ class SubmissionTask;
 class JournalWriter {
  public:
   // Starts the thread. All arguments must outlive the writer.
-  JournalWriter(Journal* journal, DiskReserve* disk, WorkerPool* pool,
-                Clock* clock, JournalMetrics* metrics);
+  JournalWriter(Journal* journal, DiskReserve* disk, NumberReserve* numbers,
+                WorkerPool* pool, Clock* clock, JournalMetrics* metrics);
   JournalWriter(const JournalWriter&) = delete;
   JournalWriter& operator=(const JournalWriter&) = delete;
   // Calls Join.
@@ -75,8 +76,9 @@ class JournalWriter {
   // Returns the reason why no submission of the study may be acknowledged now,
   // or nothing. Does not block.
   std::optional<TaskResult> RefusalOfPromise(std::string_view study_id) const;
-  // Returns OK if the disk has enough free space. Does not block.
-  absl::Status CheckDisk() const;
+  // Returns OK if the disk has enough free space and a reserved sequence number
+  // is left. Does not block.
+  absl::Status CheckReserves() const;
 
   // Commits the waiting tasks, forgets the done entries, and ends the thread.
   // The pool must be idle. Does nothing if called again.
@@ -97,7 +99,8 @@ class JournalWriter {
   std::size_t Sort(Group* pending) const;
   // Appends the group to the journal, and passes the result to each task.
   void Commit(Group* group);
-  // Appends the group, unless the disk has too little free space.
+  // Appends the group, unless the disk has too little free space, or a sequence
+  // number is not reserved.
   absl::StatusOr<std::int64_t> Append(
       const std::vector<NewJournalEntry>& group);
   // Measures the free space of the disk if the next measurement is due.
@@ -107,6 +110,7 @@ class JournalWriter {
 
   Journal* const journal_;
   DiskReserve* const disk_;
+  NumberReserve* const numbers_;
   WorkerPool* const pool_;
   Clock* const clock_;
   JournalMetrics* const metrics_;

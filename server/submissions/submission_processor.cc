@@ -29,6 +29,10 @@ std::string CodeOf(const absl::Status& status) {
   return absl::StatusCodeToString(status.code());
 }
 
+bool SequenceTaken(const Saved& saved) {
+  return saved.result == Saved::Result::kSequenceTaken;
+}
+
 // Empties the submission. Keeps the memory of the ids, which are short.
 void Empty(Submission* submission) {
   // Moving the strings out frees their memory; assigning empty strings would
@@ -56,12 +60,14 @@ void SubmissionProcessor::SetSaved(SubmissionTask* task, const Saved& saved,
 }
 
 SubmissionProcessor::SubmissionProcessor(Store* store, ProcessingStep step,
-                                         Clock* clock, StageMetrics* metrics)
+                                         Clock* clock, StageMetrics* metrics,
+                                         NewNumbers* numbers)
     : store_(store),
       step_(std::move(step)),
       decodes_(step_ || store->keeps_columns()),
       clock_(clock),
-      metrics_(metrics) {}
+      metrics_(metrics),
+      numbers_(numbers) {}
 
 StoreState SubmissionProcessor::Process(std::span<Task* const> batch) {
   const TimePoint begun = clock_->Now();
@@ -174,12 +180,67 @@ StoreState SubmissionProcessor::Save(Batch batch, StoreState before) {
 absl::Status SubmissionProcessor::TrySave(Batch batch,
                                           std::vector<Saved>* saved) {
   saved->resize(batch.size());
+  absl::Status status = SaveOnce(
+      absl::MakeConstSpan(batch.submissions.data(), batch.submissions.size()),
+      absl::MakeSpan(*saved));
+  if (status.ok() && std::ranges::any_of(*saved, SequenceTaken)) {
+    status = SaveRenumbered(batch, saved);
+  }
+  if (!status.ok()) return status;
+  for (const SubmissionTask* task : batch.tasks) {
+    if (task->new_sequence() != 0) numbers_->Done(task->new_sequence());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SubmissionProcessor::SaveRenumbered(Batch batch,
+                                                 std::vector<Saved>* saved) {
+  std::vector<std::size_t> taken;
+  std::vector<Submission> again;
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    if (!SequenceTaken((*saved)[i])) continue;
+    taken.push_back(i);
+    again.push_back(std::move(batch.submissions[i]));
+  }
+  // The tasks need their submissions back, whatever happens.
+  const absl::Cleanup give_back = [&] {
+    for (std::size_t i = 0; i < taken.size(); ++i) {
+      batch.submissions[taken[i]] = std::move(again[i]);
+    }
+  };
+  Saved unsaved;
+  unsaved.result = Saved::Result::kSequenceTaken;
+  std::vector<Saved> results(taken.size(), unsaved);
+  for (int i = 0; i < kRenumberedMax; ++i) {
+    std::size_t renumbered = 0;
+    for (std::size_t j = 0; j < taken.size(); ++j) {
+      if (!SequenceTaken(results[j])) continue;
+      SubmissionTask* task = batch.tasks[taken[j]];
+      if (task->new_sequence() != 0) numbers_->Done(task->new_sequence());
+      task->Renumber(numbers_->Take(), &again[j]);
+      ++renumbered;
+    }
+    spdlog::warn(
+        "sequence numbers belong to other submissions in the store: "
+        "submissions={}; they get new numbers",
+        renumbered);
+    const absl::Status status = SaveOnce(again, absl::MakeSpan(results));
+    if (!status.ok()) return status;
+    if (std::ranges::any_of(results, SequenceTaken)) continue;
+    for (std::size_t j = 0; j < taken.size(); ++j) {
+      (*saved)[taken[j]] = results[j];
+    }
+    return absl::OkStatus();
+  }
+  return absl::InternalError("the store has all new sequence numbers already");
+}
+
+absl::Status SubmissionProcessor::SaveOnce(absl::Span<const Submission> batch,
+                                           absl::Span<Saved> saved) {
   const TimePoint begun = clock_->Now();
   absl::Status status;
   try {
-    status = store_->SaveBatch(
-        absl::MakeConstSpan(batch.submissions.data(), batch.submissions.size()),
-        absl::MakeSpan(*saved));
+    status = store_->SaveBatch(batch, saved);
   } catch (...) {
     status = absl::InternalError(absl::StrCat(
         "the store threw an exception, error id ", LogCurrentException()));

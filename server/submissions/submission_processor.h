@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "pool/worker_pool.h"
 #include "server/metrics/stage_metrics.h"
+#include "server/submissions/new_numbers.h"
 #include "server/submissions/submission_task.h"
 #include "stores/store.h"
 
@@ -66,10 +67,13 @@ class SubmissionProcessor final : public Processor {
   // link id.
   static constexpr std::size_t kRowsBytesMax = std::size_t{64} << 20;
 
-  // `store`, `clock` and `metrics` must outlive the processor; `step` may be
-  // empty.
+  // A submission whose sequence number belongs to another submission in the
+  // store is saved again with a new number, at most this many times.
+  static constexpr int kRenumberedMax = 3;
+
+  // `step` may be empty. All other arguments must outlive the processor.
   SubmissionProcessor(Store* store, ProcessingStep step, Clock* clock,
-                      StageMetrics* metrics);
+                      StageMetrics* metrics, NewNumbers* numbers);
 
   // Processes a batch, whose tasks must be SubmissionTasks.
   StoreState Process(std::span<Task* const> batch) override;
@@ -126,9 +130,17 @@ class SubmissionProcessor final : public Processor {
   // except failed tasks. If the store was unavailable for an earlier part
   // (`before` is kDown), the batch is not saved.
   StoreState Save(Batch batch, StoreState before);
-  // Saves the batch in one transaction. Exceptions of the store become a
-  // status.
+  // Saves the batch in one transaction. If sequence numbers are taken, saves
+  // their submissions again with new numbers, in one more transaction. If that
+  // fails, returns the error, and the batch must be saved again as a whole.
   absl::Status TrySave(Batch batch, std::vector<Saved>* saved);
+  // Saves the submissions in one transaction. Exceptions of the store become a
+  // status.
+  absl::Status SaveOnce(absl::Span<const Submission> batch,
+                        absl::Span<Saved> saved);
+  // Saves the submissions whose sequence numbers are taken. Replaces their
+  // results.
+  absl::Status SaveRenumbered(Batch batch, std::vector<Saved>* saved);
   // Saves each submission in a separate transaction, and sets the results.
   StoreState SaveOneByOne(Batch batch);
   // Saves one submission. If the store rejects a promised submission, retries
@@ -168,6 +180,7 @@ class SubmissionProcessor final : public Processor {
   const bool decodes_;
   Clock* const clock_;
   StageMetrics* const metrics_;
+  NewNumbers* const numbers_;
 };
 
 }  // namespace sluice

@@ -68,8 +68,9 @@ TaskResult ResultOf(Saved::Result saved) {
     case Saved::Result::kConflict:
       return TaskResult::kConflict;
     case Saved::Result::kSequenceTaken:
-      break;
+      break;  // the processor saves the submission again
   }
+  SLUICE_DCHECK(false);
   return TaskResult::kFailed;
 }
 
@@ -338,8 +339,21 @@ void SubmissionTask::MoveOut(Submission* submission) {
   SLUICE_DCHECK(stage() == Stage::kInWork);
   std::string content = std::exchange(submission_.content, std::string());
   static_cast<ReceivedSubmission&>(*submission) = submission_;
-  submission->sequence = sequence;
   submission->content = std::move(content);
+  SetSequences(submission);
+}
+
+void SubmissionTask::Renumber(std::int64_t new_sequence,
+                              Submission* submission) {
+  SLUICE_DCHECK(stage() == Stage::kInWork);
+  new_sequence_ = new_sequence;
+  SetSequences(submission);
+}
+
+void SubmissionTask::SetSequences(Submission* submission) const {
+  submission->sequence = new_sequence_ == 0 ? sequence : new_sequence_;
+  // A caller that waits for the result was not told the first number.
+  submission->reported_sequence = new_sequence_ != 0 && promised ? sequence : 0;
 }
 
 void SubmissionTask::ReturnContent(std::string content) {

@@ -203,6 +203,16 @@ class SubmissionTask final
   // Fills `submission` with the data to store. Moves the content out, and
   // copies the ids, which other threads may read at the same time.
   void MoveOut(Submission* submission);
+  // Sets the number under which the task is stored, because the store has
+  // another submission with the task's own number: in `submission`, and each
+  // time that the task is processed again. The caller of an acknowledged task
+  // was told the task's own number, which becomes the reported number.
+  void Renumber(std::int64_t new_sequence, Submission* submission);
+  // Returns the number of the last Renumber; 0 if there was none.
+  std::int64_t new_sequence() const {
+    SLUICE_DCHECK(stage() == Stage::kInWork);
+    return new_sequence_;
+  }
   // Gives back the content that was moved out. Call after one of the functions
   // below. A task that must be processed again gets all of its content. Any
   // other task keeps only the memory, if it is small.
@@ -301,6 +311,8 @@ class SubmissionTask final
   void TellUnparked();
   // Drops the notice of a parked task that the pool returns without admission.
   void DropNotice();
+  // Sets the sequence numbers under which the task is stored.
+  void SetSequences(Submission* submission) const;
   // Sets the pool's result and the answer, once each time that the task is
   // processed.
   void SetResult(TaskResult result, Answer answer);
@@ -320,6 +332,7 @@ class SubmissionTask final
   // Null unless the task is promised and its pool has a journal.
   JournalWriter* const journal_;
   std::int64_t journal_position_ = 0;
+  std::int64_t new_sequence_ = 0;
   ReceivedSubmission submission_;
   RecentId recent_id_;
   // The final answer for the owner and the followers.

@@ -1,5 +1,6 @@
 #include "tests/fakes/gated_store.h"
 
+#include "base/sequence_series.h"
 #include "gtest/gtest.h"
 #include "tests/fakes/patience.h"
 
@@ -76,9 +77,34 @@ void GatedStore::KeepConflicts() {
   keeps_conflicts_ = true;
 }
 
+void GatedStore::TakeSequence(std::int64_t sequence) {
+  absl::MutexLock lock(&mutex_);
+  taken_.insert(sequence);
+}
+
+void GatedStore::UseRegistry(ServerRegistry* registry) {
+  absl::MutexLock lock(&mutex_);
+  registry_ = registry;
+}
+
+ServerRegistry* GatedStore::registry() {
+  absl::MutexLock lock(&mutex_);
+  return registry_;
+}
+
+absl::StatusOr<std::int64_t> GatedStore::LastSequence() {
+  absl::MutexLock lock(&mutex_);
+  return registry_ == nullptr ? 0 : BeginOfSeries(registry_->server());
+}
+
 Saved GatedStore::Save(const Submission& submission) {
-  const auto [entry, is_new] = by_id_.emplace(
-      Key(submission.study_id, submission.submission_id), stored_.size());
+  const Key key(submission.study_id, submission.submission_id);
+  if (!by_id_.contains(key) && taken_.contains(submission.sequence)) {
+    Saved taken;
+    taken.result = Saved::Result::kSequenceTaken;
+    return taken;
+  }
+  const auto [entry, is_new] = by_id_.emplace(key, stored_.size());
   if (is_new) stored_.push_back(submission);
   const Submission& first = stored_[entry->second];
   Saved saved = {.result = Saved::Result::kStored,

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -35,6 +36,11 @@ class GatedStore final : public Store {
   // Reports conflicts as kept from now on. Until then the server must
   // quarantine conflicts that it has acknowledged.
   void KeepConflicts();
+  // Gives the sequence number to a submission that the test does not see.
+  void TakeSequence(std::int64_t sequence);
+  // Sets the registry that the server finds in the store, which must outlive
+  // the server. Also sets the number of the server.
+  void UseRegistry(ServerRegistry* registry);
 
   // Changes the generation, as a store does that may have been replaced.
   void SetGeneration(std::uint32_t generation) { generation_ = generation; }
@@ -53,7 +59,8 @@ class GatedStore final : public Store {
   absl::StatusOr<std::vector<std::optional<StoredReceipt>>> FindReceipts(
       std::string_view study_id,
       absl::Span<const std::string> submission_ids) override;
-  absl::StatusOr<std::int64_t> LastSequence() override { return 0; }
+  absl::StatusOr<std::int64_t> LastSequence() override;
+  ServerRegistry* registry() override;
   absl::Status Check() override;
   std::uint32_t Generation() override { return generation_; }
 
@@ -74,6 +81,8 @@ class GatedStore final : public Store {
   std::vector<std::size_t> batches_ ABSL_GUARDED_BY(mutex_);
   std::vector<Submission> stored_ ABSL_GUARDED_BY(mutex_);
   std::map<Key, std::size_t> by_id_ ABSL_GUARDED_BY(mutex_);
+  std::set<std::int64_t> taken_ ABSL_GUARDED_BY(mutex_);
+  ServerRegistry* registry_ ABSL_GUARDED_BY(mutex_) = nullptr;
 };
 
 }  // namespace sluice

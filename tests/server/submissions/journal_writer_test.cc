@@ -17,7 +17,9 @@
 #include "prometheus/registry.h"
 #include "server/submissions/submission_task.h"
 #include "stores/journal.h"
+#include "tests/fakes/fake_clock.h"
 #include "tests/fakes/fake_processor.h"
+#include "tests/fakes/fake_server_registry.h"
 #include "tests/fakes/run_on_loop.h"
 #include "tests/stores/faulty_disk.h"
 #include "tests/stores/store_fixture.h"
@@ -89,8 +91,12 @@ class JournalWriterTest : public testing::Test {
   JournalMetrics metrics_{"pool", &registry_};
   std::atomic<std::size_t> free_bytes_{100};
   DiskReserve reserve_{[this] { return free_bytes_.load(); }, /*minimum=*/50};
-  JournalWriter writer_{journal_.get(), &reserve_, &pool_, SystemClock(),
-                        &metrics_};
+  FakeServerRegistry servers_;
+  FakeClock servers_clock_;
+  const std::unique_ptr<NumberReserve> numbers_ =
+      *NumberReserve::Start(&servers_, &sequence_, &servers_clock_);
+  JournalWriter writer_{journal_.get(), &reserve_,     numbers_.get(),
+                        &pool_,         SystemClock(), &metrics_};
   RecentIds recent_{1000};
   const MethodContext method_ = {.method = Method::kSubmit,
                                  .limits = {},
@@ -118,14 +124,14 @@ struct KeptNotice final : AdmissionListener {
 };
 
 TEST_F(JournalWriterTest, RefusesPromisesWhileTheDiskIsNearlyFull) {
-  EXPECT_TRUE(writer_.CheckDisk().ok());
+  EXPECT_TRUE(writer_.CheckReserves().ok());
   EXPECT_FALSE(writer_.RefusalOfPromise("study").has_value());
   free_bytes_ = 49;
-  AwaitThat("the disk is low", [&] { return !writer_.CheckDisk().ok(); });
+  AwaitThat("the disk is low", [&] { return !writer_.CheckReserves().ok(); });
   EXPECT_EQ(writer_.RefusalOfPromise("study"), TaskResult::kDiskFull);
   EXPECT_EQ(Arrive("1")->stage(), SubmissionTask::Stage::kEnded);
   free_bytes_ = 50;
-  AwaitThat("there is room", [&] { return writer_.CheckDisk().ok(); });
+  AwaitThat("there is room", [&] { return writer_.CheckReserves().ok(); });
   EXPECT_FALSE(writer_.RefusalOfPromise("study").has_value());
   Arrive("2");
   AwaitThat("both submissions are answered",
@@ -141,7 +147,48 @@ TEST_F(JournalWriterTest, AppendsNothingOnceTheDiskIsNearlyFull) {
   Arrive("2");
   Arrive("parked");
   free_bytes_ = 49;
-  AwaitThat("the disk is low", [&] { return !writer_.CheckDisk().ok(); });
+  AwaitThat("the disk is low", [&] { return !writer_.CheckReserves().ok(); });
+  processor_.Release();
+  AwaitThat("all submissions are answered",
+            [&] { return owner_.answers() == 3; });
+  EXPECT_EQ(pool_.Snapshot()
+                .counters[Index(Method::kSubmit)]
+                .completed[TaskResult::kStoreUnavailable],
+            1u);
+  EXPECT_EQ(*journal_->LastSequence(), 2);
+}
+
+TEST_F(JournalWriterTest, RefusesPromisesWhenTheReservedNumbersAreUsedUp) {
+  servers_.FailWith(absl::UnavailableError("unavailable"));
+  sequence_ = NumberReserve::kBlock - 1;
+  EXPECT_FALSE(writer_.RefusalOfPromise("study").has_value());
+  EXPECT_TRUE(servers_clock_.AwaitWaiters(1));
+  Arrive("last");
+  AwaitThat("the last number is used", [&] { return owner_.answers() == 1; });
+  EXPECT_EQ(*journal_->LastSequence(), NumberReserve::kBlock);
+  EXPECT_EQ(writer_.RefusalOfPromise("study"), TaskResult::kNumbersUsedUp);
+  EXPECT_FALSE(writer_.CheckReserves().ok());
+  EXPECT_EQ(Arrive("refused")->stage(), SubmissionTask::Stage::kEnded);
+  servers_.FailWith(absl::OkStatus());
+  servers_clock_.Advance(NumberReserve::kTryAgainAfter);
+  AwaitThat("numbers are reserved",
+            [&] { return writer_.CheckReserves().ok(); });
+  Arrive("next");
+  AwaitThat("all submissions are answered",
+            [&] { return owner_.answers() == 3; });
+  EXPECT_EQ(*journal_->LastSequence(), NumberReserve::kBlock + 1);
+}
+
+TEST_F(JournalWriterTest, AppendsNoNumberThatIsNotReserved) {
+  servers_.FailWith(absl::UnavailableError("unavailable"));
+  processor_.Hold();
+  Arrive("1");
+  AwaitThat("the submission is in work",
+            [&] { return pool_.Snapshot().in_work == 1; });
+  Arrive("2");
+  Arrive("parked");
+  // Another pool takes all numbers that are reserved.
+  sequence_ = NumberReserve::kBlock;
   processor_.Release();
   AwaitThat("all submissions are answered",
             [&] { return owner_.answers() == 3; });

@@ -9,8 +9,10 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -72,7 +74,10 @@ class SubmissionProcessorTest : public testing::Test {
   GatedStore store_;
   prometheus::Registry registry_;
   StageMetrics metrics_{"pool", &registry_};
-  SubmissionProcessor processor_{&store_, {}, SystemClock(), &metrics_};
+  std::atomic<std::int64_t> sequence_{1000};
+  NewNumbers numbers_{&sequence_};
+  SubmissionProcessor processor_{
+      &store_, {}, SystemClock(), &metrics_, &numbers_};
 };
 
 TEST_F(SubmissionProcessorTest, StoresNothingOfTheBatchBefore) {
@@ -108,7 +113,8 @@ TEST_F(SubmissionProcessorTest, OneThatAStepFailsForLeavesNothingToTheNext) {
   const ProcessingStep step = [](const Submission& submission) {
     if (submission.submission_id == "1") throw std::runtime_error("no");
   };
-  SubmissionProcessor processor(&store_, step, SystemClock(), &metrics_);
+  SubmissionProcessor processor(&store_, step, SystemClock(), &metrics_,
+                                &numbers_);
   const TaskPtr failing = MakeResponse("1");
   const TaskPtr event = MakeTask(SubmissionKind::kAppEvent, "2", "");
   std::vector<Task*> batch = {failing.get(), event.get()};
@@ -127,7 +133,7 @@ TEST_F(SubmissionProcessorTest, KeepsNoRoomOfWhatWasLarge) {
   // This store does not keep columns, so submissions are decoded only if there
   // is a step.
   SubmissionProcessor processor(
-      &store, [](const Submission&) {}, SystemClock(), &metrics_);
+      &store, [](const Submission&) {}, SystemClock(), &metrics_, &numbers_);
   const auto used = [] {
     return static_cast<std::int64_t>(mallinfo2().uordblks);
   };
@@ -194,7 +200,8 @@ class QuarantineTest : public SubmissionProcessorTest {
   int Work(const std::vector<TaskPtr>& tasks, const ProcessingStep& step) {
     std::vector<Task*> batch;
     for (const TaskPtr& task : tasks) batch.push_back(task.get());
-    SubmissionProcessor processor(&store_, step, SystemClock(), &metrics_);
+    SubmissionProcessor processor(&store_, step, SystemClock(), &metrics_,
+                                  &numbers_);
     const int before = disk_.log_syncs();
     processor.Process(batch);
     return disk_.log_syncs() - before;
@@ -214,13 +221,13 @@ class QuarantineTest : public SubmissionProcessorTest {
   const TempFolder folder_;
   const std::unique_ptr<Journal> journal_ =
       *Journal::Open(folder_ / "journal.db");
-  std::atomic<std::int64_t> sequence_{0};
   WorkerPool pool_{
       {.methods = kAllMethods.size()}, &processor_, SystemClock(), &sequence_};
   JournalMetrics journal_metrics_{"pool", &registry_};
   DiskReserve reserve_{[] { return std::size_t{0}; }, /*minimum=*/0};
-  JournalWriter writer_{journal_.get(), &reserve_, &pool_, SystemClock(),
-                        &journal_metrics_};
+  NumberReserve number_reserve_;
+  JournalWriter writer_{journal_.get(), &reserve_,     &number_reserve_,
+                        &pool_,         SystemClock(), &journal_metrics_};
 };
 
 // The first submissions fail in the processing step, the next are rejected by
@@ -283,6 +290,99 @@ TEST_F(QuarantineTest, WhatTheJournalCannotQuarantineStaysInTheJournal) {
   EXPECT_EQ(journal_->quarantined(), 2u);
 }
 
+// --- Sequence numbers that other submissions have ---
+
+// Fails to save batches with new numbers while `fails` is set.
+class FailingRenumbered final : public Store {
+ public:
+  explicit FailingRenumbered(GatedStore* store) : store_(store) {}
+
+  absl::Status SaveBatch(absl::Span<const Submission> batch,
+                         absl::Span<Saved> saved) override {
+    if (fails && std::ranges::any_of(batch, [](const Submission& submission) {
+          return submission.reported_sequence != 0;
+        })) {
+      return absl::UnavailableError("unavailable");
+    }
+    return store_->SaveBatch(batch, saved);
+  }
+  absl::StatusOr<std::vector<std::optional<StoredReceipt>>> FindReceipts(
+      std::string_view study_id,
+      absl::Span<const std::string> submission_ids) override {
+    return store_->FindReceipts(study_id, submission_ids);
+  }
+  absl::StatusOr<std::int64_t> LastSequence() override {
+    return store_->LastSequence();
+  }
+  absl::Status Check() override { return store_->Check(); }
+
+  bool fails = true;
+
+ private:
+  GatedStore* const store_;
+};
+
+TEST_F(QuarantineTest, TakenNumbersOfABatchAreReplacedInOneTransaction) {
+  const std::vector<TaskPtr> tasks = Append(9);
+  for (int i = 3; i <= 7; ++i) store_.TakeSequence(i);
+  EXPECT_EQ(Work(tasks, {}), 0);
+  EXPECT_THAT(store_.batches(), testing::ElementsAre(9, 5));
+  const std::vector<Submission> stored = store_.stored();
+  ASSERT_EQ(stored.size(), 9u);
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(stored[i].reported_sequence, 0);
+  }
+  for (std::size_t i = 4; i < 9; ++i) {
+    const auto number = static_cast<std::int64_t>(i - 4);
+    EXPECT_EQ(stored[i].sequence, 1001 + number);
+    EXPECT_EQ(stored[i].reported_sequence, 3 + number);
+    EXPECT_EQ(stored[i].submission_id, absl::StrCat("id-", 3 + number));
+    EXPECT_NE(stored[i].content, "");
+  }
+  for (const TaskPtr& task : tasks) {
+    EXPECT_EQ(task->result, TaskResult::kStored);
+  }
+  EXPECT_THAT(numbers_.Pending(), testing::IsEmpty());
+}
+
+TEST_F(QuarantineTest, ANewNumberIsKeptUntilTheSubmissionIsStored) {
+  const std::vector<TaskPtr> tasks = Append(3);
+  store_.TakeSequence(2);
+  FailingRenumbered failing(&store_);
+  SubmissionProcessor processor(&failing, {}, SystemClock(), &metrics_,
+                                &numbers_);
+  std::vector<Task*> batch;
+  for (const TaskPtr& task : tasks) batch.push_back(task.get());
+  for (int round = 0; round < 3; ++round) {
+    EXPECT_EQ(processor.Process(batch), StoreState::kDown);
+    for (const TaskPtr& task : tasks) {
+      EXPECT_TRUE(task->again);
+      task->again = false;
+    }
+    // An export must not report the new number as missing.
+    EXPECT_THAT(numbers_.Pending(), testing::ElementsAre(1001));
+  }
+  failing.fails = false;
+  EXPECT_EQ(processor.Process(batch), StoreState::kUp);
+  EXPECT_EQ(sequence_, 1001);
+  EXPECT_THAT(numbers_.Pending(), testing::IsEmpty());
+  const std::vector<Submission> stored = store_.stored();
+  ASSERT_EQ(stored.size(), 3u);
+  EXPECT_EQ(stored[2].sequence, 1001);
+  EXPECT_EQ(stored[2].reported_sequence, 2);
+  EXPECT_EQ(stored[2].submission_id, "id-2");
+  EXPECT_NE(stored[2].content, "");
+}
+
+TEST_F(QuarantineTest, AStoreThatTakesNoNumberQuarantines) {
+  const std::vector<TaskPtr> tasks = Append(2);
+  store_.TakeSequence(2);
+  for (int i = 1001; i < 1100; ++i) store_.TakeSequence(i);
+  EXPECT_EQ(Work(tasks, {}), 1);
+  EXPECT_EQ(tasks[1]->result, TaskResult::kQuarantined);
+  EXPECT_EQ(journal_->quarantined(), 1u);
+}
+
 // --- Errors that are not clear ---
 
 class UnclearErrorTest : public SubmissionProcessorTest {
@@ -306,7 +406,7 @@ class UnclearErrorTest : public SubmissionProcessorTest {
   }
 
   FakeClock clock_;
-  SubmissionProcessor unclear_{&store_, {}, &clock_, &metrics_};
+  SubmissionProcessor unclear_{&store_, {}, &clock_, &metrics_, &numbers_};
 };
 
 TEST_F(UnclearErrorTest, AShortRunOfThemFailsNothing) {

@@ -382,8 +382,10 @@ class Schedule {
   prometheus::Registry registry_;
   StageMetrics stage_metrics_{"pool", &registry_};
   JournalMetrics journal_metrics_{"pool", &registry_};
-  SubmissionProcessor processor_{&store_, {}, SystemClock(), &stage_metrics_};
   std::atomic<std::int64_t> sequence_{0};
+  NewNumbers new_numbers_{&sequence_};
+  SubmissionProcessor processor_{
+      &store_, {}, SystemClock(), &stage_metrics_, &new_numbers_};
   WorkerPool pool_{{.limits = Limits(),
                     .workers = {.min = 2, .max = 2},
                     .methods = kAllMethods.size()},
@@ -391,8 +393,9 @@ class Schedule {
                    SystemClock(),
                    &sequence_};
   DiskReserve reserve_{[] { return std::size_t{0}; }, 0};
-  JournalWriter writer_{journal_.get(), &reserve_, &pool_, SystemClock(),
-                        &journal_metrics_};
+  NumberReserve number_reserve_;
+  JournalWriter writer_{journal_.get(), &reserve_,     &number_reserve_,
+                        &pool_,         SystemClock(), &journal_metrics_};
   RecentIds recent_{1000};
   Leftovers leftovers_;
   LiveMethodSettings stored_;
