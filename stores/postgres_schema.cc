@@ -126,6 +126,62 @@ CREATE INDEX conflict_contents ON conflicts (first_sequence, content_sha256)
   WHERE content IS NOT NULL;
 )sql";
 
+// Version 3 connects a submission with all of its sequence numbers, and knows
+// the servers and their journals. Servers of version 2 that still run do not
+// set gaps.first_sequence.
+constexpr char kVersion3[] = R"sql(
+ALTER TABLE gaps ADD COLUMN first_sequence bigint;
+COMMENT ON COLUMN gaps.first_sequence IS
+  'The submission that came before. Null in rows of versions 1 and 2 of these '
+  'tables.';
+CREATE INDEX gap_first_sequences ON gaps (first_sequence, sequence)
+  WHERE reason = 'duplicate';
+
+CREATE TABLE renumbered (
+  sequence bigint PRIMARY KEY,
+  reported_sequence bigint NOT NULL
+);
+CREATE INDEX renumbered_reported ON renumbered (reported_sequence);
+COMMENT ON TABLE renumbered IS
+  'Submissions that got another sequence number than their callers were told, '
+  'because another submission has the reported number. A table, not a column '
+  'of submissions: a duplicate and a conflict have no row there, and very few '
+  'submissions have such a number.';
+COMMENT ON COLUMN renumbered.sequence IS
+  'The number that the submission got, in submissions or in gaps.';
+COMMENT ON COLUMN renumbered.reported_sequence IS
+  'The number that the caller was told.';
+
+CREATE TABLE journals (
+  id text PRIMARY KEY COLLATE "C",
+  server bigint NOT NULL,
+  pool text NOT NULL,
+  host text NOT NULL,
+  path text NOT NULL,
+  retired_at timestamptz,
+  retired_because text
+);
+COMMENT ON TABLE journals IS
+  'Journals of the servers, which have acknowledged submissions that this '
+  'database does not have yet.';
+COMMENT ON COLUMN journals.id IS '32 hexadecimal digits';
+COMMENT ON COLUMN journals.server IS
+  'Number of the server that uses the journal.';
+COMMENT ON COLUMN journals.pool IS
+  'Name of the pool that used the journal last.';
+COMMENT ON COLUMN journals.path IS 'Absolute path of the file on the host.';
+COMMENT ON COLUMN journals.retired_at IS
+  'Set when the journal is no longer used.';
+
+CREATE TABLE servers (
+  number bigint PRIMARY KEY,
+  reserved bigint NOT NULL
+);
+COMMENT ON COLUMN servers.reserved IS
+  'Highest reserved sequence number. The server assigns no higher number to a '
+  'submission in its journal.';
+)sql";
+
 // client_min_messages must let warnings through: only a warning shows that the
 // wait of a COMMIT for its standbys was cancelled. enable_seqscan is off
 // because a prepared plan must not depend on the size that the table had when
@@ -203,7 +259,10 @@ absl::Status CheckRoom(PostgresConnection& db) {
   const auto room = db.Query(
       "SELECT current_schema() IS NOT NULL, to_regclass('submissions') IS NULL"
       " AND to_regclass('conflicts') IS NULL AND to_regclass('gaps') IS NULL"
-      " AND to_regclass('answers') IS NULL");
+      " AND to_regclass('answers') IS NULL"
+      " AND to_regclass('renumbered') IS NULL"
+      " AND to_regclass('journals') IS NULL"
+      " AND to_regclass('servers') IS NULL");
   if (!room.ok()) return room.status();
   if (!room->BoolAt(0, 0)) {
     return absl::FailedPreconditionError("no schema of the search_path exists");
@@ -277,7 +336,8 @@ absl::Status PrepareLocked(PostgresConnection& db,
   }
   VersionedPostgres versioned(db, transaction_timeout);
   const absl::Status migrated =
-      Migrate(versioned, {StepOf(0, kVersion1, db), StepOf(1, kVersion2, db)});
+      Migrate(versioned, {StepOf(0, kVersion1, db), StepOf(1, kVersion2, db),
+                          StepOf(2, kVersion3, db)});
   if (migrated.ok()) return migrated;
   return absl::Status(migrated.code(),
                       absl::StrCat("cannot create or migrate the tables: ",

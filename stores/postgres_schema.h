@@ -17,8 +17,9 @@ namespace sluice {
 // Version of the schema, stored in the table sluice_schema. Every change of the
 // schema needs a new version, and a step in postgres_schema.cc that migrates
 // tables of the previous version. Version 1 did not keep the contents of
-// conflicts.
-inline constexpr std::int64_t kPostgresSchemaVersion = 2;
+// conflicts. Version 2 did not record journals, reserved numbers, and other
+// numbers of a submission.
+inline constexpr std::int64_t kPostgresSchemaVersion = 3;
 
 // The first key of all advisory locks of this program: "Slui". The second key
 // is a server's number, kPostgresWritersLock plus a server's number, or

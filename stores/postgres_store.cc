@@ -141,7 +141,11 @@ PostgresStore::PostgresStore(const PostgresStoreOptions& options,
     : options_(options),
       same_content_(std::move(same_content)),
       sessions_(options.url, options.timeout * kStatementShare),
-      durability_(options.require_replication, std::move(log)) {
+      durability_(options.require_replication, std::move(log)),
+      registry_(
+          options.server,
+          [this](PostgresRegistry::Use use) { return ReadRegistry(use); },
+          [this](PostgresRegistry::Use use) { return WriteRegistry(use); }) {
   SLUICE_DCHECK(options.server >= 0 &&
                 options.server <= PostgresStoreOptions::kServerMax);
 }
@@ -320,7 +324,14 @@ absl::Status PostgresStore::SaveBatch(absl::Span<const Submission> batch,
     if (!ids.ok()) return ids;
   }
   const TimePoint deadline = After(TimeoutOf(batch, options_.timeout));
-  const absl::Status status = SaveOnAWriter(batch, saved, deadline);
+  const absl::Status status = WithWriter(
+      deadline,
+      [&](PostgresConnection& writer) -> absl::StatusOr<PostgresDurability> {
+        PostgresBatch saving(writer, batch, saved, same_content_);
+        const absl::Status stored = saving.Save();
+        if (!stored.ok()) return stored;
+        return saving.durability();
+      });
   // A rejected batch is no sign that the database is unavailable.
   if (status.ok() || IsTransient(status)) set_last_save_failed(!status.ok());
   return status;
@@ -355,20 +366,19 @@ absl::StatusOr<PostgresConnection> PostgresStore::TakeWriter(
       "writes");
 }
 
-absl::Status PostgresStore::SaveOnAWriter(absl::Span<const Submission> batch,
-                                          absl::Span<Saved> saved,
-                                          TimePoint deadline) {
+absl::Status PostgresStore::WithWriter(TimePoint deadline,
+                                       WriteFunction write) {
   using Use = PostgresSessions::Use;
   absl::StatusOr<PostgresConnection> writer = TakeWriter(deadline);
   if (!writer.ok()) return writer.status();
   // After an error or an exception, the session may have an open transaction or
   // unread answers. It is then closed, not returned to the pool.
-  PostgresBatch saving(*writer, batch, saved, same_content_);
-  const absl::Status status = saving.Save();
-  if (status.ok()) {
+  const absl::StatusOr<PostgresDurability> durability = write(*writer);
+  if (durability.ok()) {
     sessions_.Return(Use::kWriting, *std::move(writer));
-    return durability_.Observe(saving.durability());
+    return durability_.Observe(*durability);
   }
+  const absl::Status status = durability.status();
   sessions_.Close(*std::move(writer), status);
   // The connections of other idle sessions may be dead too. Close these
   // sessions.
@@ -407,6 +417,20 @@ absl::Status PostgresStore::WithReader(ReadFunction read) {
   return status;
 }
 
+absl::Status PostgresStore::FindReplicated(FindFunction find) {
+  std::optional<PostgresDurability> durability;
+  const absl::Status status = WithReader([&](PostgresConnection& db) {
+    const absl::StatusOr<bool> found = find(db);
+    if (!found.ok() || !*found) return found.status();
+    const absl::StatusOr<PostgresDurability> replicated =
+        AwaitPostgresReplication(db);
+    if (replicated.ok()) durability = *replicated;
+    return replicated.status();
+  });
+  if (!status.ok() || !durability.has_value()) return status;
+  return durability_.Observe(*durability);
+}
+
 absl::StatusOr<std::vector<std::optional<StoredReceipt>>>
 PostgresStore::FindReceipts(std::string_view study_id,
                             absl::Span<const std::string> submission_ids) {
@@ -428,25 +452,19 @@ PostgresStore::FindReceipts(std::string_view study_id,
   }
   const std::vector<std::string> parameters = {std::move(ids).Take(),
                                                std::move(studies).Take()};
-  std::optional<PostgresDurability> durability;
-  const absl::Status status = WithReader([&](PostgresConnection& db) {
-    const auto found = db.Query(kPostgresFindFirst, parameters);
-    if (!found.ok()) return found.status();
-    for (int row = 0; row < found->rows(); ++row) {
-      const auto position = static_cast<std::size_t>(found->IntegerAt(row, 0));
-      receipts[asked[position - 1]] = ReadPostgresFirst(*found, row).receipt;
-    }
-    if (found->rows() == 0) return absl::OkStatus();
-    const absl::StatusOr<PostgresDurability> replicated =
-        AwaitPostgresReplication(db);
-    if (replicated.ok()) durability = *replicated;
-    return replicated.status();
-  });
+  const absl::Status status =
+      FindReplicated([&](PostgresConnection& db) -> absl::StatusOr<bool> {
+        const auto found = db.Query(kPostgresFindFirst, parameters);
+        if (!found.ok()) return found.status();
+        for (int row = 0; row < found->rows(); ++row) {
+          const auto position =
+              static_cast<std::size_t>(found->IntegerAt(row, 0));
+          receipts[asked[position - 1]] =
+              ReadPostgresFirst(*found, row).receipt;
+        }
+        return found->rows() > 0;
+      });
   if (!status.ok()) return status;
-  if (durability.has_value()) {
-    const absl::Status observed = durability_.Observe(*durability);
-    if (!observed.ok()) return observed;
-  }
   return receipts;
 }
 
@@ -478,6 +496,32 @@ absl::StatusOr<StorePage> PostgresStore::Read(std::int64_t after,
   });
   if (!status.ok()) return status;
   return page;
+}
+
+// --- The registry ---
+
+absl::Status PostgresStore::ReadRegistry(PostgresRegistry::Use use) {
+  return FindReplicated([&](PostgresConnection& db) -> absl::StatusOr<bool> {
+    const absl::Status status = use(db);
+    if (!status.ok()) return status;
+    return true;
+  });
+}
+
+absl::Status PostgresStore::WriteRegistry(PostgresRegistry::Use use) {
+  return WithWriter(
+      After(options_.timeout),
+      [&](PostgresConnection& db) -> absl::StatusOr<PostgresDurability> {
+        db.SendQuery("BEGIN");
+        const absl::Status queued = use(db);
+        if (!queued.ok()) return queued;
+        // A statement may find its values in the table already, and write
+        // nothing. The COMMIT must wait for the standbys all the same.
+        SendPostgresCommit(db, /*relies_on_rows=*/true);
+        const auto results = db.Receive();
+        if (!results.ok()) return results.status();
+        return ReadPostgresDurability(results->back());
+      });
 }
 
 // --- Readiness ---

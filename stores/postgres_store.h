@@ -21,6 +21,7 @@
 #include "stores/kinds/postgres_kind.h"
 #include "stores/postgres.h"
 #include "stores/postgres_durability.h"
+#include "stores/postgres_registry.h"
 #include "stores/postgres_sessions.h"
 #include "stores/store.h"
 
@@ -69,6 +70,7 @@ class PostgresStore final : public Store {
   absl::StatusOr<std::int64_t> LastSequence() override;
   absl::StatusOr<StorePage> Read(std::int64_t after, std::size_t max,
                                  std::size_t max_bytes) override;
+  ServerRegistry* registry() override { return &registry_; }
   std::vector<StoreHazard> Hazards() override { return durability_.hazards(); }
   // Checks as Store::Check. UNAVAILABLE also if synchronous standbys are
   // configured and do not answer. The thread-safety analysis is off because it
@@ -101,12 +103,25 @@ class PostgresStore final : public Store {
                                   const PostgresBackend& holder);
 
   absl::StatusOr<PostgresConnection> TakeWriter(TimePoint deadline);
-  absl::Status SaveOnAWriter(absl::Span<const Submission> batch,
-                             absl::Span<Saved> saved, TimePoint deadline);
+  // Calls `write` with a session that holds this server's number. `write`
+  // returns the settings of the session after a COMMIT. After an error of
+  // `write`, the session is closed.
+  using WriteFunction = absl::FunctionRef<absl::StatusOr<PostgresDurability>(
+      PostgresConnection& db)>;
+  absl::Status WithWriter(TimePoint deadline, WriteFunction write);
 
   // Calls `read` with a session for reading.
   using ReadFunction = absl::FunctionRef<absl::Status(PostgresConnection& db)>;
   absl::Status WithReader(ReadFunction read);
+  // Calls `find` with a session for reading. If `find` returns true, waits
+  // until the standbys have all rows that the session has seen.
+  using FindFunction =
+      absl::FunctionRef<absl::StatusOr<bool>(PostgresConnection& db)>;
+  absl::Status FindReplicated(FindFunction find);
+
+  // Implement the sessions of the registry.
+  absl::Status ReadRegistry(PostgresRegistry::Use use);
+  absl::Status WriteRegistry(PostgresRegistry::Use use);
 
   absl::Status Probe(TimePoint deadline)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(check_mutex_);
@@ -130,6 +145,7 @@ class PostgresStore final : public Store {
   // Thread-safe.
   PostgresSessions sessions_;
   PostgresDurabilityWatch durability_;
+  PostgresRegistry registry_;
 
   // Never held over I/O: threads that must not wait call Generation.
   absl::Mutex number_mutex_;

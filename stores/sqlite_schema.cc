@@ -1,10 +1,13 @@
 #include "stores/sqlite_schema.h"
 
 #include <filesystem>
+#include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "stores/migration.h"
 #include "stores/sqlite_file.h"
 
@@ -70,7 +73,10 @@ CREATE INDEX conflict_contents ON conflicts (first_sequence, content_sha256)
 CREATE TABLE gaps (
   sequence INTEGER PRIMARY KEY,
   -- duplicate or conflict, of a submission that came before
-  reason TEXT NOT NULL
+  reason TEXT NOT NULL,
+  -- The submission that came before. NULL in rows of versions 1 and 2 of these
+  -- tables.
+  first_sequence INTEGER
 ) STRICT;
 
 -- One answer per row. Order by sequence, position to read them as filled in.
@@ -112,16 +118,82 @@ CREATE INDEX conflict_contents ON conflicts (first_sequence, content_sha256)
   WHERE content IS NOT NULL;
 )sql";
 
-std::vector<MigrationStep> Steps(SqliteConnection& db) {
-  return {{.from_version = 1, .run = [&db]() -> absl::StatusOr<bool> {
-             const absl::Status status = db.Execute(kKeepConflicts);
-             if (!status.ok()) return status;
-             return true;
-           }}};
+// Version 3 connects a submission with all of its sequence numbers, and knows
+// the journals of servers.
+constexpr char kKeepFirstSequences[] = R"sql(
+ALTER TABLE gaps ADD COLUMN
+  -- The submission that came before. NULL in rows of versions 1 and 2 of these
+  -- tables.
+  first_sequence INTEGER;
+)sql";
+
+// Tables and indexes of version 3, for new files and for migrated files.
+constexpr char kServers[] = R"sql(
+CREATE INDEX gap_first_sequences ON gaps (first_sequence, sequence)
+  WHERE reason = 'duplicate';
+
+-- Submissions that got another sequence number than their callers were told,
+-- because another submission has the reported number. A table, not a column of
+-- submissions: a duplicate and a conflict have no row there, a new column would
+-- come after the large content, and very few submissions have such a number.
+CREATE TABLE renumbered (
+  -- The number that the submission got, in submissions or in gaps.
+  sequence INTEGER PRIMARY KEY,
+  -- The number that the caller was told.
+  reported_sequence INTEGER NOT NULL
+) STRICT;
+CREATE INDEX renumbered_reported ON renumbered (reported_sequence);
+
+-- Journals of the server, which have acknowledged submissions that this
+-- database does not have yet.
+CREATE TABLE journals (
+  -- 32 hexadecimal digits
+  id TEXT PRIMARY KEY NOT NULL,
+  -- Number of the server that uses the journal.
+  server INTEGER NOT NULL,
+  -- Name of the pool that used the journal last.
+  pool TEXT NOT NULL,
+  -- Machine and absolute path of the file.
+  host TEXT NOT NULL,
+  path TEXT NOT NULL,
+  -- Set when the journal is no longer used.
+  retired_at TEXT,
+  retired_because TEXT
+) STRICT;
+
+-- Numbers that the server may have assigned to submissions in its journal.
+CREATE TABLE servers (
+  number INTEGER PRIMARY KEY,
+  -- Highest reserved sequence number.
+  reserved INTEGER NOT NULL
+) STRICT;
+)sql";
+
+// Returns a step that runs all `statements` in one transaction.
+MigrationStep StepOf(std::int64_t from_version,
+                     std::vector<const char*> statements,
+                     SqliteConnection& db) {
+  return {.from_version = from_version,
+          .run = [statements = std::move(statements),
+                  &db]() -> absl::StatusOr<bool> {
+            for (const char* const some : statements) {
+              const absl::Status status = db.Execute(some);
+              if (!status.ok()) return status;
+            }
+            return true;
+          }};
 }
 
-constexpr SqliteFileKind kFileKind = {kSqliteApplicationId,
-                                      kSqliteSchemaVersion, kSchema};
+std::vector<MigrationStep> Steps(SqliteConnection& db) {
+  return {StepOf(1, {kKeepConflicts}, db),
+          StepOf(2, {kKeepFirstSequences, kServers}, db)};
+}
+
+SqliteFileKind FileKind() {
+  static const auto* const schema =
+      new std::string(absl::StrCat(kSchema, kServers));
+  return {kSqliteApplicationId, kSqliteSchemaVersion, schema->c_str()};
+}
 
 }  // namespace
 
@@ -133,7 +205,7 @@ absl::StatusOr<bool> IsNewSqliteStore(const std::string& path,
   auto db = SqliteConnection::Open(path, busy_timeout);
   if (!db.ok()) return db.status();
   db->KeepLogOnClose(true);
-  const auto version = InspectSqliteFile(*db, kFileKind);
+  const auto version = InspectSqliteFile(*db, FileKind());
   if (!version.ok()) return version.status();
   return *version == kNewSqliteFile;
 }
@@ -141,7 +213,7 @@ absl::StatusOr<bool> IsNewSqliteStore(const std::string& path,
 absl::StatusOr<SqliteConnection> OpenSqliteForWriting(
     const std::string& path, absl::Duration busy_timeout) {
   absl::StatusOr<SqliteConnection> db =
-      OpenSqliteFile(path, busy_timeout, kFileKind, Steps);
+      OpenSqliteFile(path, busy_timeout, FileKind(), Steps);
   if (!db.ok()) return db.status();
   const absl::Status status = db->Execute("PRAGMA foreign_keys = ON");
   if (!status.ok()) return status;

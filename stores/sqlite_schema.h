@@ -15,8 +15,9 @@ namespace sluice {
 
 // `PRAGMA user_version` of the file. A change of the schema needs a new
 // version, and a step in sqlite_schema.cc that migrates files of the previous
-// version. Version 1 did not keep the contents of conflicts.
-inline constexpr std::int64_t kSqliteSchemaVersion = 2;
+// version. Version 1 did not keep the contents of conflicts. Version 2 did not
+// record journals, reserved numbers, and other numbers of a submission.
+inline constexpr std::int64_t kSqliteSchemaVersion = 3;
 
 // `PRAGMA application_id` of the file: "Slui".
 inline constexpr std::int64_t kSqliteApplicationId = 0x536c7569;

@@ -220,13 +220,33 @@ SqliteStore::SqliteStore(FileLock lock, const SqliteStoreOptions& options,
       files_(writer.files.files()),
       writer_(std::move(writer)),
       reader_(std::move(reader)),
-      page_reader_(std::move(page_reader)) {}
+      page_reader_(std::move(page_reader)),
+      registry_(
+          [this](SqliteRegistry::Statements reads) { return Read(reads); },
+          [this](SqliteRegistry::Statements writes) { return Write(writes); }) {
+}
 
 absl::Status SqliteStore::SaveBatch(absl::Span<const Submission> batch,
                                     absl::Span<Saved> saved) {
   SLUICE_DCHECK_EQ(saved.size(), batch.size());
   if (batch.empty()) return absl::OkStatus();
   PendingBatch mine{.batch = batch, .saved = saved};
+  return Commit(mine);
+}
+
+absl::Status SqliteStore::Write(SqliteRegistry::Statements statements) {
+  PendingBatch mine{.statements = &statements};
+  return Commit(mine);
+}
+
+absl::Status SqliteStore::Read(SqliteRegistry::Statements statements) {
+  absl::MutexLock lock(&read_mutex_);
+  SqliteTransaction transaction(reader_.db);
+  const absl::Status begun = transaction.Begin(SqliteTransaction::Mode::kRead);
+  return begun.ok() ? statements(reader_.db) : begun;
+}
+
+absl::Status SqliteStore::Commit(PendingBatch& mine) {
   WaitForTurn(mine);
   if (!mine.done) {
     absl::MutexLock lock(&write_mutex_);
@@ -342,6 +362,7 @@ absl::Status SqliteStore::SaveEach(PendingBatch& pending) {
   // This thread also commits for other threads. Pass an exception of a batch to
   // the thread of that batch.
   try {
+    if (pending.statements != nullptr) return (*pending.statements)(writer_.db);
     for (std::size_t i = 0; i < pending.batch.size(); ++i) {
       absl::StatusOr<Saved> one = Save(pending.batch[i]);
       if (!one.ok()) return one.status();

@@ -22,6 +22,7 @@
 #include "stores/open_files.h"
 #include "stores/sqlite.h"
 #include "stores/sqlite_file.h"
+#include "stores/sqlite_registry.h"
 #include "stores/store.h"
 
 namespace sluice {
@@ -56,6 +57,7 @@ class SqliteStore final : public Store {
   absl::StatusOr<StorePage> Read(std::int64_t after, std::size_t max,
                                  std::size_t max_bytes) override;
   absl::Status Backup(const std::string& path, const CopyPace& pace) override;
+  ServerRegistry* registry() override { return &registry_; }
   // Checks as Store::Check. UNAVAILABLE also if another program removed or
   // replaced a file of the database. SaveBatch then fails too, because a commit
   // to such a file is lost when the process ends.
@@ -67,10 +69,12 @@ class SqliteStore final : public Store {
   std::size_t batches_in_progress() const;
 
  private:
-  // A batch in the queue, on the stack of the thread that saves it.
+  // A batch in the queue, on the stack of the thread that saves it. Or
+  // statements of the registry, which share a commit in the same way.
   struct PendingBatch {
-    absl::Span<const Submission> batch;
-    absl::Span<Saved> saved;
+    absl::Span<const Submission> batch = {};
+    absl::Span<Saved> saved = {};
+    const SqliteRegistry::Statements* statements = nullptr;
     bool done = false;  // guarded by queue_mutex_
     // Result of the batch; its own thread reads it once `done` is set. Remains
     // an error until the commit has succeeded: if an exception ends the
@@ -110,6 +114,15 @@ class SqliteStore final : public Store {
               SameContent same_content, bool created, Writer writer,
               Reader reader, PageReader page_reader);
 
+  // Runs the statements in one transaction. Reads do not wait for a SaveBatch.
+  // Writes share the next commit.
+  absl::Status Read(SqliteRegistry::Statements statements)
+      ABSL_LOCKS_EXCLUDED(read_mutex_);
+  absl::Status Write(SqliteRegistry::Statements statements)
+      ABSL_LOCKS_EXCLUDED(write_mutex_);
+
+  // Adds the batch to the queue and waits until it is committed.
+  absl::Status Commit(PendingBatch& mine) ABSL_LOCKS_EXCLUDED(write_mutex_);
   // Adds the batch to the queue. Returns when the batch is done, or when it is
   // first in the queue; its thread must then commit for the group.
   void WaitForTurn(PendingBatch& mine) ABSL_LOCKS_EXCLUDED(queue_mutex_);
@@ -192,6 +205,9 @@ class SqliteStore final : public Store {
   // Held briefly, never over I/O.
   mutable absl::Mutex state_mutex_ ABSL_ACQUIRED_AFTER(write_mutex_);
   absl::Status last_save_ ABSL_GUARDED_BY(state_mutex_);
+
+  // Thread-safe.
+  SqliteRegistry registry_;
 };
 
 }  // namespace sluice

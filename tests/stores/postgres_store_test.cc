@@ -425,27 +425,36 @@ TEST_F(PostgresStoreTest, ServersThatStartAtTheSameMomentCreateItOnce) {
 
 // --- Tables of older versions ---
 
-// Tables of version 1. Migrating them must keep everything.
-class PostgresMigrationTest : public PostgresStoreTest {
+// Tables of an older version, whose number is the parameter. Migrating them
+// must keep everything.
+class PostgresMigrationTest : public PostgresStoreTest,
+                              public testing::WithParamInterface<int> {
  protected:
   PostgresMigrationTest() {
-    Sql(FileBytes(SLUICE_SOURCE_DIR "/tests/data/postgres_v1.sql"));
+    Sql(FileBytes(absl::StrCat(SLUICE_SOURCE_DIR "/tests/data/postgres_v",
+                               GetParam(), ".sql")));
   }
 
-  // Returns all rows of version 1. Columns that were added later are left out.
+  // Returns all rows. Columns that were added later are left out.
   std::vector<Shell::Rows> Everything() {
     return {Sql("SELECT * FROM submissions ORDER BY sequence"),
-            Sql("SELECT conflict, first_sequence, kind, study_id,"
-                " submission_id, received_at, sent_at, content_sha256,"
-                " content_bytes FROM conflicts ORDER BY conflict"),
-            Sql("SELECT * FROM gaps ORDER BY sequence"),
+            Sql(absl::StrCat("SELECT conflict, first_sequence, kind, study_id,"
+                             " submission_id, received_at, sent_at,"
+                             " content_sha256, content_bytes",
+                             GetParam() > 1 ? ", sequence, content" : "",
+                             " FROM conflicts ORDER BY conflict")),
+            Sql("SELECT sequence, reason FROM gaps ORDER BY sequence"),
             Sql("SELECT * FROM answers ORDER BY sequence, position")};
   }
 };
 
-TEST_F(PostgresMigrationTest, TheTablesOfVersion1KeepEverything) {
+INSTANTIATE_TEST_SUITE_P(Versions, PostgresMigrationTest,
+                         testing::Values(1, 2));
+
+TEST_P(PostgresMigrationTest, KeepsEverything) {
   const std::vector<Shell::Rows> before = Everything();
   ASSERT_EQ(before[0].size(), 4u);
+  EXPECT_EQ(Get("SELECT version FROM sluice_schema"), absl::StrCat(GetParam()));
   for (int round = 0; round < 2; ++round) {
     Reopen();
     EXPECT_EQ(Get("SELECT version FROM sluice_schema"),
@@ -453,11 +462,13 @@ TEST_F(PostgresMigrationTest, TheTablesOfVersion1KeepEverything) {
     EXPECT_EQ(Everything(), before);
     EXPECT_EQ(Sql("SELECT count(*), count(content), count(sequence)"
                   " FROM conflicts"),
-              (Shell::Rows{{"4", "0", "0"}}));
+              GetParam() > 1 ? (Shell::Rows{{"4", "3", "4"}})
+                             : (Shell::Rows{{"4", "0", "0"}}));
+    EXPECT_EQ(Get("SELECT count(first_sequence) FROM gaps"), "0");
   }
 }
 
-TEST_F(PostgresMigrationTest, HasTheTablesOfANewDatabase) {
+TEST_P(PostgresMigrationTest, HasTheTablesOfANewDatabase) {
   Open();
   const std::string fresh = PostgresServer::Shared().NewSchema();
   ASSERT_TRUE(PostgresStore::Open({.url = fresh, .server = 1}, {}).ok());
@@ -472,7 +483,7 @@ TEST_F(PostgresMigrationTest, HasTheTablesOfANewDatabase) {
   EXPECT_EQ(Sql(indexes), PostgresShell(fresh).Run(indexes));
 }
 
-TEST_F(PostgresMigrationTest, ServersThatStartAtTheSameMomentMigrateOnce) {
+TEST_P(PostgresMigrationTest, ServersThatStartAtTheSameMomentMigrateOnce) {
   const std::vector<Shell::Rows> before = Everything();
   OpenAtTheSameMoment(6);
   EXPECT_EQ(Get("SELECT version FROM sluice_schema"),
@@ -482,14 +493,76 @@ TEST_F(PostgresMigrationTest, ServersThatStartAtTheSameMomentMigrateOnce) {
 
 // A server of version 1 that started before the migration inserts conflicts
 // without the columns of version 2.
-TEST_F(PostgresMigrationTest, ARunningServerOfVersion1GoesOn) {
+TEST_P(PostgresMigrationTest, ARunningServerOfVersion1GoesOn) {
   Open();
-  Sql("INSERT INTO gaps VALUES (10, 'conflict');"
+  Sql("INSERT INTO gaps VALUES (20, 'conflict');"
       " INSERT INTO conflicts (first_sequence, kind, study_id, submission_id,"
       " received_at, content_sha256, content_bytes) SELECT sequence, kind,"
       " study_id, submission_id, now(), content_sha256, 1 FROM submissions"
       " WHERE sequence = 1");
   EXPECT_EQ(Get("SELECT count(*) FROM conflicts"), "5");
+}
+
+// The statements of a server of version 2, with values in place of parameters.
+// Such a server knows neither gaps.first_sequence nor the new tables.
+TEST_P(PostgresMigrationTest, ARunningServerOfVersion2GoesOn) {
+  Open();
+  Sql("INSERT INTO submissions (sequence, kind, study_id, submission_id,"
+      " site_id, subject, questionnaire, status, authored, authored_at,"
+      " sent_at, received_at, supersedes_submission_id, reason_for_change,"
+      " content_sha256, answers, content)"
+      " SELECT * FROM unnest(ARRAY[20::bigint], ARRAY['app_event'],"
+      " ARRAY['study'], ARRAY['new'], ARRAY[NULL], ARRAY[NULL], ARRAY[NULL],"
+      " ARRAY[NULL], ARRAY[NULL], ARRAY[NULL::timestamptz],"
+      " ARRAY[NULL::timestamptz], ARRAY[now()], ARRAY[NULL], ARRAY[NULL],"
+      " ARRAY[sha256('x')], ARRAY['[]'::jsonb], ARRAY['x'::bytea])"
+      " ON CONFLICT DO NOTHING RETURNING sequence");
+  // A duplicate and a conflict of submission 20.
+  const char* const record_gaps =
+      "WITH refused AS ("
+      "   SELECT *, row_number() OVER ("
+      "     PARTITION BY first_sequence, content_sha256 ORDER BY sequence)"
+      "     AS nth"
+      "   FROM unnest(ARRAY[21, 22::bigint], ARRAY['duplicate', 'conflict'],"
+      "     ARRAY[20, 20::bigint], ARRAY['app_event', 'app_event'],"
+      "     ARRAY['study', 'study'], ARRAY['new', 'new'],"
+      "     ARRAY[now(), now()], ARRAY[NULL, NULL::timestamptz],"
+      "     ARRAY[sha256('x'), sha256('y')], ARRAY[1, 1::bigint],"
+      "     ARRAY[NULL, 'y'::bytea])"
+      "   AS r (sequence, reason, first_sequence, kind, study_id,"
+      "     submission_id, received_at, sent_at, content_sha256,"
+      "     content_bytes, content)),"
+      " gap AS ("
+      "   INSERT INTO gaps (sequence, reason) SELECT sequence, reason"
+      "   FROM refused WHERE sequence <> first_sequence"
+      "   ON CONFLICT DO NOTHING),"
+      " recorded AS ("
+      "   INSERT INTO conflicts (sequence, first_sequence, kind, study_id,"
+      "     submission_id, received_at, sent_at, content_sha256,"
+      "     content_bytes, content)"
+      "   SELECT sequence, first_sequence, kind, study_id, submission_id,"
+      "     received_at, sent_at, content_sha256, content_bytes,"
+      "     CASE WHEN nth = 1 AND NOT EXISTS (SELECT FROM conflicts AS c"
+      "       WHERE c.first_sequence = r.first_sequence"
+      "       AND c.content_sha256 = r.content_sha256"
+      "       AND c.content IS NOT NULL)"
+      "     THEN content END"
+      "   FROM refused AS r WHERE reason = 'conflict' ORDER BY sequence"
+      "   ON CONFLICT (sequence) DO NOTHING RETURNING sequence)"
+      " SELECT count(*) FROM refused AS r WHERE reason = 'conflict'"
+      " AND sequence NOT IN (SELECT sequence FROM recorded)"
+      " AND NOT EXISTS (SELECT FROM conflicts AS c"
+      "   WHERE c.sequence = r.sequence"
+      "   AND c.first_sequence = r.first_sequence"
+      "   AND c.kind = r.kind AND c.content_sha256 = r.content_sha256)";
+  EXPECT_EQ(Get(record_gaps), "0");
+  EXPECT_EQ(Get(record_gaps), "0");
+  EXPECT_EQ(
+      Sql("SELECT * FROM gaps WHERE sequence > 20 ORDER BY 1"),
+      (Shell::Rows{{"21", "duplicate", "NULL"}, {"22", "conflict", "NULL"}}));
+  EXPECT_EQ(Get("SELECT convert_from(content, 'UTF8') FROM conflicts"
+                " WHERE sequence = 22"),
+            "y");
 }
 
 TEST_F(PostgresStoreTest, ANewerSchemaIsRefusedAndLeftAsItIs) {
