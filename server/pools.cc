@@ -49,7 +49,9 @@ absl::StatusOr<std::unique_ptr<Pools>> Pools::Start(const Config& config,
   std::unique_ptr<Pools> pools(new Pools());
   const absl::StatusOr<std::int64_t> last = uses.store->LastSequence();
   if (!last.ok()) return last.status();
-  const std::int64_t series = SeriesOf(*last);
+  ServerRegistry* registry = uses.store->registry();
+  const std::int64_t series =
+      registry == nullptr ? SeriesOf(*last) : registry->server();
   absl::Status status = pools->OpenJournals(config, series, uses.accept_damage);
   std::unique_ptr<Journal> adopted;
   if (status.ok() && !uses.adopt_journal.empty()) {
@@ -64,8 +66,13 @@ absl::StatusOr<std::unique_ptr<Pools>> Pools::Start(const Config& config,
   // numbers of this server.
   if (status.ok() && adopted != nullptr) {
     status = pools->Adopt(config, series, *adopted, uses);
+    // A journal replays the entries that it has when it is opened.
+    pools->CloseJournals();
+    if (status.ok()) {
+      status = pools->OpenJournals(config, series, uses.accept_damage);
+    }
   }
-  if (status.ok()) status = pools->FindLastSequence(*last);
+  if (status.ok()) status = pools->FindLastSequence(series, *last);
   if (status.ok()) status = pools->ReserveNumbers(uses);
   if (!status.ok()) return status;
   for (const auto& [name, pool] : config.pools) {
@@ -173,14 +180,18 @@ absl::Status Pools::Adopt(const Config& config, std::int64_t series,
 // The last submission may be in the store alone, or in a journal alone, so take
 // the highest number of all. If a number were assigned twice, an export would
 // miss one of the two submissions.
-absl::Status Pools::FindLastSequence(std::int64_t last_of_store) {
-  sequence_ = std::max(sequence_.load(), last_of_store);
+absl::Status Pools::FindLastSequence(std::int64_t series,
+                                     std::int64_t last_of_store) {
+  const auto raise = [&](std::int64_t last) {
+    if (SeriesOf(last) == series) sequence_ = std::max(sequence_.load(), last);
+  };
+  raise(BeginOfSeries(series));
+  raise(last_of_store);
   for (const auto& [name, pool] : by_name_) {
     if (pool.journal == nullptr) continue;
     const absl::StatusOr<std::int64_t> last = pool.journal->LastSequence();
     if (!last.ok()) return last.status();
-    if (SeriesOf(*last) != SeriesOf(last_of_store)) continue;
-    sequence_ = std::max(sequence_.load(), *last);
+    raise(*last);
   }
   return absl::OkStatus();
 }

@@ -141,7 +141,8 @@ class Pools {
   absl::Status Adopt(const Config& config, std::int64_t series,
                      Journal& adopted, const Uses& uses);
   // Raises sequence_ to the highest number that the store or a journal knows.
-  absl::Status FindLastSequence(std::int64_t last_of_store);
+  absl::Status FindLastSequence(std::int64_t series,
+                                std::int64_t last_of_store);
   absl::Status ReserveNumbers(const Uses& uses);
   void StartPool(const Config& config, const std::string& name,
                  const ProcessingStep& step, const Uses& uses);

@@ -1,0 +1,345 @@
+// Starts the program with the journal of another server, without a journal that
+// it used before, and with a journal to adopt.
+
+#include <signal.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "base/path.h"
+#include "base/sequence_series.h"
+#include "base/sha256.h"
+#include "gmock/gmock.h"
+#include "grpcpp/grpcpp.h"
+#include "gtest/gtest.h"
+#include "server/ingestion_server.h"
+#include "server/submissions/decode.h"
+#include "server/submissions/number_reserve.h"
+#include "sluice/v1/ingestion.grpc.pb.h"
+#include "stores/journal.h"
+#include "stores/sqlite_store.h"
+#include "tests/fakes/journal_server.h"
+#include "tests/fakes/patience.h"
+#include "tests/fakes/sluice_program.h"
+#include "tests/fakes/test_server.h"
+#include "tests/stores/journal_fixture.h"
+#include "tests/stores/store_fixture.h"
+
+namespace sluice {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+using v1::Receipt;
+
+constexpr std::int64_t kBlock = NumberReserve::kBlock;
+
+class JournalsOfServers : public testing::Test {
+ protected:
+  // Returns the configuration of a pool with this queue.
+  std::string Config(const std::string& queue) const {
+    return absl::StrCat("store: {kind: sqlite, path: ", store_,
+                        "}\npools: {clinical: {queue: ", queue,
+                        ", workers: {min: 1, max: 1}}}\n"
+                        "methods: {default: {pool: clinical, on_full: block, "
+                        "ack: queued, allow_loss: true}}\n");
+  }
+  std::string JournalConfigOf(const std::string& name) const {
+    return Config(absl::StrCat("{kind: journal, path: ", folder_ / name, "}"));
+  }
+
+  static std::int64_t Submit(Sluice& sluice, const std::string& id) {
+    grpc::ClientContext context;
+    Receipt receipt;
+    const grpc::Status status =
+        v1::Ingestion::NewStub(sluice.Connect())
+            ->Submit(&context, MakeSubmit(id), &receipt);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return receipt.sequence();
+  }
+
+  static void Stop(Sluice& sluice) {
+    sluice.program().AwaitErr("serving: ");
+    sluice.program().Signal(SIGTERM);
+    EXPECT_EQ(sluice.program().Wait().exit_code, 0) << sluice.program().err();
+  }
+
+  // Leaves a store and an empty journal.
+  void StartOnce(const std::string& name) const {
+    Sluice sluice(JournalConfigOf(name));
+    Stop(sluice);
+  }
+
+  // Leaves `count` submissions in the journal of a server that was killed.
+  void LeaveQueued(const std::string& name, int count) const {
+    Sluice sluice(JournalConfigOf(name));
+    sluice.port();
+    Shell holder(store_);
+    holder.Run("BEGIN IMMEDIATE");
+    for (int i = 1; i <= count; ++i) Submit(sluice, absl::StrCat("queued-", i));
+    sluice.program().Signal(SIGKILL);
+    EXPECT_EQ(sluice.program().Wait().signal, SIGKILL);
+    holder.Run("ROLLBACK");
+  }
+
+  // Creates a journal with entries for the ids "old-1", "old-2" and so on, and
+  // with numbers from `first` on, as another server would leave it.
+  void MakeJournal(const std::string& name, std::int64_t first,
+                   int count) const {
+    auto journal = Journal::Open(folder_ / name);
+    ASSERT_TRUE(journal.ok()) << journal.status();
+    std::vector<JournalEntry> entries;
+    for (int i = 1; i <= count; ++i) {
+      const std::string id = absl::StrCat("old-", i);
+      JournalEntry entry = {.method = "Submit", .submission = {}};
+      ReceivedSubmission& submission = entry.submission;
+      submission.sequence = first + i - 1;
+      submission.study_id = "study";
+      submission.submission_id = id;
+      submission.site_id = "site";
+      submission.content = MakeSubmit(id).SerializeAsString();
+      submission.content_sha256 = Sha256(submission.content);
+      submission.received_at = absl::FromUnixSeconds(1'700'000'000 + i);
+      entries.push_back(std::move(entry));
+    }
+    const absl::Status appended = AppendGroup(**journal, entries);
+    ASSERT_TRUE(appended.ok()) << appended;
+  }
+
+  // Returns the path as messages have it.
+  std::string PathOf(const std::string& name) const {
+    return NormalPath(folder_ / name);
+  }
+
+  // Moves all files of a journal.
+  void Move(const std::string& from, const std::string& to) const {
+    for (const char* suffix : {"", "-wal", "-shm", ".state"}) {
+      const std::string path = folder_ / from + suffix;
+      if (!std::filesystem::exists(path)) continue;
+      std::filesystem::rename(path, folder_ / to + suffix);
+    }
+  }
+
+  void ExpectRefused(const std::string& config,
+                     const std::vector<std::string>& words) const {
+    Sluice sluice(config);
+    EXPECT_EQ(sluice.program().Wait().exit_code, 1);
+    for (const std::string& word : words) {
+      EXPECT_THAT(sluice.program().err(), HasSubstr(word));
+    }
+  }
+
+  std::int64_t Count(const std::string& where) const {
+    const auto rows = Shell(store_).Run(
+        absl::StrCat("SELECT count(*) FROM submissions WHERE ", where));
+    return std::stoll(rows.at(0).at(0));
+  }
+  // Waits until the program serves and has stored `count` submissions.
+  void AwaitStored(Sluice& sluice, std::int64_t count) const {
+    sluice.program().AwaitErr("serving: ");
+    AwaitStored(count);
+  }
+  void AwaitStored(std::int64_t count) const {
+    AwaitThat(absl::StrCat(count, " submissions are stored"),
+              [&] { return Count("true") == count; });
+  }
+
+  const TempFolder folder_;
+  const std::string store_ = folder_ / "sluice.db";
+};
+
+TEST_F(JournalsOfServers, AForeignJournalStopsTheStartAndIsAdopted) {
+  StartOnce("journal.db");
+  const std::int64_t first = BeginOfSeries(3) + 1;
+  MakeJournal("foreign.db", first, 10);
+  ExpectRefused(
+      JournalConfigOf("foreign.db"),
+      {"pools.clinical.queue.path: ",
+       "a journal of server 3, and this is server 0", "--adopt-journal"});
+  {
+    Sluice sluice(JournalConfigOf("journal.db"),
+                  {"--adopt-journal", folder_ / "foreign.db"});
+    // Numbers of another series do not raise this server's numbers.
+    EXPECT_EQ(Submit(sluice, "new"), 1);
+    AwaitStored(sluice, 11);
+    EXPECT_THAT(sluice.program().err(), HasSubstr("adopted a journal"));
+    Stop(sluice);
+  }
+  EXPECT_EQ(Count(absl::StrCat("sequence BETWEEN ", first, " AND ", first + 9)),
+            10);
+  // The own journal does not look foreign now.
+  Sluice sluice(JournalConfigOf("journal.db"));
+  EXPECT_EQ(Submit(sluice, "next"), 2);
+  Stop(sluice);
+}
+
+TEST_F(JournalsOfServers, ANewJournalInPlaceOfALostOneStopsTheStart) {
+  LeaveQueued("journal.db", 5);
+  Move("journal.db", "lost.db");
+  ExpectRefused(
+      JournalConfigOf("journal.db"),
+      {"pools.clinical.queue.path: the pool used journal ",
+       folder_ / "journal.db", "the file at this path is another journal",
+       "--accept-damage"});
+  {
+    Sluice sluice(JournalConfigOf("journal.db"), {"--accept-damage"});
+    Stop(sluice);
+    EXPECT_THAT(sluice.program().err(), HasSubstr("journal missing: accepted"));
+  }
+  // Numbers continue after the reserved numbers, also after another start.
+  {
+    Sluice sluice(JournalConfigOf("journal.db"));
+    EXPECT_EQ(Submit(sluice, "new"), kBlock + 1);
+    Stop(sluice);
+    EXPECT_THAT(sluice.program().err(), Not(HasSubstr("missing")));
+  }
+  // The lost journal turns up.
+  Sluice sluice(JournalConfigOf("journal.db"),
+                {"--adopt-journal", folder_ / "lost.db"});
+  AwaitStored(sluice, 6);
+  EXPECT_EQ(Submit(sluice, "next"), kBlock + 2);
+  Stop(sluice);
+}
+
+TEST_F(JournalsOfServers, ARestartSkipsNoNumbers) {
+  StartOnce("journal.db");
+  {
+    Sluice sluice(JournalConfigOf("journal.db"));
+    EXPECT_EQ(Submit(sluice, "1"), 1);
+    AwaitStored(sluice, 1);
+    sluice.program().Signal(SIGKILL);
+    EXPECT_EQ(sluice.program().Wait().signal, SIGKILL);
+  }
+  Sluice sluice(JournalConfigOf("journal.db"));
+  EXPECT_EQ(Submit(sluice, "2"), 2);
+  Stop(sluice);
+}
+
+TEST_F(JournalsOfServers, AnInterruptedAdoptionIsRepeated) {
+  constexpr int kEntries = 600;
+  MakeJournal("old.db", 1, kEntries);
+  const sluice::Config config = sluice::JournalConfig(folder_);
+  // Ends the adoption after that many groups were copied and not yet removed.
+  const auto start = [&](int fail_at) {
+    auto store = SqliteStore::Open({.path = store_}, SameContentOfKind);
+    EXPECT_TRUE(store.ok()) << store.status();
+    return IngestionServer::Start(
+        {.config = config,
+         .store = *std::move(store),
+         .step = {},
+         .adopt_journal = folder_ / "old.db",
+         .adoption_copied = [groups = 0, fail_at]() mutable {
+           return ++groups == fail_at ? absl::AbortedError("killed")
+                                      : absl::OkStatus();
+         }});
+  };
+  for (const int fail_at : {1, 2}) {
+    EXPECT_EQ(start(fail_at).status().code(), absl::StatusCode::kAborted);
+  }
+  auto server = start(/*fail_at=*/0);
+  ASSERT_TRUE(server.ok()) << server.status();
+  AwaitStored(kEntries);
+  const DrainReport report = (*server)->Drain();
+  EXPECT_EQ(report.journaled, 0u);
+  EXPECT_EQ(Count("submission_id LIKE 'old-%'"), kEntries);
+  EXPECT_EQ(Count("sequence <= 600"), kEntries);
+}
+
+TEST_F(JournalsOfServers, AChangedConfigurationStrandsNothing) {
+  LeaveQueued("journal.db", 50);
+  const std::vector<std::string> words = {
+      "pools.clinical.queue.path: the pool used journal ", PathOf("journal.db"),
+      "50 entries and 0 quarantined",
+      absl::StrCat("--adopt-journal ", PathOf("journal.db"))};
+  ExpectRefused(Config("{kind: memory}"), words);
+  ExpectRefused(JournalConfigOf("other.db"), words);
+  ExpectRefused(Config("{kind: memory}"), words);
+  {
+    Sluice sluice(JournalConfigOf("other.db"),
+                  {"--adopt-journal", folder_ / "journal.db"});
+    AwaitStored(sluice, 50);
+    EXPECT_EQ(Submit(sluice, "new"), 51);
+    Stop(sluice);
+  }
+  Sluice sluice(JournalConfigOf("other.db"));
+  Stop(sluice);
+}
+
+TEST_F(JournalsOfServers, AMovedJournalIsRecognised) {
+  LeaveQueued("journal.db", 3);
+  Move("journal.db", "moved.db");
+  Sluice sluice(JournalConfigOf("moved.db"));
+  AwaitStored(sluice, 3);
+  Stop(sluice);
+}
+
+TEST_F(JournalsOfServers, AnEmptyJournalIsRetired) {
+  StartOnce("journal.db");
+  {
+    Sluice sluice(JournalConfigOf("other.db"));
+    Stop(sluice);
+    EXPECT_THAT(sluice.program().err(),
+                AllOf(HasSubstr("info a journal is empty and no longer used"),
+                      HasSubstr(PathOf("journal.db"))));
+  }
+  std::filesystem::remove(folder_ / "journal.db");
+  Sluice sluice(JournalConfigOf("other.db"));
+  Stop(sluice);
+  EXPECT_THAT(sluice.program().err(), Not(HasSubstr("no longer used")));
+}
+
+TEST_F(JournalsOfServers, AnInstallationThatRegisteredNothingIsRegistered) {
+  LeaveQueued("journal.db", 3);
+  Shell(store_).Run("DELETE FROM journals");
+  Shell(store_).Run("DELETE FROM servers");
+  {
+    Sluice sluice(JournalConfigOf("journal.db"));
+    AwaitStored(sluice, 3);
+    EXPECT_EQ(Submit(sluice, "new"), 4);
+    sluice.program().Signal(SIGKILL);
+    EXPECT_EQ(sluice.program().Wait().signal, SIGKILL);
+  }
+  Move("journal.db", "lost.db");
+  ExpectRefused(JournalConfigOf("journal.db"), {"the pool used journal "});
+}
+
+// --- A number that belongs to another submission ---
+
+TEST(TakenNumber, ACallerThatWaitsGetsTheNewNumber) {
+  TestServer server(SmallConfig("fail_fast", 10));
+  server.store().TakeSequence(1);
+  const Receipt receipt = Submit(server, MakeSubmit("1"));
+  EXPECT_EQ(receipt.disposition(), Receipt::STORED);
+  EXPECT_EQ(receipt.sequence(), 2);
+  EXPECT_EQ(server.store().stored().at(0).reported_sequence, 0);
+  const Receipt repeated = Submit(server, MakeSubmit("1"));
+  EXPECT_EQ(repeated.disposition(), Receipt::DUPLICATE);
+  EXPECT_EQ(repeated.sequence(), 2);
+}
+
+TEST(TakenNumber, AnAcknowledgedNumberIsReported) {
+  const TempFolder folder;
+  TestServer server(JournalConfig(folder));
+  server.store().TakeSequence(1);
+  server.store().Hold();
+  EXPECT_EQ(Submit(server, MakeSubmit("1")).sequence(), 1);
+  EXPECT_EQ(Lookup(server, "1").sequence(), 1);
+  server.store().Release();
+  AwaitStored(server, 1);
+  const Submission stored = server.store().stored().at(0);
+  EXPECT_EQ(stored.sequence, 2);
+  EXPECT_EQ(stored.reported_sequence, 1);
+  EXPECT_EQ(Lookup(server, "1").sequence(), 2);
+  EXPECT_EQ(Submit(server, MakeSubmit("2")).sequence(), 3);
+  AwaitStored(server, 2);
+}
+
+}  // namespace
+}  // namespace sluice
