@@ -147,6 +147,16 @@ absl::Status Pools::Adopt(const Config& config, std::int64_t series,
                      " is a copy of the journal of pools.", name,
                      ".queue.path, so its entries need not be adopted"));
   }
+  const absl::StatusOr<std::int64_t> last = adopted.LastSequence();
+  if (!last.ok()) return last.status();
+  // Without a registry only the last number in the store tells the number of
+  // this server, so the store must not get higher numbers of other servers.
+  ServerRegistry* registry = uses.store->registry();
+  if (registry == nullptr && *last > 0 && SeriesOf(*last) != series) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "--adopt-journal: ", uses.adopt_journal, " is a journal of server ",
+        SeriesOf(*last), ". Only a SQLite or PostgreSQL store can adopt it"));
+  }
   const auto counts = AdoptEntries(
       adopted, {.journal_of = [&](std::string_view method) -> Journal& {
                   const ServerPool& pool =
@@ -155,12 +165,9 @@ absl::Status Pools::Adopt(const Config& config, std::int64_t series,
                 },
                 .copied = uses.adoption_copied});
   if (!counts.ok()) return counts.status();
-  const absl::StatusOr<std::int64_t> last = adopted.LastSequence();
-  if (!last.ok()) return last.status();
   // An old disk of this server may know the highest number.
   absl::Status status;
   if (SeriesOf(*last) == series) status = first->RaiseLastSequence(*last);
-  ServerRegistry* registry = uses.store->registry();
   if (status.ok() && counts->damaged == 0 && registry != nullptr) {
     status = registry->Retire(
         adopted.id(), absl::StrCat("adopted by server ", series), absl::Now());
