@@ -65,6 +65,10 @@ absl::Status DatastoreBatch::TakeOne(Unsettled sent,
   if (one.result() == v1::SaveBatchResponse::DIFFERS) {
     return TakeDifference(sent, one);
   }
+  if (one.result() == v1::SaveBatchResponse::SEQUENCE_TAKEN) {
+    saved_[sent.index] = {.result = Saved::Result::kSequenceTaken};
+    return absl::OkStatus();
+  }
   const absl::StatusOr<StoredReceipt> first = FromMessage(one.first());
   if (!first.ok()) return first.status();
   Saved& saved = saved_[sent.index];

@@ -109,6 +109,7 @@ v1::Submission ToMessage(const Submission& submission) {
   message.set_supersedes_submission_id(submission.supersedes_submission_id);
   message.set_reason_for_change(submission.reason_for_change);
   message.set_answers_json(submission.answers_json);
+  message.set_reported_sequence(submission.reported_sequence);
   return message;
 }
 
@@ -129,6 +130,10 @@ absl::StatusOr<Submission> FromMessage(v1::Submission&& message) {
   submission.kind = *kind;
   if (message.sequence() <= 0) return Malformed("sequence is not positive");
   submission.sequence = message.sequence();
+  if (message.reported_sequence() < 0) {
+    return Malformed("reported_sequence is negative");
+  }
+  submission.reported_sequence = message.reported_sequence();
   if (!ReadDigest(message.content_sha256(), &submission.content_sha256)) {
     return Malformed("content_sha256 is not a SHA-256");
   }

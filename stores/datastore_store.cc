@@ -307,8 +307,9 @@ absl::StatusOr<StorePage> DatastoreStore::Read(std::int64_t after,
     page.submissions.push_back(*std::move(submission));
   }
   for (const auto& gap : response.gaps()) {
-    page.gaps.push_back(
-        {.sequence = gap.sequence(), .conflict = gap.conflict()});
+    page.gaps.push_back({.sequence = gap.sequence(),
+                         .conflict = gap.conflict(),
+                         .first_sequence = gap.first_sequence()});
   }
   const absl::string_view wrong = FindFault(page, after, max);
   if (!wrong.empty()) return Malformed("Read", wrong);

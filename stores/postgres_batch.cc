@@ -5,8 +5,9 @@
 #include <numeric>
 #include <string>
 #include <tuple>
+#include <utility>
 
-#include "absl/strings/str_cat.h"
+#include "absl/container/flat_hash_set.h"
 #include "base/check.h"
 #include "stores/postgres_commit.h"
 
@@ -27,6 +28,11 @@ std::size_t SizeOf(const Submission& submission) {
   return submission.content.size() + submission.answers_json.size();
 }
 
+// Parameters: sequence numbers, and the numbers that were reported for them.
+constexpr char kKeepReported[] =
+    "INSERT INTO renumbered (sequence, reported_sequence)"
+    " SELECT * FROM unnest($1::bigint[], $2::bigint[]) ON CONFLICT DO NOTHING";
+
 // Returns the length of the longest prefix of `rows` that one statement may
 // have.
 template <typename Row, typename Size>
@@ -41,6 +47,19 @@ std::size_t Portion(absl::Span<const Row> rows, Size size) {
   return count;
 }
 
+// Returns the length of the longest prefix of `rows` with different sequence
+// numbers. A statement must see which of two submissions with one number an
+// earlier statement has recorded.
+template <typename Row, typename Sequence>
+std::size_t Distinct(absl::Span<const Row> rows, Sequence sequence) {
+  absl::flat_hash_set<std::int64_t> sequences;
+  sequences.reserve(rows.size());
+  const auto repeated = std::ranges::find_if(rows, [&](const Row& row) {
+    return !sequences.insert(sequence(row)).second;
+  });
+  return static_cast<std::size_t>(repeated - rows.begin());
+}
+
 }  // namespace
 
 absl::Status PreparePostgresBatches(PostgresConnection& db) {
@@ -48,7 +67,8 @@ absl::Status PreparePostgresBatches(PostgresConnection& db) {
   db.SendPrepare(kFindFirst, kPostgresFindFirst);
   db.SendPrepare(kReadContent,
                  "SELECT content FROM submissions WHERE sequence = $1::bigint");
-  db.SendPrepare(kRecordGaps, kPostgresRecordGaps);
+  const std::string record_gaps = PostgresRecordGaps();
+  db.SendPrepare(kRecordGaps, record_gaps.c_str());
   return db.Receive().status();
 }
 
@@ -60,7 +80,10 @@ PostgresBatch::PostgresBatch(PostgresConnection& db,
       batch_(batch),
       saved_(saved),
       same_content_(same_content),
-      by_id_(batch.size()) {
+      by_id_(batch.size()),
+      reports_(std::ranges::any_of(batch, [](const Submission& s) {
+        return s.reported_sequence != 0;
+      })) {
   SLUICE_DCHECK(!batch.empty());
   SLUICE_DCHECK_EQ(saved.size(), batch.size());
   std::iota(by_id_.begin(), by_id_.end(), std::size_t{0});
@@ -72,6 +95,7 @@ PostgresBatch::PostgresBatch(PostgresConnection& db,
 absl::Status PostgresBatch::Save() {
   absl::Status status = Insert();
   if (status.ok() && !not_inserted_.empty()) status = CompareWithFirst();
+  if (status.ok() && reports_) status = KeepReported();
   return status.ok() ? Commit() : status;
 }
 
@@ -79,8 +103,10 @@ absl::Status PostgresBatch::Insert() {
   db_.SendQuery("BEGIN");
   absl::Span<const std::size_t> rest = by_id_;
   while (!rest.empty()) {
-    const std::size_t count =
+    std::size_t count =
         Portion(rest, [this](std::size_t i) { return SizeOf(batch_[i]); });
+    count = Distinct(rest.first(count),
+                     [this](std::size_t i) { return batch_[i].sequence; });
     const absl::Status inserted = InsertSome(rest.first(count));
     if (!inserted.ok()) return inserted;
     rest.remove_prefix(count);
@@ -110,6 +136,8 @@ absl::Status PostgresBatch::InsertSome(absl::Span<const std::size_t> indices) {
                    .content_sha256 = s.content_sha256};
     } else {
       not_inserted_.push_back(i);
+      // Unless the id turns out to be stored.
+      saved_[i] = {.result = Saved::Result::kSequenceTaken};
     }
   }
   if (row == inserted.rows()) return absl::OkStatus();
@@ -122,7 +150,6 @@ absl::Status PostgresBatch::CompareWithFirst() {
   const absl::Status compared = CompareContents(*known);
   if (!compared.ok()) return compared;
 
-  std::vector<PostgresGap> gaps;
   for (const Known& k : *known) {
     const StoredReceipt& first = k.first.receipt;
     // The stored row belongs to this very submission: an earlier attempt stored
@@ -136,32 +163,63 @@ absl::Status PostgresBatch::CompareWithFirst() {
                        .content_sha256 = first.content_sha256,
                        .conflict_kept = !k.same};
     if (own && k.same) continue;
-    gaps.push_back({&batch_[k.index], first.sequence, !k.same});
+    gaps_.push_back({&batch_[k.index], first.sequence, !k.same});
   }
-  return RecordGaps(gaps);
+  return RecordGaps();
 }
 
-absl::Status PostgresBatch::RecordGaps(absl::Span<const PostgresGap> gaps) {
+absl::Status PostgresBatch::RecordGaps() {
+  absl::Span<const PostgresGap> gaps = gaps_;
   while (!gaps.empty()) {
-    const std::size_t count = Portion(gaps, [](const PostgresGap& gap) {
+    std::size_t count = Portion(gaps, [](const PostgresGap& gap) {
       return gap.conflict ? gap.submission->content.size() : 0;
+    });
+    count = Distinct(gaps.first(count), [](const PostgresGap& gap) {
+      return gap.submission->sequence;
     });
     const absl::Span<const PostgresGap> portion = gaps.first(count);
     gaps.remove_prefix(count);
     db_.Send(kRecordGaps, PostgresGaps(portion));
-    // Duplicates need no answer, so the statement is only queued. Commit sends
-    // it in one round trip with the COMMIT.
-    if (gaps.empty() && std::ranges::none_of(portion, &PostgresGap::conflict)) {
+    // KeepReported needs the answer.
+    if (gaps.empty() && !reports_) {
+      queued_gaps_ = count;
       return absl::OkStatus();
     }
     const auto results = db_.Receive();
     if (!results.ok()) return results.status();
-    if (results->back().IntegerAt(0, 0) != 0) {
-      return absl::InternalError(
-          "a sequence of the batch belongs to another submission");
-    }
+    TakeTaken(results->back(), portion);
   }
   return absl::OkStatus();
+}
+
+void PostgresBatch::TakeTaken(const PostgresResult& taken,
+                              absl::Span<const PostgresGap> gaps) {
+  for (int row = 0; row < taken.rows(); ++row) {
+    const auto position = static_cast<std::size_t>(taken.IntegerAt(row, 0));
+    const Submission* const submission = gaps[position - 1].submission;
+    saved_[static_cast<std::size_t>(submission - batch_.data())] = {
+        .result = Saved::Result::kSequenceTaken};
+  }
+}
+
+absl::Status PostgresBatch::KeepReported() {
+  std::vector<const Submission*> kept;
+  for (std::size_t i = 0; i < batch_.size(); ++i) {
+    if (batch_[i].reported_sequence != 0 &&
+        saved_[i].result != Saved::Result::kSequenceTaken) {
+      kept.push_back(&batch_[i]);
+    }
+  }
+  PostgresArray sequences(PostgresArray::Type::kBigint, kept.size());
+  PostgresArray reported(PostgresArray::Type::kBigint, kept.size());
+  for (const Submission* submission : kept) {
+    sequences.Integer(submission->sequence);
+    reported.Integer(submission->reported_sequence);
+  }
+  return db_
+      .Query(kKeepReported,
+             {std::move(sequences).Take(), std::move(reported).Take()})
+      .status();
 }
 
 absl::StatusOr<std::vector<PostgresBatch::Known>> PostgresBatch::FindKnown() {
@@ -175,10 +233,6 @@ absl::StatusOr<std::vector<PostgresBatch::Known>> PostgresBatch::FindKnown() {
   const auto found = db_.Run(kFindFirst, {std::move(submission_ids).Take(),
                                           std::move(study_ids).Take()});
   if (!found.ok()) return found.status();
-  if (found->rows() != static_cast<int>(not_inserted_.size())) {
-    return absl::InternalError(
-        "a sequence of the batch belongs to another submission");
-  }
   std::vector<Known> known;
   for (int row = 0; row < found->rows(); ++row) {
     const auto position = static_cast<std::size_t>(found->IntegerAt(row, 0));
@@ -232,6 +286,9 @@ absl::Status PostgresBatch::Commit() {
   SendPostgresCommit(db_, /*relies_on_rows=*/!not_inserted_.empty());
   const auto results = db_.Receive();
   if (!results.ok()) return results.status();
+  if (queued_gaps_ > 0) {
+    TakeTaken(results->front(), absl::MakeSpan(gaps_).last(queued_gaps_));
+  }
   durability_ = ReadPostgresDurability(results->back());
   return absl::OkStatus();
 }

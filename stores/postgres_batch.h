@@ -53,7 +53,11 @@ class PostgresBatch {
   absl::Status CompareContents(std::vector<Known>& known);
   absl::Status CompareSome(absl::Span<Known* const> known);
   absl::Status CompareWithFirst();
-  absl::Status RecordGaps(absl::Span<const PostgresGap> gaps);
+  absl::Status RecordGaps();
+  // Reads the answer of the statement that records `gaps`.
+  void TakeTaken(const PostgresResult& taken,
+                 absl::Span<const PostgresGap> gaps);
+  absl::Status KeepReported();
   absl::Status Commit();
 
   PostgresConnection& db_;
@@ -65,6 +69,11 @@ class PostgresBatch {
   // same time lock rows in this order, so that they do not deadlock.
   std::vector<std::size_t> by_id_;
   std::vector<std::size_t> not_inserted_;
+  std::vector<PostgresGap> gaps_;
+  // Number of gaps at the end of `gaps_` whose statement is only queued. Commit
+  // sends it in one round trip with the COMMIT.
+  std::size_t queued_gaps_ = 0;
+  const bool reports_;  // true if the batch has a reported_sequence
   PostgresDurability durability_;
 };
 

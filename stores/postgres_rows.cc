@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "stores/sequence_use.h"
 
 namespace sluice {
 namespace {
@@ -78,15 +79,19 @@ std::string DerivedColumn(absl::Span<const Submission* const> rows,
 
 }  // namespace
 
+// A scalar subquery looks up each number in the index. NOT EXISTS could become
+// a join that reads the whole table.
 const char* const kPostgresInsert =
     "INSERT INTO submissions (sequence, kind, study_id, submission_id, site_id,"
     " subject, questionnaire, status, authored, authored_at, sent_at,"
     " received_at, supersedes_submission_id, reason_for_change, content_sha256,"
     " answers, content)"
-    " SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[],"
+    " SELECT s.* FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[],"
     " $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],"
     " $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::text[],"
-    " $14::text[], $15::bytea[], $16::jsonb[], $17::bytea[])"
+    " $14::text[], $15::bytea[], $16::jsonb[], $17::bytea[]) AS s (sequence)"
+    " WHERE (SELECT g.sequence FROM gaps AS g WHERE g.sequence = s.sequence)"
+    "   IS NULL"
     " ON CONFLICT DO NOTHING RETURNING sequence";
 
 // LATERAL with LIMIT makes PostgreSQL look up each id in the index, whatever
@@ -103,36 +108,41 @@ const char* const kPostgresFindFirst =
 // A conflict with the number of the first submission leaves no gap. Another
 // server may insert the same content at the same time: the content is then kept
 // twice.
-const char* const kPostgresRecordGaps =
-    "WITH refused AS ("
-    "   SELECT *, row_number() OVER ("
-    "     PARTITION BY first_sequence, content_sha256 ORDER BY sequence) AS nth"
-    "   FROM unnest($1::bigint[], $2::text[], $3::bigint[],"
-    "     $4::text[], $5::text[], $6::text[], $7::timestamptz[],"
-    "     $8::timestamptz[], $9::bytea[], $10::bigint[], $11::bytea[])"
-    "   AS r (sequence, reason, first_sequence, kind, study_id, submission_id,"
-    "     received_at, sent_at, content_sha256, content_bytes, content)),"
-    " gap AS ("
-    "   INSERT INTO gaps (sequence, reason) SELECT sequence, reason"
-    "   FROM refused WHERE sequence <> first_sequence"
-    "   ON CONFLICT DO NOTHING),"
-    " recorded AS ("
-    "   INSERT INTO conflicts (sequence, first_sequence, kind, study_id,"
-    "     submission_id, received_at, sent_at, content_sha256, content_bytes,"
-    "     content)"
-    "   SELECT sequence, first_sequence, kind, study_id, submission_id,"
-    "     received_at, sent_at, content_sha256, content_bytes,"
-    "     CASE WHEN nth = 1 AND NOT EXISTS (SELECT FROM conflicts AS c"
-    "       WHERE c.first_sequence = r.first_sequence"
-    "       AND c.content_sha256 = r.content_sha256 AND c.content IS NOT NULL)"
-    "     THEN content END"
-    "   FROM refused AS r WHERE reason = 'conflict' ORDER BY sequence"
-    "   ON CONFLICT (sequence) DO NOTHING RETURNING sequence)"
-    " SELECT count(*) FROM refused AS r WHERE reason = 'conflict'"
-    " AND sequence NOT IN (SELECT sequence FROM recorded)"
-    " AND NOT EXISTS (SELECT FROM conflicts AS c"
-    "   WHERE c.sequence = r.sequence AND c.first_sequence = r.first_sequence"
-    "   AND c.kind = r.kind AND c.content_sha256 = r.content_sha256)";
+std::string PostgresRecordGaps() {
+  return absl::StrCat(
+      "WITH given AS (SELECT r.*, ", kSequenceUse,
+      " AS use FROM unnest($1::bigint[], $2::text[], $3::bigint[],"
+      "     $4::text[], $5::text[], $6::text[], $7::timestamptz[],"
+      "     $8::timestamptz[], $9::bytea[], $10::bigint[], $11::bytea[])"
+      "   WITH ORDINALITY"
+      "   AS r (sequence, reason, first_sequence, kind, study_id,"
+      "     submission_id, received_at, sent_at, content_sha256,"
+      "     content_bytes, content, position)),"
+      " refused AS ("
+      "   SELECT *, row_number() OVER ("
+      "     PARTITION BY first_sequence, content_sha256 ORDER BY sequence)"
+      "     AS nth FROM given WHERE use = 0),"
+      " gap AS ("
+      "   INSERT INTO gaps (sequence, reason, first_sequence)"
+      "   SELECT sequence, reason, first_sequence"
+      "   FROM refused WHERE sequence <> first_sequence"
+      "   ON CONFLICT DO NOTHING),"
+      " recorded AS ("
+      "   INSERT INTO conflicts (sequence, first_sequence, kind, study_id,"
+      "     submission_id, received_at, sent_at, content_sha256,"
+      "     content_bytes, content)"
+      "   SELECT sequence, first_sequence, kind, study_id, submission_id,"
+      "     received_at, sent_at, content_sha256, content_bytes,"
+      "     CASE WHEN nth = 1 AND NOT EXISTS (SELECT FROM conflicts AS c"
+      "       WHERE c.first_sequence = r.first_sequence"
+      "       AND c.content_sha256 = r.content_sha256"
+      "       AND c.content IS NOT NULL)"
+      "     THEN content END"
+      "   FROM refused AS r WHERE reason = 'conflict' ORDER BY sequence"
+      "   ON CONFLICT (sequence) DO NOTHING)"
+      " SELECT position FROM given WHERE use = ",
+      static_cast<std::int64_t>(SequenceUse::kTaken));
+}
 
 const char* const kPostgresReadSubmissions =
     "SELECT sequence, kind, study_id, submission_id, site_id, subject,"

@@ -27,8 +27,9 @@ std::string ToPostgresJson(std::string_view json);
 absl::Status CheckPostgresIds(const Submission& submission);
 
 // Inserts rows with the parameters of PostgresRows. Skips rows whose id or
-// sequence number is taken. Returns the sequence numbers of the inserted rows,
-// in the order of the parameters.
+// sequence number is taken, the number perhaps by a gap. Returns the sequence
+// numbers of the inserted rows, in the order of the parameters. The rows must
+// have different sequence numbers.
 extern const char* const kPostgresInsert;
 std::vector<std::string> PostgresRows(
     absl::Span<const Submission* const> submissions);
@@ -54,10 +55,11 @@ struct PostgresGap {
 };
 
 // Records gaps, audits the conflicts among them and keeps their contents. Gaps
-// and conflicts that are already recorded are skipped. Returns one value: the
-// number of conflicts whose sequence number is recorded for another conflict.
-// The transaction must then not commit.
-extern const char* const kPostgresRecordGaps;
+// and conflicts that are already recorded are skipped. Returns the index, from
+// 1, of each gap that is not recorded because another submission has its
+// sequence number (SequenceUse::kTaken). The gaps must have different sequence
+// numbers.
+std::string PostgresRecordGaps();
 std::vector<std::string> PostgresGaps(absl::Span<const PostgresGap> gaps);
 
 // Reads submissions from one sequence number (exclusive) to another

@@ -68,8 +68,23 @@ constexpr char kFindSizes[] =
     "SELECT sequence, octet_length(content)::bigint FROM submissions"
     " WHERE sequence > $1::bigint ORDER BY sequence LIMIT $2::bigint";
 constexpr char kReadGaps[] =
-    "SELECT sequence, reason = 'conflict' FROM gaps"
+    "SELECT sequence, reason = 'conflict', coalesce(first_sequence, 0)"
+    " FROM gaps"
     " WHERE sequence > $1::bigint AND sequence <= $2::bigint ORDER BY sequence";
+constexpr char kFindOthers[] =
+    "SELECT i.position, o.sequence"
+    " FROM unnest($1::bigint[]) WITH ORDINALITY AS i (first, position),"
+    " LATERAL ("
+    "   WITH duplicates AS (SELECT sequence FROM gaps"
+    "     WHERE first_sequence = i.first AND reason = 'duplicate'"
+    "     ORDER BY sequence LIMIT $2::bigint)"
+    "   SELECT sequence FROM duplicates"
+    "   UNION SELECT reported_sequence FROM renumbered"
+    "     WHERE sequence = i.first"
+    "   UNION SELECT n.reported_sequence FROM duplicates AS d"
+    "     JOIN renumbered AS n ON n.sequence = d.sequence"
+    "   ORDER BY 1 LIMIT $2::bigint) AS o"
+    " ORDER BY 1, 2";
 constexpr char kLastSequence[] =
     "SELECT greatest("
     " (SELECT max(sequence) FROM submissions"
@@ -120,7 +135,8 @@ absl::StatusOr<StorePage> ReadPage(PostgresConnection& db, std::int64_t after,
   }
   for (int row = 0; row < (*results)[1].rows(); ++row) {
     page.gaps.push_back({.sequence = (*results)[1].IntegerAt(row, 0),
-                         .conflict = (*results)[1].BoolAt(row, 1)});
+                         .conflict = (*results)[1].BoolAt(row, 1),
+                         .first_sequence = (*results)[1].IntegerAt(row, 2)});
   }
   return page;
 }
@@ -466,6 +482,30 @@ PostgresStore::FindReceipts(std::string_view study_id,
       });
   if (!status.ok()) return status;
   return receipts;
+}
+
+absl::StatusOr<std::vector<std::vector<std::int64_t>>>
+PostgresStore::FindOtherSequences(absl::Span<const std::int64_t> sequences) {
+  std::vector<std::vector<std::int64_t>> others(sequences.size());
+  if (sequences.empty()) return others;
+  PostgresArray firsts(PostgresArray::Type::kBigint, sequences.size());
+  for (const std::int64_t sequence : sequences) firsts.Integer(sequence);
+  const std::vector<std::string> parameters = {
+      std::move(firsts).Take(),
+      PostgresBigint(static_cast<std::int64_t>(kOtherSequencesMax))};
+  const absl::Status status =
+      FindReplicated([&](PostgresConnection& db) -> absl::StatusOr<bool> {
+        const auto found = db.Query(kFindOthers, parameters);
+        if (!found.ok()) return found.status();
+        for (int row = 0; row < found->rows(); ++row) {
+          const auto position =
+              static_cast<std::size_t>(found->IntegerAt(row, 0));
+          others[position - 1].push_back(found->IntegerAt(row, 1));
+        }
+        return found->rows() > 0;
+      });
+  if (!status.ok()) return status;
+  return others;
 }
 
 absl::StatusOr<std::int64_t> PostgresStore::LastSequence() {

@@ -67,6 +67,8 @@ class PostgresStore final : public Store {
   absl::StatusOr<std::vector<std::optional<StoredReceipt>>> FindReceipts(
       std::string_view study_id,
       absl::Span<const std::string> submission_ids) override;
+  absl::StatusOr<std::vector<std::vector<std::int64_t>>> FindOtherSequences(
+      absl::Span<const std::int64_t> sequences) override;
   absl::StatusOr<std::int64_t> LastSequence() override;
   absl::StatusOr<StorePage> Read(std::int64_t after, std::size_t max,
                                  std::size_t max_bytes) override;

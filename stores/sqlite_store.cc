@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/sequence_series.h"
 #include "stores/files.h"
 #include "stores/sqlite_file.h"
 #include "stores/sqlite_schema.h"
@@ -23,7 +24,8 @@ constexpr std::string_view kInsert =
     " subject, questionnaire, status, authored, authored_at, sent_at,"
     " received_at, supersedes_submission_id, reason_for_change, content_sha256,"
     " answers, content)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,"
+    " ?16, ?17 WHERE NOT EXISTS (SELECT 1 FROM gaps WHERE sequence = ?1)"
     " ON CONFLICT DO NOTHING";
 constexpr std::string_view kFindReceipt =
     "SELECT sequence, received_at, content_sha256, kind FROM submissions"
@@ -42,11 +44,24 @@ constexpr std::string_view kAudit =
     "   AND first_sequence = excluded.first_sequence"
     "   AND kind = excluded.kind"
     "   AND content_sha256 = excluded.content_sha256";
-constexpr std::string_view kFindAudited =
-    "SELECT 1 FROM conflicts WHERE sequence = ? AND first_sequence = ?"
-    " AND kind = ? AND content_sha256 = ?";
 constexpr std::string_view kInsertGap =
-    "INSERT INTO gaps (sequence, reason) VALUES (?, ?) ON CONFLICT DO NOTHING";
+    "INSERT INTO gaps (sequence, reason, first_sequence) VALUES (?, ?, ?)"
+    " ON CONFLICT DO NOTHING";
+constexpr std::string_view kFindUse =
+    " FROM (SELECT ? AS sequence, ? AS reason, ? AS first_sequence,"
+    " ? AS kind, ? AS content_sha256) AS r";
+constexpr std::string_view kKeepReported =
+    "INSERT INTO renumbered (sequence, reported_sequence) VALUES (?, ?)"
+    " ON CONFLICT DO NOTHING";
+constexpr std::string_view kFindOthers =
+    "WITH duplicates AS (SELECT sequence FROM gaps"
+    "   WHERE first_sequence = ?1 AND reason = 'duplicate'"
+    "   ORDER BY sequence LIMIT ?2)"
+    " SELECT sequence FROM duplicates"
+    " UNION SELECT reported_sequence FROM renumbered WHERE sequence = ?1"
+    " UNION SELECT n.reported_sequence FROM duplicates AS d"
+    "   JOIN renumbered AS n ON n.sequence = d.sequence"
+    " ORDER BY 1 LIMIT ?2";
 constexpr std::string_view kRead =
     "SELECT sequence, received_at, content_sha256, kind, study_id,"
     " submission_id, site_id, subject, questionnaire, status, authored,"
@@ -54,8 +69,8 @@ constexpr std::string_view kRead =
     " answers, length(content), content FROM submissions WHERE sequence > ?"
     " ORDER BY sequence";
 constexpr std::string_view kReadGaps =
-    "SELECT sequence, reason FROM gaps WHERE sequence > ? AND sequence < ?"
-    " ORDER BY sequence";
+    "SELECT sequence, reason, ifnull(first_sequence, 0) FROM gaps"
+    " WHERE sequence > ? AND sequence < ? ORDER BY sequence";
 constexpr std::string_view kConflict = "conflict";
 constexpr std::string_view kDuplicate = "duplicate";
 
@@ -173,10 +188,14 @@ absl::StatusOr<SqliteStore::Writer> SqliteStore::OpenWriter(
   if (!read_content.ok()) return read_content.status();
   auto audit = db->Prepare(kAudit);
   if (!audit.ok()) return audit.status();
-  auto find_audited = db->Prepare(kFindAudited);
-  if (!find_audited.ok()) return find_audited.status();
   auto insert_gap = db->Prepare(kInsertGap);
   if (!insert_gap.ok()) return insert_gap.status();
+  auto find_use = db->Prepare(
+      absl::StrCat("SELECT ", kSequenceUse,
+                   absl::string_view(kFindUse.data(), kFindUse.size())));
+  if (!find_use.ok()) return find_use.status();
+  auto keep_reported = db->Prepare(kKeepReported);
+  if (!keep_reported.ok()) return keep_reported.status();
   auto files = SqliteFileWatch::Start(*db);
   if (!files.ok()) return files.status();
   return Writer{.db = *std::move(db),
@@ -185,8 +204,9 @@ absl::StatusOr<SqliteStore::Writer> SqliteStore::OpenWriter(
                 .find_first = *std::move(find_first),
                 .read_content = *std::move(read_content),
                 .audit = *std::move(audit),
-                .find_audited = *std::move(find_audited),
-                .insert_gap = *std::move(insert_gap)};
+                .insert_gap = *std::move(insert_gap),
+                .find_use = *std::move(find_use),
+                .keep_reported = *std::move(keep_reported)};
 }
 
 absl::StatusOr<SqliteStore::Reader> SqliteStore::OpenReader(
@@ -195,7 +215,10 @@ absl::StatusOr<SqliteStore::Reader> SqliteStore::OpenReader(
   if (!db.ok()) return db.status();
   auto find_receipt = db->Prepare(kFindReceipt);
   if (!find_receipt.ok()) return find_receipt.status();
-  return Reader{*std::move(db), *std::move(find_receipt)};
+  auto find_others = db->Prepare(kFindOthers);
+  if (!find_others.ok()) return find_others.status();
+  return Reader{*std::move(db), *std::move(find_receipt),
+                *std::move(find_others)};
 }
 
 absl::StatusOr<SqliteStore::PageReader> SqliteStore::OpenPageReader(
@@ -378,11 +401,27 @@ absl::Status SqliteStore::SaveEach(PendingBatch& pending) {
 absl::StatusOr<Saved> SqliteStore::Save(const Submission& submission) {
   const absl::StatusOr<bool> inserted = Insert(submission);
   if (!inserted.ok()) return inserted.status();
-  if (!*inserted) return CompareWithFirst(submission);
-  return Saved{.result = Saved::Result::kStored,
-               .sequence = submission.sequence,
-               .received_at = ToMicroseconds(submission.received_at),
-               .content_sha256 = submission.content_sha256};
+  absl::StatusOr<Saved> saved =
+      Saved{.result = Saved::Result::kStored,
+            .sequence = submission.sequence,
+            .received_at = ToMicroseconds(submission.received_at),
+            .content_sha256 = submission.content_sha256};
+  if (!*inserted) saved = CompareWithFirst(submission);
+  if (!saved.ok() || submission.reported_sequence == 0 ||
+      saved->result == Saved::Result::kSequenceTaken) {
+    return saved;
+  }
+  const absl::Status kept = KeepReported(submission);
+  if (!kept.ok()) return kept;
+  return saved;
+}
+
+absl::Status SqliteStore::KeepReported(const Submission& submission) {
+  return SqliteRun(writer_.keep_reported)
+      .Integer(submission.sequence)
+      .Integer(submission.reported_sequence)
+      .Step()
+      .status();
 }
 
 absl::StatusOr<bool> SqliteStore::Insert(const Submission& submission) {
@@ -410,8 +449,8 @@ absl::StatusOr<bool> SqliteStore::Insert(const Submission& submission) {
       .Blob(submission.content);
   const absl::StatusOr<bool> ran = insert.Step();
   if (!ran.ok()) return ran.status();
-  // ON CONFLICT DO NOTHING changes no row if the id or the sequence number is
-  // taken.
+  // No row is changed if the id or the sequence number is taken, the number
+  // perhaps by a gap.
   return writer_.db.changes() == 1;
 }
 
@@ -423,10 +462,7 @@ absl::StatusOr<Saved> SqliteStore::CompareWithFirst(
   if (!found.ok()) return found.status();
   // The insert failed although the id is free, so the sequence number must be
   // taken.
-  if (!*found) {
-    return absl::InternalError(absl::StrCat("sequence ", submission.sequence,
-                                            " belongs to another submission"));
-  }
+  if (!*found) return Saved{.result = Saved::Result::kSequenceTaken};
   const absl::StatusOr<StoredReceipt> first = ReadReceipt(find);
   if (!first.ok()) return first.status();
 
@@ -435,8 +471,16 @@ absl::StatusOr<Saved> SqliteStore::CompareWithFirst(
     same = MeansTheSame(submission, first->sequence);
     if (!same.ok()) return same.status();
   }
-  const absl::Status kept = KeepGap(submission, first->sequence, !*same);
-  if (!kept.ok()) return kept;
+  const absl::StatusOr<SequenceUse> use =
+      FindUse(submission, first->sequence, !*same);
+  if (!use.ok()) return use.status();
+  if (*use == SequenceUse::kTaken) {
+    return Saved{.result = Saved::Result::kSequenceTaken};
+  }
+  if (*use == SequenceUse::kOwn) {
+    const absl::Status kept = KeepGap(submission, first->sequence, !*same);
+    if (!kept.ok()) return kept;
+  }
   return Saved{
       .result = *same ? Saved::Result::kDuplicate : Saved::Result::kConflict,
       .sequence = first->sequence,
@@ -455,6 +499,24 @@ absl::StatusOr<bool> SqliteStore::MeansTheSame(const Submission& submission,
   return same_content_(submission.kind, read.BlobAt(0), submission.content);
 }
 
+absl::StatusOr<SequenceUse> SqliteStore::FindUse(const Submission& submission,
+                                                 std::int64_t first_sequence,
+                                                 bool conflict) {
+  // The stored submission is sent again.
+  if (!conflict && submission.sequence == first_sequence) {
+    return SequenceUse::kOwn;
+  }
+  SqliteRun find(writer_.find_use);
+  find.Integer(submission.sequence)
+      .Text(conflict ? kConflict : kDuplicate)
+      .Integer(first_sequence)
+      .Text(KindName(submission.kind))
+      .Blob(DigestBlob(submission.content_sha256));
+  const absl::StatusOr<bool> found = find.Step();
+  if (!found.ok()) return found.status();
+  return static_cast<SequenceUse>(find.IntegerAt(0));
+}
+
 absl::Status SqliteStore::KeepGap(const Submission& submission,
                                   std::int64_t first_sequence, bool conflict) {
   if (conflict) {
@@ -467,6 +529,7 @@ absl::Status SqliteStore::KeepGap(const Submission& submission,
   return SqliteRun(writer_.insert_gap)
       .Integer(submission.sequence)
       .Text(conflict ? kConflict : kDuplicate)
+      .Integer(first_sequence)
       .Step()
       .status();
 }
@@ -486,22 +549,9 @@ absl::Status SqliteStore::Audit(const Submission& refused,
       .Blob(DigestBlob(refused.content_sha256))
       .Integer(static_cast<std::int64_t>(refused.content.size()))
       .Blob(refused.content);
-  const absl::StatusOr<bool> ran = audit.Step();
-  if (!ran.ok()) return ran.status();
-  if (writer_.db.changes() == 1) return absl::OkStatus();
-  // The sequence number is taken. Usually the same submission was refused
-  // before, and is saved again after a crash. If the row belongs to another
-  // submission, this content is not kept.
-  SqliteRun find(writer_.find_audited);
-  find.Integer(refused.sequence)
-      .Integer(first_sequence)
-      .Text(KindName(refused.kind))
-      .Blob(DigestBlob(refused.content_sha256));
-  const absl::StatusOr<bool> found = find.Step();
-  if (!found.ok()) return found.status();
-  if (*found) return absl::OkStatus();
-  return absl::InternalError(absl::StrCat("sequence ", refused.sequence,
-                                          " belongs to another submission"));
+  // If there is a row with this number already, FindUse has made sure that it
+  // belongs to this submission, which is saved again after a crash.
+  return audit.Step().status();
 }
 
 absl::StatusOr<std::vector<std::optional<StoredReceipt>>>
@@ -529,11 +579,36 @@ SqliteStore::FindReceipts(std::string_view study_id,
   return receipts;
 }
 
+absl::StatusOr<std::vector<std::vector<std::int64_t>>>
+SqliteStore::FindOtherSequences(absl::Span<const std::int64_t> sequences) {
+  std::vector<std::vector<std::int64_t>> others(sequences.size());
+  const absl::Status status =
+      Read([&](SqliteConnection& /*db*/) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+        for (std::size_t i = 0; i < sequences.size(); ++i) {
+          SqliteRun find(reader_.find_others);
+          find.Integer(sequences[i])
+              .Integer(static_cast<std::int64_t>(kOtherSequencesMax));
+          absl::StatusOr<bool> row = find.Step();
+          for (; row.ok() && *row; row = find.Step()) {
+            others[i].push_back(find.IntegerAt(0));
+          }
+          if (!row.ok()) return row.status();
+        }
+        return absl::OkStatus();
+      });
+  if (!status.ok()) return status;
+  return others;
+}
+
 absl::StatusOr<std::int64_t> SqliteStore::LastSequence() {
   absl::MutexLock lock(&read_mutex_);
+  // Submissions from the journal of another server keep the numbers of its
+  // series.
+  static_assert(kSeriesBits == 40);
   return reader_.db.QueryInteger(
-      "SELECT max(ifnull((SELECT max(sequence) FROM submissions), 0),"
-      " ifnull((SELECT max(sequence) FROM gaps), 0))");
+      "SELECT max(ifnull((SELECT max(sequence) FROM submissions"
+      "   WHERE sequence < 1 << 40), 0),"
+      " ifnull((SELECT max(sequence) FROM gaps WHERE sequence < 1 << 40), 0))");
 }
 
 absl::StatusOr<StorePage> SqliteStore::Read(std::int64_t after, std::size_t max,
@@ -585,7 +660,8 @@ absl::Status SqliteStore::ReadGaps(std::int64_t after, StorePage& page) {
     const absl::StatusOr<bool> row = read.Step();
     if (!row.ok() || !*row) return row.status();
     page.gaps.push_back({.sequence = read.IntegerAt(0),
-                         .conflict = read.TextAt(1) == kConflict});
+                         .conflict = read.TextAt(1) == kConflict,
+                         .first_sequence = read.IntegerAt(2)});
   }
 }
 

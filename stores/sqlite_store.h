@@ -20,6 +20,7 @@
 #include "stores/files.h"
 #include "stores/kinds/sqlite_kind.h"
 #include "stores/open_files.h"
+#include "stores/sequence_use.h"
 #include "stores/sqlite.h"
 #include "stores/sqlite_file.h"
 #include "stores/sqlite_registry.h"
@@ -52,6 +53,8 @@ class SqliteStore final : public Store {
   absl::StatusOr<std::vector<std::optional<StoredReceipt>>> FindReceipts(
       std::string_view study_id,
       absl::Span<const std::string> submission_ids) override;
+  absl::StatusOr<std::vector<std::vector<std::int64_t>>> FindOtherSequences(
+      absl::Span<const std::int64_t> sequences) override;
   absl::StatusOr<std::int64_t> LastSequence() override;
   // Reads like Store::Read, without delaying FindReceipts.
   absl::StatusOr<StorePage> Read(std::int64_t after, std::size_t max,
@@ -92,12 +95,14 @@ class SqliteStore final : public Store {
     SqliteStatement find_first;
     SqliteStatement read_content;
     SqliteStatement audit;
-    SqliteStatement find_audited;
     SqliteStatement insert_gap;
+    SqliteStatement find_use;
+    SqliteStatement keep_reported;
   };
   struct Reader {
     SqliteConnection db;
     SqliteStatement find_receipt;
+    SqliteStatement find_others;
   };
   struct PageReader {
     SqliteConnection db;
@@ -161,6 +166,13 @@ class SqliteStore final : public Store {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   absl::StatusOr<bool> MeansTheSame(const Submission& submission,
                                     std::int64_t first_sequence)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
+  // Tells whether a submission whose id is stored may keep its number.
+  absl::StatusOr<SequenceUse> FindUse(const Submission& submission,
+                                      std::int64_t first_sequence,
+                                      bool conflict)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
+  absl::Status KeepReported(const Submission& submission)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   absl::Status KeepGap(const Submission& submission,
                        std::int64_t first_sequence, bool conflict)

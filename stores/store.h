@@ -83,7 +83,7 @@ struct Saved {
   // Values of the stored submission, which was the first with this id. The time
   // has the store's precision.
   std::int64_t sequence = 0;
-  absl::Time received_at;
+  absl::Time received_at = absl::UnixEpoch();
   Sha256Digest content_sha256{};
   // For kConflict: true if the store has also kept the refused content durably,
   // under the sequence number of the refused submission. Otherwise a refused
@@ -103,6 +103,8 @@ struct StoredReceipt {
 struct Gap {
   std::int64_t sequence = 0;
   bool conflict = false;  // otherwise a duplicate
+  // The stored submission with the same id; 0 if unknown.
+  std::int64_t first_sequence = 0;
 
   bool operator==(const Gap&) const = default;
 };

@@ -307,7 +307,7 @@ TEST_F(PostgresStoreTest, AnotherContentIsAConflictThatIsAuditedAndAGap) {
                 " USING (content_sha256)"),
             "0");
   EXPECT_EQ(Sql("SELECT * FROM gaps ORDER BY sequence"),
-            (Shell::Rows{{"2", "conflict"}, {"3", "conflict"}}));
+            (Shell::Rows{{"2", "conflict", "1"}, {"3", "conflict", "1"}}));
 }
 
 // Version 1 of the tables kept neither contents nor sequence numbers.
@@ -320,7 +320,7 @@ TEST_F(PostgresStoreTest, AConflictOfVersion1KeepsItsContentWhenItComesAgain) {
   EXPECT_EQ(Sql("SELECT sequence, convert_from(content, 'UTF8')"
                 " FROM conflicts ORDER BY conflict"),
             (Shell::Rows{{"NULL", "NULL"}, {"2", "second"}}));
-  EXPECT_EQ(Sql("SELECT * FROM gaps"), (Shell::Rows{{"2", "conflict"}}));
+  EXPECT_EQ(Sql("SELECT * FROM gaps"), (Shell::Rows{{"2", "conflict", "1"}}));
 }
 
 TEST_F(PostgresStoreTest, AnExceptionFromOutsideRollsTheBatchBack) {
@@ -1206,7 +1206,9 @@ TEST_F(PostgresStoreTest, ALookupInProgressDelaysNeitherCheckNorExport) {
 TEST_F(PostgresStoreTest, AfterARejectedBatchItIsReady) {
   Open();
   SaveOne(MakeSubmission(1, "a"));
-  const absl::Status status = Save({MakeSubmission(1, "b")});
+  Submission malformed = MakeSubmission(2, "b");
+  malformed.answers_json = "not JSON";
+  const absl::Status status = Save({malformed});
   EXPECT_FALSE(status.ok());
   EXPECT_FALSE(IsTransient(status)) << status;
   EXPECT_TRUE(store_->Check().ok());

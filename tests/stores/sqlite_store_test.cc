@@ -551,11 +551,15 @@ TEST_F(SqliteStoreGroupTest, ACommitTakesALimitedNumber) {
 }
 
 TEST_F(SqliteStoreGroupTest, ABatchThatCannotBeStoredFailsAlone) {
+  Open();
+  Sql("CREATE TRIGGER poison BEFORE INSERT ON submissions"
+      " WHEN new.submission_id = 'b' BEGIN SELECT raise(ABORT, 'poison'); END");
+  store_.reset();
   OpenAndHold();
   SaveInBackground({MakeSubmission(3, "a")});
-  // Sequence number 1 is taken, so this batch fails. "c" of the next batch is
-  // stored only if "c" of this batch is rolled back.
-  SaveInBackground({MakeSubmission(4, "c"), MakeSubmission(1, "b")});
+  // This batch fails. "c" of the next batch is stored only if "c" of this batch
+  // is rolled back.
+  SaveInBackground({MakeSubmission(4, "c"), MakeSubmission(6, "b")});
   SaveInBackground({MakeSubmission(5, "c")});
   Release();
   EXPECT_TRUE(saves_[1].status.ok()) << saves_[1].status;

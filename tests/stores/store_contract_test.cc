@@ -641,9 +641,10 @@ TEST_P(StoreContract, ABatchThatComesAgainIsRecognisedAndLeavesNothingNew) {
     EXPECT_EQ(results[2], Result::kConflict);
     EXPECT_EQ(saved_[0].sequence, 2);
     EXPECT_EQ(saved_[0].received_at, batch[0].received_at);
-    EXPECT_THAT(ReadAll().gaps,
-                ElementsAre(Gap{.sequence = 3, .conflict = false},
-                            Gap{.sequence = 4, .conflict = true}));
+    EXPECT_THAT(
+        ReadAll().gaps,
+        ElementsAre(Gap{.sequence = 3, .first_sequence = 1},
+                    Gap{.sequence = 4, .conflict = true, .first_sequence = 1}));
     EXPECT_THAT(under_test_->conflicts(), SizeIs(1));
   }
   EXPECT_THAT(Sequences(), ElementsAre(1, 2));
@@ -700,12 +701,12 @@ TEST_P(StoreContract, AConflictThatComesAgainIsKeptOnce) {
 TEST_P(StoreContract, TheNumberOfAConflictIsNotGivenToAnother) {
   Save({MakeSubmission(1, "a", "first"), MakeSubmission(2, "b", "first")});
   Save({MakeSubmission(3, "a", "x")});
-  for (const Submission& other :
-       {MakeSubmission(3, "a", "y"), MakeSubmission(3, "b", "x")}) {
-    const absl::Status status = TrySave({MakeSubmission(4, "c"), other});
-    EXPECT_FALSE(status.ok());
-    EXPECT_FALSE(IsTransient(status)) << status;
-  }
+  EXPECT_THAT(Save({MakeSubmission(3, "a", "y"), MakeSubmission(3, "b", "x"),
+                    MakeSubmission(3, "a", "first"), MakeSubmission(3, "c"),
+                    MakeSubmission(3, "a", "x")}),
+              ElementsAre(Result::kSequenceTaken, Result::kSequenceTaken,
+                          Result::kSequenceTaken, Result::kSequenceTaken,
+                          Result::kConflict));
   EXPECT_EQ(under_test_->conflicts(), (Shell::Rows{{"3", "78"}}));
   EXPECT_THAT(Sequences(), ElementsAre(1, 2));
 }
@@ -738,29 +739,171 @@ TEST_P(StoreContract, LargeConflictsOfABatchAreKept) {
   }
 }
 
-// --- Errors ---
+// --- Numbers that belong to another submission ---
 
 TEST_P(StoreContract, ASequenceIsNeverGivenTwice) {
-  Save({MakeSubmission(1, "canary-first")});
-  Submission s = MakeSubmission(1, "canary-id", "canary-content");
-  s.subject = "canary-subject";
-  s.study_id = "canary-study";
-  s.answers_json = R"([{"link_id": "canary-answer"}])";
-  for (const auto& batch :
-       {std::vector{MakeSubmission(2, "b"), s},
-        std::vector{MakeSubmission(2, "b"), MakeSubmission(2, "canary-c")}}) {
-    const absl::Status status = TrySave(batch);
-    EXPECT_FALSE(status.ok());
-    EXPECT_FALSE(IsTransient(status)) << status;
-    EXPECT_THAT(std::string(status.message()), Not(HasSubstr("canary")));
-    EXPECT_THAT(Sequences(), ElementsAre(1))
-        << "a batch is stored whole or not";
-    EXPECT_EQ(Find("b"), std::nullopt);
-    EXPECT_EQ(Find("canary-c"), std::nullopt);
-  }
+  Save({MakeSubmission(1, "first")});
+  EXPECT_THAT(Save({MakeSubmission(2, "b"), MakeSubmission(1, "c"),
+                    MakeSubmission(2, "d"), MakeSubmission(3, "e")}),
+              ElementsAre(Result::kStored, Result::kSequenceTaken,
+                          Result::kSequenceTaken, Result::kStored));
+  EXPECT_THAT(Sequences(), ElementsAre(1, 2, 3));
+  EXPECT_EQ(Find("b")->sequence, 2);
+  EXPECT_EQ(Find("c"), std::nullopt);
+  EXPECT_EQ(Find("d"), std::nullopt);
   EXPECT_THAT(ReadAll().gaps, IsEmpty());
-  EXPECT_THAT(Save({MakeSubmission(2, "b")}), ElementsAre(Result::kStored));
 }
+
+TEST_P(StoreContract, ANumberOfAGapIsTaken) {
+  Save({MakeSubmission(1, "a"), MakeSubmission(2, "b")});
+  Save({MakeSubmission(3, "a"), MakeSubmission(4, "a", "other")});
+  const StorePage before = ReadAll();
+  EXPECT_THAT(
+      Save({MakeSubmission(3, "new"), MakeSubmission(4, "new"),
+            MakeSubmission(3, "b"), MakeSubmission(4, "b"),
+            MakeSubmission(3, "b", "x"), MakeSubmission(3, "a", "other")}),
+      Each(Result::kSequenceTaken));
+  EXPECT_EQ(ReadAll().gaps, before.gaps);
+  EXPECT_THAT(Sequences(), ElementsAre(1, 2));
+  EXPECT_THAT(under_test_->conflicts(), SizeIs(1));
+}
+
+TEST_P(StoreContract, ADuplicateOrConflictWithTheNumberOfAnotherIsNotRecorded) {
+  Save({MakeSubmission(1, "a"), MakeSubmission(2, "b")});
+  EXPECT_THAT(Save({MakeSubmission(2, "a"), MakeSubmission(1, "b", "other"),
+                    MakeSubmission(3, "a")}),
+              ElementsAre(Result::kSequenceTaken, Result::kSequenceTaken,
+                          Result::kDuplicate));
+  EXPECT_THAT(ReadAll().gaps,
+              ElementsAre(Gap{.sequence = 3, .first_sequence = 1}));
+  EXPECT_THAT(under_test_->conflicts(), IsEmpty());
+}
+
+TEST_P(StoreContract, SubmissionsOfABatchWithOneNumberAreToldApart) {
+  Save({MakeSubmission(1, "b"), MakeSubmission(2, "c")});
+  // Stores may save a batch in the order of the ids, so the duplicate of "b"
+  // or the new submission may be first.
+  Save({MakeSubmission(3, "d"), MakeSubmission(3, "b")});
+  EXPECT_EQ(std::ranges::count(saved_, Result::kSequenceTaken, &Saved::result),
+            1);
+  EXPECT_EQ(Find("d").has_value(), saved_[0].result == Result::kStored);
+  EXPECT_THAT(Save({MakeSubmission(4, "b"), MakeSubmission(4, "c")}),
+              ElementsAre(Result::kDuplicate, Result::kSequenceTaken));
+  EXPECT_THAT(Save({MakeSubmission(5, "b", "x"), MakeSubmission(5, "c", "x"),
+                    MakeSubmission(6, "c", "x")}),
+              ElementsAre(Result::kConflict, Result::kSequenceTaken,
+                          Result::kConflict));
+  EXPECT_EQ(under_test_->conflicts(), (Shell::Rows{{"5", "78"}, {"6", "78"}}));
+}
+
+// Returns a submission with a new number in place of the one that was reported.
+Submission Renumbered(Submission submission, std::int64_t sequence) {
+  submission.reported_sequence = std::exchange(submission.sequence, sequence);
+  return submission;
+}
+
+TEST_P(StoreContract, ARenumberedSubmissionIsRecognisedWithItsReportedNumber) {
+  Save({MakeSubmission(1, "a"), MakeSubmission(2, "b")});
+  const std::vector<Submission> acknowledged = {
+      MakeSubmission(1, "new"), MakeSubmission(1, "b"),
+      MakeSubmission(2, "a", "other")};
+  ASSERT_THAT(Save(acknowledged), Each(Result::kSequenceTaken));
+  const std::vector<Submission> renumbered = {Renumbered(acknowledged[0], 11),
+                                              Renumbered(acknowledged[1], 12),
+                                              Renumbered(acknowledged[2], 13)};
+  EXPECT_THAT(Save(renumbered), ElementsAre(Result::kStored, Result::kDuplicate,
+                                            Result::kConflict));
+  const StorePage before = ReadAll();
+  for (int round = 0; round < 2; ++round) {
+    // After a crash with the number of the journal, and after an unknown
+    // outcome with the new number.
+    EXPECT_THAT(
+        Save(acknowledged),
+        ElementsAre(Result::kDuplicate, Result::kDuplicate, Result::kConflict));
+    EXPECT_EQ(saved_[0].sequence, 11);
+    EXPECT_EQ(saved_[1].sequence, 2);
+    EXPECT_TRUE(saved_[2].conflict_kept);
+    Save(renumbered);
+    EXPECT_NE(saved_[0].result, Result::kSequenceTaken);
+    EXPECT_EQ(saved_[0].sequence, 11);
+    EXPECT_EQ(saved_[1].result, Result::kDuplicate);
+    EXPECT_EQ(saved_[2].result, Result::kConflict);
+    Open();
+  }
+  EXPECT_EQ(ReadAll().gaps, before.gaps);
+  EXPECT_THAT(Sequences(), ElementsAre(1, 2, 11));
+  EXPECT_THAT(under_test_->conflicts(), SizeIs(1));
+}
+
+TEST_P(StoreContract, OnlyTheRenumberedSubmissionIsRecognised) {
+  Save({MakeSubmission(1, "a")});
+  Save({Renumbered(MakeSubmission(1, "b"), 11)});
+  EXPECT_THAT(Save({MakeSubmission(1, "c"), MakeSubmission(1, "b", "other"),
+                    MakeSubmission(1, "b")}),
+              ElementsAre(Result::kSequenceTaken, Result::kSequenceTaken,
+                          Result::kDuplicate));
+  EXPECT_THAT(under_test_->conflicts(), IsEmpty());
+}
+
+TEST_P(StoreContract, ANewNumberMayBeTakenAsWell) {
+  Save({MakeSubmission(1, "a"), MakeSubmission(2, "b")});
+  EXPECT_THAT(Save({Renumbered(MakeSubmission(1, "c"), 2)}),
+              ElementsAre(Result::kSequenceTaken));
+  EXPECT_THAT(Save({Renumbered(MakeSubmission(1, "c"), 3),
+                    Renumbered(MakeSubmission(1, "d"), 4)}),
+              Each(Result::kStored));
+  EXPECT_THAT(Save({MakeSubmission(1, "d"), MakeSubmission(1, "c")}),
+              Each(Result::kDuplicate));
+  EXPECT_EQ(saved_[0].sequence, 4);
+  EXPECT_EQ(saved_[1].sequence, 3);
+}
+
+// --- Other numbers of a submission ---
+
+std::vector<std::vector<std::int64_t>> Others(
+    Store& store, const std::vector<std::int64_t>& sequences) {
+  const auto others = store.FindOtherSequences(sequences);
+  EXPECT_TRUE(others.ok()) << others.status();
+  return others.ok() ? *others : std::vector<std::vector<std::int64_t>>();
+}
+
+// Promises of stores that keep the numbers that callers were told.
+class OtherSequences : public StoreContract {};
+
+TEST_P(OtherSequences, AreThoseOfDuplicatesAndReportedNumbers) {
+  Save({MakeSubmission(1, "a"), MakeSubmission(2, "b")});
+  EXPECT_THAT(Others(store(), {1, 2, 99}), Each(IsEmpty()));
+  Save({MakeSubmission(9, "a"), MakeSubmission(5, "a"),
+        MakeSubmission(7, "a", "conflict"), MakeSubmission(6, "b"),
+        Renumbered(MakeSubmission(2, "c"), 8),
+        Renumbered(MakeSubmission(2, "a"), 10),
+        Renumbered(MakeSubmission(1, "b", "conflict"), 11)});
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_THAT(
+        Others(store(), {2, 1, 8, 7, 1, 12}),
+        ElementsAre(ElementsAre(6), ElementsAre(2, 5, 9, 10), ElementsAre(2),
+                    IsEmpty(), ElementsAre(2, 5, 9, 10), IsEmpty()));
+    Open();
+  }
+  EXPECT_THAT(Others(store(), {}), IsEmpty());
+}
+
+TEST_P(OtherSequences, AreLimited) {
+  std::vector<Submission> batch;
+  for (std::int64_t i = 1; i <= 150; ++i) {
+    batch.push_back(MakeSubmission(i, "a"));
+  }
+  batch.push_back(Renumbered(MakeSubmission(7, "b"), 200));
+  Save(batch);
+  const auto others = Others(store(), {1, 200});
+  ASSERT_THAT(others, SizeIs(2));
+  EXPECT_THAT(others[0], SizeIs(Store::kOtherSequencesMax));
+  EXPECT_EQ(others[0].front(), 2);
+  EXPECT_EQ(others[0].back(), 101);
+  EXPECT_THAT(others[1], ElementsAre(7));
+}
+
+// --- Errors ---
 
 TEST_P(StoreContract, AStoreThatHangsIsATransientError) {
   const std::vector<Submission> batch = {MakeSubmission(2, "a"),
@@ -928,6 +1071,14 @@ TEST_P(StoreContract, LastSequenceIsTheHighestThatWasUsed) {
   EXPECT_THAT(Save({MakeSubmission(13, "c")}), ElementsAre(Result::kStored));
 }
 
+TEST_P(StoreContract, NumbersOfAnotherServerAreNotNumbersOfThisServer) {
+  const std::int64_t others = std::int64_t{3} << 40;
+  Save({MakeSubmission(7, "a"), MakeSubmission(others + 5, "b"),
+        MakeSubmission(others + 6, "a")});
+  EXPECT_EQ(*store().LastSequence(), 7);
+  EXPECT_THAT(Sequences(), ElementsAre(7, others + 5));
+}
+
 // --- Several threads ---
 
 TEST_P(StoreContract, CallersWithOneIdAndContentGetOneRecord) {
@@ -995,6 +1146,11 @@ INSTANTIATE_TEST_SUITE_P(
                     CaseOf<PostgresUnderTest>("postgres"),
                     CaseOf<DatastoreUnderTest>("datastore")),
     NameOf);
+
+INSTANTIATE_TEST_SUITE_P(Stores, OtherSequences,
+                         testing::Values(CaseOf<SqliteUnderTest>("sqlite"),
+                                         CaseOf<PostgresUnderTest>("postgres")),
+                         NameOf);
 
 }  // namespace
 }  // namespace sluice

@@ -42,7 +42,7 @@ v1::SaveBatchResponse::Result ToMessage(Saved::Result result) {
     case Saved::Result::kConflict:
       return v1::SaveBatchResponse::CONFLICT;
     case Saved::Result::kSequenceTaken:
-      break;
+      return v1::SaveBatchResponse::SEQUENCE_TAKEN;
   }
   return v1::SaveBatchResponse::RESULT_UNSPECIFIED;
 }
@@ -93,6 +93,7 @@ absl::Status DatastoreService::Save(const grpc::ServerContext& context,
   for (const Saved& one : saved) {
     auto* message = response->add_saved();
     message->set_result(ToMessage(one.result));
+    if (one.result == Saved::Result::kSequenceTaken) continue;
     message->set_conflict_kept(one.conflict_kept);
     *message->mutable_first() =
         ToMessage(StoredReceipt{.sequence = one.sequence,
@@ -150,6 +151,7 @@ grpc::Status DatastoreService::Read(grpc::ServerContext* /*context*/,
     auto* message = response->add_gaps();
     message->set_sequence(gap.sequence);
     message->set_conflict(gap.conflict);
+    message->set_first_sequence(gap.first_sequence);
   }
   response->set_last(page->last);
   return grpc::Status::OK;
