@@ -35,6 +35,7 @@ namespace sluice {
 namespace {
 
 using testing::AllOf;
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 using v1::Receipt;
@@ -224,32 +225,95 @@ TEST_F(JournalsOfServers, ARestartSkipsNoNumbers) {
 
 TEST_F(JournalsOfServers, AnInterruptedAdoptionIsRepeated) {
   constexpr int kEntries = 600;
+  constexpr int kTaken = 300;
   MakeJournal("old.db", 1, kEntries);
-  const sluice::Config config = sluice::JournalConfig(folder_);
-  // Ends the adoption after that many groups were copied and not yet removed.
+  const sluice::Config config = [&] {
+    sluice::Config made = sluice::JournalConfig(folder_);
+    made.drain_timeout = absl::Seconds(30);
+    return made;
+  }();
   const auto start = [&](int fail_at) {
     auto store = SqliteStore::Open({.path = store_}, SameContentOfKind);
     EXPECT_TRUE(store.ok()) << store.status();
+    int groups = 0;
     return IngestionServer::Start(
         {.config = config,
          .store = *std::move(store),
          .step = {},
-         .adopt_journal = folder_ / "old.db",
-         .adoption_copied = [groups = 0, fail_at]() mutable {
+         .adopt_journal = fail_at == 0 ? "" : folder_ / "old.db",
+         .adoption_copied = [groups, fail_at]() mutable {
            return ++groups == fail_at ? absl::AbortedError("killed")
                                       : absl::OkStatus();
          }});
   };
-  for (const int fail_at : {1, 2}) {
-    EXPECT_EQ(start(fail_at).status().code(), absl::StatusCode::kAborted);
+  {
+    // Another submission takes the first numbers.
+    auto server = start(/*fail_at=*/0);
+    ASSERT_TRUE(server.ok()) << server.status();
+    grpc::ClientContext context;
+    v1::ImportPatientsRequest request;
+    request.set_study_id("study");
+    for (int i = 0; i < kTaken; ++i) {
+      request.add_records()->set_record_id(absl::StrCat("new-", i));
+    }
+    v1::ImportPatientsResponse response;
+    const auto stub = v1::Ingestion::NewStub(
+        grpc::CreateChannel(absl::StrCat("127.0.0.1:", (*server)->port()),
+                            grpc::InsecureChannelCredentials()));
+    ASSERT_TRUE(stub->ImportPatients(&context, request, &response).ok());
+    AwaitStored(kTaken);
+    (*server)->Drain();
   }
-  auto server = start(/*fail_at=*/0);
+  for (const int fail_at : {1, 2}) {
+    const auto server = start(fail_at);
+    EXPECT_EQ(server.status().code(), absl::StatusCode::kAborted);
+  }
+  auto server = start(/*fail_at=*/1'000'000);
   ASSERT_TRUE(server.ok()) << server.status();
-  AwaitStored(kEntries);
+  AwaitStored(kTaken + kEntries);
   const DrainReport report = (*server)->Drain();
   EXPECT_EQ(report.journaled, 0u);
   EXPECT_EQ(Count("submission_id LIKE 'old-%'"), kEntries);
-  EXPECT_EQ(Count("sequence <= 600"), kEntries);
+  EXPECT_EQ(Count(absl::StrCat("submission_id LIKE 'old-%' AND sequence <= ",
+                               kTaken)),
+            0);
+}
+
+TEST_F(JournalsOfServers, AnOldDiskWhoseNumbersAreTakenIsStored) {
+  constexpr int kEntries = 100;
+  {
+    Sluice sluice(JournalConfigOf("journal.db"));
+    for (int i = 1; i <= kEntries; ++i) {
+      EXPECT_EQ(Submit(sluice, absl::StrCat("new-", i)), i);
+    }
+    AwaitStored(kEntries);
+    Stop(sluice);
+  }
+  MakeJournal("old.db", 1, kEntries);
+  {
+    Sluice sluice(JournalConfigOf("journal.db"),
+                  {"--adopt-journal", folder_ / "old.db"});
+    AwaitStored(2 * kEntries);
+    Stop(sluice);
+    EXPECT_THAT(sluice.program().err(), Not(HasSubstr("quarantined:")));
+  }
+  auto store = SqliteStore::Open({.path = store_}, SameContentOfKind);
+  ASSERT_TRUE(store.ok()) << store.status();
+  std::vector<std::string> ids;
+  for (int i = 1; i <= kEntries; ++i) ids.push_back(absl::StrCat("old-", i));
+  const auto receipts = (*store)->FindReceipts("study", ids);
+  ASSERT_TRUE(receipts.ok()) << receipts.status();
+  std::vector<std::int64_t> sequences;
+  for (const auto& receipt : *receipts) {
+    ASSERT_TRUE(receipt.has_value());
+    EXPECT_GT(receipt->sequence, kEntries);
+    sequences.push_back(receipt->sequence);
+  }
+  const auto others = (*store)->FindOtherSequences(sequences);
+  ASSERT_TRUE(others.ok()) << others.status();
+  for (int i = 1; i <= kEntries; ++i) {
+    EXPECT_THAT((*others)[static_cast<std::size_t>(i - 1)], ElementsAre(i));
+  }
 }
 
 TEST_F(JournalsOfServers, AChangedConfigurationStrandsNothing) {
