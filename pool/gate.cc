@@ -411,7 +411,7 @@ void Gate::Expire(TimePoint now, GateEvents* events) {
     drain_rate_.Begin(now);
   }
   ReturnDelayed(now);
-  if (now >= closed_until_) EndQueue(events);
+  if (now >= drain_ends()) EndQueue(events);
   AdmitParked(now, events);
   CheckAfterEvent();
 }
@@ -420,7 +420,7 @@ TimePoint Gate::next_expiry() const {
   TimePoint next = expiries_.empty() ? kForever : expiries_.begin()->at;
   if (paused_) next = std::min(next, circuit_.retry_at());
   if (!delayed_.empty()) next = std::min(next, delayed_.begin()->at);
-  if (queued_ > committing_.size()) next = std::min(next, closed_until_);
+  if (queued_ > committing_.size()) next = std::min(next, drain_ends());
   return next;
 }
 
@@ -822,6 +822,18 @@ void Gate::ReturnDelayed(TimePoint now) {
   // were admitted before the tasks that were deferred for them.
   Return(&free);
   Return(&due);
+}
+
+bool Gate::OutlastsDrain() const {
+  // A batch in work may end the pause or free a key, and a committing task may
+  // be begun after its commit.
+  if (!closed_ || in_work_ > 0 || !committing_.empty()) return false;
+  if (paused_ && circuit_.retry_at() >= closed_until_) return true;
+  // Do not end the delayed tasks while another task can be taken: it may have
+  // the key of a delayed task. The delayed task holds the key, so that the
+  // later task becomes deferred and is not begun before the earlier one.
+  return queue_.empty() &&
+         (delayed_.empty() || delayed_.begin()->at >= closed_until_);
 }
 
 void Gate::EndQueue(GateEvents* events) {

@@ -238,9 +238,10 @@ class Gate {
   bool Leave(Task* task, TimePoint now, GateEvents* events);
 
   // Ends the waits and delays that are over by `now`, and the pause after a
-  // store failure.
+  // store failure. Ends the queue if a drain is over (Close).
   void Expire(TimePoint now, GateEvents* events);
-  // Time when Expire is due next, or kForever.
+  // Time when Expire is due next, or kForever. A time in the past means that
+  // Expire is due now.
   TimePoint next_expiry() const;
 
   // Sets the number of workers that take batches, at least 1. Initially 1. A
@@ -252,7 +253,8 @@ class Gate {
   void Resize(const GateLimits& limits, TimePoint now, GateEvents* events);
 
   // Refuses every arrival from now on, and ends all parked tasks. Expire will
-  // end the tasks that are still queued at `until`.
+  // end the tasks that are still queued at `until`. It is due at once, and ends
+  // the queued tasks, as soon as none of them can be begun before `until`.
   void Close(TimePoint until, GateEvents* events);
 
   // Returns the first broken invariant; empty if all hold. Call it after an
@@ -414,6 +416,15 @@ class Gate {
   void EndQueued(Task* task, TaskResult result, GateEvents* events);
   // Returns the delayed tasks that are due by `now` to the queue.
   void ReturnDelayed(TimePoint now);
+  // True if the Gate is closed and no queued task will be begun before
+  // closed_until_, because all of them are delayed for longer, or are deferred
+  // for such tasks, or because the pause after a store failure is longer.
+  bool OutlastsDrain() const;
+  // Time when the drain is over: closed_until_, or the past if waiting until
+  // then would be in vain.
+  TimePoint drain_ends() const {
+    return OutlastsDrain() ? TimePoint::min() : closed_until_;
+  }
   // Ends all queued tasks except committing tasks, because the drain is over.
   void EndQueue(GateEvents* events);
   // Ends all tasks whose callers wait for a result, because the circuit has

@@ -479,7 +479,8 @@ class Model {
     return false;
   }
 
-  void Expire(TimePoint now) {
+  // `drain_is_over`: the Gate ends the queue before `closed_until`.
+  void Expire(TimePoint now, bool drain_is_over) {
     for (;;) {
       // Find the parked task whose wait ends first. Between equal ends, the
       // first to arrive.
@@ -494,7 +495,7 @@ class Model {
     }
     if (paused && now >= retry_at) paused = false;
     ReturnDelayed(now);
-    if (closed && now >= closed_until) {
+    if (closed && (now >= closed_until || drain_is_over)) {
       ReturnDelayed(kForever);
       while (queue.size() > 0) {
         const Entry entry = Remove(&queue, queue[0].id);
@@ -525,6 +526,26 @@ class Model {
     closed = true;
     closed_until = until;
     while (waiting.size() > 0) EndWait(waiting[0].id, TaskResult::kDraining);
+  }
+
+  // True if no queued task can be begun before the end of the drain.
+  bool MayOutlastDrain() const {
+    if (!closed || !batches.empty() || committing.size() > 0) return false;
+    if (queue.size() + delayed.size() == 0) return false;
+    if (paused && retry_at >= closed_until) return true;
+    return std::ranges::all_of(delayed,
+                               [this](const Entry& entry) {
+                                 return entry.again_at >= closed_until;
+                               }) &&
+           std::ranges::all_of(queue, [this](const Entry& entry) {
+             return KeyInWork(entry.order_key);
+           });
+  }
+  // True if the Gate also knows this: it learns that a task is deferred when it
+  // tries to take the task.
+  bool MustOutlastDrain() const {
+    return MayOutlastDrain() &&
+           (queue.size() == 0 || (paused && retry_at >= closed_until));
   }
 
   TimePoint NextExpiry() const {
@@ -1309,8 +1330,9 @@ class Schedule {
   }
 
   void Expire() {
+    const bool drain_is_over = gate_.next_expiry() == TimePoint::min();
     gate_.Expire(now_, &events_);
-    model_.Expire(now_);
+    model_.Expire(now_, drain_is_over);
   }
 
   void Resize() {
@@ -1416,7 +1438,12 @@ class Schedule {
     EXPECT_EQ(view.capacity_bytes, model_.limits.capacity_bytes);
     EXPECT_EQ(view.waiting_max, model_.limits.waiting_max);
     EXPECT_EQ(gate_.in_work(), model_.InWork());
-    EXPECT_EQ(gate_.next_expiry(), model_.NextExpiry());
+    if (gate_.next_expiry() == TimePoint::min()) {
+      EXPECT_TRUE(model_.MayOutlastDrain());
+    } else {
+      EXPECT_FALSE(model_.MustOutlastDrain());
+      EXPECT_EQ(gate_.next_expiry(), model_.NextExpiry());
+    }
     EXPECT_EQ(gate_.idle(), model_.Depth() == 0 && model_.waiting.empty() &&
                                 model_.batches.empty());
     EXPECT_EQ(gate_.open(), !model_.closed &&

@@ -162,6 +162,13 @@ class GateTest : public testing::Test {
     gate_->Resize(limits, now_, &events_);
   }
   void Close(TimePoint until) { gate_->Close(until, &events_); }
+  // Ends the batch of this one task, which is processed again at `at`.
+  void DelayUntil(char name, TimePoint at) {
+    Named(name)->again_at = at;
+    Named(name)->again = true;
+    std::vector<Task*> batch = {Named(name)};
+    gate_->Done(batch, StoreState::kUp, now_, &events_);
+  }
 
   std::string Queued() const { return NamesOf(gate_->queued()); }
   std::string Waiting() const { return NamesOf(gate_->waiting()); }
@@ -1280,19 +1287,69 @@ TEST_F(GateTest, TasksOfAKeyThatAreWorkedAgainReturnTogether) {
   EXPECT_EQ(Take(), "abc");
 }
 
-TEST_F(GateTest, ADrainThatIsOverEndsDelayedTasks) {
+TEST_F(GateTest, ADrainEndsTasksThatAreDelayedForLonger) {
   Open(Places(9));
   ArriveAll("ab", kFailFast, {.promised = true, .order_key = 1});
-  Take(1);
-  Named('a')->again_at = now_ + seconds(60);
-  Named('a')->again = true;
-  std::vector<Task*> batch = {Named('a')};
-  gate_->Done(batch, StoreState::kUp, now_, &events_);
-  Close(now_ + seconds(1));
-  EXPECT_EQ(gate_->next_expiry(), now_ + seconds(1));
-  now_ += seconds(1);
+  Arrive('c', kFailFast, {.promised = true});
+  EXPECT_EQ(Take(1), "a");
+  DelayUntil('a', now_ + seconds(60));
+  Close(now_ + seconds(10));
+  EXPECT_EQ(gate_->next_expiry(), now_ + seconds(10)) << "c can be taken";
+  EXPECT_EQ(Take(), "c") << "b must not overtake a";
+  EXPECT_EQ(gate_->next_expiry(), now_ + seconds(10)) << "c is in work";
+  Done("c");
+  EXPECT_LT(gate_->next_expiry(), now_);
   Expire();
   EXPECT_EQ(Ended(), (Lines{"a: draining", "b: draining"}));
+  EXPECT_TRUE(gate_->idle());
+  EXPECT_EQ(gate_->next_expiry(), kForever);
+}
+
+TEST_F(GateTest, ADrainAwaitsTasksThatAreDelayedForLess) {
+  Open(Places(9));
+  ArriveAll("ab", kFailFast, {.promised = true});
+  EXPECT_EQ(Take(1), "a");
+  DelayUntil('a', now_ + seconds(5));
+  EXPECT_EQ(Take(1), "b");
+  DelayUntil('b', now_ + seconds(60));
+  Close(now_ + seconds(10));
+  EXPECT_EQ(gate_->next_expiry(), now_ + seconds(5));
+  Expire();
+  now_ += seconds(5);
+  Expire();
+  EXPECT_EQ(Ended(), Lines());
+  EXPECT_EQ(Take(), "a");
+  Done("a");
+  Expire();
+  EXPECT_EQ(Ended(), Lines{"b: draining"});
+  EXPECT_TRUE(gate_->idle());
+}
+
+TEST_F(GateTest, ADrainAwaitsCommitsBeforeItEndsDelayedTasks) {
+  Open(Places(9));
+  Arrive('a', kFailFast, {.promised = true});
+  EXPECT_EQ(Take(), "a");
+  DelayUntil('a', now_ + seconds(60));
+  Arrive('b', kFailFast, kCommits);
+  Close(now_ + seconds(10));
+  Expire();
+  EXPECT_EQ(Ended(), Lines());
+  Commit("b");
+  EXPECT_EQ(Take(), "b");
+  Done("b");
+  Expire();
+  EXPECT_EQ(Ended(), Lines{"a: draining"});
+}
+
+TEST_F(GateTest, ADrainDoesNotAwaitAStoreThatIsTriedAfterItsEnd) {
+  Open(Places(9));
+  ArriveAll("a", kFailFast, {.promised = true});
+  EXPECT_EQ(Take(), "a");
+  Fail("a");
+  Close(gate_->circuit().retry_at());
+  EXPECT_LT(gate_->next_expiry(), now_);
+  Expire();
+  EXPECT_EQ(Ended(), Lines{"a: draining"});
   EXPECT_TRUE(gate_->idle());
 }
 

@@ -538,6 +538,22 @@ TEST_F(WorkerPoolTest, ADrainEndsWhatIsStillQueuedWhenItsTimeIsOver) {
             2u);
 }
 
+TEST_F(WorkerPoolTest, ADrainEndsATaskThatIsDelayedForLonger) {
+  const TimePoint until = clock_.Now() + seconds(10);
+  processor_.then = [until](std::span<Task* const> batch) {
+    for (Task* task : batch) {
+      task->again = true;
+      task->again_at = until;
+    }
+  };
+  Start({.workers = {.min = 1, .max = 1}});
+  FakeTask* task = Arrived(Kind::kAdmitted, kBlock, {.promised = true});
+  pool_->Close(until);
+  ASSERT_TRUE(task->AwaitHandedBack()) << "although no time passes";
+  EXPECT_EQ(task->ending(), TaskResult::kDraining);
+  EXPECT_TRUE(pool_->AwaitIdle(until));
+}
+
 TEST_F(WorkerPoolTest, AwaitIdleGivesUpAtItsDeadline) {
   Start({});
   Occupy(1);
