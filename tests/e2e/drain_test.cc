@@ -28,6 +28,7 @@
 #include "tests/fakes/async_caller.h"
 #include "tests/fakes/call_status.h"
 #include "tests/fakes/full_server.h"
+#include "tests/fakes/journal_server.h"
 #include "tests/fakes/patience.h"
 #include "tests/fakes/program.h"
 #include "tests/fakes/raw_server.h"
@@ -35,6 +36,8 @@
 #include "tests/fakes/sqlite_server.h"
 #include "tests/fakes/tcp_connection.h"
 #include "tests/fakes/test_server.h"
+#include "tests/stores/faulty_disk.h"
+#include "tests/stores/store_fixture.h"
 
 namespace sluice {
 namespace {
@@ -258,6 +261,30 @@ TEST(Drain, ReportsTheSubmissionsThatAreStillQueuedAtTheTimeout) {
       }
     }
   }
+}
+
+// A submission that cannot be quarantined is tried again after a delay that is
+// longer than the drain.
+TEST(Drain, DoesNotAwaitADelayedSubmission) {
+  const TempFolder folder;
+  FaultyDisk disk;
+  Config config = JournalConfig(folder);
+  config.drain_timeout = absl::Seconds(25);
+  TestServer server(config);
+  server.store().FailFor("poison", absl::InvalidArgumentError("no"));
+  server.store().Hold();
+  Submit(server, Of("Patient/1", "poison"));
+  Submit(server, Of("Patient/1", "behind it"));
+  server.store().AwaitInFlight(1);
+  disk.SetFull(true);
+  server.store().Release();
+  AwaitThat("the submission is delayed", [&] {
+    return server.server().Snapshots().at("clinical").retries >= 1;
+  });
+  const DrainReport report = server.Drain();
+  EXPECT_LT(report.took, absl::Seconds(15));
+  EXPECT_GE(report.journaled, 1u);
+  EXPECT_THAT(LeftIds(report), testing::IsEmpty());
 }
 
 // Blocks reads until Release. The state outlives the store, which the server
