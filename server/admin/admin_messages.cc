@@ -90,6 +90,7 @@ v1::SequenceGap ToGap(const SequenceRange& range) {
   gap.set_first(range.first);
   gap.set_last(range.last);
   gap.set_reason(ToReason(range.reason));
+  gap.set_first_sequence(range.first_sequence);
   return gap;
 }
 

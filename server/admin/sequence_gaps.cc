@@ -18,11 +18,12 @@ SequenceCensus Sorted(SequenceCensus census) {
   return census;
 }
 
-// Appends `range`, or extends the last range if they are adjacent and have the
-// same reason.
+// Appends `range`, or extends the last range if they are adjacent and differ in
+// nothing else.
 void Append(SequenceRange range, std::vector<SequenceRange>& ranges) {
   if (range.first > range.last) return;
   if (!ranges.empty() && ranges.back().reason == range.reason &&
+      ranges.back().first_sequence == range.first_sequence &&
       ranges.back().last + 1 == range.first) {
     ranges.back().last = range.last;
   } else {
@@ -129,7 +130,10 @@ void SequenceGaps::Tell(std::int64_t last, Ranges& ranges) {
     } else if (next == known) {
       reason = GapReason::kConflict;
     }
-    Append({next, next, reason}, ranges);
+    const bool has_first =
+        reason == GapReason::kDuplicate || reason == GapReason::kConflict;
+    Append({next, next, reason, has_first ? known_.front().first_sequence : 0},
+           ranges);
     told_ = next;
   }
 }

@@ -26,11 +26,15 @@ enum class GapReason {
   kOtherServer,  // assigned by another server; only that server may know it
 };
 
-// A range of sequence numbers, both ends included, with the same reason.
+// A range of sequence numbers, both ends included, with the same reason and the
+// same stored submission.
 struct SequenceRange {
   std::int64_t first = 0;
   std::int64_t last = 0;
   GapReason reason = GapReason::kUnaccounted;
+  // For kDuplicate and kConflict: number of the stored submission; 0 if it is
+  // not known.
+  std::int64_t first_sequence = 0;
 
   bool operator==(const SequenceRange&) const = default;
 };

@@ -1,9 +1,12 @@
 #include "server/calls/lookup_call.h"
 
+#include <cstdint>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
+#include "base/check.h"
 #include "server/calls/receipt.h"
 #include "server/submissions/task_failure.h"
 #include "spdlog/spdlog.h"
@@ -60,6 +63,26 @@ absl::StatusOr<std::vector<std::optional<StoredReceipt>>> FindUnread(
     }
   }
   return found;
+}
+
+// Returns the other numbers of each stored receipt. Asks the store once, and
+// not at all if nothing is stored.
+absl::StatusOr<std::vector<std::vector<std::int64_t>>> FindOtherSequences(
+    Store* store, absl::Span<const std::optional<StoredReceipt>> stored) {
+  std::vector<std::vector<std::int64_t>> others(stored.size());
+  std::vector<std::int64_t> sequences;
+  for (const auto& receipt : stored) {
+    if (receipt.has_value()) sequences.push_back(receipt->sequence);
+  }
+  if (sequences.empty()) return others;
+  auto found = store->FindOtherSequences(sequences);
+  if (!found.ok()) return found.status();
+  SLUICE_DCHECK_EQ(found->size(), sequences.size());
+  auto next = found->begin();
+  for (std::size_t i = 0; i < stored.size(); ++i) {
+    if (stored[i].has_value()) others[i] = std::move(*next++);
+  }
+  return others;
 }
 
 void WriteUnknown(const std::string& id, pbf_writer* receipt) {
@@ -142,6 +165,8 @@ absl::Status LookupCall::FindReceipts(const LookupSources& sources) {
   }
   const auto stored = sources.store->FindReceipts(lookup_.study_id, ids);
   if (!stored.ok()) return stored.status();
+  const auto others = FindOtherSequences(sources.store, *stored);
+  if (!others.ok()) return others.status();
   std::vector<std::optional<Quarantined>> quarantined(ids.size());
   std::vector<std::optional<Discarded>> discarded(ids.size());
   for (Journal* journal : sources.journals) {
@@ -159,6 +184,7 @@ absl::Status LookupCall::FindReceipts(const LookupSources& sources) {
     pbf_writer receipt(response, v1::GetReceiptsResponse::kReceiptsFieldNumber);
     if ((*stored)[i].has_value()) {
       WriteKept(v1::Receipt::STORED, *(*stored)[i], ids[i], &receipt);
+      WriteOtherSequences((*others)[i], &receipt);
     } else if (quarantined[i].has_value()) {
       WriteQuarantined(*quarantined[i], ids[i], &receipt);
     } else if ((*acknowledged)[i].has_value()) {

@@ -74,6 +74,12 @@ void WriteKept(Receipt::Disposition disposition, const StoredReceipt& kept,
                      kept.content_sha256.size());
 }
 
+void WriteOtherSequences(absl::Span<const std::int64_t> sequences,
+                         pbf_writer* receipt) {
+  receipt->add_packed_int64(Receipt::kOtherSequencesFieldNumber,
+                            sequences.begin(), sequences.end());
+}
+
 void WriteIssue(std::string_view field, std::string_view description,
                 pbf_writer* receipt) {
   pbf_writer issue(*receipt, Receipt::kIssueFieldNumber);

@@ -1,5 +1,6 @@
 // Tests GetReceipts, by which clients ask for the state of their submissions.
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -65,6 +66,37 @@ TEST(GetReceipts, AnswersInTheOrderOfTheIdsWithTheFirstReceipts) {
   EXPECT_EQ(unknown.disposition(), Receipt::UNKNOWN);
   EXPECT_EQ(unknown.sequence(), 0);
   EXPECT_FALSE(unknown.has_received_at());
+}
+
+TEST(GetReceipts, ReportsTheNumbersOfDuplicatesThatWereAcknowledged) {
+  Config config = SmallConfig("block", 4);
+  config.limits.recent_ids = 1;
+  config.methods[Index(Method::kSubmit)].ack = Ack::kQueued;
+  TestServer server(config);
+  AsyncCaller caller(server.NewChannel());
+  const std::int64_t first =
+      caller.SubmitAndWait(MakeSubmit("a")).receipt.sequence();
+  caller.SubmitAndWait(MakeSubmit("b"));
+  AwaitThat("both are stored",
+            [&] { return server.store().stored().size() == 2; });
+  const AsyncSubmit& again = caller.SubmitAndWait(MakeSubmit("a"));
+  EXPECT_EQ(again.receipt.disposition(), Receipt::QUEUED);
+  ASSERT_NE(again.receipt.sequence(), first);
+  AwaitThat("the duplicate is recognised", [&] {
+    return server.store().batches().size() == 3 && server.view().depth == 0 &&
+           server.counters(Method::kSubmit).in_work == 0;
+  });
+
+  EXPECT_EQ(GetReceipts(server.stub(), {"unknown"}).receipts_size(), 1);
+  EXPECT_EQ(server.store().other_lookups(), 0u) << "nothing is stored";
+  const auto response = GetReceipts(server.stub(), {"b", "unknown", "a"});
+  EXPECT_EQ(server.store().other_lookups(), 1u);
+  ASSERT_EQ(response.receipts_size(), 3);
+  EXPECT_THAT(response.receipts(0).other_sequences(), IsEmpty());
+  EXPECT_THAT(response.receipts(1).other_sequences(), IsEmpty());
+  EXPECT_EQ(response.receipts(2).sequence(), first);
+  EXPECT_THAT(response.receipts(2).other_sequences(),
+              ElementsAre(again.receipt.sequence()));
 }
 
 TEST(GetReceipts, KnowsASubmissionOfItsOwnStudyAlone) {

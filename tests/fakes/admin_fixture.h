@@ -96,7 +96,11 @@ class AdminFixture : public testing::Test {
     const v1::SequenceGap& gap = response.gap();
     exported.gaps.push_back(gap);
     absl::StrAppend(&exported.text, "[", gap.first(), "-", gap.last(), " ",
-                    v1::SequenceGap::Reason_Name(gap.reason()), "]");
+                    v1::SequenceGap::Reason_Name(gap.reason()),
+                    gap.first_sequence() == 0
+                        ? ""
+                        : absl::StrCat(" of ", gap.first_sequence()),
+                    "]");
   }
 };
 

@@ -115,6 +115,9 @@ Saved GatedStore::Save(const Submission& submission) {
     saved.result = first.content == submission.content
                        ? Saved::Result::kDuplicate
                        : Saved::Result::kConflict;
+    if (saved.result == Saved::Result::kDuplicate) {
+      others_[first.sequence].push_back(submission.sequence);
+    }
     saved.conflict_kept =
         saved.result == Saved::Result::kConflict && keeps_conflicts_;
   }
@@ -138,6 +141,24 @@ GatedStore::FindReceipts(std::string_view study_id,
                                      submission.content_sha256});
   }
   return receipts;
+}
+
+absl::StatusOr<std::vector<std::vector<std::int64_t>>>
+GatedStore::FindOtherSequences(absl::Span<const std::int64_t> sequences) {
+  absl::MutexLock lock(&mutex_);
+  ++other_lookups_;
+  std::vector<std::vector<std::int64_t>> others;
+  for (const std::int64_t sequence : sequences) {
+    const auto found = others_.find(sequence);
+    others.push_back(found == others_.end() ? std::vector<std::int64_t>()
+                                            : found->second);
+  }
+  return others;
+}
+
+std::size_t GatedStore::other_lookups() const {
+  absl::MutexLock lock(&mutex_);
+  return other_lookups_;
 }
 
 absl::Status GatedStore::Check() {

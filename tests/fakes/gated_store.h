@@ -45,6 +45,9 @@ class GatedStore final : public Store {
   // Changes the generation, as a store does that may have been replaced.
   void SetGeneration(std::uint32_t generation) { generation_ = generation; }
 
+  // Number of calls of FindOtherSequences.
+  std::size_t other_lookups() const;
+
   // Waits until `count` calls of SaveBatch are in progress. Fails the test
   // after kPatience.
   void AwaitInFlight(std::size_t count);
@@ -61,6 +64,8 @@ class GatedStore final : public Store {
       absl::Span<const std::string> submission_ids) override;
   absl::StatusOr<std::int64_t> LastSequence() override;
   ServerRegistry* registry() override;
+  absl::StatusOr<std::vector<std::vector<std::int64_t>>> FindOtherSequences(
+      absl::Span<const std::int64_t> sequences) override;
   absl::Status Check() override;
   std::uint32_t Generation() override { return generation_; }
 
@@ -83,6 +88,10 @@ class GatedStore final : public Store {
   std::map<Key, std::size_t> by_id_ ABSL_GUARDED_BY(mutex_);
   std::set<std::int64_t> taken_ ABSL_GUARDED_BY(mutex_);
   ServerRegistry* registry_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  // Numbers of duplicates, by the number of the first submission.
+  std::map<std::int64_t, std::vector<std::int64_t>> others_
+      ABSL_GUARDED_BY(mutex_);
+  std::size_t other_lookups_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace sluice

@@ -29,6 +29,10 @@ class ForwardingStore final : public Store {
       absl::Span<const std::string> submission_ids) override {
     return store_->FindReceipts(study_id, submission_ids);
   }
+  absl::StatusOr<std::vector<std::vector<std::int64_t>>> FindOtherSequences(
+      absl::Span<const std::int64_t> sequences) override {
+    return store_->FindOtherSequences(sequences);
+  }
   absl::StatusOr<std::int64_t> LastSequence() override {
     return store_->LastSequence();
   }

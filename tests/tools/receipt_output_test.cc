@@ -122,6 +122,21 @@ TEST(ReceiptOutput, JsonIsAnObjectALine) {
   EXPECT_EQ(error["field_violations"][0]["field"], "study_id");
 }
 
+TEST(ReceiptOutput, OtherSequenceNumbersAreShown) {
+  ReceiptRow row = StoredRow();
+  row.receipt->add_other_sequences(7);
+  row.receipt->add_other_sequences(9);
+  row.left_out.clear();
+  std::ostringstream out;
+  std::ostringstream err;
+  ReceiptOutput(ReceiptOutput::Format::kTable, {}, out, err).Add(row);
+  EXPECT_EQ(err.str(), "note: a.json: other sequence numbers: 7, 9\n");
+  std::ostringstream json;
+  ReceiptOutput(ReceiptOutput::Format::kJsonLines, {}, json, err).Add(row);
+  EXPECT_EQ(nlohmann::json::parse(json.str())["other_sequences"],
+            (std::vector<int>{7, 9}));
+}
+
 TEST(ReceiptOutput, ADispositionOfALaterServerIsANumber) {
   std::ostringstream out;
   std::ostringstream err;

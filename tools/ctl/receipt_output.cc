@@ -108,6 +108,7 @@ void ReceiptOutput::AddJson(const ReceiptRow& row) {
   line["disposition"] = Disposition(row);
   if (row.receipt) {
     line["sequence"] = row.receipt->sequence();
+    line["other_sequences"] = row.receipt->other_sequences();
     line["received_at"] = ReceivedAt(*row.receipt);
     line["content_sha256"] = Hash(*row.receipt);
     line["issues"] = Json::array();
@@ -140,6 +141,10 @@ void ReceiptOutput::Explain(const ReceiptRow& row) {
       err_ << "error: " << name << ": " << field << ": " << description << "\n";
     }
     return;
+  }
+  if (row.receipt->other_sequences_size() > 0) {
+    err_ << "note: " << name << ": other sequence numbers: "
+         << absl::StrJoin(row.receipt->other_sequences(), ", ") << "\n";
   }
   for (const auto& issue : row.receipt->issue()) {
     err_ << "note: " << name << ": " << Printable(issue.field()) << ": "

@@ -390,15 +390,15 @@ TEST_F(AdminServiceTest, ExportsTellWhatIsQuarantinedAndDiscarded) {
 
 TEST_F(AdminServiceTest, ExportsSubmissionsAndGaps) {
   for (const std::int64_t n : {1, 2, 5, 9}) store().Add(StoredSubmission(n));
-  store().AddGap({3, false});
-  store().AddGap({4, true});
+  store().AddGap({.sequence = 3, .conflict = false, .first_sequence = 2});
+  store().AddGap({.sequence = 4, .conflict = true});
   backend_.AddQuarantined("clinical", InQuarantine(6));
   backend_.SetPending({8, 11});
   backend_.SetLastSequence(12);
   const Exported exported = Export();
   ASSERT_TRUE(exported.status.ok()) << exported.status.error_message();
   EXPECT_EQ(exported.text,
-            "1 2 [3-3 DUPLICATE] [4-4 CONFLICT] 5 [6-6 QUARANTINED] "
+            "1 2 [3-3 DUPLICATE of 2] [4-4 CONFLICT] 5 [6-6 QUARANTINED] "
             "[7-7 UNACCOUNTED] [8-8 QUEUED] 9 [10-10 UNACCOUNTED] "
             "[11-11 QUEUED] [12-12 UNACCOUNTED]");
   EXPECT_EQ(exported.progress.back().last_sequence(), 12);

@@ -98,6 +98,24 @@ TEST(SequenceGapsTest, DuplicatesComeBeforeTheQuarantineAndThatBeforeTheQueue) {
               IsEmpty());
 }
 
+TEST(SequenceGapsTest, NamesTheFirstSubmissionOfADuplicateOrConflict) {
+  const std::vector<Gap> known = {
+      {.sequence = 2, .conflict = false, .first_sequence = 1},
+      {.sequence = 3, .conflict = false, .first_sequence = 1},
+      {.sequence = 5, .conflict = false, .first_sequence = 4},
+      {.sequence = 6, .conflict = true, .first_sequence = 4},
+      {.sequence = 7, .conflict = true, .first_sequence = 4},
+      {.sequence = 8, .conflict = true}};
+  SequenceCensus census = Census(8);
+  census.quarantined = {7};
+  EXPECT_THAT(AllOf(SequenceGaps(0, census), {1, 4}, known),
+              ElementsAre(SequenceRange{2, 3, kDuplicate, 1},
+                          SequenceRange{5, 5, kDuplicate, 4},
+                          SequenceRange{6, 6, kConflict, 4},
+                          SequenceRange{7, 7, kQuarantined, 0},
+                          SequenceRange{8, 8, kConflict, 0}));
+}
+
 TEST(SequenceGapsTest, BeginsAfterTheNumberAskedFor) {
   EXPECT_THAT(AllOf(SequenceGaps(4, Census(9, {2, 6}, {4, 5})), {8}),
               ElementsAre(SequenceRange{5, 5, kQuarantined},
