@@ -17,6 +17,7 @@
 #include "tests/crash/campaign_store.h"
 #include "tests/crash/cluster_campaign.h"
 #include "tests/crash/content_reader.h"
+#include "tests/crash/damage_campaign.h"
 #include "tests/crash/journal_probe.h"
 #include "tests/crash/limits.h"
 #include "tests/crash/power_cut.h"
@@ -383,6 +384,7 @@ void Campaign::Incident(absl::string_view what) {
 absl::StatusOr<CampaignResult> RunCampaign(const CampaignOptions& options,
                                            ProgressBar& progress,
                                            const std::atomic<bool>& stop) {
+  if (options.damage) return RunDamageCampaign(options, progress, stop);
   if (IsClusterCampaign(options)) {
     return RunClusterCampaign(options, progress, stop);
   }

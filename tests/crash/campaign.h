@@ -47,6 +47,7 @@ struct CampaignOptions {
   // If the store is a server: percentage of rounds in which the store is killed
   // too.
   int store_kills_percent = 30;
+  bool damage = false;  // damage_campaign.h
   int servers = 1;
   int standbys = 0;
   Mistake mistake = Mistake::kNone;
@@ -82,7 +83,8 @@ struct CampaignResult {
   int rounds = 0;
   Kills kills;
   StoreKills store_kills;
-  // Number of times that each fault of faults.h was played.
+  // Number of times that each fault of faults.h or damage.h was played. A
+  // campaign of damage also counts the outcomes.
   std::map<absl::string_view, int> faults;
   // Longest time from the end of all faults of a round until each server had
   // acknowledged something.

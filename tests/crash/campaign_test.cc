@@ -78,6 +78,14 @@ TEST(Campaign, FindsEveryAcknowledgementAlsoWhereAPrimaryIsLost) {
                     HasSubstr("breaches       0")));
 }
 
+TEST(Campaign, FindsThatDamageIsNamed) {
+  const ToolRun run = Crash({"--damage", "--journal", "--seed=2"});
+  EXPECT_EQ(run.exit_code, 0) << run.out << run.err;
+  EXPECT_THAT(run.out,
+              AllOf(HasSubstr("rounds         6 "), HasSubstr("fault "),
+                    HasSubstr("breaches       0")));
+}
+
 TEST(Campaign, FindsThatAStoreKeepsNothing) {
   const ToolRun run = CrashUntilLoss({"--store=discard"});
   EXPECT_EQ(run.exit_code, 1) << run.out << run.err;
@@ -147,6 +155,7 @@ TEST(Campaign, KnowsItsFlags) {
                                              {"--journal", "--memory_queue"},
                                              {"--store_kills=101"},
                                              {"--servers=3"},
+                                             {"--damage", "--power_cut"},
                                              {"--mistake=asynchronous"},
                                              {"--acks=x"},
                                              {"something"}}) {

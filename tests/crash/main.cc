@@ -51,6 +51,8 @@ ABSL_FLAG(bool, power_cut, false, "lose writes that were not synced");
 ABSL_FLAG(
     bool, lying_fsync, false,
     "with --power_cut: syncs do nothing (the campaign must find the loss)");
+ABSL_FLAG(bool, damage, false,
+          "damage a file after each kill; the next start must name the loss");
 ABSL_FLAG(int, callers, 8,
           "threads that call Submit; each other method gets a quarter as many");
 ABSL_FLAG(int, acks, 1000, "limit of acknowledgements in a round under load");
@@ -165,6 +167,13 @@ absl::Status ReadModes(CampaignOptions& options) {
   const bool power_cut = absl::GetFlag(FLAGS_power_cut);
   const bool lies = absl::GetFlag(FLAGS_lying_fsync);
   if (lies && !power_cut) return Wrong("--lying_fsync needs --power_cut");
+  options.damage = absl::GetFlag(FLAGS_damage);
+  if (options.damage &&
+      (options.store != "sqlite" || power_cut || memory_queue)) {
+    return Wrong(
+        "--damage needs --store=sqlite, and cannot be combined with "
+        "--power_cut or --memory_queue");
+  }
   if (power_cut) options.disk = lies ? DiskMode::kLies : DiskMode::kPowerCut;
   return absl::OkStatus();
 }

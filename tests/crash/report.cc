@@ -71,15 +71,21 @@ std::string KillLines(const CampaignResult& result) {
   return text;
 }
 
+std::string FaultCounts(const CampaignResult& result) {
+  std::string text;
+  for (const auto& [fault, count] : result.faults) {
+    Line(text, "fault", absl::StrFormat("%-22s %d", fault, count));
+  }
+  return text;
+}
+
 // Returns the lines about the rounds of cluster_campaign.cc.
 std::string FaultLines(const CampaignOptions& options,
                        const CampaignResult& result) {
   std::string text;
   Line(text, "servers", options.servers, ", standbys ", options.standbys,
        Name(options.mistake));
-  for (const auto& [fault, count] : result.faults) {
-    Line(text, "fault", absl::StrFormat("%-22s %d", fault, count));
-  }
+  text += FaultCounts(result);
   Line(text, "recovered", "within ",
        absl::FormatDuration(
            absl::Trunc(result.longest_recovery, absl::Milliseconds(100))));
@@ -95,8 +101,12 @@ std::string CampaignReport(const CampaignOptions& options,
        Name(options.disk), ", seed ", options.seed);
   Line(text, "rounds", result.rounds, " in ",
        absl::FormatDuration(absl::Trunc(result.time, absl::Milliseconds(100))));
-  text += IsClusterCampaign(options) ? FaultLines(options, result)
-                                     : KillLines(result);
+  if (options.damage) {
+    text += FaultCounts(result);
+  } else {
+    text += IsClusterCampaign(options) ? FaultLines(options, result)
+                                       : KillLines(result);
+  }
   for (const auto& [what, count] : result.answers) {
     Line(text, what.first,
          absl::StrFormat("%-11s %d", Name(what.second), count));
