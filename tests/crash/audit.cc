@@ -122,6 +122,15 @@ class KeyAudit {
                                });
   }
 
+  // True if a receipt QUEUED of a content that was sent several times may have
+  // this number, although no row of the content has it.
+  bool IsConnected(const Told& told) const {
+    return told.disposition == Receipt::QUEUED &&
+           FindSent(told.sent_sha256)->times > 1 &&
+           std::ranges::find(findings_.other_sequences, told.sequence) !=
+               findings_.other_sequences.end();
+  }
+
   void AuditFound(const Found& found) {
     if (found.noted_sha256 != found.content_sha256) {
       return Breach("has bytes that differ from its stored hash");
@@ -145,24 +154,19 @@ class KeyAudit {
       return Breach("is MISSING although it was acknowledged", told);
     }
     const Found* found = FindContent(told.sent_sha256);
-    // The receipt QUEUED of a repeated submission has a new sequence number,
-    // although the submission later becomes a duplicate of the first
-    // submission.
-    const bool number_counts = told.disposition != Receipt::QUEUED ||
-                               FindSent(told.sent_sha256)->times == 1;
     if (found == nullptr) {
       if (told.disposition != Receipt::QUEUED ||
           !ConflictIsKept(told.sent_sha256)) {
         return Breach("is MISSING: another content is stored", told);
       }
-      if (number_counts && !HasConflict(told.sent_sha256, told.sequence)) {
+      if (!HasConflict(told.sent_sha256, told.sequence) && !IsConnected(told)) {
         Breach("is a conflict without the sequence number of its receipt",
                told);
       }
       return;
     }
-    if (!number_counts) return;
     if (found->sequence != told.sequence) {
+      if (IsConnected(told)) return;
       return Breach("has another sequence number than its receipt", told);
     }
     if (absl::ToUnixMicros(found->received_at) !=

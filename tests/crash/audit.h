@@ -40,6 +40,9 @@ struct FoundConflict {
 struct Findings {
   std::vector<Found> submissions;
   std::vector<FoundConflict> conflicts;
+  // Other sequence numbers that the store connects with the stored submission:
+  // those of duplicates and conflicts, and reported numbers.
+  std::vector<std::int64_t> other_sequences;
 };
 
 using FindingsByKey = absl::flat_hash_map<LedgerKey, Findings>;
@@ -64,7 +67,8 @@ struct AuditReport {
 // - Each acknowledged submission is stored, with the sequence number and the
 //   time of its receipt. The receipt of a duplicate has the number and the time
 //   of the first submission. A submission that was acknowledged as QUEUED may
-//   be a conflict instead.
+//   be a conflict instead. A repetition that was acknowledged as QUEUED may
+//   have another number, which the store connects with the stored submission.
 // - If a content was refused as a conflict, or acknowledged and found to be a
 //   conflict, another content is stored, and the attempt is recorded with its
 //   content.

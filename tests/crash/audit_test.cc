@@ -289,12 +289,26 @@ TEST_F(AuditTest, FindsAnAnswerThatFitsNothingSent) {
   ExpectBreach("an impossible answer");
 }
 
-TEST_F(AuditTest, LetsWhatWasQueuedTwiceHaveTheSequenceOfEither) {
+TEST_F(AuditTest, LetsARepetitionHaveANumberThatIsConnectedWithTheFirst) {
   Send("a", "a");
   Send("a", "a");
   Tell("a", "a", Receipt::QUEUED, 1);
   Tell("a", "a", Receipt::QUEUED, 2);
   Have("a", "a", 1);
+  ExpectBreach("another sequence");
+  findings_[Key("a")].other_sequences = {2};
+  EXPECT_THAT(Audit().breach_texts, IsEmpty());
+}
+
+TEST_F(AuditTest, LetsARepeatedConflictHaveANumberThatIsConnected) {
+  SendAndStore("a", 1);
+  Send("a", "other");
+  Send("a", "other");
+  Tell("a", "other", Receipt::QUEUED, 2);
+  Tell("a", "other", Receipt::QUEUED, 3);
+  HaveConflict("a", "other", 2);
+  ExpectBreach("without the sequence number");
+  findings_[Key("a")].other_sequences = {2, 3};
   EXPECT_THAT(Audit().breach_texts, IsEmpty());
 }
 

@@ -13,6 +13,9 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "grpcpp/create_channel.h"
+#include "grpcpp/security/credentials.h"
+#include "sluice/v1/ingestion.grpc.pb.h"
 #include "tests/crash/campaign_audit.h"
 #include "tests/crash/campaign_store.h"
 #include "tests/crash/cluster_campaign.h"
@@ -21,6 +24,7 @@
 #include "tests/crash/journal_probe.h"
 #include "tests/crash/limits.h"
 #include "tests/crash/power_cut.h"
+#include "tests/crash/receipt_check.h"
 #include "tests/crash/server_process.h"
 #include "tests/crash/submission_source.h"
 #include "tests/crash/undo_record.h"
@@ -337,6 +341,11 @@ absl::Status Campaign::AuditTheEnd() {
   if (status.ok()) status = AwaitServing();
   if (status.ok()) status = AwaitQueueEmpty();
   if (!status.ok() || !server_->serving()) return status;
+  const auto stub = v1::Ingestion::NewStub(
+      grpc::CreateChannel(absl::StrCat("127.0.0.1:", server_->port()),
+                          grpc::InsecureChannelCredentials()));
+  status = CheckReceipts(*stub, ledger_, audit_);
+  if (!status.ok()) return status;
   const auto exit_code = server_->Stop(absl::Now() + kStopLimit);
   if (!exit_code.ok() || *exit_code != 0) {
     Incident("the last server did not stop with exit code 0");

@@ -29,9 +29,19 @@ constexpr char kSelect[] =
 constexpr char kSelectConflicts[] =
     "SELECT conflict, study_id, submission_id, content_sha256, sequence,"
     " content FROM conflicts";
+// Numbers that are connected with a stored submission, directly or through a
+// gap.
+constexpr char kSelectGaps[] =
+    "SELECT g.sequence, study_id, submission_id, g.sequence"
+    " FROM submissions s JOIN gaps g ON g.first_sequence = s.sequence";
+constexpr char kSelectRenumbered[] =
+    "SELECT r.sequence, study_id, submission_id, r.reported_sequence"
+    " FROM renumbered r LEFT JOIN gaps g ON g.sequence = r.sequence"
+    " JOIN submissions s"
+    " ON s.sequence = coalesce(g.first_sequence, r.sequence)";
 constexpr char kOfKey[] = " WHERE submission_id = $1 AND study_id = $2";
 
-// Reads the columns that both queries have.
+// Reads the columns that all queries have.
 LedgerKey ReadKey(const PostgresResult& rows, int row) {
   return {.study_id = std::string(rows.BytesAt(row, 1)),
           .submission_id = std::string(rows.BytesAt(row, 2))};
@@ -67,29 +77,50 @@ absl::Status AddConflict(const PostgresResult& rows, int row,
   return absl::OkStatus();
 }
 
+absl::Status AddOtherSequence(const PostgresResult& rows, int row,
+                              Findings& findings) {
+  findings.other_sequences.push_back(rows.IntegerAt(row, 3));
+  return absl::OkStatus();
+}
+
 // Adds one row of a table to the findings.
 using Add = absl::Status (*)(const PostgresResult& rows, int row,
                              Findings& findings);
+
+// A query, the column that orders its pages, and what becomes of its rows.
+struct Part {
+  const char* select;
+  const char* order;
+  Add add;
+};
+
+constexpr Part kParts[] = {
+    {kSelect, "sequence", AddSubmission},
+    {kSelectConflicts, "conflict", AddConflict},
+    {kSelectGaps, "g.sequence", AddOtherSequence},
+    {kSelectRenumbered, "r.sequence", AddOtherSequence},
+};
 
 class PostgresContent final : public ContentReader {
  public:
   explicit PostgresContent(PostgresConnection db) : db_(std::move(db)) {}
 
   absl::Status ReadAll(FindingsByKey& findings) override {
-    absl::Status status =
-        ReadTable(kSelect, "sequence", AddSubmission, findings);
-    if (status.ok()) {
-      status = ReadTable(kSelectConflicts, "conflict", AddConflict, findings);
+    for (const Part& part : kParts) {
+      const absl::Status status =
+          ReadTable(part.select, part.order, part.add, findings);
+      if (!status.ok()) return status;
     }
-    return status;
+    return absl::OkStatus();
   }
 
   absl::Status Read(const LedgerKey& key, Findings& findings) override {
-    absl::Status status = ReadOfKey(kSelect, key, AddSubmission, findings);
-    if (status.ok()) {
-      status = ReadOfKey(kSelectConflicts, key, AddConflict, findings);
+    for (const Part& part : kParts) {
+      const absl::Status status =
+          ReadOfKey(part.select, key, part.add, findings);
+      if (!status.ok()) return status;
     }
-    return status;
+    return absl::OkStatus();
   }
 
  private:

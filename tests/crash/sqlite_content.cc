@@ -25,6 +25,16 @@ constexpr char kSelect[] =
 constexpr char kSelectConflicts[] =
     "SELECT study_id, submission_id, content_sha256, sequence, content"
     " FROM conflicts";
+// Numbers that are connected with a stored submission, directly or through a
+// gap.
+constexpr char kSelectGaps[] =
+    "SELECT study_id, submission_id, g.sequence"
+    " FROM submissions s JOIN gaps g ON g.first_sequence = s.sequence";
+constexpr char kSelectRenumbered[] =
+    "SELECT study_id, submission_id, r.reported_sequence"
+    " FROM renumbered r LEFT JOIN gaps g ON g.sequence = r.sequence"
+    " JOIN submissions s"
+    " ON s.sequence = coalesce(g.first_sequence, r.sequence)";
 constexpr char kOfKey[] = " WHERE submission_id = ? AND study_id = ?";
 
 absl::StatusOr<absl::Time> ReadTime(const SqliteRun& row, int column,
@@ -76,13 +86,15 @@ class SqliteContent final : public ContentReader {
     std::ranges::copy(found.submissions,
                       std::back_inserter(findings.submissions));
     std::ranges::copy(found.conflicts, std::back_inserter(findings.conflicts));
+    std::ranges::copy(found.other_sequences,
+                      std::back_inserter(findings.other_sequences));
     return status;
   }
 
  private:
   absl::Status ReadWhere(const char* where, const LedgerKey* key,
                          FindingsByKey& findings) {
-    const absl::Status status = ForEachRow(
+    absl::Status status = ForEachRow(
         absl::StrCat(kSelect, quarantine_ ? "quarantine" : "submissions",
                      where),
         key, [&](const SqliteRun& row) {
@@ -91,6 +103,14 @@ class SqliteContent final : public ContentReader {
           return found.status();
         });
     if (!status.ok() || quarantine_) return status;
+    for (const char* const select : {kSelectGaps, kSelectRenumbered}) {
+      status = ForEachRow(
+          absl::StrCat(select, where), key, [&](const SqliteRun& row) {
+            findings[ReadKey(row)].other_sequences.push_back(row.IntegerAt(2));
+            return absl::OkStatus();
+          });
+      if (!status.ok()) return status;
+    }
     return ForEachRow(
         absl::StrCat(kSelectConflicts, where), key, [&](const SqliteRun& row) {
           const auto sha256 = ReadDigest(row.BlobAt(2));
