@@ -79,8 +79,9 @@ std::string DerivedColumn(absl::Span<const Submission* const> rows,
 
 }  // namespace
 
-// A scalar subquery looks up each number in the index. NOT EXISTS could become
-// a join that reads the whole table.
+// Each number is looked up in gaps, but only if there is a gap between the
+// lowest and the highest number. A scalar subquery looks up the numbers in the
+// index. NOT EXISTS could become a join that reads the whole table.
 const char* const kPostgresInsert =
     "INSERT INTO submissions (sequence, kind, study_id, submission_id, site_id,"
     " subject, questionnaire, status, authored, authored_at, sent_at,"
@@ -90,7 +91,9 @@ const char* const kPostgresInsert =
     " $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],"
     " $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::text[],"
     " $14::text[], $15::bytea[], $16::jsonb[], $17::bytea[]) AS s (sequence)"
-    " WHERE (SELECT g.sequence FROM gaps AS g WHERE g.sequence = s.sequence)"
+    " WHERE NOT (SELECT EXISTS (SELECT FROM gaps"
+    "   WHERE sequence BETWEEN $18::bigint AND $19::bigint))"
+    " OR (SELECT g.sequence FROM gaps AS g WHERE g.sequence = s.sequence)"
     "   IS NULL"
     " ON CONFLICT DO NOTHING RETURNING sequence";
 
@@ -199,6 +202,8 @@ absl::Status CheckPostgresIds(const Submission& submission) {
 
 std::vector<std::string> PostgresRows(absl::Span<const Submission* const> s) {
   using Row = const Submission*;
+  const auto [first, last] =
+      std::ranges::minmax_element(s, {}, &Submission::sequence);
   return {
       Column(Type::kBigint, s,
              [](Row r, PostgresArray& a) { a.Integer(r->sequence); }),
@@ -230,6 +235,8 @@ std::vector<std::string> PostgresRows(absl::Span<const Submission* const> s) {
              }),
       Column(Type::kBytea, s,
              [](Row r, PostgresArray& a) { a.Bytes(r->content); }),
+      PostgresBigint((*first)->sequence),
+      PostgresBigint((*last)->sequence),
   };
 }
 

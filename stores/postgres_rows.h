@@ -29,7 +29,7 @@ absl::Status CheckPostgresIds(const Submission& submission);
 // Inserts rows with the parameters of PostgresRows. Skips rows whose id or
 // sequence number is taken, the number perhaps by a gap. Returns the sequence
 // numbers of the inserted rows, in the order of the parameters. The rows must
-// have different sequence numbers.
+// have different sequence numbers. There must be a row.
 extern const char* const kPostgresInsert;
 std::vector<std::string> PostgresRows(
     absl::Span<const Submission* const> submissions);

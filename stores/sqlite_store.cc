@@ -1,5 +1,6 @@
 #include "stores/sqlite_store.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <filesystem>
 #include <limits>
@@ -24,8 +25,7 @@ constexpr std::string_view kInsert =
     " subject, questionnaire, status, authored, authored_at, sent_at,"
     " received_at, supersedes_submission_id, reason_for_change, content_sha256,"
     " answers, content)"
-    " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,"
-    " ?16, ?17 WHERE NOT EXISTS (SELECT 1 FROM gaps WHERE sequence = ?1)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     " ON CONFLICT DO NOTHING";
 constexpr std::string_view kFindReceipt =
     "SELECT sequence, received_at, content_sha256, kind FROM submissions"
@@ -44,6 +44,7 @@ constexpr std::string_view kAudit =
     "   AND first_sequence = excluded.first_sequence"
     "   AND kind = excluded.kind"
     "   AND content_sha256 = excluded.content_sha256";
+constexpr std::string_view kFindGap = "SELECT 1 FROM gaps WHERE sequence = ?";
 constexpr std::string_view kInsertGap =
     "INSERT INTO gaps (sequence, reason, first_sequence) VALUES (?, ?, ?)"
     " ON CONFLICT DO NOTHING";
@@ -71,6 +72,10 @@ constexpr std::string_view kRead =
 constexpr std::string_view kReadGaps =
     "SELECT sequence, reason, ifnull(first_sequence, 0) FROM gaps"
     " WHERE sequence > ? AND sequence < ? ORDER BY sequence";
+// The highest gap of server 0.
+constexpr std::string_view kLastGap =
+    "SELECT ifnull(max(sequence), 0) FROM gaps WHERE sequence < 1 << 40";
+static_assert(kSeriesBits == 40);
 constexpr std::string_view kConflict = "conflict";
 constexpr std::string_view kDuplicate = "duplicate";
 
@@ -188,6 +193,8 @@ absl::StatusOr<SqliteStore::Writer> SqliteStore::OpenWriter(
   if (!read_content.ok()) return read_content.status();
   auto audit = db->Prepare(kAudit);
   if (!audit.ok()) return audit.status();
+  auto find_gap = db->Prepare(kFindGap);
+  if (!find_gap.ok()) return find_gap.status();
   auto insert_gap = db->Prepare(kInsertGap);
   if (!insert_gap.ok()) return insert_gap.status();
   auto find_use = db->Prepare(
@@ -196,6 +203,8 @@ absl::StatusOr<SqliteStore::Writer> SqliteStore::OpenWriter(
   if (!find_use.ok()) return find_use.status();
   auto keep_reported = db->Prepare(kKeepReported);
   if (!keep_reported.ok()) return keep_reported.status();
+  const auto last_gap = db->QueryInteger(kLastGap);
+  if (!last_gap.ok()) return last_gap.status();
   auto files = SqliteFileWatch::Start(*db);
   if (!files.ok()) return files.status();
   return Writer{.db = *std::move(db),
@@ -204,9 +213,11 @@ absl::StatusOr<SqliteStore::Writer> SqliteStore::OpenWriter(
                 .find_first = *std::move(find_first),
                 .read_content = *std::move(read_content),
                 .audit = *std::move(audit),
+                .find_gap = *std::move(find_gap),
                 .insert_gap = *std::move(insert_gap),
                 .find_use = *std::move(find_use),
-                .keep_reported = *std::move(keep_reported)};
+                .keep_reported = *std::move(keep_reported),
+                .last_gap = *last_gap};
 }
 
 absl::StatusOr<SqliteStore::Reader> SqliteStore::OpenReader(
@@ -424,8 +435,20 @@ absl::Status SqliteStore::KeepReported(const Submission& submission) {
       .status();
 }
 
+absl::StatusOr<bool> SqliteStore::IsGap(std::int64_t sequence) {
+  // The numbers of this server usually rise, so most are above all gaps. A
+  // condition in the INSERT would be slower: SQLite copies pages for an INSERT
+  // with a SELECT, so that it can undo several rows.
+  if (sequence > writer_.last_gap && SeriesOf(sequence) == 0) return false;
+  SqliteRun find(writer_.find_gap);
+  return find.Integer(sequence).Step();
+}
+
 absl::StatusOr<bool> SqliteStore::Insert(const Submission& submission) {
   SLUICE_DCHECK(writer_.db.in_transaction());
+  const absl::StatusOr<bool> is_gap = IsGap(submission.sequence);
+  if (!is_gap.ok()) return is_gap.status();
+  if (*is_gap) return false;
   const std::string authored_at = TimeText(submission.authored_at);
   const std::string sent_at = TimeText(submission.sent_at);
   const std::string received_at = TimeText(submission.received_at);
@@ -449,8 +472,8 @@ absl::StatusOr<bool> SqliteStore::Insert(const Submission& submission) {
       .Blob(submission.content);
   const absl::StatusOr<bool> ran = insert.Step();
   if (!ran.ok()) return ran.status();
-  // No row is changed if the id or the sequence number is taken, the number
-  // perhaps by a gap.
+  // ON CONFLICT DO NOTHING changes no row if the id or the sequence number is
+  // taken.
   return writer_.db.changes() == 1;
 }
 
@@ -526,6 +549,11 @@ absl::Status SqliteStore::KeepGap(const Submission& submission,
   // The stored submission was sent again with its own sequence number, so there
   // is no gap.
   if (submission.sequence == first_sequence) return absl::OkStatus();
+  // If the transaction is rolled back, the value is too high, which only costs
+  // some look-ups.
+  if (SeriesOf(submission.sequence) == 0) {
+    writer_.last_gap = std::max(writer_.last_gap, submission.sequence);
+  }
   return SqliteRun(writer_.insert_gap)
       .Integer(submission.sequence)
       .Text(conflict ? kConflict : kDuplicate)
@@ -604,7 +632,6 @@ absl::StatusOr<std::int64_t> SqliteStore::LastSequence() {
   absl::MutexLock lock(&read_mutex_);
   // Submissions from the journal of another server keep the numbers of its
   // series.
-  static_assert(kSeriesBits == 40);
   return reader_.db.QueryInteger(
       "SELECT max(ifnull((SELECT max(sequence) FROM submissions"
       "   WHERE sequence < 1 << 40), 0),"

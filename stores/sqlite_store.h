@@ -95,9 +95,12 @@ class SqliteStore final : public Store {
     SqliteStatement find_first;
     SqliteStatement read_content;
     SqliteStatement audit;
+    SqliteStatement find_gap;
     SqliteStatement insert_gap;
     SqliteStatement find_use;
     SqliteStatement keep_reported;
+    // No gap of this server's numbers is higher.
+    std::int64_t last_gap;
   };
   struct Reader {
     SqliteConnection db;
@@ -158,8 +161,10 @@ class SqliteStore final : public Store {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   absl::StatusOr<Saved> Save(const Submission& submission)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
+  absl::StatusOr<bool> IsGap(std::int64_t sequence)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   // Inserts the submission. Returns false if the id or the sequence number is
-  // taken.
+  // taken, the number perhaps by a gap.
   absl::StatusOr<bool> Insert(const Submission& submission)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   absl::StatusOr<Saved> CompareWithFirst(const Submission& submission)
