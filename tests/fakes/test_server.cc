@@ -36,10 +36,6 @@ class ForwardingStore final : public Store {
   absl::StatusOr<std::int64_t> LastSequence() override {
     return store_->LastSequence();
   }
-  absl::StatusOr<std::vector<std::vector<std::int64_t>>> FindOtherSequences(
-      absl::Span<const std::int64_t> sequences) override {
-    return store_->FindOtherSequences(sequences);
-  }
   ServerRegistry* registry() override { return store_->registry(); }
   absl::Status Check() override { return store_->Check(); }
   std::uint32_t Generation() override { return store_->Generation(); }
