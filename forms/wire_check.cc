@@ -542,11 +542,11 @@ void FindLengthDelimited(std::string_view message, std::span<const int> fields,
   }
 }
 
-std::vector<std::string_view> FindRepeated(std::string_view message,
-                                           int field) {
+std::vector<std::string_view> FindRepeated(std::string_view message, int field,
+                                           std::size_t max) {
   std::vector<std::string_view> found;
   FieldReader reader(message);
-  while (reader.Next()) {
+  while (found.size() < max && reader.Next()) {
     if (reader.tag() == LengthDelimitedTag(field)) {
       found.push_back(reader.content());
     }

@@ -12,6 +12,7 @@
 #define SLUICE_FORMS_WIRE_CHECK_H_
 
 #include <cstddef>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -102,9 +103,11 @@ std::string_view FindLengthDelimited(std::string_view message, int field);
 // same size and `fields` no duplicates.
 void FindLengthDelimited(std::string_view message, std::span<const int> fields,
                          std::span<std::string_view> found);
-// Returns the contents of all occurrences of a string, bytes or message field,
-// in order.
-std::vector<std::string_view> FindRepeated(std::string_view message, int field);
+// Returns the contents of the first `max` occurrences of a string, bytes or
+// message field, in order. Reads no further.
+std::vector<std::string_view> FindRepeated(
+    std::string_view message, int field,
+    std::size_t max = std::numeric_limits<std::size_t>::max());
 
 }  // namespace sluice
 

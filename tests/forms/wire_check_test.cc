@@ -605,6 +605,7 @@ TEST(WireFieldsTest, FindsAllOccurrencesInOrder) {
   const std::string bytes = Delimited(1, "a") + Delimited(2, "x") +
                             Delimited(1, "") + Delimited(1, "c");
   EXPECT_THAT(FindRepeated(bytes, 1), ElementsAre("a", "", "c"));
+  EXPECT_THAT(FindRepeated(bytes, 1, 2), ElementsAre("a", ""));
   EXPECT_THAT(FindRepeated(bytes, 3), IsEmpty());
 }
 
