@@ -184,8 +184,10 @@ void JournalWriter::Commit(Group* group) {
     pool_->Committed(tasks);
     return;
   }
-  spdlog::warn("journal failed: batch={} status={}", group->size(),
-               first.status().ToString());
+  if (const std::size_t times = log_pace_.Count(clock_->Now()); times > 0) {
+    spdlog::warn("journal failed: batch={} times={} status={}", group->size(),
+                 times, first.status().ToString());
+  }
   // Call the pool first, because OnCommitFailed releases the pool's reference
   // to the task.
   pool_->CommitFailed(tasks);

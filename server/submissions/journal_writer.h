@@ -38,6 +38,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/types/span.h"
 #include "base/clock.h"
+#include "base/log_pace.h"
 #include "pool/worker_pool.h"
 #include "server/metrics/journal_metrics.h"
 #include "server/submissions/disk_reserve.h"
@@ -110,6 +111,7 @@ class JournalWriter {
 
   Journal* const journal_;
   DiskReserve* const disk_;
+  LogPace log_pace_;
   NumberReserve* const numbers_;
   WorkerPool* const pool_;
   Clock* const clock_;

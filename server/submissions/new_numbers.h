@@ -30,7 +30,8 @@ class NewNumbers {
     pending_.insert(number);
     return number;
   }
-  // The store has a submission or a gap with this number.
+  // The store has a submission or a gap with this number, or the number will
+  // not be used.
   void Done(std::int64_t number) {
     absl::MutexLock lock(&mutex_);
     pending_.erase(number);

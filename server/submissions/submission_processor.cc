@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -33,6 +35,23 @@ bool SequenceTaken(const Saved& saved) {
   return saved.result == Saved::Result::kSequenceTaken;
 }
 
+// Logs how many submissions of a batch were quarantined, by reason.
+void LogQuarantined(const std::map<std::string, std::size_t>& submissions) {
+  constexpr std::size_t kLinesMax = 4;
+  std::size_t lines = 0;
+  std::size_t others = 0;
+  for (const auto& [reason, count] : submissions) {
+    if (++lines <= kLinesMax) {
+      spdlog::warn("quarantined: submissions={} reason={}", count, reason);
+    } else {
+      others += count;
+    }
+  }
+  if (others > 0) {
+    spdlog::warn("quarantined: submissions={} reason=others", others);
+  }
+}
+
 // Empties the submission. Keeps the memory of the ids, which are short.
 void Empty(Submission* submission) {
   // Moving the strings out frees their memory; assigning empty strings would
@@ -54,7 +73,7 @@ void SubmissionProcessor::SetSaved(SubmissionTask* task, const Saved& saved,
   const bool must_be_kept = saved.result == Saved::Result::kConflict &&
                             !saved.conflict_kept && task->in_journal();
   if (!must_be_kept) return task->SetSaved(saved);
-  failed->push_back({task, NewErrorId(),
+  failed->push_back({task, /*error_id=*/"",
                      "the id is already stored with different content", 1,
                      /*content=*/std::nullopt});
 }
@@ -188,7 +207,7 @@ absl::Status SubmissionProcessor::TrySave(Batch batch,
   }
   if (!status.ok()) return status;
   for (const SubmissionTask* task : batch.tasks) {
-    if (task->new_sequence() != 0) numbers_->Done(task->new_sequence());
+    ReleaseNumber(*task);
   }
   return absl::OkStatus();
 }
@@ -235,6 +254,10 @@ absl::Status SubmissionProcessor::SaveRenumbered(Batch batch,
   return absl::InternalError("the store has all new sequence numbers already");
 }
 
+void SubmissionProcessor::ReleaseNumber(const SubmissionTask& task) {
+  if (task.new_sequence() != 0) numbers_->Done(task.new_sequence());
+}
+
 absl::Status SubmissionProcessor::SaveOnce(absl::Span<const Submission> batch,
                                            absl::Span<Saved> saved) {
   const TimePoint begun = clock_->Now();
@@ -246,9 +269,10 @@ absl::Status SubmissionProcessor::SaveOnce(absl::Span<const Submission> batch,
         "the store threw an exception, error id ", LogCurrentException()));
   }
   metrics_->ObserveCommit(clock_->Now() - begun, batch.size());
-  if (!status.ok()) {
-    spdlog::warn("store failed: batch={} status={}", batch.size(),
-                 status.ToString());
+  if (status.ok()) return status;
+  if (const std::size_t times = log_pace_.Count(clock_->Now()); times > 0) {
+    spdlog::warn("store failed: batch={} times={} status={}", batch.size(),
+                 times, status.ToString());
   }
   return status;
 }
@@ -264,6 +288,7 @@ StoreState SubmissionProcessor::SaveOneByOne(Batch batch) {
       if (store == StoreState::kUp) {
         FailForGood(task, status, 1, failed);
       } else {
+        ReleaseNumber(*task);
         task->SetUnavailable();
       }
     }
@@ -346,8 +371,13 @@ void SubmissionProcessor::SetUnclear(SubmissionTask* task,
 void SubmissionProcessor::FailForGood(SubmissionTask* task,
                                       const absl::Status& status, int tries,
                                       FailedTasks* failed) {
-  const std::string error_id = NewErrorId();
-  spdlog::error("not stored: error_id={} status={}", error_id, CodeOf(status));
+  // The caller of an acknowledged submission gets no error id. The quarantine
+  // has the reason.
+  const std::string error_id = task->in_journal() ? "" : NewErrorId();
+  if (!error_id.empty()) {
+    spdlog::error("not stored: error_id={} status={}", error_id,
+                  CodeOf(status));
+  }
   failed->push_back(
       {task, error_id,
        absl::StrCat("the store rejected the submission: ", CodeOf(status)),
@@ -358,6 +388,7 @@ void SubmissionProcessor::EndFailed(FailedTasks failed) {
   const std::vector<bool> quarantined = Quarantine(failed);
   for (std::size_t i = 0; i < failed.size(); ++i) {
     SubmissionTask* task = failed[i].task;
+    if (!task->in_journal() || quarantined[i]) ReleaseNumber(*task);
     if (!task->in_journal()) {
       task->SetFailed(failed[i].error_id);
     } else if (!quarantined[i]) {
@@ -396,6 +427,7 @@ std::vector<bool> SubmissionProcessor::Quarantine(const FailedTasks& failed) {
   const std::vector<absl::Status> results = journal->Quarantine(entries);
   absl::Status first_error;
   std::size_t errors = 0;
+  std::map<std::string, std::size_t> submissions;  // by reason
   for (std::size_t i = 0; i < results.size(); ++i) {
     const FailedTask& one = failed[indices[i]];
     if (!results[i].ok()) {
@@ -403,11 +435,11 @@ std::vector<bool> SubmissionProcessor::Quarantine(const FailedTasks& failed) {
       ++errors;
       continue;
     }
-    spdlog::warn("quarantined: sequence={} reason={}", one.task->sequence,
-                 one.reason);
+    ++submissions[one.reason];
     one.task->SetQuarantined();
     quarantined[indices[i]] = true;
   }
+  LogQuarantined(submissions);
   if (errors > 0) {
     spdlog::warn("journal failed: quarantine submissions={} status={}", errors,
                  first_error.ToString());
@@ -450,6 +482,7 @@ void SubmissionProcessor::PutBack(Batch batch) {
       const auto it = delayed.find(task->order_key);
       task->SetAgain(it == delayed.end() ? TimePoint() : it->second);
     } else {
+      ReleaseNumber(*task);
       task->SetUnavailable();
     }
   }

@@ -16,6 +16,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "base/clock.h"
+#include "base/log_pace.h"
 #include "pool/worker_pool.h"
 #include "server/metrics/stage_metrics.h"
 #include "server/submissions/new_numbers.h"
@@ -141,6 +142,8 @@ class SubmissionProcessor final : public Processor {
   // Saves the submissions whose sequence numbers are taken. Replaces their
   // results.
   absl::Status SaveRenumbered(Batch batch, std::vector<Saved>* saved);
+  // Ends the wait for the new number of a task, if it has one.
+  void ReleaseNumber(const SubmissionTask& task);
   // Saves each submission in a separate transaction, and sets the results.
   StoreState SaveOneByOne(Batch batch);
   // Saves one submission. If the store rejects a promised submission, retries
@@ -180,6 +183,7 @@ class SubmissionProcessor final : public Processor {
   const bool decodes_;
   Clock* const clock_;
   StageMetrics* const metrics_;
+  LogPace log_pace_;
   NewNumbers* const numbers_;
 };
 
