@@ -1,9 +1,13 @@
 #include "stores/journal_rescue.h"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <ios>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -182,6 +186,34 @@ void Rescue::RememberLast(const JournalState& state) {
   state_.last_sequence = std::max(state_.last_sequence, state.last_sequence);
 }
 
+// Extends a file that was cut to the size that its header states. SQLite would
+// refuse the whole file otherwise, but can read the pages that are left. A file
+// without a plausible header stays as it is.
+// https://www.sqlite.org/fileformat.html, "The Database Header"
+void ExtendToStatedSize(const std::string& path) {
+  constexpr char kMagic[] = "SQLite format 3";  // with the final zero
+  constexpr std::size_t kHeaderBytes = 100;
+  constexpr std::size_t kPageSizeAt = 16;
+  constexpr std::size_t kPageCountAt = 28;
+  constexpr std::uint64_t kStatedMax = std::uint64_t{1} << 40;
+  std::array<unsigned char, kHeaderBytes> header{};
+  std::ifstream file(path, std::ios::binary);
+  if (!file.read(reinterpret_cast<char*>(header.data()), header.size())) return;
+  const auto number = [&header](std::size_t at, std::size_t bytes) {
+    std::uint64_t value = 0;
+    for (std::size_t i = 0; i < bytes; ++i) value = value << 8 | header[at + i];
+    return value;
+  };
+  if (std::memcmp(header.data(), kMagic, sizeof(kMagic)) != 0) return;
+  const std::uint64_t page_size = number(kPageSizeAt, 2);
+  const std::uint64_t stated =
+      (page_size == 1 ? 65536 : page_size) * number(kPageCountAt, 4);
+  std::error_code error;
+  const std::uintmax_t size = std::filesystem::file_size(path, error);
+  if (error || size >= stated || stated > kStatedMax) return;
+  std::filesystem::resize_file(path, stated, error);
+}
+
 absl::Status CopyToNewJournal(const std::string& path,
                               const std::string& to_path,
                               const KnownJournalState& known,
@@ -193,6 +225,7 @@ absl::Status CopyToNewJournal(const std::string& path,
   // instead.
   std::error_code error;
   const bool exists = std::filesystem::exists(path, error);
+  if (exists) ExtendToStatedSize(path);
   auto from = SqliteConnection::Open(exists ? path : ":memory:", kBusyTimeout);
   if (!from.ok()) return from.status();
   from->KeepLogOnClose(true);

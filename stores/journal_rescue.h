@@ -18,7 +18,8 @@ namespace sluice {
 // submissions that can be read. Damaged entries and submissions are in
 // quarantine. Positions and sequence numbers continue after those of `known`.
 // `series` is as in JournalOptions.
-// The damaged files are kept, with the names `<path>.damaged-<time>`,
+// A file that was cut is first extended with zeros, so that SQLite can read the
+// rest. The damaged files are kept, with the names `<path>.damaged-<time>`,
 // `<path>.damaged-<time>-wal` and `<path>.damaged-<time>.state`.
 //
 // If the call fails or the process crashes, a second call completes the work.

@@ -569,6 +569,19 @@ TEST_F(JournalDamageTest, AcceptedDamageKeepsTheDamagedFiles) {
   EXPECT_THAT(FilesNamed(".rescu"), testing::IsEmpty());
 }
 
+TEST_F(JournalDamageTest, AcceptedDamageKeepsTheEntriesOfACutFile) {
+  Append(251, 400, std::string(40'000, 'z'));
+  Sql("PRAGMA wal_checkpoint(TRUNCATE)");
+  const std::string cut = CopyAfterKill(path_, folder_ / "cut");
+  std::filesystem::resize_file(cut, std::filesystem::file_size(cut) / 2);
+  EXPECT_TRUE(absl::IsDataLoss(Journal::Open(cut).status()));
+  const auto journal = Journal::Open(cut, {.accept_damage = true});
+  ASSERT_TRUE(journal.ok()) << journal.status();
+  // The first entries are in the first pages of the file.
+  EXPECT_THAT(SequencesOf(**journal), testing::Contains(testing::Eq(100)));
+  EXPECT_GT(SequencesOf(**journal).size(), kEntries / 2u);
+}
+
 // Checks the whole promise with random damage. Either the start stops with an
 // error that names the missing entries, or every acknowledged entry is replayed
 // with its own bytes or is in quarantine with a reason.
