@@ -2,6 +2,7 @@
 
 #include <getopt.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include <algorithm>
@@ -232,6 +233,11 @@ void Log(const DrainReport& report) {
 }
 
 int Run(const Flags& flags) {
+  BlockSignals();
+  // New files contain patient data, so only the owner may read them.
+  umask(S_IRWXG | S_IRWXO);
+  // A write beyond a file size limit then fails like a write to a full disk.
+  signal(SIGXFSZ, SIG_IGN);
   ConfigText text = ReadConfigText(flags.config_path);
   std::optional<Config> config = LoadConfig(flags.config_path, text);
   if (!config.has_value()) return kBadUsageOrConfig;
@@ -240,7 +246,6 @@ int Run(const Flags& flags) {
     return kDrainedClean;
   }
 
-  BlockSignals();
   auto server = StartServer(*std::move(config), flags);
   if (!server.ok()) {
     spdlog::error("cannot start: {}", std::string(server.status().message()));
