@@ -51,8 +51,8 @@ absl::StatusOr<std::unique_ptr<IngestionServer>> IngestionServer::Start(
   if (status.ok()) status = server->StartHttp();
   if (status.ok()) status = server->StartPools(step, flags);
   if (status.ok()) server->StartMetrics();
-  if (status.ok()) status = server->StartAdmin();
   if (status.ok() && before_serving) before_serving();
+  if (status.ok()) status = server->StartAdmin();
   if (status.ok()) status = server->StartCalls();
   if (!status.ok()) return status;
   return server;
