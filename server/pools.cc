@@ -168,13 +168,16 @@ absl::Status Pools::Adopt(const Config& config, std::int64_t series,
   // An old disk of this server may know the highest number.
   absl::Status status;
   if (SeriesOf(*last) == series) status = first->RaiseLastSequence(*last);
-  if (status.ok() && counts->damaged == 0 && registry != nullptr) {
+  // Retire it although damaged entries are left: no start can do more for them.
+  if (status.ok() && registry != nullptr) {
     status = registry->Retire(
         adopted.id(), absl::StrCat("adopted by server ", series), absl::Now());
   }
-  spdlog::info("adopted a journal: path={} id={} entries={} quarantined={}",
-               uses.adopt_journal, adopted.id(), counts->entries,
-               counts->quarantined);
+  if (status.ok()) {
+    spdlog::info("adopted a journal: path={} id={} entries={} quarantined={}",
+                 uses.adopt_journal, adopted.id(), counts->entries,
+                 counts->quarantined);
+  }
   if (counts->damaged > 0) {
     spdlog::error(
         "damaged entries were not adopted, and stay in the quarantine of the"

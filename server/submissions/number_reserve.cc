@@ -71,9 +71,11 @@ void NumberReserve::Run() {
       reserved_.store(target, std::memory_order_relaxed);
       continue;
     }
+    mutex_.Unlock();
     spdlog::warn("store failed: reserving sequence numbers left={} status={}",
                  std::max<std::int64_t>(0, reserved_ - *last_),
                  status.ToString());
+    mutex_.Lock();
     const TimePoint again_at = clock_->Now() + kTryAgainAfter;
     while (!closed_ && clock_->Now() < again_at) {
       clock_->Wait(&changed_, &mutex_, again_at);
