@@ -7,6 +7,7 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "base/path.h"
 #include "server/submissions/decode.h"
 #include "spdlog/spdlog.h"
@@ -24,6 +25,14 @@ namespace {
 std::string LocalPath(const StoreConfig& store) {
   const auto path = store.options.find("path");
   return path == store.options.end() ? "" : path->second;
+}
+
+// Returns the key of the configuration that says where the store is.
+std::string KeyOf(const StoreConfig& store) {
+  for (const char* key : {"path", "url", "target"}) {
+    if (store.options.contains(key)) return absl::StrCat("store.", key);
+  }
+  return "store";
 }
 
 // Returns the path of the sequence file: beside a store in a local file,
@@ -126,8 +135,7 @@ absl::StatusOr<std::unique_ptr<Store>> OpenConfiguredStore(const Config& config,
   auto store = OpenStore(config.store.kind, config.store.options,
                          SameContentOfKind, *known, Log);
   if (!store.ok()) {
-    return path.empty() ? store.status()
-                        : NamingFile(store.status(), "store.path");
+    return NamingFile(store.status(), KeyOf(config.store));
   }
   LogIfNew(**store, path, *known);
   const std::string sequence_path = SequencePath(config);

@@ -167,6 +167,7 @@ absl::string_view FindFault(const StorePage& page, std::int64_t after,
   before = after;
   for (const Gap& gap : page.gaps) {
     if (gap.sequence <= before) return "gaps are not in order";
+    if (gap.first_sequence < 0) return "a gap's first_sequence is negative";
     before = gap.sequence;
   }
   return "";

@@ -183,7 +183,7 @@ absl::StatusOr<std::unique_ptr<JournalFile>> JournalFile::Open(
       JournalStateFile::Open(JournalStatePath(path), *state);
   if (!state_file.ok()) return state_file.status();
   absl::StatusOr<SqliteFileWatch> files =
-      SqliteFileWatch::Start(*db, JournalStatePath(path));
+      SqliteFileWatch::Start(*db, {JournalStatePath(path), path + kLockSuffix});
   if (!files.ok()) return files.status();
   db->KeepLogOnClose(false);
   return std::unique_ptr<JournalFile>(
@@ -240,12 +240,19 @@ absl::Status JournalFile::Begin(SqliteTransaction& transaction) {
     const absl::Status files = files_.Check(db_);
     if (!files.ok()) return files;
   }
-  return transaction.Begin(SqliteTransaction::Mode::kWrite);
+  const absl::Status begun = transaction.Begin(SqliteTransaction::Mode::kWrite);
+  // Check before the first write: a large transaction writes to the log before
+  // its commit, which would hide that the log was cut.
+  return begun.ok() && db_.LogWasCut() ? files_.Check(db_) : begun;
 }
 
 absl::Status JournalFile::Commit(SqliteTransaction& transaction,
                                  const JournalState& next) {
-  const absl::Status committed = transaction.Commit();
+  // A commit to a log that was cut would write behind the hole, and a later
+  // checkpoint would copy the hole into the database file.
+  absl::Status committed =
+      db_.LogWasCut() ? files_.Check(db_) : absl::OkStatus();
+  if (committed.ok()) committed = transaction.Commit();
   if (!committed.ok()) return committed;
   state_ = next;
   // Write the state file only after the commit. The state file must never be

@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "stores/files.h"
@@ -13,7 +15,7 @@ namespace {
 absl::Status Lost(const std::string& path, const char* how) {
   return absl::UnavailableError(absl::StrCat(
       path, " was ", how,
-      " while the server runs, so commits would be lost. Stop the server with"
+      " while the server runs, so commits could be lost. Stop the server with"
       " SIGTERM, put the right file in place, and start the server again"));
 }
 

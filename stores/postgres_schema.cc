@@ -320,7 +320,8 @@ MigrationStep StepOf(std::int64_t from_version, const char* statements,
 }
 
 absl::Status PrepareLocked(PostgresConnection& db,
-                           absl::Duration transaction_timeout) {
+                           absl::Duration transaction_timeout,
+                           const KnownStore& known) {
   const absl::StatusOr<std::int64_t> version = ReadVersion(db);
   if (!version.ok()) return version.status();
   if (*version > kPostgresSchemaVersion) {
@@ -333,6 +334,9 @@ absl::Status PrepareLocked(PostgresConnection& db,
   if (*version == 0) {
     const absl::Status room = CheckRoom(db);
     if (!room.ok()) return room;
+    if (!known.known_by.empty() && !known.accept_damage) {
+      return MissingStore("the database has no tables", known);
+    }
   }
   VersionedPostgres versioned(db, transaction_timeout);
   const absl::Status migrated =
@@ -363,7 +367,8 @@ absl::StatusOr<PostgresConnection> OpenPostgresSession(
 }
 
 absl::Status PreparePostgresSchema(PostgresConnection& db,
-                                   absl::Duration transaction_timeout) {
+                                   absl::Duration transaction_timeout,
+                                   const KnownStore& known) {
   // The session holds the lock over all transactions of a migration. A server
   // that waits for the lock must not be ended by the statement timeout.
   const std::string lock =
@@ -372,7 +377,7 @@ absl::Status PreparePostgresSchema(PostgresConnection& db,
       db.Execute(absl::StrCat("BEGIN; SET LOCAL statement_timeout = 0;"
                               " SELECT pg_advisory_lock",
                               lock, "; COMMIT"));
-  if (status.ok()) status = PrepareLocked(db, transaction_timeout);
+  if (status.ok()) status = PrepareLocked(db, transaction_timeout, known);
   if (!status.ok()) return status;
   return db.Execute(absl::StrCat("SELECT pg_advisory_unlock", lock));
 }

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "stores/postgres.h"
+#include "stores/store.h"
 
 namespace sluice {
 
@@ -43,9 +44,11 @@ absl::StatusOr<PostgresConnection> OpenPostgresSession(
 // transaction of a migration has `transaction_timeout`, which replaces the
 // deadline. After an error, `db` must be closed.
 // FAILED_PRECONDITION if the tables are of a newer version, or there are tables
-// of another application; then the database is left as it was.
+// of another application, DATA_LOSS if there are no tables although `known`
+// shows that there were; then the database is left as it was.
 absl::Status PreparePostgresSchema(PostgresConnection& db,
-                                   absl::Duration transaction_timeout);
+                                   absl::Duration transaction_timeout,
+                                   const KnownStore& known = {});
 
 }  // namespace sluice
 

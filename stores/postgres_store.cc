@@ -167,20 +167,20 @@ PostgresStore::PostgresStore(const PostgresStoreOptions& options,
 }
 
 absl::StatusOr<std::unique_ptr<PostgresStore>> PostgresStore::Open(
-    const PostgresStoreOptions& options, SameContent same_content,
-    StoreLog log) {
+    const PostgresStoreOptions& options, SameContent same_content, StoreLog log,
+    const KnownStore& known) {
   if (const std::string warning = PostgresTlsWarning(options.url);
       log && !warning.empty()) {
     log(StoreSeverity::kWarning, warning);
   }
   std::unique_ptr<PostgresStore> store(
       new PostgresStore(options, std::move(same_content), std::move(log)));
-  const absl::Status started = store->Start();
+  const absl::Status started = store->Start(known);
   if (!started.ok()) return started;
   return store;
 }
 
-absl::Status PostgresStore::Start() {
+absl::Status PostgresStore::Start(const KnownStore& known) {
   const TimePoint deadline = After(kStartTimeout);
   // Take the server's number first: it excludes a second server with the same
   // number. The schema is created on the session that holds the number.
@@ -196,7 +196,8 @@ absl::Status PostgresStore::Start() {
   // Settings that endanger commits do not stop the start, because they may
   // change. Until then Check and SaveBatch refuse.
   durability_.Observe(*durability).IgnoreError();
-  const absl::Status prepared = PreparePostgresSchema(*number, kStartTimeout);
+  const absl::Status prepared =
+      PreparePostgresSchema(*number, kStartTimeout, known);
   if (!prepared.ok()) return prepared;
   absl::MutexLock lock(&number_mutex_);
   number_ = *std::move(number);

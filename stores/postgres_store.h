@@ -48,13 +48,14 @@ class PostgresStore final : public Store {
  public:
   // Creates the tables if they are missing, and migrates tables of an older
   // version. FAILED_PRECONDITION if another server has the number, or the
-  // database is unsuitable (OpenPostgresSession, or fsync is off). UNAVAILABLE
+  // database is unsuitable (OpenPostgresSession, or fsync is off). DATA_LOSS if
+  // there are no tables although `known` shows that there were. UNAVAILABLE
   // if the database cannot be reached. `log` may be empty. Logs a warning if
   // others could read the connection, and later an error whenever a change of
   // PostgreSQL's settings endangers commits.
   static absl::StatusOr<std::unique_ptr<PostgresStore>> Open(
       const PostgresStoreOptions& options, SameContent same_content,
-      StoreLog log = {});
+      StoreLog log = {}, const KnownStore& known = {});
 
   // Saves as Store::SaveBatch. INVALID_ARGUMENT if an id of the batch has
   // U+0000 or is not UTF-8. UNAVAILABLE also if the standbys do not answer in
@@ -86,7 +87,7 @@ class PostgresStore final : public Store {
   PostgresStore(const PostgresStoreOptions& options, SameContent same_content,
                 StoreLog log);
 
-  absl::Status Start();
+  absl::Status Start(const KnownStore& known);
   // Makes sure that this server holds its number. Returns the PostgreSQL
   // process that holds the number. If the session with the number was lost, one
   // caller takes the number again. With `wait`, other callers wait for the

@@ -37,9 +37,9 @@ StoreOr Open(
 }
 
 StoreOr OpenPostgres(StoreOptionReader& options, SameContent same_content,
-                     const KnownStore& /*known*/, StoreLog log) {
+                     const KnownStore& known, StoreLog log) {
   return PostgresStore::Open(ReadPostgresOptions(options),
-                             std::move(same_content), std::move(log));
+                             std::move(same_content), std::move(log), known);
 }
 
 StoreOr OpenSqlite(

@@ -15,9 +15,9 @@ namespace sluice {
 
 // Opens a store of the kind called `kind`. `options` must have passed the
 // kind's check. Returns the errors of the store's own Open, or NOT_FOUND if
-// there is no such kind. A store in a local file is not created if `known`
-// shows that it existed. The store writes warnings to `log`, which may be
-// empty.
+// there is no such kind. A SQLite or PostgreSQL store is not created if
+// `known` shows that it existed. The store writes warnings to `log`, which may
+// be empty.
 absl::StatusOr<std::unique_ptr<Store>> OpenStore(std::string_view kind,
                                                  const StoreOptions& options,
                                                  SameContent same_content,

@@ -52,12 +52,14 @@ std::optional<sqlite3_int64> CommittedLogBytes(sqlite3_file* database) {
   const int code = database->pMethods->xShmMap(database, 0, kIndexRegionBytes,
                                                /*bExtend=*/0, &index);
   if (code != SQLITE_OK || index == nullptr) return std::nullopt;
-  // The caller holds the write lock, so nobody changes the index.
+  // While the caller holds the write lock, nobody changes the index.
   const char* header = static_cast<const char*>(const_cast<void*>(index));
   std::uint16_t page_size = 0;
   std::uint32_t frames = 0;
   std::memcpy(&page_size, header + kPageSizeAt, sizeof(page_size));
   std::memcpy(&frames, header + kFramesAt, sizeof(frames));
+  // A log without commits may have no header yet.
+  if (frames == 0) return 0;
   const sqlite3_int64 page_bytes = page_size == 1 ? 65536 : page_size;
   return kLogHeaderBytes + frames * (kFrameHeaderBytes + page_bytes);
 }
@@ -256,6 +258,24 @@ absl::Status SqliteConnection::SyncDatabaseFile() {
                        : file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
   return code == SQLITE_OK ? absl::OkStatus()
                            : SqliteError(code, "cannot sync");
+}
+
+bool SqliteConnection::LogWasCut() {
+  sqlite3_file* const database =
+      FileOf(handle_.get(), SQLITE_FCNTL_FILE_POINTER);
+  sqlite3_file* const log = FileOf(handle_.get(), SQLITE_FCNTL_JOURNAL_POINTER);
+  // Another program may empty the log properly between the two looks. The index
+  // then says that less is committed.
+  auto committed = CommittedLogBytes(database);
+  while (committed.has_value() && log != nullptr) {
+    sqlite3_int64 size = 0;
+    if (log->pMethods->xFileSize(log, &size) != SQLITE_OK) return false;
+    if (size >= *committed) return false;
+    const auto again = CommittedLogBytes(database);
+    if (again == committed) return true;
+    committed = again;
+  }
+  return false;
 }
 
 void SqliteConnection::CutLog() {

@@ -152,6 +152,11 @@ class SqliteConnection {
   // Syncs the database file, but not its write-ahead log.
   absl::Status SyncDatabaseFile();
 
+  // True if the write-ahead log is shorter than its index says: another program
+  // has cut the log. Commits to such a log are lost. The database must use a
+  // write-ahead log.
+  bool LogWasCut();
+
   // Cuts off everything after the last commit in the write-ahead log. If the
   // sync of a commit fails, the commit is still complete in the log, and a
   // program that opens the file after a crash would treat it as committed. Does

@@ -179,18 +179,29 @@ absl::Status ProbeSqliteFile(SqliteConnection& db, bool writing,
 }
 
 absl::StatusOr<SqliteFileWatch> SqliteFileWatch::Start(
-    SqliteConnection& db, const std::string& more) {
+    SqliteConnection& db, const std::vector<std::string>& more) {
   std::vector<std::string> paths = db.Files();
   auto database = OpenFiles::At({paths.front()});
   if (!database.ok()) return database.status();
-  if (!more.empty()) paths.push_back(more);
+  paths.insert(paths.end(), more.begin(), more.end());
   auto all = OpenFiles::At(paths);
   if (!all.ok()) return all.status();
   return SqliteFileWatch(*std::move(all), *std::move(database));
 }
 
 absl::Status SqliteFileWatch::Check(SqliteConnection& db) {
-  const absl::Status status = all_.Check();
+  absl::Status status = all_.Check();
+  // Once a log was cut, it stays wrong although later writes make it longer.
+  cut_ = cut_ || (status.ok() && db.LogWasCut());
+  if (cut_) {
+    db.KeepLogOnClose(true);
+    failed_ = true;
+    return absl::UnavailableError(absl::StrCat(
+        db.Files().at(1),
+        " was cut while the server runs, so its last commits are lost. Stop the"
+        " server with SIGTERM and start it again: the start names what is"
+        " missing"));
+  }
   const bool first = !status.ok() && !failed_;
   failed_ = !status.ok();
   // If the copy fails, nothing is worse than before. A clean shutdown tries

@@ -74,20 +74,23 @@ absl::StatusOr<SqliteConnection> OpenSqliteFile(
 absl::Status ProbeSqliteFile(SqliteConnection& db, bool writing,
                              absl::Duration busy_timeout);
 
-// Notices that files of an open database were removed or replaced by other
-// programs. Nobody may rely on a commit before Check has returned OK after the
-// commit. Not thread-safe.
+// Notices that files of an open database were removed or replaced, or that its
+// write-ahead log was cut, by other programs. Nobody may rely on a commit
+// before Check has returned OK after the commit. Not thread-safe.
 class SqliteFileWatch {
  public:
   // `db` must be open for writing and use a write-ahead log. Also watches the
-  // file `more`, if it is not empty. UNAVAILABLE if a file is missing.
-  static absl::StatusOr<SqliteFileWatch> Start(SqliteConnection& db,
-                                               const std::string& more = "");
+  // files `more`.
+  // UNAVAILABLE if a file is missing.
+  static absl::StatusOr<SqliteFileWatch> Start(
+      SqliteConnection& db, const std::vector<std::string>& more);
 
-  // Returns OK if all files are in place, otherwise UNAVAILABLE with the name
-  // of the file. At the first failure, if the database file is in place, copies
-  // all commits from the write-ahead log into the database file. Without this
-  // copy, commits that were acknowledged before would be lost with the log.
+  // Returns OK if all files are in place and whole, otherwise UNAVAILABLE with
+  // the name of the file. When a file was removed or replaced, but not the
+  // database file, the first failure copies all commits from the write-ahead
+  // log into the database file. Without this copy, commits that were
+  // acknowledged before would be lost with the log. A log that was cut is never
+  // copied, because the copy would damage the database file.
   absl::Status Check(SqliteConnection& db);
   // True if the last Check failed.
   bool failed() const { return failed_; }
@@ -102,6 +105,7 @@ class SqliteFileWatch {
   OpenFiles all_;
   OpenFiles database_;  // the database file alone
   bool failed_ = false;
+  bool cut_ = false;
 };
 
 // Returns the status with the path prefixed to its message.

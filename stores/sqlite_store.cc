@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/path.h"
 #include "base/sequence_series.h"
 #include "stores/files.h"
 #include "stores/sqlite_file.h"
@@ -82,21 +83,18 @@ constexpr std::string_view kDuplicate = "duplicate";
 // Maximum number of submissions in one commit, unless a single batch has more.
 constexpr std::size_t kGroupSubmissions = 1024;
 
-absl::Status Malformed(std::int64_t sequence, const char* what) {
-  return absl::DataLossError(
-      absl::StrCat("submission ", sequence, " has a malformed ", what));
-}
-
-// Reads the first three columns of kFindReceipt and kRead.
-absl::StatusOr<StoredReceipt> ReadReceipt(const SqliteRun& row) {
+// Reads the first four columns of kFindReceipt and kRead. Returns a damaged
+// receipt (IsDamaged) if the time, the hash or the kind is malformed.
+StoredReceipt ReadReceipt(const SqliteRun& row) {
   StoredReceipt receipt;
   receipt.sequence = row.IntegerAt(0);
   const std::string received_at(row.TextAt(1));
   const std::optional<Sha256Digest> sha256 = ParseDigest(row.BlobAt(2));
-  if (!absl::ParseTime(absl::RFC3339_full, received_at, &receipt.received_at,
-                       nullptr) ||
-      !sha256) {
-    return Malformed(receipt.sequence, "time or hash");
+  if (!sha256 || !ParseKind(row.TextAt(3)) ||
+      !absl::ParseTime(absl::RFC3339_full, received_at, &receipt.received_at,
+                       nullptr)) {
+    receipt.received_at = absl::InfinitePast();
+    return receipt;
   }
   receipt.content_sha256 = *sha256;
   return receipt;
@@ -110,17 +108,15 @@ bool ReadTime(const SqliteRun& row, int column,
                          &time.emplace(), nullptr);
 }
 
-// Reads a row of kRead.
-absl::StatusOr<Submission> ReadSubmission(const SqliteRun& row) {
-  const absl::StatusOr<StoredReceipt> receipt = ReadReceipt(row);
-  if (!receipt.ok()) return receipt.status();
+// Reads a row of kRead. If a value is malformed, the hash is left zero, so that
+// it does not match the content.
+Submission ReadSubmission(const SqliteRun& row) {
+  const StoredReceipt receipt = ReadReceipt(row);
   const std::optional<SubmissionKind> kind = ParseKind(row.TextAt(3));
-  if (!kind) return Malformed(receipt->sequence, "kind");
   Submission submission;
-  submission.kind = *kind;
-  submission.sequence = receipt->sequence;
-  submission.received_at = receipt->received_at;
-  submission.content_sha256 = receipt->content_sha256;
+  submission.kind = kind.value_or(SubmissionKind::kQuestionnaireResponse);
+  submission.sequence = receipt.sequence;
+  if (!IsDamaged(receipt)) submission.received_at = receipt.received_at;
   submission.study_id = row.TextAt(4);
   submission.submission_id = row.TextAt(5);
   submission.site_id = row.TextAt(6);
@@ -132,26 +128,11 @@ absl::StatusOr<Submission> ReadSubmission(const SqliteRun& row) {
   submission.reason_for_change = row.TextAt(14);
   submission.answers_json = row.TextAt(15);
   submission.content = row.BlobAt(17);
-  if (!ReadTime(row, 11, submission.authored_at) ||
-      !ReadTime(row, 12, submission.sent_at)) {
-    return Malformed(receipt->sequence, "time");
+  if (kind.has_value() && ReadTime(row, 11, submission.authored_at) &&
+      ReadTime(row, 12, submission.sent_at)) {
+    submission.content_sha256 = receipt.content_sha256;
   }
   return submission;
-}
-
-absl::Status MissingStore(const std::string& path, const KnownStore& known) {
-  std::error_code error;
-  const bool exists = std::filesystem::exists(path, error);
-  const std::string numbers =
-      known.last_sequence > 0
-          ? absl::StrCat("knows submissions up to sequence number ",
-                         known.last_sequence)
-          : "shows that there was one";
-  return absl::DataLossError(absl::StrCat(
-      exists ? "the file is empty: it has no tables" : "the file is missing",
-      ", but ", known.known_by, " ", numbers,
-      ". Put the right file in place. To continue without the submissions that"
-      " were stored, start with --accept-damage"));
 }
 
 }  // namespace
@@ -166,7 +147,13 @@ absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(
       IsNewSqliteStore(file->path, options.busy_timeout);
   if (!is_new.ok()) return NamingFile(is_new.status(), options.path);
   if (*is_new && !known.known_by.empty() && !known.accept_damage) {
-    return NamingFile(MissingStore(file->path, known), options.path);
+    std::error_code error;
+    const bool exists = std::filesystem::exists(file->path, error);
+    return NamingFile(
+        MissingStore(exists ? "the file is empty: it has no tables"
+                            : "the file is missing",
+                     known),
+        options.path);
   }
   SqliteStoreOptions resolved = options;
   resolved.path = file->path;
@@ -205,7 +192,7 @@ absl::StatusOr<SqliteStore::Writer> SqliteStore::OpenWriter(
   if (!keep_reported.ok()) return keep_reported.status();
   const auto last_gap = db->QueryInteger(kLastGap);
   if (!last_gap.ok()) return last_gap.status();
-  auto files = SqliteFileWatch::Start(*db);
+  auto files = SqliteFileWatch::Start(*db, {options.path + kLockSuffix});
   if (!files.ok()) return files.status();
   return Writer{.db = *std::move(db),
                 .files = *std::move(files),
@@ -375,10 +362,13 @@ absl::Status SqliteStore::SaveGroup(Group group) {
 absl::Status SqliteStore::SaveInOneTransaction(const Group& group, bool& begun,
                                                PendingBatch*& failed) {
   // Write nothing to files that were removed or replaced.
-  absl::Status begins = writer_.files.failed() ? writer_.files.Check(writer_.db)
-                                               : absl::OkStatus();
+  absl::Status begins =
+      writer_.files.failed() ? CheckFilesLocked() : absl::OkStatus();
   SqliteTransaction transaction(writer_.db);
   if (begins.ok()) begins = transaction.Begin(SqliteTransaction::Mode::kWrite);
+  // Check before the first write: a large transaction writes to the log before
+  // its commit, which would hide that the log was cut.
+  if (begins.ok() && writer_.db.LogWasCut()) begins = CheckFilesLocked();
   begun = begins.ok();
   if (!begun) return begins;
   for (PendingBatch* pending : group) {
@@ -387,9 +377,13 @@ absl::Status SqliteStore::SaveInOneTransaction(const Group& group, bool& begun,
     failed = pending;
     return status;
   }
-  const absl::Status committed = transaction.Commit();
+  // A commit to a log that was cut would write behind the hole, and a later
+  // checkpoint would copy the hole into the database file.
+  absl::Status committed =
+      writer_.db.LogWasCut() ? CheckFilesLocked() : absl::OkStatus();
+  if (committed.ok()) committed = transaction.Commit();
   // Check after the commit: a file may be removed until then.
-  return committed.ok() ? writer_.files.Check(writer_.db) : committed;
+  return committed.ok() ? CheckFilesLocked() : committed;
 }
 
 absl::Status SqliteStore::SaveEach(PendingBatch& pending) {
@@ -404,7 +398,7 @@ absl::Status SqliteStore::SaveEach(PendingBatch& pending) {
     }
   } catch (...) {
     pending.thrown = std::current_exception();
-    return absl::InternalError("comparing contents threw");
+    return absl::InternalError("an exception ended the batch");
   }
   return absl::OkStatus();
 }
@@ -486,29 +480,34 @@ absl::StatusOr<Saved> SqliteStore::CompareWithFirst(
   // The insert failed although the id is free, so the sequence number must be
   // taken.
   if (!*found) return Saved{.result = Saved::Result::kSequenceTaken};
-  const absl::StatusOr<StoredReceipt> first = ReadReceipt(find);
-  if (!first.ok()) return first.status();
+  const StoredReceipt first = ReadReceipt(find);
+  // This error concerns the submission alone, and other submissions of the
+  // batch are stored.
+  if (IsDamaged(first)) {
+    return absl::InternalError(
+        absl::StrCat("the row of submission ", first.sequence, " is damaged"));
+  }
 
   absl::StatusOr<bool> same = find.TextAt(3) == KindName(submission.kind);
-  if (*same && first->content_sha256 != submission.content_sha256) {
-    same = MeansTheSame(submission, first->sequence);
+  if (*same && first.content_sha256 != submission.content_sha256) {
+    same = MeansTheSame(submission, first.sequence);
     if (!same.ok()) return same.status();
   }
   const absl::StatusOr<SequenceUse> use =
-      FindUse(submission, first->sequence, !*same);
+      FindUse(submission, first.sequence, !*same);
   if (!use.ok()) return use.status();
   if (*use == SequenceUse::kTaken) {
     return Saved{.result = Saved::Result::kSequenceTaken};
   }
   if (*use == SequenceUse::kOwn) {
-    const absl::Status kept = KeepGap(submission, first->sequence, !*same);
+    const absl::Status kept = KeepGap(submission, first.sequence, !*same);
     if (!kept.ok()) return kept;
   }
   return Saved{
       .result = *same ? Saved::Result::kDuplicate : Saved::Result::kConflict,
-      .sequence = first->sequence,
-      .received_at = first->received_at,
-      .content_sha256 = first->content_sha256,
+      .sequence = first.sequence,
+      .received_at = first.received_at,
+      .content_sha256 = first.content_sha256,
       .conflict_kept = !*same};
 }
 
@@ -600,9 +599,7 @@ SqliteStore::FindReceipts(std::string_view study_id,
       receipts.emplace_back();
       continue;
     }
-    absl::StatusOr<StoredReceipt> receipt = ReadReceipt(find);
-    if (!receipt.ok()) return receipt.status();
-    receipts.push_back(*receipt);
+    receipts.push_back(ReadReceipt(find));
   }
   return receipts;
 }
@@ -668,9 +665,7 @@ absl::Status SqliteStore::ReadSubmissions(std::int64_t after, std::size_t max,
     if (page.last || page.submissions.size() == max) return absl::OkStatus();
     bytes += static_cast<std::size_t>(read.IntegerAt(16));
     if (bytes > max_bytes && !page.submissions.empty()) return absl::OkStatus();
-    absl::StatusOr<Submission> submission = ReadSubmission(read);
-    if (!submission.ok()) return submission.status();
-    page.submissions.push_back(*std::move(submission));
+    page.submissions.push_back(ReadSubmission(read));
   }
 }
 
@@ -702,9 +697,15 @@ absl::Status SqliteStore::Backup(const std::string& path,
   return status.ok() ? CheckFiles() : status;
 }
 
+absl::Status SqliteStore::CheckFilesLocked() {
+  const absl::Status status = writer_.files.Check(writer_.db);
+  files_failed_ = writer_.files.failed();
+  return status;
+}
+
 absl::Status SqliteStore::CheckFiles() {
   absl::MutexLock lock(&write_mutex_);
-  return writer_.files.Check(writer_.db);
+  return CheckFilesLocked();
 }
 
 absl::Status SqliteStore::Check() {
@@ -714,7 +715,7 @@ absl::Status SqliteStore::Check() {
   // After a failed batch, only writing pages to the disk shows whether there is
   // room again.
   const bool writing = !last_save().ok();
-  absl::Status status = writer_.files.Check(writer_.db);
+  absl::Status status = CheckFilesLocked();
   if (status.ok()) {
     status = ProbeSqliteFile(writer_.db, writing, busy_timeout_);
   }
@@ -726,7 +727,7 @@ absl::Status SqliteStore::Check() {
 std::uint32_t SqliteStore::Generation() {
   // Nothing is saved while a file is not in place, so no result belongs to the
   // second value. If the same files are put back, their content is the same.
-  return files_.Check().ok() ? 0 : 1;
+  return files_failed_ || !files_.Check().ok() ? 1 : 0;
 }
 
 absl::Status SqliteStore::last_save() const {

@@ -4,6 +4,7 @@
 #ifndef SLUICE_STORES_SQLITE_STORE_H_
 #define SLUICE_STORES_SQLITE_STORE_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -146,6 +147,7 @@ class SqliteStore final : public Store {
       ABSL_LOCKS_EXCLUDED(queue_mutex_);
 
   absl::Status CheckFiles() ABSL_LOCKS_EXCLUDED(write_mutex_);
+  absl::Status CheckFilesLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
 
   // Saves the group and sets the status of each batch. Returns an error if no
   // transaction could begin; at present no other batch can be saved either.
@@ -204,6 +206,9 @@ class SqliteStore final : public Store {
   const SameContent same_content_;
   const bool created_;
   const OpenFiles files_;
+  // True if the last check of the files failed, which includes a write-ahead
+  // log that was cut.
+  std::atomic<bool> files_failed_{false};
 
   // Held briefly, never over I/O.
   mutable absl::Mutex queue_mutex_ ABSL_ACQUIRED_AFTER(write_mutex_);

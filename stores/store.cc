@@ -1,6 +1,7 @@
 #include "stores/store.h"
 
 #include "absl/strings/cord.h"
+#include "absl/strings/str_cat.h"
 #include "base/check.h"
 
 namespace sluice {
@@ -42,6 +43,18 @@ absl::Time ToMicroseconds(absl::Time time) {
 absl::StatusOr<std::vector<std::vector<std::int64_t>>>
 Store::FindOtherSequences(absl::Span<const std::int64_t> sequences) {
   return std::vector<std::vector<std::int64_t>>(sequences.size());
+}
+
+absl::Status MissingStore(std::string_view what, const KnownStore& known) {
+  const std::string numbers =
+      known.last_sequence > 0
+          ? absl::StrCat("knows submissions up to sequence number ",
+                         known.last_sequence)
+          : "shows that there was one";
+  return absl::DataLossError(absl::StrCat(
+      std::string(what), ", but ", known.known_by, " ", numbers,
+      ". Put the right store in place. To continue without the submissions that"
+      " were stored, start with --accept-damage"));
 }
 
 absl::Status Store::Backup(const std::string& /*path*/,

@@ -63,7 +63,8 @@ struct Submission : ReceivedSubmission {
   std::string answers_json = "[]";
 
   // The number that the caller was told, if another submission has that number
-  // in the store, and `sequence` is a new one. Otherwise 0.
+  // in the store, and `sequence` is a new one. Otherwise 0. For SaveBatch; Read
+  // does not return it.
   std::int64_t reported_sequence = 0;
 };
 
@@ -98,6 +99,12 @@ struct StoredReceipt {
   Sha256Digest content_sha256{};
 };
 
+// True if the row of a stored submission is damaged, so that only its sequence
+// number is known. The other fields of the receipt have no meaning.
+inline bool IsDamaged(const StoredReceipt& receipt) {
+  return receipt.received_at == absl::InfinitePast();
+}
+
 // A sequence number that no stored submission has, because the store already
 // had a submission with the same id.
 struct Gap {
@@ -111,6 +118,8 @@ struct Gap {
 
 // A part of the stored submissions, by sequence number.
 struct StorePage {
+  // If the row of a submission is damaged, content_sha256 does not match the
+  // content.
   std::vector<Submission> submissions;
   // Gaps between the requested sequence number and the last of `submissions`.
   // On the last page: all gaps after the requested sequence number.
@@ -162,6 +171,10 @@ struct KnownStore {
   bool accept_damage = false;
 };
 
+// Returns DATA_LOSS for a store that is missing although `known` shows that it
+// existed. `what` says what is missing.
+absl::Status MissingStore(std::string_view what, const KnownStore& known);
+
 // Thread-safe. Calls block. tests/stores/store_contract_test.cc tests every
 // store against these comments.
 class Store {
@@ -187,8 +200,8 @@ class Store {
                                  absl::Span<Saved> saved) = 0;
 
   // Returns the receipts of a study's submissions, in the order of the ids. The
-  // receipt of an id that is not stored is empty. Does not wait for a SaveBatch
-  // in progress.
+  // receipt of an id that is not stored is empty. A damaged row gives a damaged
+  // receipt (IsDamaged). Does not wait for a SaveBatch in progress.
   virtual absl::StatusOr<std::vector<std::optional<StoredReceipt>>>
   FindReceipts(std::string_view study_id,
                absl::Span<const std::string> submission_ids) = 0;

@@ -85,6 +85,14 @@ absl::StatusOr<std::vector<std::vector<std::int64_t>>> FindOtherSequences(
   return others;
 }
 
+void WriteDamaged(std::int64_t sequence, const std::string& id,
+                  pbf_writer* receipt) {
+  receipt->add_string(v1::Receipt::kSubmissionIdFieldNumber, id);
+  receipt->add_enum(v1::Receipt::kDispositionFieldNumber, v1::Receipt::STORED);
+  receipt->add_int64(v1::Receipt::kSequenceFieldNumber, sequence);
+  WriteIssue("", "the row of the submission is damaged in the store", receipt);
+}
+
 void WriteUnknown(const std::string& id, pbf_writer* receipt) {
   receipt->add_string(v1::Receipt::kSubmissionIdFieldNumber, id);
   receipt->add_enum(v1::Receipt::kDispositionFieldNumber, v1::Receipt::UNKNOWN);
@@ -182,7 +190,9 @@ absl::Status LookupCall::FindReceipts(const LookupSources& sources) {
   pbf_writer response(response_);
   for (std::size_t i = 0; i < ids.size(); ++i) {
     pbf_writer receipt(response, v1::GetReceiptsResponse::kReceiptsFieldNumber);
-    if ((*stored)[i].has_value()) {
+    if ((*stored)[i].has_value() && IsDamaged(*(*stored)[i])) {
+      WriteDamaged((*stored)[i]->sequence, ids[i], &receipt);
+    } else if ((*stored)[i].has_value()) {
       WriteKept(v1::Receipt::STORED, *(*stored)[i], ids[i], &receipt);
       WriteOtherSequences((*others)[i], &receipt);
     } else if (quarantined[i].has_value()) {

@@ -16,6 +16,7 @@
 #include "gtest/gtest.h"
 #include "sluice/v1/ingestion.grpc.pb.h"
 #include "tests/fakes/patience.h"
+#include "tests/fakes/postgres_server.h"
 #include "tests/fakes/sluice_program.h"
 #include "tests/fakes/tcp_connection.h"
 #include "tests/fakes/test_server.h"
@@ -131,6 +132,54 @@ TEST_F(StoreDamage, AnOlderStoreIsNamedAndNoNumberIsUsedAgain) {
               HasSubstr("acknowledged numbers 6 to 7 are missing"));
 }
 
+TEST_F(StoreDamage, AnotherDatabaseWithoutTablesIsNotTakenForTheStore) {
+  const auto config = [this](const std::string& url) {
+    return absl::StrCat(
+        "store: {kind: postgres, url: \"", url,
+        "\"}\npools: {clinical: {queue: {kind: journal, path: ", journal_,
+        "}}}\nmethods: {default: {pool: clinical, on_full: block, ack: "
+        "stored}}\n");
+  };
+  {
+    Sluice sluice(config(PostgresServer::Shared().NewSchema()));
+    EXPECT_EQ(SequenceOf(sluice, "1"), 1);
+    Stop(sluice);
+  }
+  const std::string other = PostgresServer::Shared().NewSchema();
+  {
+    Sluice sluice(config(other));
+    EXPECT_EQ(sluice.program().Wait().exit_code, 1);
+    EXPECT_THAT(
+        sluice.program().err(),
+        AllOf(HasSubstr("store.url: the database has no tables, but"),
+              HasSubstr("sequence number 1."), HasSubstr("--accept-damage")));
+  }
+  Sluice sluice(config(other), {"--accept-damage"});
+  EXPECT_EQ(SequenceOf(sluice, "2"), 2);
+}
+
+TEST_F(StoreDamage, ALogThatIsCutWhileTheServerRunsHarmsNoOtherSubmission) {
+  StoreSome("stored");
+  {
+    Sluice sluice(Config("stored"));
+    EXPECT_EQ(SequenceOf(sluice, "6"), 6);
+    std::filesystem::resize_file(store_ + "-wal", 0);
+    Receipt receipt;
+    EXPECT_EQ(Submit(sluice, "7", &receipt).error_code(),
+              grpc::StatusCode::UNAVAILABLE);
+    EXPECT_THAT(HttpGet(sluice.metrics_port(), "/readyz"),
+                HasSubstr("sluice.db-wal was cut while the server runs"));
+    sluice.program().Signal(SIGTERM);
+    sluice.program().Wait();
+  }
+  EXPECT_EQ(Shell(store_).Run("PRAGMA integrity_check").front().front(), "ok");
+  EXPECT_EQ(Shell(store_).Run("SELECT * FROM submissions").size(), 5u);
+  Sluice sluice(Config("stored"));
+  EXPECT_EQ(SequenceOf(sluice, "7"), 7);
+  EXPECT_THAT(sluice.program().err(),
+              HasSubstr("acknowledged numbers 6 to 6 are missing"));
+}
+
 struct Removed {
   std::string name;
   std::string ack;
@@ -173,6 +222,8 @@ TEST_P(RemovedWhileRunning, EndsAcknowledgementsUntilARestart) {
 INSTANTIATE_TEST_SUITE_P(
     Files, RemovedWhileRunning,
     testing::Values(Removed{"LogOfStore", "stored", "sluice.db-wal"},
+                    Removed{"LockOfStore", "stored", "sluice.db.lock"},
+                    Removed{"LockOfJournal", "queued", "journal.db.lock"},
                     Removed{"LogOfJournal", "queued", "journal.db-wal"}),
     [](const auto& test) { return test.param.name; });
 
