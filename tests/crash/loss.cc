@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 
 namespace sluice {
@@ -82,7 +83,8 @@ NamedLosses ReadLosses(absl::string_view log) {
     }
     const std::int64_t up_to = std::max(NumberAfter(line, "last_sequence="),
                                         NumberAfter(line, "sequence number "));
-    if (up_to > 0 && absl::StrContains(line, "missing")) {
+    if (up_to > 0 && (absl::StrContains(line, "missing") ||
+                      absl::StrContains(line, "file is empty"))) {
       named.sequences.emplace_back(1, up_to);
       continue;
     }
@@ -92,7 +94,11 @@ NamedLosses ReadLosses(absl::string_view log) {
       // The error at a first start and the log of a second start may both name
       // the loss.
       named.entries = std::max(named.entries, entries);
-    } else if (absl::StrContains(line, "damage") ||
+    } else if (absl::StrContains(line, "entries that were damaged")) {
+      named.entries += NumberAfter(line, " entries=");
+    } else if (absl::StrContains(
+                   absl::StrReplaceAll(line, {{"--accept-damage", ""}}),
+                   "damage") ||
                absl::StrContains(line, "another journal") ||
                absl::StrContains(line, "malformed")) {
       named.unknown = true;
