@@ -147,8 +147,9 @@ void ReceiptOutput::Explain(const ReceiptRow& row) {
          << absl::StrJoin(row.receipt->other_sequences(), ", ") << "\n";
   }
   for (const auto& issue : row.receipt->issue()) {
-    err_ << "note: " << name << ": " << Printable(issue.field()) << ": "
-         << Printable(issue.description()) << "\n";
+    err_ << "note: " << name << ": ";
+    if (!issue.field().empty()) err_ << Printable(issue.field()) << ": ";
+    err_ << Printable(issue.description()) << "\n";
   }
   if (!row.left_out.empty()) {
     err_ << "note: " << name
