@@ -24,10 +24,11 @@ namespace sluice {
 // entry has its answer.
 class BulkCall final : public UnaryCall, public SubmissionOwner {
  public:
-  // Asks gRPC for a call of `method`: ImportPatients or RecordEvents. The
-  // arguments must outlive the server's shutdown.
+  // Number of entries that are offered before the loop handles other events.
   static constexpr int kOffersAtOnce = 32;
 
+  // Asks gRPC for a call of `method`: ImportPatients or RecordEvents. The
+  // arguments must outlive the server's shutdown.
   static void Await(const MethodContext& method, const BulkIntake& intake,
                     RawService* service, CompletionLoop* loop);
 
