@@ -53,7 +53,7 @@ class BatchShareTest : public testing::Test {
 
  private:
   std::list<FakeTask> tasks_;
-  const BlockPolicy policy_;
+  const BlockPolicy policy_{};
   GateEvents events_;
   std::atomic<std::int64_t> sequence_ = 0;
   Gate gate_{{.capacity = 10'000, .by_lane = true}, /*methods=*/1, &sequence_};
