@@ -27,7 +27,7 @@ std::int64_t NumberAt(absl::string_view text) {
 }
 
 // Returns the number that follows `words` in the line; 0 if there is none.
-std::int64_t NumberAfter(absl::string_view line, absl::string_view words) {
+std::int64_t CountAfter(absl::string_view line, absl::string_view words) {
   const std::size_t at = line.find(words);
   return at == absl::string_view::npos
              ? 0
@@ -76,26 +76,26 @@ std::vector<Loss> FindLosses(const Ledger& ledger,
 NamedLosses ReadLosses(absl::string_view log) {
   NamedLosses named;
   for (const absl::string_view line : absl::StrSplit(log, '\n')) {
-    const std::int64_t missing = NumberAfter(line, "acknowledged numbers ");
+    const std::int64_t missing = CountAfter(line, "acknowledged numbers ");
     if (missing > 0) {
-      named.sequences.emplace_back(missing, NumberAfter(line, " to "));
+      named.sequences.emplace_back(missing, CountAfter(line, " to "));
       continue;
     }
-    const std::int64_t up_to = std::max(NumberAfter(line, "last_sequence="),
-                                        NumberAfter(line, "sequence number "));
+    const std::int64_t up_to = std::max(CountAfter(line, "last_sequence="),
+                                        CountAfter(line, "sequence number "));
     if (up_to > 0 && (absl::StrContains(line, "missing") ||
                       absl::StrContains(line, "file is empty"))) {
       named.sequences.emplace_back(1, up_to);
       continue;
     }
     const std::int64_t entries =
-        NumberAfter(line, "acknowledged and are not in the file (");
+        CountAfter(line, "acknowledged and are not in the file (");
     if (entries > 0) {
       // The error at a first start and the log of a second start may both name
       // the loss.
       named.entries = std::max(named.entries, entries);
     } else if (absl::StrContains(line, "entries that were damaged")) {
-      named.entries += NumberAfter(line, " entries=");
+      named.entries += CountAfter(line, " entries=");
     } else if (absl::StrContains(
                    absl::StrReplaceAll(line, {{"--accept-damage", ""}}),
                    "damage") ||
