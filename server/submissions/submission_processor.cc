@@ -388,8 +388,8 @@ void SubmissionProcessor::EndFailed(FailedTasks failed) {
   const std::vector<bool> quarantined = Quarantine(failed);
   for (std::size_t i = 0; i < failed.size(); ++i) {
     SubmissionTask* task = failed[i].task;
-    if (!task->in_journal() || quarantined[i]) ReleaseNumber(*task);
     if (!task->in_journal()) {
+      ReleaseNumber(*task);
       task->SetFailed(failed[i].error_id);
     } else if (!quarantined[i]) {
       DelayQuarantine(task);
@@ -436,6 +436,7 @@ std::vector<bool> SubmissionProcessor::Quarantine(const FailedTasks& failed) {
       continue;
     }
     ++submissions[one.reason];
+    ReleaseNumber(*one.task);
     one.task->SetQuarantined();
     quarantined[indices[i]] = true;
   }

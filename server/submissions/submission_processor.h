@@ -159,7 +159,7 @@ class SubmissionProcessor final : public Processor {
   void DelayQuarantine(SubmissionTask* task) const;
   // Quarantines the tasks that are in a journal. Returns, for each task,
   // whether its entry was quarantined and the task has its result.
-  static std::vector<bool> Quarantine(const FailedTasks& failed);
+  std::vector<bool> Quarantine(const FailedTasks& failed);
   // Counts a failure of the store that concerns this submission alone. Returns
   // true if there were too many and the submission has its result.
   bool QuarantineLone(SubmissionTask* task, const absl::Status& status);

@@ -381,6 +381,7 @@ TEST_F(QuarantineTest, AStoreThatTakesNoNumberQuarantines) {
   EXPECT_EQ(Work(tasks, {}), 1);
   EXPECT_EQ(tasks[1]->result, TaskResult::kQuarantined);
   EXPECT_EQ(journal_->quarantined(), 1u);
+  EXPECT_THAT(numbers_.Pending(), testing::IsEmpty());
 }
 
 // --- Errors that are not clear ---
