@@ -395,7 +395,7 @@ absl::Status PostgresStore::WithWriter(TimePoint deadline,
     sessions_.Return(Use::kWriting, *std::move(writer));
     return durability_.Observe(*durability);
   }
-  const absl::Status status = durability.status();
+  const absl::Status& status = durability.status();
   sessions_.Close(*std::move(writer), status);
   // The connections of other idle sessions may be dead too. Close these
   // sessions.
