@@ -18,6 +18,8 @@
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
+#include "base/clock.h"
+#include "base/log_pace.h"
 #include "config/config.h"
 #include "grpc/support/log.h"
 #include "server/build_info.h"
@@ -220,10 +222,14 @@ int AwaitStopSignal(ConfigReload* reload) {
 }
 
 // Logs the source location of a gRPC log message, without its text, which may
-// quote client data.
+// quote client data. Some clients cause a message with each of their calls.
 void LogOfGrpc(gpr_log_func_args* args) {
-  spdlog::warn("grpc: severity={} at={}:{}",
-               gpr_log_severity_string(args->severity), args->file, args->line);
+  static LogPace pace;
+  const std::size_t times = pace.Count(SystemClock()->Now());
+  if (times == 0) return;
+  spdlog::warn("grpc: severity={} at={}:{} times={}",
+               gpr_log_severity_string(args->severity), args->file, args->line,
+               times);
 }
 
 void Log(const DrainReport& report) {
