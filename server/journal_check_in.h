@@ -65,7 +65,7 @@ struct RetiredJournal {
   bool lost = false;
 };
 
-// What must be done. If there are errors, nothing may be done.
+// The decision. If there are errors, nothing else may be carried out.
 struct CheckInResult {
   std::vector<std::string> errors;
   std::vector<RegisteredJournal> to_register;

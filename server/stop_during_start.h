@@ -1,7 +1,7 @@
 // Ends the process at a stop signal while the server starts. A start may take
 // long: a store is migrated, a journal is checked, or a database does not
-// answer. No call has been answered yet, so nothing needs a drain. What the
-// start writes is written in transactions.
+// answer. No call has been answered yet, so nothing needs a drain. Everything
+// that the start writes survives a kill at any moment.
 
 #ifndef SLUICE_SERVER_STOP_DURING_START_H_
 #define SLUICE_SERVER_STOP_DURING_START_H_

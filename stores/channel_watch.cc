@@ -39,7 +39,7 @@ std::uint32_t ChannelWatch::Changes() {
       grpc::CompletionQueue::GOT_EVENT) {
     // Count every report, also of a connection that is being established. Only
     // the first change since the last call is reported, so a connection may
-    // have come and gone since.
+    // have been established and lost since.
     ++count_;
     AwaitChange();
   }

@@ -52,8 +52,7 @@ class PostgresSessions {
   // An old primary that has come back may accept writes as well.
   absl::StatusOr<PostgresConnection> OpenNewest(TimePoint deadline);
 
-  // True if no server with a higher timeline was seen than the server of this
-  // process.
+  // True if no server with a higher timeline than that of `backend` was seen.
   bool OnNewest(const PostgresBackend& backend);
 
   // Returns an idle session that is alive and not with an old primary, or

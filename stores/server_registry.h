@@ -1,5 +1,5 @@
-// What a store records about the servers that use it: their journals, and the
-// sequence numbers that they may have assigned.
+// The registry of servers in a store: their journals, and the sequence numbers
+// that they may have assigned.
 //
 // A journal has acknowledged submissions that the store does not have yet. The
 // registry tells whether a server was started with another server's journal,
@@ -37,8 +37,8 @@ struct RegisteredJournal {
   bool operator==(const RegisteredJournal&) const = default;
 };
 
-// Thread-safe. Calls block. Errors are UNAVAILABLE, as in Store. What a call
-// has recorded is as durable as a saved submission.
+// Thread-safe. Calls block. Errors are UNAVAILABLE, as in Store. A recorded
+// change is as durable as a saved submission.
 class ServerRegistry {
  public:
   virtual ~ServerRegistry() = default;

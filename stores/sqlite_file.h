@@ -80,8 +80,7 @@ absl::Status ProbeSqliteFile(SqliteConnection& db, bool writing,
 class SqliteFileWatch {
  public:
   // `db` must be open for writing and use a write-ahead log. Also watches the
-  // files `more`.
-  // UNAVAILABLE if a file is missing.
+  // files `more`. UNAVAILABLE if a file is missing.
   static absl::StatusOr<SqliteFileWatch> Start(
       SqliteConnection& db, const std::vector<std::string>& more);
 

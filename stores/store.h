@@ -238,8 +238,8 @@ class Store {
   // Returns a value that stays the same for as long as the store certainly has
   // everything that it has reported as stored. The value changes before a
   // replaced database is used: once a connection was lost, a standby was
-  // promoted, or a file was removed or replaced. Whoever remembers a result of
-  // SaveBatch may use it only while Generation returns the value that it
+  // promoted, or a file was removed or replaced. A caller may use a remembered
+  // result of SaveBatch only while Generation returns the value that it
   // returned before the SaveBatch. A value never returns after the store has
   // got another content.
   //

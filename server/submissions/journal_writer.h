@@ -111,11 +111,11 @@ class JournalWriter {
 
   Journal* const journal_;
   DiskReserve* const disk_;
-  LogPace log_pace_;
   NumberReserve* const numbers_;
   WorkerPool* const pool_;
   Clock* const clock_;
   JournalMetrics* const metrics_;
+  LogPace log_pace_;
 
   absl::Mutex mutex_;
   absl::CondVar changed_;

@@ -6,8 +6,8 @@
 // its receipt is remembered for a while. The receipts only save work: the
 // store's unique key keeps ids unique.
 //
-// What is remembered about the store belongs to a generation of the store
-// (Store::Generation). If the store may have got another content, for example
+// Remembered outcomes belong to a generation of the store (Store::Generation).
+// If the store may have got another content, for example
 // because its database was replaced by an older copy, everything that is
 // remembered is forgotten before it is used, and the store decides again.
 // Leaders are not affected: they will be saved.

@@ -206,9 +206,7 @@ absl::Status SubmissionProcessor::TrySave(Batch batch,
     status = SaveRenumbered(batch, saved);
   }
   if (!status.ok()) return status;
-  for (const SubmissionTask* task : batch.tasks) {
-    ReleaseNumber(*task);
-  }
+  for (const SubmissionTask* task : batch.tasks) ReleaseNumber(*task);
   return absl::OkStatus();
 }
 
@@ -235,7 +233,7 @@ absl::Status SubmissionProcessor::SaveRenumbered(Batch batch,
     for (std::size_t j = 0; j < taken.size(); ++j) {
       if (!SequenceTaken(results[j])) continue;
       SubmissionTask* task = batch.tasks[taken[j]];
-      if (task->new_sequence() != 0) numbers_->Done(task->new_sequence());
+      ReleaseNumber(*task);
       task->Renumber(numbers_->Take(), &again[j]);
       ++renumbered;
     }
