@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -54,13 +55,15 @@ void LogQuarantined(const std::map<std::string, std::size_t>& submissions) {
 
 // Empties the submission. Keeps the memory of the ids, which are short.
 void Empty(Submission* submission) {
-  // Moving the strings out frees their memory; assigning empty strings would
-  // not.
-  Submission used(std::move(*submission));
-  *submission = Submission();
-  submission->study_id.swap(used.study_id);
-  submission->submission_id.swap(used.submission_id);
-  submission->site_id.swap(used.site_id);
+  std::string study_id = std::move(submission->study_id);
+  std::string submission_id = std::move(submission->submission_id);
+  std::string site_id = std::move(submission->site_id);
+  // Assigning an empty Submission would not free the memory of the strings.
+  std::destroy_at(submission);
+  std::construct_at(submission);
+  submission->study_id = std::move(study_id);
+  submission->submission_id = std::move(submission_id);
+  submission->site_id = std::move(site_id);
 }
 
 }  // namespace
