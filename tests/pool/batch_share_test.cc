@@ -27,10 +27,12 @@ using ByLane = std::map<std::uint64_t, std::size_t>;
 // A Gate that is shared by lanes.
 class BatchShareTest : public testing::Test {
  protected:
-  void Arrive(std::uint64_t lane, std::size_t count) {
+  void Arrive(std::uint64_t lane, std::size_t count,
+              Priority priority = Priority::kNormal) {
     for (std::size_t i = 0; i < count; ++i) {
       FakeTask& task = tasks_.emplace_back();
       task.lane = lane;
+      task.priority = priority;
       const Admission admission = gate_.Arrive(&task, policy_, now_, &events_);
       ASSERT_EQ(admission.kind, Admission::Kind::kAdmitted);
     }
@@ -59,10 +61,15 @@ class BatchShareTest : public testing::Test {
   Gate gate_{{.capacity = 10'000, .by_lane = true}, /*methods=*/1, &sequence_};
 };
 
-TEST_F(BatchShareTest, ALongQueueGetsAsMuchOfABatchAsAllOtherLanes) {
+TEST_F(BatchShareTest, ALongQueueGetsAsMuchOfABatchAsTheNextLane) {
+  constexpr std::uint64_t kThird = 3;
   Arrive(kImport, 1000);
   Arrive(kHonest, 64);
-  EXPECT_EQ(Take(), (ByLane{{kHonest, 64}, {kImport, 64}}));
+  Arrive(kThird, 40);
+  EXPECT_EQ(Take(), (ByLane{{kHonest, 64}, {kImport, 64}, {kThird, 40}}));
+  Arrive(kHonest, 20);
+  Arrive(kThird, 30);
+  EXPECT_EQ(Take(), (ByLane{{kHonest, 20}, {kImport, 30}, {kThird, 30}}));
 }
 
 TEST_F(BatchShareTest, BesideSeldomTasksALongQueueGetsShortBatches) {
@@ -74,6 +81,15 @@ TEST_F(BatchShareTest, BesideSeldomTasksALongQueueGetsShortBatches) {
   now_ += milliseconds(900);
   Arrive(kHonest, 1);
   EXPECT_EQ(Take(), (ByLane{{kHonest, 1}, {kImport, BatchShare::kAlone}}));
+}
+
+TEST_F(BatchShareTest, ALongQueueOfLowPriorityGetsLess) {
+  Arrive(kImport, 1000, Priority::kLow);
+  Arrive(kHonest, 100);
+  EXPECT_EQ(Take(), (ByLane{{kHonest, 100}, {kImport, 25}}));
+  EXPECT_EQ(Take(), (ByLane{{kImport, BatchShare::kAlone / 4}}));
+  now_ += BatchShare::kTogether;
+  EXPECT_EQ(Take(), (ByLane{{kImport, 256}}));
 }
 
 TEST_F(BatchShareTest, ALaneThatIsAloneFillsItsBatches) {
