@@ -6,7 +6,7 @@
 #include <system_error>
 #include <utility>
 
-#include "pool/throughput.h"
+#include "base/scheduling.h"
 
 namespace sluice {
 namespace {

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/check.h"
+#include "base/scheduling.h"
 #include "server/admin/admin_messages.h"
 #include "server/admin/store_export.h"
 
@@ -153,6 +154,7 @@ class Retry {
 grpc::Status AdminService::ListQuarantine(
     grpc::ServerContext* /*context*/, const v1::ListQuarantineRequest* request,
     v1::ListQuarantineResponse* response) {
+  LetOthersGoFirst();
   if (request->after_sequence() < 0) {
     return Invalid("after_sequence must not be negative");
   }
@@ -291,6 +293,7 @@ grpc::Status AdminService::ListDiscarded(
 grpc::Status AdminService::Export(
     grpc::ServerContext* context, const v1::ExportRequest* request,
     grpc::ServerWriter<v1::ExportResponse>* writer) {
+  LetOthersGoFirst();
   if (request->after_sequence() < 0) {
     return Invalid("after_sequence must not be negative");
   }

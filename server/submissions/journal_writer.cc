@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
-#include "pool/throughput.h"
+#include "base/scheduling.h"
 #include "server/submissions/submission_task.h"
 #include "spdlog/spdlog.h"
 
