@@ -126,7 +126,7 @@ void BulkCall::OnAnswer(std::size_t entry, std::string_view submission_id,
   FinishIfAnswered();
 }
 
-void BulkCall::OnCancelled() {
+void BulkCall::OnCallerLeft() {
   // From now on workers skip the queued entries, and Offer offers no more.
   cancelled_.store(true, std::memory_order_relaxed);
   // Only the entry that was offered last can be parked.

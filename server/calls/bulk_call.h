@@ -51,7 +51,7 @@ class BulkCall final : public UnaryCall, public SubmissionOwner {
 
   void OnRequest() override;
   void AwaitAnother() override;
-  void OnCancelled() override;
+  void OnCallerLeft() override;
 
   // Offers entries from `next_` on, until an entry is parked or all entries are
   // offered. After kOffersAtOnce entries, posts OfferMore to continue.

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "base/check.h"
+#include "base/scheduling.h"
 #include "server/calls/receipt.h"
 #include "server/submissions/task_failure.h"
 #include "spdlog/spdlog.h"
@@ -226,13 +227,15 @@ void LookupCall::OnLoop() {
   FinishWith(response_);
 }
 
-void LookupCall::OnCancelled() {
+void LookupCall::OnCallerLeft() {
   // If Leave returns false, a worker has the task, and OnLoop finishes the
   // call.
   if (method_.pool->Leave(this)) FinishWithError(AnswerToCancelled());
 }
 
 StoreState LookupProcessor::Process(std::span<Task* const> batch) {
+  // One call may look up thousands of ids, again and again.
+  LetOthersGoFirst();
   for (Task* task : batch) static_cast<LookupCall*>(task)->Look(sources_);
   return StoreState::kUntouched;
 }

@@ -48,7 +48,7 @@ class LookupCall final : public UnaryCall, public Task, public LoopTask {
 
   void OnRequest() override;
   void AwaitAnother() override;
-  void OnCancelled() override;
+  void OnCallerLeft() override;
   // Writes the receipts into the response.
   absl::Status FindReceipts(const LookupSources& sources);
 

@@ -58,11 +58,19 @@ void StreamCall::OnReadTag(bool ok) {
   if (!ok) half_closed_ = true;
   // Discard a message that arrives after the end of the stream was decided. Its
   // receipt could not be sent any more, so it must not be acknowledged.
-  if (ok && !finishing()) return OnMessage();
-  Advance();
+  if (!ok || finishing()) return Advance();
+  waits_ = loop_->PostIfLong(message_.Length(), &long_message_);
+  if (!waits_) OnMessage();
+}
+
+void StreamCall::OnLongMessage() {
+  waits_ = false;
+  loop_->ReadLong(message_.Length());
+  OnMessage();
 }
 
 void StreamCall::OnMessage() {
+  if (message_.Length() <= CompletionLoop::kShortMax) loop_->CountShortCall();
   // A stream may last for days, so each submission uses the current settings.
   auto task =
       MakeSubmissionTask(method_, method_.settings->Get(), this, std::size_t{0},
@@ -125,11 +133,17 @@ void StreamCall::Advance() {
   const bool over =
       half_closed_ || draining_ || malformed_ || CallerCancelled();
   const bool room = unanswered_ + outbox_.size() < kWindow;
-  if (!over && !read_.outstanding() && !parked_ && room) Read();
-  // Wait for unanswered submissions, because their tasks refer to this call.
+  if (!over && !read_.outstanding() && !parked_ && !waits_ && room) {
+    Read();
+  }
+  // Wait for unanswered submissions, because their tasks refer to this call,
+  // and for a message that has been read but not handled.
   // Wait for an outstanding write, because gRPC would not accept the finish. Do
   // not wait for an outstanding read: it returns once the stream has ended.
-  if (over && !parked_ && !write_.outstanding() && unanswered_ == 0) Finish();
+  if (over && !parked_ && !waits_ && !write_.outstanding() &&
+      unanswered_ == 0) {
+    Finish();
+  }
 }
 
 void StreamCall::Read() {

@@ -69,6 +69,8 @@ class StreamCall final : public Call, public SubmissionOwner {
 
   // Handles a message that has been read.
   void OnMessage();
+  // Handles a long message, which had to wait.
+  void OnLongMessage();
 
   // Starts the operations that the state allows. Called after each change of
   // the state.
@@ -98,6 +100,9 @@ class StreamCall final : public Call, public SubmissionOwner {
   std::deque<SerializedMessage> outbox_;
   // True from the parking of `offered_` until OnUnparked is called.
   bool parked_ = false;
+  // True while `message_` is long and waits for OnLongMessage.
+  bool waits_ = false;
+  MemberLoopTask<StreamCall, &StreamCall::OnLongMessage> long_message_{this};
   // True if the caller has sent its last message, or the connection has failed.
   bool half_closed_ = false;
   // Set if the metadata of the call is malformed.

@@ -16,6 +16,7 @@ void SubmitCall::Await(const MethodContext& method, const SubmitIntake& intake,
 void SubmitCall::AwaitAnother() { Await(method_, *intake_, service_, loop_); }
 
 void SubmitCall::OnRequest() {
+  if (request_.Length() <= CompletionLoop::kShortMax) loop_->CountShortCall();
   if (RefuseUnread()) return;
   auto task = MakeSubmissionTask(method_, settings_, this, std::size_t{0},
                                  SubmissionTask::Parking::kSilent);
@@ -43,7 +44,7 @@ void SubmitCall::OnAnswer(std::size_t, std::string_view submission_id,
   }
 }
 
-void SubmitCall::OnCancelled() {
+void SubmitCall::OnCallerLeft() {
   cancelled_.store(true, std::memory_order_relaxed);
   // If Leave returns false, OnAnswer finishes the call.
   if (task_ != nullptr && task_->Leave()) FinishWithError(AnswerToCancelled());

@@ -42,7 +42,7 @@ class SubmitCall final : public UnaryCall, public SubmissionOwner {
 
   void OnRequest() override;
   void AwaitAnother() override;
-  void OnCancelled() override;
+  void OnCallerLeft() override;
 
   const SubmitIntake* intake_ = nullptr;
   std::shared_ptr<SubmissionTask> task_;

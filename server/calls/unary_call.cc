@@ -23,7 +23,23 @@ void UnaryCall::Await() {
 
 void UnaryCall::OnStarted() {
   settings_ = method_.settings->Get();
+  waits_ = loop_->PostIfLong(request_.Length(), &read_long_);
+  if (!waits_) OnRequest();
+}
+
+void UnaryCall::ReadLong() {
+  waits_ = false;
+  loop_->ReadLong(request_.Length());
+  if (left_) return FinishWithError(AnswerToCancelled());
   OnRequest();
+}
+
+void UnaryCall::OnCancelled() {
+  if (waits_) {
+    left_ = true;
+  } else {
+    OnCallerLeft();
+  }
 }
 
 void UnaryCall::FinishWith(std::string_view response) {

@@ -32,6 +32,8 @@ class UnaryCall : public Call {
 
   // Called when the call has arrived. `request_` contains the request.
   virtual void OnRequest() = 0;
+  // Like OnCancelled, but not called before OnRequest.
+  virtual void OnCallerLeft() = 0;
 
   // Ends the call with OK and a serialized message.
   void FinishWith(std::string_view response);
@@ -60,11 +62,19 @@ class UnaryCall : public Call {
 
  private:
   void OnStarted() final;
+  void OnCancelled() final;
+  // Reads a long request, which had to wait.
+  void ReadLong();
   // Returns the lane of the call, or nothing if the lane depends on the content
   // of the request.
   std::optional<std::uint64_t> LaneBeforeReading() const;
 
   RawService::Responder responder_;
+  MemberLoopTask<UnaryCall, &UnaryCall::ReadLong> read_long_{this};
+  // True while the request waits to be read.
+  bool waits_ = false;
+  // True if the caller left before the request was read.
+  bool left_ = false;
 };
 
 // Returns the caller's deadline on the monotonic clock; kForever if the call

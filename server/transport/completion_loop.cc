@@ -111,7 +111,18 @@ void CompletionLoop::PostAll(LoopTaskList* tasks) {
 
 void CompletionLoop::PostBehindEvents(LoopTask* task) {
   SLUICE_DCHECK(InLoopThread());
+  // Short calls that came before long calls do not bound them.
+  if (behind_events_.empty()) short_calls_ = false;
   behind_events_.PushBack(task);
+}
+
+bool CompletionLoop::PostIfLong(std::size_t bytes, LoopTask* task) {
+  if (bytes <= kShortMax || bytes > kLongWaitingMax - long_waiting_) {
+    return false;
+  }
+  long_waiting_ += bytes;
+  PostBehindEvents(task);
+  return true;
 }
 
 void CompletionLoop::BeforeWrite(grpc::ServerContext* context) {
@@ -138,17 +149,26 @@ bool CompletionLoop::HandleNext() {
     Handle(returned, ok);
     return true;
   }
-  // Poll instead of Next, because the thread must not sleep while tasks are
-  // posted. If no event is ready, a poll also reads from the sockets.
-  if (held_.Poll(queue_.get(), &returned, &ok) ==
+  // NextUntil instead of Next, because the thread must not sleep longer than
+  // the tasks have to wait. If no event is ready, it also reads from the
+  // sockets.
+  const TimePoint tasks_at =
+      TasksBehindEventsAt(std::chrono::steady_clock::now());
+  if (held_.NextUntil(tasks_at, queue_.get(), &returned, &ok) ==
       grpc::CompletionQueue::GOT_EVENT) {
     Handle(returned, ok);
     // Run the tasks after kEventsBetween events: under load another event is
     // always ready.
     if (++events_before_ < kEventsBetween) return true;
   }
-  RunTasksBehindEvents();
+  const TimePoint now = std::chrono::steady_clock::now();
+  if (TasksBehindEventsAt(now) <= now) RunTasksBehindEvents();
   return true;
+}
+
+TimePoint CompletionLoop::TasksBehindEventsAt(TimePoint now) {
+  if (std::exchange(short_calls_, false)) share_.ShortCallAt(now);
+  return share_.NextAt(now);
 }
 
 void CompletionLoop::Handle(void* returned, bool ok) {
@@ -160,15 +180,16 @@ void CompletionLoop::Handle(void* returned, bool ok) {
 
 void CompletionLoop::RunTasksBehindEvents() {
   events_before_ = 0;
-  // Take the list first. A task that posts itself again then runs in the next
-  // round.
-  LoopTaskList tasks;
-  std::swap(tasks, behind_events_);
-  while (!tasks.empty()) {
-    tasks.PopFront()->OnLoop();
+  const TimePoint began = std::chrono::steady_clock::now();
+  TimePoint now = began;
+  // A task that posts itself again runs again in this turn, behind the others.
+  while (!behind_events_.empty() && now - began < LongCallShare::kTurn) {
+    behind_events_.PopFront()->OnLoop();
     // Run the loop tasks that the task may have posted for other calls.
     RunTasks();
+    now = std::chrono::steady_clock::now();
   }
+  share_.HadTurn(began, now);
 }
 
 void CompletionLoop::OnWake(bool) {

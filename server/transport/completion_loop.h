@@ -6,16 +6,19 @@
 #ifndef SLUICE_SERVER_TRANSPORT_COMPLETION_LOOP_H_
 #define SLUICE_SERVER_TRANSPORT_COMPLETION_LOOP_H_
 
+#include <cstddef>
 #include <memory>
 #include <thread>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "base/time.h"
 #include "grpcpp/alarm.h"
 #include "grpcpp/completion_queue.h"
 #include "grpcpp/server_context.h"
 #include "server/transport/held_writes.h"
+#include "server/transport/long_call_share.h"
 #include "server/transport/peer_sockets.h"
 
 namespace sluice {
@@ -116,9 +119,28 @@ class CompletionLoop {
   // Runs `task` after the events that are ready now, but after at most
   // kEventsBetween events. A call with much work does a part of the work and
   // then posts a task for the rest. Other calls of the loop then do not wait
-  // for all of the work. Must be called on the loop's thread.
+  // for all of the work. While short calls arrive, such tasks get only a share
+  // of the loop's time (long_call_share.h). Must be called on the loop's
+  // thread.
   void PostBehindEvents(LoopTask* task);
   static constexpr int kEventsBetween = 64;
+
+  // Records that a call or a message with little work has arrived. Must be
+  // called on the loop's thread.
+  void CountShortCall() { short_calls_ = true; }
+
+  // Posts a task that reads a message of `bytes` behind events, if the message
+  // is long. Returns false if the task must run at once: the message is short,
+  // or long messages of kLongWaitingMax bytes wait already. Must be called on
+  // the loop's thread.
+  bool PostIfLong(std::size_t bytes, LoopTask* task);
+  // Records that a long message is read, which had to wait.
+  void ReadLong(std::size_t bytes) { long_waiting_ -= bytes; }
+  // A message with more bytes is long. Reading it takes about as long as a
+  // hundred short calls or more.
+  static constexpr std::size_t kShortMax = std::size_t{64} << 10;
+  // gRPC counts the messages that wait against its memory for all requests.
+  static constexpr std::size_t kLongWaitingMax = std::size_t{32} << 20;
 
   // Announces a write to the caller of `context`. Must be called before each
   // write, on the loop's thread. Joins the write with the loop's other writes,
@@ -154,6 +176,9 @@ class CompletionLoop {
   void Handle(void* returned, bool ok);
   void RunTasks();
   void RunTasksBehindEvents();
+  // Returns when the tasks of PostBehindEvents may run. A time that is not
+  // after `now` means at once.
+  TimePoint TasksBehindEventsAt(TimePoint now);
   void OnWake(bool ok);
   void PostAll(LoopTaskList* tasks);
 
@@ -167,6 +192,11 @@ class CompletionLoop {
   // tasks wait.
   LoopTaskList behind_events_;
   int events_before_ = 0;
+  LongCallShare share_;
+  // True if a short call has arrived since `share_` was last told.
+  bool short_calls_ = false;
+  // Bytes of the long messages that wait to be read.
+  std::size_t long_waiting_ = 0;
   // True if the event being handled is the wake-up, so the loop slept before
   // this event.
   bool woken_ = false;

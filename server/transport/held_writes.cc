@@ -8,6 +8,8 @@
 #include <chrono>
 
 #include "base/check.h"
+#include "grpc/support/time.h"
+#include "grpcpp/support/time.h"
 
 namespace sluice {
 namespace {
@@ -70,6 +72,22 @@ bool HeldWrites::Next(grpc::CompletionQueue* queue, void** tag, bool* ok) {
     return true;
   }
   return queue->Next(tag, ok);
+}
+
+grpc::CompletionQueue::NextStatus HeldWrites::NextUntil(
+    TimePoint until, grpc::CompletionQueue* queue, void** tag, bool* ok) {
+  SLUICE_DCHECK(thread_.CalledOnOwner());
+  const Duration left = until - std::chrono::steady_clock::now();
+  if (!sockets_.empty() || left <= Duration::zero()) {
+    const auto status = Poll(queue, tag, ok);
+    if (status != grpc::CompletionQueue::TIMEOUT || left <= Duration::zero()) {
+      return status;
+    }
+  }
+  return queue->AsyncNext(
+      tag, ok,
+      gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                   gpr_time_from_nanos(left.count(), GPR_TIMESPAN)));
 }
 
 grpc::CompletionQueue::NextStatus HeldWrites::Poll(grpc::CompletionQueue* queue,

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/thread_checker.h"
+#include "base/time.h"
 #include "grpcpp/completion_queue.h"
 #include "server/transport/peer_sockets.h"
 
@@ -45,10 +46,11 @@ class HeldWrites {
   // kWritesEnough writes are held, so that callers can continue while the
   // thread handles further events.
   bool Next(grpc::CompletionQueue* queue, void** tag, bool* ok);
-  // Gets an event that is ready now, without waiting. Flushes if no event is
-  // ready.
-  grpc::CompletionQueue::NextStatus Poll(grpc::CompletionQueue* queue,
-                                         void** tag, bool* ok);
+  // Like Next, but waits for an event until `until` at most. Does not wait if
+  // `until` has passed.
+  grpc::CompletionQueue::NextStatus NextUntil(TimePoint until,
+                                              grpc::CompletionQueue* queue,
+                                              void** tag, bool* ok);
 
   static constexpr std::size_t kWritesEnough = 32;
   // Maximum number of held writes. With more, the first write would wait for
@@ -59,6 +61,10 @@ class HeldWrites {
   static constexpr double kWritesToCork = 1.25;
 
  private:
+  // Gets an event that is ready now, without waiting. Flushes if no event is
+  // ready.
+  grpc::CompletionQueue::NextStatus Poll(grpc::CompletionQueue* queue,
+                                         void** tag, bool* ok);
   void UpdateCorking();
 
   const PeerSockets* const known_;

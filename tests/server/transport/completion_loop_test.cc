@@ -135,6 +135,31 @@ TEST_F(CompletionLoopTest, EventsDoNotKeepATaskFromItsNextRound) {
   EXPECT_LE(event.handled, 10 * CompletionLoop::kEventsBetween);
 }
 
+TEST_F(CompletionLoopTest, BesideShortCallsATaskPausesBetweenItsTurns) {
+  // A turn of the task, without the pause that follows it.
+  constexpr auto kWorks = 2 * LongCallShare::kTurn;
+  constexpr auto kPause = (LongCallShare::kParts - 1) * kWorks;
+  std::vector<TimePoint> began;
+  absl::Notification done;
+  FunctionTask task([&] {
+    began.push_back(std::chrono::steady_clock::now());
+    loop_.CountShortCall();
+    while (std::chrono::steady_clock::now() - began.back() < kWorks) {
+    }
+    if (began.size() == 4) return done.Notify();
+    loop_.PostBehindEvents(&task);
+    loop_.CountShortCall();
+  });
+  loop_.Start();
+  loop_.Post(&task);
+  done.WaitForNotification();
+  Join();
+  // Nothing was counted before the first turn.
+  for (std::size_t i = 2; i < began.size(); ++i) {
+    EXPECT_GE(began[i] - began[i - 1], kWorks + kPause) << i;
+  }
+}
+
 TEST_F(CompletionLoopTest, PostsABatchWhenItEnds) {
   absl::Notification other_done;
   FunctionTask other([&] { other_done.Notify(); });
