@@ -4,9 +4,9 @@
 #include <string_view>
 
 #include "absl/hash/hash.h"
+#include "base/hashed_text.h"
 #include "forms/answers.h"
 #include "forms/wire_check.h"
-#include "server/submissions/hashed_text.h"
 #include "sluice/v1/ingestion.pb.h"
 
 namespace sluice {

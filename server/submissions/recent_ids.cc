@@ -3,20 +3,11 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/hash/hash.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
-#include "server/submissions/hashed_text.h"
 #include "server/submissions/submission_task.h"
 
 namespace sluice {
-
-SubmissionKey SubmissionKey::Of(SubmissionKind kind, std::string_view study_id,
-                                std::string_view submission_id) {
-  const absl::string_view study = HashedText(study_id);
-  const absl::string_view id = HashedText(submission_id);
-  return {{absl::HashOf(kind, study, id), absl::HashOf(id, study, kind)}};
-}
 
 RecentIds::RecentIds(std::size_t remembered_max,
                      std::function<std::uint32_t()> generation)

@@ -28,7 +28,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -36,26 +35,9 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "stores/store.h"
+#include "stores/submission_key.h"
 
 namespace sluice {
-
-// A hash of a submission's kind, study and id, with a seed that callers cannot
-// know.
-struct SubmissionKey {
-  static SubmissionKey Of(SubmissionKind kind, std::string_view study_id,
-                          std::string_view submission_id);
-  static SubmissionKey Of(const ReceivedSubmission& submission) {
-    return Of(submission.kind, submission.study_id, submission.submission_id);
-  }
-
-  std::array<std::uint64_t, 2> hash{};
-
-  bool operator==(const SubmissionKey&) const = default;
-  template <typename H>
-  friend H AbslHashValue(H state, const SubmissionKey& key) {
-    return H::combine(std::move(state), key.hash[0]);
-  }
-};
 
 class SubmissionTask;
 

@@ -5,7 +5,7 @@
 
 #include "absl/hash/hash.h"
 #include "absl/strings/str_cat.h"
-#include "server/submissions/hashed_text.h"
+#include "base/hashed_text.h"
 
 namespace sluice {
 namespace {

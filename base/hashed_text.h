@@ -1,7 +1,7 @@
 // Hashes text with a seed, so that attackers cannot prepare collisions.
 
-#ifndef SLUICE_SERVER_SUBMISSIONS_HASHED_TEXT_H_
-#define SLUICE_SERVER_SUBMISSIONS_HASHED_TEXT_H_
+#ifndef SLUICE_BASE_HASHED_TEXT_H_
+#define SLUICE_BASE_HASHED_TEXT_H_
 
 #include <string_view>
 
@@ -19,4 +19,4 @@ inline absl::string_view HashedText(std::string_view text) {
 
 }  // namespace sluice
 
-#endif  // SLUICE_SERVER_SUBMISSIONS_HASHED_TEXT_H_
+#endif  // SLUICE_BASE_HASHED_TEXT_H_
