@@ -38,7 +38,7 @@ absl::StatusOr<std::unique_ptr<IngestionServer>> IngestionServer::Start(
   const ProcessingStep step = std::move(options.step);
   const StartFlags flags = {
       .accept_damage = options.accept_damage,
-      .adopt_journal = std::move(options.adopt_journal),
+      .adopt_journals = std::move(options.adopt_journals),
       .adoption_copied = std::move(options.adoption_copied)};
   const std::function<void()> before_serving =
       std::move(options.before_serving);
@@ -88,7 +88,7 @@ absl::Status IngestionServer::StartPools(const ProcessingStep& step,
                              .recent = &recent_,
                              .registry = registry_.get(),
                              .accept_damage = flags.accept_damage,
-                             .adopt_journal = flags.adopt_journal,
+                             .adopt_journals = flags.adopt_journals,
                              .adoption_copied = flags.adoption_copied});
   if (!pools.ok()) return pools.status();
   pools_ = *std::move(pools);

@@ -52,9 +52,9 @@ class IngestionServer {
     // True to start although a journal lacks acknowledged entries or its file
     // is damaged (JournalOptions).
     bool accept_damage = false;
-    // Path of a journal whose entries are moved into the journals of this
-    // server (journal_adoption.h). Empty for none.
-    std::string adopt_journal = {};
+    // Paths of journals whose entries are moved into the journals of this
+    // server (journal_adoption.h).
+    std::vector<std::string> adopt_journals = {};
     // AdoptionOptions::copied, for tests.
     std::function<absl::Status()> adoption_copied = {};
     // Called before the first call can be answered. May be empty.
@@ -104,7 +104,7 @@ class IngestionServer {
   // Options that concern the start only.
   struct StartFlags {
     bool accept_damage;
-    std::string adopt_journal;
+    std::vector<std::string> adopt_journals;
     std::function<absl::Status()> adoption_copied;
   };
 

@@ -100,11 +100,9 @@ absl::Status AdoptQuarantined(Journal& from, const AdoptionOptions& options,
   }
 }
 
-}  // namespace
-
-absl::StatusOr<std::unique_ptr<Journal>> OpenAdopted(const std::string& path,
-                                                     const Config& config,
-                                                     bool accept_damage) {
+absl::StatusOr<std::unique_ptr<Journal>> Open(const std::string& path,
+                                              const Config& config,
+                                              bool accept_damage) {
   bool has_journal = false;
   for (const auto& [name, pool] : config.pools) {
     if (pool.journal_path.empty()) continue;
@@ -130,6 +128,25 @@ absl::StatusOr<std::unique_ptr<Journal>> OpenAdopted(const std::string& path,
                         absl::StrCat(kFlag, journal.status().message()));
   }
   return journal;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<AdoptedJournal>> OpenAdopted(
+    absl::Span<const std::string> paths, const Config& config,
+    bool accept_damage) {
+  std::vector<AdoptedJournal> adopted;
+  for (const std::string& path : paths) {
+    for (const AdoptedJournal& before : adopted) {
+      if (NormalPath(before.path) != NormalPath(path)) continue;
+      return absl::FailedPreconditionError(
+          absl::StrCat(kFlag, path, " is given twice"));
+    }
+    auto journal = Open(path, config, accept_damage);
+    if (!journal.ok()) return journal.status();
+    adopted.push_back({.path = path, .journal = *std::move(journal)});
+  }
+  return adopted;
 }
 
 absl::StatusOr<AdoptionCounts> AdoptEntries(Journal& from,

@@ -1,5 +1,5 @@
-// Moves the entries of a journal that no pool uses into the journals of this
-// server's pools (`--adopt-journal`). The journal may be of another server, or
+// Moves the entries of journals that no pool uses into the journals of this
+// server's pools (`--adopt-journal`). A journal may be of another server, or
 // from an old disk of this server.
 //
 // Entries are moved in groups. Each group is durable in this server's journal
@@ -15,22 +15,30 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "config/config.h"
 #include "stores/journal.h"
 
 namespace sluice {
 
-// Opens the journal at `path` for its adoption. Errors name the flag:
-// FAILED_PRECONDITION if `config` has no journal, or if `path` is one of its
-// journals, NOT_FOUND if there is no file. Also returns the errors of
-// Journal::Open.
-absl::StatusOr<std::unique_ptr<Journal>> OpenAdopted(const std::string& path,
-                                                     const Config& config,
-                                                     bool accept_damage);
+// A journal that is open for its adoption.
+struct AdoptedJournal {
+  std::string path;  // as given
+  std::unique_ptr<Journal> journal;
+};
+
+// Opens the journals at `paths` for their adoption. Errors name the flag:
+// FAILED_PRECONDITION if `config` has no journal, or if a path is one of its
+// journals or is given twice, NOT_FOUND if there is no file. Also returns the
+// errors of Journal::Open.
+absl::StatusOr<std::vector<AdoptedJournal>> OpenAdopted(
+    absl::Span<const std::string> paths, const Config& config,
+    bool accept_damage);
 
 struct AdoptionCounts {
   std::size_t entries = 0;

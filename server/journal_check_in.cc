@@ -18,6 +18,10 @@ namespace {
 constexpr char kEmptyReason[] = "empty, and no pool uses it any more";
 constexpr char kLostReason[] = "lost, accepted with --accept-damage";
 
+bool Contains(const std::vector<std::string>& all, const std::string& id) {
+  return std::ranges::find(all, id) != all.end();
+}
+
 std::string KeyOf(const RegisteredJournal& journal) {
   return absl::StrCat("pools.", journal.pool, ".queue.path");
 }
@@ -45,13 +49,17 @@ std::string Describe(const FoundJournal& found) {
 }
 
 std::string OfAnotherServer(const OpenJournal& open, std::int64_t other,
-                            std::int64_t server) {
+                            const CheckInFacts& facts) {
+  // Without a registry the adoption of this journal would be refused.
   return absl::StrCat(
       KeyOf(open.journal), ": ", open.journal.path, " is a journal of server ",
-      other, ", and this is server ", server,
-      ". If the number of this server is wrong, correct store.server. To store"
-      " the entries of the journal, move its files to another directory and"
-      " start once with --adopt-journal and the new path");
+      other, ", and this is server ", facts.server,
+      facts.has_registry
+          ? ". If the number of this server is wrong, correct store.server. To"
+            " store the entries of the journal, move its files to another"
+            " directory and start once with --adopt-journal and the new path"
+          : ". Only that server, or a server with a SQLite or PostgreSQL store,"
+            " can store the entries of the journal");
 }
 
 std::string Unknown(const OpenJournal& open, const RegisteredJournal& missing) {
@@ -92,7 +100,8 @@ class Decision {
 
  private:
   bool IsMissing(const RegisteredJournal& journal) const {
-    return journal.server == facts_.server && journal.id != facts_.adopted &&
+    return journal.server == facts_.server &&
+           !Contains(facts_.adopted, journal.id) &&
            std::ranges::none_of(facts_.open, [&](const OpenJournal& open) {
              return open.journal.id == journal.id;
            });
@@ -114,7 +123,7 @@ class Decision {
     const std::int64_t other =
         known ? registered->server : SeriesOf(open.last_sequence);
     if (other != facts_.server && (known || open.last_sequence > 0)) {
-      result_.errors.push_back(OfAnotherServer(open, other, facts_.server));
+      result_.errors.push_back(OfAnotherServer(open, other, facts_));
       return;
     }
     if (!known && open.used && !facts_.accept_damage) {
@@ -186,11 +195,10 @@ FoundJournal Look(const RegisteredJournal& journal, const std::string& host) {
 absl::StatusOr<CheckInFacts> CollectFacts(
     ServerRegistry* registry, std::int64_t server,
     absl::Span<const JournalOfPool> journals, const CheckInOptions& options) {
-  CheckInFacts facts = {
-      .server = server,
-      .has_registry = registry != nullptr,
-      .accept_damage = options.accept_damage,
-      .adopted = options.adopted == nullptr ? "" : options.adopted->id()};
+  CheckInFacts facts = {.server = server,
+                        .has_registry = registry != nullptr,
+                        .accept_damage = options.accept_damage,
+                        .adopted = options.adopted};
   for (const JournalOfPool& each : journals) {
     const absl::StatusOr<std::int64_t> last = each.journal->LastSequence();
     if (!last.ok()) return last.status();
@@ -207,7 +215,7 @@ absl::StatusOr<CheckInFacts> CollectFacts(
   if (!registered.ok()) return registered.status();
   facts.registered = *std::move(registered);
   for (const RegisteredJournal& journal : facts.registered) {
-    const bool open = journal.id == facts.adopted ||
+    const bool open = Contains(facts.adopted, journal.id) ||
                       std::ranges::any_of(facts.open, [&](const auto& each) {
                         return each.journal.id == journal.id;
                       });

@@ -50,8 +50,8 @@ struct CheckInFacts {
   bool has_registry = true;
   bool accept_damage = false;
   std::vector<OpenJournal> open = {};
-  // Id of the journal that is being adopted (journal_adoption.h), or empty.
-  std::string adopted = {};
+  // Ids of the journals that are being adopted (journal_adoption.h).
+  std::vector<std::string> adopted = {};
   // The journals of all servers that are not retired.
   std::vector<RegisteredJournal> registered = {};
   // By id: the files of this server's registered journals that are neither open
@@ -94,8 +94,10 @@ CheckInResult CheckIn(const CheckInFacts& facts);
 // Options of CheckInJournals.
 struct CheckInOptions {
   bool accept_damage = false;
-  const Journal* adopted = nullptr;  // null if no journal is being adopted
-  std::string host;                  // name of this machine
+  std::vector<std::string> adopted = {};  // CheckInFacts::adopted
+  std::string host;                       // name of this machine
+  // Key of the configuration that errors of the registry name.
+  std::string store_key = "store";
   absl::Time now;
 };
 

@@ -47,7 +47,7 @@ enum ExitCode {
 
 constexpr char kUsage[] =
     "usage: sluice --config FILE [--check] [--accept-damage]\n"
-    "              [--adopt-journal PATH]\n"
+    "              [--adopt-journal PATH]...\n"
     "  --config FILE    configuration file (YAML); required\n"
     "  --check          print the configuration with all defaults, or all its\n"
     "                   errors, and exit\n"
@@ -56,7 +56,8 @@ constexpr char kUsage[] =
     "                   they are lost\n"
     "  --adopt-journal PATH\n"
     "                   move the entries of this journal, which no pool uses,\n"
-    "                   into the journals of this server, and start\n"
+    "                   into the journals of this server, and start; may be\n"
+    "                   given several times\n"
     "  --version        print the version and exit\n"
     "  --help           print this text and exit\n"
     "\n"
@@ -70,7 +71,7 @@ struct Flags {
   std::string config_path;
   bool check = false;
   bool accept_damage = false;
-  std::string adopt_journal;
+  std::vector<std::string> adopt_journals;
 };
 
 // Exits if the flags are wrong, or if they only request a text such as the
@@ -98,7 +99,7 @@ Flags ParseFlags(int argc, char** argv) {
         flags.accept_damage = true;
         break;
       case 'j':
-        flags.adopt_journal = optarg;
+        flags.adopt_journals.push_back(optarg);
         break;
       case 'v':
         std::cout << "sluice " << kVersion << "\n";
@@ -180,7 +181,7 @@ absl::StatusOr<std::unique_ptr<IngestionServer>> StartServer(
                                  .http = *std::move(http),
                                  .step = {},
                                  .accept_damage = flags.accept_damage,
-                                 .adopt_journal = flags.adopt_journal,
+                                 .adopt_journals = flags.adopt_journals,
                                  .before_serving = [&stop] { stop.End(); }});
 }
 

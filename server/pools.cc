@@ -12,7 +12,6 @@
 #include "base/sequence_series.h"
 #include "config/method.h"
 #include "server/calls/lookup_call.h"
-#include "server/journal_adoption.h"
 #include "server/journal_check_in.h"
 #include "server/replay.h"
 #include "spdlog/spdlog.h"
@@ -52,25 +51,21 @@ absl::StatusOr<std::unique_ptr<Pools>> Pools::Start(const Config& config,
   ServerRegistry* registry = uses.store->registry();
   const std::int64_t series =
       registry == nullptr ? SeriesOf(*last) : registry->server();
-  absl::Status status = pools->OpenJournals(config, series, uses.accept_damage);
-  std::unique_ptr<Journal> adopted;
-  if (status.ok() && !uses.adopt_journal.empty()) {
-    auto opened = OpenAdopted(uses.adopt_journal, config, uses.accept_damage);
-    if (!opened.ok()) return opened.status();
-    adopted = *std::move(opened);
-  }
-  if (status.ok()) {
-    status = pools->CheckIn(config, series, adopted.get(), uses);
-  }
+  absl::Status status = pools->OpenJournals(config, series, uses);
+  if (!status.ok()) return status;
+  const auto adopted =
+      OpenAdopted(uses.adopt_journals, config, uses.accept_damage);
+  if (!adopted.ok()) return adopted.status();
+  status = pools->CheckIn(config, series, *adopted, uses);
   // Adopt before the last number is found: a journal from an old disk has
   // numbers of this server.
-  if (status.ok() && adopted != nullptr) {
-    status = pools->Adopt(config, series, *adopted, uses);
+  for (const AdoptedJournal& each : *adopted) {
+    if (status.ok()) status = pools->Adopt(config, series, each, uses);
+  }
+  if (status.ok() && !adopted->empty()) {
     // A journal replays the entries that it has when it is opened.
     pools->CloseJournals();
-    if (status.ok()) {
-      status = pools->OpenJournals(config, series, uses.accept_damage);
-    }
+    status = pools->OpenJournals(config, series, uses);
   }
   if (status.ok()) status = pools->FindLastSequence(series, *last);
   if (status.ok()) status = pools->ReserveNumbers(uses);
@@ -82,14 +77,15 @@ absl::StatusOr<std::unique_ptr<Pools>> Pools::Start(const Config& config,
 }
 
 absl::Status Pools::OpenJournals(const Config& config, std::int64_t series,
-                                 bool accept_damage) {
+                                 const Uses& uses) {
   for (const auto& [name, pool_config] : config.pools) {
     ServerPool& pool = by_name_[name];
     if (pool_config.journal_path.empty()) continue;
-    auto journal = Journal::Open(pool_config.journal_path,
-                                 {.accept_damage = accept_damage,
-                                  .quarantine = QuarantineLimitsOf(pool_config),
-                                  .series = series});
+    auto journal =
+        Journal::Open(pool_config.journal_path,
+                      {.accept_damage = uses.accept_damage,
+                       .quarantine = QuarantineLimitsOf(pool_config),
+                       .series = series});
     if (!journal.ok()) {
       return absl::Status(
           journal.status().code(),
@@ -116,7 +112,12 @@ absl::Status Pools::OpenJournals(const Config& config, std::int64_t series,
 }
 
 absl::Status Pools::CheckIn(const Config& config, std::int64_t series,
-                            const Journal* adopted, const Uses& uses) {
+                            absl::Span<const AdoptedJournal> adopted,
+                            const Uses& uses) {
+  std::vector<std::string> adopted_ids;
+  for (const AdoptedJournal& each : adopted) {
+    adopted_ids.push_back(each.journal->id());
+  }
   std::vector<JournalOfPool> journals;
   for (const auto& [name, pool] : by_name_) {
     if (pool.journal == nullptr) continue;
@@ -127,7 +128,7 @@ absl::Status Pools::CheckIn(const Config& config, std::int64_t series,
   const absl::StatusOr<std::int64_t> skipped =
       CheckInJournals(uses.store->registry(), series, journals,
                       {.accept_damage = uses.accept_damage,
-                       .adopted = adopted,
+                       .adopted = std::move(adopted_ids),
                        .host = HostName(),
                        .now = absl::Now()});
   if (!skipped.ok()) return skipped.status();
@@ -136,34 +137,35 @@ absl::Status Pools::CheckIn(const Config& config, std::int64_t series,
 }
 
 absl::Status Pools::Adopt(const Config& config, std::int64_t series,
-                          Journal& adopted, const Uses& uses) {
+                          const AdoptedJournal& adopted, const Uses& uses) {
+  Journal& from = *adopted.journal;
   Journal* first = nullptr;
   for (const auto& [name, pool] : by_name_) {
     if (pool.journal == nullptr) continue;
     if (first == nullptr) first = pool.journal.get();
-    if (pool.journal->id() != adopted.id()) continue;
+    if (pool.journal->id() != from.id()) continue;
     return absl::FailedPreconditionError(
-        absl::StrCat("--adopt-journal: ", uses.adopt_journal,
+        absl::StrCat("--adopt-journal: ", adopted.path,
                      " is a copy of the journal of pools.", name,
                      ".queue.path, so its entries need not be adopted"));
   }
-  const absl::StatusOr<std::int64_t> last = adopted.LastSequence();
+  const absl::StatusOr<std::int64_t> last = from.LastSequence();
   if (!last.ok()) return last.status();
   // Without a registry only the last number in the store tells the number of
   // this server, so the store must not get higher numbers of other servers.
   ServerRegistry* registry = uses.store->registry();
   if (registry == nullptr && *last > 0 && SeriesOf(*last) != series) {
     return absl::FailedPreconditionError(absl::StrCat(
-        "--adopt-journal: ", uses.adopt_journal, " is a journal of server ",
+        "--adopt-journal: ", adopted.path, " is a journal of server ",
         SeriesOf(*last), ". Only a SQLite or PostgreSQL store can adopt it"));
   }
   const auto counts = AdoptEntries(
-      adopted, {.journal_of = [&](std::string_view method) -> Journal& {
-                  const ServerPool& pool =
-                      by_name_.at(config.method(MethodOfEntry(method)).pool);
-                  return pool.journal == nullptr ? *first : *pool.journal;
-                },
-                .copied = uses.adoption_copied});
+      from, {.journal_of = [&](std::string_view method) -> Journal& {
+               const ServerPool& pool =
+                   by_name_.at(config.method(MethodOfEntry(method)).pool);
+               return pool.journal == nullptr ? *first : *pool.journal;
+             },
+             .copied = uses.adoption_copied});
   if (!counts.ok()) return counts.status();
   // An old disk of this server may know the highest number.
   absl::Status status;
@@ -171,18 +173,17 @@ absl::Status Pools::Adopt(const Config& config, std::int64_t series,
   // Retire it although damaged entries are left: no start can do more for them.
   if (status.ok() && registry != nullptr) {
     status = registry->Retire(
-        adopted.id(), absl::StrCat("adopted by server ", series), absl::Now());
+        from.id(), absl::StrCat("adopted by server ", series), absl::Now());
   }
   if (status.ok()) {
     spdlog::info("adopted a journal: path={} id={} entries={} quarantined={}",
-                 uses.adopt_journal, adopted.id(), counts->entries,
-                 counts->quarantined);
+                 adopted.path, from.id(), counts->entries, counts->quarantined);
   }
   if (counts->damaged > 0) {
     spdlog::error(
         "damaged entries were not adopted, and stay in the quarantine of the"
         " journal: path={} id={} entries={}",
-        uses.adopt_journal, adopted.id(), counts->damaged);
+        adopted.path, from.id(), counts->damaged);
   }
   return status;
 }

@@ -16,11 +16,13 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/types/span.h"
 #include "base/clock.h"
 #include "base/time.h"
 #include "config/config.h"
 #include "pool/worker_pool.h"
 #include "prometheus/registry.h"
+#include "server/journal_adoption.h"
 #include "server/metrics/journal_metrics.h"
 #include "server/metrics/stage_metrics.h"
 #include "server/submissions/disk_reserve.h"
@@ -81,8 +83,8 @@ class Pools {
     RecentIds* recent;
     prometheus::Registry* registry;
     bool accept_damage = false;  // see JournalOptions
-    // Path of a journal to adopt (journal_adoption.h); empty for none.
-    std::string adopt_journal = {};
+    // Paths of journals to adopt (journal_adoption.h).
+    std::vector<std::string> adopt_journals = {};
     // AdoptionOptions::copied, for tests.
     std::function<absl::Status()> adoption_copied = {};
     // Returns the free bytes of the disk of a file.
@@ -91,7 +93,7 @@ class Pools {
   };
 
   // Opens the journals, compares them with the journals that the store knows
-  // (journal_check_in.h), adopts a journal if requested, finds the last
+  // (journal_check_in.h), adopts journals if requested, finds the last
   // sequence number that was assigned, and starts the workers. `step` may be
   // empty. If a journal caused an error, the error names the key of the
   // configuration.
@@ -134,12 +136,13 @@ class Pools {
 
   // The steps of Start, in order. `series` is the series of this server.
   absl::Status OpenJournals(const Config& config, std::int64_t series,
-                            bool accept_damage);
+                            const Uses& uses);
   // Raises sequence_ to the numbers that are lost with a journal.
   absl::Status CheckIn(const Config& config, std::int64_t series,
-                       const Journal* adopted, const Uses& uses);
+                       absl::Span<const AdoptedJournal> adopted,
+                       const Uses& uses);
   absl::Status Adopt(const Config& config, std::int64_t series,
-                     Journal& adopted, const Uses& uses);
+                     const AdoptedJournal& adopted, const Uses& uses);
   // Raises sequence_ to the highest number that the store or a journal knows.
   absl::Status FindLastSequence(std::int64_t series,
                                 std::int64_t last_of_store);

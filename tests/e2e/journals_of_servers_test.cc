@@ -240,7 +240,9 @@ TEST_F(JournalsOfServers, AnInterruptedAdoptionIsRepeated) {
         {.config = config,
          .store = *std::move(store),
          .step = {},
-         .adopt_journal = fail_at == 0 ? "" : folder_ / "old.db",
+         .adopt_journals = fail_at == 0
+                               ? std::vector<std::string>()
+                               : std::vector<std::string>{folder_ / "old.db"},
          .adoption_copied = [groups, fail_at]() mutable {
            return ++groups == fail_at ? absl::AbortedError("killed")
                                       : absl::OkStatus();
@@ -333,6 +335,98 @@ TEST_F(JournalsOfServers, AChangedConfigurationStrandsNothing) {
     Stop(sluice);
   }
   Sluice sluice(JournalConfigOf("other.db"));
+  Stop(sluice);
+}
+
+// Two pools with the journals PREFIX-a.db and PREFIX-b.db.
+class TwoJournals : public JournalsOfServers {
+ protected:
+  std::string TwoPools(const std::string& prefix) const {
+    const auto pool = [&](const char* name) {
+      return absl::StrCat("{queue: {kind: journal, path: ",
+                          folder_ / absl::StrCat(prefix, "-", name, ".db"),
+                          "}, workers: {min: 1, max: 1}}");
+    };
+    return absl::StrCat(
+        "store: {kind: sqlite, path: ", store_,
+        "}\npools: {clinical: ", pool("a"), ", imports: ", pool("b"),
+        "}\nmethods:\n"
+        "  default: {pool: clinical, on_full: block, ack: queued,"
+        " allow_loss: true}\n"
+        "  sluice.v1.Ingestion/ImportPatients: {pool: imports,"
+        " on_full: block, ack: queued}\n");
+  }
+};
+
+TEST_F(TwoJournals, ThatAreMissingAreAdoptedTogether) {
+  {
+    Sluice sluice(TwoPools("old"));
+    sluice.port();
+    Shell holder(store_);
+    holder.Run("BEGIN IMMEDIATE");
+    Submit(sluice, "1");
+    grpc::ClientContext context;
+    v1::ImportPatientsRequest request;
+    request.set_study_id("study");
+    request.add_records()->set_record_id("2");
+    v1::ImportPatientsResponse response;
+    EXPECT_TRUE(v1::Ingestion::NewStub(sluice.Connect())
+                    ->ImportPatients(&context, request, &response)
+                    .ok());
+    sluice.program().Signal(SIGKILL);
+    EXPECT_EQ(sluice.program().Wait().signal, SIGKILL);
+    holder.Run("ROLLBACK");
+  }
+  ExpectRefused(TwoPools("new"),
+                {"pools.clinical.queue.path", PathOf("old-a.db"),
+                 "pools.imports.queue.path", PathOf("old-b.db")});
+  {
+    Sluice sluice(TwoPools("new"), {"--adopt-journal", folder_ / "old-a.db"});
+    EXPECT_EQ(sluice.program().Wait().exit_code, 1);
+    EXPECT_THAT(sluice.program().err(),
+                AllOf(HasSubstr(PathOf("old-b.db")),
+                      Not(HasSubstr(PathOf("old-a.db")))));
+  }
+  {
+    Sluice sluice(TwoPools("new"), {"--adopt-journal", folder_ / "old-a.db",
+                                    "--adopt-journal", folder_ / "old-b.db"});
+    AwaitStored(sluice, 2);
+    EXPECT_EQ(Submit(sluice, "new"), 3);
+    Stop(sluice);
+  }
+  Sluice sluice(TwoPools("new"));
+  Stop(sluice);
+}
+
+TEST_F(JournalsOfServers, DamagedAndDiscardedEntriesStayInAnAdoptedJournal) {
+  StartOnce("journal.db");
+  MakeJournal("foreign.db", BeginOfSeries(3) + 1, 5);
+  {
+    const auto foreign = Journal::Open(folder_ / "foreign.db");
+    ASSERT_TRUE(foreign.ok()) << foreign.status();
+    ASSERT_TRUE(QuarantineOne(**foreign, 1, "reason", 1).ok());
+    ASSERT_TRUE((*foreign)->Discard(BeginOfSeries(3) + 1, "why", "who").ok());
+  }
+  Shell(folder_ / "foreign.db")
+      .Run("UPDATE entries SET content = x'00' WHERE position = 2");
+  {
+    Sluice sluice(JournalConfigOf("journal.db"),
+                  {"--adopt-journal", folder_ / "foreign.db"});
+    AwaitStored(sluice, 3);
+    Stop(sluice);
+    EXPECT_THAT(sluice.program().err(),
+                AllOf(HasSubstr("adopted a journal"), HasSubstr("entries=3"),
+                      HasSubstr("damaged entries were not adopted"),
+                      HasSubstr("entries=1")));
+  }
+  const auto foreign = Journal::Open(folder_ / "foreign.db");
+  ASSERT_TRUE(foreign.ok()) << foreign.status();
+  EXPECT_EQ((*foreign)->unread(), 0u);
+  EXPECT_EQ((*foreign)->quarantined(), 1u);
+  EXPECT_EQ((*foreign)->damaged(), 1u);
+  EXPECT_EQ((*foreign)->ListDiscarded(0, 10)->size(), 1u);
+  // The journal is retired, so the next start needs neither it nor the flag.
+  Sluice sluice(JournalConfigOf("journal.db"));
   Stop(sluice);
 }
 

@@ -126,18 +126,26 @@ TEST_F(AdoptionTest, AFullDiskLeavesTheEntriesInTheOtherJournal) {
 TEST_F(AdoptionTest, OnlyAJournalThatNoPoolUsesCanBeAdopted) {
   Config config = JournalConfig(folder_);
   EXPECT_THAT(
-      OpenAdopted(folder_ / "./journal.db", config, false).status().message(),
+      OpenAdopted({folder_ / "./journal.db"}, config, false).status().message(),
       AllOf(HasSubstr("--adopt-journal"),
             HasSubstr("pools.clinical.queue.path")));
   EXPECT_THAT(
-      OpenAdopted(folder_ / "missing.db", config, false).status(),
+      OpenAdopted({folder_ / "missing.db"}, config, false).status(),
       testing::Property(&absl::Status::code, absl::StatusCode::kNotFound));
   EXPECT_FALSE(std::filesystem::exists(folder_ / "missing.db"));
-  EXPECT_THAT(OpenAdopted(folder_ / "own.db", config, false).status().message(),
-              HasSubstr("own.db"));
+  EXPECT_THAT(
+      OpenAdopted({folder_ / "own.db"}, config, false).status().message(),
+      HasSubstr("own.db"));
+  Open("other.db");
+  EXPECT_THAT(
+      OpenAdopted({folder_ / "other.db", folder_ / "./other.db"}, config, false)
+          .status()
+          .message(),
+      HasSubstr("other.db is given twice"));
   config.pools["clinical"].journal_path = "";
-  EXPECT_THAT(OpenAdopted(folder_ / "own.db", config, false).status().message(),
-              HasSubstr("no pool has a journal"));
+  EXPECT_THAT(
+      OpenAdopted({folder_ / "own.db"}, config, false).status().message(),
+      HasSubstr("no pool has a journal"));
 }
 
 }  // namespace

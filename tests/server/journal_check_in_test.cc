@@ -108,7 +108,7 @@ std::vector<CheckInCase> Cases() {
        {.server = kServer,
         .has_registry = false,
         .open = {MakeOpen("used", true, other), fresh}},
-       {{"journal of server 5"}}},
+       {{"journal of server 5", "a SQLite or PostgreSQL store"}}},
       {"WithoutRegistry",
        {.server = kServer, .has_registry = false, .open = {used, fresh}}},
       {"NewBesideOthers",
@@ -178,7 +178,7 @@ std::vector<CheckInCase> Cases() {
       {"BeingAdopted",
        {.server = kServer,
         .open = {used},
-        .adopted = "full",
+        .adopted = {"full"},
         .registered = {MakeRegistered("full")}},
        {},
        {"used"}},
@@ -317,6 +317,18 @@ TEST_F(CheckInJournalsTest, AStateFileThatIsBehindDoesNotMakeAJournalEmpty) {
   EXPECT_THAT(CheckIn("b.db", *journal).status().message(),
               HasSubstr("2 entries"));
   EXPECT_EQ(registry_.retired(id), "");
+}
+
+// An adoption has left numbers of another server in the journal.
+TEST_F(CheckInJournalsTest, NumbersOfAnAdoptedJournalDoNotStopARestart) {
+  Leave("a.db", 2);
+  const std::int64_t first = BeginOfSeries(kServer + 2) + 1;
+  AppendRange(*Open("a.db"), first, first + 2, "adopted");
+  for (int restart = 0; restart < 2; ++restart) {
+    const auto journal = Open("a.db");
+    EXPECT_EQ(*CheckIn("a.db", *journal), 0);
+    EXPECT_EQ(*journal->LastSequence(), BeginOfSeries(kServer) + 2);
+  }
 }
 
 TEST_F(CheckInJournalsTest, AnotherJournalAtThePathIsNotTheMissingOne) {
