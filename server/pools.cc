@@ -85,7 +85,8 @@ absl::Status Pools::OpenJournals(const Config& config, std::int64_t series,
         Journal::Open(pool_config.journal_path,
                       {.accept_damage = uses.accept_damage,
                        .quarantine = QuarantineLimitsOf(pool_config),
-                       .series = series});
+                       .series = series,
+                       .quarantined_ids = &uses.recent->quarantined()});
     if (!journal.ok()) {
       return absl::Status(
           journal.status().code(),

@@ -11,6 +11,7 @@
 #include "stores/journal_rescue.h"
 #include "stores/journal_state.h"
 #include "stores/sqlite_file.h"
+#include "stores/submission_key.h"
 
 namespace sluice {
 namespace {
@@ -21,6 +22,26 @@ constexpr std::size_t kRangesAtOnce = 1024;
 // Limits for one part of Replay.
 constexpr std::size_t kReplayEntries = 256;
 constexpr std::size_t kReplayBytes = std::size_t{1} << 20;
+
+void Tell(const ReceivedSubmission& submission, std::string_view reason,
+          QuarantinedIds* ids) {
+  ids->Add(SubmissionKey::Of(submission),
+           {.sequence = submission.sequence,
+            .received_at = submission.received_at,
+            .content_sha256 = submission.content_sha256},
+           reason);
+}
+
+ReceivedSubmission WithoutContent(const ReceivedSubmission& submission) {
+  ReceivedSubmission copy;
+  copy.kind = submission.kind;
+  copy.sequence = submission.sequence;
+  copy.study_id = submission.study_id;
+  copy.submission_id = submission.submission_id;
+  copy.received_at = submission.received_at;
+  copy.content_sha256 = submission.content_sha256;
+  return copy;
+}
 
 }  // namespace
 
@@ -53,24 +74,34 @@ absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(
   QuarantineRoom room(options.quarantine);
   const absl::Status measured = (*file)->MeasureQuarantine(room);
   if (!measured.ok()) return NamingFile(measured, path);
+  if (options.quarantined_ids != nullptr) {
+    const absl::Status read =
+        (*file)->ReadQuarantinedIds([&](const Quarantined& entry) {
+          Tell(entry.submission, entry.reason, options.quarantined_ids);
+        });
+    if (!read.ok()) return NamingFile(read, path);
+  }
   DropUnfinishedRescue(claimed->path);
   (*file)->Shrink();
   (*file)->CountOnly(options.series);
   return std::unique_ptr<Journal>(new Journal(
       std::move(claimed->path), std::move(claimed->lock), *std::move(file),
       std::move(room), static_cast<std::size_t>(*damaged),
-      static_cast<std::size_t>(*discarded), std::move(accepted), created));
+      static_cast<std::size_t>(*discarded), options.quarantined_ids,
+      std::move(accepted), created));
 }
 
 Journal::Journal(std::string path, FileLock lock,
                  std::unique_ptr<JournalFile> file, QuarantineRoom room,
                  std::size_t damaged, std::size_t discarded,
-                 std::string accepted_damage, bool created)
+                 QuarantinedIds* quarantined_ids, std::string accepted_damage,
+                 bool created)
     : lock_(std::move(lock)),
       path_(std::move(path)),
       id_(JournalIdText(file->state().id)),
       accepted_damage_(std::move(accepted_damage)),
       created_(created),
+      quarantined_ids_(quarantined_ids),
       file_(std::move(file)),
       last_position_(file_->state().last_position),
       unread_last_(last_position_),
@@ -253,8 +284,9 @@ std::vector<absl::Status> Journal::QuarantineEntries(
     absl::Span<const UnstorableEntry> entries) {
   if (entries.empty()) return {};
   using Added = JournalFile::Added;
+  // An entry that has room, without its content.
   struct Checked {
-    std::string study_id;
+    ReceivedSubmission submission;
     std::size_t bytes = 0;
   };
   // The entries that have room, by position, and what they use together.
@@ -271,7 +303,7 @@ std::vector<absl::Status> Journal::QuarantineEntries(
           "the quarantine has no room for this study");
     }
     const std::size_t bytes = submission.content.size();
-    checked[row.entry.position] = {submission.study_id, bytes};
+    checked[row.entry.position] = {WithoutContent(submission), bytes};
     for (QuarantineRoom::Use* use : {&of_study, &all}) {
       ++use->entries;
       use->bytes += bytes;
@@ -290,9 +322,20 @@ std::vector<absl::Status> Journal::QuarantineEntries(
     const absl::StatusOr<Added>& one = (*added)[i];
     results.push_back(one.status());
     if (!one.ok() || *one == Added::kNothing) continue;
-    const Checked& entry = checked[entries[i].position];
-    room_.Add(entry.study_id, entry.bytes);
-    if (*one == Added::kDamagedEntry) ++damaged_;
+    Checked& entry = checked[entries[i].position];
+    if (*one == Added::kRepetition) {
+      ++discarded_;
+      continue;
+    }
+    room_.Add(entry.submission.study_id, entry.bytes);
+    if (*one == Added::kDamagedEntry) {
+      ++damaged_;
+    } else if (quarantined_ids_ != nullptr) {
+      if (entries[i].new_sequence != 0) {
+        entry.submission.sequence = entries[i].new_sequence;
+      }
+      Tell(entry.submission, entries[i].reason, quarantined_ids_);
+    }
   }
   UpdatePromises();
   return results;
@@ -323,6 +366,10 @@ absl::Status Journal::Discard(std::int64_t sequence, std::string_view reason,
   room_.Remove(quarantined.submission.study_id,
                static_cast<std::size_t>(discarded->content_bytes));
   if (quarantined.damaged && damaged_ > 0) --damaged_;
+  if (quarantined_ids_ != nullptr) {
+    quarantined_ids_->Remove(SubmissionKey::Of(quarantined.submission),
+                             sequence);
+  }
   ++discarded_;
   UpdatePromises();
   return absl::OkStatus();
@@ -340,6 +387,9 @@ absl::Status Journal::RemoveQuarantined(
   for (const Quarantined& entry : *removed) {
     room_.Remove(entry.submission.study_id, entry.submission.content.size());
     if (entry.damaged && damaged_ > 0) --damaged_;
+    if (quarantined_ids_ == nullptr) continue;
+    quarantined_ids_->Remove(SubmissionKey::Of(entry.submission),
+                             entry.submission.sequence);
   }
   UpdatePromises();
   return absl::OkStatus();

@@ -58,6 +58,7 @@
 #include "stores/files.h"
 #include "stores/position_set.h"
 #include "stores/quarantine_room.h"
+#include "stores/quarantined_ids.h"
 #include "stores/sqlite_copy.h"
 #include "stores/store.h"
 
@@ -93,6 +94,9 @@ struct UnstorableEntry {
   std::int64_t position = 0;
   std::string reason;  // contains no patient data
   int tries = 0;
+  // Sequence number under which the entry is quarantined, because another
+  // submission in quarantine has the entry's own number. 0: the own number.
+  std::int64_t new_sequence = 0;
 };
 
 struct Quarantined {
@@ -149,7 +153,16 @@ struct JournalOptions {
   // another series, which do not count in LastSequence. If empty, all numbers
   // count.
   std::optional<std::int64_t> series = std::nullopt;
+  // Told which submissions are in quarantine, from Open on. Must outlive the
+  // journal. May be null.
+  QuarantinedIds* quarantined_ids = nullptr;
 };
+
+// Discarded::reason and Discarded::by of an entry that was forgotten because
+// the same submission is in quarantine under another sequence number.
+inline constexpr std::string_view kRepeatsQuarantined =
+    "the same submission is in quarantine under another sequence number";
+inline constexpr std::string_view kDiscardedByServer = "sluice";
 
 // Thread-safe. Calls block and may wait for another caller's commit, unless
 // their comment says otherwise.
@@ -230,15 +243,20 @@ class Journal {
   // Moves entries into quarantine, in one transaction with one sync. Returns
   // the result of each entry, in the order of `entries`. A damaged entry is
   // quarantined with the damage as the reason, whatever the limits. If the same
-  // submission with the same kind and content is in quarantine already, only
-  // forgets the entry. RESOURCE_EXHAUSTED if the quarantine has no room for
-  // another submission of the study (quarantine_room.h), UNAVAILABLE as in
-  // Append: the entry stays in the journal. NOT_FOUND if no entry has that
-  // position. Errors other than UNAVAILABLE concern their entry only.
+  // submission with the same kind and content is in quarantine already, the
+  // entry is forgotten, and its sequence number is recorded as discarded, with
+  // kRepeatsQuarantined as the reason. Otherwise, if another submission in
+  // quarantine has the sequence number, ALREADY_EXISTS: the caller must set
+  // UnstorableEntry::new_sequence. RESOURCE_EXHAUSTED if the quarantine has no
+  // room for another submission of the study (quarantine_room.h), UNAVAILABLE
+  // as in Append: the entry stays in the journal. NOT_FOUND if no entry has
+  // that position. Errors other than UNAVAILABLE concern their entry only.
   std::vector<absl::Status> Quarantine(
       absl::Span<const UnstorableEntry> entries);
   // Moves an entry from quarantine to the end of the journal, and returns it
-  // with its new position. NOT_FOUND if no entry in quarantine has that
+  // with its new position. JournalOptions::quarantined_ids still has the
+  // submission; the caller removes it once repetitions of the submission can be
+  // recognised otherwise. NOT_FOUND if no entry in quarantine has that
   // sequence number, FAILED_PRECONDITION if the entry is damaged.
   absl::StatusOr<JournalEntry> Release(std::int64_t sequence);
   // Removes an entry from quarantine, and records its fields, the reason and
@@ -306,7 +324,8 @@ class Journal {
 
   Journal(std::string path, FileLock lock, std::unique_ptr<JournalFile> file,
           QuarantineRoom room, std::size_t damaged, std::size_t discarded,
-          std::string accepted_damage, bool created);
+          QuarantinedIds* quarantined_ids, std::string accepted_damage,
+          bool created);
 
   absl::Status ForgetUpTo(std::int64_t last, bool& more)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(file_mutex_);
@@ -345,6 +364,7 @@ class Journal {
   const std::string id_;
   const std::string accepted_damage_;
   const bool created_;
+  QuarantinedIds* const quarantined_ids_;  // may be null
 
   absl::Mutex file_mutex_;
   const std::unique_ptr<JournalFile> file_ ABSL_PT_GUARDED_BY(file_mutex_);

@@ -23,14 +23,10 @@ constexpr std::string_view kMeasure =
 constexpr std::string_view kRemove =
     "DELETE FROM entries WHERE position BETWEEN ? AND ?";
 
-// Checks whether the quarantine already has the submission of an entry that was
-// not copied into the quarantine.
-constexpr std::string_view kCompareWithQuarantined =
-    "SELECT e.sequence, q.sequence IS NOT NULL"
-    " FROM entries AS e LEFT JOIN quarantine AS q"
-    " ON q.submission_id = e.submission_id AND q.study_id = e.study_id"
-    " AND q.kind = e.kind AND q.content_sha256 = e.content_sha256"
-    " AND q.damaged_at = 0 WHERE e.position = ?";
+// Finds the sequence number under which the quarantine has a submission.
+constexpr std::string_view kFindSame =
+    "SELECT sequence FROM quarantine WHERE submission_id = ? AND study_id = ?"
+    " AND kind = ? AND content_sha256 = ? AND damaged_at = 0";
 constexpr std::string_view kRemoveFromQuarantine =
     "DELETE FROM quarantine WHERE sequence = ?";
 
@@ -226,6 +222,16 @@ absl::Status JournalFile::MeasureQuarantine(QuarantineRoom& room) {
                  static_cast<std::size_t>(row.IntegerAt(1)));
         return true;
       });
+}
+
+absl::Status JournalFile::ReadQuarantinedIds(
+    absl::FunctionRef<void(const Quarantined& entry)> visit) {
+  return db_.ForEachRow(absl::StrCat("SELECT ", kQuarantineColumns,
+                                     " FROM quarantine WHERE damaged_at = 0"),
+                        [&](const SqliteRun& row) {
+                          visit(ReadQuarantined(row, /*with_content=*/false));
+                          return true;
+                        });
 }
 
 JournalState JournalFile::NextState() const {
@@ -455,7 +461,12 @@ JournalFile::Quarantine(absl::Span<const UnstorableEntry> entries,
     if (IsTransient(added.status())) return added.status();
     results.push_back(added);
     if (!added.ok()) continue;
-    if (*added != Added::kNothing) ++next.quarantined;
+    if (*added == Added::kEntry || *added == Added::kDamagedEntry) {
+      ++next.quarantined;
+    }
+    if (*added == Added::kEntry && entry.new_sequence != 0) {
+      CountSequence(entry.new_sequence, series_, next);
+    }
     status = RemoveRange({entry.position, entry.position}, next);
     if (!status.ok()) return status;
     changed = true;
@@ -475,39 +486,57 @@ absl::StatusOr<JournalFile::Added> JournalFile::CopyIntoQuarantine(
     if (!copied.ok()) return copied;
     return Added::kDamagedEntry;
   }
+  Quarantined copy = {.method = std::move(row.entry.method),
+                      .submission = std::move(row.entry.submission),
+                      .reason = entry.reason,
+                      .tries = entry.tries,
+                      .quarantined_at = now};
+  if (entry.new_sequence != 0) {
+    absl::StrAppend(&copy.reason, "; its sequence number ",
+                    copy.submission.sequence,
+                    " belongs to another submission in quarantine");
+    copy.submission.sequence = entry.new_sequence;
+  }
   const absl::StatusOr<bool> added =
-      InsertQuarantined(db_,
-                        {.method = std::move(row.entry.method),
-                         .submission = std::move(row.entry.submission),
-                         .reason = entry.reason,
-                         .tries = entry.tries,
-                         .quarantined_at = now},
-                        /*damaged_at=*/0);
+      InsertQuarantined(db_, copy, /*damaged_at=*/0);
   if (!added.ok()) return added.status();
   if (*added) return Added::kEntry;
-  const absl::Status known = IsInQuarantine(entry.position);
-  if (!known.ok()) return known;
-  return Added::kNothing;
+  return RemoveRepetition(std::move(copy), now);
 }
 
-// Returns OK if the entry's submission is in quarantine already. NOT_FOUND if
-// there is no such entry. INTERNAL if the entry was not copied because another
-// submission in quarantine has its sequence: removing the entry would lose it.
-absl::Status JournalFile::IsInQuarantine(std::int64_t position) {
-  auto statement = db_.Prepare(kCompareWithQuarantined);
+// Ends an entry that was not copied into the quarantine: the quarantine has the
+// same submission. Records the entry's sequence number, which would be
+// unaccounted for otherwise. ALREADY_EXISTS if another submission in quarantine
+// has the sequence number: removing the entry would lose it.
+absl::StatusOr<JournalFile::Added> JournalFile::RemoveRepetition(
+    Quarantined entry, absl::Time now) {
+  ReceivedSubmission& submission = entry.submission;
+  auto statement = db_.Prepare(kFindSame);
   if (!statement.ok()) return statement.status();
-  SqliteRun compare(*statement);
-  compare.Integer(position);
-  const absl::StatusOr<bool> found = compare.Step();
+  SqliteRun find(*statement);
+  const std::string_view digest = DigestBlob(submission.content_sha256);
+  const absl::StatusOr<bool> found = find.Text(submission.submission_id)
+                                         .Text(submission.study_id)
+                                         .Text(KindName(submission.kind))
+                                         .Blob(digest)
+                                         .Step();
   if (!found.ok()) return found.status();
   if (!*found) {
-    return absl::NotFoundError(
-        absl::StrCat("the journal has no entry at position ", position));
+    return absl::AlreadyExistsError(
+        absl::StrCat("sequence ", submission.sequence,
+                     " belongs to another submission in quarantine"));
   }
-  const std::int64_t sequence = compare.IntegerAt(0);
-  if (compare.IntegerAt(1) != 0) return absl::OkStatus();
-  return absl::InternalError(absl::StrCat(
-      "sequence ", sequence, " belongs to another submission in quarantine"));
+  if (find.IntegerAt(0) == submission.sequence) return Added::kNothing;
+  const auto bytes = static_cast<std::int64_t>(submission.content.size());
+  submission.content.clear();
+  const absl::Status recorded =
+      InsertDiscarded(db_, {.quarantined = std::move(entry),
+                            .content_bytes = bytes,
+                            .reason = std::string(kRepeatsQuarantined),
+                            .by = std::string(kDiscardedByServer),
+                            .at = now});
+  if (!recorded.ok()) return recorded;
+  return Added::kRepetition;
 }
 
 absl::StatusOr<JournalEntry> JournalFile::Release(std::int64_t sequence) {

@@ -65,6 +65,9 @@ class JournalFile {
   absl::StatusOr<std::int64_t> CountDiscarded();
   // Adds all entries in quarantine to `room`.
   absl::Status MeasureQuarantine(QuarantineRoom& room);
+  // Calls `visit` with each undamaged entry in quarantine, without its content.
+  absl::Status ReadQuarantinedIds(
+      absl::FunctionRef<void(const Quarantined& entry)> visit);
 
   // Appends the entries, the first at `first_position`. In the same
   // transaction, removes entries in the ranges `done`, up to a limit. Ranges
@@ -95,7 +98,10 @@ class JournalFile {
   // only. Calls `check_room` with each entry that exists. An entry for which
   // `check_room` returns an error stays where it is and gets that error.
   enum class Added {
-    kNothing,  // already in quarantine; only the entry was removed
+    kNothing,  // this entry is in quarantine already and was only removed
+    // The same submission is in quarantine under another sequence number. The
+    // entry was removed and recorded as discarded.
+    kRepetition,
     kEntry,
     kDamagedEntry,
   };
@@ -172,7 +178,7 @@ class JournalFile {
   absl::StatusOr<Added> CopyIntoQuarantine(EntryRow row,
                                            const UnstorableEntry& entry,
                                            absl::Time now);
-  absl::Status IsInQuarantine(std::int64_t position);
+  absl::StatusOr<Added> RemoveRepetition(Quarantined entry, absl::Time now);
   // Returns the entry with this sequence number, with its content, and removes
   // it from the quarantine.
   absl::StatusOr<Quarantined> TakeOutOfQuarantine(std::int64_t sequence);

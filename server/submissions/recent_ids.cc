@@ -27,6 +27,12 @@ RecentIds::Arrival RecentIds::Arrive(
   if (refused != nullptr && *refused == content_sha256 && IsPresent(shard)) {
     return Arrival::kConflict;
   }
+  using Known = QuarantinedIds::Known;
+  Known quarantined = Known::kNothing;
+  if (task->promised) {
+    quarantined = quarantined_.Find(id.key, content_sha256, receipt);
+  }
+  if (quarantined == Known::kSame) return Arrival::kKnown;
   // Most submissions are the first with their id, so use one look-up to find
   // and to insert.
   const auto [found, is_first] =
@@ -41,6 +47,10 @@ RecentIds::Arrival RecentIds::Arrive(
       shard.leaders.erase(found);
       return Arrival::kKnown;
     }
+    if (quarantined == Known::kOther) {
+      shard.leaders.erase(found);
+      return Arrival::kConflict;
+    }
     id.leads_ = true;
     return Arrival::kFirst;
   }
@@ -50,7 +60,7 @@ RecentIds::Arrival RecentIds::Arrive(
   // the second task then does not become a leader.
   if (leaders_id.key != id.key ||
       leader.submission().content_sha256 != content_sha256) {
-    return Arrival::kOther;
+    return quarantined == Known::kOther ? Arrival::kConflict : Arrival::kOther;
   }
   if (leaders_id.acknowledged_ == Acknowledged::kDurably ||
       (leaders_id.acknowledged_ == Acknowledged::kFromMemory && !durably)) {
@@ -86,6 +96,9 @@ void RecentIds::Restore(const std::shared_ptr<SubmissionTask>& task) {
   RecentId& id = task->recent_id();
   Shard& shard = ShardOf(id.key);
   absl::MutexLock lock(&shard.mutex);
+  // In one critical section with the entry as a leader, so that a repetition
+  // finds the submission in one of the two places.
+  quarantined_.Remove(id.key, task->sequence);
   // A journal may contain an id twice, and a repetition may have arrived before
   // the entry was read. The entry is then not a leader, and the store reports
   // the duplicate.

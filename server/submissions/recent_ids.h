@@ -16,6 +16,11 @@
 // are a conflict: they may mean the same, and the first content may be gone
 // from memory. A conflict that the store has found is remembered, so that the
 // same content is refused at once when it is sent again.
+//
+// A promised submission (Task::promised) whose id is in quarantine is not
+// offered to the pool (quarantined_ids.h): it would be acknowledged, and
+// quarantined again under a second sequence number. A submission whose caller
+// waits for the store may still try the store.
 
 #ifndef SLUICE_SERVER_SUBMISSIONS_RECENT_IDS_H_
 #define SLUICE_SERVER_SUBMISSIONS_RECENT_IDS_H_
@@ -34,6 +39,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "stores/quarantined_ids.h"
 #include "stores/store.h"
 #include "stores/submission_key.h"
 
@@ -84,9 +90,10 @@ class RecentIds {
     kJoined,    // follower: the end of its leader answers the task
     kTooMany,   // there are already too many followers
     kQueued,    // the leader is acknowledged: answer with `receipt`
-    kKnown,     // the submission is stored: answer with `receipt`
+    kKnown,     // stored, or in quarantine: answer with `receipt`
     kOther,     // the leader has other content: offer the task to the pool
-    kConflict,  // the store has refused this content: answer CONFLICT
+    kConflict,  // the store has refused this content, or other content is in
+                // quarantine: answer CONFLICT
   };
 
   // Classifies `task`, and enters it if it becomes a leader or a follower. A
@@ -106,7 +113,8 @@ class RecentIds {
   [[nodiscard]] std::vector<std::shared_ptr<SubmissionTask>> Acknowledge(
       SubmissionTask* task, bool durable);
 
-  // Enters a task that was acknowledged durably before a restart.
+  // Enters a task that was acknowledged durably, before a restart or before it
+  // was quarantined. From now on the task does not count as quarantined.
   void Restore(const std::shared_ptr<SubmissionTask>& task);
 
   // The part of a task's result that is remembered.
@@ -131,6 +139,9 @@ class RecentIds {
 
   // Returns the receipt of a submission that is acknowledged and has not ended.
   std::optional<StoredReceipt> FindAcknowledged(const SubmissionKey& key) const;
+
+  // The submissions in the quarantines of all journals.
+  QuarantinedIds& quarantined() { return quarantined_; }
 
   // True if no task leads or follows another.
   bool empty() const;
@@ -220,6 +231,7 @@ class RecentIds {
 
   const std::size_t half_max_;  // capacity of each half of a shard
   const std::function<std::uint32_t()> generation_;
+  QuarantinedIds quarantined_;
   std::array<Shard, kShards> shards_;
 };
 

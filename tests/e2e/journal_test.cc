@@ -342,6 +342,22 @@ class Poison : public testing::Test {
     return response;
   }
 
+  // Returns the gaps that an export reports.
+  std::vector<std::string> Gaps(TestServer& server) {
+    const auto admin = Admin(server);
+    grpc::ClientContext context;
+    const auto reader = admin->Export(&context, {});
+    std::vector<std::string> gaps;
+    for (v1::ExportResponse response; reader->Read(&response);) {
+      if (!response.has_gap()) continue;
+      const v1::SequenceGap& gap = response.gap();
+      gaps.push_back(absl::StrCat(v1::SequenceGap::Reason_Name(gap.reason()),
+                                  " ", gap.first(), "-", gap.last()));
+    }
+    EXPECT_TRUE(reader->Finish().ok());
+    return gaps;
+  }
+
   // Submits "poison" in a batch with two other submissions. Waits until the two
   // are stored and "poison" is quarantined.
   void SubmitAmongOthers(TestServer& server) {
@@ -807,26 +823,77 @@ TEST_F(Poison, StaysInQuarantineOverARestart) {
   EXPECT_EQ(Submit(server, MakeSubmit("next")).sequence(), 2);
 }
 
-// The quarantine already has the submission, and keeps the first entry.
-TEST_F(Poison, SentAgainIsNotADuplicateUnderItsSecondNumber) {
-  const auto quarantine_another = [&](TestServer& server) {
-    server.store().FailFor("poison", absl::InvalidArgumentError("no"));
-    const Receipt receipt = Submit(server, MakeSubmit("poison"));
-    AwaitThat("the submission is in quarantine", [&] {
-      return server.counters(Method::kSubmit)
-                 .completed[TaskResult::kQuarantined] == 1;
-    });
-    return receipt;
+// Every number is accounted for.
+TEST_F(Poison, SentAgainGetsNoSecondNumber) {
+  std::atomic<bool> throws{true};
+  const auto start = [&] {
+    auto store =
+        SqliteStore::Open({.path = folder_ / "sluice.db"}, SameContentOfKind);
+    EXPECT_TRUE(store.ok()) << store.status();
+    return std::make_unique<TestServer>(
+        JournalConfig(folder_), *std::move(store),
+        [&](const Submission& submission) {
+          if (throws && submission.submission_id == "poison") {
+            throw std::runtime_error("no");
+          }
+        });
   };
-  {
-    TestServer server(JournalConfig(folder_));
-    EXPECT_EQ(quarantine_another(server).sequence(), 1);
+  const auto await_stored = [](TestServer& server, const std::string& id) {
+    AwaitThat(id + " is stored", [&] {
+      return Lookup(server, id).disposition() == Receipt::STORED;
+    });
+  };
+  auto server = start();
+  const Receipt first = Submit(*server, MakeSubmit("poison"));
+  EXPECT_EQ(first.sequence(), 1);
+  AwaitQuarantined(*server, "poison");
+  for (int round = 0; round < 2; ++round) {
+    const Receipt again = Submit(*server, MakeSubmit("poison"));
+    EXPECT_EQ(again.disposition(), Receipt::DUPLICATE);
+    EXPECT_EQ(again.sequence(), 1);
+    EXPECT_EQ(again.content_sha256(), first.content_sha256());
+    EXPECT_EQ(again.received_at().seconds(), first.received_at().seconds());
+    grpc::ClientContext context;
+    Receipt refused;
+    EXPECT_EQ(server->stub()
+                  .Submit(&context, Of("Patient/2", "poison"), &refused)
+                  .error_code(),
+              grpc::StatusCode::ALREADY_EXISTS);
+    const std::string next = absl::StrCat("next-", round);
+    EXPECT_EQ(Submit(*server, MakeSubmit(next)).sequence(), 2 + round);
+    await_stored(*server, next);
+    EXPECT_THAT(Gaps(*server), ElementsAre("QUARANTINED 1-1"));
+    server.reset();
+    server = start();
   }
-  TestServer server(JournalConfig(folder_));
-  EXPECT_EQ(quarantine_another(server).sequence(), 2);
-  EXPECT_EQ(Submit(server, MakeSubmit("poison")).disposition(),
+  throws = false;
+  EXPECT_EQ(RetryAll(*server).retried_size(), 1);
+  await_stored(*server, "poison");
+  EXPECT_EQ(Submit(*server, MakeSubmit("poison")).disposition(),
+            Receipt::DUPLICATE);
+  EXPECT_THAT(Gaps(*server), IsEmpty());
+}
+
+// The store has the first content, so only the store can answer for it.
+TEST_F(Poison, ThatIsAConflictDoesNotHideTheStoredSubmission) {
+  Config config = JournalConfig(folder_);
+  config.limits.recent_ids = 0;
+  TestServer server(config);
+  Submit(server, Of("Patient/1", "1"));
+  AwaitStored(server, 1);
+  EXPECT_EQ(Submit(server, Of("Patient/2", "1")).sequence(), 2);
+  AwaitThat("the conflict is in quarantine", [&] {
+    return server.counters(Method::kSubmit)
+               .completed[TaskResult::kQuarantined] == 1;
+  });
+  EXPECT_EQ(Submit(server, Of("Patient/2", "1")).disposition(),
+            Receipt::DUPLICATE);
+  EXPECT_EQ(Submit(server, Of("Patient/1", "1")).disposition(),
             Receipt::QUEUED);
-  EXPECT_EQ(Lookup(server, "poison").sequence(), 1);
+  AwaitThat("the repetition is a duplicate", [&] {
+    return server.counters(Method::kSubmit).completed[TaskResult::kDuplicate] ==
+           1;
+  });
 }
 
 // --- A journal on a disk that is nearly full ---

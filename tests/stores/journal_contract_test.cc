@@ -535,6 +535,148 @@ TEST_P(JournalContract, TheSameContentIsInQuarantineOnce) {
   EXPECT_EQ(journal().quarantined(), 3u);
   EXPECT_THAT(Quarantined(), ElementsAre(1, 3, 4));
   EXPECT_THAT(Sequences(), IsEmpty());
+  // The number of the repetition is accounted for.
+  for (int opened = 0; opened < 2; ++opened) {
+    const auto discarded = journal().ListDiscarded(0, 10);
+    ASSERT_TRUE(discarded.ok()) << discarded.status();
+    ASSERT_EQ(discarded->size(), 1u);
+    EXPECT_EQ(discarded->front().quarantined.submission.sequence, 2);
+    EXPECT_EQ(discarded->front().content_bytes, 4);
+    EXPECT_EQ(discarded->front().reason, kRepeatsQuarantined);
+    EXPECT_EQ(discarded->front().by, kDiscardedByServer);
+    EXPECT_TRUE(
+        journal().FindDiscarded("study", {{"id"}})->front().has_value());
+    Open();
+  }
+}
+
+// An interrupted adoption leaves an entry twice.
+TEST_P(JournalContract, AnEntryThatIsInQuarantineAlreadyIsForgotten) {
+  ASSERT_TRUE(TryAppend(1).ok());
+  ASSERT_TRUE(TryAppend(1).ok());
+  EXPECT_TRUE(QuarantineOne(journal(), 1, "reason", 1).ok());
+  EXPECT_TRUE(QuarantineOne(journal(), 2, "reason", 1).ok());
+  EXPECT_THAT(Quarantined(), ElementsAre(1));
+  EXPECT_THAT(Sequences(), IsEmpty());
+  EXPECT_THAT(*journal().ListDiscarded(0, 10), IsEmpty());
+}
+
+TEST_P(JournalContract, AnEntryWhoseNumberIsInQuarantineGetsAnother) {
+  std::vector<JournalEntry> entries = {MakeEntry(1, "first"),
+                                       MakeEntry(1, "second"), MakeEntry(2)};
+  entries[1].submission.submission_id = "other";
+  ASSERT_TRUE(TryAppend(entries).ok());
+  EXPECT_TRUE(QuarantineOne(journal(), 1, "reason", 1).ok());
+  EXPECT_EQ(QuarantineOne(journal(), 2, "reason", 1).code(),
+            absl::StatusCode::kAlreadyExists);
+  EXPECT_THAT(Sequences(), ElementsAre(1, 2));
+  const UnstorableEntry renumbered = {
+      .position = 2, .reason = "reason", .tries = 1, .new_sequence = 9};
+  EXPECT_TRUE(journal().Quarantine({&renumbered, 1}).front().ok());
+  EXPECT_THAT(Sequences(), ElementsAre(2));
+  EXPECT_EQ(*journal().LastSequence(), 9);
+  Open();
+  EXPECT_EQ(*journal().LastSequence(), 9);
+  const auto all = journal().ListQuarantine(1, 10, /*with_content=*/true);
+  ASSERT_TRUE(all.ok()) << all.status();
+  ASSERT_EQ(all->size(), 1u);
+  EXPECT_EQ(all->front().submission.sequence, 9);
+  EXPECT_EQ(all->front().submission.content, "second");
+  EXPECT_FALSE(all->front().damaged);
+  EXPECT_THAT(all->front().reason,
+              testing::AllOf(HasSubstr("reason"),
+                             HasSubstr("sequence number 1 belongs to")));
+  EXPECT_TRUE(journal().Release(9).ok());
+}
+
+// Errors are logged and shown to operators, so they must not have patient data.
+TEST_P(JournalContract, ErrorsQuoteNoIdAndNoContent) {
+  const auto expect_error = [](const absl::Status& status) {
+    EXPECT_FALSE(status.ok());
+    EXPECT_THAT(status.ToString(), testing::Not(HasSubstr("canary")));
+  };
+  const auto make = [](std::int64_t sequence) {
+    JournalEntry entry = MakeEntry(sequence, "canary content");
+    entry.submission.study_id = "canary-study";
+    entry.submission.site_id = "canary-site";
+    entry.submission.submission_id = absl::StrCat("canary-", sequence);
+    return entry;
+  };
+  std::vector<JournalEntry> entries = {make(1), make(2), make(3), make(4)};
+  entries[1].submission.submission_id = "canary-other";
+  entries[1].submission.sequence = 1;
+  ASSERT_TRUE(TryAppend(entries).ok());
+  ASSERT_TRUE(QuarantineOne(journal(), 1, "reason", 1).ok());
+  expect_error(QuarantineOne(journal(), 2, "reason", 1));  // number taken
+  expect_error(QuarantineOne(journal(), 99, "reason", 1));
+  expect_error(journal().Release(99).status());
+  expect_error(journal().Discard(99, "canary reason", "canary name"));
+  under_test_->Damage(3, JournalUnderTest::Part::kContent);
+  ASSERT_TRUE(QuarantineOne(journal(), 3, "reason", 1).ok());
+  expect_error(journal().Release(3).status());  // damaged
+  journal().SetQuarantineLimits({.max = 1});
+  expect_error(QuarantineOne(journal(), 4, "reason", 1));  // no room
+  journal().SetQuarantineLimits({});
+
+  std::vector<JournalEntry> more = {make(5)};
+  const auto expect_all_fail = [&] {
+    expect_error(TryAppend(more));
+    expect_error(QuarantineOne(journal(), 4, "reason", 1));
+    expect_error(journal().Release(1).status());
+    expect_error(journal().Discard(1, "canary reason", "canary name"));
+    expect_error(journal().RaiseLastSequence(1000));
+  };
+  under_test_->SetDiskFull(true);
+  expect_all_fail();
+  under_test_->SetDiskFull(false);
+  under_test_->SetSyncsFail(true);
+  expect_all_fail();
+  under_test_->SetSyncsFail(false);
+  under_test_->Hang();
+  expect_all_fail();
+  under_test_->Resume();
+
+  // A file that is behind its state file.
+  under_test_->Remember();
+  ASSERT_TRUE(TryAppend(more).ok());
+  under_test_->PutBack();
+  expect_error(under_test_->TryOpen({}).status());
+}
+
+TEST_P(JournalContract, TellsWhichSubmissionsAreInQuarantine) {
+  QuarantinedIds ids;
+  const auto find = [&](std::int64_t sequence) {
+    const JournalEntry entry = MakeEntry(sequence);
+    StoredReceipt receipt;
+    const auto known = ids.Find(SubmissionKey::Of(entry.submission),
+                                entry.submission.content_sha256, &receipt);
+    return known == QuarantinedIds::Known::kSame ? receipt.sequence : 0;
+  };
+  std::unique_ptr<Journal> opened =
+      *under_test_->TryOpen({.quarantined_ids = &ids});
+  AppendRange(*opened, 1, 4, "content");
+  EXPECT_EQ(find(1), 0);
+  under_test_->Damage(4, JournalUnderTest::Part::kContent);
+  for (std::int64_t position = 1; position <= 4; ++position) {
+    EXPECT_TRUE(QuarantineOne(*opened, position, "reason", 1).ok());
+  }
+  EXPECT_EQ(find(1), 1);
+  EXPECT_EQ(find(4), 0) << "damaged";
+  EXPECT_TRUE(opened->Discard(1, "why", "who").ok());
+  EXPECT_EQ(find(1), 0);
+  const std::int64_t removed[] = {2};
+  EXPECT_TRUE(opened->RemoveQuarantined(removed).ok());
+  EXPECT_EQ(find(2), 0);
+  opened.reset();
+  for (int times = 0; times < 2; ++times) {
+    opened = *under_test_->TryOpen({.quarantined_ids = &ids});
+    EXPECT_EQ(ids.size(), 1u);
+    EXPECT_EQ(find(3), 3);
+    opened.reset();
+  }
+  QuarantinedIds fresh;
+  opened = *under_test_->TryOpen({.quarantined_ids = &fresh});
+  EXPECT_EQ(fresh.size(), 1u);
 }
 
 TEST_P(JournalContract, ABatchIsQuarantinedWithOneSync) {
@@ -577,7 +719,7 @@ TEST_P(JournalContract, AnEntryThatCannotBeQuarantinedFailsAlone) {
   EXPECT_TRUE(results[0].ok());
   EXPECT_TRUE(results[1].ok());
   EXPECT_EQ(results[2].code(), absl::StatusCode::kNotFound);
-  EXPECT_EQ(results[3].code(), absl::StatusCode::kInternal)
+  EXPECT_EQ(results[3].code(), absl::StatusCode::kAlreadyExists)
       << "number is taken";
   EXPECT_TRUE(results[4].ok());
   for (int round = 0; round < 2; ++round) {

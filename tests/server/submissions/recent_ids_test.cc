@@ -23,11 +23,12 @@ class RecentIdsTest : public testing::Test {
   using Task = std::shared_ptr<SubmissionTask>;
 
   // Returns a task without a pool. Tests only let it arrive and end.
-  static Task MakeTask(const std::string& id, std::uint8_t content = 1) {
+  static Task MakeTask(const std::string& id, std::uint8_t content = 1,
+                       Ack ack = Ack::kStored) {
     static const MethodContext method = {};
     auto task = MakeSubmissionTask(
-        method, MakeMethodSettings({.pool = "pool"}, FairBy::kNone), nullptr, 0,
-        SubmissionTask::Parking::kSilent);
+        method, MakeMethodSettings({.pool = "pool", .ack = ack}, FairBy::kNone),
+        nullptr, 0, SubmissionTask::Parking::kSilent);
     ReceivedSubmission& submission = *task->NewSubmission();
     submission.study_id = "study";
     submission.submission_id = id;
@@ -229,6 +230,35 @@ TEST_F(RecentIdsTest, OneThatIsRestoredBehindARepetitionIsFound) {
   EXPECT_THAT(End(restored), IsEmpty());
   EXPECT_FALSE(recent_.FindAcknowledged(key).has_value());
   EXPECT_THAT(End(repetition), IsEmpty());
+}
+
+TEST_F(RecentIdsTest, APromisedRepetitionOfAQuarantinedSubmissionIsKnown) {
+  const Task quarantined = MakeTask("a", 1, Ack::kQueued);
+  const SubmissionKey key = quarantined->recent_id().key;
+  recent_.quarantined().Add(key, quarantined->OwnReceipt(), "reason");
+  EXPECT_EQ(Arrive(MakeTask("a", 1, Ack::kQueued)), Arrival::kKnown);
+  EXPECT_EQ(receipt_.sequence, 7);
+  EXPECT_EQ(Arrive(MakeTask("a", 2, Ack::kQueued)), Arrival::kConflict);
+  EXPECT_TRUE(recent_.empty());
+  // A caller who waits for the store may try the store.
+  const Task waiting = MakeTask("a", 2);
+  EXPECT_EQ(Arrive(waiting), Arrival::kFirst);
+  EXPECT_EQ(Arrive(MakeTask("a", 1, Ack::kQueued)), Arrival::kKnown);
+  EXPECT_EQ(Arrive(MakeTask("a", 3, Ack::kQueued)), Arrival::kConflict);
+  EXPECT_THAT(End(waiting), IsEmpty());
+  // The store has this content.
+  EXPECT_EQ(Arrive(MakeTask("a", 2, Ack::kQueued)), Arrival::kKnown);
+}
+
+TEST_F(RecentIdsTest, ARetriedSubmissionIsNoLongerQuarantined) {
+  const Task quarantined = MakeTask("a", 1, Ack::kQueued);
+  recent_.quarantined().Add(quarantined->recent_id().key,
+                            quarantined->OwnReceipt(), "reason");
+  recent_.Restore(quarantined);
+  EXPECT_EQ(recent_.quarantined().size(), 0u);
+  EXPECT_EQ(Arrive(MakeTask("a", 1, Ack::kQueued)), Arrival::kQueued);
+  EXPECT_THAT(End(quarantined), IsEmpty());
+  EXPECT_EQ(Arrive(MakeTask("a", 1, Ack::kQueued)), Arrival::kKnown);
 }
 
 TEST_F(RecentIdsTest, OneThatFollowsMayLeaveAndALeaderOfOthersNot) {
