@@ -36,15 +36,22 @@ std::string KeyOf(const StoreConfig& store) {
 }
 
 // Returns the path of the sequence file: beside a store in a local file,
-// otherwise beside the first journal. Empty if there is neither, or if the
-// store keeps nothing.
+// otherwise beside the first journal that has such a file, or beside the first
+// journal. Empty if there is neither, or if the store keeps nothing.
 std::string SequencePath(const Config& config) {
   if (config.store.kind == "discard") return "";
-  std::string path = LocalPath(config.store);
+  const std::string local = LocalPath(config.store);
+  if (!local.empty()) return local + kSequenceSuffix;
+  std::string first;
   for (const auto& [name, pool] : config.pools) {
-    if (path.empty()) path = pool.journal_path;
+    if (pool.journal_path.empty()) continue;
+    const std::string path = pool.journal_path + kSequenceSuffix;
+    // Another pool may have got a journal since the file was created.
+    std::error_code error;
+    if (std::filesystem::exists(path, error)) return path;
+    if (first.empty()) first = path;
   }
-  return path.empty() ? "" : path + kSequenceSuffix;
+  return first;
 }
 
 void Remember(const std::string& path, std::int64_t last_sequence,
@@ -58,7 +65,8 @@ void Remember(const std::string& path, std::int64_t last_sequence,
 absl::Status AddSequenceFile(const std::string& path, KnownStore& known) {
   const auto content = SequenceFile::Read(path);
   if (!content.ok()) return content.status();
-  const std::int64_t last = content->last.value_or(0);
+  const std::int64_t last =
+      content->last.has_value() ? content->last->saved : 0;
   // A damaged file also shows that there was a store. The number 0 does not
   // count: a store without submissions has nothing to lose.
   if (content->file_exists && (last > 0 || !content->last.has_value())) {

@@ -21,16 +21,36 @@ std::string MissingText(const std::string& path,
                         last);
   }
   // Numbers in the series of another server say nothing about this server.
-  if (!known.last.has_value() || *known.last <= last ||
-      SeriesOf(*known.last) != SeriesOf(last)) {
+  if (!known.last.has_value() || known.last->saved <= last ||
+      SeriesOf(known.last->saved) != SeriesOf(last)) {
     return "";
   }
   return absl::StrCat(
       "the store lacks its last submissions: the last sequence number that it"
       " has is ",
-      last, ", and ", path, " knows ", *known.last, "; acknowledged numbers ",
-      last + 1, " to ", *known.last,
-      " are missing. New numbers continue after ", *known.last);
+      last, ", and ", path, " knows ", known.last->saved,
+      "; acknowledged numbers ", last + 1, " to ", known.last->saved,
+      " are missing. New numbers continue after ", known.last->assigned);
+}
+
+// Returns the numbers with which a server starts, given the last number of the
+// store and the content of the file.
+absl::StatusOr<SequenceFile::Numbers> FirstNumbers(
+    Store& store, const SequenceFile::Content& known, std::int64_t last) {
+  SequenceFile::Numbers numbers = {.saved = last, .assigned = last};
+  const auto raise = [last](std::int64_t number, std::int64_t& highest) {
+    if (SeriesOf(number) == SeriesOf(last)) highest = std::max(highest, number);
+  };
+  if (known.last.has_value()) {
+    raise(known.last->saved, numbers.saved);
+    raise(known.last->assigned, numbers.assigned);
+  } else if (store.registry() != nullptr) {
+    const absl::StatusOr<std::int64_t> reserved = store.registry()->Reserved();
+    if (!reserved.ok()) return reserved.status();
+    raise(*reserved, numbers.assigned);
+  }
+  numbers.assigned = std::max(numbers.assigned, numbers.saved);
+  return numbers;
 }
 
 }  // namespace
@@ -42,14 +62,12 @@ absl::StatusOr<std::unique_ptr<RecordingStore>> RecordingStore::Open(
   const absl::StatusOr<std::int64_t> last = store->LastSequence();
   if (!last.ok()) return last.status();
   std::string missing = MissingText(path, *known, *last);
-  std::int64_t highest = *last;
-  if (known->last.has_value() && SeriesOf(*known->last) == SeriesOf(*last)) {
-    highest = std::max(highest, *known->last);
-  }
-  absl::StatusOr<SequenceFile> file = SequenceFile::Open(path, highest);
+  const auto numbers = FirstNumbers(*store, *known, *last);
+  if (!numbers.ok()) return numbers.status();
+  absl::StatusOr<SequenceFile> file = SequenceFile::Open(path, *numbers);
   if (!file.ok()) return file.status();
   return std::unique_ptr<RecordingStore>(new RecordingStore(
-      std::move(store), *std::move(file), highest, std::move(missing)));
+      std::move(store), *std::move(file), *numbers, std::move(missing)));
 }
 
 absl::Status RecordingStore::SaveBatch(absl::Span<const Submission> batch,
@@ -58,25 +76,38 @@ absl::Status RecordingStore::SaveBatch(absl::Span<const Submission> batch,
   if (!status.ok() || batch.empty()) return status;
   // The file is in the page cache, so the lock is held for a moment only.
   absl::MutexLock lock(&mutex_);
-  std::int64_t last = last_;
+  SequenceFile::Numbers last = last_;
   for (const Submission& submission : batch) {
     // A journal may have numbers of another server's series. They say nothing
     // about this server.
-    if (SeriesOf(submission.sequence) != SeriesOf(last_)) continue;
-    last = std::max(last, submission.sequence);
+    if (SeriesOf(submission.sequence) != SeriesOf(last_.saved)) continue;
+    last.saved = std::max(last.saved, submission.sequence);
   }
-  if (last > last_ || !written_.ok()) {
-    last_ = last;
-    written_ = file_.Write(last_);
-  }
+  last.assigned = std::max(last.assigned, last.saved);
+  Write(last);
   return status;
+}
+
+void RecordingStore::RecordAssigned(std::int64_t sequence) {
+  absl::MutexLock lock(&mutex_);
+  SequenceFile::Numbers last = last_;
+  if (SeriesOf(sequence) == SeriesOf(last.assigned)) {
+    last.assigned = std::max(last.assigned, sequence);
+  }
+  Write(last);
+}
+
+void RecordingStore::Write(const SequenceFile::Numbers& last) {
+  if (last == last_ && written_.ok()) return;
+  last_ = last;
+  written_ = file_.Write(last_);
 }
 
 absl::StatusOr<std::int64_t> RecordingStore::LastSequence() {
   const absl::StatusOr<std::int64_t> last = store_->LastSequence();
   if (!last.ok()) return last;
   absl::MutexLock lock(&mutex_);
-  return std::max(*last, last_);
+  return std::max(*last, last_.assigned);
 }
 
 absl::Status RecordingStore::Check() {

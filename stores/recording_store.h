@@ -1,5 +1,5 @@
-// A store that also records its highest sequence number in a second place
-// (sequence_file.h).
+// A store that also records the highest sequence numbers in a second place
+// (sequence_file.h): of the store, and of the journals.
 
 #ifndef SLUICE_STORES_RECORDING_STORE_H_
 #define SLUICE_STORES_RECORDING_STORE_H_
@@ -25,9 +25,11 @@ namespace sluice {
 
 class RecordingStore final : public Store {
  public:
-  // Wraps `store`. `path` is the path of the sequence file. UNAVAILABLE if the
-  // file cannot be read or written. Also returns errors of
-  // Store::LastSequence.
+  // Wraps `store`. `path` is the path of the sequence file. If there is no such
+  // file, all numbers that the store has reserved (ServerRegistry::Reserved)
+  // count as assigned: the store may be an older copy, without its file.
+  // UNAVAILABLE if the file cannot be read or written. Also returns errors of
+  // Store::LastSequence and ServerRegistry::Reserved.
   static absl::StatusOr<std::unique_ptr<RecordingStore>> Open(
       std::unique_ptr<Store> store, const std::string& path);
 
@@ -39,8 +41,11 @@ class RecordingStore final : public Store {
   // batch is saved all the same, and Check reports the failure.
   absl::Status SaveBatch(absl::Span<const Submission> batch,
                          absl::Span<Saved> saved) override;
-  // Returns the highest number that the store has or had.
+  // Returns the highest number that the store has or had, or that was recorded
+  // as assigned.
   absl::StatusOr<std::int64_t> LastSequence() override;
+  // If the number cannot be recorded, Check reports the failure.
+  void RecordAssigned(std::int64_t sequence) override;
   absl::Status Check() override;
 
   // The following calls are forwarded.
@@ -67,11 +72,16 @@ class RecordingStore final : public Store {
 
  private:
   RecordingStore(std::unique_ptr<Store> store, SequenceFile file,
-                 std::int64_t last, std::string missing)
+                 const SequenceFile::Numbers& last, std::string missing)
       : store_(std::move(store)),
         missing_(std::move(missing)),
         file_(std::move(file)),
         last_(last) {}
+
+  // Writes the file if `last` is higher than last_, or if the last write
+  // failed.
+  void Write(const SequenceFile::Numbers& last)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // Constant after construction. Thread-safe.
   const std::unique_ptr<Store> store_;
@@ -79,7 +89,7 @@ class RecordingStore final : public Store {
 
   absl::Mutex mutex_;
   SequenceFile file_ ABSL_GUARDED_BY(mutex_);
-  std::int64_t last_ ABSL_GUARDED_BY(mutex_);
+  SequenceFile::Numbers last_ ABSL_GUARDED_BY(mutex_);
   // Result of the last write of the file.
   absl::Status written_ ABSL_GUARDED_BY(mutex_);
 };

@@ -1,11 +1,18 @@
-// A second place for the highest sequence number of a store: a small file
-// beside the store or a journal. If the store is replaced by an older copy, the
-// file tells which numbers are missing, and no number is assigned twice.
+// A second place for the highest sequence numbers of a server: a small file
+// beside the store or a journal. It has two numbers:
 //
-// The number is written after the commit of each batch, and before the callers
-// are answered. It is not synced each time. After a power cut the number may
-// therefore be lower than the highest number in the store, but it is never
-// higher.
+//   saved     the highest number in the store. If the store is replaced by an
+//             older copy, the file tells which numbers are missing.
+//   assigned  the highest number that a caller may have been told, from the
+//             store or from a journal. If the store or a journal is replaced by
+//             an older copy, no number is assigned twice.
+//
+// The numbers are written after the commit of each batch of the store and each
+// group of a journal, and before the callers are answered. They are not synced
+// each time. After a power cut a number may therefore be lower than the highest
+// number in the store or a journal, but it is never higher.
+//
+// Version 1 of the format has one number, which is read as both.
 
 #ifndef SLUICE_STORES_SEQUENCE_FILE_H_
 #define SLUICE_STORES_SEQUENCE_FILE_H_
@@ -25,24 +32,30 @@ namespace sluice {
 // Movable, not thread-safe.
 class SequenceFile {
  public:
+  struct Numbers {
+    std::int64_t saved = 0;
+    std::int64_t assigned = 0;  // at least `saved`
+
+    bool operator==(const Numbers&) const = default;
+  };
   struct Content {
     bool file_exists = false;
-    // The number, or nothing if the file has no valid slot.
-    std::optional<std::int64_t> last;
+    // The numbers, or nothing if the file has no valid slot.
+    std::optional<Numbers> last;
   };
 
   // Reads the file at `path`. UNAVAILABLE if the file exists and cannot be
   // read.
   static absl::StatusOr<Content> Read(const std::string& path);
 
-  // Opens the file for writing, and writes and syncs the number `last`. Creates
-  // the file if it is missing. UNAVAILABLE if this fails.
+  // Opens the file for writing, and writes and syncs the numbers. Creates the
+  // file if it is missing. UNAVAILABLE if this fails.
   static absl::StatusOr<SequenceFile> Open(const std::string& path,
-                                           std::int64_t last);
+                                           const Numbers& last);
 
-  // Writes the number, without a sync. UNAVAILABLE if this fails; the file
-  // still has the number that was written before.
-  absl::Status Write(std::int64_t last);
+  // Writes the numbers, without a sync. UNAVAILABLE if this fails; the file
+  // still has the numbers that were written before.
+  absl::Status Write(const Numbers& last);
 
  private:
   explicit SequenceFile(SlotFile slots) : slots_(std::move(slots)) {}

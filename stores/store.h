@@ -215,9 +215,16 @@ class Store {
   FindOtherSequences(absl::Span<const std::int64_t> sequences);
 
   // Returns the highest sequence number that this server has used in the store,
-  // gaps included, or the number before the server's first (0 for server 0).
-  // Sequence numbers continue after it.
+  // gaps included, or that was recorded as assigned, or the number before the
+  // server's first (0 for server 0). Sequence numbers continue after it.
   virtual absl::StatusOr<std::int64_t> LastSequence() = 0;
+
+  // Records that the numbers up to `sequence` were assigned to submissions that
+  // the store may get later, so that LastSequence continues after them. A
+  // number of another server is ignored. Cheap: does not wait for a SaveBatch,
+  // nor for a sync. The default, for stores without a second place for their
+  // numbers (RecordingStore), does nothing.
+  virtual void RecordAssigned(std::int64_t /*sequence*/) {}
 
   // Returns the content of the store after the sequence number `after`: at most
   // `max` (> 0) submissions with at most `max_bytes` of content. The first

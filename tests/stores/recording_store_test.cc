@@ -9,9 +9,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/sequence_series.h"
+#include "base/sha256.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "stores/sequence_file.h"
+#include "stores/server_registry.h"
 #include "stores/sqlite_store.h"
 #include "tests/stores/store_fixture.h"
 
@@ -25,6 +27,8 @@ using ::testing::Optional;
 
 class SequenceFileTest : public testing::Test {
  protected:
+  using Numbers = SequenceFile::Numbers;
+
   SequenceFile::Content Read() const {
     const auto content = SequenceFile::Read(path_);
     EXPECT_TRUE(content.ok()) << content.status();
@@ -44,36 +48,50 @@ class SequenceFileTest : public testing::Test {
 TEST_F(SequenceFileTest, HasTheNumberThatWasWrittenLast) {
   EXPECT_FALSE(Read().file_exists);
   {
-    auto file = SequenceFile::Open(path_, 7);
+    auto file = SequenceFile::Open(path_, {.saved = 7, .assigned = 70});
     ASSERT_TRUE(file.ok()) << file.status();
-    EXPECT_THAT(Read().last, Optional(7));
+    EXPECT_THAT(Read().last, Optional(Numbers{7, 70}));
     for (int i = 8; i < 12; ++i) {
-      ASSERT_TRUE(file->Write(i).ok());
-      EXPECT_THAT(Read().last, Optional(i));
+      ASSERT_TRUE(file->Write({.saved = i, .assigned = 10 * i}).ok());
+      EXPECT_THAT(Read().last, Optional(Numbers{i, 10 * i}));
     }
   }
   // The number of the server was changed, so its numbers are lower.
-  ASSERT_TRUE(SequenceFile::Open(path_, 3).ok());
-  EXPECT_THAT(Read().last, Optional(3));
+  ASSERT_TRUE(SequenceFile::Open(path_, {3, 4}).ok());
+  EXPECT_THAT(Read().last, Optional(Numbers{3, 4}));
 }
 
 TEST_F(SequenceFileTest, ATornWriteLeavesTheNumberBefore) {
-  ASSERT_TRUE(SequenceFile::Open(path_, 7)->Write(8).ok());
+  ASSERT_TRUE(SequenceFile::Open(path_, {7, 7})->Write({8, 9}).ok());
   FlipByteAt(10);  // in the slot of 8
-  EXPECT_THAT(Read().last, Optional(7));
+  EXPECT_THAT(Read().last, Optional(Numbers{7, 7}));
   FlipByteAt(4096 + 10);
   EXPECT_TRUE(Read().file_exists);
   EXPECT_EQ(Read().last, std::nullopt);
 }
 
+// A file of version 1, as the version before wrote it: the number 7 in both
+// slots.
+TEST_F(SequenceFileTest, OfVersion1HasOneNumber) {
+  std::string slot("SluSeq\0\1\7\0\0\0\0\0\0\0", 16);
+  const Sha256Digest seal = Sha256(slot);
+  slot.append(seal.begin(), seal.end());
+  std::string file = slot;
+  file.resize(4096);
+  std::ofstream(path_, std::ios::binary) << file << slot;
+  EXPECT_THAT(Read().last, Optional(Numbers{7, 7}));
+  ASSERT_TRUE(SequenceFile::Open(path_, {7, 9}).ok());
+  EXPECT_THAT(Read().last, Optional(Numbers{7, 9}));
+}
+
 TEST_F(SequenceFileTest, CreatesItsDirectory) {
   const std::string path = folder_ / "data/of/journal.db.sequence";
-  ASSERT_TRUE(SequenceFile::Open(path, 7).ok());
+  ASSERT_TRUE(SequenceFile::Open(path, {7, 7}).ok());
   EXPECT_TRUE(std::filesystem::exists(path));
 }
 
 TEST_F(SequenceFileTest, IsReadByItsOwnerOnly) {
-  ASSERT_TRUE(SequenceFile::Open(path_, 7).ok());
+  ASSERT_TRUE(SequenceFile::Open(path_, {7, 7}).ok());
   EXPECT_EQ(std::filesystem::status(path_).permissions(),
             std::filesystem::perms(0600));
 }
@@ -154,8 +172,8 @@ TEST_F(RecordingStoreTest, ADamagedFileIsNamedAndWrittenAgain) {
 }
 
 TEST_F(RecordingStoreTest, NumbersOfAnotherServerAreIgnored) {
-  ASSERT_TRUE(
-      SequenceFile::Open(path_ + ".sequence", BeginOfSeries(1) + 5).ok());
+  const std::int64_t other = BeginOfSeries(1) + 5;
+  ASSERT_TRUE(SequenceFile::Open(path_ + ".sequence", {other, other}).ok());
   Open();
   EXPECT_THAT(store_->missing(), IsEmpty());
   EXPECT_EQ(*store_->LastSequence(), 0);
@@ -166,7 +184,36 @@ TEST_F(RecordingStoreTest, SavedNumbersOfAnotherServerAreIgnored) {
   Open();
   Save(BeginOfSeries(1) + 5);
   Save(3);
-  EXPECT_THAT(SequenceFile::Read(path_ + ".sequence")->last, Optional(3));
+  store_->RecordAssigned(BeginOfSeries(1) + 6);
+  EXPECT_THAT(SequenceFile::Read(path_ + ".sequence")->last,
+              Optional(SequenceFile::Numbers{3, 3}));
+}
+
+TEST_F(RecordingStoreTest, NumbersContinueAfterAssignedNumbers) {
+  Open();
+  Save(1);
+  store_->RecordAssigned(7);
+  EXPECT_EQ(*store_->LastSequence(), 7);
+  Save(2);
+  store_->RecordAssigned(5);
+  Open();
+  EXPECT_EQ(*store_->LastSequence(), 7);
+  // The store lacks nothing that it had.
+  EXPECT_THAT(store_->missing(), IsEmpty());
+}
+
+// A store and its journals may be an older copy, without the file.
+TEST_F(RecordingStoreTest, WithoutItsFileReservedNumbersCountAsAssigned) {
+  Open();
+  Save(1);
+  ASSERT_TRUE(store_->registry()->Reserve(1000).ok());
+  Open();
+  EXPECT_EQ(*store_->LastSequence(), 1);
+  store_.reset();
+  std::filesystem::remove(path_ + ".sequence");
+  Open();
+  EXPECT_EQ(*store_->LastSequence(), 1000);
+  EXPECT_THAT(store_->missing(), IsEmpty());
 }
 
 TEST_F(RecordingStoreTest, AStoreWithoutItsFileIsAsBefore) {
