@@ -258,8 +258,14 @@ void Pools::StartPool(const Config& config, const std::string& name,
       },
       pool_config.min_free_disk);
   pool.journal_writer = std::make_unique<JournalWriter>(
-      pool.journal.get(), pool.disk.get(), number_reserve_.get(),
-      pool.workers.get(), uses.clock, pool.journal_metrics.get());
+      JournalWriter::Uses{.journal = pool.journal.get(),
+                          .disk = pool.disk.get(),
+                          .numbers = number_reserve_.get(),
+                          .new_numbers = &new_numbers_,
+                          .store = uses.store,
+                          .pool = pool.workers.get(),
+                          .clock = uses.clock,
+                          .metrics = pool.journal_metrics.get()});
 }
 
 void Pools::Resize(const Config& config) {

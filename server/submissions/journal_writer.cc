@@ -35,15 +35,15 @@ absl::Status NumbersUsedUp() {
 
 }  // namespace
 
-JournalWriter::JournalWriter(Journal* journal, DiskReserve* disk,
-                             NumberReserve* numbers, WorkerPool* pool,
-                             Clock* clock, JournalMetrics* metrics)
-    : journal_(journal),
-      disk_(disk),
-      numbers_(numbers),
-      pool_(pool),
-      clock_(clock),
-      metrics_(metrics) {
+JournalWriter::JournalWriter(const Uses& uses)
+    : journal_(uses.journal),
+      disk_(uses.disk),
+      numbers_(uses.numbers),
+      new_numbers_(uses.new_numbers),
+      store_(uses.store),
+      pool_(uses.pool),
+      clock_(uses.clock),
+      metrics_(uses.metrics) {
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -71,11 +71,33 @@ void JournalWriter::MarkDone(std::int64_t position) {
 std::vector<absl::Status> JournalWriter::Quarantine(
     absl::Span<const UnstorableEntry> entries) {
   std::vector<absl::Status> results = journal_->Quarantine(entries);
+  if (std::ranges::any_of(results, absl::IsAlreadyExists)) {
+    QuarantineRenumbered(entries, &results);
+  }
   metrics_->CountForgotten(static_cast<std::size_t>(
       std::ranges::count_if(results, &absl::Status::ok)));
   metrics_->SetQuarantined(journal_->quarantined(),
                            journal_->quarantined_bytes(), journal_->damaged());
   return results;
+}
+
+void JournalWriter::QuarantineRenumbered(
+    absl::Span<const UnstorableEntry> entries,
+    std::vector<absl::Status>* results) {
+  std::vector<UnstorableEntry> again;
+  std::vector<std::size_t> indices;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    if (!absl::IsAlreadyExists((*results)[i])) continue;
+    again.push_back(entries[i]);
+    again.back().new_sequence = new_numbers_->Take();
+    indices.push_back(i);
+  }
+  const std::vector<absl::Status> renumbered = journal_->Quarantine(again);
+  for (std::size_t i = 0; i < again.size(); ++i) {
+    (*results)[indices[i]] = renumbered[i];
+    // The number is in quarantine by now, so an export finds it there.
+    new_numbers_->Done(again[i].new_sequence);
+  }
 }
 
 std::optional<TaskResult> JournalWriter::RefusalOfPromise(
@@ -203,7 +225,10 @@ absl::StatusOr<std::int64_t> JournalWriter::Append(
   if (!numbers_->Covers(group.back().submission->sequence)) {
     return NumbersUsedUp();
   }
-  return journal_->Append(group);
+  absl::StatusOr<std::int64_t> first = journal_->Append(group);
+  // Before the callers learn their numbers.
+  if (first.ok()) store_->RecordAssigned(group.back().submission->sequence);
+  return first;
 }
 
 void JournalWriter::MeasureDisk() {

@@ -42,8 +42,10 @@
 #include "pool/worker_pool.h"
 #include "server/metrics/journal_metrics.h"
 #include "server/submissions/disk_reserve.h"
+#include "server/submissions/new_numbers.h"
 #include "server/submissions/number_reserve.h"
 #include "stores/journal.h"
+#include "stores/store.h"
 
 namespace sluice {
 
@@ -52,9 +54,20 @@ class SubmissionTask;
 // Thread-safe.
 class JournalWriter {
  public:
-  // Starts the thread. All arguments must outlive the writer.
-  JournalWriter(Journal* journal, DiskReserve* disk, NumberReserve* numbers,
-                WorkerPool* pool, Clock* clock, JournalMetrics* metrics);
+  // Objects that the writer uses, and that must outlive it.
+  struct Uses {
+    Journal* journal;
+    DiskReserve* disk;
+    NumberReserve* numbers;
+    NewNumbers* new_numbers;
+    Store* store;  // only told which numbers were assigned
+    WorkerPool* pool;
+    Clock* clock;
+    JournalMetrics* metrics;
+  };
+
+  // Starts the thread.
+  explicit JournalWriter(const Uses& uses);
   JournalWriter(const JournalWriter&) = delete;
   JournalWriter& operator=(const JournalWriter&) = delete;
   // Calls Join.
@@ -69,8 +82,9 @@ class JournalWriter {
   // Tells the journal that the store has the entry, so that the entry may be
   // forgotten. Must be called once for each entry. Does not block.
   void MarkDone(std::int64_t position);
-  // Moves entries to the journal's quarantine (see Journal::Quarantine).
-  // Blocks.
+  // Moves entries to the journal's quarantine (see Journal::Quarantine). An
+  // entry whose sequence number another submission in quarantine has gets a new
+  // number. Blocks.
   std::vector<absl::Status> Quarantine(
       absl::Span<const UnstorableEntry> entries);
 
@@ -104,6 +118,10 @@ class JournalWriter {
   // number is not reserved.
   absl::StatusOr<std::int64_t> Append(
       const std::vector<NewJournalEntry>& group);
+  // Quarantines, with new numbers, those of `entries` that were refused because
+  // their numbers are taken. Replaces their `results`.
+  void QuarantineRenumbered(absl::Span<const UnstorableEntry> entries,
+                            std::vector<absl::Status>* results);
   // Measures the free space of the disk if the next measurement is due.
   void MeasureDisk();
   // Removes all entries that are marked as done from the journal.
@@ -112,6 +130,8 @@ class JournalWriter {
   Journal* const journal_;
   DiskReserve* const disk_;
   NumberReserve* const numbers_;
+  NewNumbers* const new_numbers_;
+  Store* const store_;
   WorkerPool* const pool_;
   Clock* const clock_;
   JournalMetrics* const metrics_;

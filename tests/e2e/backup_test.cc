@@ -23,6 +23,7 @@
 #include "gmock/gmock.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
+#include "server/submissions/number_reserve.h"
 #include "sluice/v1/admin.grpc.pb.h"
 #include "sluice/v1/ingestion.grpc.pb.h"
 #include "tests/fakes/journal_server.h"
@@ -196,6 +197,91 @@ TEST(Backup, HasEverythingThatWasAcknowledgedBeforeItBegan) {
     EXPECT_EQ(found->second.sequence, acknowledged.sequence) << id;
     EXPECT_EQ(found->second.sha256, acknowledged.sha256) << id;
   }
+}
+
+// Callers were told numbers that only the journal had, and that are in no
+// backup.
+class RestoredBackup : public testing::Test {
+ protected:
+  static constexpr int kAfterBackup = 5;
+
+  // Leaves a backup with the number 1, and files with kAfterBackup more
+  // numbers, which the store does not have.
+  void SetUp() override {
+    Sluice sluice(
+        Config(live_, absl::StrCat("backup: {directory: ", backups_, "}\n")));
+    EXPECT_EQ(Submit(sluice, "before"), 1);
+    v1::BackupResponse response;
+    const grpc::Status status =
+        MakeBackup(sluice.ConnectToAdmin(), "night", &response);
+    ASSERT_TRUE(status.ok()) << status.error_message();
+    AwaitThat("the submission is stored",
+              [&] { return StoredIn(live_ + "/sluice.db").size() == 1; });
+    Shell holder(live_ + "/sluice.db");
+    holder.Run("BEGIN IMMEDIATE");
+    for (int i = 0; i < kAfterBackup; ++i) {
+      EXPECT_EQ(Submit(sluice, absl::StrCat("after-", i)), 2 + i);
+    }
+    sluice.program().Signal(SIGKILL);
+    EXPECT_EQ(sluice.program().Wait().signal, SIGKILL);
+    holder.Run("ROLLBACK");
+  }
+
+  static std::int64_t Submit(Sluice& sluice, const std::string& id) {
+    grpc::ClientContext context;
+    Receipt receipt;
+    const grpc::Status status =
+        v1::Ingestion::NewStub(sluice.Connect())
+            ->Submit(&context, MakeSubmit(id), &receipt);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return receipt.sequence();
+  }
+
+  // Replaces a file by its copy in the backup.
+  void Restore(const std::string& copy, const std::string& name) const {
+    for (const char* suffix : {"", "-wal", "-shm"}) {
+      fs::remove(live_ + "/" + name + suffix);
+    }
+    fs::copy_file(fs::path(backups_) / "night" / copy, live_ + "/" + name);
+  }
+  void RestoreStore() const { Restore("store.db", "sluice.db"); }
+  void RestoreJournal() const {
+    Restore("journal-clinical.db", "journal.db");
+    Restore("journal-clinical.db.state", "journal.db.state");
+  }
+  std::int64_t NextNumber() const {
+    Sluice sluice(Config(live_));
+    return Submit(sluice, "next");
+  }
+
+  const TempFolder folder_;
+  const std::string live_ = folder_ / "live";
+  const std::string backups_ = folder_ / "backups";
+};
+
+TEST_F(RestoredBackup, OfStoreAndJournalRepeatsNoNumber) {
+  RestoreStore();
+  RestoreJournal();
+  EXPECT_EQ(NextNumber(), 2 + kAfterBackup);
+  // The next start knows the number as well.
+  EXPECT_EQ(NextNumber(), 2 + kAfterBackup);
+}
+
+TEST_F(RestoredBackup, OfTheJournalAloneRepeatsNoNumber) {
+  RestoreJournal();
+  EXPECT_EQ(NextNumber(), 2 + kAfterBackup);
+}
+
+TEST_F(RestoredBackup, OfTheStoreAloneRepeatsNoNumber) {
+  RestoreStore();
+  EXPECT_EQ(NextNumber(), 2 + kAfterBackup);
+}
+
+TEST_F(RestoredBackup, WithoutTheSequenceFileContinuesAfterReservedNumbers) {
+  RestoreStore();
+  RestoreJournal();
+  fs::remove(live_ + "/sluice.db.sequence");
+  EXPECT_EQ(NextNumber(), 1 + NumberReserve::kBlock);
 }
 
 TEST(Backup, NeedsADirectoryAndAName) {

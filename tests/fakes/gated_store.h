@@ -45,6 +45,9 @@ class GatedStore final : public Store {
   // Changes the generation, as a store does that may have been replaced.
   void SetGeneration(std::uint32_t generation) { generation_ = generation; }
 
+  // Returns the highest number that was recorded as assigned.
+  std::int64_t assigned() const { return assigned_; }
+
   // Number of calls of FindOtherSequences.
   std::size_t other_lookups() const;
 
@@ -66,6 +69,7 @@ class GatedStore final : public Store {
   ServerRegistry* registry() override;
   absl::StatusOr<std::vector<std::vector<std::int64_t>>> FindOtherSequences(
       absl::Span<const std::int64_t> sequences) override;
+  void RecordAssigned(std::int64_t sequence) override { assigned_ = sequence; }
   absl::Status Check() override;
   std::uint32_t Generation() override { return generation_; }
 
@@ -76,6 +80,7 @@ class GatedStore final : public Store {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   std::atomic<std::uint32_t> generation_{0};
+  std::atomic<std::int64_t> assigned_{0};
   mutable absl::Mutex mutex_;
   bool held_ ABSL_GUARDED_BY(mutex_) = false;
   bool keeps_conflicts_ ABSL_GUARDED_BY(mutex_) = false;

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -20,6 +21,7 @@
 #include "tests/fakes/fake_clock.h"
 #include "tests/fakes/fake_processor.h"
 #include "tests/fakes/fake_server_registry.h"
+#include "tests/fakes/gated_store.h"
 #include "tests/fakes/run_on_loop.h"
 #include "tests/stores/faulty_disk.h"
 #include "tests/stores/store_fixture.h"
@@ -37,8 +39,11 @@ class CountingOwner final : public SubmissionOwner {
   CompletionLoop* loop() const override { return loop_; }
   void OnAnswer(std::size_t, std::string_view, const Answer&) override {
     ++answers_;
+    if (on_answer) on_answer();
   }
   int answers() const { return answers_; }
+
+  std::function<void()> on_answer;
 
  private:
   CompletionLoop* const loop_;
@@ -95,8 +100,16 @@ class JournalWriterTest : public testing::Test {
   FakeClock servers_clock_;
   const std::unique_ptr<NumberReserve> numbers_ =
       *NumberReserve::Start(&servers_, &sequence_, &servers_clock_);
-  JournalWriter writer_{journal_.get(), &reserve_,     numbers_.get(),
-                        &pool_,         SystemClock(), &metrics_};
+  NewNumbers new_numbers_{&sequence_};
+  GatedStore store_;
+  JournalWriter writer_{{.journal = journal_.get(),
+                         .disk = &reserve_,
+                         .numbers = numbers_.get(),
+                         .new_numbers = &new_numbers_,
+                         .store = &store_,
+                         .pool = &pool_,
+                         .clock = SystemClock(),
+                         .metrics = &metrics_}};
   RecentIds recent_{1000};
   const MethodContext method_ = {.method = Method::kSubmit,
                                  .limits = {},
@@ -197,6 +210,17 @@ TEST_F(JournalWriterTest, AppendsNoNumberThatIsNotReserved) {
                 .completed[TaskResult::kStoreUnavailable],
             1u);
   EXPECT_EQ(*journal_->LastSequence(), 2);
+}
+
+// The journal may be replaced by an older copy later.
+TEST_F(JournalWriterTest, RecordsANumberBeforeItsCallerLearnsIt) {
+  owner_.on_answer = [this] { EXPECT_GE(store_.assigned(), owner_.answers()); };
+  for (int i = 1; i <= 3; ++i) {
+    Arrive(absl::StrCat(i));
+    AwaitThat("the submission is answered",
+              [&] { return owner_.answers() == i; });
+  }
+  EXPECT_EQ(store_.assigned(), 3);
 }
 
 // Two threads may add their tasks in another order than the order of admission.

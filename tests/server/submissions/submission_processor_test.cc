@@ -226,8 +226,14 @@ class QuarantineTest : public SubmissionProcessorTest {
   JournalMetrics journal_metrics_{"pool", &registry_};
   DiskReserve reserve_{[] { return std::size_t{0}; }, /*minimum=*/0};
   NumberReserve number_reserve_;
-  JournalWriter writer_{journal_.get(), &reserve_,     &number_reserve_,
-                        &pool_,         SystemClock(), &journal_metrics_};
+  JournalWriter writer_{{.journal = journal_.get(),
+                         .disk = &reserve_,
+                         .numbers = &number_reserve_,
+                         .new_numbers = &numbers_,
+                         .store = &store_,
+                         .pool = &pool_,
+                         .clock = SystemClock(),
+                         .metrics = &journal_metrics_}};
 };
 
 // The first submissions fail in the processing step, the next are rejected by
@@ -288,6 +294,27 @@ TEST_F(QuarantineTest, WhatTheJournalCannotQuarantineStaysInTheJournal) {
     if (!submission.content.empty()) throw std::runtime_error("no");
   });
   EXPECT_EQ(journal_->quarantined(), 2u);
+}
+
+// Another journal, which was adopted, may have had the same numbers.
+TEST_F(QuarantineTest, ATaskWhoseNumberIsInQuarantineGetsAnother) {
+  const auto fail = [](const Submission&) { throw std::runtime_error("no"); };
+  std::vector<JournalEntry> other = {MakeEntry(2)};
+  ASSERT_TRUE(AppendGroup(*journal_, other).ok());
+  ASSERT_TRUE(QuarantineOne(*journal_, 1, "reason", 1).ok());
+  std::vector<JournalEntry> adopted = {MakeEntry(2, "adopted")};
+  adopted[0].submission.submission_id = "adopted";
+  ASSERT_TRUE(AppendGroup(*journal_, adopted).ok());
+  const TaskPtr task = MakeTask(SubmissionKind::kAppEvent, "adopted", "",
+                                std::move(adopted[0]), &writer_);
+  Work({task}, fail);
+  EXPECT_FALSE(task->again);
+  EXPECT_EQ(task->result, TaskResult::kQuarantined);
+  EXPECT_EQ(journal_->quarantined(), 2u);
+  const auto found = journal_->FindQuarantined("study", {{"adopted"}});
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_EQ(found->front()->submission.sequence, 1001);
+  EXPECT_THAT(numbers_.Pending(), testing::IsEmpty());
 }
 
 // --- Sequence numbers that other submissions have ---

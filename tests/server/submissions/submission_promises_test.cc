@@ -394,8 +394,14 @@ class Schedule {
                    &sequence_};
   DiskReserve reserve_{[] { return std::size_t{0}; }, 0};
   NumberReserve number_reserve_;
-  JournalWriter writer_{journal_.get(), &reserve_,     &number_reserve_,
-                        &pool_,         SystemClock(), &journal_metrics_};
+  JournalWriter writer_{{.journal = journal_.get(),
+                         .disk = &reserve_,
+                         .numbers = &number_reserve_,
+                         .new_numbers = &new_numbers_,
+                         .store = &store_,
+                         .pool = &pool_,
+                         .clock = SystemClock(),
+                         .metrics = &journal_metrics_}};
   RecentIds recent_{1000};
   Leftovers leftovers_;
   LiveMethodSettings stored_;
