@@ -227,8 +227,10 @@ void Pools::StartPool(const Config& config, const std::string& name,
   const PoolConfig& pool_config = config.pools.at(name);
   pool.answers_lookups = name == config.method(Method::kGetReceipts).pool;
   if (pool.answers_lookups) {
-    LookupSources sources = {
-        .store = uses.store, .recent = uses.recent, .journals = {}};
+    LookupSources sources = {.store = uses.store,
+                             .recent = uses.recent,
+                             .journals = {},
+                             .clock = uses.clock};
     for (const auto& [other, with_journal] : by_name_) {
       if (with_journal.journal == nullptr) continue;
       sources.journals.push_back(with_journal.journal.get());

@@ -143,14 +143,18 @@ void LookupCall::OnRequest() {
   }
 }
 
-void LookupCall::Look(const LookupSources& sources) {
+void LookupCall::Look(const LookupSources& sources, LogPace* log_pace) {
   try {
     const absl::Status status = FindReceipts(sources);
     if (status.ok()) {
       result = TaskResult::kAnswered;
       return;
     }
-    spdlog::warn("store failed: lookup status={}", status.ToString());
+    if (const std::size_t times = log_pace->Count(sources.clock->Now());
+        times > 0) {
+      spdlog::warn("store failed: lookup times={} status={}", times,
+                   status.ToString());
+    }
     result = TaskResult::kStoreUnavailable;
     error_ = Answer::Unavailable();
   } catch (...) {
@@ -236,7 +240,9 @@ void LookupCall::OnCallerLeft() {
 StoreState LookupProcessor::Process(std::span<Task* const> batch) {
   // One call may look up thousands of ids, again and again.
   LetOthersGoFirst();
-  for (Task* task : batch) static_cast<LookupCall*>(task)->Look(sources_);
+  for (Task* task : batch) {
+    static_cast<LookupCall*>(task)->Look(sources_, &log_pace_);
+  }
   return StoreState::kUntouched;
 }
 

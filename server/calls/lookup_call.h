@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "base/log_pace.h"
 #include "pool/task.h"
 #include "pool/worker_pool.h"
 #include "server/calls/intake.h"
@@ -26,6 +28,7 @@ struct LookupSources {
   Store* store;
   const RecentIds* recent;
   std::vector<Journal*> journals;
+  Clock* clock;
 };
 
 // A call that is also its pool task and its loop task. The call outlives both
@@ -37,7 +40,8 @@ class LookupCall final : public UnaryCall, public Task, public LoopTask {
                     RawService* service, CompletionLoop* loop);
 
   // Looks up the submissions, and sets the result. Called once, by a worker.
-  void Look(const LookupSources& sources);
+  // `log_pace` paces the log lines of failures.
+  void Look(const LookupSources& sources, LogPace* log_pace);
 
   void OnEnded(TaskResult end, Duration retry_delay) override;
   void OnDone() override;
@@ -71,6 +75,7 @@ class LookupProcessor final : public Processor {
 
  private:
   const LookupSources sources_;
+  LogPace log_pace_;
 };
 
 }  // namespace sluice

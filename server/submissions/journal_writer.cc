@@ -206,7 +206,7 @@ void JournalWriter::Commit(Group* group) {
     pool_->Committed(tasks);
     return;
   }
-  if (const std::size_t times = log_pace_.Count(clock_->Now()); times > 0) {
+  if (const std::size_t times = append_pace_.Count(clock_->Now()); times > 0) {
     spdlog::warn("journal failed: batch={} times={} status={}", group->size(),
                  times, first.status().ToString());
   }
@@ -240,8 +240,10 @@ void JournalWriter::MeasureDisk() {
 
 void JournalWriter::Forget() {
   const absl::Status status = journal_->Forget();
-  if (!status.ok()) {
-    spdlog::warn("journal failed: forgetting status={}", status.ToString());
+  if (status.ok()) return;
+  if (const std::size_t times = forget_pace_.Count(clock_->Now()); times > 0) {
+    spdlog::warn("journal failed: forgetting times={} status={}", times,
+                 status.ToString());
   }
 }
 

@@ -135,7 +135,8 @@ class JournalWriter {
   WorkerPool* const pool_;
   Clock* const clock_;
   JournalMetrics* const metrics_;
-  LogPace log_pace_;
+  LogPace append_pace_;
+  LogPace forget_pace_;
 
   absl::Mutex mutex_;
   absl::CondVar changed_;

@@ -36,20 +36,24 @@ bool SequenceTaken(const Saved& saved) {
   return saved.result == Saved::Result::kSequenceTaken;
 }
 
-// Logs how many submissions of a batch were quarantined, by reason.
-void LogQuarantined(const std::map<std::string, std::size_t>& submissions) {
+// Logs how many submissions of a batch were quarantined, by reason. `times`:
+// number of batches with quarantined submissions since the last lines.
+void LogQuarantined(const std::map<std::string, std::size_t>& submissions,
+                    std::size_t times) {
   constexpr std::size_t kLinesMax = 4;
   std::size_t lines = 0;
   std::size_t others = 0;
   for (const auto& [reason, count] : submissions) {
     if (++lines <= kLinesMax) {
-      spdlog::warn("quarantined: submissions={} reason={}", count, reason);
+      spdlog::warn("quarantined: submissions={} times={} reason={}", count,
+                   times, reason);
     } else {
       others += count;
     }
   }
   if (others > 0) {
-    spdlog::warn("quarantined: submissions={} reason=others", others);
+    spdlog::warn("quarantined: submissions={} times={} reason=others", others,
+                 times);
   }
 }
 
@@ -240,10 +244,13 @@ absl::Status SubmissionProcessor::SaveRenumbered(Batch batch,
       task->Renumber(numbers_->Take(), &again[j]);
       ++renumbered;
     }
-    spdlog::warn(
-        "sequence numbers belong to other submissions in the store: "
-        "submissions={}; they get new numbers",
-        renumbered);
+    if (const std::size_t times = renumbered_pace_.Count(clock_->Now());
+        times > 0) {
+      spdlog::warn(
+          "sequence numbers belong to other submissions in the store: "
+          "submissions={} times={}; they get new numbers",
+          renumbered, times);
+    }
     const absl::Status status = SaveOnce(again, absl::MakeSpan(results));
     if (!status.ok()) return status;
     if (std::ranges::any_of(results, SequenceTaken)) continue;
@@ -374,11 +381,10 @@ void SubmissionProcessor::FailForGood(SubmissionTask* task,
                                       FailedTasks* failed) {
   // The caller of an acknowledged submission gets no error id. The quarantine
   // has the reason.
-  const std::string error_id = task->in_journal() ? "" : NewErrorId();
-  if (!error_id.empty()) {
-    spdlog::error("not stored: error_id={} status={}", error_id,
-                  CodeOf(status));
-  }
+  const std::string error_id =
+      task->in_journal()
+          ? ""
+          : LogFailure(absl::StrCat("not stored: status=", CodeOf(status)));
   failed->push_back(
       {task, error_id,
        absl::StrCat("the store rejected the submission: ", CodeOf(status)),
@@ -441,10 +447,18 @@ std::vector<bool> SubmissionProcessor::Quarantine(const FailedTasks& failed) {
     one.task->SetQuarantined();
     quarantined[indices[i]] = true;
   }
-  LogQuarantined(submissions);
+  if (!submissions.empty()) {
+    const std::size_t times = quarantined_pace_.Count(clock_->Now());
+    if (times > 0) LogQuarantined(submissions, times);
+  }
   if (errors > 0) {
-    spdlog::warn("journal failed: quarantine submissions={} status={}", errors,
-                 first_error.ToString());
+    const std::size_t times = not_quarantined_pace_.Count(clock_->Now());
+    if (times > 0) {
+      spdlog::warn(
+          "journal failed: quarantine submissions={} times={}"
+          " status={}",
+          errors, times, first_error.ToString());
+    }
   }
   return quarantined;
 }

@@ -184,6 +184,9 @@ class SubmissionProcessor final : public Processor {
   Clock* const clock_;
   StageMetrics* const metrics_;
   LogPace log_pace_;
+  LogPace renumbered_pace_;
+  LogPace quarantined_pace_;
+  LogPace not_quarantined_pace_;
   NewNumbers* const numbers_;
 };
 

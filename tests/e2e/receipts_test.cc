@@ -6,13 +6,18 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "base/log_pace.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
 #include "tests/fakes/async_caller.h"
+#include "tests/fakes/fake_clock.h"
 #include "tests/fakes/full_server.h"
+#include "tests/fakes/log_capture.h"
 #include "tests/fakes/sqlite_server.h"
 #include "tests/fakes/test_server.h"
 
@@ -20,6 +25,7 @@ namespace sluice {
 namespace {
 
 using testing::ElementsAre;
+using testing::HasSubstr;
 using testing::IsEmpty;
 using v1::Receipt;
 
@@ -43,6 +49,34 @@ std::vector<Receipt::Disposition> Dispositions(
     dispositions.push_back(receipt.disposition());
   }
   return dispositions;
+}
+
+TEST(GetReceipts, AFloodOfFailuresHasALineASecond) {
+  const LogCapture log;
+  FakeClock clock;
+  TestServer server(SmallConfig("block", 4), {}, &clock);
+  server.store().FailLookups(absl::UnavailableError("down"));
+  const auto look_up = [&] {
+    grpc::ClientContext context;
+    v1::GetReceiptsRequest request;
+    request.set_study_id("study");
+    request.add_submission_ids("canary");
+    v1::GetReceiptsResponse response;
+    EXPECT_EQ(
+        server.stub().GetReceipts(&context, request, &response).error_code(),
+        grpc::StatusCode::UNAVAILABLE);
+  };
+  for (int i = 0; i < 10; ++i) look_up();
+  clock.Advance(LogPace::kInterval);
+  look_up();
+  server.Drain();
+  std::vector<std::string> lines;
+  for (const absl::string_view line : absl::StrSplit(log.text(), '\n')) {
+    if (absl::StrContains(line, "lookup")) lines.emplace_back(line);
+  }
+  EXPECT_THAT(lines,
+              ElementsAre(HasSubstr("times=1 "), HasSubstr("times=10 ")));
+  EXPECT_THAT(log.text(), testing::Not(HasSubstr("canary")));
 }
 
 TEST(GetReceipts, AnswersInTheOrderOfTheIdsWithTheFirstReceipts) {

@@ -72,6 +72,11 @@ absl::Status GatedStore::SaveBatch(absl::Span<const Submission> batch,
   return absl::OkStatus();
 }
 
+void GatedStore::FailLookups(absl::Status status) {
+  absl::MutexLock lock(&mutex_);
+  lookup_failure_ = std::move(status);
+}
+
 void GatedStore::KeepConflicts() {
   absl::MutexLock lock(&mutex_);
   keeps_conflicts_ = true;
@@ -128,6 +133,7 @@ absl::StatusOr<std::vector<std::optional<StoredReceipt>>>
 GatedStore::FindReceipts(std::string_view study_id,
                          absl::Span<const std::string> submission_ids) {
   absl::MutexLock lock(&mutex_);
+  if (!lookup_failure_.ok()) return lookup_failure_;
   std::vector<std::optional<StoredReceipt>> receipts;
   for (const std::string& id : submission_ids) {
     const auto found = by_id_.find(Key(study_id, id));

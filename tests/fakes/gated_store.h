@@ -33,6 +33,9 @@ class GatedStore final : public Store {
   // id. If `status` is OK, SaveBatch succeeds again.
   void FailFor(std::string submission_id, absl::Status status);
 
+  // Makes FindReceipts fail with `status`.
+  void FailLookups(absl::Status status);
+
   // Reports conflicts as kept from now on. Until then the server must
   // quarantine conflicts that it has acknowledged.
   void KeepConflicts();
@@ -85,6 +88,7 @@ class GatedStore final : public Store {
   bool held_ ABSL_GUARDED_BY(mutex_) = false;
   bool keeps_conflicts_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
+  absl::Status lookup_failure_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, absl::Status> failures_by_id_ ABSL_GUARDED_BY(mutex_);
   std::size_t in_flight_ ABSL_GUARDED_BY(mutex_) = 0;
   std::size_t peak_in_flight_ ABSL_GUARDED_BY(mutex_) = 0;
