@@ -266,10 +266,14 @@ DatastoreStore::FindReceipts(std::string_view study_id,
     receipts.emplace_back();
     if (!found.has_receipt()) continue;
     const absl::StatusOr<StoredReceipt> receipt = FromMessage(found.receipt());
-    if (!receipt.ok()) {
+    if (receipt.ok()) {
+      receipts.back() = *receipt;
+    } else if (found.receipt().sequence() > 0) {
+      // The datastore's row is damaged. That concerns this id only.
+      receipts.back() = DamagedReceipt(found.receipt().sequence());
+    } else {
       return Malformed("FindReceipts", receipt.status().message());
     }
-    receipts.back() = *receipt;
   }
   return receipts;
 }

@@ -104,6 +104,9 @@ struct StoredReceipt {
 inline bool IsDamaged(const StoredReceipt& receipt) {
   return receipt.received_at == absl::InfinitePast();
 }
+inline StoredReceipt DamagedReceipt(std::int64_t sequence) {
+  return {.sequence = sequence, .received_at = absl::InfinitePast()};
+}
 
 // A sequence number that no stored submission has, because the store already
 // had a submission with the same id.

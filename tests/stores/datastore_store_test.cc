@@ -487,6 +487,7 @@ TEST(DatastoreStore, MalformedAnswersToLookUpsAreErrors) {
   EXPECT_FALSE(store->FindReceipts("study", {"a"}).ok());
   fake.Change([](FakeDatastore& f) {
     f.spoil_found = [](auto* r) {
+      r->mutable_found(0)->mutable_receipt()->set_sequence(-1);
       r->mutable_found(0)->mutable_receipt()->clear_content_sha256();
     };
   });
@@ -524,6 +525,31 @@ TEST(DatastoreStore, MalformedAnswersToLookUpsAreErrors) {
     f.spoil_read = [](auto* r) { *r->add_submissions() = r->submissions(0); };
   });
   EXPECT_FALSE(store->Read(0, 1, 1000).ok()) << "more than asked for";
+}
+
+// A datastore cannot give the receipt of a row that is damaged.
+TEST(DatastoreStore, ADamagedReceiptConcernsItsIdOnly) {
+  FakeDatastore fake;
+  const auto store = Open(fake.target());
+  Results(*store, {MakeSubmission(1, "a"), MakeSubmission(2, "b")});
+  const std::vector<std::function<void(v1::StoredReceipt*)>> damages = {
+      [](auto* receipt) { receipt->clear_received_at(); },
+      [](auto* receipt) { receipt->mutable_received_at()->set_nanos(-1); },
+      [](auto* receipt) { receipt->clear_content_sha256(); }};
+  for (std::size_t i = 0; i < damages.size(); ++i) {
+    fake.Change([&](FakeDatastore& f) {
+      f.spoil_found = [&damages, i](auto* r) {
+        damages[i](r->mutable_found(0)->mutable_receipt());
+      };
+    });
+    const auto found = store->FindReceipts("study", {"a", "b", "c"});
+    ASSERT_TRUE(found.ok()) << i << found.status();
+    EXPECT_TRUE(IsDamaged(found->at(0).value()));
+    EXPECT_EQ(found->at(0)->sequence, 1);
+    EXPECT_FALSE(IsDamaged(found->at(1).value()));
+    EXPECT_EQ(found->at(1)->sequence, 2);
+    EXPECT_FALSE(found->at(2).has_value());
+  }
 }
 
 // --- Reading ---
