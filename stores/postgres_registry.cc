@@ -30,6 +30,7 @@ constexpr char kReserve[] =
 absl::StatusOr<std::vector<RegisteredJournal>> PostgresRegistry::Journals() {
   std::vector<RegisteredJournal> journals;
   const absl::Status status = read_([&](PostgresConnection& db) {
+    journals.clear();
     const auto found = db.Query(kFindJournals);
     if (!found.ok()) return found.status();
     for (int row = 0; row < found->rows(); ++row) {

@@ -420,18 +420,29 @@ absl::Status PostgresStore::WithReader(ReadFunction read) {
   const TimePoint deadline = After(options_.timeout);
   std::optional<PostgresConnection> session =
       sessions_.TakeIdle(Use::kReading, deadline);
-  if (!session.has_value()) {
-    absl::StatusOr<PostgresConnection> opened = sessions_.Open(deadline);
-    if (!opened.ok()) return opened.status();
-    session = *std::move(opened);
+  const auto read_and_return = [&] {
+    const absl::Status status = read(*session);
+    if (status.ok()) {
+      sessions_.Return(Use::kReading, *std::move(session));
+    } else {
+      sessions_.Close(*std::move(session), status);
+    }
+    return status;
+  };
+  if (session.has_value()) {
+    const absl::Status status = read_and_return();
+    // A restart of PostgreSQL ends all sessions, and some of them may not know
+    // it yet. A session that hangs has used up the time.
+    if (!absl::IsUnavailable(status) ||
+        std::chrono::steady_clock::now() >= deadline) {
+      return status;
+    }
+    sessions_.CloseIdle(Use::kReading);
   }
-  const absl::Status status = read(*session);
-  if (status.ok()) {
-    sessions_.Return(Use::kReading, *std::move(session));
-  } else {
-    sessions_.Close(*std::move(session), status);
-  }
-  return status;
+  absl::StatusOr<PostgresConnection> opened = sessions_.Open(deadline);
+  if (!opened.ok()) return opened.status();
+  session = *std::move(opened);
+  return read_and_return();
 }
 
 absl::Status PostgresStore::FindReplicated(FindFunction find) {
@@ -471,6 +482,7 @@ PostgresStore::FindReceipts(std::string_view study_id,
                                                std::move(studies).Take()};
   const absl::Status status =
       FindReplicated([&](PostgresConnection& db) -> absl::StatusOr<bool> {
+        receipts.assign(submission_ids.size(), std::nullopt);
         const auto found = db.Query(kPostgresFindFirst, parameters);
         if (!found.ok()) return found.status();
         for (int row = 0; row < found->rows(); ++row) {
@@ -496,6 +508,7 @@ PostgresStore::FindOtherSequences(absl::Span<const std::int64_t> sequences) {
       PostgresBigint(static_cast<std::int64_t>(kOtherSequencesMax))};
   const absl::Status status =
       FindReplicated([&](PostgresConnection& db) -> absl::StatusOr<bool> {
+        others.assign(sequences.size(), {});
         const auto found = db.Query(kFindOthers, parameters);
         if (!found.ok()) return found.status();
         for (int row = 0; row < found->rows(); ++row) {

@@ -113,7 +113,9 @@ class PostgresStore final : public Store {
       PostgresConnection& db)>;
   absl::Status WithWriter(TimePoint deadline, WriteFunction write);
 
-  // Calls `read` with a session for reading.
+  // Calls `read` with a session for reading. If the connection of an idle
+  // session turns out to be lost, calls `read` again with a new session.
+  // Results of the first call have no meaning then.
   using ReadFunction = absl::FunctionRef<absl::Status(PostgresConnection& db)>;
   absl::Status WithReader(ReadFunction read);
   // Calls `find` with a session for reading. If `find` returns true, waits

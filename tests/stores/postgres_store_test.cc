@@ -365,6 +365,40 @@ TEST_F(PostgresStoreTest, EachServerNumbersInItsOwnRange) {
   EXPECT_EQ(Find("b")->sequence, first + 1);
 }
 
+// A restart of PostgreSQL ends sessions that look alive.
+TEST_F(PostgresStoreTest, ALostSessionForReadingIsReplacedOnce) {
+  Open();
+  SaveOne(MakeSubmission(1, "a"));
+  SaveOne(MakeSubmission(2, "a"));
+  ASSERT_TRUE(store_->Read(0, 10, 1000).ok());
+  // The session is ended while it is used.
+  const auto end_reader_during = [&](const std::function<void()>& read) {
+    PostgresShell holder(url_);
+    holder.Run("BEGIN; LOCK TABLE submissions, gaps IN ACCESS EXCLUSIVE MODE");
+    std::thread reading(read);
+    PostgresShell shell(url_);
+    AwaitThat("the session is ended", [&] {
+      return shell.Get(
+                 "SELECT count(pg_terminate_backend(pid, 60000))"
+                 " FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                 " AND application_name = 'sluice'") == "1";
+    });
+    holder.Run("ROLLBACK");
+    reading.join();
+  };
+  end_reader_during([&] {
+    const auto page = store_->Read(0, 10, 1000);
+    ASSERT_TRUE(page.ok()) << page.status();
+    EXPECT_EQ(page->submissions.size(), 1u);
+    EXPECT_EQ(page->gaps.size(), 1u);
+  });
+  end_reader_during([&] {
+    const auto others = store_->FindOtherSequences({1});
+    ASSERT_TRUE(others.ok()) << others.status();
+    EXPECT_THAT(others->at(0), testing::ElementsAre(2));
+  });
+}
+
 TEST_F(PostgresStoreTest, ASecondServerWithTheSameNumberIsRefused) {
   Open();
   const absl::Status second = TryOpen().status();
