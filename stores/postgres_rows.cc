@@ -6,14 +6,13 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "stores/nul_text.h"
 #include "stores/sequence_use.h"
 
 namespace sluice {
 namespace {
 
 using Type = PostgresArray::Type;
-
-constexpr std::string_view kReplacement = "\xef\xbf\xbd";  // U+FFFD
 
 // Names of the kinds, indexed by the value of the enumeration.
 constexpr std::string_view kKinds[] = {"questionnaire_response",
@@ -69,10 +68,10 @@ std::string DerivedColumn(absl::Span<const Submission* const> rows,
   return Column(Type::kText, rows,
                 [member](const Submission* s, PostgresArray& array) {
                   const std::string& text = s->*member;
-                  if (FitsPostgresText(text)) {
+                  if (!HasNul(text)) {
                     array.BytesOrNull(text);
                   } else {
-                    array.Bytes(ToPostgresText(text));
+                    array.Bytes(ReplaceNul(text));
                   }
                 });
 }
@@ -155,45 +154,13 @@ const char* const kPostgresReadSubmissions =
     " FROM submissions WHERE sequence > $1::bigint AND sequence <= $2::bigint"
     " ORDER BY sequence";
 
-bool FitsPostgresText(std::string_view text) {
-  return text.find('\0') == std::string_view::npos;
-}
-
-std::string ToPostgresText(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '\0') {
-      out += kReplacement;
-    } else {
-      out += c;
-    }
-  }
-  return out;
-}
-
-std::string ToPostgresJson(std::string_view json) {
-  std::string out;
-  out.reserve(json.size());
-  for (std::size_t i = 0; i < json.size();) {
-    // Skip an escaped backslash, which may precede a `u`.
-    const std::size_t size = json[i] != '\\'                  ? 1
-                             : json.substr(i, 6) == "\\u0000" ? 6
-                                                              : 2;
-    const std::string_view piece = json.substr(i, size);
-    out +=
-        size == 6 || piece == std::string_view("\0", 1) ? kReplacement : piece;
-    i += size;
-  }
-  return out;
-}
-
 absl::Status CheckPostgresIds(const Submission& submission) {
   const std::pair<const char*, const std::string&> ids[] = {
       {"study_id", submission.study_id},
       {"submission_id", submission.submission_id},
       {"site_id", submission.site_id}};
   for (const auto& [name, id] : ids) {
-    if (FitsPostgresText(id)) continue;
+    if (!HasNul(id)) continue;
     return absl::InvalidArgumentError(
         absl::StrCat(name, " has U+0000, which PostgreSQL cannot store"));
   }
@@ -231,7 +198,7 @@ std::vector<std::string> PostgresRows(absl::Span<const Submission* const> s) {
           [](Row r, PostgresArray& a) { a.Bytes(AsBytes(r->content_sha256)); }),
       Column(Type::kJsonb, s,
              [](Row r, PostgresArray& a) {
-               a.Json(ToPostgresJson(r->answers_json));
+               a.Json(ReplaceNulInJson(r->answers_json));
              }),
       Column(Type::kBytea, s,
              [](Row r, PostgresArray& a) { a.Bytes(r->content); }),

@@ -15,12 +15,6 @@
 
 namespace sluice {
 
-// True if PostgreSQL's type text can hold `text`: it has no U+0000.
-bool FitsPostgresText(std::string_view text);
-// Replace each U+0000 with U+FFFD, in JSON also its escape \u0000.
-std::string ToPostgresText(std::string_view text);
-std::string ToPostgresJson(std::string_view json);
-
 // Checks that no id of the submission has U+0000, and returns INVALID_ARGUMENT
 // otherwise. Ids are not changed, because replacing characters could make two
 // ids equal.

@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/sequence_series.h"
+#include "stores/nul_text.h"
 #include "stores/postgres_batch.h"
 #include "stores/postgres_commit.h"
 #include "stores/postgres_rows.h"
@@ -467,9 +468,9 @@ PostgresStore::FindReceipts(std::string_view study_id,
   // parameter.
   std::vector<std::size_t> asked;
   for (std::size_t i = 0; i < submission_ids.size(); ++i) {
-    if (FitsPostgresText(submission_ids[i])) asked.push_back(i);
+    if (!HasNul(submission_ids[i])) asked.push_back(i);
   }
-  if (asked.empty() || !FitsPostgresText(study_id)) return receipts;
+  if (asked.empty() || HasNul(study_id)) return receipts;
 
   using Type = PostgresArray::Type;
   PostgresArray ids(Type::kText, asked.size());

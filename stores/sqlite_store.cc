@@ -14,6 +14,7 @@
 #include "base/path.h"
 #include "base/sequence_series.h"
 #include "stores/files.h"
+#include "stores/nul_text.h"
 #include "stores/sqlite_file.h"
 #include "stores/sqlite_schema.h"
 #include "stores/sqlite_values.h"
@@ -446,6 +447,13 @@ absl::StatusOr<bool> SqliteStore::Insert(const Submission& submission) {
   const std::string authored_at = TimeText(submission.authored_at);
   const std::string sent_at = TimeText(submission.sent_at);
   const std::string received_at = TimeText(submission.received_at);
+  // SQLite's JSON functions cut a text at U+0000.
+  std::string replaced;
+  if (HasNulInJson(submission.answers_json)) {
+    replaced = ReplaceNulInJson(submission.answers_json);
+  }
+  const std::string& answers =
+      replaced.empty() ? submission.answers_json : replaced;
   SqliteRun insert(writer_.insert);
   insert.Integer(submission.sequence)
       .Text(KindName(submission.kind))
@@ -462,7 +470,7 @@ absl::StatusOr<bool> SqliteStore::Insert(const Submission& submission) {
       .TextOrNull(submission.supersedes_submission_id)
       .TextOrNull(submission.reason_for_change)
       .Blob(DigestBlob(submission.content_sha256))
-      .Text(submission.answers_json)
+      .Text(answers)
       .Blob(submission.content);
   const absl::StatusOr<bool> ran = insert.Step();
   if (!ran.ok()) return ran.status();

@@ -824,5 +824,19 @@ TEST_F(SqliteStoreTest, AnswersKeepTheirValues) {
                    {"NULL", "null", "NULL"}}));
 }
 
+// SQLite's JSON functions cut a text at U+0000.
+TEST_F(SqliteStoreTest, AnswersAreNotCutAtNul) {
+  Open();
+  Submission s = MakeSubmission(1, "a");
+  s.answers_json = R"([
+      {"link_id": "1", "type": "string", "value": "a\u0000b"},
+      {"link_id": "2", "type": "string", "value": "a\\u0000b"}])";
+  ASSERT_TRUE(Save({s}).ok());
+  EXPECT_EQ(Sql("SELECT value FROM answers ORDER BY position"),
+            (Shell::Rows{{"a\xef\xbf\xbd"
+                          "b"},
+                         {R"(a\u0000b)"}}));
+}
+
 }  // namespace
 }  // namespace sluice
