@@ -11,6 +11,7 @@
 #include "base/sequence_series.h"
 #include "spdlog/spdlog.h"
 #include "stores/journal_state.h"
+#include "stores/sqlite_file.h"
 
 namespace sluice {
 namespace {
@@ -212,7 +213,9 @@ absl::StatusOr<CheckInFacts> CollectFacts(
   }
   if (registry == nullptr) return facts;
   auto registered = registry->Journals();
-  if (!registered.ok()) return registered.status();
+  if (!registered.ok()) {
+    return NamingFile(registered.status(), options.store_key);
+  }
   facts.registered = *std::move(registered);
   for (const RegisteredJournal& journal : facts.registered) {
     const bool open = Contains(facts.adopted, journal.id) ||

@@ -14,7 +14,9 @@
 #include "server/calls/lookup_call.h"
 #include "server/journal_check_in.h"
 #include "server/replay.h"
+#include "server/store_opening.h"
 #include "spdlog/spdlog.h"
+#include "stores/sqlite_file.h"
 
 namespace sluice {
 namespace {
@@ -47,7 +49,7 @@ absl::StatusOr<std::unique_ptr<Pools>> Pools::Start(const Config& config,
                                                     const Uses& uses) {
   std::unique_ptr<Pools> pools(new Pools());
   const absl::StatusOr<std::int64_t> last = uses.store->LastSequence();
-  if (!last.ok()) return last.status();
+  if (!last.ok()) return NamingFile(last.status(), StoreKey(config.store));
   ServerRegistry* registry = uses.store->registry();
   const std::int64_t series =
       registry == nullptr ? SeriesOf(*last) : registry->server();
@@ -68,8 +70,9 @@ absl::StatusOr<std::unique_ptr<Pools>> Pools::Start(const Config& config,
     status = pools->OpenJournals(config, series, uses);
   }
   if (status.ok()) status = pools->FindLastSequence(series, *last);
-  if (status.ok()) status = pools->ReserveNumbers(uses);
   if (!status.ok()) return status;
+  status = pools->ReserveNumbers(uses);
+  if (!status.ok()) return NamingFile(status, StoreKey(config.store));
   for (const auto& [name, pool] : config.pools) {
     pools->StartPool(config, name, step, uses);
   }
@@ -131,6 +134,7 @@ absl::Status Pools::CheckIn(const Config& config, std::int64_t series,
                       {.accept_damage = uses.accept_damage,
                        .adopted = std::move(adopted_ids),
                        .host = HostName(),
+                       .store_key = StoreKey(config.store),
                        .now = absl::Now()});
   if (!skipped.ok()) return skipped.status();
   sequence_ = *skipped;

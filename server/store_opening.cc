@@ -27,14 +27,6 @@ std::string LocalPath(const StoreConfig& store) {
   return path == store.options.end() ? "" : path->second;
 }
 
-// Returns the key of the configuration that says where the store is.
-std::string KeyOf(const StoreConfig& store) {
-  for (const char* key : {"path", "url", "target"}) {
-    if (store.options.contains(key)) return absl::StrCat("store.", key);
-  }
-  return "store";
-}
-
 // Returns the path of the sequence file: beside a store in a local file,
 // otherwise beside the first journal that has such a file, or beside the first
 // journal. Empty if there is neither, or if the store keeps nothing.
@@ -99,10 +91,16 @@ absl::StatusOr<KnownStore> WhatIsKnown(const Config& config,
   known.accept_damage = accept_damage;
   const std::string sequence_path = SequencePath(config);
   absl::Status status;
-  if (!sequence_path.empty()) status = AddSequenceFile(sequence_path, known);
+  if (!sequence_path.empty()) {
+    status = AddSequenceFile(sequence_path, known);
+    if (!status.ok()) status = NamingFile(status, StoreKey(config.store));
+  }
   for (const auto& [name, pool] : config.pools) {
     if (!status.ok() || pool.journal_path.empty()) continue;
     status = AddJournal(pool.journal_path, known);
+    if (!status.ok()) {
+      status = NamingFile(status, absl::StrCat("pools.", name, ".queue.path"));
+    }
   }
   if (!status.ok()) return status;
   return known;
@@ -135,6 +133,13 @@ void LogIfNew(const Store& store, const std::string& path,
 
 }  // namespace
 
+std::string StoreKey(const StoreConfig& store) {
+  for (const char* key : {"path", "url", "target"}) {
+    if (store.options.contains(key)) return absl::StrCat("store.", key);
+  }
+  return "store";
+}
+
 absl::StatusOr<std::unique_ptr<Store>> OpenConfiguredStore(const Config& config,
                                                            bool accept_damage) {
   const std::string path = LocalPath(config.store);
@@ -143,13 +148,15 @@ absl::StatusOr<std::unique_ptr<Store>> OpenConfiguredStore(const Config& config,
   auto store = OpenStore(config.store.kind, config.store.options,
                          SameContentOfKind, *known, Log);
   if (!store.ok()) {
-    return NamingFile(store.status(), KeyOf(config.store));
+    return NamingFile(store.status(), StoreKey(config.store));
   }
   LogIfNew(**store, path, *known);
   const std::string sequence_path = SequencePath(config);
   if (sequence_path.empty()) return store;
   auto recording = RecordingStore::Open(*std::move(store), sequence_path);
-  if (!recording.ok()) return recording.status();
+  if (!recording.ok()) {
+    return NamingFile(recording.status(), StoreKey(config.store));
+  }
   if (!(*recording)->missing().empty()) {
     spdlog::error("{}", (*recording)->missing());
   }

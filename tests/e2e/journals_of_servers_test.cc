@@ -499,5 +499,13 @@ TEST(TakenNumber, AnAcknowledgedNumberIsReported) {
   AwaitStored(server, 2);
 }
 
+TEST_F(JournalsOfServers, AStateFileThatCannotBeReadIsNamedWithItsKey) {
+  StartOnce("journal.db");
+  std::filesystem::remove(folder_ / "journal.db.state");
+  std::filesystem::create_directory(folder_ / "journal.db.state");
+  ExpectRefused(JournalConfigOf("journal.db"),
+                {"cannot start: pools.clinical.queue.path: ", ".state"});
+}
+
 }  // namespace
 }  // namespace sluice

@@ -1,5 +1,7 @@
 // Tests a whole server whose store is PostgreSQL.
 
+#include <signal.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
@@ -16,7 +18,9 @@
 #include "server/submissions/decode.h"
 #include "stores/registry.h"
 #include "tests/fakes/postgres_server.h"
+#include "tests/fakes/sluice_program.h"
 #include "tests/fakes/test_server.h"
+#include "tests/stores/store_fixture.h"
 
 namespace sluice {
 namespace {
@@ -64,6 +68,34 @@ TEST(PostgresServerTest, StoredSubmissionsCanBeReadInSqlEvenAfterARestart) {
   ASSERT_TRUE(Submit(server, "first", &receipt).ok());
   EXPECT_EQ(receipt.disposition(), Receipt::DUPLICATE);
   EXPECT_EQ(PostgresShell(url).Get("SELECT count(*) FROM submissions"), "2");
+}
+
+TEST(PostgresServerTest, AMissingTableIsReportedWithTheKeyOfTheStore) {
+  const std::string url = PostgresServer::Shared().NewSchema();
+  const TempFolder folder;
+  const std::string config =
+      absl::StrCat("store: {kind: postgres, url: \"", url,
+                   "\"}\npools: {clinical: {queue: {kind: journal, path: ",
+                   folder / "journal.db",
+                   "}}}\nmethods: {default: {pool: clinical, on_full: block,"
+                   " ack: queued, allow_loss: true}}\n");
+  {
+    Sluice sluice(config);
+    sluice.port();
+    sluice.program().Signal(SIGTERM);
+    EXPECT_EQ(sluice.program().Wait().exit_code, 0);
+  }
+  PostgresShell shell(url);
+  for (const char* table : {"journals", "servers", "gaps"}) {
+    shell.Run(absl::StrCat("ALTER TABLE ", table, " RENAME TO gone"));
+    Sluice sluice(config);
+    EXPECT_EQ(sluice.program().Wait().exit_code, 1) << table;
+    EXPECT_THAT(sluice.program().err(),
+                testing::AllOf(testing::HasSubstr("cannot start: store.url: "),
+                               testing::HasSubstr("42P01")))
+        << table;
+    shell.Run(absl::StrCat("ALTER TABLE gone RENAME TO ", table));
+  }
 }
 
 TEST(PostgresServerTest, WhileNoStandbyAnswersNothingIsStoredAndItIsNotReady) {
