@@ -85,7 +85,13 @@ class StoreUnderTest {
   // Says whether the store uses the replacement.
   enum class Replaced { kHasNoDatabase, kIsUsed, kIsNotUsed };
   virtual Replaced Replace() { return Replaced::kHasNoDatabase; }
+
+  // Drops tables, so that later calls fail. Returns false if there are none.
+  virtual bool DropTables() { return false; }
 };
+
+constexpr char kDropTables[] =
+    "DROP TABLE gaps; DROP TABLE conflicts; DROP TABLE submissions";
 
 Shell::Rows SqliteConflicts(const std::string& path) {
   return Shell(path).Run(
@@ -118,6 +124,10 @@ class SqliteUnderTest : public StoreUnderTest {
     std::filesystem::rename(path_, path_ + ".before");
     std::filesystem::copy_file(path_ + ".before", path_);
     return Replaced::kIsNotUsed;
+  }
+  bool DropTables() override {
+    Shell(path_).Run(kDropTables);
+    return true;
   }
 
  private:
@@ -182,6 +192,10 @@ class PostgresUnderTest : public StoreUnderTest {
     PostgresServer::Shared().Stop();
     PostgresServer::Shared().Start();
     return Replaced::kIsUsed;
+  }
+  bool DropTables() override {
+    PostgresShell(url_).Run(absl::StrCat(kDropTables, " CASCADE"));
+    return true;
   }
 
  private:
@@ -298,6 +312,10 @@ class DatastoreUnderTest : public StoreUnderTest {
     EXPECT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
     return Replaced::kIsUsed;
+  }
+  bool DropTables() override {
+    Shell(path_).Run(kDropTables);
+    return true;
   }
 
  private:
@@ -454,6 +472,54 @@ TEST_P(AnyStoreContract, AReplacementBeginsAnotherGeneration) {
   EXPECT_NE(replacement, generation);
   EXPECT_THAT(Save({MakeSubmission(3, "c")}), Each(Result::kStored));
   EXPECT_EQ(store().Generation(), replacement);
+}
+
+// Errors are logged and shown to operators, so they must not have patient data.
+TEST_P(AnyStoreContract, ErrorsQuoteNoIdAndNoContent) {
+  const auto expect_nothing_quoted = [](const absl::Status& status) {
+    EXPECT_THAT(status.ToString(), testing::Not(HasSubstr("canary")));
+  };
+  Submission good = MakeSubmission(1, "canary-1", "canary content");
+  good.study_id = "canary-study";
+  good.site_id = "canary-site";
+  good.subject = "Patient/canary";
+  ASSERT_TRUE(TrySave({good}).ok());
+  const std::vector<std::function<void(Submission&)>> faults = {
+      [](Submission& s) { s.submission_id = "canary\xff"; },
+      [](Submission& s) { s.submission_id.push_back('\0'); },
+      [](Submission& s) { s.study_id = "canary\xc0"; },
+      [](Submission& s) { s.site_id = "canary\xed\xa0\x80"; },
+      [](Submission& s) { s.subject = "canary\xff"; },
+      [](Submission& s) { s.answers_json = "{canary"; },
+      [](Submission& s) { s.answers_json = R"([{"canary": {}}])"; },
+      [](Submission& s) { s.authored = "canary\xff"; },
+      [](Submission& s) { s.authored_at = absl::InfiniteFuture(); },
+      [](Submission& s) { s.sent_at = absl::FromUnixSeconds(1LL << 50); },
+      [](Submission& s) { s.received_at = absl::InfinitePast(); },
+      [](Submission& s) { s.sequence = -1; },
+      [](Submission& s) { s.sequence = 1; }};
+  for (std::size_t i = 0; i < faults.size(); ++i) {
+    Submission bad = good;
+    bad.sequence = static_cast<std::int64_t>(10 + i);
+    bad.submission_id = absl::StrCat("canary-", bad.sequence);
+    faults[i](bad);
+    expect_nothing_quoted(TrySave({bad}));
+    expect_nothing_quoted(TrySave({bad, good}));
+    expect_nothing_quoted(
+        store().FindReceipts(bad.study_id, {bad.submission_id}).status());
+  }
+  if (!under_test_->DropTables()) return;
+  good.sequence = 99;
+  const absl::Status unsaved = TrySave({good});
+  EXPECT_FALSE(unsaved.ok());
+  expect_nothing_quoted(unsaved);
+  const absl::Status unfound =
+      store().FindReceipts(good.study_id, {good.submission_id}).status();
+  EXPECT_FALSE(unfound.ok());
+  expect_nothing_quoted(unfound);
+  expect_nothing_quoted(store().Read(0, 10, 1000).status());
+  expect_nothing_quoted(store().FindOtherSequences({1}).status());
+  expect_nothing_quoted(store().Check());
 }
 
 TEST_P(AnyStoreContract, TakesAnEmptyBatch) {
