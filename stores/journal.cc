@@ -23,13 +23,11 @@ constexpr std::size_t kRangesAtOnce = 1024;
 constexpr std::size_t kReplayEntries = 256;
 constexpr std::size_t kReplayBytes = std::size_t{1} << 20;
 
-void Tell(const ReceivedSubmission& submission, std::string_view reason,
-          QuarantinedIds* ids) {
+void Tell(const ReceivedSubmission& submission, QuarantinedIds* ids) {
   ids->Add(SubmissionKey::Of(submission),
            {.sequence = submission.sequence,
             .received_at = submission.received_at,
-            .content_sha256 = submission.content_sha256},
-           reason);
+            .content_sha256 = submission.content_sha256});
 }
 
 ReceivedSubmission WithoutContent(const ReceivedSubmission& submission) {
@@ -77,7 +75,7 @@ absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(
   if (options.quarantined_ids != nullptr) {
     const absl::Status read =
         (*file)->ReadQuarantinedIds([&](const Quarantined& entry) {
-          Tell(entry.submission, entry.reason, options.quarantined_ids);
+          Tell(entry.submission, options.quarantined_ids);
         });
     if (!read.ok()) return NamingFile(read, path);
   }
@@ -334,7 +332,7 @@ std::vector<absl::Status> Journal::QuarantineEntries(
       if (entries[i].new_sequence != 0) {
         entry.submission.sequence = entries[i].new_sequence;
       }
-      Tell(entry.submission, entries[i].reason, quarantined_ids_);
+      Tell(entry.submission, quarantined_ids_);
     }
   }
   UpdatePromises();

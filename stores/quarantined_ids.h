@@ -13,7 +13,6 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <string_view>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
@@ -24,43 +23,31 @@
 
 namespace sluice {
 
-// The reason of a submission that is in quarantine because the store has other
-// content under its id.
-inline constexpr std::string_view kStoredWithOtherContent =
-    "the id is already stored with different content";
-
 // Thread-safe. Does not block: the lock is held for a moment only.
 class QuarantinedIds {
  public:
-  enum class Known {
-    kNothing,  // nothing about this id, or the store must decide
-    kSame,     // the submission is in quarantine
-    kOther,    // another content with this id is in quarantine
-  };
+  // Submissions of one id are searched one after the other, so no more are
+  // known.
+  static constexpr std::size_t kContentsMax = 16;
 
-  // Adds a submission that is in quarantine. `reason` is the reason of the
-  // quarantine. Ignores a submission that was added before.
-  void Add(const SubmissionKey& key, const StoredReceipt& receipt,
-           std::string_view reason);
+  // Adds a submission that is in quarantine. Ignores a submission that was
+  // added before, and a submission whose id has kContentsMax already.
+  void Add(const SubmissionKey& key, const StoredReceipt& receipt);
   // Removes the submission with this sequence number, if there is one.
   void Remove(const SubmissionKey& key, std::int64_t sequence);
 
-  // Looks up a submission by its key and content. Sets `receipt` for kSame.
-  // Returns kNothing instead of kOther if an entry with this id is in
-  // quarantine because the store has other content: that may be this content.
-  Known Find(const SubmissionKey& key, const Sha256Digest& content_sha256,
-             StoredReceipt* receipt) const;
+  // Returns true and sets `receipt` if a submission with this id and this
+  // content is in quarantine. Other content under the id decides nothing: it
+  // may mean the same, or be stored.
+  bool Find(const SubmissionKey& key, const Sha256Digest& content_sha256,
+            StoredReceipt* receipt) const;
 
   // Number of submissions.
   std::size_t size() const { return size_.load(std::memory_order_relaxed); }
 
  private:
-  struct Entry {
-    StoredReceipt receipt;
-    bool store_has_other = false;
-  };
   // Usually one content was sent under an id.
-  using Entries = absl::InlinedVector<Entry, 1>;
+  using Entries = absl::InlinedVector<StoredReceipt, 1>;
 
   // The number of entries. Every promised arrival reads it.
   std::atomic<std::size_t> size_{0};

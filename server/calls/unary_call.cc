@@ -23,6 +23,8 @@ void UnaryCall::Await() {
 
 void UnaryCall::OnStarted() {
   settings_ = method_.settings->Get();
+  // A refusal does not wait for its turn.
+  if (request_.Length() > CompletionLoop::kShortMax && RefuseUnread()) return;
   waits_ = loop_->PostIfLong(request_.Length(), &read_long_);
   if (!waits_) OnRequest();
 }

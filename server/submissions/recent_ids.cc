@@ -27,12 +27,9 @@ RecentIds::Arrival RecentIds::Arrive(
   if (refused != nullptr && *refused == content_sha256 && IsPresent(shard)) {
     return Arrival::kConflict;
   }
-  using Known = QuarantinedIds::Known;
-  Known quarantined = Known::kNothing;
-  if (task->promised) {
-    quarantined = quarantined_.Find(id.key, content_sha256, receipt);
+  if (task->promised && quarantined_.Find(id.key, content_sha256, receipt)) {
+    return Arrival::kKnown;
   }
-  if (quarantined == Known::kSame) return Arrival::kKnown;
   // Most submissions are the first with their id, so use one look-up to find
   // and to insert.
   const auto [found, is_first] =
@@ -47,10 +44,6 @@ RecentIds::Arrival RecentIds::Arrive(
       shard.leaders.erase(found);
       return Arrival::kKnown;
     }
-    if (quarantined == Known::kOther) {
-      shard.leaders.erase(found);
-      return Arrival::kConflict;
-    }
     id.leads_ = true;
     return Arrival::kFirst;
   }
@@ -60,7 +53,7 @@ RecentIds::Arrival RecentIds::Arrive(
   // the second task then does not become a leader.
   if (leaders_id.key != id.key ||
       leader.submission().content_sha256 != content_sha256) {
-    return quarantined == Known::kOther ? Arrival::kConflict : Arrival::kOther;
+    return Arrival::kOther;
   }
   if (leaders_id.acknowledged_ == Acknowledged::kDurably ||
       (leaders_id.acknowledged_ == Acknowledged::kFromMemory && !durably)) {

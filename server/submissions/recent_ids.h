@@ -17,7 +17,7 @@
 // from memory. A conflict that the store has found is remembered, so that the
 // same content is refused at once when it is sent again.
 //
-// A promised submission (Task::promised) whose id is in quarantine is not
+// A promised submission (Task::promised) that is in quarantine already is not
 // offered to the pool (quarantined_ids.h): it would be acknowledged, and
 // quarantined again under a second sequence number. A submission whose caller
 // waits for the store may still try the store.
@@ -92,8 +92,7 @@ class RecentIds {
     kQueued,    // the leader is acknowledged: answer with `receipt`
     kKnown,     // stored, or in quarantine: answer with `receipt`
     kOther,     // the leader has other content: offer the task to the pool
-    kConflict,  // the store has refused this content, or other content is in
-                // quarantine: answer CONFLICT
+    kConflict,  // the store has refused this content: answer CONFLICT
   };
 
   // Classifies `task`, and enters it if it becomes a leader or a follower. A

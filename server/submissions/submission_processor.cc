@@ -81,7 +81,7 @@ void SubmissionProcessor::SetSaved(SubmissionTask* task, const Saved& saved,
                             !saved.conflict_kept && task->in_journal();
   if (!must_be_kept) return task->SetSaved(saved);
   failed->push_back({task, /*error_id=*/"",
-                     std::string(kStoredWithOtherContent), 1,
+                     "the id is already stored with different content", 1,
                      /*content=*/std::nullopt});
 }
 

@@ -648,9 +648,9 @@ TEST_P(JournalContract, TellsWhichSubmissionsAreInQuarantine) {
   const auto find = [&](std::int64_t sequence) {
     const JournalEntry entry = MakeEntry(sequence);
     StoredReceipt receipt;
-    const auto known = ids.Find(SubmissionKey::Of(entry.submission),
+    const bool known = ids.Find(SubmissionKey::Of(entry.submission),
                                 entry.submission.content_sha256, &receipt);
-    return known == QuarantinedIds::Known::kSame ? receipt.sequence : 0;
+    return known ? receipt.sequence : 0;
   };
   std::unique_ptr<Journal> opened =
       *under_test_->TryOpen({.quarantined_ids = &ids});

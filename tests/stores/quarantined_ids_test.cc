@@ -9,8 +9,6 @@
 namespace sluice {
 namespace {
 
-using Known = QuarantinedIds::Known;
-
 class QuarantinedIdsTest : public testing::Test {
  protected:
   static SubmissionKey KeyOf(const std::string& id) {
@@ -22,15 +20,12 @@ class QuarantinedIdsTest : public testing::Test {
     return digest;
   }
 
-  void Add(const std::string& id, std::int64_t sequence, std::uint8_t content,
-           std::string_view reason = "reason") {
-    ids_.Add(KeyOf(id),
-             {.sequence = sequence,
-              .received_at = absl::UnixEpoch(),
-              .content_sha256 = Digest(content)},
-             reason);
+  void Add(const std::string& id, std::int64_t sequence, std::uint8_t content) {
+    ids_.Add(KeyOf(id), {.sequence = sequence,
+                         .received_at = absl::UnixEpoch(),
+                         .content_sha256 = Digest(content)});
   }
-  Known Find(const std::string& id, std::uint8_t content) {
+  bool Find(const std::string& id, std::uint8_t content) {
     return ids_.Find(KeyOf(id), Digest(content), &receipt_);
   }
 
@@ -39,17 +34,17 @@ class QuarantinedIdsTest : public testing::Test {
 };
 
 TEST_F(QuarantinedIdsTest, KnowsEachContentOfAnId) {
-  EXPECT_EQ(Find("a", 1), Known::kNothing);
+  EXPECT_FALSE(Find("a", 1));
   Add("a", 5, 1);
   Add("a", 6, 2);
   Add("a", 6, 2);  // added before
   EXPECT_EQ(ids_.size(), 2u);
-  EXPECT_EQ(Find("a", 1), Known::kSame);
+  EXPECT_TRUE(Find("a", 1));
   EXPECT_EQ(receipt_.sequence, 5);
-  EXPECT_EQ(Find("a", 2), Known::kSame);
+  EXPECT_TRUE(Find("a", 2));
   EXPECT_EQ(receipt_.sequence, 6);
-  EXPECT_EQ(Find("a", 3), Known::kOther);
-  EXPECT_EQ(Find("b", 1), Known::kNothing);
+  EXPECT_FALSE(Find("a", 3));
+  EXPECT_FALSE(Find("b", 1));
 }
 
 TEST_F(QuarantinedIdsTest, ForgetsWhatIsRemoved) {
@@ -59,17 +54,20 @@ TEST_F(QuarantinedIdsTest, ForgetsWhatIsRemoved) {
   ids_.Remove(KeyOf("b"), 5);
   EXPECT_EQ(ids_.size(), 2u);
   ids_.Remove(KeyOf("a"), 5);
-  EXPECT_EQ(Find("a", 1), Known::kOther);
+  EXPECT_FALSE(Find("a", 1));
   ids_.Remove(KeyOf("a"), 6);
-  EXPECT_EQ(Find("a", 1), Known::kNothing);
+  EXPECT_FALSE(Find("a", 1));
   EXPECT_EQ(ids_.size(), 0u);
 }
 
-// The other content may be the one that the store has.
-TEST_F(QuarantinedIdsTest, LetsTheStoreDecideIfItHasTheId) {
-  Add("a", 5, 1, kStoredWithOtherContent);
-  EXPECT_EQ(Find("a", 1), Known::kSame);
-  EXPECT_EQ(Find("a", 2), Known::kNothing);
+TEST_F(QuarantinedIdsTest, KnowsAFewContentsOfAnId) {
+  constexpr int kMax = QuarantinedIds::kContentsMax;
+  for (int i = 1; i <= kMax + 1; ++i) {
+    Add("a", i, static_cast<std::uint8_t>(i));
+  }
+  EXPECT_EQ(ids_.size(), QuarantinedIds::kContentsMax);
+  EXPECT_TRUE(Find("a", kMax));
+  EXPECT_FALSE(Find("a", kMax + 1));
 }
 
 }  // namespace
