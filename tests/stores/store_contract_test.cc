@@ -493,9 +493,6 @@ TEST_P(AnyStoreContract, ErrorsQuoteNoIdAndNoContent) {
       [](Submission& s) { s.answers_json = "{canary"; },
       [](Submission& s) { s.answers_json = R"([{"canary": {}}])"; },
       [](Submission& s) { s.authored = "canary\xff"; },
-      [](Submission& s) { s.authored_at = absl::InfiniteFuture(); },
-      [](Submission& s) { s.sent_at = absl::FromUnixSeconds(1LL << 50); },
-      [](Submission& s) { s.received_at = absl::InfinitePast(); },
       [](Submission& s) { s.sequence = -1; },
       [](Submission& s) { s.sequence = 1; }};
   for (std::size_t i = 0; i < faults.size(); ++i) {
