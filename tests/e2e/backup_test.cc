@@ -29,6 +29,7 @@
 #include "tests/fakes/journal_server.h"
 #include "tests/fakes/patience.h"
 #include "tests/fakes/sluice_program.h"
+#include "tests/fakes/submit_to_program.h"
 #include "tests/fakes/test_server.h"
 #include "tests/stores/store_fixture.h"
 
@@ -210,7 +211,7 @@ class RestoredBackup : public testing::Test {
   void SetUp() override {
     Sluice sluice(
         Config(live_, absl::StrCat("backup: {directory: ", backups_, "}\n")));
-    EXPECT_EQ(Submit(sluice, "before"), 1);
+    EXPECT_EQ(SubmitTo(sluice, "before"), 1);
     v1::BackupResponse response;
     const grpc::Status status =
         MakeBackup(sluice.ConnectToAdmin(), "night", &response);
@@ -220,21 +221,11 @@ class RestoredBackup : public testing::Test {
     Shell holder(live_ + "/sluice.db");
     holder.Run("BEGIN IMMEDIATE");
     for (int i = 0; i < kAfterBackup; ++i) {
-      EXPECT_EQ(Submit(sluice, absl::StrCat("after-", i)), 2 + i);
+      EXPECT_EQ(SubmitTo(sluice, absl::StrCat("after-", i)), 2 + i);
     }
     sluice.program().Signal(SIGKILL);
     EXPECT_EQ(sluice.program().Wait().signal, SIGKILL);
     holder.Run("ROLLBACK");
-  }
-
-  static std::int64_t Submit(Sluice& sluice, const std::string& id) {
-    grpc::ClientContext context;
-    Receipt receipt;
-    const grpc::Status status =
-        v1::Ingestion::NewStub(sluice.Connect())
-            ->Submit(&context, MakeSubmit(id), &receipt);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    return receipt.sequence();
   }
 
   // Replaces a file by its copy in the backup.
@@ -251,7 +242,7 @@ class RestoredBackup : public testing::Test {
   }
   std::int64_t NextNumber() const {
     Sluice sluice(Config(live_));
-    return Submit(sluice, "next");
+    return SubmitTo(sluice, "next");
   }
 
   const TempFolder folder_;

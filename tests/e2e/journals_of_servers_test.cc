@@ -27,6 +27,7 @@
 #include "tests/fakes/journal_server.h"
 #include "tests/fakes/patience.h"
 #include "tests/fakes/sluice_program.h"
+#include "tests/fakes/submit_to_program.h"
 #include "tests/fakes/test_server.h"
 #include "tests/stores/journal_fixture.h"
 #include "tests/stores/store_fixture.h"
@@ -56,16 +57,6 @@ class JournalsOfServers : public testing::Test {
     return Config(absl::StrCat("{kind: journal, path: ", folder_ / name, "}"));
   }
 
-  static std::int64_t Submit(Sluice& sluice, const std::string& id) {
-    grpc::ClientContext context;
-    Receipt receipt;
-    const grpc::Status status =
-        v1::Ingestion::NewStub(sluice.Connect())
-            ->Submit(&context, MakeSubmit(id), &receipt);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    return receipt.sequence();
-  }
-
   static void Stop(Sluice& sluice) {
     sluice.program().AwaitErr("serving: ");
     sluice.program().Signal(SIGTERM);
@@ -84,7 +75,8 @@ class JournalsOfServers : public testing::Test {
     sluice.port();
     Shell holder(store_);
     holder.Run("BEGIN IMMEDIATE");
-    for (int i = 1; i <= count; ++i) Submit(sluice, absl::StrCat("queued-", i));
+    for (int i = 1; i <= count; ++i)
+      SubmitTo(sluice, absl::StrCat("queued-", i));
     sluice.program().Signal(SIGKILL);
     EXPECT_EQ(sluice.program().Wait().signal, SIGKILL);
     holder.Run("ROLLBACK");
@@ -168,7 +160,7 @@ TEST_F(JournalsOfServers, AForeignJournalStopsTheStartAndIsAdopted) {
     Sluice sluice(JournalConfigOf("journal.db"),
                   {"--adopt-journal", folder_ / "foreign.db"});
     // Numbers of another series do not raise this server's numbers.
-    EXPECT_EQ(Submit(sluice, "new"), 1);
+    EXPECT_EQ(SubmitTo(sluice, "new"), 1);
     AwaitStored(sluice, 11);
     EXPECT_THAT(sluice.program().err(), HasSubstr("adopted a journal"));
     Stop(sluice);
@@ -177,7 +169,7 @@ TEST_F(JournalsOfServers, AForeignJournalStopsTheStartAndIsAdopted) {
             10);
   // The own journal does not look foreign now.
   Sluice sluice(JournalConfigOf("journal.db"));
-  EXPECT_EQ(Submit(sluice, "next"), 2);
+  EXPECT_EQ(SubmitTo(sluice, "next"), 2);
   Stop(sluice);
 }
 
@@ -197,7 +189,7 @@ TEST_F(JournalsOfServers, ANewJournalInPlaceOfALostOneStopsTheStart) {
   // Numbers continue after the reserved numbers, also after another start.
   {
     Sluice sluice(JournalConfigOf("journal.db"));
-    EXPECT_EQ(Submit(sluice, "new"), kBlock + 1);
+    EXPECT_EQ(SubmitTo(sluice, "new"), kBlock + 1);
     Stop(sluice);
     EXPECT_THAT(sluice.program().err(), Not(HasSubstr("missing")));
   }
@@ -205,7 +197,7 @@ TEST_F(JournalsOfServers, ANewJournalInPlaceOfALostOneStopsTheStart) {
   Sluice sluice(JournalConfigOf("journal.db"),
                 {"--adopt-journal", folder_ / "lost.db"});
   AwaitStored(sluice, 6);
-  EXPECT_EQ(Submit(sluice, "next"), kBlock + 2);
+  EXPECT_EQ(SubmitTo(sluice, "next"), kBlock + 2);
   Stop(sluice);
 }
 
@@ -213,13 +205,13 @@ TEST_F(JournalsOfServers, ARestartSkipsNoNumbers) {
   StartOnce("journal.db");
   {
     Sluice sluice(JournalConfigOf("journal.db"));
-    EXPECT_EQ(Submit(sluice, "1"), 1);
+    EXPECT_EQ(SubmitTo(sluice, "1"), 1);
     AwaitStored(sluice, 1);
     sluice.program().Signal(SIGKILL);
     EXPECT_EQ(sluice.program().Wait().signal, SIGKILL);
   }
   Sluice sluice(JournalConfigOf("journal.db"));
-  EXPECT_EQ(Submit(sluice, "2"), 2);
+  EXPECT_EQ(SubmitTo(sluice, "2"), 2);
   Stop(sluice);
 }
 
@@ -286,7 +278,7 @@ TEST_F(JournalsOfServers, AnOldDiskWhoseNumbersAreTakenIsStored) {
   {
     Sluice sluice(JournalConfigOf("journal.db"));
     for (int i = 1; i <= kEntries; ++i) {
-      EXPECT_EQ(Submit(sluice, absl::StrCat("new-", i)), i);
+      EXPECT_EQ(SubmitTo(sluice, absl::StrCat("new-", i)), i);
     }
     AwaitStored(kEntries);
     Stop(sluice);
@@ -331,7 +323,7 @@ TEST_F(JournalsOfServers, AChangedConfigurationStrandsNothing) {
     Sluice sluice(JournalConfigOf("other.db"),
                   {"--adopt-journal", folder_ / "journal.db"});
     AwaitStored(sluice, 50);
-    EXPECT_EQ(Submit(sluice, "new"), 51);
+    EXPECT_EQ(SubmitTo(sluice, "new"), 51);
     Stop(sluice);
   }
   Sluice sluice(JournalConfigOf("other.db"));
@@ -364,7 +356,7 @@ TEST_F(TwoJournals, ThatAreMissingAreAdoptedTogether) {
     sluice.port();
     Shell holder(store_);
     holder.Run("BEGIN IMMEDIATE");
-    Submit(sluice, "1");
+    SubmitTo(sluice, "1");
     grpc::ClientContext context;
     v1::ImportPatientsRequest request;
     request.set_study_id("study");
@@ -391,7 +383,7 @@ TEST_F(TwoJournals, ThatAreMissingAreAdoptedTogether) {
     Sluice sluice(TwoPools("new"), {"--adopt-journal", folder_ / "old-a.db",
                                     "--adopt-journal", folder_ / "old-b.db"});
     AwaitStored(sluice, 2);
-    EXPECT_EQ(Submit(sluice, "new"), 3);
+    EXPECT_EQ(SubmitTo(sluice, "new"), 3);
     Stop(sluice);
   }
   Sluice sluice(TwoPools("new"));
@@ -460,7 +452,7 @@ TEST_F(JournalsOfServers, AnInstallationThatRegisteredNothingIsRegistered) {
   {
     Sluice sluice(JournalConfigOf("journal.db"));
     AwaitStored(sluice, 3);
-    EXPECT_EQ(Submit(sluice, "new"), 4);
+    EXPECT_EQ(SubmitTo(sluice, "new"), 4);
     sluice.program().Signal(SIGKILL);
     EXPECT_EQ(sluice.program().Wait().signal, SIGKILL);
   }
