@@ -23,22 +23,10 @@ constexpr std::size_t kRangesAtOnce = 1024;
 constexpr std::size_t kReplayEntries = 256;
 constexpr std::size_t kReplayBytes = std::size_t{1} << 20;
 
-void Tell(const ReceivedSubmission& submission, QuarantinedIds* ids) {
-  ids->Add(SubmissionKey::Of(submission),
-           {.sequence = submission.sequence,
-            .received_at = submission.received_at,
-            .content_sha256 = submission.content_sha256});
-}
-
-ReceivedSubmission WithoutContent(const ReceivedSubmission& submission) {
-  ReceivedSubmission copy;
-  copy.kind = submission.kind;
-  copy.sequence = submission.sequence;
-  copy.study_id = submission.study_id;
-  copy.submission_id = submission.submission_id;
-  copy.received_at = submission.received_at;
-  copy.content_sha256 = submission.content_sha256;
-  return copy;
+StoredReceipt ReceiptOf(const ReceivedSubmission& submission) {
+  return {.sequence = submission.sequence,
+          .received_at = submission.received_at,
+          .content_sha256 = submission.content_sha256};
 }
 
 }  // namespace
@@ -75,7 +63,8 @@ absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(
   if (options.quarantined_ids != nullptr) {
     const absl::Status read =
         (*file)->ReadQuarantinedIds([&](const Quarantined& entry) {
-          Tell(entry.submission, options.quarantined_ids);
+          options.quarantined_ids->Add(SubmissionKey::Of(entry.submission),
+                                       ReceiptOf(entry.submission));
         });
     if (!read.ok()) return NamingFile(read, path);
   }
@@ -282,10 +271,11 @@ std::vector<absl::Status> Journal::QuarantineEntries(
     absl::Span<const UnstorableEntry> entries) {
   if (entries.empty()) return {};
   using Added = JournalFile::Added;
-  // An entry that has room, without its content.
   struct Checked {
-    ReceivedSubmission submission;
-    std::size_t bytes = 0;
+    std::string study_id;
+    std::size_t bytes = 0;  // of the content
+    SubmissionKey key;
+    StoredReceipt receipt;
   };
   // The entries that have room, by position, and what they use together.
   absl::flat_hash_map<std::int64_t, Checked> checked;
@@ -301,7 +291,9 @@ std::vector<absl::Status> Journal::QuarantineEntries(
           "the quarantine has no room for this study");
     }
     const std::size_t bytes = submission.content.size();
-    checked[row.entry.position] = {WithoutContent(submission), bytes};
+    checked[row.entry.position] = {submission.study_id, bytes,
+                                   SubmissionKey::Of(submission),
+                                   ReceiptOf(submission)};
     for (QuarantineRoom::Use* use : {&of_study, &all}) {
       ++use->entries;
       use->bytes += bytes;
@@ -325,14 +317,14 @@ std::vector<absl::Status> Journal::QuarantineEntries(
       ++discarded_;
       continue;
     }
-    room_.Add(entry.submission.study_id, entry.bytes);
+    room_.Add(entry.study_id, entry.bytes);
     if (*one == Added::kDamagedEntry) {
       ++damaged_;
     } else if (quarantined_ids_ != nullptr) {
       if (entries[i].new_sequence != 0) {
-        entry.submission.sequence = entries[i].new_sequence;
+        entry.receipt.sequence = entries[i].new_sequence;
       }
-      Tell(entry.submission, quarantined_ids_);
+      quarantined_ids_->Add(entry.key, entry.receipt);
     }
   }
   UpdatePromises();
