@@ -421,8 +421,10 @@ absl::Status PostgresStore::WithReader(ReadFunction read) {
   const TimePoint deadline = After(options_.timeout);
   std::optional<PostgresConnection> session =
       sessions_.TakeIdle(Use::kReading, deadline);
+  bool alive = false;
   const auto read_and_return = [&] {
     const absl::Status status = read(*session);
+    alive = session->Alive();
     if (status.ok()) {
       sessions_.Return(Use::kReading, *std::move(session));
     } else {
@@ -433,8 +435,9 @@ absl::Status PostgresStore::WithReader(ReadFunction read) {
   if (session.has_value()) {
     const absl::Status status = read_and_return();
     // A restart of PostgreSQL ends all sessions, and some of them may not know
-    // it yet. A session that hangs has used up the time.
-    if (!absl::IsUnavailable(status) ||
+    // it yet. A session that is still alive has its answer from PostgreSQL, and
+    // a session that hangs has used up the time.
+    if (!absl::IsUnavailable(status) || alive ||
         std::chrono::steady_clock::now() >= deadline) {
       return status;
     }

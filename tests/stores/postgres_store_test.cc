@@ -399,6 +399,20 @@ TEST_F(PostgresStoreTest, ALostSessionForReadingIsReplacedOnce) {
   });
 }
 
+// The view fails as a full disk does, and counts the tries.
+TEST_F(PostgresStoreTest, AnErrorOfASessionThatIsAliveIsNotTriedAgain) {
+  Open();
+  SaveOne(MakeSubmission(1, "a"));
+  ASSERT_TRUE(store_->LastSequence().ok());
+  Sql("ALTER TABLE submissions RENAME TO kept; CREATE SEQUENCE tries;"
+      " CREATE FUNCTION fail() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN"
+      " PERFORM nextval('tries');"
+      " RAISE EXCEPTION USING ERRCODE = '53100'; END $$;"
+      " CREATE VIEW submissions AS SELECT * FROM kept WHERE fail()");
+  EXPECT_TRUE(absl::IsUnavailable(store_->LastSequence().status()));
+  EXPECT_EQ(Get("SELECT last_value FROM tries"), "1");
+}
+
 TEST_F(PostgresStoreTest, ASecondServerWithTheSameNumberIsRefused) {
   Open();
   const absl::Status second = TryOpen().status();
