@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <system_error>
 #include <utility>
 
@@ -22,6 +23,46 @@ constexpr std::size_t kRangesAtOnce = 1024;
 // Limits for one part of Replay.
 constexpr std::size_t kReplayEntries = 256;
 constexpr std::size_t kReplayBytes = std::size_t{1} << 20;
+
+// Number of entries, or of ids, that a long read reads with the lock held.
+constexpr std::size_t kPartEntries = 256;
+// The same for entries with their contents.
+constexpr std::size_t kPartContents = 8;
+
+// Returns up to `max` rows after `after`. `read` reads up to a number of rows
+// after a key, with the lock held. `key_of` returns the key of a row.
+template <typename Row, typename ReadPart, typename KeyOf>
+absl::StatusOr<std::vector<Row>> ListInParts(std::int64_t after,
+                                             std::size_t max, std::size_t part,
+                                             ReadPart read, KeyOf key_of) {
+  std::vector<Row> all;
+  while (all.size() < max) {
+    const std::size_t count = std::min(part, max - all.size());
+    absl::StatusOr<std::vector<Row>> rows = read(after, count);
+    if (!rows.ok()) return rows;
+    std::ranges::move(*rows, std::back_inserter(all));
+    if (rows->size() < count) break;
+    after = key_of(all.back());
+  }
+  return all;
+}
+
+// Finds a row for each id. `find` finds the rows of some ids, with the lock
+// held.
+template <typename Row, typename FindPart>
+absl::StatusOr<std::vector<std::optional<Row>>> FindInParts(
+    absl::Span<const std::string> ids, FindPart find) {
+  std::vector<std::optional<Row>> all;
+  all.reserve(ids.size());
+  while (!ids.empty()) {
+    const auto part = ids.subspan(0, kPartEntries);
+    absl::StatusOr<std::vector<std::optional<Row>>> rows = find(part);
+    if (!rows.ok()) return rows;
+    std::ranges::move(*rows, std::back_inserter(all));
+    ids.remove_prefix(part.size());
+  }
+  return all;
+}
 
 StoredReceipt ReceiptOf(const ReceivedSubmission& submission) {
   return {.sequence = submission.sequence,
@@ -178,18 +219,51 @@ void Journal::MarkRead(const JournalPart& part) {
 
 absl::Status Journal::VisitUnread(
     absl::FunctionRef<void(const UnreadEntry&)> visit) {
-  // Do not wait for a commit when there is nothing to visit.
-  if (unread() == 0) return absl::OkStatus();
-  absl::MutexLock lock(&file_mutex_);
-  std::int64_t after = 0;
-  std::int64_t last = 0;
-  {
-    absl::MutexLock state_lock(&state_mutex_);
-    if (unread_ == 0) return absl::OkStatus();
-    after = read_up_to_;
-    last = unread_last_;
+  struct Entry {
+    std::string study_id;
+    std::string submission_id;
+    StoredReceipt receipt;
+  };
+  std::vector<Entry> part;
+  for (std::int64_t after = kBeforeAllEntries;;) {
+    // Do not wait for a commit when there is nothing to visit.
+    if (unread() == 0) return absl::OkStatus();
+    part.clear();
+    absl::StatusOr<std::int64_t> up_to;
+    std::int64_t last = 0;
+    LockForPart();
+    {
+      absl::MutexLock state_lock(&state_mutex_);
+      after = std::max(after, read_up_to_);
+      last = unread_last_;
+    }
+    up_to = file_->VisitReceipts(
+        after, last, kPartEntries, [&](const UnreadEntry& entry) {
+          part.push_back({std::string(entry.study_id),
+                          std::string(entry.submission_id), entry.receipt});
+        });
+    file_mutex_.Unlock();
+    if (!up_to.ok()) return up_to.status();
+    for (const Entry& entry : part) {
+      visit({.study_id = entry.study_id,
+             .submission_id = entry.submission_id,
+             .receipt = entry.receipt});
+    }
+    if (*up_to >= last) return absl::OkStatus();
+    after = *up_to;
   }
-  return file_->VisitReceipts(after, last, visit);
+}
+
+void Journal::LockForPart() {
+  // A thread that unlocks a mutex and locks it again at once usually gets it
+  // before a thread that waits. The limit lets the reader go on although the
+  // writer hardly pauses.
+  constexpr absl::Duration kPatience = absl::Milliseconds(10);
+  file_mutex_.LockWhenWithTimeout(
+      absl::Condition(
+          +[](std::atomic<int>* waiting) { return *waiting == 0; },
+          &writers_waiting_),
+      kPatience);
 }
 
 absl::StatusOr<std::int64_t> Journal::LastSequence() {
@@ -208,7 +282,9 @@ absl::Status Journal::RaiseLastSequence(std::int64_t sequence) {
 
 absl::StatusOr<std::int64_t> Journal::Append(
     absl::Span<const NewJournalEntry> entries) {
+  ++writers_waiting_;
   absl::MutexLock lock(&file_mutex_);
+  --writers_waiting_;
   const std::int64_t first = last_position() + 1;
   if (entries.empty()) return first;
   const auto forgotten = file_->Append(entries, first, FirstDone());
@@ -237,7 +313,9 @@ absl::Status Journal::Forget() {
   // call ends.
   const std::int64_t last = last_position();
   for (bool more = true; more;) {
+    ++writers_waiting_;
     absl::MutexLock lock(&file_mutex_);
+    --writers_waiting_;
     const absl::Status status = ForgetUpTo(last, more);
     if (!status.ok()) return status;
   }
@@ -387,8 +465,15 @@ absl::Status Journal::RemoveQuarantined(
 
 absl::StatusOr<std::vector<Discarded>> Journal::ListDiscarded(
     std::int64_t after, std::size_t max) {
-  absl::MutexLock lock(&file_mutex_);
-  return file_->ListDiscarded(after, max);
+  return ListInParts<Discarded>(
+      after, max, kPartEntries,
+      [this](std::int64_t from, std::size_t count) {
+        LockForPart();
+        auto part = file_->ListDiscarded(from, count);
+        file_mutex_.Unlock();
+        return part;
+      },
+      [](const Discarded& last) { return last.number; });
 }
 
 absl::StatusOr<std::vector<std::optional<Discarded>>> Journal::FindDiscarded(
@@ -399,8 +484,13 @@ absl::StatusOr<std::vector<std::optional<Discarded>>> Journal::FindDiscarded(
       return std::vector<std::optional<Discarded>>(submission_ids.size());
     }
   }
-  absl::MutexLock lock(&file_mutex_);
-  return file_->FindDiscarded(study_id, submission_ids);
+  return FindInParts<Discarded>(
+      submission_ids, [&](absl::Span<const std::string> ids) {
+        LockForPart();
+        auto part = file_->FindDiscarded(study_id, ids);
+        file_mutex_.Unlock();
+        return part;
+      });
 }
 
 void Journal::SetQuarantineLimits(const QuarantineLimits& limits) {
@@ -421,8 +511,15 @@ void Journal::UpdatePromises() {
 
 absl::StatusOr<std::vector<Quarantined>> Journal::ListQuarantine(
     std::int64_t after, std::size_t max, bool with_content) {
-  absl::MutexLock lock(&file_mutex_);
-  return file_->ListQuarantine(after, max, with_content);
+  return ListInParts<Quarantined>(
+      after, max, with_content ? kPartContents : kPartEntries,
+      [this, with_content](std::int64_t from, std::size_t count) {
+        LockForPart();
+        auto part = file_->ListQuarantine(from, count, with_content);
+        file_mutex_.Unlock();
+        return part;
+      },
+      [](const Quarantined& last) { return last.submission.sequence; });
 }
 
 absl::StatusOr<std::vector<std::optional<Quarantined>>>
@@ -433,8 +530,13 @@ Journal::FindQuarantined(std::string_view study_id,
   if (quarantined() == 0) {
     return std::vector<std::optional<Quarantined>>(submission_ids.size());
   }
-  absl::MutexLock lock(&file_mutex_);
-  return file_->FindQuarantined(study_id, submission_ids);
+  return FindInParts<Quarantined>(
+      submission_ids, [&](absl::Span<const std::string> ids) {
+        LockForPart();
+        auto part = file_->FindQuarantined(study_id, ids);
+        file_mutex_.Unlock();
+        return part;
+      });
 }
 
 bool Journal::MayQuarantine(const ReceivedSubmission& submission,

@@ -206,8 +206,9 @@ class Journal {
   // Marks the entries of a part as read. The part must be the last result of
   // ReadUnread. VisitUnread finds entries until they are marked.
   void MarkRead(const JournalPart& part);
-  // Calls `visit` with each unread entry, with a lock held. Does not block if
-  // there are no unread entries.
+  // Calls `visit` with each unread entry, without holding a lock. An entry that
+  // is marked as read meanwhile may be left out. Does not block if there are no
+  // unread entries.
   absl::Status VisitUnread(
       absl::FunctionRef<void(const UnreadEntry& entry)> visit);
 
@@ -327,6 +328,10 @@ class Journal {
           QuarantinedIds* quarantined_ids, std::string accepted_damage,
           bool created);
 
+  // Locks file_mutex_ for the next part of a long read. Append and Forget go
+  // first, because a thread of low priority may read.
+  void LockForPart() ABSL_EXCLUSIVE_LOCK_FUNCTION(file_mutex_);
+
   absl::Status ForgetUpTo(std::int64_t last, bool& more)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(file_mutex_);
 
@@ -366,6 +371,8 @@ class Journal {
   const bool created_;
   QuarantinedIds* const quarantined_ids_;  // may be null
 
+  // Number of calls of Append and Forget that wait for file_mutex_.
+  std::atomic<int> writers_waiting_{0};
   absl::Mutex file_mutex_;
   const std::unique_ptr<JournalFile> file_ ABSL_PT_GUARDED_BY(file_mutex_);
 

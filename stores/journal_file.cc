@@ -410,14 +410,19 @@ absl::StatusOr<EntryRow> JournalFile::ReadAt(std::int64_t position) {
       absl::StrCat("the journal has no entry at position ", position));
 }
 
-absl::Status JournalFile::VisitReceipts(
-    std::int64_t after, std::int64_t last,
+absl::StatusOr<std::int64_t> JournalFile::VisitReceipts(
+    std::int64_t after, std::int64_t last, std::size_t max,
     absl::FunctionRef<void(const UnreadEntry&)> visit) {
-  return db_.ForEachRow(
+  std::size_t visited = 0;
+  std::int64_t position = after;
+  const absl::Status status = db_.ForEachRow(
       absl::StrCat("SELECT sequence, received_at, content_sha256, study_id,"
-                   " submission_id FROM entries WHERE position > ",
-                   after, " AND position <= ", last),
+                   " submission_id, position FROM entries WHERE position > ",
+                   after, " AND position <= ", last,
+                   " ORDER BY position LIMIT ", max),
       [&](const SqliteRun& row) {
+        ++visited;
+        position = row.IntegerAt(5);
         visit({.study_id = row.TextAt(3),
                .submission_id = row.TextAt(4),
                .receipt = {
@@ -427,6 +432,8 @@ absl::Status JournalFile::VisitReceipts(
                        ParseDigest(row.BlobAt(2)).value_or(Sha256Digest())}});
         return true;
       });
+  if (!status.ok()) return status;
+  return visited < max ? last : position;
 }
 
 // Quarantine.

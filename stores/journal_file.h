@@ -88,9 +88,11 @@ class JournalFile {
                                              std::int64_t last,
                                              std::size_t max_entries,
                                              std::size_t max_bytes);
-  // Calls `visit` with each entry in the same range, without its content.
-  absl::Status VisitReceipts(
-      std::int64_t after, std::int64_t last,
+  // Calls `visit` with the first `max` entries in the same range, without their
+  // contents. Returns the position of the last of them, or `last` if no entry
+  // follows.
+  absl::StatusOr<std::int64_t> VisitReceipts(
+      std::int64_t after, std::int64_t last, std::size_t max,
       absl::FunctionRef<void(const UnreadEntry& entry)> visit);
 
   // Moves entries into quarantine, in one transaction. For each entry, returns

@@ -891,6 +891,59 @@ TEST_P(JournalContract, UnreadEntriesAreFoundUntilTheyAreMarked) {
   EXPECT_THAT(visited(), ElementsAre("3 id-3"));
 }
 
+// A thread of low priority may visit them. It must not hold up the journal's
+// writer.
+TEST_P(JournalContract, VisitsUnreadEntriesInPartsWithoutALock) {
+  Append(1, 600);
+  Open();
+  std::int64_t visited = 0;
+  const absl::Status status =
+      journal().VisitUnread([&](const UnreadEntry& entry) {
+        EXPECT_EQ(entry.receipt.sequence, ++visited);
+        if (visited == 1 || visited == 600)
+          Append(600 + visited, 600 + visited);
+      });
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(visited, 600);
+}
+
+TEST_P(JournalContract, ReadsMoreThanAPart) {
+  Append(1, 600);
+  std::vector<UnstorableEntry> batch;
+  std::vector<std::string> ids;
+  for (std::int64_t i = 1; i <= 600; ++i) {
+    batch.push_back({.position = i, .reason = "reason", .tries = 1});
+    ids.push_back(absl::StrCat("id-", i));
+  }
+  EXPECT_THAT(journal().Quarantine(batch), Each(absl::OkStatus()));
+  for (const bool with_content : {false, true}) {
+    const auto listed = journal().ListQuarantine(3, 590, with_content);
+    ASSERT_TRUE(listed.ok()) << listed.status();
+    ASSERT_THAT(*listed, SizeIs(590));
+    EXPECT_EQ(listed->front().submission.sequence, 4);
+    EXPECT_EQ(listed->back().submission.sequence, 593);
+  }
+  ids[300] = "unknown";
+  const auto found = journal().FindQuarantined("study", ids);
+  ASSERT_TRUE(found.ok()) << found.status();
+  ASSERT_THAT(*found, SizeIs(600));
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    EXPECT_EQ((*found)[i].has_value(), i != 300) << i;
+    if (i == 300) continue;
+    EXPECT_EQ((*found)[i]->submission.submission_id, ids[i]);
+  }
+  for (std::int64_t i = 1; i <= 300; ++i) {
+    ASSERT_TRUE(journal().Discard(i, "reason", "operator").ok());
+  }
+  const auto discarded = journal().FindDiscarded("study", ids);
+  ASSERT_TRUE(discarded.ok()) << discarded.status();
+  EXPECT_EQ(std::ranges::count_if(
+                *discarded, [](const auto& one) { return one.has_value(); }),
+            300);
+  EXPECT_THAT(*journal().ListDiscarded(10, 280), SizeIs(280));
+  EXPECT_THAT(*journal().ListDiscarded(10, 1000), SizeIs(290));
+}
+
 // A start must succeed on a full disk.
 TEST_P(JournalContract, OnAFullDiskADamagedEntryStaysInTheJournal) {
   Append(1, 3);
