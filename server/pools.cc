@@ -73,6 +73,8 @@ absl::StatusOr<std::unique_ptr<Pools>> Pools::Start(const Config& config,
   if (!status.ok()) return status;
   status = pools->ReserveNumbers(uses);
   if (!status.ok()) return NamingFile(status, StoreKey(config.store));
+  pools->assigned_recorder_ =
+      std::make_unique<AssignedRecorder>(uses.store, uses.clock);
   for (const auto& [name, pool] : config.pools) {
     pools->StartPool(config, name, step, uses);
   }
@@ -268,7 +270,7 @@ void Pools::StartPool(const Config& config, const std::string& name,
                           .disk = pool.disk.get(),
                           .numbers = number_reserve_.get(),
                           .new_numbers = &new_numbers_,
-                          .store = uses.store,
+                          .assigned = assigned_recorder_.get(),
                           .pool = pool.workers.get(),
                           .clock = uses.clock,
                           .metrics = pool.journal_metrics.get()});
@@ -332,6 +334,7 @@ bool Pools::AwaitIdle(TimePoint deadline) {
     idle &= pool.workers->AwaitIdle(deadline);
   }
   idle &= number_reserve_->AwaitIdle(deadline);
+  idle &= assigned_recorder_->AwaitIdle(deadline);
   return idle;
 }
 
@@ -341,6 +344,7 @@ void Pools::Join() {
     if (pool.journal_writer != nullptr) pool.journal_writer->Join();
   }
   number_reserve_->Join();
+  assigned_recorder_->Join();
 }
 
 void Pools::CloseJournals() {

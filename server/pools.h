@@ -25,6 +25,7 @@
 #include "server/journal_adoption.h"
 #include "server/metrics/journal_metrics.h"
 #include "server/metrics/stage_metrics.h"
+#include "server/submissions/assigned_recorder.h"
 #include "server/submissions/disk_reserve.h"
 #include "server/submissions/journal_writer.h"
 #include "server/submissions/new_numbers.h"
@@ -154,6 +155,7 @@ class Pools {
   std::atomic<std::int64_t> sequence_{0};
   NewNumbers new_numbers_{&sequence_};
   std::unique_ptr<NumberReserve> number_reserve_;
+  std::unique_ptr<AssignedRecorder> assigned_recorder_;
   std::map<std::string, ServerPool> by_name_;
   // Sequence numbers for lookups, which must not use up the numbers of
   // submissions.

@@ -74,33 +74,43 @@ absl::Status RecordingStore::SaveBatch(absl::Span<const Submission> batch,
                                        absl::Span<Saved> saved) {
   const absl::Status status = store_->SaveBatch(batch, saved);
   if (!status.ok() || batch.empty()) return status;
-  // The file is in the page cache, so the lock is held for a moment only.
-  absl::MutexLock lock(&mutex_);
-  SequenceFile::Numbers last = last_;
-  for (const Submission& submission : batch) {
-    // A journal may have numbers of another server's series. They say nothing
-    // about this server.
-    if (SeriesOf(submission.sequence) != SeriesOf(last_.saved)) continue;
-    last.saved = std::max(last.saved, submission.sequence);
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const Submission& submission : batch) {
+      // A journal may have numbers of another server's series. They say nothing
+      // about this server.
+      if (SeriesOf(submission.sequence) != SeriesOf(last_.saved)) continue;
+      last_.saved = std::max(last_.saved, submission.sequence);
+    }
+    last_.assigned = std::max(last_.assigned, last_.saved);
   }
-  last.assigned = std::max(last.assigned, last.saved);
-  Write(last);
+  absl::MutexLock lock(&file_mutex_);
+  WriteFile();
   return status;
 }
 
 void RecordingStore::RecordAssigned(std::int64_t sequence) {
-  absl::MutexLock lock(&mutex_);
-  SequenceFile::Numbers last = last_;
-  if (SeriesOf(sequence) == SeriesOf(last.assigned)) {
-    last.assigned = std::max(last.assigned, sequence);
+  {
+    absl::MutexLock lock(&mutex_);
+    if (SeriesOf(sequence) == SeriesOf(last_.assigned)) {
+      last_.assigned = std::max(last_.assigned, sequence);
+    }
   }
-  Write(last);
+  absl::MutexLock lock(&file_mutex_);
+  WriteFile();
 }
 
-void RecordingStore::Write(const SequenceFile::Numbers& last) {
-  if (last == last_ && written_.ok()) return;
-  last_ = last;
-  written_ = file_.Write(last_);
+void RecordingStore::WriteFile() {
+  SequenceFile::Numbers last;
+  {
+    absl::MutexLock lock(&mutex_);
+    last = last_;
+  }
+  if (last == in_file_) return;
+  const absl::Status written = file_.Write(last);
+  if (written.ok()) in_file_ = last;
+  absl::MutexLock lock(&mutex_);
+  written_ = written;
 }
 
 absl::StatusOr<std::int64_t> RecordingStore::LastSequence() {
@@ -113,8 +123,13 @@ absl::StatusOr<std::int64_t> RecordingStore::LastSequence() {
 absl::Status RecordingStore::Check() {
   absl::Status status = store_->Check();
   if (!status.ok()) return status;
+  // A write in progress may hang, so do not wait for it: return the result of
+  // the write before.
+  if (file_mutex_.TryLock()) {
+    WriteFile();
+    file_mutex_.Unlock();
+  }
   absl::MutexLock lock(&mutex_);
-  if (!written_.ok()) written_ = file_.Write(last_);
   return written_;
 }
 

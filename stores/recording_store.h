@@ -76,19 +76,23 @@ class RecordingStore final : public Store {
       : store_(std::move(store)),
         missing_(std::move(missing)),
         file_(std::move(file)),
+        in_file_(last),
         last_(last) {}
 
-  // Writes the file if `last` is higher than last_, or if the last write
-  // failed.
-  void Write(const SequenceFile::Numbers& last)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Writes last_ to the file, unless the file has it.
+  void WriteFile() ABSL_EXCLUSIVE_LOCKS_REQUIRED(file_mutex_);
 
   // Constant after construction. Thread-safe.
   const std::unique_ptr<Store> store_;
   const std::string missing_;
 
+  // Held over writes, which hang if the disk hangs. Locked before mutex_.
+  absl::Mutex file_mutex_;
+  SequenceFile file_ ABSL_GUARDED_BY(file_mutex_);
+  SequenceFile::Numbers in_file_ ABSL_GUARDED_BY(file_mutex_);
+
+  // Held briefly, never over I/O.
   absl::Mutex mutex_;
-  SequenceFile file_ ABSL_GUARDED_BY(mutex_);
   SequenceFile::Numbers last_ ABSL_GUARDED_BY(mutex_);
   // Result of the last write of the file.
   absl::Status written_ ABSL_GUARDED_BY(mutex_);

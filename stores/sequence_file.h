@@ -7,10 +7,11 @@
 //             store or from a journal. If the store or a journal is replaced by
 //             an older copy, no number is assigned twice.
 //
-// The numbers are written after the commit of each batch of the store and each
-// group of a journal, and before the callers are answered. They are not synced
-// each time. After a power cut a number may therefore be lower than the highest
-// number in the store or a journal, but it is never higher.
+// The numbers are written after the commit of each batch of the store, before
+// its callers are answered, and soon after the commit of each group of a
+// journal. They are not synced each time. After a crash a number may therefore
+// be lower than the highest number in the store or a journal, but it is never
+// higher.
 //
 // Version 1 of the format has one number, which is read as both.
 

@@ -224,9 +224,9 @@ class Store {
 
   // Records that the numbers up to `sequence` were assigned to submissions that
   // the store may get later, so that LastSequence continues after them. A
-  // number of another server is ignored. Cheap: does not wait for a SaveBatch,
-  // nor for a sync. The default, for stores without a second place for their
-  // numbers (RecordingStore), does nothing.
+  // number of another server is ignored. Waits for the disk only if the disk
+  // hangs: neither for a SaveBatch nor for a sync. The default, for stores
+  // without a second place for their numbers (RecordingStore), does nothing.
   virtual void RecordAssigned(std::int64_t /*sequence*/) {}
 
   // Returns the content of the store after the sequence number `after`: at most

@@ -40,7 +40,7 @@ JournalWriter::JournalWriter(const Uses& uses)
       disk_(uses.disk),
       numbers_(uses.numbers),
       new_numbers_(uses.new_numbers),
-      store_(uses.store),
+      assigned_(uses.assigned),
       pool_(uses.pool),
       clock_(uses.clock),
       metrics_(uses.metrics) {
@@ -226,8 +226,9 @@ absl::StatusOr<std::int64_t> JournalWriter::Append(
     return NumbersUsedUp();
   }
   absl::StatusOr<std::int64_t> first = journal_->Append(group);
-  // Before the callers learn their numbers.
-  if (first.ok()) store_->RecordAssigned(group.back().submission->sequence);
+  // The callers do not wait until the store has recorded their numbers: the
+  // disk of the store may hang.
+  if (first.ok()) assigned_->Record(group.back().submission->sequence);
   return first;
 }
 

@@ -41,11 +41,11 @@
 #include "base/log_pace.h"
 #include "pool/worker_pool.h"
 #include "server/metrics/journal_metrics.h"
+#include "server/submissions/assigned_recorder.h"
 #include "server/submissions/disk_reserve.h"
 #include "server/submissions/new_numbers.h"
 #include "server/submissions/number_reserve.h"
 #include "stores/journal.h"
-#include "stores/store.h"
 
 namespace sluice {
 
@@ -60,7 +60,7 @@ class JournalWriter {
     DiskReserve* disk;
     NumberReserve* numbers;
     NewNumbers* new_numbers;
-    Store* store;  // only told which numbers were assigned
+    AssignedRecorder* assigned;
     WorkerPool* pool;
     Clock* clock;
     JournalMetrics* metrics;
@@ -131,7 +131,7 @@ class JournalWriter {
   DiskReserve* const disk_;
   NumberReserve* const numbers_;
   NewNumbers* const new_numbers_;
-  Store* const store_;
+  AssignedRecorder* const assigned_;
   WorkerPool* const pool_;
   Clock* const clock_;
   JournalMetrics* const metrics_;

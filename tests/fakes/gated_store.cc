@@ -16,6 +16,25 @@ void GatedStore::Release() {
   held_ = false;
 }
 
+void GatedStore::HoldRecording() {
+  absl::MutexLock lock(&mutex_);
+  recording_held_ = true;
+}
+
+void GatedStore::ReleaseRecording() {
+  absl::MutexLock lock(&mutex_);
+  recording_held_ = false;
+}
+
+void GatedStore::RecordAssigned(std::int64_t sequence) {
+  absl::MutexLock lock(&mutex_);
+  const auto open = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return !recording_held_;
+  };
+  mutex_.Await(absl::Condition(&open));
+  assigned_ = sequence;
+}
+
 void GatedStore::FailWith(absl::Status status) {
   absl::MutexLock lock(&mutex_);
   failure_ = std::move(status);

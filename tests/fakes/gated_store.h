@@ -26,6 +26,10 @@ class GatedStore final : public Store {
   // drained, because a blocked store also blocks the end of the test.
   void Hold();
   void Release();
+  // Blocks each RecordAssigned until ReleaseRecording, like a store whose disk
+  // hangs.
+  void HoldRecording();
+  void ReleaseRecording();
   // Makes SaveBatch and Check fail with `status`, or succeed again if `status`
   // is OK.
   void FailWith(absl::Status status);
@@ -72,7 +76,7 @@ class GatedStore final : public Store {
   ServerRegistry* registry() override;
   absl::StatusOr<std::vector<std::vector<std::int64_t>>> FindOtherSequences(
       absl::Span<const std::int64_t> sequences) override;
-  void RecordAssigned(std::int64_t sequence) override { assigned_ = sequence; }
+  void RecordAssigned(std::int64_t sequence) override;
   absl::Status Check() override;
   std::uint32_t Generation() override { return generation_; }
 
@@ -86,6 +90,7 @@ class GatedStore final : public Store {
   std::atomic<std::int64_t> assigned_{0};
   mutable absl::Mutex mutex_;
   bool held_ ABSL_GUARDED_BY(mutex_) = false;
+  bool recording_held_ ABSL_GUARDED_BY(mutex_) = false;
   bool keeps_conflicts_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
   absl::Status lookup_failure_ ABSL_GUARDED_BY(mutex_);

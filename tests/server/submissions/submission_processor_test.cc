@@ -226,11 +226,12 @@ class QuarantineTest : public SubmissionProcessorTest {
   JournalMetrics journal_metrics_{"pool", &registry_};
   DiskReserve reserve_{[] { return std::size_t{0}; }, /*minimum=*/0};
   NumberReserve number_reserve_;
+  AssignedRecorder assigned_{&store_, SystemClock()};
   JournalWriter writer_{{.journal = journal_.get(),
                          .disk = &reserve_,
                          .numbers = &number_reserve_,
                          .new_numbers = &numbers_,
-                         .store = &store_,
+                         .assigned = &assigned_,
                          .pool = &pool_,
                          .clock = SystemClock(),
                          .metrics = &journal_metrics_}};

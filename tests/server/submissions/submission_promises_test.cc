@@ -394,11 +394,12 @@ class Schedule {
                    &sequence_};
   DiskReserve reserve_{[] { return std::size_t{0}; }, 0};
   NumberReserve number_reserve_;
+  AssignedRecorder assigned_{&store_, SystemClock()};
   JournalWriter writer_{{.journal = journal_.get(),
                          .disk = &reserve_,
                          .numbers = &number_reserve_,
                          .new_numbers = &new_numbers_,
-                         .store = &store_,
+                         .assigned = &assigned_,
                          .pool = &pool_,
                          .clock = SystemClock(),
                          .metrics = &journal_metrics_}};
