@@ -64,6 +64,7 @@ void JournalWriter::MarkDone(std::int64_t position) {
   journal_->MarkDone(position);
   metrics_->CountForgotten(1);
   absl::MutexLock lock(&mutex_);
+  ReleaseNewNumber(position);
   if (!marked_) changed_.Signal();
   marked_ = true;
 }
@@ -73,6 +74,12 @@ std::vector<absl::Status> JournalWriter::Quarantine(
   std::vector<absl::Status> results = journal_->Quarantine(entries);
   if (std::ranges::any_of(results, absl::IsAlreadyExists)) {
     QuarantineRenumbered(entries, &results);
+  }
+  {
+    absl::MutexLock lock(&mutex_);
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+      if (results[i].ok()) ReleaseNewNumber(entries[i].position);
+    }
   }
   metrics_->CountForgotten(static_cast<std::size_t>(
       std::ranges::count_if(results, &absl::Status::ok)));
@@ -89,15 +96,30 @@ void JournalWriter::QuarantineRenumbered(
   for (std::size_t i = 0; i < entries.size(); ++i) {
     if (!absl::IsAlreadyExists((*results)[i])) continue;
     again.push_back(entries[i]);
-    again.back().new_sequence = new_numbers_->Take();
+    again.back().new_sequence = NewNumberOf(entries[i].position);
     indices.push_back(i);
   }
   const std::vector<absl::Status> renumbered = journal_->Quarantine(again);
   for (std::size_t i = 0; i < again.size(); ++i) {
     (*results)[indices[i]] = renumbered[i];
-    // The number is in quarantine by now, so an export finds it there.
-    new_numbers_->Done(again[i].new_sequence);
   }
+}
+
+std::int64_t JournalWriter::NewNumberOf(std::int64_t position) {
+  absl::MutexLock lock(&mutex_);
+  const auto [it, is_new] = renumbered_.try_emplace(position);
+  if (is_new) {
+    it->second = new_numbers_->Take();
+    assigned_->Record(it->second);
+  }
+  return it->second;
+}
+
+void JournalWriter::ReleaseNewNumber(std::int64_t position) {
+  const auto it = renumbered_.find(position);
+  if (it == renumbered_.end()) return;
+  new_numbers_->Done(it->second);
+  renumbered_.erase(it);
 }
 
 std::optional<TaskResult> JournalWriter::RefusalOfPromise(

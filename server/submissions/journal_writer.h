@@ -33,6 +33,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
@@ -122,6 +123,12 @@ class JournalWriter {
   // their numbers are taken. Replaces their `results`.
   void QuarantineRenumbered(absl::Span<const UnstorableEntry> entries,
                             std::vector<absl::Status>* results);
+  // Returns the new number of an entry. Takes a number once for each entry,
+  // because an entry that cannot be quarantined now is tried again.
+  std::int64_t NewNumberOf(std::int64_t position);
+  // Ends the wait for the new number of an entry, if it has one.
+  void ReleaseNewNumber(std::int64_t position)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Measures the free space of the disk if the next measurement is due.
   void MeasureDisk();
   // Removes all entries that are marked as done from the journal.
@@ -144,6 +151,9 @@ class JournalWriter {
   // True if entries were marked as done since the last append.
   bool marked_ ABSL_GUARDED_BY(mutex_) = false;
   bool joining_ ABSL_GUARDED_BY(mutex_) = false;
+  // New numbers of entries that are not in quarantine yet, by position.
+  absl::flat_hash_map<std::int64_t, std::int64_t> renumbered_
+      ABSL_GUARDED_BY(mutex_);
 
   // Time of the next measurement of the disk. Used by the thread only.
   std::chrono::steady_clock::time_point measure_at_{};

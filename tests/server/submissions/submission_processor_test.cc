@@ -318,6 +318,35 @@ TEST_F(QuarantineTest, ATaskWhoseNumberIsInQuarantineGetsAnother) {
   EXPECT_THAT(numbers_.Pending(), testing::IsEmpty());
 }
 
+TEST_F(QuarantineTest, ATaskThatCannotBeQuarantinedYetKeepsItsNewNumber) {
+  const auto fail = [](const Submission&) { throw std::runtime_error("no"); };
+  std::vector<JournalEntry> other = {MakeEntry(2)};
+  ASSERT_TRUE(AppendGroup(*journal_, other).ok());
+  ASSERT_TRUE(QuarantineOne(*journal_, 1, "reason", 1).ok());
+  std::vector<JournalEntry> adopted = {MakeEntry(2, "adopted")};
+  adopted[0].submission.submission_id = "adopted";
+  ASSERT_TRUE(AppendGroup(*journal_, adopted).ok());
+  const TaskPtr task = MakeTask(SubmissionKind::kAppEvent, "adopted", "",
+                                std::move(adopted[0]), &writer_);
+  disk_.SetSyncsFail(true);
+  for (int i = 0; i < 3; ++i) {
+    Work({task}, fail);
+    EXPECT_TRUE(task->again);
+    task->again = false;
+  }
+  EXPECT_THAT(numbers_.Pending(), testing::ElementsAre(1001));
+  disk_.SetSyncsFail(false);
+  Work({task}, fail);
+  EXPECT_EQ(task->result, TaskResult::kQuarantined);
+  const auto found = journal_->FindQuarantined("study", {{"adopted"}});
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_EQ(found->front()->submission.sequence, 1001);
+  EXPECT_THAT(numbers_.Pending(), testing::IsEmpty());
+  EXPECT_TRUE(assigned_.AwaitIdle(SystemClock()->Now() +
+                                  absl::ToChronoNanoseconds(kPatience)));
+  EXPECT_EQ(store_.assigned(), 1001);
+}
+
 // --- Sequence numbers that other submissions have ---
 
 // Fails to save batches with new numbers while `fails` is set.
