@@ -6,6 +6,7 @@
 #include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/path.h"
@@ -27,23 +28,27 @@ std::string LocalPath(const StoreConfig& store) {
   return path == store.options.end() ? "" : path->second;
 }
 
-// Returns the path of the sequence file: beside a store in a local file,
-// otherwise beside the first journal that has such a file, or beside the first
-// journal. Empty if there is neither, or if the store keeps nothing.
-std::string SequencePath(const Config& config) {
-  if (config.store.kind == "discard") return "";
+// Returns the paths of the sequence files: beside a store in a local file,
+// otherwise beside all journals that have such a file, or beside the first
+// journal. Empty if there is neither, or if the store keeps nothing. The first
+// path is the path of the file to write.
+std::vector<std::string> SequencePaths(const Config& config) {
+  if (config.store.kind == "discard") return {};
   const std::string local = LocalPath(config.store);
-  if (!local.empty()) return local + kSequenceSuffix;
+  if (!local.empty()) return {local + kSequenceSuffix};
+  std::vector<std::string> found;
   std::string first;
   for (const auto& [name, pool] : config.pools) {
     if (pool.journal_path.empty()) continue;
     const std::string path = pool.journal_path + kSequenceSuffix;
-    // Another pool may have got a journal since the file was created.
+    // Another pool may have got a journal since the file was created. A journal
+    // that was moved may have brought another file.
     std::error_code error;
-    if (std::filesystem::exists(path, error)) return path;
+    if (std::filesystem::exists(path, error)) found.push_back(path);
     if (first.empty()) first = path;
   }
-  return first;
+  if (found.empty() && !first.empty()) found.push_back(first);
+  return found;
 }
 
 void Remember(const std::string& path, std::int64_t last_sequence,
@@ -89,11 +94,12 @@ absl::StatusOr<KnownStore> WhatIsKnown(const Config& config,
                                        bool accept_damage) {
   KnownStore known;
   known.accept_damage = accept_damage;
-  const std::string sequence_path = SequencePath(config);
   absl::Status status;
-  if (!sequence_path.empty()) {
-    status = AddSequenceFile(sequence_path, known);
-    if (!status.ok()) status = NamingFile(status, StoreKey(config.store));
+  for (const std::string& path : SequencePaths(config)) {
+    status = AddSequenceFile(path, known);
+    if (status.ok()) continue;
+    status = NamingFile(status, StoreKey(config.store));
+    break;
   }
   for (const auto& [name, pool] : config.pools) {
     if (!status.ok() || pool.journal_path.empty()) continue;
@@ -151,9 +157,9 @@ absl::StatusOr<std::unique_ptr<Store>> OpenConfiguredStore(const Config& config,
     return NamingFile(store.status(), StoreKey(config.store));
   }
   LogIfNew(**store, path, *known);
-  const std::string sequence_path = SequencePath(config);
-  if (sequence_path.empty()) return store;
-  auto recording = RecordingStore::Open(*std::move(store), sequence_path);
+  const std::vector<std::string> paths = SequencePaths(config);
+  if (paths.empty()) return store;
+  auto recording = RecordingStore::Open(*std::move(store), paths);
   if (!recording.ok()) {
     return NamingFile(recording.status(), StoreKey(config.store));
   }

@@ -4,47 +4,74 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/check.h"
 #include "base/sequence_series.h"
 
 namespace sluice {
 namespace {
 
-// Describes what the store lacks, given its last number and the content of the
-// file. Returns an empty text if the store lacks nothing.
-std::string MissingText(const std::string& path,
-                        const SequenceFile::Content& known, std::int64_t last) {
-  if (known.file_exists && !known.last.has_value()) {
-    return absl::StrCat(path,
+struct ReadFile {
+  std::string path;
+  SequenceFile::Content content;
+};
+
+absl::StatusOr<std::vector<ReadFile>> ReadFiles(
+    absl::Span<const std::string> paths) {
+  std::vector<ReadFile> files;
+  for (const std::string& path : paths) {
+    auto content = SequenceFile::Read(path);
+    if (!content.ok()) return content.status();
+    files.push_back({path, *std::move(content)});
+  }
+  return files;
+}
+
+// Describes what the store lacks, given its last number and its sequence files.
+// Returns an empty text if the store lacks nothing.
+std::string MissingText(absl::Span<const ReadFile> files, std::int64_t last) {
+  const ReadFile& first = files.front();
+  if (first.content.file_exists && !first.content.last.has_value()) {
+    return absl::StrCat(first.path,
                         " is damaged, so it is unknown whether the store lacks"
                         " submissions; the last sequence number of the store"
                         " is ",
                         last);
   }
-  // Numbers in the series of another server say nothing about this server.
-  if (!known.last.has_value() || known.last->saved <= last ||
-      SeriesOf(known.last->saved) != SeriesOf(last)) {
-    return "";
+  const ReadFile* highest = nullptr;
+  std::int64_t saved = last;
+  for (const ReadFile& file : files) {
+    const auto& known = file.content.last;
+    // Numbers in the series of another server say nothing about this server.
+    if (!known.has_value() || SeriesOf(known->saved) != SeriesOf(last) ||
+        known->saved <= saved) {
+      continue;
+    }
+    saved = known->saved;
+    highest = &file;
   }
+  if (highest == nullptr) return "";
   return absl::StrCat(
       "the store lacks its last submissions: the last sequence number that it"
       " has is ",
-      last, ", and ", path, " knows ", known.last->saved,
-      "; acknowledged numbers ", last + 1, " to ", known.last->saved,
-      " are missing. New numbers continue after ", known.last->assigned);
+      last, ", and ", highest->path, " knows ", saved,
+      "; acknowledged numbers ", last + 1, " to ", saved, " are missing");
 }
 
 // Returns the numbers with which a server starts, given the last number of the
-// store and the content of the file.
+// store and its sequence files.
 absl::StatusOr<SequenceFile::Numbers> FirstNumbers(
-    Store& store, const SequenceFile::Content& known, std::int64_t last) {
+    Store& store, absl::Span<const ReadFile> files, std::int64_t last) {
   SequenceFile::Numbers numbers = {.saved = last, .assigned = last};
   const auto raise = [last](std::int64_t number, std::int64_t& highest) {
     if (SeriesOf(number) == SeriesOf(last)) highest = std::max(highest, number);
   };
-  if (known.last.has_value()) {
-    raise(known.last->saved, numbers.saved);
-    raise(known.last->assigned, numbers.assigned);
-  } else if (store.registry() != nullptr) {
+  for (const ReadFile& file : files) {
+    if (!file.content.last.has_value()) continue;
+    raise(file.content.last->saved, numbers.saved);
+    raise(file.content.last->assigned, numbers.assigned);
+  }
+  // The file that was written last is missing or damaged.
+  if (!files.front().content.last.has_value() && store.registry() != nullptr) {
     const absl::StatusOr<std::int64_t> reserved = store.registry()->Reserved();
     if (!reserved.ok()) return reserved.status();
     raise(*reserved, numbers.assigned);
@@ -56,15 +83,21 @@ absl::StatusOr<SequenceFile::Numbers> FirstNumbers(
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<RecordingStore>> RecordingStore::Open(
-    std::unique_ptr<Store> store, const std::string& path) {
-  const auto known = SequenceFile::Read(path);
-  if (!known.ok()) return known.status();
+    std::unique_ptr<Store> store, absl::Span<const std::string> paths) {
+  SLUICE_DCHECK(!paths.empty());
+  const auto files = ReadFiles(paths);
+  if (!files.ok()) return files.status();
   const absl::StatusOr<std::int64_t> last = store->LastSequence();
   if (!last.ok()) return last.status();
-  std::string missing = MissingText(path, *known, *last);
-  const auto numbers = FirstNumbers(*store, *known, *last);
+  const auto numbers = FirstNumbers(*store, *files, *last);
   if (!numbers.ok()) return numbers.status();
-  absl::StatusOr<SequenceFile> file = SequenceFile::Open(path, *numbers);
+  std::string missing = MissingText(*files, *last);
+  if (numbers->saved > *last) {
+    absl::StrAppend(&missing, ". New numbers continue after ",
+                    numbers->assigned);
+  }
+  absl::StatusOr<SequenceFile> file =
+      SequenceFile::Open(paths.front(), *numbers);
   if (!file.ok()) return file.status();
   return std::unique_ptr<RecordingStore>(new RecordingStore(
       std::move(store), *std::move(file), *numbers, std::move(missing)));

@@ -25,13 +25,15 @@ namespace sluice {
 
 class RecordingStore final : public Store {
  public:
-  // Wraps `store`. `path` is the path of the sequence file. If there is no such
-  // file, all numbers that the store has reserved (ServerRegistry::Reserved)
-  // count as assigned: the store may be an older copy, without its file.
-  // UNAVAILABLE if the file cannot be read or written. Also returns errors of
+  // Wraps `store`. `paths` are the paths of sequence files, at least one. The
+  // first file is written. Of each number the highest counts that a file has in
+  // the series of the store's server. If the first file is missing or damaged,
+  // all numbers that the store has reserved (ServerRegistry::Reserved) count as
+  // assigned: the store may be an older copy, without its file. UNAVAILABLE if
+  // a file cannot be read or written. Also returns errors of
   // Store::LastSequence and ServerRegistry::Reserved.
   static absl::StatusOr<std::unique_ptr<RecordingStore>> Open(
-      std::unique_ptr<Store> store, const std::string& path);
+      std::unique_ptr<Store> store, absl::Span<const std::string> paths);
 
   // Describes sequence numbers that the store no longer has, or damage of the
   // sequence file. Empty if neither was found when this object was opened.

@@ -103,7 +103,9 @@ class RecordingStoreTest : public testing::Test {
     auto sqlite =
         SqliteStore::Open({.path = path_}, [](auto...) { return false; });
     ASSERT_TRUE(sqlite.ok()) << sqlite.status();
-    auto store = RecordingStore::Open(*std::move(sqlite), path_ + ".sequence");
+    std::vector<std::string> paths = {path_ + ".sequence"};
+    paths.insert(paths.end(), more_paths_.begin(), more_paths_.end());
+    auto store = RecordingStore::Open(*std::move(sqlite), paths);
     ASSERT_TRUE(store.ok()) << store.status();
     store_ = *std::move(store);
   }
@@ -131,6 +133,8 @@ class RecordingStoreTest : public testing::Test {
 
   const TempFolder folder_;
   const std::string path_ = folder_ / "sluice.db";
+  // Sequence files beside the first.
+  std::vector<std::string> more_paths_;
   std::unique_ptr<RecordingStore> store_;
 };
 
@@ -200,6 +204,35 @@ TEST_F(RecordingStoreTest, NumbersContinueAfterAssignedNumbers) {
   EXPECT_EQ(*store_->LastSequence(), 7);
   // The store lacks nothing that it had.
   EXPECT_THAT(store_->missing(), IsEmpty());
+}
+
+// Each pool of the store may have got its journal at another time.
+TEST_F(RecordingStoreTest, OfSeveralFilesTheHighestNumbersOfTheServerCount) {
+  const std::int64_t other = BeginOfSeries(1) + 500;
+  more_paths_ = {folder_ / "a", folder_ / "b", folder_ / "c"};
+  ASSERT_TRUE(SequenceFile::Open(more_paths_[0], {5, 60}).ok());
+  ASSERT_TRUE(SequenceFile::Open(more_paths_[1], {6, 50}).ok());
+  ASSERT_TRUE(SequenceFile::Open(more_paths_[2], {other, other}).ok());
+  ASSERT_TRUE(SequenceFile::Open(path_ + ".sequence", {3, 4}).ok());
+  Open();
+  EXPECT_EQ(*store_->LastSequence(), 60);
+  EXPECT_THAT(store_->missing(),
+              AllOf(HasSubstr("numbers 1 to 6 are missing"),
+                    HasSubstr(more_paths_[1]), HasSubstr("continue after 60")));
+  EXPECT_THAT(SequenceFile::Read(path_ + ".sequence")->last,
+              Optional(SequenceFile::Numbers{6, 60}));
+}
+
+TEST_F(RecordingStoreTest, OfSeveralFilesTheDamagedFirstIsNamed) {
+  Open();
+  ASSERT_TRUE(store_->registry()->Reserve(1000).ok());
+  store_.reset();
+  more_paths_ = {folder_ / "a"};
+  ASSERT_TRUE(SequenceFile::Open(more_paths_[0], {5, 60}).ok());
+  std::ofstream(path_ + ".sequence") << "no number";
+  Open();
+  EXPECT_THAT(store_->missing(), HasSubstr(".sequence is damaged"));
+  EXPECT_EQ(*store_->LastSequence(), 1000);
 }
 
 // A store and its journals may be an older copy, without the file.

@@ -184,7 +184,7 @@ TEST_P(ServerRegistryTest, SavesAndRegistersAtTheSameTime) {
 
 TEST_P(ServerRegistryTest, AStoreThatRecordsItsHighestNumberHasTheRegistry) {
   auto recording =
-      RecordingStore::Open(std::move(store_), folder_ / "sequence");
+      RecordingStore::Open(std::move(store_), {folder_ / "sequence"});
   ASSERT_TRUE(recording.ok()) << recording.status();
   store_ = *std::move(recording);
   ASSERT_TRUE(registry().Reserve(5).ok());
