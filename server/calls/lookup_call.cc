@@ -40,6 +40,30 @@ void WriteDiscarded(const Discarded& found, const std::string& id,
       receipt);
 }
 
+// A repetition of a quarantined submission was recorded as discarded. A retry
+// may have moved the first submission out of quarantine since the other places
+// were searched. Searches these places again, in the direction of a retry, and
+// sets the receipt of the first submission.
+absl::Status FindFirst(const LookupSources& sources,
+                       const Discarded& repetition, const std::string& id,
+                       std::optional<StoredReceipt>* acknowledged,
+                       std::optional<StoredReceipt>* stored) {
+  const ReceivedSubmission& submission = repetition.quarantined.submission;
+  const SubmissionKey key = SubmissionKey::Of(submission);
+  StoredReceipt moving;
+  if (sources.recent->quarantined().Find(key, submission.content_sha256,
+                                         &moving)) {
+    *acknowledged = moving;
+    return absl::OkStatus();
+  }
+  *acknowledged = sources.recent->FindAcknowledged(key);
+  if (acknowledged->has_value()) return absl::OkStatus();
+  auto found = sources.store->FindReceipts(submission.study_id, {id});
+  if (!found.ok()) return found.status();
+  *stored = found->front();
+  return absl::OkStatus();
+}
+
 // Finds submissions that are not read from a journal yet. If an id occurs
 // several times, the first submission counts.
 absl::StatusOr<std::vector<std::optional<StoredReceipt>>> FindUnread(
@@ -176,7 +200,7 @@ absl::Status LookupCall::FindReceipts(const LookupSources& sources) {
     auto found = FindAcknowledged(*sources.recent, lookup_.study_id, ids[i]);
     if (found.has_value()) (*acknowledged)[i] = found;
   }
-  const auto stored = sources.store->FindReceipts(lookup_.study_id, ids);
+  auto stored = sources.store->FindReceipts(lookup_.study_id, ids);
   if (!stored.ok()) return stored.status();
   const auto others = FindOtherSequences(sources.store, *stored);
   if (!others.ok()) return others.status();
@@ -191,6 +215,16 @@ absl::Status LookupCall::FindReceipts(const LookupSources& sources) {
       if ((*found)[i].has_value()) quarantined[i] = std::move((*found)[i]);
       if ((*gone)[i].has_value()) discarded[i] = std::move((*gone)[i]);
     }
+  }
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if ((*stored)[i].has_value() || quarantined[i].has_value() ||
+        (*acknowledged)[i].has_value() || !discarded[i].has_value() ||
+        discarded[i]->by != kDiscardedByServer) {
+      continue;
+    }
+    const absl::Status status = FindFirst(sources, *discarded[i], ids[i],
+                                          &(*acknowledged)[i], &(*stored)[i]);
+    if (!status.ok()) return status;
   }
   pbf_writer response(response_);
   for (std::size_t i = 0; i < ids.size(); ++i) {

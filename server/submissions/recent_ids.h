@@ -141,6 +141,7 @@ class RecentIds {
 
   // The submissions in the quarantines of all journals.
   QuarantinedIds& quarantined() { return quarantined_; }
+  const QuarantinedIds& quarantined() const { return quarantined_; }
 
   // True if no task leads or follows another.
   bool empty() const;

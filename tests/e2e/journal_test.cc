@@ -18,6 +18,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/sha256.h"
 #include "gmock/gmock.h"
 #include "google/rpc/error_details.pb.h"
 #include "grpcpp/grpcpp.h"
@@ -410,6 +411,37 @@ TEST_F(Poison, ThatThrowsGoesIntoQuarantineAlone) {
   });
   EXPECT_THAT(server.Get("/metrics"),
               HasSubstr("sluice_quarantined{pool=\"clinical\"} 0\n"));
+}
+
+// The retry comes while the lookup is between its searches of the queue and of
+// the quarantine.
+TEST_F(Poison, IsFoundDuringARetryAlthoughItsRepetitionWasDiscarded) {
+  {
+    auto journal = Journal::Open(folder_ / "journal.db");
+    ASSERT_TRUE(journal.ok()) << journal.status();
+    const v1::SubmitRequest request = MakeSubmit("poison");
+    for (const std::int64_t sequence : {1, 2}) {
+      ReceivedSubmission submission;
+      submission.sequence = sequence;
+      submission.study_id = request.study_id();
+      submission.submission_id = request.submission_id();
+      submission.content = request.SerializeAsString();
+      submission.content_sha256 = Sha256(submission.content);
+      const NewJournalEntry entry{"Submit", &submission};
+      ASSERT_TRUE((*journal)->Append({&entry, 1}).ok());
+      const UnstorableEntry unstorable{
+          .position = sequence, .reason = "reason", .tries = 1};
+      ASSERT_TRUE((*journal)->Quarantine({&unstorable, 1}).front().ok());
+    }
+  }
+  TestServer server(JournalConfig(folder_));
+  server.store().Hold();
+  server.store().OnNextLookup([&] { RetryAll(server); });
+  const Receipt found = Lookup(server, "poison");
+  EXPECT_EQ(found.disposition(), Receipt::QUEUED);
+  EXPECT_EQ(found.sequence(), 1);
+  server.store().Release();
+  AwaitStored(server, 1);
 }
 
 TEST_F(Poison, ThatTheStoreRefusesGoesIntoQuarantineAlone) {

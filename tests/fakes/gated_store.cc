@@ -91,6 +91,11 @@ absl::Status GatedStore::SaveBatch(absl::Span<const Submission> batch,
   return absl::OkStatus();
 }
 
+void GatedStore::OnNextLookup(std::function<void()> hook) {
+  absl::MutexLock lock(&mutex_);
+  lookup_hook_ = std::move(hook);
+}
+
 void GatedStore::FailLookups(absl::Status status) {
   absl::MutexLock lock(&mutex_);
   lookup_failure_ = std::move(status);
@@ -151,6 +156,12 @@ Saved GatedStore::Save(const Submission& submission) {
 absl::StatusOr<std::vector<std::optional<StoredReceipt>>>
 GatedStore::FindReceipts(std::string_view study_id,
                          absl::Span<const std::string> submission_ids) {
+  std::function<void()> hook;
+  {
+    absl::MutexLock lock(&mutex_);
+    hook = std::exchange(lookup_hook_, nullptr);
+  }
+  if (hook) hook();
   absl::MutexLock lock(&mutex_);
   if (!lookup_failure_.ok()) return lookup_failure_;
   std::vector<std::optional<StoredReceipt>> receipts;

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -37,6 +38,8 @@ class GatedStore final : public Store {
   // id. If `status` is OK, SaveBatch succeeds again.
   void FailFor(std::string submission_id, absl::Status status);
 
+  // Calls `hook` at the beginning of the next FindReceipts, and never again.
+  void OnNextLookup(std::function<void()> hook);
   // Makes FindReceipts fail with `status`.
   void FailLookups(absl::Status status);
 
@@ -93,6 +96,7 @@ class GatedStore final : public Store {
   bool recording_held_ ABSL_GUARDED_BY(mutex_) = false;
   bool keeps_conflicts_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
+  std::function<void()> lookup_hook_ ABSL_GUARDED_BY(mutex_);
   absl::Status lookup_failure_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, absl::Status> failures_by_id_ ABSL_GUARDED_BY(mutex_);
   std::size_t in_flight_ ABSL_GUARDED_BY(mutex_) = 0;
