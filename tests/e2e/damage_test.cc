@@ -137,6 +137,11 @@ void Write(const std::string& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary) << bytes;
 }
 
+// Writes the pages of the write-ahead log into the file.
+void FoldLog(const std::string& journal) {
+  Shell(journal).Run("PRAGMA wal_checkpoint(TRUNCATE)");
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Means, DamagedFile,
     testing::Values(
@@ -169,6 +174,21 @@ INSTANTIATE_TEST_SUITE_P(
                      Write(journal + "-wal", log);
                    },
                    "entries 6 to 45 were acknowledged", kStored},
+        // The first page has the schema, so nothing can be read.
+        DamageCase{"FileFlipped",
+                   [](const std::string& journal, const std::string&) {
+                     FoldLog(journal);
+                     std::string file = FileBytes(journal);
+                     file[100] = static_cast<char>(file[100] ^ 4);
+                     Write(journal, file);
+                   },
+                   "malformed", kStored},
+        DamageCase{"FileTruncated",
+                   [](const std::string& journal, const std::string&) {
+                     FoldLog(journal);
+                     std::filesystem::resize_file(journal, 4096);
+                   },
+                   "malformed", kStored},
         DamageCase{"OlderCopy",
                    [](const std::string& journal, const std::string& older) {
                      std::filesystem::remove(journal + "-wal");
