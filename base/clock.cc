@@ -19,6 +19,7 @@ class MonotonicClock final : public Clock {
     }
     const TimePoint now = Now();
     if (now < until) {  // avoids overflow for a time far in the past
+      // Monotonic: see monotonic_waits.cc.
       condition->WaitWithTimeout(mutex, absl::FromChrono(until - now));
     }
   }

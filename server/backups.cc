@@ -12,7 +12,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "base/clock.h"
 #include "base/path.h"
 #include "spdlog/spdlog.h"
 #include "stores/files.h"
@@ -102,7 +102,7 @@ absl::StatusOr<BackupSummary> Backups::Make(const std::string& name,
   if (status.ok()) status = CreatePartial(partial);
   if (!status.ok()) return status;
 
-  const absl::Time begun = absl::Now();
+  const TimePoint begun = SystemClock()->Now();
   spdlog::info("backup begun: name={}", name);
   BackupSummary summary{.directory = complete.string(), .files = {}};
   status = CopyAll(partial, pace, summary);
@@ -113,8 +113,7 @@ absl::StatusOr<BackupSummary> Backups::Make(const std::string& name,
     return status;
   }
   spdlog::info("backup complete: name={} files={} seconds={:.1f}", name,
-               summary.files.size(),
-               absl::ToDoubleSeconds(absl::Now() - begun));
+               summary.files.size(), ToSeconds(SystemClock()->Now() - begun));
   return summary;
 }
 

@@ -4,7 +4,6 @@
 #include <thread>
 #include <utility>
 
-#include "absl/time/clock.h"
 #include "grpcpp/grpcpp.h"
 #include "server/calls/bulk_call.h"
 #include "server/calls/lookup_call.h"
@@ -111,7 +110,8 @@ void CallServer::Shutdown(absl::Duration patience) {
   // End the watches first: a watch lasts until its client ends it, and Shutdown
   // would wait.
   health_.EndWatches();
-  server_->Shutdown(absl::ToChronoTime(absl::Now() + patience));
+  server_->Shutdown(
+      gpr_time_from_nanos(absl::ToInt64Nanoseconds(patience), GPR_TIMESPAN));
 }
 
 void CallServer::JoinLoops() {

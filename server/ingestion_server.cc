@@ -198,8 +198,8 @@ absl::Duration IngestionServer::BeginDrain() {
 DrainReport IngestionServer::DrainWithin(absl::Duration timeout) {
   SLUICE_DCHECK(draining_ && !drained_);
   drained_ = true;
-  const absl::Time begun = absl::Now();
-  const TimePoint deadline = clock_->Now() + ToMonotonic(timeout);
+  const TimePoint begun = clock_->Now();
+  const TimePoint deadline = begun + ToMonotonic(timeout);
   const TimePoint queue_deadline =
       deadline - ToMonotonic(std::min(kLastBatchTime, timeout / 10));
 
@@ -240,9 +240,9 @@ void IngestionServer::TakeDown() {
   store_.reset();
 }
 
-DrainReport IngestionServer::Report(absl::Time begun, bool stuck) const {
+DrainReport IngestionServer::Report(TimePoint begun, bool stuck) const {
   DrainReport report = MakeDrainReport(*pools_, *methods_, leftovers_, stuck);
-  report.took = absl::Now() - begun;
+  report.took = absl::FromChrono(clock_->Now() - begun);
   return report;
 }
 

@@ -125,7 +125,7 @@ class IngestionServer {
   DrainReport DrainWithin(absl::Duration timeout);
   // Ends all threads, and closes journals and store. Waits for batches in work.
   void TakeDown();
-  DrainReport Report(absl::Time begun, bool stuck) const;
+  DrainReport Report(TimePoint begun, bool stuck) const;
 
   // The configuration at the start. Use it only for keys that cannot change
   // while the server runs.

@@ -10,8 +10,8 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "absl/time/clock.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
 #include "grpcpp/support/channel_arguments.h"
@@ -175,12 +175,12 @@ absl::string_view FindFault(const StorePage& page, std::int64_t after,
 
 }  // namespace
 
-bool CallPlaces::TakeBy(absl::Time deadline) {
+bool CallPlaces::TakeWithin(absl::Duration timeout) {
   absl::MutexLock lock(&mutex_);
   const auto free = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
     return free_ > 0;
   };
-  if (!mutex_.AwaitWithDeadline(absl::Condition(&free), deadline)) return false;
+  if (!mutex_.AwaitWithTimeout(absl::Condition(&free), timeout)) return false;
   --free_;
   return true;
 }
@@ -216,8 +216,8 @@ template <typename Method, typename Request, typename Response>
 absl::Status DatastoreStore::Call(absl::string_view name, Method method,
                                   CallPlaces* places, absl::Duration timeout,
                                   const Request& request, Response* response) {
-  const absl::Time deadline = absl::Now() + timeout;
-  if (places != nullptr && !places->TakeBy(deadline)) {
+  const TimePoint deadline = SystemClock()->Now() + ToMonotonic(timeout);
+  if (places != nullptr && !places->TakeWithin(timeout)) {
     return absl::DeadlineExceededError(
         absl::StrCat("no place was free for the datastore's ", name));
   }
@@ -225,7 +225,8 @@ absl::Status DatastoreStore::Call(absl::string_view name, Method method,
     if (places != nullptr) places->Return();
   };
   grpc::ClientContext context;
-  context.set_deadline(absl::ToChronoTime(deadline));
+  context.set_deadline(gpr_time_from_nanos(
+      Duration(deadline - SystemClock()->Now()).count(), GPR_TIMESPAN));
   return ToStatus(name, (stub_.get()->*method)(&context, request, response));
 }
 

@@ -30,8 +30,9 @@ class CallPlaces {
  public:
   explicit CallPlaces(std::size_t max) : max_(max), free_(max) {}
 
-  // Waits for a free place. Returns false if none became free until `deadline`.
-  bool TakeBy(absl::Time deadline);
+  // Waits for a free place. Returns false if none became free within
+  // `timeout`.
+  bool TakeWithin(absl::Duration timeout);
   void Return();
 
  private:

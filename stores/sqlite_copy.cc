@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "stores/files.h"
 #include "stores/sqlite.h"
 
@@ -62,7 +63,7 @@ absl::Status CopyInSteps(SqliteConnection& from, SqliteConnection& to,
     return absl::InternalError("SQLite cannot begin a copy");
   }
   for (;;) {
-    const absl::Time begun = absl::Now();
+    const TimePoint begun = SystemClock()->Now();
     const int code = sqlite3_backup_step(backup.get(), step_pages);
     if (code == SQLITE_DONE) return absl::OkStatus();
     if (code != SQLITE_OK) return SqliteError(code, "cannot copy");
@@ -71,7 +72,8 @@ absl::Status CopyInSteps(SqliteConnection& from, SqliteConnection& to,
     const absl::Status synced = to.SyncDatabaseFile();
     if (!synced.ok()) return synced;
     if (!pace.go_on()) return absl::CancelledError("the copy was cancelled");
-    pace.rest(std::min(absl::Now() - begun, kRestMax));
+    pace.rest(
+        std::min(absl::FromChrono(SystemClock()->Now() - begun), kRestMax));
   }
 }
 

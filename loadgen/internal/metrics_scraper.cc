@@ -1,17 +1,18 @@
 #include "loadgen/internal/metrics_scraper.h"
 
+#include <chrono>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "absl/time/clock.h"
+#include "base/time.h"
 #include "loadgen/server_metrics.h"
 
 namespace sluice {
 namespace {
 
-constexpr absl::Duration kInterval = absl::Seconds(1);
+constexpr Duration kInterval = std::chrono::seconds(1);
 constexpr absl::Duration kAnswerMax = absl::Seconds(1);
 // Samples of a week.
 constexpr std::size_t kSamplesMax = std::size_t{7} * 24 * 3600;
@@ -71,7 +72,7 @@ std::vector<PoolSample> MetricsScraper::Stop() {
 }
 
 void MetricsScraper::Run() {
-  absl::Time next = absl::Now();
+  TimePoint next = std::chrono::steady_clock::now();
   do {
     const auto text =
         FetchMetrics(target_.address, target_.address_size, kAnswerMax);
@@ -81,7 +82,8 @@ void MetricsScraper::Run() {
     }
     next += kInterval;
   } while (samples_.size() < kSamplesMax &&
-           !stopped_.WaitForNotificationWithDeadline(next));
+           !stopped_.WaitForNotificationWithTimeout(
+               absl::FromChrono(next - std::chrono::steady_clock::now())));
 }
 
 }  // namespace sluice

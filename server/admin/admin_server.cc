@@ -79,7 +79,7 @@ bool AdminServer::Shutdown(absl::Duration patience) {
     // Use another thread, because gRPC waits without a limit for all calls to
     // return.
     shutdown_ = std::thread([parts = parts_] {
-      parts->server->Shutdown(std::chrono::system_clock::now());
+      parts->server->Shutdown(gpr_inf_past(GPR_CLOCK_MONOTONIC));
       parts->down.Notify();
     });
   }

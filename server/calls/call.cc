@@ -1,5 +1,7 @@
 #include "server/calls/call.h"
 
+#include <chrono>
+
 namespace sluice {
 
 Call::Call(CompletionLoop* loop, RpcMetrics* metrics)
@@ -25,7 +27,7 @@ void Call::OnRequestTag(bool ok) {
   // is answered.
   operations_ += 2;
   AwaitAnother();
-  started_at_ = absl::Now();
+  started_at_ = std::chrono::steady_clock::now();
   if (metrics_ != nullptr) metrics_->Started();
   OnStarted();
 }
@@ -47,7 +49,8 @@ void Call::OnFinishTag(bool) {}
 void Call::Free() {
   SLUICE_DCHECK(!started_ || finishing_);
   if (started_ && metrics_ != nullptr) {
-    metrics_->Handled(code_, absl::Now() - started_at_);
+    metrics_->Handled(code_, absl::FromChrono(std::chrono::steady_clock::now() -
+                                              started_at_));
   }
   delete this;
 }

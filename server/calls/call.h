@@ -24,8 +24,8 @@
 #ifndef SLUICE_SERVER_CALLS_CALL_H_
 #define SLUICE_SERVER_CALLS_CALL_H_
 
-#include "absl/time/time.h"
 #include "base/check.h"
+#include "base/time.h"
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/status.h"
 #include "server/metrics/rpc_metrics.h"
@@ -138,7 +138,7 @@ class Call {
   bool started_ = false;
   bool finishing_ = false;
   grpc::StatusCode code_ = grpc::StatusCode::OK;
-  absl::Time started_at_;
+  TimePoint started_at_;
 };
 
 }  // namespace sluice

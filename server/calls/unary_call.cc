@@ -106,7 +106,7 @@ void UnaryCall::FinishInvalid(Violation violation) {
 TimePoint DeadlineOf(const grpc::ServerContext& context) {
   const auto deadline = context.deadline();
   if (deadline == std::chrono::system_clock::time_point::max()) return kForever;
-  const auto left = deadline - std::chrono::system_clock::now();
+  const auto left = deadline - std::chrono::system_clock::now();  // wall clock
   return std::chrono::steady_clock::now() +
          std::chrono::duration_cast<Duration>(left);
 }

@@ -10,11 +10,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <limits>
 #include <system_error>
 #include <utility>
 
-#include "absl/time/clock.h"
 #include "base/check.h"
 #include "spdlog/spdlog.h"
 
@@ -27,7 +27,7 @@ constexpr std::size_t kOtherDescriptors = 128;
 constexpr absl::Duration kPause = absl::Milliseconds(20);
 // Shortest time between two searches for closed connections. A search looks at
 // all open connections, so not every refused connection may start a search.
-constexpr absl::Duration kLookInterval = absl::Milliseconds(20);
+constexpr Duration kLookInterval = std::chrono::milliseconds(20);
 
 // Raises the process's limit on descriptors to the number that `connections`
 // need, or as far as possible. Returns the lowest descriptor number that a
@@ -129,9 +129,10 @@ bool ConnectionAcceptor::Admit(int fd) {
   // The kernel reused the descriptor, so the connection that had it before is
   // closed.
   open_.erase(fd);
-  if (open_.size() >= connections_max_ && absl::Now() >= next_look_) {
+  if (open_.size() >= connections_max_ &&
+      std::chrono::steady_clock::now() >= next_look_) {
     ForgetClosed();
-    next_look_ = absl::Now() + kLookInterval;
+    next_look_ = std::chrono::steady_clock::now() + kLookInterval;
   }
   // The kernel assigns the lowest free descriptor, so `fd` shows how many are
   // in use.

@@ -22,7 +22,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
-#include "absl/time/time.h"
+#include "base/time.h"
 #include "server/transport/listening_sockets.h"
 #include "server/transport/peer_sockets.h"
 
@@ -92,7 +92,7 @@ class ConnectionAcceptor {
   // belongs to a file with another inode.
   mutable absl::flat_hash_map<int, ino_t> open_ ABSL_GUARDED_BY(mutex_);
   // Admit calls ForgetClosed only after this time.
-  absl::Time next_look_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
+  TimePoint next_look_ ABSL_GUARDED_BY(mutex_) = TimePoint::min();
   std::uint64_t refused_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 

@@ -352,10 +352,10 @@ TEST(DatastoreStore, ADatastoreThatHangsIsGivenUp) {
 
 TEST(DatastoreStore, WaitingForAPlaceEndsToo) {
   CallPlaces places(1);
-  EXPECT_TRUE(places.TakeBy(absl::InfiniteFuture()));
-  EXPECT_FALSE(places.TakeBy(absl::Now()));
+  EXPECT_TRUE(places.TakeWithin(absl::InfiniteDuration()));
+  EXPECT_FALSE(places.TakeWithin(absl::ZeroDuration()));
   places.Return();
-  EXPECT_TRUE(places.TakeBy(absl::Now()));
+  EXPECT_TRUE(places.TakeWithin(absl::ZeroDuration()));
 }
 
 // Saves again and again until the store succeeds. Returns false after

@@ -9,9 +9,11 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/clock.h"
 #include "base/utf8.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
+#include "grpc/support/time.h"
 
 namespace sluice {
 namespace {
@@ -61,12 +63,12 @@ grpc::Status Call(
     const CallOptions& options,
     absl::FunctionRef<grpc::Status(grpc::ClientContext&)> attempt) {
   for (int retries_left = options.retries;; --retries_left) {
-    const absl::Time now = absl::Now();
     grpc::ClientContext context;
-    context.set_deadline(absl::ToChronoTime(now + options.timeout));
+    context.set_deadline(gpr_time_from_nanos(
+        absl::ToInt64Nanoseconds(options.timeout), GPR_TIMESPAN));
     context.AddMetadata(
         "sluice-sent-at",
-        absl::FormatTime(absl::RFC3339_full, now, absl::UTCTimeZone()));
+        absl::FormatTime(absl::RFC3339_full, absl::Now(), absl::UTCTimeZone()));
     const grpc::Status status = attempt(context);
     if (status.ok() || retries_left <= 0) return status;
     const auto delay = RetryDelay(status, context);

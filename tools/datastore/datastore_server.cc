@@ -46,7 +46,7 @@ absl::StatusOr<std::unique_ptr<DatastoreServer>> DatastoreServer::Start(
 }
 
 DatastoreServer::~DatastoreServer() {
-  server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
+  server_->Shutdown(gpr_time_from_seconds(1, GPR_TIMESPAN));
 }
 
 }  // namespace sluice

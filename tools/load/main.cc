@@ -121,8 +121,8 @@ std::atomic<bool> stop = false;
 // the requests must depend on the seed only.
 absl::Time Evening(bool seeded) {
   return seeded ? absl::FromUnixSeconds(
-                      1'772'395'200)  // that is 2026-03-01 20:00 UTC
-                : absl::Now() - absl::Hours(1);
+                      1'772'395'200)             // that is 2026-03-01 20:00 UTC
+                : absl::Now() - absl::Hours(1);  // wall clock
 }
 
 absl::Status ReadSampleFlags(SampleOptions& samples) {
