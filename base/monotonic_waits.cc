@@ -21,6 +21,7 @@
 #include "absl/base/config.h"
 #include "absl/synchronization/internal/kernel_timeout.h"
 #include "absl/synchronization/internal/waiter.h"
+#include "absl/time/clock.h"
 
 #if ABSL_LTS_RELEASE_VERSION != 20220623 || \
     ABSL_WAITER_MODE != ABSL_WAITER_MODE_FUTEX
@@ -55,7 +56,13 @@ timespec ToMonotonicDeadline(std::int64_t wall_nanos) {
   };
   static thread_local Conversion last;
   if (last.wall_nanos != wall_nanos) {
-    const std::int64_t left = wall_nanos - NowNanos(CLOCK_REALTIME);
+    // Abseil interpolates its time and notices a step of the clock up to two
+    // seconds late, and gRPC asks the kernel. The deadline belongs to the time
+    // that is nearer.
+    const std::int64_t of_kernel = wall_nanos - NowNanos(CLOCK_REALTIME);
+    const std::int64_t of_absl = wall_nanos - absl::GetCurrentTimeNanos();
+    const std::int64_t left =
+        std::abs(of_kernel) < std::abs(of_absl) ? of_kernel : of_absl;
     const std::int64_t now = NowNanos(CLOCK_MONOTONIC);
     last.wall_nanos = wall_nanos;
     // A time in the past expires at once. The kernel accepts no negative time.
