@@ -53,11 +53,14 @@ absl::StatusOr<FileLock> FileLock::Acquire(const std::filesystem::path& path) {
       absl::StrCat("another process holds the lock ", path.string()));
 }
 
-FileLock::FileLock(FileLock&& other) noexcept
-    : descriptor_(std::exchange(other.descriptor_, -1)) {}
-
 FileLock::~FileLock() {
-  if (descriptor_ >= 0) close(descriptor_);
+  for (const int descriptor : descriptors_) close(descriptor);
+}
+
+void FileLock::Add(FileLock other) {
+  descriptors_.insert(descriptors_.end(), other.descriptors_.begin(),
+                      other.descriptors_.end());
+  other.descriptors_.clear();
 }
 
 absl::StatusOr<std::size_t> FreeDiskBytes(const std::string& path) {

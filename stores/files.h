@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -25,8 +26,8 @@ absl::Status SyncDirectory(const std::filesystem::path& directory);
 absl::Status SystemError(int error, const char* doing,
                          const std::filesystem::path& path);
 
-// Holds an exclusive lock on a file (flock(2)) until the object is destroyed or
-// the process ends in any way. Creates the file if it is missing, and never
+// Holds exclusive locks on files (flock(2)) until the object is destroyed or
+// the process ends in any way. Creates a file that is missing, and never
 // removes it. Movable. Not thread-safe.
 class FileLock {
  public:
@@ -34,14 +35,17 @@ class FileLock {
   // taken, UNAVAILABLE if the file cannot be opened.
   static absl::StatusOr<FileLock> Acquire(const std::filesystem::path& path);
 
-  FileLock(FileLock&& other) noexcept;
+  FileLock(FileLock&& other) noexcept = default;
   FileLock& operator=(FileLock&& other) = delete;
   ~FileLock();
 
- private:
-  explicit FileLock(int descriptor) : descriptor_(descriptor) {}
+  // Holds the locks of `other` too.
+  void Add(FileLock other);
 
-  int descriptor_;
+ private:
+  explicit FileLock(int descriptor) : descriptors_({descriptor}) {}
+
+  std::vector<int> descriptors_;
 };
 
 // Returns the bytes that are free on the disk of an existing file.

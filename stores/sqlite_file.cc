@@ -1,6 +1,8 @@
 #include "stores/sqlite_file.h"
 
+#include <cstdint>
 #include <filesystem>
+#include <string>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -113,6 +115,49 @@ absl::Status Probe(SqliteConnection& db, bool writing) {
   return written.ok() ? transaction.Commit() : written;
 }
 
+// A file with several names (hard links) has a write-ahead log and a lock for
+// each name, so two processes could write to it at once and damage it.
+absl::Status CheckOneName(const std::filesystem::path& path) {
+  std::error_code error;
+  const std::uintmax_t names = std::filesystem::hard_link_count(path, error);
+  if (error || names <= 1) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "the file has ", names,
+      " names (hard links), and another server could use it under another "
+      "name; remove the other names"));
+}
+
+// Like the limit of Linux, which does not open a path with more symlinks.
+constexpr int kSymlinksMax = 40;
+
+// Takes the lock beside `path`. If `path` is a symlink, also takes the lock
+// beside the file itself, so that a server that uses another path to the file
+// has or needs the same lock.
+absl::StatusOr<FileLock> LockByAllPaths(const std::filesystem::path& path) {
+  const std::string beside = path.string() + kLockSuffix;
+  absl::StatusOr<FileLock> lock = FileLock::Acquire(beside);
+  if (!lock.ok()) return lock;
+  std::error_code error;
+  // A symlink may lead to a file that does not exist yet, which
+  // weakly_canonical does not follow.
+  std::filesystem::path target = path;
+  for (int links = 0; links < kSymlinksMax; ++links) {
+    if (!std::filesystem::is_symlink(target, error)) break;
+    target =
+        target.parent_path() / std::filesystem::read_symlink(target, error);
+  }
+  const auto real = std::filesystem::weakly_canonical(target, error);
+  if (error) return SystemError(error.value(), "cannot resolve", path);
+  const std::string beside_file = real.string() + kLockSuffix;
+  // Two paths may lead to one lock file, for example if a directory is a
+  // symlink. A second lock of this file would fail.
+  if (std::filesystem::equivalent(beside, beside_file, error)) return lock;
+  absl::StatusOr<FileLock> other = FileLock::Acquire(beside_file);
+  if (!other.ok()) return other;
+  lock->Add(*std::move(other));
+  return lock;
+}
+
 }  // namespace
 
 absl::StatusOr<ClaimedFile> ClaimSqliteFile(const std::string& path) {
@@ -123,8 +168,9 @@ absl::StatusOr<ClaimedFile> ClaimSqliteFile(const std::string& path) {
   if (error) return absl::UnavailableError("cannot tell the working directory");
   const absl::Status directory = CreateDirectories(absolute.parent_path());
   if (!directory.ok()) return directory;
-  absl::StatusOr<FileLock> lock =
-      FileLock::Acquire(absolute.string() + kLockSuffix);
+  const absl::Status linked = CheckOneName(absolute);
+  if (!linked.ok()) return NamingFile(linked, path);
+  absl::StatusOr<FileLock> lock = LockByAllPaths(absolute);
   if (!lock.ok()) return NamingFile(lock.status(), path);
   return ClaimedFile{absolute.string(), *std::move(lock)};
 }

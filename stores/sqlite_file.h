@@ -24,12 +24,13 @@ namespace sluice {
 // A file that only this process writes.
 struct ClaimedFile {
   std::string path;  // absolute path
-  FileLock lock;     // lock on `<path>.lock`
+  FileLock lock;     // lock on `<path>.lock`, under each path to the file
 };
 
 // Creates the file's directory if it is missing, and takes the file's lock.
-// FAILED_PRECONDITION if another process has the lock, UNAVAILABLE if the
-// directory or the lock file cannot be created.
+// FAILED_PRECONDITION if another process has the lock, also by another path, or
+// if the file has several names (hard links). UNAVAILABLE if the directory or
+// the lock file cannot be created.
 absl::StatusOr<ClaimedFile> ClaimSqliteFile(const std::string& path);
 
 struct SqliteFileKind {
