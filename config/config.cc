@@ -106,6 +106,29 @@ void ReadDrain(ConfigSection drain, Config* config) {
   drain.RejectUnknownKeys();
 }
 
+void ReadLog(ConfigSection log, LogOptions* options) {
+  std::string text;
+  if (log.ReadText("format", &text)) {
+    const auto* const format = std::ranges::find(kLogFormatNames, text);
+    if (format == kLogFormatNames.end()) {
+      log.Error("format", UnknownName("format", text, {"json", "text"}));
+    } else {
+      options->format =
+          static_cast<LogFormat>(format - kLogFormatNames.begin());
+    }
+  }
+  if (log.ReadText("level", &text)) {
+    const auto* const level = std::ranges::find(kLogLevelNames, text);
+    if (level == kLogLevelNames.end()) {
+      log.Error("level", UnknownName("level", text,
+                                     {"debug", "error", "info", "warning"}));
+    } else {
+      options->level = static_cast<LogLevel>(level - kLogLevelNames.begin());
+    }
+  }
+  log.RejectUnknownKeys();
+}
+
 void ReadBackup(ConfigSection backup, Config* config) {
   if (backup.ReadText("directory", &config->backup_directory)) {
     if (!NamesAFile(config->backup_directory)) {
@@ -427,6 +450,7 @@ Config ParseConfig(std::string_view yaml, ConfigErrors* errors) {
     ReadPools(root, &config);
     RejectSharedFiles(root, config);
     ReadMethods(root, &config);
+    ReadLog(root.Section("log"), &config.log);
     ReadDrain(root.Section("drain"), &config);
     ReadBackup(root.Section("backup"), &config);
     root.RejectUnknownKeys();

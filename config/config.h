@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "absl/time/time.h"
+#include "base/log_options.h"
 #include "config/config_error.h"
 #include "config/method.h"
 #include "policies/priority.h"
@@ -147,6 +148,7 @@ struct Config {
   std::map<std::string, PoolConfig> pools;
   std::array<MethodConfig, kMethods> methods;
   LimitsConfig limits;
+  LogOptions log;
   absl::Duration drain_timeout = absl::Seconds(30);
   // Directory below which backups are made; empty if none can be made.
   std::string backup_directory;

@@ -177,6 +177,7 @@ ConfigChange ChangeConfig(const Config& running, const Config& fresh) {
   KeepLimits(running.limits, fresh.limits, keys);
   Keep("backup.directory", running.backup_directory, fresh.backup_directory,
        keys);
+  config->log = fresh.log;
   config->drain_timeout = fresh.drain_timeout;
   return change;
 }

@@ -46,6 +46,15 @@ void PutStore(YAML::Emitter& out, const StoreConfig& store) {
   CloseMap(out);
 }
 
+void PutLog(YAML::Emitter& out, const LogOptions& log) {
+  OpenFlowMap(out, "log");
+  Put(out, "format",
+      std::string(kLogFormatNames[static_cast<std::size_t>(log.format)]));
+  Put(out, "level",
+      std::string(kLogLevelNames[static_cast<std::size_t>(log.level)]));
+  CloseMap(out);
+}
+
 const char* FairByName(FairBy fair_by) {
   switch (fair_by) {
     case FairBy::kNone:
@@ -134,6 +143,7 @@ std::string ConfigToYaml(const Config& config) {
     PutMethod(out, method, config.method(method));
   }
   CloseMap(out);
+  PutLog(out, config.log);
   OpenFlowMap(out, "drain");
   Put(out, "timeout", absl::FormatDuration(config.drain_timeout));
   CloseMap(out);

@@ -9,6 +9,8 @@
 
 #include "absl/time/clock.h"
 #include "base/check.h"
+#include "base/log.h"
+#include "config/config_diff.h"
 #include "config/yaml_tree.h"
 #include "spdlog/spdlog.h"
 
@@ -69,7 +71,10 @@ ConfigReload::ConfigReload(std::string path, std::string loaded,
     : path_(std::move(path)),
       server_(server),
       watched_(CanBeWatched(path_)),
-      watch_(std::move(loaded)) {}
+      watch_(loaded) {
+  ConfigErrors errors;
+  config_ = ParseConfig(loaded, &errors);
+}
 
 // Opens regular files only: opening a pipe without a writer would block for
 // ever.
@@ -128,6 +133,12 @@ void ConfigReload::Apply(const Config& config) {
                  std::string(needs_restart.status().message()));
     return;
   }
+  for (const ConfigDifference& change : CompareConfigs(config_, config)) {
+    spdlog::info("reload: changed key={} from={} to={}", change.key,
+                 change.before, change.after);
+  }
+  config_ = config;
+  SetLogOptions(config.log);
   for (const std::string& key : *needs_restart) {
     spdlog::warn("reload: {} needs a restart", key);
   }

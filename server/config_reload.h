@@ -75,7 +75,8 @@ class ConfigReload {
   // object.
   ConfigReload(std::string path, std::string loaded, IngestionServer* server);
 
-  // Loads the file. Logs its errors, or the changed keys that need a restart.
+  // Loads the file. Logs its errors, or the changed keys with their old and new
+  // values, and which of them need a restart.
   void Reload();
 
   // Loads the file if its text has changed. Reads the file only if its stamp
@@ -93,6 +94,7 @@ class ConfigReload {
   IngestionServer* const server_;
   const bool watched_;
   ConfigWatch watch_;
+  Config config_;  // what the last valid file says
   // The text at the last poll, and the file's stamp if the stamp had settled.
   ConfigText read_;
   std::optional<FileStamp> read_stamp_;

@@ -14,6 +14,7 @@
 #include "server/build_info.h"
 #include "server/metrics/connection_metrics.h"
 #include "server/metrics/families.h"
+#include "server/metrics/log_metrics.h"
 #include "server/metrics/process_metrics.h"
 #include "server/metrics/store_metrics.h"
 #include "server/readiness.h"
@@ -117,6 +118,7 @@ void IngestionServer::StartMetrics() {
       {.metrics = {registry_, pool_metrics_,
                    std::make_shared<ConnectionMetrics>(acceptor_),
                    std::make_shared<ProcessMetrics>(),
+                   std::make_shared<LogMetrics>(),
                    std::make_shared<StoreMetrics>([store = store_.get()] {
                      std::vector<std::pair<std::string, bool>> hazards;
                      for (StoreHazard& hazard : store->Hazards()) {

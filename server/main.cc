@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstddef>
@@ -13,23 +14,26 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
-#include "base/clock.h"
-#include "base/log_pace.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/process.h"
 #include "config/config.h"
-#include "grpc/support/log.h"
 #include "server/build_info.h"
 #include "server/config_reload.h"
+#include "server/grpc_log.h"
 #include "server/idle_memory.h"
 #include "server/ingestion_server.h"
 #include "server/metrics/http_endpoint.h"
+#include "server/process_limits.h"
 #include "server/stop_during_start.h"
 #include "server/store_opening.h"
-#include "spdlog/sinks/stdout_color_sinks.h"
 #include "spdlog/spdlog.h"
 #ifdef SLUICE_TCMALLOC
 #include "gperftools/malloc_extension.h"
@@ -167,8 +171,11 @@ void UnblockStopSignals() {
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
 }
 
-absl::StatusOr<std::unique_ptr<IngestionServer>> StartServer(
+absl::StatusOr<std::unique_ptr<IngestionServer>> TryToStart(
     Config config, const Flags& flags) {
+  if (absl::Status limits = CheckProcessLimits(config); !limits.ok()) {
+    return limits;
+  }
   StopDuringStart stop(StopSignals());
   // The store may be migrated while it is opened. Meanwhile /healthz returns
   // 200 and /readyz 503.
@@ -183,6 +190,16 @@ absl::StatusOr<std::unique_ptr<IngestionServer>> StartServer(
                                  .accept_damage = flags.accept_damage,
                                  .adopt_journals = flags.adopt_journals,
                                  .before_serving = [&stop] { stop.End(); }});
+}
+
+// Like TryToStart, and turns the failure to start a thread into an error.
+absl::StatusOr<std::unique_ptr<IngestionServer>> StartServer(
+    Config config, const Flags& flags) {
+  try {
+    return TryToStart(std::move(config), flags);
+  } catch (const std::system_error& error) {
+    return absl::ResourceExhaustedError(error.what());
+  }
 }
 
 #ifdef SLUICE_TCMALLOC
@@ -222,15 +239,19 @@ int AwaitStopSignal(ConfigReload* reload) {
   }
 }
 
-// Logs the source location of a gRPC log message, without its text, which may
-// quote client data. Some clients cause a message with each of their calls.
-void LogOfGrpc(gpr_log_func_args* args) {
-  static LogPace pace;
-  const std::size_t times = pace.Count(SystemClock()->Now());
-  if (times == 0) return;
-  spdlog::warn("grpc: severity={} at={}:{} times={}",
-               gpr_log_severity_string(args->severity), args->file, args->line,
-               times);
+// Logs who starts, with which configuration, and where.
+void LogStart(const std::string& config_path, const Config& config) {
+  std::string store = config.store.kind;
+  for (const auto& [key, value] : config.store.options) {
+    // A URL has no password: it is refused when the configuration is read.
+    absl::StrAppend(&store, " ", key, "=",
+                    key == "path" ? NormalPath(value) : value);
+  }
+  spdlog::info(
+      "starting: version={} pid={} config={} listen={} metrics={} admin={} "
+      "store: kind={}",
+      kVersion, getpid(), NormalPath(config_path), config.listen,
+      config.metrics, config.admin.empty() ? "none" : config.admin, store);
 }
 
 void Log(const DrainReport& report) {
@@ -243,8 +264,6 @@ int Run(const Flags& flags) {
   BlockSignals();
   // New files contain patient data, so only the owner may read them.
   umask(S_IRWXG | S_IRWXO);
-  // A write beyond a file size limit then fails like a write to a full disk.
-  signal(SIGXFSZ, SIG_IGN);
   ConfigText text = ReadConfigText(flags.config_path);
   std::optional<Config> config = LoadConfig(flags.config_path, text);
   if (!config.has_value()) return kBadUsageOrConfig;
@@ -253,7 +272,11 @@ int Run(const Flags& flags) {
     return kDrainedClean;
   }
 
-  auto server = StartServer(*std::move(config), flags);
+  StartLog();
+  SetLogOptions(config->log);
+  LogMessagesOfGrpc();
+  LogStart(flags.config_path, *config);
+  auto server = StartServer(*config, flags);
   if (!server.ok()) {
     spdlog::error("cannot start: {}", std::string(server.status().message()));
     return kFailed;
@@ -271,7 +294,10 @@ int Run(const Flags& flags) {
   if (report.clean()) return kDrainedClean;
   // A hanging thread still uses the server, so the server must not be
   // destroyed.
-  if (report.stuck) std::_Exit(kDrainTimeRanOut);
+  if (report.stuck) {
+    spdlog::default_logger()->flush();
+    std::_Exit(kDrainTimeRanOut);
+  }
   return report.left.empty() ? kFailed : kDrainTimeRanOut;
 }
 
@@ -279,10 +305,11 @@ int Run(const Flags& flags) {
 }  // namespace sluice
 
 int main(int argc, char** argv) {
+  sluice::OpenStandardDescriptors();
+  sluice::IgnoreWriteSignals();
   // Debian builds Abseil with deadlock detection, which slows down every lock.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
-  spdlog::set_default_logger(spdlog::stderr_color_mt("sluice"));
-  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
-  gpr_set_log_function(sluice::LogOfGrpc);
-  return sluice::Run(sluice::ParseFlags(argc, argv));
+  const int exit_code = sluice::Run(sluice::ParseFlags(argc, argv));
+  spdlog::default_logger()->flush();
+  return exit_code;
 }

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/check.h"
+#include "base/path.h"
 #include "base/sequence_series.h"
 #include "config/method.h"
 #include "server/calls/lookup_call.h"
@@ -110,7 +111,7 @@ absl::Status Pools::OpenJournals(const Config& config, std::int64_t series,
     if ((*journal)->created()) {
       spdlog::warn(
           "a new journal was created, because there was none: pool={} path={}",
-          name, pool_config.journal_path);
+          name, NormalPath(pool_config.journal_path));
     }
     pool.journal = *std::move(journal);
   }

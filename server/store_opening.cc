@@ -129,7 +129,8 @@ void LogIfNew(const Store& store, const std::string& path,
   if (sqlite == nullptr || !sqlite->created()) return;
   if (known.known_by.empty()) {
     return spdlog::warn(
-        "a new store was created, because there was none: path={}", path);
+        "a new store was created, because there was none: path={}",
+        NormalPath(path));
   }
   spdlog::error(
       "store missing: accepted path={} known_by={} last_sequence={}; a new "

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -78,10 +79,14 @@ bool AdminServer::Shutdown(absl::Duration patience) {
     parts_->acceptor->Stop();
     // Use another thread, because gRPC waits without a limit for all calls to
     // return.
-    shutdown_ = std::thread([parts = parts_] {
-      parts->server->Shutdown(gpr_inf_past(GPR_CLOCK_MONOTONIC));
-      parts->down.Notify();
-    });
+    try {
+      shutdown_ = std::thread([parts = parts_] {
+        parts->server->Shutdown(gpr_inf_past(GPR_CLOCK_MONOTONIC));
+        parts->down.Notify();
+      });
+    } catch (const std::system_error&) {
+      return false;  // no thread can be started: the server counts as hanging
+    }
   }
   if (!parts_->down.WaitForNotificationWithTimeout(patience)) return false;
   // Join here even if an earlier Shutdown timed out.

@@ -66,6 +66,7 @@ methods:
   sluice.v1.Ingestion/ImportPatients: {pool: main}
   sluice.v1.Ingestion/RecordEvents: {pool: other}
   sluice.v1.Ingestion/GetReceipts: {pool: receipts}
+log: {format: json, level: debug}
 drain: {timeout: 9s}
 backup: {directory: backups}
 )";
@@ -166,6 +167,8 @@ const std::vector<KeyChange>& KeyChanges() {
       {"methods.M.shadow.max_wait", "21ms", "22ms", {}},
       {"methods.M.ack", "ack: queued", "ack: stored", {}},
       {"methods.M.allow_loss", "queued, allow_loss: true", "queued", {}},
+      {"log.format", "format: json", "format: text", {}},
+      {"log.level", "level: debug", "level: error", {}},
       {"drain.timeout", "timeout: 9s", "timeout: 19s", {}},
       {"backup.directory",
        "directory: backups",

@@ -16,6 +16,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "base/process.h"
 #include "tools/ctl/backup_commands.h"
 #include "tools/ctl/export_commands.h"
 #include "tools/ctl/flags.h"
@@ -141,4 +142,7 @@ int Main(int argc, const char* const* argv) {
 }  // namespace
 }  // namespace sluice
 
-int main(int argc, char** argv) { return sluice::Main(argc, argv); }
+int main(int argc, char** argv) {
+  sluice::OpenStandardDescriptors();
+  return sluice::Main(argc, argv);
+}

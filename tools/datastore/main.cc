@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "base/process.h"
 #include "forms/content.h"
 #include "stores/content_type.h"
 #include "stores/discard_store.h"
@@ -130,4 +131,8 @@ int Main(int argc, const char* const* argv) {
 }  // namespace
 }  // namespace sluice
 
-int main(int argc, char** argv) { return sluice::Main(argc, argv); }
+int main(int argc, char** argv) {
+  sluice::OpenStandardDescriptors();
+  sluice::IgnoreWriteSignals();
+  return sluice::Main(argc, argv);
+}

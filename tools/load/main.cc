@@ -20,6 +20,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "base/files.h"
+#include "base/process.h"
 #include "base/progress_bar.h"
 #include "loadgen/loadgen.h"
 #include "loadgen/traffic/traffic.h"
@@ -324,4 +325,7 @@ int Main(int argc, const char* const* argv) {
 }  // namespace
 }  // namespace sluice
 
-int main(int argc, char** argv) { return sluice::Main(argc, argv); }
+int main(int argc, char** argv) {
+  sluice::OpenStandardDescriptors();
+  return sluice::Main(argc, argv);
+}

@@ -17,6 +17,7 @@
 #include "absl/strings/string_view.h"
 #include "base/files.h"
 #include "base/format.h"
+#include "base/process.h"
 #include "base/progress_bar.h"
 #include "config/config.h"
 #include "loadgen/traffic/traffic.h"
@@ -129,4 +130,7 @@ int Main(int argc, const char* const* argv) {
 }  // namespace
 }  // namespace sluice
 
-int main(int argc, char** argv) { return sluice::Main(argc, argv); }
+int main(int argc, char** argv) {
+  sluice::OpenStandardDescriptors();
+  return sluice::Main(argc, argv);
+}
