@@ -319,7 +319,7 @@ def probes(ports):
         clients = []
         for path in ("/metrics", "/readyz") * 2:
             client = socket.create_connection(("127.0.0.1", ports.metrics), timeout=60)
-            client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
             clients.append(client)
         for client in clients:
             answer = client.recv(2**20)

@@ -127,7 +127,12 @@ void IngestionServer::StartMetrics() {
                      }
                      return hazards;
                    })},
-       .readiness = [this] { return Ready(); }});
+       .readiness = [this](std::string_view) {
+         const absl::Status ready = Ready();
+         return HttpEndpoint::Readiness{
+             .ready = ready.ok(),
+             .text = ready.ok() ? "ok\n" : absl::StrCat(ready.message(), "\n")};
+       }});
 }
 
 absl::Status IngestionServer::Ready() const {

@@ -2,7 +2,8 @@
 //
 //   /metrics  metrics in the Prometheus text format 0.0.4
 //   /healthz  200 while the process runs
-//   /readyz   200, or 503 with the reason if the server cannot take submissions
+//   /readyz   200, or 503 with the reason if the server cannot acknowledge
+//             submissions; with ?method=NAME, the same for one method
 //
 // Only GET and HEAD are allowed. There is no authentication and no TLS, so the
 // address should be on loopback or on a network of the operator.
@@ -10,43 +11,54 @@
 #ifndef SLUICE_SERVER_METRICS_HTTP_ENDPOINT_H_
 #define SLUICE_SERVER_METRICS_HTTP_ENDPOINT_H_
 
+#include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "prometheus/collectable.h"
 
-class CivetServer;
-struct mg_connection;
-
 namespace sluice {
 
-// Serves from a few threads of its own. The number of connections and the time
-// for a request are limited, so that slow or silent clients delay only each
-// other. Not thread-safe.
+// One thread handles all connections and never waits. A second thread renders
+// the metrics, so that a metric whose lock is taken delays /metrics only. Not
+// thread-safe.
+//
+// A slow or silent client costs one connection, until the request's deadline.
+// While all connections are in use, a new connection replaces the connection
+// whose request (or pause between two requests) began earliest. The metric
+// sluice_http_dropped_connections_total counts the connections that were cut.
 class HttpEndpoint {
  public:
+  // The answer to /readyz.
+  struct Readiness {
+    bool ready = false;
+    std::string text;  // body of the answer; ends with a line break
+  };
   // Metrics and readiness of the server behind the endpoint.
   struct Content {
     std::vector<std::shared_ptr<prometheus::Collectable>> metrics;
-    // Returns OK, or an error whose one-line message is the reason. Called by
-    // several threads at once. Must not block.
-    std::function<absl::Status()> readiness;
+    // Returns the readiness of the method called `method`, or of the whole
+    // server if the name is empty. Returns nothing if there is no such method.
+    // Called on the thread that answers /healthz: must not wait.
+    std::function<std::optional<Readiness>(std::string_view method)> readiness;
   };
   struct Options {
-    std::string address;  // host:port; an IPv4 address or a host name
+    std::string address;  // as in ListeningSockets::Open
     // If `readiness` is empty, the server counts as starting: there are no
     // metrics, and /readyz returns 503.
     Content content = {};
-    // A connection without a complete request is closed after this time.
-    absl::Duration request_timeout = absl::Seconds(2);
+    // Time for a request, from its first byte (of a new connection: from its
+    // start) until the last byte of the answer is written.
+    absl::Duration request_timeout = absl::Seconds(10);
+    // Time that a connection may be idle between two requests.
+    absl::Duration idle_timeout = absl::Seconds(60);
+    std::size_t connections_max = 64;
   };
 
   // Starts an endpoint, which serves once this has returned. UNAVAILABLE if it
@@ -56,8 +68,8 @@ class HttpEndpoint {
   // Replaces the content. Later requests get the new content.
   void SetContent(Content content);
 
-  // Waits until requests in progress are answered. A client that has connected
-  // but not sent its request delays this by at most request_timeout.
+  // Cuts all connections. Waits until metrics that are being rendered are
+  // complete.
   ~HttpEndpoint();
 
   HttpEndpoint(const HttpEndpoint&) = delete;
@@ -67,36 +79,13 @@ class HttpEndpoint {
   int port() const { return port_; }
 
  private:
-  struct Response;
+  class Connection;
+  class Loop;
 
-  explicit HttpEndpoint(Options options);
+  HttpEndpoint(std::unique_ptr<Loop> loop, int port);
 
-  absl::Status Listen();
-  // Opens a connection to this endpoint and closes it.
-  void ConnectOnce() const;
-
-  // Callbacks of CivetServer, whose user context is the endpoint.
-  static HttpEndpoint& Self(const mg_connection* connection);
-  static int OnRequest(mg_connection* connection);
-  static int OnLogMessage(const mg_connection* connection, const char* message);
-
-  Response Answer(std::string_view method, std::string_view path) const;
-  std::shared_ptr<const Content> content() const;
-  static std::string MetricsText(const Content& content);
-
-  // The members below are constant after Listen.
-  const Options options_;
-  int port_ = 0;
-
-  mutable absl::Mutex mutex_;  // held briefly
-  std::shared_ptr<const Content> content_ ABSL_GUARDED_BY(mutex_);
-  // The HTTP library's first log message. If the library could not start, the
-  // message is the reason.
-  std::string first_log_message_ ABSL_GUARDED_BY(mutex_);
-
-  // Declared last, so that it is destroyed first: its threads use all other
-  // members.
-  std::unique_ptr<CivetServer> server_;
+  const std::unique_ptr<Loop> loop_;
+  const int port_;
 };
 
 }  // namespace sluice

@@ -36,6 +36,13 @@ std::string TcpConnection::ReadToEnd() const {
   return text;
 }
 
+std::string TcpConnection::ReadUntil(std::string_view end) const {
+  std::string text;
+  char byte = 0;
+  while (!text.ends_with(end) && recv(fd_, &byte, 1, 0) == 1) text += byte;
+  return text;
+}
+
 std::uint32_t TcpConnection::data_segments() const {
   tcp_info info{};
   socklen_t size = sizeof(info);

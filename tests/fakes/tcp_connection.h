@@ -25,6 +25,10 @@ class TcpConnection {
   // Returns all bytes that arrive until the other side closes the connection.
   std::string ReadToEnd() const;
 
+  // Returns all bytes that arrive up to the first `end`, or until the other
+  // side closes the connection.
+  std::string ReadUntil(std::string_view end) const;
+
   // Returns the number of TCP segments with data that have arrived.
   std::uint32_t data_segments() const;
 

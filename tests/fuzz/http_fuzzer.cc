@@ -11,7 +11,6 @@
 #include <memory>
 #include <string>
 
-#include "absl/status/status.h"
 #include "prometheus/registry.h"
 #include "server/metrics/http_endpoint.h"
 #include "tests/fuzz/fuzz.h"
@@ -24,7 +23,11 @@ HttpEndpoint& Endpoint() {
       HttpEndpoint::Start(
           {.address = "127.0.0.1:0",
            .content = {.metrics = {std::make_shared<prometheus::Registry>()},
-                       .readiness = [] { return absl::OkStatus(); }},
+                       .readiness =
+                           [](std::string_view) {
+                             return HttpEndpoint::Readiness{.ready = true,
+                                                            .text = "ok\n"};
+                           }},
            .request_timeout = absl::Seconds(2)})
           .value());
   return **endpoint;
@@ -68,7 +71,7 @@ void FuzzOne(std::string_view input) {
           "an answer is HTTP: " + answer);
   static int runs = 0;
   if (++runs % 100 != 0) return;
-  Require(Ask("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+  Require(Ask("GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
               .starts_with("HTTP/1.1 200 "),
           "the endpoint answers the next client");
 }
