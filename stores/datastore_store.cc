@@ -71,8 +71,9 @@ constexpr absl::Duration kConnectTimeout = absl::Seconds(5);
 constexpr absl::Duration kKeepaliveTime = absl::Seconds(30);
 constexpr absl::Duration kKeepaliveTimeout = absl::Seconds(5);
 
-// Deadline of a Check. Short, because /readyz waits for it.
+// Deadline of a Check.
 constexpr absl::Duration kCheckTimeout = absl::Seconds(1);
+static_assert(kCheckTimeout < Store::kCheckMax);
 
 int Milliseconds(absl::Duration duration) {
   return static_cast<int>(absl::ToInt64Milliseconds(duration));

@@ -382,4 +382,28 @@ absl::Status PreparePostgresSchema(PostgresConnection& db,
   return db.Execute(absl::StrCat("SELECT pg_advisory_unlock", lock));
 }
 
+absl::Status CheckPostgresWritable(PostgresConnection& db) {
+  // A privilege on single columns counts too. It might not be enough, but then
+  // a batch shows it.
+  const auto found = db.Query(
+      "SELECT pg_is_in_recovery()"
+      "   OR current_setting('transaction_read_only')::boolean,"
+      " coalesce((SELECT string_agg(privilege || ' on ' || name, ', ')"
+      "   FROM unnest(ARRAY['submissions', 'conflicts', 'gaps', 'renumbered'])"
+      "     AS t (name),"
+      "   unnest(ARRAY['SELECT', 'INSERT']) AS p (privilege)"
+      "   WHERE NOT has_any_column_privilege(name, privilege)), '')",
+      {});
+  if (!found.ok()) return found.status();
+  if (found->BoolAt(0, 0)) {
+    return absl::FailedPreconditionError(
+        "PostgreSQL accepts no writes: it is a standby, or the session is "
+        "read-only");
+  }
+  const std::string missing(found->BytesAt(0, 1));
+  if (missing.empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("the role of PostgreSQL lacks ", missing));
+}
+
 }  // namespace sluice

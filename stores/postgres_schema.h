@@ -50,6 +50,11 @@ absl::Status PreparePostgresSchema(PostgresConnection& db,
                                    absl::Duration transaction_timeout,
                                    const KnownStore& known = {});
 
+// Returns OK if the session could save a batch as far as rights are concerned:
+// the server accepts writes, and the role has the privileges on the tables.
+// Otherwise FAILED_PRECONDITION with what is missing. Writes nothing.
+absl::Status CheckPostgresWritable(PostgresConnection& db);
+
 }  // namespace sluice
 
 #endif  // SLUICE_STORES_POSTGRES_SCHEMA_H_

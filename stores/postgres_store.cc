@@ -21,8 +21,9 @@
 namespace sluice {
 namespace {
 
-// Limit for each step of a Check. Short, because /readyz waits for it.
+// Limit for a Check.
 constexpr absl::Duration kCheckTimeout = absl::Seconds(2);
+static_assert(kCheckTimeout < Store::kCheckMax);
 
 // Maximum number of submissions on a page, even if more are requested.
 constexpr std::size_t kRowsMax = 100'000;
@@ -200,6 +201,8 @@ absl::Status PostgresStore::Start(const KnownStore& known) {
   const absl::Status prepared =
       PreparePostgresSchema(*number, kStartTimeout, known);
   if (!prepared.ok()) return prepared;
+  const absl::Status writable = CheckPostgresWritable(*number);
+  if (!writable.ok()) return writable;
   absl::MutexLock lock(&number_mutex_);
   number_ = *std::move(number);
   return absl::OkStatus();
@@ -632,9 +635,10 @@ absl::Status PostgresStore::Probe(TimePoint deadline) {
 }
 
 absl::Status PostgresStore::ProbeDatabase(PostgresConnection& db) {
+  absl::Status status = AfterStart(CheckPostgresWritable(db));
   // After a failed batch the store is unavailable until a write succeeds.
-  if (!last_save_failed()) return db.Execute("SELECT 1");
-  const absl::Status status = db.Execute(kProbeWriting);
+  if (!status.ok() || !last_save_failed()) return status;
+  status = db.Execute(kProbeWriting);
   if (status.ok()) set_last_save_failed(false);
   return status;
 }

@@ -48,11 +48,12 @@ class PostgresStore final : public Store {
  public:
   // Creates the tables if they are missing, and migrates tables of an older
   // version. FAILED_PRECONDITION if another server has the number, or the
-  // database is unsuitable (OpenPostgresSession, or fsync is off). DATA_LOSS if
-  // there are no tables although `known` shows that there were. UNAVAILABLE
-  // if the database cannot be reached. `log` may be empty. Logs a warning if
-  // others could read the connection, and later an error whenever a change of
-  // PostgreSQL's settings endangers commits.
+  // database is unsuitable (OpenPostgresSession, or fsync is off).
+  // FAILED_PRECONDITION also if the role lacks a privilege that SaveBatch
+  // needs. DATA_LOSS if there are no tables although `known` shows that there
+  // were. UNAVAILABLE if the database cannot be reached. `log` may be empty.
+  // Logs a warning if others could read the connection, and later an error
+  // whenever a change of PostgreSQL's settings endangers commits.
   static absl::StatusOr<std::unique_ptr<PostgresStore>> Open(
       const PostgresStoreOptions& options, SameContent same_content,
       StoreLog log = {}, const KnownStore& known = {});

@@ -132,6 +132,12 @@ class SqliteConnection {
   std::string path() const {
     return sqlite3_db_filename(handle_.get(), "main");
   }
+  // True if the database was opened without the right to write. SQLite does not
+  // report this as an error, neither when it opens the file nor when a
+  // transaction begins.
+  bool read_only() const {
+    return sqlite3_db_readonly(handle_.get(), "main") == 1;
+  }
   bool in_transaction() const {
     return sqlite3_get_autocommit(handle_.get()) == 0;
   }

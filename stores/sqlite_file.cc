@@ -1,8 +1,14 @@
 #include "stores/sqlite_file.h"
 
+#include <fcntl.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -13,7 +19,7 @@
 namespace sluice {
 namespace {
 
-// Wait of a probe for another writer. Short, because /readyz waits for the
+// Wait of a probe for another writer. Short, because batches wait for the
 // probe.
 constexpr absl::Duration kProbeBusyTimeout = absl::Milliseconds(100);
 
@@ -104,7 +110,24 @@ class VersionedFile final : public VersionedDatabase {
   const std::int64_t changes_before_;
 };
 
+// True if the file system of `path` is mounted read-only, perhaps since the
+// file was opened. The kernel does so after an I/O error.
+bool OnReadOnlyFileSystem(const std::string& path) {
+  struct statvfs file_system {};
+  return statvfs(path.c_str(), &file_system) == 0 &&
+         (file_system.f_flag & ST_RDONLY) != 0;
+}
+
+absl::Status ReadOnly(const std::string& path, std::string_view why) {
+  return absl::UnavailableError(absl::StrCat(
+      path, " cannot be written: ", absl::string_view(why.data(), why.size())));
+}
+
 absl::Status Probe(SqliteConnection& db, bool writing) {
+  if (db.read_only()) return ReadOnly(db.path(), "it was opened read-only");
+  if (OnReadOnlyFileSystem(db.path())) {
+    return ReadOnly(db.path(), "its file system is mounted read-only");
+  }
   SqliteTransaction transaction(db);
   const absl::Status begun = transaction.Begin(SqliteTransaction::Mode::kWrite);
   if (!begun.ok() || !writing) return begun;
@@ -175,6 +198,20 @@ absl::StatusOr<ClaimedFile> ClaimSqliteFile(const std::string& path) {
   return ClaimedFile{absolute.string(), *std::move(lock)};
 }
 
+absl::Status CheckSqliteWritable(SqliteConnection& db) {
+  for (const std::string& path : db.Files()) {
+    if (OnReadOnlyFileSystem(path)) {
+      return ReadOnly(path, "its file system is mounted read-only");
+    }
+    if (faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) != 0 &&
+        errno == EACCES) {
+      return ReadOnly(path, "the user of this process has no right to");
+    }
+  }
+  return db.read_only() ? ReadOnly(db.path(), "it was opened read-only")
+                        : absl::OkStatus();
+}
+
 absl::StatusOr<std::int64_t> InspectSqliteFile(SqliteConnection& db,
                                                const SqliteFileKind& kind) {
   const auto objects = db.QueryInteger("SELECT count(*) FROM sqlite_schema");
@@ -194,7 +231,8 @@ absl::StatusOr<std::int64_t> InspectSqliteFile(SqliteConnection& db,
 absl::Status PrepareSqliteFile(SqliteConnection& db, const SqliteFileKind& kind,
                                std::int64_t version,
                                absl::Span<const MigrationStep> steps) {
-  const absl::Status status = MakeDurable(db);
+  absl::Status status = CheckSqliteWritable(db);
+  if (status.ok()) status = MakeDurable(db);
   if (!status.ok()) return status;
   if (version == kNewSqliteFile) return CreateSchema(db, kind);
   VersionedFile file(db);

@@ -48,9 +48,14 @@ inline constexpr std::int64_t kNewSqliteFile = 0;
 absl::StatusOr<std::int64_t> InspectSqliteFile(SqliteConnection& db,
                                                const SqliteFileKind& kind);
 
+// Returns UNAVAILABLE if the process has no right to write a file of the open
+// database, or if its file system is mounted read-only. Writes nothing.
+absl::Status CheckSqliteWritable(SqliteConnection& db);
+
 // Prepares a file. `version` is the result of InspectSqliteFile. Sets a
 // write-ahead log and a sync at every commit. Creates the tables in a new file.
-// Runs `steps` on a file of an older version.
+// Runs `steps` on a file of an older version. UNAVAILABLE if the file cannot be
+// written.
 absl::Status PrepareSqliteFile(SqliteConnection& db, const SqliteFileKind& kind,
                                std::int64_t version,
                                absl::Span<const MigrationStep> steps);
@@ -69,9 +74,10 @@ absl::StatusOr<SqliteConnection> OpenSqliteFile(
     const std::string& path, absl::Duration busy_timeout,
     const SqliteFileKind& kind, SqliteSteps steps = NoSqliteSteps);
 
-// Returns OK if a transaction could begin now and, if `writing`, pages could be
-// written and synced. Waits for another writer for at most 100 ms. Sets the
-// connection's busy timeout to `busy_timeout` at the end.
+// Returns OK if a transaction that writes could begin now and, if `writing`,
+// pages could be written and synced. Writes nothing unless `writing`. Waits for
+// another writer for at most 100 ms. Sets the connection's busy timeout to
+// `busy_timeout` at the end.
 absl::Status ProbeSqliteFile(SqliteConnection& db, bool writing,
                              absl::Duration busy_timeout);
 

@@ -268,9 +268,18 @@ class Store {
   // Always returns the same names, in the same order. Does not block.
   virtual std::vector<StoreHazard> Hazards() { return {}; }
 
-  // Returns OK if the store could accept a batch now, for /readyz. Returns
-  // within seconds, even if the database hangs. Does not wait for a call in
-  // progress: the result may then be the result of the call before.
+  // Returns OK if the store could accept a batch now, as far as can be told
+  // without writing a submission: the database answers, accepts writes, and
+  // this process has the rights to write. Called about once a second, also
+  // while nobody submits, so a Check of a working store costs no sync of a
+  // disk. After a failed batch, Check may write until a write succeeds.
+  //
+  // Returns within kCheckMax, even if the database hangs or another process has
+  // it locked. Exceptions are system calls that the kernel does not end, such
+  // as a sync of a broken disk; callers therefore need a thread for Check. Does
+  // not wait for a call in progress: the result may then be the result of the
+  // call before.
+  static constexpr absl::Duration kCheckMax = absl::Seconds(5);
   virtual absl::Status Check() = 0;
 };
 

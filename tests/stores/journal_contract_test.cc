@@ -47,7 +47,7 @@ using ::testing::Not;
 using ::testing::SizeIs;
 using ::testing::StartsWith;
 
-// Longest duration of Check, even if the disk hangs. /readyz waits for Check.
+// Longest duration of Check, even if the disk hangs.
 constexpr absl::Duration kCheckMax = absl::Seconds(2);
 
 // --- The journals ---

@@ -27,6 +27,7 @@
 #include "gtest/gtest.h"
 #include "tests/stores/faulty_disk.h"
 #include "tests/stores/journal_fixture.h"
+#include "tests/stores/ordinary_user.h"
 #include "tests/stores/store_fixture.h"
 
 namespace sluice {
@@ -815,6 +816,24 @@ TEST_F(JournalTest, ManyEntriesAreReplayedAndForgotten) {
   timed("append one", [&] { Append(count + 1, count + 1); });
   timed("forget", [&] { EXPECT_TRUE(journal_->Forget().ok()); });
   EXPECT_THAT(Sequences(), ElementsAre(count + 1));
+}
+
+TEST_F(JournalTest, AFileWithoutTheRightToWriteIsNotOpened) {
+  Open();
+  Append(1, 1);
+  journal_.reset();
+  namespace fs = std::filesystem;
+  fs::permissions(folder_.path(), fs::perms::all);
+  fs::permissions(folder_ / "data", fs::perms::all);
+  for (const auto& file : fs::directory_iterator(folder_ / "data")) {
+    fs::permissions(file.path(), fs::perms(0666));
+  }
+  fs::permissions(path_, fs::perms(0444));
+  const OrdinaryUser user;
+  const auto opened = Journal::Open(path_);
+  EXPECT_EQ(opened.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(opened.status().message()),
+              HasSubstr("journal.db cannot be written"));
 }
 
 }  // namespace

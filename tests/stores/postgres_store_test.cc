@@ -829,12 +829,18 @@ TEST_F(PostgresStoreTest, AReceiptIsReportedOnceItsRowIsReplicated) {
 TEST_F(PostgresStoreTest, AReceiptIsReportedByASessionThatMayNotWrite) {
   Open();
   SaveOne(MakeSubmission(1, "a"));
-  url_ += "%20-cdefault_transaction_read_only%3Don";
   url_ += "&target_session_attrs=any";
-  MissingStandby missing(server_.Url("postgres"));
   auto reader = TryOpen(1);
   ASSERT_TRUE(reader.ok()) << reader.status();
-  EXPECT_EQ((*reader)->FindReceipts("study", {"a"})->at(0)->sequence, 1);
+  PostgresShell shell(url_);
+  shell.Run("SET synchronous_commit = local");
+  MissingStandby missing(server_.Url("postgres"));
+  // Concerns the sessions that begin later.
+  shell.Run("ALTER ROLE CURRENT_USER SET default_transaction_read_only = on");
+  const auto receipts = (*reader)->FindReceipts("study", {"a"});
+  shell.Run("ALTER ROLE CURRENT_USER RESET default_transaction_read_only");
+  ASSERT_TRUE(receipts.ok()) << receipts.status();
+  EXPECT_EQ(receipts->at(0)->sequence, 1);
 }
 
 // --- Settings that endanger commits ---
@@ -1228,8 +1234,9 @@ TEST_F(PostgresStoreTest, AfterAFailureItIsReadyOnceItCanWrite) {
   Sql("ALTER TABLE submissions RENAME TO renamed");
   EXPECT_EQ(Save({MakeSubmission(1, "a")}).code(),
             absl::StatusCode::kUnavailable);
-  EXPECT_TRUE(store_->Check().ok());
+  EXPECT_FALSE(store_->Check().ok());
   Sql("ALTER TABLE renamed RENAME TO submissions");
+  EXPECT_TRUE(store_->Check().ok());
   EXPECT_EQ(SaveOne(MakeSubmission(1, "a")).result, Result::kStored);
 }
 
@@ -1390,6 +1397,58 @@ TEST_F(PostgresStoreTest, AnswersAreOneRowEach) {
                 {"5", "6", "string", "it's \"so\"\né", "NULL", "NULL", "NULL"},
                 {"6", "7", "string", "", "NULL", "NULL", "NULL"},
                 {"7", "8", "reference", "NULL", "NULL", "NULL", "NULL"}}));
+}
+
+// A role that may read and not write the tables.
+class PostgresPrivileges : public PostgresStoreTest {
+ protected:
+  PostgresPrivileges() {
+    Open();
+    store_.reset();
+    Sql("DROP ROLE IF EXISTS sluice_writer");
+    Sql("CREATE ROLE sluice_writer LOGIN");
+    const std::string schema = PostgresShell(url_).Get("SELECT current_schema");
+    Sql("GRANT USAGE ON SCHEMA " + schema + " TO sluice_writer");
+    Sql("GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA " + schema +
+        " TO sluice_writer");
+    owner_url_ = url_;
+    url_ = absl::StrReplaceAll(url_, {{"user=sluice&", "user=sluice_writer&"}});
+  }
+  ~PostgresPrivileges() override {
+    store_.reset();
+    PostgresShell(owner_url_)
+        .Run("DROP OWNED BY sluice_writer; DROP ROLE sluice_writer");
+  }
+
+  void AsOwner(const std::string& sql) { PostgresShell(owner_url_).Run(sql); }
+
+  std::string owner_url_;
+};
+
+TEST_F(PostgresPrivileges, AreNeededToOpen) {
+  AsOwner("REVOKE INSERT ON submissions FROM sluice_writer");
+  AsOwner("REVOKE SELECT ON gaps FROM sluice_writer");
+  const auto opened = TryOpen();
+  EXPECT_EQ(opened.status().code(), absl::StatusCode::kFailedPrecondition)
+      << opened.status();
+  EXPECT_THAT(
+      std::string(opened.status().message()),
+      testing::AllOf(HasSubstr("lacks "), HasSubstr("INSERT on submissions"),
+                     HasSubstr("SELECT on gaps")));
+}
+
+TEST_F(PostgresPrivileges, AreCheckedWhileTheServerRuns) {
+  Open();
+  ASSERT_TRUE(Save({MakeSubmission(1, "a")}).ok());
+  ASSERT_TRUE(store_->Check().ok());
+  AsOwner("REVOKE INSERT ON submissions FROM sluice_writer");
+  const absl::Status check = store_->Check();
+  EXPECT_TRUE(absl::IsUnavailable(check)) << check;
+  EXPECT_THAT(std::string(check.message()),
+              HasSubstr("lacks INSERT on submissions"));
+  AsOwner("GRANT INSERT ON submissions TO sluice_writer");
+  EXPECT_TRUE(store_->Check().ok());
+  ASSERT_TRUE(Save({MakeSubmission(2, "b")}).ok());
 }
 
 }  // namespace

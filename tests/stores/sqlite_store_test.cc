@@ -25,6 +25,7 @@
 #include "stores/sqlite_schema.h"
 #include "tests/fakes/patience.h"
 #include "tests/stores/faulty_disk.h"
+#include "tests/stores/ordinary_user.h"
 #include "tests/stores/store_fixture.h"
 
 namespace sluice {
@@ -836,6 +837,38 @@ TEST_F(SqliteStoreTest, AnswersAreNotCutAtNul) {
             (Shell::Rows{{"a\xef\xbf\xbd"
                           "b"},
                          {R"(a\u0000b)"}}));
+}
+
+// SQLite opens a file that it may only read without an error, and even begins
+// transactions that are meant to write.
+TEST_F(SqliteStoreTest, AFileWithoutTheRightToWriteIsNotOpened) {
+  Open();
+  SaveOne(MakeSubmission(1, "a"));
+  store_.reset();
+  namespace fs = std::filesystem;
+  fs::permissions(folder_.path(), fs::perms::all);
+  fs::permissions(fs::path(path_).parent_path(), fs::perms::all);
+  for (const char* suffix : {"-wal", "-shm", ".lock"}) {
+    fs::permissions(path_ + suffix, fs::perms(0666));
+  }
+  for (const std::string suffix : {"", "-wal"}) {
+    for (const std::string all : {"", "-wal"}) {
+      fs::permissions(path_ + all, fs::perms(0666));
+    }
+    fs::permissions(path_ + suffix, fs::perms(0444));
+    const OrdinaryUser user;
+    const auto opened = TryOpen();
+    EXPECT_TRUE(absl::IsUnavailable(opened.status())) << opened.status();
+    EXPECT_THAT(std::string(opened.status().message()),
+                AllOf(HasSubstr("sluice.db" + suffix + " cannot be written"),
+                      HasSubstr("no right")));
+  }
+  fs::permissions(path_, fs::perms(0666));
+  fs::permissions(path_ + "-wal", fs::perms(0666));
+  const OrdinaryUser user;
+  Open();
+  EXPECT_TRUE(store_->Check().ok());
+  store_.reset();
 }
 
 }  // namespace
