@@ -34,9 +34,10 @@ std::size_t LoopCount(const Config& config) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<CallServer>> CallServer::Start(
-    const Config& config, const Methods& methods,
+    const Config& config, const Methods& methods, HealthService::Lookup health,
     ConnectionAcceptor* acceptor) {
-  std::unique_ptr<CallServer> server(new CallServer(config.limits));
+  std::unique_ptr<CallServer> server(
+      new CallServer(config.limits, std::move(health)));
   grpc::ServerBuilder builder;
   SetUpServer({.name = "sluice",
                .message_bytes = std::max(kTransportMessageBytes,
@@ -69,11 +70,12 @@ absl::StatusOr<std::unique_ptr<CallServer>> CallServer::Start(
   return server;
 }
 
-CallServer::CallServer(const LimitsConfig& limits)
+CallServer::CallServer(const LimitsConfig& limits, HealthService::Lookup health)
     : submit_intake_(limits),
       import_intake_(Method::kImportPatients, limits),
       events_intake_(Method::kRecordEvents, limits),
-      lookup_intake_(limits) {}
+      lookup_intake_(limits),
+      health_(std::move(health)) {}
 
 void CallServer::AwaitCalls(const Methods& methods, CompletionLoop* loop,
                             LoopStreams* streams) {
@@ -92,8 +94,6 @@ void CallServer::AwaitCalls(const Methods& methods, CompletionLoop* loop,
                       loop);
   }
 }
-
-void CallServer::StopServing() { health_.StopServing(); }
 
 void CallServer::EndStreams() {
   for (std::size_t i = 0; i < loops_.size(); ++i) {

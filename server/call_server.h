@@ -22,21 +22,22 @@
 
 namespace sluice {
 
-// Must be used by one thread. Call StopServing, EndStreams, Shutdown and
-// JoinLoops once each, in this order.
+// Must be used by one thread, except RefreshHealth. Call EndStreams, Shutdown
+// and JoinLoops once each, in this order.
 class CallServer {
  public:
   // Starts `acceptor` and serves its connections. `methods` and `acceptor` must
-  // outlive the server.
+  // outlive the server. The health service reports what `health` returns.
   static absl::StatusOr<std::unique_ptr<CallServer>> Start(
       const Config& config, const Methods& methods,
-      ConnectionAcceptor* acceptor);
+      HealthService::Lookup health, ConnectionAcceptor* acceptor);
 
   CallServer(const CallServer&) = delete;
   CallServer& operator=(const CallServer&) = delete;
 
-  // Makes the health service answer NOT_SERVING. Does not wait.
-  void StopServing();
+  // Sends changes of the health to its watches. Does not wait. Thread-safe; not
+  // to be called after Shutdown has begun.
+  void RefreshHealth() { health_.Refresh(); }
 
   // Makes streams stop reading and end once their receipts are sent. Does not
   // wait.
@@ -58,7 +59,7 @@ class CallServer {
     StreamSet set;
   };
 
-  explicit CallServer(const LimitsConfig& limits);
+  CallServer(const LimitsConfig& limits, HealthService::Lookup health);
 
   void AwaitCalls(const Methods& methods, CompletionLoop* loop,
                   LoopStreams* streams);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -11,13 +12,13 @@
 #include "config/config_change.h"
 #include "grpcpp/grpcpp.h"
 #include "prometheus/gauge.h"
+#include "server/admin_health.h"
 #include "server/build_info.h"
 #include "server/metrics/connection_metrics.h"
 #include "server/metrics/families.h"
 #include "server/metrics/log_metrics.h"
 #include "server/metrics/process_metrics.h"
 #include "server/metrics/store_metrics.h"
-#include "server/readiness.h"
 #include "server/server_admin_backend.h"
 
 namespace sluice {
@@ -25,6 +26,8 @@ namespace {
 
 // Time that admin requests in progress get to end.
 constexpr absl::Duration kAdminPatience = absl::Seconds(1);
+// Time that checks of readiness in progress get to end, at least.
+constexpr absl::Duration kCheckPatience = absl::Seconds(1);
 // Time that clients get to read the answers of their calls.
 constexpr absl::Duration kCallPatience = absl::Seconds(1);
 // Part of the drain timeout that is reserved for batches in work.
@@ -51,6 +54,7 @@ absl::StatusOr<std::unique_ptr<IngestionServer>> IngestionServer::Start(
   // Answer probes while journals are opened and replayed, which may take long.
   if (status.ok()) status = server->StartHttp();
   if (status.ok()) status = server->StartPools(step, flags);
+  if (status.ok()) server->StartReadiness();
   if (status.ok()) server->StartMetrics();
   if (status.ok() && before_serving) before_serving();
   if (status.ok()) status = server->StartAdmin();
@@ -127,33 +131,45 @@ void IngestionServer::StartMetrics() {
                      }
                      return hazards;
                    })},
-       .readiness = [this](std::string_view) {
-         const absl::Status ready = Ready();
-         return HttpEndpoint::Readiness{
-             .ready = ready.ok(),
-             .text = ready.ok() ? "ok\n" : absl::StrCat(ready.message(), "\n")};
+       .readiness = [readiness = readiness_.get()](std::string_view method) {
+         return readiness->Answer(method);
        }});
 }
 
-absl::Status IngestionServer::Ready() const {
-  if (draining_) return absl::UnavailableError("draining");
-  return CheckReadiness(*pools_, store_.get());
+void IngestionServer::StartReadiness() {
+  readiness_ = std::make_unique<Readiness>(
+      Readiness::OptionsFor(*pools_, *methods_, store_.get()));
+  // The first clients and probes then get the truth, unless a check hangs.
+  readiness_->AwaitFirst(SystemClock()->Now() + ToMonotonic(Store::kCheckMax));
 }
 
 absl::Status IngestionServer::StartAdmin() {
   if (config_.admin.empty()) return absl::OkStatus();
   admin_backend_ = std::make_unique<ServerAdminBackend>(
       store_.get(), pools_.get(), methods_.get(), config_.backup_directory);
-  auto admin = AdminServer::Start(config_.admin, admin_backend_.get());
+  auto health = std::make_unique<AdminHealth>(
+      [readiness = readiness_.get()](const std::string& name) {
+        return readiness->Serving(name);
+      });
+  AdminHealth* const refreshed = health.get();
+  auto admin = AdminServer::Start(config_.admin, admin_backend_.get(),
+                                  std::move(health));
   if (!admin.ok()) return admin.status();
   admin_ = *std::move(admin);
+  readiness_->AddListener([refreshed] { refreshed->Refresh(); });
   return absl::OkStatus();
 }
 
 absl::Status IngestionServer::StartCalls() {
-  auto calls = CallServer::Start(config_, *methods_, acceptor_.get());
+  auto calls = CallServer::Start(
+      config_, *methods_,
+      [readiness = readiness_.get()](const std::string& name) {
+        return readiness->Serving(name);
+      },
+      acceptor_.get());
   if (!calls.ok()) return calls.status();
   calls_ = *std::move(calls);
+  readiness_->AddListener([calls = calls_.get()] { calls->RefreshHealth(); });
   return absl::OkStatus();
 }
 
@@ -210,11 +226,16 @@ DrainReport IngestionServer::DrainWithin(absl::Duration timeout) {
   const TimePoint queue_deadline =
       deadline - ToMonotonic(std::min(kLastBatchTime, timeout / 10));
 
-  // 1. Accept no more requests of operators, because they use pools and store.
+  // 1. Report that nothing is ready any more. From now on nothing changes, so
+  //    the listeners are not needed, and the loops that they post to may end.
+  if (readiness_ != nullptr) {
+    readiness_->Drain();
+    readiness_->RemoveListeners();
+  }
+  //    Accept no more requests of operators, because they use pools and store.
   //    Do not wait for a request that hangs in the store.
   const bool admin_hangs =
       admin_ != nullptr && !admin_->Shutdown(kAdminPatience);
-  if (calls_ != nullptr) calls_->StopServing();
 
   // 2. Refuse new submissions and end parked ones. Queued submissions are
   //    processed until the queues are empty or the time is over.
@@ -223,12 +244,20 @@ DrainReport IngestionServer::DrainWithin(absl::Duration timeout) {
   const bool idle = pools_->AwaitIdle(deadline);
   // A thread that hangs uses the pools and the store, so they must not be
   // destroyed.
-  if (!idle || admin_hangs) return Report(begun, /*stuck=*/true);
+  if (!idle || admin_hangs || !ChecksStop(deadline - clock_->Now())) {
+    return Report(begun, /*stuck=*/true);
+  }
 
   // 3. All submissions are answered, so calls end as soon as their clients have
   //    read their answers.
   TakeDown();
   return Report(begun, /*stuck=*/false);
+}
+
+bool IngestionServer::ChecksStop(Duration patience) {
+  patience = std::max(patience, ToMonotonic(kCheckPatience));
+  return readiness_ == nullptr ||
+         readiness_->AwaitStopped(SystemClock()->Now() + patience);
 }
 
 void IngestionServer::TakeDown() {
@@ -239,10 +268,11 @@ void IngestionServer::TakeDown() {
   replay_.Join();
   pools_->Join();
   if (calls_ != nullptr) calls_->JoinLoops();
-  // Destroy before journals and store: a request for /readyz or of an operator
-  // may still use them.
+  // Destroy before journals and store: a check of readiness or a request of an
+  // operator may still use them.
   admin_.reset();
   http_.reset();
+  readiness_.reset();
   pools_->CloseJournals();
   store_.reset();
 }

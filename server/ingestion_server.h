@@ -29,6 +29,7 @@
 #include "server/metrics/pool_metrics.h"
 #include "server/metrics/reload_metrics.h"
 #include "server/pools.h"
+#include "server/readiness.h"
 #include "server/replay.h"
 #include "server/submissions/leftovers.h"
 #include "server/submissions/recent_ids.h"
@@ -92,9 +93,9 @@ class IngestionServer {
   void CountFailedReload() { reload_metrics_.Failed(); }
 
   // Shuts the server down in order. Takes at most drain.timeout, plus a few
-  // seconds to close connections and files. If a worker or an admin request
-  // hangs, sets report.stuck: the server must then not be destroyed, and the
-  // process should end.
+  // seconds to close connections and files. If a worker, a check of readiness
+  // or an admin request hangs, sets report.stuck: the server must then not be
+  // destroyed, and the process should end.
   DrainReport Drain();
 
   // Returns a snapshot of each pool, by name. Thread-safe.
@@ -114,15 +115,16 @@ class IngestionServer {
   absl::Status Listen();
   absl::Status StartHttp();
   absl::Status StartPools(const ProcessingStep& step, const StartFlags& flags);
+  void StartReadiness();
   void StartMetrics();
   absl::Status StartAdmin();
   absl::Status StartCalls();
 
-  absl::Status Ready() const;
-
   // Stops reloads, and returns the drain timeout in force.
   absl::Duration BeginDrain();
   DrainReport DrainWithin(absl::Duration timeout);
+  // Waits for checks of readiness in progress. Returns false if one hangs.
+  bool ChecksStop(Duration patience);
   // Ends all threads, and closes journals and store. Waits for batches in work.
   void TakeDown();
   DrainReport Report(TimePoint begun, bool stuck) const;
@@ -151,6 +153,7 @@ class IngestionServer {
   std::unique_ptr<Methods> methods_;
   JournalReplay replay_;
   std::shared_ptr<PoolMetrics> pool_metrics_;
+  std::unique_ptr<Readiness> readiness_;
   std::unique_ptr<HttpEndpoint> http_;
   std::unique_ptr<AdminBackend> admin_backend_;
   std::unique_ptr<AdminServer> admin_;

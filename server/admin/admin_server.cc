@@ -29,23 +29,29 @@ static_assert(AdminService::kExportsMax < AdminServer::kThreads,
 }  // namespace
 
 struct AdminServer::Parts {
-  Parts(std::unique_ptr<ConnectionAcceptor> listener, AdminBackend* backend)
-      : service(backend), acceptor(std::move(listener)) {}
+  Parts(std::unique_ptr<ConnectionAcceptor> listener, AdminBackend* backend,
+        std::unique_ptr<AdminExtension> more)
+      : service(backend),
+        extension(std::move(more)),
+        acceptor(std::move(listener)) {}
 
   AdminService service;
+  const std::unique_ptr<AdminExtension> extension;  // may be null
   std::unique_ptr<ConnectionAcceptor> acceptor;
   std::unique_ptr<grpc::Server> server;
   absl::Notification down;
 };
 
 absl::StatusOr<std::unique_ptr<AdminServer>> AdminServer::Start(
-    const std::string& address, AdminBackend* backend) {
+    const std::string& address, AdminBackend* backend,
+    std::unique_ptr<AdminExtension> extension) {
   auto acceptor = ConnectionAcceptor::Listen(address, kConnectionsMax);
   if (!acceptor.ok()) {
     return absl::UnavailableError(
         absl::StrCat("admin: ", acceptor.status().message()));
   }
-  auto parts = std::make_shared<Parts>(*std::move(acceptor), backend);
+  auto parts = std::make_shared<Parts>(*std::move(acceptor), backend,
+                                       std::move(extension));
 
   grpc::ServerBuilder builder;
   SetUpServer({.name = "admin",
@@ -56,10 +62,12 @@ absl::StatusOr<std::unique_ptr<AdminServer>> AdminServer::Start(
               &builder);
   auto take_connection = TakeConnectionsOf(&builder);
   builder.RegisterService(&parts->service);
+  if (parts->extension != nullptr) parts->extension->AddTo(&builder);
   parts->server = builder.BuildAndStart();
   if (parts->server == nullptr) {
     return absl::InternalError("admin: gRPC does not start");
   }
+  if (parts->extension != nullptr) parts->extension->Start();
   parts->acceptor->Start(std::move(take_connection));
   return std::unique_ptr<AdminServer>(new AdminServer(std::move(parts)));
 }
@@ -81,7 +89,10 @@ bool AdminServer::Shutdown(absl::Duration patience) {
     // return.
     try {
       shutdown_ = std::thread([parts = parts_] {
+        AdminExtension* const extension = parts->extension.get();
+        if (extension != nullptr) extension->EndCalls();
         parts->server->Shutdown(gpr_inf_past(GPR_CLOCK_MONOTONIC));
+        if (extension != nullptr) extension->Join();
         parts->down.Notify();
       });
     } catch (const std::system_error&) {

@@ -1,9 +1,9 @@
 #include "server/calls/health_service.h"
 
 #include <string>
+#include <utility>
 
 #include "base/check.h"
-#include "config/method.h"
 #include "grpcpp/support/async_stream.h"
 #include "grpcpp/support/async_unary_call.h"
 #include "server/calls/call.h"
@@ -110,7 +110,8 @@ class HealthWatch final : public Call {
   bool caller_gone_ = false;
 };
 
-HealthService::HealthService() : stop_serving_(this), end_watches_(this) {}
+HealthService::HealthService(Lookup lookup)
+    : lookup_(std::move(lookup)), refresh_(this), end_watches_(this) {}
 
 void HealthService::Await(CompletionLoop* loop) {
   loop_ = loop;
@@ -120,16 +121,21 @@ void HealthService::Await(CompletionLoop* loop) {
 
 HealthCheckResponse::ServingStatus HealthService::StatusOf(
     const std::string& name) const {
-  if (!name.empty() && name != kServiceName) {
-    return HealthCheckResponse::SERVICE_UNKNOWN;
-  }
-  return serving_ ? HealthCheckResponse::SERVING
-                  : HealthCheckResponse::NOT_SERVING;
+  const std::optional<bool> ready = lookup_(name);
+  if (!ready.has_value()) return HealthCheckResponse::SERVICE_UNKNOWN;
+  return *ready ? HealthCheckResponse::SERVING
+                : HealthCheckResponse::NOT_SERVING;
 }
 
-void HealthService::OnStopServing() {
+void HealthService::Refresh() {
+  // A task must not be posted again before it has run.
+  if (!refreshing_.exchange(true)) loop_->Post(&refresh_);
+}
+
+void HealthService::OnRefresh() {
   SLUICE_DCHECK(loop_->InLoopThread());
-  serving_ = false;
+  // Reset before the statuses are read: a change after this line posts again.
+  refreshing_ = false;
   for (HealthWatch* watch : watches_) watch->Advance();
 }
 

@@ -1,5 +1,5 @@
-// grpc.health.v1.Health on a completion loop: tells whether the server accepts
-// calls.
+// grpc.health.v1.Health on a completion loop: tells whether the server, a
+// service or a method is ready.
 //
 // gRPC's own health service starts threads that poll the connections in
 // competition with the completion loops. These threads take many of the calls'
@@ -8,7 +8,12 @@
 #ifndef SLUICE_SERVER_CALLS_HEALTH_SERVICE_H_
 #define SLUICE_SERVER_CALLS_HEALTH_SERVICE_H_
 
+#include <atomic>
+#include <functional>
+#include <optional>
 #include <set>
+#include <string>
+#include <utility>
 
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "server/transport/completion_loop.h"
@@ -17,13 +22,16 @@ namespace sluice {
 
 class HealthWatch;
 
-// Knows two names, "" and the name of Ingestion, and reports the same status
-// for both. For any other name Check answers NOT_FOUND, and Watch sends
+// For a name that is unknown, Check answers NOT_FOUND, and Watch sends
 // SERVICE_UNKNOWN. Functions must be called on the loop's thread unless their
 // comment says otherwise.
 class HealthService {
  public:
-  HealthService();
+  // Returns whether the service or method called `name` is ready, or nothing if
+  // the name is unknown. Called on the loop's thread: must not wait.
+  using Lookup = std::function<std::optional<bool>(const std::string& name)>;
+
+  explicit HealthService(Lookup lookup);
 
   // Returns the service to register with the server.
   grpc::Service* service() { return &service_; }
@@ -32,9 +40,8 @@ class HealthService {
   // service and the loop must outlive the server's shutdown.
   void Await(CompletionLoop* loop);
 
-  // Changes the status to NOT_SERVING, and sends it to all watches. Call once,
-  // from any thread.
-  void StopServing() { loop_->Post(&stop_serving_); }
+  // Sends statuses that have changed to the watches. Call from any thread.
+  void Refresh();
   // Ends all watches, because the server's shutdown would wait for them. Call
   // once, from any thread.
   void EndWatches() { loop_->Post(&end_watches_); }
@@ -49,15 +56,17 @@ class HealthService {
   friend class HealthCheck;
   friend class HealthWatch;
 
-  void OnStopServing();
+  void OnRefresh();
   void OnEndWatches();
 
+  const Lookup lookup_;
   grpc::health::v1::Health::AsyncService service_;
   CompletionLoop* loop_ = nullptr;
   std::set<HealthWatch*> watches_;
-  bool serving_ = true;
   bool ended_ = false;
-  MemberLoopTask<HealthService, &HealthService::OnStopServing> stop_serving_;
+  // True from Refresh until its task runs.
+  std::atomic<bool> refreshing_{false};
+  MemberLoopTask<HealthService, &HealthService::OnRefresh> refresh_;
   MemberLoopTask<HealthService, &HealthService::OnEndWatches> end_watches_;
 };
 

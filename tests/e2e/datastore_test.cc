@@ -130,12 +130,12 @@ TEST(Datastore, RefusalsHaveARetryDelayWhileItIsUnavailable) {
   const AsyncSubmit& refused = caller.SubmitAndWait(MakeSubmit("2"));
   ExpectTryLater(refused.status, refused.context, grpc::StatusCode::UNAVAILABLE,
                  "STORE_UNAVAILABLE");
-  EXPECT_THAT(server.Get("/readyz"), testing::Not("ok\n"));
+  server.AwaitDegraded("the store");
 
   datastore.Start();
   AwaitThat("the datastore is found again",
             [&] { return caller.SubmitAndWait(MakeSubmit("2")).status.ok(); });
-  EXPECT_EQ(server.Get("/readyz"), "ok\n");
+  server.AwaitReady();
   EXPECT_EQ(Lookup(server, "1").disposition(), Receipt::STORED);
   EXPECT_EQ(Lookup(server, "2").disposition(), Receipt::STORED);
 }

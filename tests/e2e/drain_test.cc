@@ -189,7 +189,7 @@ TEST(Health, WatchesReportTheDrain) {
 TEST(Drain, RefusesNewSubmissionsAndFinishesTheQueue) {
   FullServer full(SmallConfig("block", 2));
   EXPECT_EQ(HealthOf(full.server()), "SERVING");
-  EXPECT_EQ(full.server().Get("/readyz"), "ok\n");
+  full.server().AwaitReady();
   const AsyncSubmit& parked = full.Park(MakeSubmit("parked"));
   Watch watch(full.server(), "");
   EXPECT_EQ(watch.Next(), "SERVING");

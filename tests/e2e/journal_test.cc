@@ -195,7 +195,11 @@ TEST(StoreUnavailable, DoesNotAffectCallersOfQueued) {
   });
   EXPECT_THAT(server.Get("/metrics"),
               HasSubstr("sluice_store_circuit_open{pool=\"clinical\"} 1\n"));
-  EXPECT_THAT(server.Get("/readyz"), HasSubstr("store"));
+  // Nothing but look-ups needs the store.
+  server.AwaitDegraded("sluice.v1.Ingestion/GetReceipts: the store fails");
+  EXPECT_THAT(server.Get("/readyz"),
+              testing::AllOf(testing::StartsWith("ok\n"),
+                             testing::Not(HasSubstr("Ingestion/Submit"))));
   EXPECT_EQ(Submit(server, MakeSubmit("while it is open")).disposition(),
             Receipt::QUEUED);
   server.store().FailWith(absl::OkStatus());
@@ -267,9 +271,9 @@ TEST(StoreUnavailable, ReadinessRecoversWithoutSubmissions) {
     submit();
     return server.server().Snapshots().at("clinical").circuit_open;
   });
-  EXPECT_NE(server.Get("/readyz"), "ok\n");
+  server.AwaitDegraded("the store fails");
   server.store().FailWith(absl::OkStatus());
-  EXPECT_EQ(server.Get("/readyz"), "ok\n");
+  server.AwaitReady();
   AwaitThat("the submission is stored", submit);
   EXPECT_FALSE(server.server().Snapshots().at("clinical").circuit_open);
 }
@@ -587,7 +591,7 @@ TEST_F(Poison, ThatCannotBeQuarantinedStaysInTheQueue) {
     return absl::StrContains(server.Get("/metrics"),
                              "sluice_journal_depth{pool=\"clinical\"} 1\n");
   });
-  EXPECT_NE(server.Get("/readyz"), "ok\n");
+  server.AwaitDegraded("the journal of pool clinical");
   EXPECT_EQ(Lookup(server, "poison").disposition(), Receipt::QUEUED);
   EXPECT_EQ(server.store().batches().size(), tries) << "tried without a delay";
 
@@ -663,7 +667,7 @@ TEST_F(QuarantineRoomOfStudies, RefusesOnlyTheStudyThatHasUsedItsShare) {
   EXPECT_EQ(Submit(server, OfStudy("honest", "served")).disposition(),
             Receipt::QUEUED);
   AwaitStored(server, 1);
-  EXPECT_EQ(server.Get("/readyz"), "ok\n");
+  server.AwaitReady();
 }
 
 TEST_F(QuarantineRoomOfStudies, IsFreeAgainAfterADiscard) {
@@ -935,7 +939,7 @@ TEST(NearlyFullDisk, RefusesPromisesUntilThereIsRoom) {
   const grpc::Status status =
       server.stub().Submit(&context, MakeSubmit("refused"), &receipt);
   ExpectTryLater(status, context, grpc::StatusCode::UNAVAILABLE, "DISK_FULL");
-  EXPECT_THAT(server.Get("/readyz"), HasSubstr("min_free_disk"));
+  server.AwaitDegraded("min_free_disk");
   EXPECT_THAT(server.Get("/metrics"),
               HasSubstr("sluice_rejections_total{method=\"Submit\",policy="
                         "\"fail_fast\",reason=\"disk_full\"} 1\n"));
@@ -944,7 +948,7 @@ TEST(NearlyFullDisk, RefusesPromisesUntilThereIsRoom) {
   ASSERT_TRUE(server.server().Apply(config).ok());
   EXPECT_EQ(Submit(server, MakeSubmit("served")).disposition(),
             Receipt::QUEUED);
-  EXPECT_EQ(server.Get("/readyz"), "ok\n");
+  server.AwaitReady();
   AwaitStored(server, 1);
 }
 
@@ -966,11 +970,11 @@ TEST(JournalOnAFullDisk, AcknowledgesNothingAndRecovers) {
     ExpectTryLater(status, context, grpc::StatusCode::UNAVAILABLE,
                    "STORE_UNAVAILABLE");
     EXPECT_EQ(Lookup(server, "refused").disposition(), Receipt::UNKNOWN);
-    EXPECT_THAT(server.Get("/readyz"), testing::Not(HasSubstr("ok")));
+    server.AwaitDegraded("the journal of pool clinical");
+    EXPECT_THAT(server.Get("/readyz"),
+                testing::StartsWith("no method can acknowledge\n"));
     break_disk(false);
-    AwaitThat("the server is ready", [&] {
-      return server.Get("/readyz").find("ok") != std::string::npos;
-    });
+    server.AwaitReady();
   }
   EXPECT_EQ(Submit(server, MakeSubmit("after")).disposition(), Receipt::QUEUED);
   AwaitStored(server, 2);

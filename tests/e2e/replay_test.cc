@@ -171,7 +171,7 @@ TEST_F(LongReplay, LoadsNoMoreThanTheQueueMayHave) {
   // Unread entries are not admitted, so the counters balance.
   EXPECT_THAT(server.Get("/metrics"),
               testing::HasSubstr("sluice_queue_depth{pool=\"clinical\"} 4\n"));
-  EXPECT_THAT(server.Get("/readyz"), testing::HasSubstr("replayed"));
+  server.AwaitDegraded("replayed");
 
   // Arrivals are refused, also repeated submissions that are not read yet.
   for (const char* id : {"new", "50"}) {
@@ -191,8 +191,7 @@ TEST_F(LongReplay, LoadsNoMoreThanTheQueueMayHave) {
 
   go_on.Notify();
   AwaitStored(server, kCount);
-  AwaitThat("the server is ready",
-            [&] { return server.Get("/readyz") == "ok\n"; });
+  server.AwaitReady();
   EXPECT_EQ(Submit(server, MakeSubmit("new")).sequence(), kCount + 1);
   AwaitStored(server, kCount + 1);
   std::map<std::string, std::int64_t> last;

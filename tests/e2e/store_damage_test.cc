@@ -32,6 +32,13 @@ using v1::Receipt;
 
 constexpr int kSubmissions = 5;
 
+void AwaitReason(Sluice& sluice, const std::string& reason) {
+  const int port = sluice.metrics_port();
+  AwaitThat("/readyz tells the reason", [&] {
+    return HttpGet(port, "/readyz").find(reason) != std::string::npos;
+  });
+}
+
 class StoreDamage : public testing::Test {
  protected:
   std::string Config(const std::string& ack) const {
@@ -167,8 +174,7 @@ TEST_F(StoreDamage, ALogThatIsCutWhileTheServerRunsHarmsNoOtherSubmission) {
     Receipt receipt;
     EXPECT_EQ(Submit(sluice, "7", &receipt).error_code(),
               grpc::StatusCode::UNAVAILABLE);
-    EXPECT_THAT(HttpGet(sluice.metrics_port(), "/readyz"),
-                HasSubstr("sluice.db-wal was cut while the server runs"));
+    AwaitReason(sluice, "sluice.db-wal was cut while the server runs");
     sluice.program().Signal(SIGTERM);
     sluice.program().Wait();
   }
@@ -202,9 +208,7 @@ TEST_P(RemovedWhileRunning, EndsAcknowledgementsUntilARestart) {
     Receipt receipt;
     EXPECT_EQ(Submit(sluice, "2", &receipt).error_code(),
               grpc::StatusCode::UNAVAILABLE);
-    EXPECT_THAT(
-        HttpGet(sluice.metrics_port(), "/readyz"),
-        HasSubstr(GetParam().file + " was removed while the server runs"));
+    AwaitReason(sluice, GetParam().file + " was removed while the server runs");
     sluice.program().AwaitErr("Stop the server with SIGTERM");
     sluice.program().Signal(SIGKILL);
     EXPECT_EQ(sluice.program().Wait().signal, SIGKILL);

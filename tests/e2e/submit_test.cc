@@ -330,18 +330,20 @@ TEST(AckStored, ACallThatCancelsInTheStoreIsStored) {
 TEST(FailingStore, IsUnavailableUntilItRecovers) {
   TestServer server(SmallConfig("fail_fast", 4));
   AsyncCaller caller(server.NewChannel());
-  EXPECT_EQ(server.Get("/readyz"), "ok\n");
+  server.AwaitReady();
   server.store().FailWith(absl::UnavailableError("no space left on device"));
   const AsyncSubmit& failed = caller.SubmitAndWait(MakeSubmit("1"));
   ExpectTryLater(failed.status, failed.context, grpc::StatusCode::UNAVAILABLE,
                  "STORE_UNAVAILABLE");
-  EXPECT_NE(server.Get("/readyz"), "ok\n");
+  server.AwaitDegraded("no space left on device");
+  EXPECT_THAT(server.Get("/readyz"),
+              testing::StartsWith("no method can acknowledge\n"));
   EXPECT_EQ(server.Get("/healthz"), "ok\n");
 
   server.store().FailWith(absl::OkStatus());
   const AsyncSubmit& again = caller.SubmitAndWait(MakeSubmit("1"));
   EXPECT_EQ(again.receipt.disposition(), Receipt::STORED);
-  EXPECT_EQ(server.Get("/readyz"), "ok\n");
+  server.AwaitReady();
   const MethodCounters counters = server.counters(Method::kSubmit);
   EXPECT_EQ(counters.completed[TaskResult::kStoreUnavailable], 1u);
 }

@@ -153,6 +153,23 @@ std::string TestServer::Get(std::string_view path) const {
   return HttpGet(server_->metrics_port(), path);
 }
 
+void TestServer::AwaitReady() const {
+  AwaitThat("the server is ready", [&] {
+    const std::string text = Get("/readyz");
+    return text.starts_with("ok\n") &&
+           text.find("degraded: ") == std::string::npos;
+  });
+}
+
+void TestServer::AwaitDegraded(std::string_view text) const {
+  AwaitThat("the server is degraded", [&] {
+    const std::string answer = Get("/readyz");
+    const std::size_t at = answer.find("degraded: ");
+    return at != std::string::npos &&
+           answer.find(text, at) != std::string::npos;
+  });
+}
+
 PoolView TestServer::view(const std::string& pool) const {
   return server_->Snapshots().at(pool).view;
 }

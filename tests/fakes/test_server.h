@@ -52,6 +52,10 @@ class TestServer {
   std::string address() const;
   // Returns the body of GET `path` from the metrics address.
   std::string Get(std::string_view path) const;
+  // Waits until /readyz reports that nothing is degraded.
+  void AwaitReady() const;
+  // Waits until /readyz reports something degraded, with this text.
+  void AwaitDegraded(std::string_view text) const;
 
   PoolView view(const std::string& pool = "clinical") const;
   MethodCounters counters(Method method) const;
