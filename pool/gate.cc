@@ -406,12 +406,13 @@ void Gate::Expire(TimePoint now, GateEvents* events) {
                                                     : TaskResult::kWaitOver,
               events);
   }
+  const bool drain_is_over = now >= drain_ends();
   if (paused_ && now >= circuit_.retry_at()) {
     paused_ = false;
     drain_rate_.Begin(now);
   }
   ReturnDelayed(now);
-  if (now >= drain_ends()) EndQueue(events);
+  if (drain_is_over) EndQueue(events);
   AdmitParked(now, events);
   CheckAfterEvent();
 }
@@ -432,9 +433,10 @@ void Gate::Resize(const GateLimits& limits, TimePoint now, GateEvents* events) {
   CheckAfterEvent();
 }
 
-void Gate::Close(TimePoint until, GateEvents* events) {
+void Gate::Close(TimePoint until, Promises promises, GateEvents* events) {
   closed_ = true;
   closed_until_ = until;
+  promises_ = promises;
   for (Task* task : queue_.Waiting()) {
     EndParked(task, TaskResult::kDraining, events);
   }
@@ -828,12 +830,17 @@ bool Gate::OutlastsDrain() const {
   // A batch in work may end the pause or free a key, and a committing task may
   // be begun after its commit.
   if (!closed_ || in_work_ > 0 || !committing_.empty()) return false;
-  if (paused_ && circuit_.retry_at() >= closed_until_) return true;
+  // While the circuit is open, only promised tasks are queued.
+  const bool durable = promises_ == Promises::kDurable;
+  if (paused_ &&
+      (circuit_.retry_at() >= closed_until_ || (durable && circuit_.open()))) {
+    return true;
+  }
   // Do not end the delayed tasks while another task can be taken: it may have
   // the key of a delayed task. The delayed task holds the key, so that the
   // later task becomes deferred and is not begun before the earlier one.
   return queue_.empty() &&
-         (delayed_.empty() || delayed_.begin()->at >= closed_until_);
+         (durable || delayed_.empty() || delayed_.begin()->at >= closed_until_);
 }
 
 void Gate::EndQueue(GateEvents* events) {

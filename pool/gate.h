@@ -160,6 +160,12 @@ struct MethodCounters {
   bool operator==(const MethodCounters&) const = default;
 };
 
+// Where promised tasks are while they wait for the store.
+enum class Promises {
+  kInMemory,  // the process must keep them as long as it can
+  kDurable,   // the next start has them
+};
+
 // State of the store behind the pool, as observed by a batch.
 enum class StoreState {
   kUntouched,
@@ -254,8 +260,9 @@ class Gate {
 
   // Refuses every arrival from now on, and ends all parked tasks. Expire will
   // end the tasks that are still queued at `until`. It is due at once, and ends
-  // the queued tasks, as soon as none of them can be begun before `until`.
-  void Close(TimePoint until, GateEvents* events);
+  // the queued tasks, as soon as none of them can be begun before `until`, or
+  // as soon as all of them may be left (Promises).
+  void Close(TimePoint until, Promises promises, GateEvents* events);
 
   // Returns the first broken invariant; empty if all hold. Call it after an
   // event, and regularly from the first event on: the check of the bounds
@@ -419,6 +426,8 @@ class Gate {
   // True if the Gate is closed and no queued task will be begun before
   // closed_until_, because all of them are delayed for longer, or are deferred
   // for such tasks, or because the pause after a store failure is longer.
+  // Promises that are durable are left to the next start sooner: when the
+  // circuit is open, or when only delayed tasks are left.
   bool OutlastsDrain() const;
   // Time when the drain is over: closed_until_, or the past if waiting until
   // then would be in vain.
@@ -487,6 +496,7 @@ class Gate {
   std::uint64_t retries_ = 0;
   bool closed_ = false;
   TimePoint closed_until_ = kForever;
+  Promises promises_ = Promises::kInMemory;
   DrainRate drain_rate_{std::chrono::seconds(2)};
   ServiceRate service_rate_;
   StandingQueue standing_;

@@ -138,11 +138,11 @@ void WorkerPool::CommitFailed(std::span<Task* const> tasks) {
   Deliver(&events);
 }
 
-void WorkerPool::Close(TimePoint until) {
+void WorkerPool::Close(TimePoint until, Promises promises) {
   GateEvents events;
   {
     absl::MutexLock lock(&mutex_);
-    gate_.Close(until, &events);
+    gate_.Close(until, promises, &events);
     Wake();
   }
   Deliver(&events);
@@ -225,15 +225,8 @@ PoolSnapshot WorkerPool::Snapshot() const {
 
 std::vector<std::int64_t> WorkerPool::Sequences() const {
   std::vector<std::int64_t> sequences;
-  const auto add = [&](const Task* task) {
-    sequences.push_back(task->sequence);
-  };
-  absl::MutexLock lock(&mutex_);
-  std::ranges::for_each(gate_.queued(), add);
-  std::ranges::for_each(gate_.committing(), add);
-  for (const Worker& worker : workers_) {
-    if (worker.batch != nullptr) std::ranges::for_each(*worker.batch, add);
-  }
+  VisitUnfinished(
+      [&](const Task& task) { sequences.push_back(task.sequence); });
   return sequences;
 }
 

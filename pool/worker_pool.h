@@ -119,7 +119,7 @@ class WorkerPool {
   std::size_t FirstCommitting(std::span<Task* const> tasks) const;
   void Committed(std::span<Task* const> tasks);
   void CommitFailed(std::span<Task* const> tasks);
-  void Close(TimePoint until);
+  void Close(TimePoint until, Promises promises = Promises::kInMemory);
 
   // Waits until an entry of a journal may be restored within the limits, but at
   // least until `not_before`. Returns the room, which is empty once the pool is
@@ -135,11 +135,13 @@ class WorkerPool {
   // Returns true if the pool is idle.
   bool AwaitIdle(TimePoint deadline);
 
-  // Calls `visit` with each task in work, under the pool's lock. Serves the
-  // report after a drain that did not finish.
+  // Calls `visit` with each admitted task that is not done, under the pool's
+  // lock. Serves the report after a drain that did not finish.
   template <typename Visitor>
-  void VisitInWork(Visitor visit) const {
+  void VisitUnfinished(Visitor visit) const {
     absl::MutexLock lock(&mutex_);
+    for (const Task* task : gate_.queued()) visit(*task);
+    for (const Task* task : gate_.committing()) visit(*task);
     for (const Worker& worker : workers_) {
       if (worker.batch == nullptr) continue;
       for (const Task* task : *worker.batch) visit(*task);

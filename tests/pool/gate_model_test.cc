@@ -522,9 +522,10 @@ class Model {
     Settle(now);
   }
 
-  void Close(TimePoint until) {
+  void Close(TimePoint until, Promises of) {
     closed = true;
     closed_until = until;
+    promises = of;
     while (waiting.size() > 0) EndWait(waiting[0].id, TaskResult::kDraining);
   }
 
@@ -532,10 +533,11 @@ class Model {
   bool MayOutlastDrain() const {
     if (!closed || !batches.empty() || committing.size() > 0) return false;
     if (queue.size() + delayed.size() == 0) return false;
-    if (paused && retry_at >= closed_until) return true;
+    if (PauseOutlastsDrain()) return true;
     return std::ranges::all_of(delayed,
                                [this](const Entry& entry) {
-                                 return entry.again_at >= closed_until;
+                                 return promises == Promises::kDurable ||
+                                        entry.again_at >= closed_until;
                                }) &&
            std::ranges::all_of(queue, [this](const Entry& entry) {
              return KeyInWork(entry.order_key);
@@ -544,8 +546,11 @@ class Model {
   // True if the Gate also knows this: it learns that a task is deferred when it
   // tries to take the task.
   bool MustOutlastDrain() const {
-    return MayOutlastDrain() &&
-           (queue.size() == 0 || (paused && retry_at >= closed_until));
+    return MayOutlastDrain() && (queue.size() == 0 || PauseOutlastsDrain());
+  }
+  bool PauseOutlastsDrain() const {
+    return paused && (retry_at >= closed_until ||
+                      (promises == Promises::kDurable && open()));
   }
 
   TimePoint NextExpiry() const {
@@ -880,6 +885,7 @@ class Model {
   TimePoint retry_at{};
   bool closed = false;
   TimePoint closed_until{};
+  Promises promises = Promises::kInMemory;
   std::array<MethodCounters, kMethods> counters{};
   // Tasks that were admitted from the waiting room, and tasks that were ended,
   // since the last comparison.
@@ -1344,8 +1350,10 @@ class Schedule {
   void Close() {
     const TimePoint until =
         Below(4) == 0 ? kForever : now_ + milliseconds(Below(30));
-    gate_.Close(until, &events_);
-    model_.Close(until);
+    const Promises promises =
+        Below(2) == 0 ? Promises::kInMemory : Promises::kDurable;
+    gate_.Close(until, promises, &events_);
+    model_.Close(until, promises);
   }
 
   void CompareAnswers(const Admission& answer, const Admission& expected) {

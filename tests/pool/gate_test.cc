@@ -161,7 +161,9 @@ class GateTest : public testing::Test {
   void Resize(const GateLimits& limits) {
     gate_->Resize(limits, now_, &events_);
   }
-  void Close(TimePoint until) { gate_->Close(until, &events_); }
+  void Close(TimePoint until, Promises promises = Promises::kInMemory) {
+    gate_->Close(until, promises, &events_);
+  }
   // Ends the batch of this one task, which is processed again at `at`.
   void DelayUntil(char name, TimePoint at) {
     Named(name)->again_at = at;
@@ -1174,7 +1176,7 @@ TEST_F(GateTest, RestoresNothingAfterClose) {
   EXPECT_EQ(Take(), "b");
   Done("b");
   Named('b')->sequence = 17;
-  gate_->Close(now_, &events_);
+  Close(now_);
   EXPECT_FALSE(gate_->Restore(Named('b'), now_, &events_));
   EXPECT_TRUE(gate_->idle());
 }
@@ -1351,6 +1353,50 @@ TEST_F(GateTest, ADrainDoesNotAwaitAStoreThatIsTriedAfterItsEnd) {
   Expire();
   EXPECT_EQ(Ended(), Lines{"a: draining"});
   EXPECT_TRUE(gate_->idle());
+}
+
+TEST_F(GateTest, ADrainLeavesDurablePromisesWhileTheCircuitIsOpen) {
+  Open(Places(9));
+  ArriveAll("a", kFailFast, {.promised = true});
+  for (int failures = 0; failures < Circuit::kOpensAfter; ++failures) {
+    EXPECT_EQ(gate_->circuit().open(), false);
+    now_ = std::max(now_, gate_->circuit().retry_at());
+    Expire();
+    EXPECT_EQ(Take(), "a");
+    Fail("a");
+  }
+  Close(now_ + seconds(3600), Promises::kDurable);
+  EXPECT_LT(gate_->next_expiry(), now_);
+  Expire();
+  EXPECT_EQ(Ended(), Lines{"a: draining"});
+  EXPECT_TRUE(gate_->idle());
+}
+
+TEST_F(GateTest, ADrainTriesAStoreAgainThatFailedOnce) {
+  Open(Places(9));
+  ArriveAll("a", kFailFast, {.promised = true});
+  EXPECT_EQ(Take(), "a");
+  Fail("a");
+  Close(now_ + seconds(3600), Promises::kDurable);
+  EXPECT_EQ(gate_->next_expiry(), gate_->circuit().retry_at());
+  now_ = gate_->circuit().retry_at();
+  Expire();
+  EXPECT_EQ(Take(), "a");
+  Done("a");
+  EXPECT_EQ(Ended(), Lines());
+}
+
+TEST_F(GateTest, ADrainLeavesDurablePromisesThatAreDelayed) {
+  Open(Places(9));
+  ArriveAll("ab", kFailFast, {.promised = true});
+  EXPECT_EQ(Take(1), "a");
+  DelayUntil('a', now_ + seconds(5));
+  Close(now_ + seconds(10), Promises::kDurable);
+  EXPECT_EQ(Take(), "b");
+  Done("b");
+  EXPECT_LT(gate_->next_expiry(), now_);
+  Expire();
+  EXPECT_EQ(Ended(), Lines{"a: draining"});
 }
 
 TEST_F(GateTest, TellsWhichTasksAreTheFirstThatAreCommitting) {

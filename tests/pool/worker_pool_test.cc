@@ -479,18 +479,18 @@ TEST_F(WorkerPoolTest, AResizeBelowTheDepthTakesNothingAway) {
   EXPECT_THAT(processor_.sequences(), ElementsAre(1, 2, 3, 4, 5, 6));
 }
 
-TEST_F(WorkerPoolTest, VisitsWhatIsInWork) {
+TEST_F(WorkerPoolTest, VisitsWhatIsUnfinished) {
   Start({.workers = {.min = 2, .max = 2}, .batch = {.tasks = 1}});
   Occupy(2);
   Arrived(Kind::kAdmitted);
   std::vector<std::int64_t> sequences;
-  pool_->VisitInWork(
+  pool_->VisitUnfinished(
       [&](const Task& task) { sequences.push_back(task.sequence); });
-  EXPECT_THAT(sequences, testing::UnorderedElementsAre(1, 2));
+  EXPECT_THAT(sequences, testing::UnorderedElementsAre(1, 2, 3));
   processor_.Release();
   for (FakeTask& task : tasks_) ASSERT_TRUE(task.AwaitHandedBack());
-  pool_->VisitInWork(
-      [&](const Task&) { ADD_FAILURE() << "nothing is in work"; });
+  pool_->VisitUnfinished(
+      [&](const Task&) { ADD_FAILURE() << "all tasks are done"; });
 }
 
 // Closing
