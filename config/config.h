@@ -149,7 +149,7 @@ struct Config {
   std::array<MethodConfig, kMethods> methods;
   LimitsConfig limits;
   LogOptions log;
-  absl::Duration drain_timeout = absl::Seconds(30);
+  absl::Duration drain_timeout = absl::Seconds(25);
   // Directory below which backups are made; empty if none can be made.
   std::string backup_directory;
 

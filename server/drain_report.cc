@@ -1,6 +1,7 @@
 #include "server/drain_report.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "server/submissions/submission_task.h"
@@ -24,7 +25,9 @@ std::string CountersLine(const DrainReport::Line& line) {
 
 }  // namespace
 
-bool DrainReport::clean() const { return left.empty() && !stuck && balanced(); }
+bool DrainReport::clean() const {
+  return left.empty() && !stuck() && balanced();
+}
 
 bool DrainReport::balanced() const {
   return std::ranges::all_of(
@@ -36,7 +39,10 @@ std::vector<std::string> DrainReport::ToLines() const {
   lines.push_back(absl::StrCat(
       "took=", absl::FormatDuration(absl::Trunc(took, absl::Milliseconds(1))),
       " left=", left.size(), " journaled=", journaled,
-      " calls_left=", calls_left, " stuck=", stuck ? "yes" : "no"));
+      " calls_left=", calls_left, " stuck=", stuck() ? "yes" : "no"));
+  for (const std::string& hang : hangs) {
+    lines.push_back(absl::StrCat("hangs: ", hang));
+  }
   for (const Line& line : methods) {
     if (line.counters.received > 0) lines.push_back(CountersLine(line));
   }
@@ -49,24 +55,30 @@ std::vector<std::string> DrainReport::ToLines() const {
 }
 
 DrainReport MakeDrainReport(const Pools& pools, const Methods& methods,
-                            const Leftovers& leftovers, bool stuck) {
+                            const Leftovers& leftovers,
+                            std::vector<std::string> hangs) {
   DrainReport report;
-  report.stuck = stuck;
+  report.hangs = std::move(hangs);
   report.left = leftovers.All();
   report.journaled = leftovers.journaled();
   report.calls_left = methods.calls_in_flight();
   const auto snapshots = pools.Snapshots();
+  for (const auto& [name, snapshot] : snapshots) {
+    report.journaled += snapshot.unread;
+  }
   for (const Method method : kAllMethods) {
     const std::string& pool = methods[method].pool->name();
     report.methods.push_back(
         {method, snapshots.at(pool).counters[Index(method)]});
   }
-  if (!stuck) return report;
+  if (!report.stuck()) return report;
   for (const auto& [name, pool] : pools.by_name()) {
     if (pool.answers_lookups) continue;
-    pool.workers->VisitInWork([&report](const Task& task) {
+    pool.workers->VisitUnfinished([&report](const Task& task) {
       const auto& submission = static_cast<const SubmissionTask&>(task);
-      if (submission.in_journal()) {
+      // A task that waits for its commit may not be in the journal.
+      if (submission.in_journal() &&
+          submission.stage() != SubmissionTask::Stage::kCommitting) {
         ++report.journaled;
       } else {
         report.left.push_back(submission.Identity());

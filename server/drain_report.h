@@ -26,14 +26,15 @@ struct DrainReport {
   // Submissions that were queued or in work when the drain ended, and are in no
   // journal.
   std::vector<Leftover> left;
-  // Number of submissions that were queued or in work when the drain ended, and
-  // are in a journal. They are processed after the next start.
+  // Number of submissions that were queued, in work or not yet read when the
+  // drain ended, and are in a journal. They are processed after the next start.
   std::size_t journaled = 0;
-  // Number of calls that have not ended; 0 unless `stuck`.
+  // Number of calls that have not ended; 0 unless stuck().
   int calls_left = 0;
-  // True if a worker or an admin request hangs, so that the server cannot be
-  // destroyed.
-  bool stuck = false;
+  // What still hung at the end. The server cannot be destroyed then.
+  std::vector<std::string> hangs;
+
+  bool stuck() const { return !hangs.empty(); }
 
   // True if nothing is left and the counters balance.
   bool clean() const;
@@ -44,10 +45,11 @@ struct DrainReport {
   std::vector<std::string> ToLines() const;
 };
 
-// Reports everything except the duration of the drain. If `stuck`, submissions
-// in work count as left.
+// Reports everything except the duration of the drain. If something hangs,
+// submissions in work and those that wait for a journal count as left.
 DrainReport MakeDrainReport(const Pools& pools, const Methods& methods,
-                            const Leftovers& leftovers, bool stuck);
+                            const Leftovers& leftovers,
+                            std::vector<std::string> hangs);
 
 }  // namespace sluice
 

@@ -1,8 +1,10 @@
 #include "server/ingestion_server.h"
 
 #include <algorithm>
+#include <chrono>
 #include <functional>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -24,14 +26,17 @@
 namespace sluice {
 namespace {
 
-// Time that admin requests in progress get to end.
-constexpr absl::Duration kAdminPatience = absl::Seconds(1);
-// Time that checks of readiness in progress get to end, at least.
-constexpr absl::Duration kCheckPatience = absl::Seconds(1);
-// Time that clients get to read the answers of their calls.
-constexpr absl::Duration kCallPatience = absl::Seconds(1);
+// Longest time that admin requests in progress get to end.
+constexpr Duration kAdminPatience = std::chrono::seconds(1);
+// Longest time that clients get to read the answers of their calls.
+constexpr Duration kCallPatience = std::chrono::seconds(1);
 // Part of the drain timeout that is reserved for batches in work.
-constexpr absl::Duration kLastBatchTime = absl::Seconds(1);
+constexpr Duration kLastBatchTime = std::chrono::seconds(1);
+// Time that checks of readiness in progress get to end, and time for closing
+// connections and files, at least. Together less than a second, in which the
+// process ends after the drain timeout.
+constexpr Duration kCheckPatienceMin = std::chrono::milliseconds(200);
+constexpr Duration kClosePatienceMin = std::chrono::milliseconds(700);
 
 }  // namespace
 
@@ -199,17 +204,35 @@ absl::StatusOr<std::vector<std::string>> IngestionServer::Apply(
 
 // --- Drain ---
 
-DrainReport IngestionServer::Drain() { return DrainWithin(BeginDrain()); }
+DrainReport IngestionServer::Drain() {
+  SLUICE_DCHECK(!drained_);
+  const TimePoint begun = clock_->Now();
+  const Duration timeout = ToMonotonic(BeginDrain());
+  const TimePoint deadline = begun + timeout;
+  std::vector<std::string> hangs =
+      EndWork(deadline - std::min(kLastBatchTime, timeout / 10), deadline);
+  // A thread that hangs uses the pools and the store, so they must not be
+  // destroyed.
+  if (hangs.empty() &&
+      !TakeDownWithin(std::max(TimeUntil(deadline), kClosePatienceMin))) {
+    hangs.emplace_back("the closing of connections and files");
+  }
+  DrainReport report =
+      MakeDrainReport(*pools_, *methods_, leftovers_, std::move(hangs));
+  report.took = absl::FromChrono(clock_->Now() - begun);
+  return report;
+}
 
 IngestionServer::~IngestionServer() {
   // Without pools, Start failed in an earlier step, and no thread runs.
   if (drained_ || pools_ == nullptr) return;
   BeginDrain();
-  if (!DrainWithin(absl::ZeroDuration()).stuck) return;
+  const TimePoint now = clock_->Now();
+  EndWork(now, now);
   // Join before TakeDown: calls end only once their submissions are answered,
   // and hung workers still have some submissions.
   pools_->Join();
-  TakeDown();
+  TakeDown(kCallPatience);
 }
 
 absl::Duration IngestionServer::BeginDrain() {
@@ -218,51 +241,67 @@ absl::Duration IngestionServer::BeginDrain() {
   return running_.drain_timeout;
 }
 
-DrainReport IngestionServer::DrainWithin(absl::Duration timeout) {
+std::vector<std::string> IngestionServer::EndWork(TimePoint queue_deadline,
+                                                  TimePoint deadline) {
   SLUICE_DCHECK(draining_ && !drained_);
   drained_ = true;
-  const TimePoint begun = clock_->Now();
-  const TimePoint deadline = begun + ToMonotonic(timeout);
-  const TimePoint queue_deadline =
-      deadline - ToMonotonic(std::min(kLastBatchTime, timeout / 10));
-
-  // 1. Report that nothing is ready any more. From now on nothing changes, so
-  //    the listeners are not needed, and the loops that they post to may end.
+  // From now on readiness does not change, so the listeners are not needed, and
+  // the loops that they post to may end.
   if (readiness_ != nullptr) {
     readiness_->Drain();
     readiness_->RemoveListeners();
   }
-  //    Accept no more requests of operators, because they use pools and store.
-  //    Do not wait for a request that hangs in the store.
-  const bool admin_hangs =
-      admin_ != nullptr && !admin_->Shutdown(kAdminPatience);
-
-  // 2. Refuse new submissions and end parked ones. Queued submissions are
-  //    processed until the queues are empty or the time is over.
+  std::vector<std::string> hangs;
+  // Accept no more requests of operators, because they use pools and store.
+  if (admin_ != nullptr && !admin_->Shutdown(absl::FromChrono(std::min(
+                               kAdminPatience, TimeUntil(deadline))))) {
+    hangs.emplace_back("a request of an operator");
+  }
+  // Refuse new submissions and end parked ones. Queued submissions are
+  // processed until the queues are empty or the time is over.
   pools_->Close(queue_deadline);
   if (calls_ != nullptr) calls_->EndStreams();
-  const bool idle = pools_->AwaitIdle(deadline);
-  // A thread that hangs uses the pools and the store, so they must not be
-  // destroyed.
-  if (!idle || admin_hangs || !ChecksStop(deadline - clock_->Now())) {
-    return Report(begun, /*stuck=*/true);
+  if (!pools_->AwaitIdle(deadline)) {
+    hangs.emplace_back("a worker or a journal");
   }
-
-  // 3. All submissions are answered, so calls end as soon as their clients have
-  //    read their answers.
-  TakeDown();
-  return Report(begun, /*stuck=*/false);
+  if (!replay_.AwaitEnd(TimeUntil(deadline))) {
+    hangs.emplace_back("the replay of a journal");
+  }
+  const Duration patience = std::max(TimeUntil(deadline), kCheckPatienceMin);
+  if (readiness_ != nullptr &&
+      !readiness_->AwaitStopped(SystemClock()->Now() + patience)) {
+    hangs.emplace_back("a check of the store or of a journal");
+  }
+  return hangs;
 }
 
-bool IngestionServer::ChecksStop(Duration patience) {
-  patience = std::max(patience, ToMonotonic(kCheckPatience));
-  return readiness_ == nullptr ||
-         readiness_->AwaitStopped(SystemClock()->Now() + patience);
+Duration IngestionServer::TimeUntil(TimePoint deadline) const {
+  return std::max(deadline - clock_->Now(), Duration::zero());
 }
 
-void IngestionServer::TakeDown() {
+bool IngestionServer::TakeDownWithin(Duration patience) {
+  const Duration call_patience = std::min(kCallPatience, patience / 2);
+  try {
+    closer_ = std::thread([this, call_patience] {
+      TakeDown(call_patience);
+      closed_.Notify();
+    });
+  } catch (const std::system_error&) {
+    TakeDown(call_patience);  // no thread can be started
+    return true;
+  }
+  if (!closed_.WaitForNotificationWithTimeout(absl::FromChrono(patience))) {
+    return false;
+  }
+  closer_.join();
+  return true;
+}
+
+// All submissions are answered, so calls end as soon as their clients have read
+// their answers.
+void IngestionServer::TakeDown(Duration call_patience) {
   acceptor_->Stop();
-  if (calls_ != nullptr) calls_->Shutdown(kCallPatience);
+  if (calls_ != nullptr) calls_->Shutdown(absl::FromChrono(call_patience));
   // Workers and journal writers post to the loops, so join the loops after
   // them.
   replay_.Join();
@@ -275,12 +314,6 @@ void IngestionServer::TakeDown() {
   readiness_.reset();
   pools_->CloseJournals();
   store_.reset();
-}
-
-DrainReport IngestionServer::Report(TimePoint begun, bool stuck) const {
-  DrainReport report = MakeDrainReport(*pools_, *methods_, leftovers_, stuck);
-  report.took = absl::FromChrono(clock_->Now() - begun);
-  return report;
 }
 
 }  // namespace sluice

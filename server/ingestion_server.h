@@ -9,12 +9,14 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "config/config.h"
@@ -92,10 +94,9 @@ class IngestionServer {
   // Counts a reload whose configuration was not valid. Thread-safe.
   void CountFailedReload() { reload_metrics_.Failed(); }
 
-  // Shuts the server down in order. Takes at most drain.timeout, plus a few
-  // seconds to close connections and files. If a worker, a check of readiness
-  // or an admin request hangs, sets report.stuck: the server must then not be
-  // destroyed, and the process should end.
+  // Shuts the server down in order. Takes at most drain.timeout and a second,
+  // whatever hangs. If something still hangs then, report.stuck() is true: the
+  // server must not be destroyed, and the process should end.
   DrainReport Drain();
 
   // Returns a snapshot of each pool, by name. Thread-safe.
@@ -122,12 +123,19 @@ class IngestionServer {
 
   // Stops reloads, and returns the drain timeout in force.
   absl::Duration BeginDrain();
-  DrainReport DrainWithin(absl::Duration timeout);
-  // Waits for checks of readiness in progress. Returns false if one hangs.
-  bool ChecksStop(Duration patience);
+  // Refuses new work, and waits until all submissions are answered and no
+  // thread waits for the store or a journal, at most until `deadline`. Tasks
+  // are begun until `queue_deadline`. Returns what hangs.
+  std::vector<std::string> EndWork(TimePoint queue_deadline,
+                                   TimePoint deadline);
   // Ends all threads, and closes journals and store. Waits for batches in work.
-  void TakeDown();
-  DrainReport Report(TimePoint begun, bool stuck) const;
+  // Clients get `call_patience` to read their answers.
+  void TakeDown(Duration call_patience);
+  // Like TakeDown, on another thread. Returns false if this takes longer than
+  // `patience`.
+  bool TakeDownWithin(Duration patience);
+  // Returns the time until `deadline`; 0 if it has passed.
+  Duration TimeUntil(TimePoint deadline) const;
 
   // The configuration at the start. Use it only for keys that cannot change
   // while the server runs.
@@ -159,6 +167,9 @@ class IngestionServer {
   std::unique_ptr<AdminServer> admin_;
   std::unique_ptr<CallServer> calls_;
   bool drained_ = false;
+  // Notified when `closer_`, which takes the server down, has done so.
+  absl::Notification closed_;
+  std::thread closer_;
 };
 
 }  // namespace sluice

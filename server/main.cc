@@ -47,6 +47,7 @@ enum ExitCode {
   kFailed = 1,
   kBadUsageOrConfig = 2,
   kDrainTimeRanOut = 3,
+  kLeftInJournal = 4,
 };
 
 constexpr char kUsage[] =
@@ -291,10 +292,12 @@ int Run(const Flags& flags) {
   UnblockStopSignals();
   const DrainReport report = (*server)->Drain();
   Log(report);
-  if (report.clean()) return kDrainedClean;
+  if (report.clean()) {
+    return report.journaled == 0 ? kDrainedClean : kLeftInJournal;
+  }
   // A hanging thread still uses the server, so the server must not be
   // destroyed.
-  if (report.stuck) {
+  if (report.stuck()) {
     spdlog::default_logger()->flush();
     std::_Exit(kDrainTimeRanOut);
   }

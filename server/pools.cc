@@ -325,7 +325,10 @@ absl::StatusOr<std::vector<std::int64_t>> Pools::PendingSequences() const {
 }
 
 void Pools::Close(TimePoint until) {
-  for (const auto& [name, pool] : by_name_) pool.workers->Close(until);
+  for (const auto& [name, pool] : by_name_) {
+    pool.workers->Close(until, pool.journal == nullptr ? Promises::kInMemory
+                                                       : Promises::kDurable);
+  }
   number_reserve_->Close();
 }
 

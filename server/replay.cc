@@ -22,6 +22,8 @@ constexpr std::size_t kPartEntries = 256;
 constexpr std::size_t kPartBytes = std::size_t{1} << 20;
 // Delay until the next try after a journal could not be read.
 constexpr Duration kReadAgainAfter = std::chrono::seconds(1);
+// Interval at which the progress of a long replay is logged.
+constexpr Duration kProgressInterval = std::chrono::seconds(10);
 
 // Returns false if the pool is closed. The entry then stays in the journal.
 bool Requeue(const ServerPool& pool, const Methods& methods,
@@ -48,6 +50,7 @@ absl::StatusOr<bool> ReadSome(const ServerPool& pool, const Methods& methods,
     part->read -= part->entries.size() - (i + 1);
     part->read_up_to = position;
     pool.journal->MarkRead(*part);
+    pool.workers->SetUnread(pool.journal->unread());
     return false;
   }
   // Mark the entries only now, so that a look-up finds each of them among the
@@ -91,18 +94,23 @@ absl::StatusOr<bool> ReadFirst(const ServerPool& pool, const Methods& methods) {
 // Reads the other entries as the queue gets room, until the pool is closed.
 void ReadRest(const ServerPool& pool, const Methods& methods) {
   TimePoint not_before{};
+  TimePoint next_progress = pool.workers->Now() + kProgressInterval;
   absl::StatusOr<bool> more = true;
   while (!more.ok() || *more) {
     const RoomToRestore room = pool.workers->AwaitRoomToRestore(not_before);
     if (room.empty()) break;
     more = ReadSome(pool, methods, room);
+    if (const TimePoint now = pool.workers->Now();
+        more.ok() && (!*more || now >= next_progress)) {
+      spdlog::info("replaying: pool={} unread={}", pool.workers->name(),
+                   pool.journal->unread());
+      next_progress = now + kProgressInterval;
+    }
     if (more.ok()) continue;
     spdlog::warn("journal failed: replay pool={} status={}",
                  pool.workers->name(), more.status().ToString());
     not_before = pool.workers->Now() + kReadAgainAfter;
   }
-  // All methods have the same leftovers.
-  methods[Method::kSubmit].leftovers->AddJournaled(pool.journal->unread());
 }
 
 }  // namespace
@@ -122,9 +130,24 @@ absl::Status JournalReplay::Begin(const Pools& pools, const Methods& methods) {
     if (*more) unfinished.push_back(&pool);
   }
   for (const ServerPool* pool : unfinished) {
-    threads_.emplace_back([pool, &methods] { ReadRest(*pool, methods); });
+    absl::MutexLock lock(&mutex_);
+    threads_.emplace_back([this, pool, &methods] {
+      ReadRest(*pool, methods);
+      absl::MutexLock end(&mutex_);
+      --running_;
+    });
+    ++running_;
   }
   return absl::OkStatus();
+}
+
+bool JournalReplay::AwaitEnd(Duration patience) {
+  const auto ended = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return running_ == 0;
+  };
+  absl::MutexLock lock(&mutex_);
+  return mutex_.AwaitWithTimeout(absl::Condition(&ended),
+                                 absl::FromChrono(patience));
 }
 
 void JournalReplay::Join() {

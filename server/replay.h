@@ -10,7 +10,10 @@
 #include <thread>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "base/time.h"
 #include "config/method.h"
 #include "server/methods.h"
 #include "server/pools.h"
@@ -45,9 +48,15 @@ class JournalReplay {
   // read, or when its pool is closed. Unread entries then stay in the journal.
   // May be called again.
   void Join();
+  // Waits for the threads, at most for `patience`. Returns false if one has not
+  // ended.
+  bool AwaitEnd(Duration patience);
 
  private:
   std::vector<std::thread> threads_;
+  absl::Mutex mutex_;
+  // Threads that have not ended.
+  int running_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 // Moves a submission out of quarantine and into the queue of `pool`, which has

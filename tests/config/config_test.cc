@@ -81,7 +81,7 @@ TEST(Config, TheShippedFileIsRight) {
   EXPECT_EQ(config.admin, "127.0.0.1:50052");
   EXPECT_EQ(config.store.kind, "sqlite");
   EXPECT_EQ(config.store.options, (StoreOptions{{"path", "data/sluice.db"}}));
-  EXPECT_EQ(config.drain_timeout, absl::Seconds(30));
+  EXPECT_EQ(config.drain_timeout, absl::Seconds(25));
 
   const PoolConfig& clinical = config.pools.at("clinical");
   EXPECT_EQ(clinical.journal_path, "data/journal.db");

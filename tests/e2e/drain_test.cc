@@ -287,6 +287,24 @@ TEST(Drain, DoesNotAwaitADelayedSubmission) {
   EXPECT_THAT(LeftIds(report), testing::IsEmpty());
 }
 
+TEST(Drain, LeavesTheJournalToTheNextStartWhileTheStoreIsUnavailable) {
+  const TempFolder folder;
+  Config config = JournalConfig(folder);
+  config.drain_timeout = absl::Seconds(60);
+  {
+    TestServer server(config);
+    server.store().FailWith(absl::UnavailableError("unavailable"));
+    for (const char* id : {"1", "2", "3"}) Submit(server, Of("Patient/1", id));
+    const DrainReport report = server.Drain();
+    EXPECT_LT(report.took, absl::Seconds(30));
+    EXPECT_EQ(report.journaled, 3u);
+    EXPECT_TRUE(report.clean());
+  }
+  TestServer server(config);
+  AwaitThat("the entries are stored",
+            [&] { return StoredIds(server.store()).size() == 3; });
+}
+
 // Blocks reads until Release. The state outlives the store, which the server
 // owns.
 class StoreWithHeldReads final : public Store {
@@ -466,6 +484,25 @@ TEST(Program, LosesNothingOnSigtermUnderLoad) {
         << stored.size() << " stored, " << acknowledged.size()
         << " acknowledged";
   }
+}
+
+TEST(Program, EndsWithFourIfEntriesStayInTheJournal) {
+  const TempFolder folder;
+  const std::string database = folder / "sluice.db";
+  Sluice sluice(absl::StrCat(
+      "store: {kind: sqlite, path: ", database,
+      "}\npools: {clinical: {queue: {kind: journal, path: ",
+      folder / "journal.db",
+      ", capacity: 10}}}\n"
+      "methods: {default: {pool: clinical, on_full: fail_fast, ack: queued}}\n"
+      "drain: {timeout: 60s}\n"));
+  AsyncCaller caller(sluice.Connect());
+  Shell other(database);
+  other.Run("BEGIN EXCLUSIVE");
+  EXPECT_TRUE(caller.SubmitAndWait(MakeSubmit("1")).status.ok());
+  sluice.program().Signal(SIGTERM);
+  EXPECT_EQ(sluice.program().Wait().exit_code, 4);
+  EXPECT_THAT(sluice.program().err(), HasSubstr(" left=0 journaled=1 "));
 }
 
 TEST(Program, ReportsUnstoredSubmissionsAtTheDrainTimeout) {

@@ -116,7 +116,7 @@ DrainReport TestServer::Drain() {
   drained_ = true;
   const DrainReport report = server_->Drain();
   EXPECT_TRUE(report.balanced());
-  EXPECT_FALSE(report.stuck);
+  EXPECT_FALSE(report.stuck());
   for (const auto& [method, counters] : report.methods) {
     EXPECT_EQ(counters.waiting, 0u) << MethodName(method);
     EXPECT_EQ(counters.queued, 0u) << MethodName(method);
