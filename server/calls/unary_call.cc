@@ -36,7 +36,11 @@ void UnaryCall::ReadLong() {
   OnRequest();
 }
 
+void UnaryCall::SendRefusal() { FinishWithError(*refusal_); }
+
 void UnaryCall::OnCancelled() {
+  // SendRefusal ends the call soon.
+  if (refusal_ != nullptr) return;
   if (waits_) {
     left_ = true;
   } else {
@@ -69,7 +73,16 @@ bool UnaryCall::RefuseUnread() {
   const auto admission = method_.pool->TurnAway(arrival, Index(method_.method),
                                                 *settings_->policy);
   if (!admission.has_value()) return false;
-  FinishWithError(Answer::Ended(admission->result, admission->retry_delay));
+  const Answer answer =
+      Answer::Ended(admission->result, admission->retry_delay);
+  if (settings_->fair_by != FairBy::kNone && arrival.lane.has_value() &&
+      answer.turned_away() &&
+      loop_->HoldRefusal(*arrival.lane, arrival.deadline, &send_refusal_)) {
+    refusal_ = std::make_unique<const Answer>(answer);
+    request_.Clear();  // frees memory while the refusal waits
+  } else {
+    FinishWithError(answer);
+  }
   return true;
 }
 

@@ -41,8 +41,8 @@ class UnaryCall : public Call {
   void FinishWithError(const Answer& answer);
   // Ends the call with INVALID_ARGUMENT, and counts the request as invalid.
   void FinishInvalid(Violation violation);
-  // Ends the call and returns true if the pool refuses it before the request
-  // has been read.
+  // Returns true if the pool refuses the call before the request has been read.
+  // The call has then ended, or its refusal waits (refusal_pace.h).
   bool RefuseUnread();
 
   // Reads the metadata. Returns a violation if the metadata is malformed or the
@@ -65,6 +65,8 @@ class UnaryCall : public Call {
   void OnCancelled() final;
   // Reads a long request, which had to wait.
   void ReadLong();
+  // Sends a refusal, which had to wait.
+  void SendRefusal();
   // Returns the lane of the call, or nothing if the lane depends on the content
   // of the request.
   std::optional<std::uint64_t> LaneBeforeReading() const;
@@ -73,6 +75,9 @@ class UnaryCall : public Call {
   MemberLoopTask<UnaryCall, &UnaryCall::ReadLong> read_long_{this};
   // True while the request waits to be read.
   bool waits_ = false;
+  MemberLoopTask<UnaryCall, &UnaryCall::SendRefusal> send_refusal_{this};
+  // The refusal that waits; null if no refusal had to wait.
+  std::unique_ptr<const Answer> refusal_;
   // True if the caller left before the request was read.
   bool left_ = false;
 };

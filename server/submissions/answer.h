@@ -108,6 +108,12 @@ struct Answer {
 
   // True if the status of a unary call is OK.
   bool ok() const;
+  // True if the submission was refused or dropped although the server keeps
+  // running.
+  bool turned_away() const {
+    return kind == Kind::kDropped ||
+           (kind == Kind::kRefused && reason != TaskResult::kDraining);
+  }
 
   Kind kind = Kind::kCancelled;
   // Reason of the refusal, for kRefused.

@@ -533,8 +533,26 @@ void SubmissionTask::PostAnswer(OwnersAnswer answer) {
 }
 
 void SubmissionTask::AnswerPost::OnLoop() {
+  if (!waited && hold->HoldsRefusal()) {
+    waited = true;
+    // Free the memory while the refusal waits.
+    std::string().swap(hold->submission_.content);
+    return;
+  }
   const auto task = std::move(hold);
   task->DeliverAnswer();
+}
+
+bool SubmissionTask::HoldsRefusal() {
+  if (settings_->fair_by == FairBy::kNone) return false;
+  CompletionLoop* const loop = owner_->loop();
+  // Another thread may own `answer_` after an acknowledgement, see below.
+  const bool queued = owners_answer_ == OwnersAnswer::kQueued;
+  if (!queued && answer_.turned_away()) {
+    return loop->HoldRefusal(lane, deadline, &answer_post_);
+  }
+  if (queued || answer_.ok()) loop->CountServed(lane);
+  return false;
 }
 
 void SubmissionTask::DeliverAnswer() {

@@ -275,6 +275,8 @@ class SubmissionTask final
   struct AnswerPost final : public LoopTask {
     void OnLoop() override;
     std::shared_ptr<SubmissionTask> hold;
+    // True if the answer is a refusal that had to wait (refusal_pace.h).
+    bool waited = false;
   };
 
   // The one answer that the owner gets.
@@ -308,6 +310,9 @@ class SubmissionTask final
   // Posts the owner's one answer to its loop.
   void PostAnswer(OwnersAnswer answer);
   void DeliverAnswer();
+  // Returns true if the answer is a refusal that waits (refusal_pace.h). Then
+  // `answer_post_` runs again.
+  bool HoldsRefusal();
   void TellUnparked();
   // Drops the notice of a parked task that the pool returns without admission.
   void DropNotice();

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/base/config.h"
+#include "absl/synchronization/notification.h"
 #include "base/check.h"
 #include "grpc/grpc.h"
 #include "grpc/support/alloc.h"
@@ -76,6 +77,24 @@ void CompletionLoop::Join() {
   if (joined_) return;
   joined_ = true;
   SLUICE_DCHECK(!InLoopThread());
+  // Send the refusals that wait before the queue is shut down, because gRPC
+  // accepts no operation afterwards. The server does not wait for a call whose
+  // caller has cancelled.
+  struct SendAll final : LoopTask {
+    explicit SendAll(CompletionLoop* of) : loop(of) {}
+    void OnLoop() override {
+      for (HeldRefusal& refusal : loop->refusals_) refusal.until = TimePoint();
+      loop->SendRefusals();
+      sent.Notify();
+    }
+    CompletionLoop* const loop;
+    absl::Notification sent;
+  };
+  SendAll send_all(this);
+  if (thread_.joinable()) {
+    Post(&send_all);
+    send_all.sent.WaitForNotification();
+  }
   queue_->Shutdown();
   if (thread_.joinable()) {
     thread_.join();
@@ -125,6 +144,20 @@ bool CompletionLoop::PostIfLong(std::size_t bytes, LoopTask* task) {
   return true;
 }
 
+void CompletionLoop::CountServed(std::uint64_t lane) {
+  SLUICE_DCHECK(InLoopThread());
+  refusal_pace_.ServedAt(lane, std::chrono::steady_clock::now());
+}
+
+bool CompletionLoop::HoldRefusal(std::uint64_t lane, TimePoint deadline,
+                                 LoopTask* task) {
+  SLUICE_DCHECK(InLoopThread());
+  const TimePoint now = std::chrono::steady_clock::now();
+  if (!refusal_pace_.Holds(lane, deadline, refusals_.size(), now)) return false;
+  refusals_.push_back({now + RefusalPace::kHold, task});
+  return true;
+}
+
 void CompletionLoop::BeforeWrite(grpc::ServerContext* context) {
   SLUICE_DCHECK(InLoopThread());
   if (single_task_) return;
@@ -144,23 +177,28 @@ void CompletionLoop::Run() {
 bool CompletionLoop::HandleNext() {
   void* returned = nullptr;
   bool ok = false;
-  if (behind_events_.empty()) {
+  if (behind_events_.empty() && refusals_.empty()) {
     if (!held_.Next(queue_.get(), &returned, &ok)) return false;
     Handle(returned, ok);
     return true;
   }
   // NextUntil instead of Next, because the thread must not sleep longer than
-  // the tasks have to wait. If no event is ready, it also reads from the
-  // sockets.
-  const TimePoint tasks_at =
-      TasksBehindEventsAt(std::chrono::steady_clock::now());
-  if (held_.NextUntil(tasks_at, queue_.get(), &returned, &ok) ==
-      grpc::CompletionQueue::GOT_EVENT) {
-    Handle(returned, ok);
-    // Run the tasks after kEventsBetween events: under load another event is
-    // always ready.
-    if (++events_before_ < kEventsBetween) return true;
+  // the tasks and refusals have to wait. If no event is ready, it also reads
+  // from the sockets.
+  TimePoint until = kForever;
+  if (!refusals_.empty()) until = refusals_.front().until;
+  if (!behind_events_.empty()) {
+    until =
+        std::min(until, TasksBehindEventsAt(std::chrono::steady_clock::now()));
   }
+  const bool event = held_.NextUntil(until, queue_.get(), &returned, &ok) ==
+                     grpc::CompletionQueue::GOT_EVENT;
+  if (event) Handle(returned, ok);
+  SendRefusals();
+  if (behind_events_.empty()) return true;
+  // Run the tasks after kEventsBetween events: under load another event is
+  // always ready.
+  if (event && ++events_before_ < kEventsBetween) return true;
   const TimePoint now = std::chrono::steady_clock::now();
   if (TasksBehindEventsAt(now) <= now) RunTasksBehindEvents();
   return true;
@@ -190,6 +228,17 @@ void CompletionLoop::RunTasksBehindEvents() {
     now = std::chrono::steady_clock::now();
   }
   share_.HadTurn(began, now);
+}
+
+void CompletionLoop::SendRefusals() {
+  if (refusals_.empty()) return;
+  const TimePoint now = std::chrono::steady_clock::now();
+  while (!refusals_.empty() && refusals_.front().until <= now) {
+    LoopTask* task = refusals_.front().task;
+    refusals_.pop_front();
+    task->OnLoop();
+    RunTasks();
+  }
 }
 
 void CompletionLoop::OnWake(bool) {

@@ -7,6 +7,8 @@
 #define SLUICE_SERVER_TRANSPORT_COMPLETION_LOOP_H_
 
 #include <cstddef>
+#include <cstdint>
+#include <deque>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -20,6 +22,7 @@
 #include "server/transport/held_writes.h"
 #include "server/transport/long_call_share.h"
 #include "server/transport/peer_sockets.h"
+#include "server/transport/refusal_pace.h"
 
 namespace sluice {
 
@@ -142,6 +145,14 @@ class CompletionLoop {
   // gRPC counts the messages that wait against its memory for all requests.
   static constexpr std::size_t kLongWaitingMax = std::size_t{32} << 20;
 
+  // Records that a submission of `lane` was served. Must be called on the
+  // loop's thread.
+  void CountServed(std::uint64_t lane);
+  // Runs `task`, which sends a refusal of `lane`, after RefusalPace::kHold.
+  // Returns false if the refusal must be sent at once (refusal_pace.h).
+  // `deadline` is the caller's. Must be called on the loop's thread.
+  bool HoldRefusal(std::uint64_t lane, TimePoint deadline, LoopTask* task);
+
   // Announces a write to the caller of `context`. Must be called before each
   // write, on the loop's thread. Joins the write with the loop's other writes,
   // unless the loop was woken for this write alone.
@@ -179,6 +190,8 @@ class CompletionLoop {
   // Returns when the tasks of PostBehindEvents may run. A time that is not
   // after `now` means at once.
   TimePoint TasksBehindEventsAt(TimePoint now);
+  // Sends the refusals that have waited long enough.
+  void SendRefusals();
   void OnWake(bool ok);
   void PostAll(LoopTaskList* tasks);
 
@@ -197,6 +210,13 @@ class CompletionLoop {
   bool short_calls_ = false;
   // Bytes of the long messages that wait to be read.
   std::size_t long_waiting_ = 0;
+  RefusalPace refusal_pace_;
+  // Refusals that wait, in the order in which they are sent.
+  struct HeldRefusal {
+    TimePoint until;
+    LoopTask* task;
+  };
+  std::deque<HeldRefusal> refusals_;
   // True if the event being handled is the wake-up, so the loop slept before
   // this event.
   bool woken_ = false;

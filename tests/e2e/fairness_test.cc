@@ -1,14 +1,18 @@
 // Tests pools that are shared fairly: other sites are served while one site
 // sends a storm of submissions.
 
+#include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "google/rpc/error_details.pb.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
+#include "server/transport/refusal_pace.h"
 #include "tests/fakes/async_caller.h"
 #include "tests/fakes/call_status.h"
 #include "tests/fakes/test_server.h"
@@ -121,6 +125,107 @@ TEST(Fairness, LanesAreCountedWhileSomethingIsQueued) {
   EXPECT_NE(
       stormy.server().Get("/metrics").find("sluice_lanes{pool=\"clinical\"} 2"),
       std::string::npos);
+}
+
+// A server whose store is blocked. It acknowledges from a queue in memory, and
+// site "storm" has filled its half of the queue.
+class RefusingServer {
+ public:
+  RefusingServer() : server_(AcknowledgingConfig()) {
+    server_.store().Hold();
+    for (std::size_t i = 0; i <= kCapacity / 2; ++i) {
+      EXPECT_TRUE(Submit("storm", i).ok());
+      if (i == 0) server_.store().AwaitInFlight(1);
+    }
+  }
+  ~RefusingServer() { server_.store().Release(); }
+
+  TestServer& server() { return server_; }
+
+  // Submits with metadata, which lets the server refuse the call unread.
+  grpc::Status Submit(const std::string& site, std::size_t number,
+                      bool metadata = true) {
+    grpc::ClientContext context;
+    const v1::SubmitRequest request = FromSite(site, number);
+    if (metadata) {
+      context.AddMetadata("sluice-study", request.study_id());
+      context.AddMetadata("sluice-site", site);
+    }
+    v1::Receipt receipt;
+    return server_.stub().Submit(&context, request, &receipt);
+  }
+  // Returns the time until a further submission of the storm is refused.
+  Duration Refusal(bool metadata) {
+    const TimePoint began = std::chrono::steady_clock::now();
+    EXPECT_EQ(Submit("storm", 1000 + number_++, metadata).error_code(),
+              grpc::StatusCode::RESOURCE_EXHAUSTED);
+    return std::chrono::steady_clock::now() - began;
+  }
+  // Returns true if a refusal waits after a submission of another site was
+  // served. Tries again, because on a busy machine the refusal may come late.
+  bool HoldsBesideAnotherSite(bool metadata) {
+    for (std::size_t i = 0; i < kCapacity / 4; ++i) {
+      EXPECT_TRUE(Submit("calm", i).ok());
+      if (Refusal(metadata) >= RefusalPace::kHold) return true;
+    }
+    return false;
+  }
+
+ private:
+  static Config AcknowledgingConfig() {
+    Config config = FairConfig();
+    config.methods[Index(Method::kSubmit)].ack = Ack::kQueued;
+    return config;
+  }
+
+  TestServer server_;
+  std::size_t number_ = 0;
+};
+
+TEST(Fairness, ARefusalWaitsWhileAnotherSiteIsServed) {
+  for (const bool metadata : {false, true}) {
+    EXPECT_TRUE(RefusingServer().HoldsBesideAnotherSite(metadata)) << metadata;
+  }
+}
+
+TEST(Fairness, ALoneSitesRefusalsDoNotWait) {
+  for (const bool metadata : {false, true}) {
+    RefusingServer server;
+    // The least of several times, because the machine may be busy.
+    Duration least = RefusalPace::kHold;
+    for (int i = 0; i < 20; ++i) {
+      least = std::min(least, server.Refusal(metadata));
+    }
+    EXPECT_LT(least, RefusalPace::kHold) << metadata;
+  }
+}
+
+TEST(Fairness, ACallerMayCancelWhileItsRefusalWaits) {
+  RefusingServer refusing;
+  AsyncCaller calls(refusing.server().NewChannel());
+  EXPECT_TRUE(refusing.Submit("calm", 0).ok());
+  std::vector<AsyncSubmit*> cancelled;
+  for (std::size_t i = 0; i < 50; ++i) {
+    cancelled.push_back(&calls.Submit(FromSite("storm", 1000 + i)));
+  }
+  // The first refusals wait now.
+  EXPECT_TRUE(refusing.Submit("calm", 1).ok());
+  for (AsyncSubmit* call : cancelled) call->context.TryCancel();
+  EXPECT_EQ(calls.AwaitEnded(cancelled.size()), cancelled.size());
+  // The destructor of the server checks that no call is left.
+}
+
+TEST(Fairness, ADrainSendsTheRefusalsThatWait) {
+  RefusingServer refusing;
+  AsyncCaller calls(refusing.server().NewChannel());
+  EXPECT_TRUE(refusing.Submit("calm", 0).ok());
+  for (std::size_t i = 0; i < 50; ++i) {
+    calls.Submit(FromSite("storm", 1000 + i));
+  }
+  EXPECT_TRUE(refusing.Submit("calm", 1).ok());
+  refusing.server().store().Release();
+  refusing.server().Drain();
+  EXPECT_EQ(calls.AwaitEnded(50), 50u);
 }
 
 TEST(Fairness, MalformedMetadataIsNamed) {

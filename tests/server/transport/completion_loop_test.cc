@@ -160,6 +160,52 @@ TEST_F(CompletionLoopTest, BesideShortCallsATaskPausesBetweenItsTurns) {
   }
 }
 
+TEST_F(CompletionLoopTest, HoldsARefusalBesideAnotherLane) {
+  FunctionTask send([this] { done_.push_back(1); });
+  TimePoint held_at;
+  bool holds = false;
+  absl::Notification sent;
+  FunctionTask last([&] { sent.Notify(); });
+  loop_.Start();
+  RunOnLoop(loop_, [&] {
+    loop_.CountServed(/*lane=*/1);
+    held_at = std::chrono::steady_clock::now();
+    holds = loop_.HoldRefusal(/*lane=*/2, kForever, &send) &&
+            loop_.HoldRefusal(/*lane=*/2, kForever, &last);
+    done_.push_back(0);
+  });
+  ASSERT_TRUE(holds);
+  // Other tasks do not wait for the refusal.
+  RunOnLoop(loop_, [] {});
+  sent.WaitForNotification();
+  EXPECT_GE(std::chrono::steady_clock::now() - held_at, RefusalPace::kHold);
+  Join();
+  EXPECT_THAT(done_, ElementsAre(0, 1));
+}
+
+TEST_F(CompletionLoopTest, SendsTheRefusalsThatItHoldsBeforeItEnds) {
+  loop_.Start();
+  bool holds = false;
+  RunOnLoop(loop_, [&] {
+    loop_.CountServed(/*lane=*/1);
+    holds = loop_.HoldRefusal(/*lane=*/2, kForever, Append(1)) &&
+            loop_.HoldRefusal(/*lane=*/2, kForever, Append(2));
+  });
+  ASSERT_TRUE(holds);
+  Join();
+  EXPECT_THAT(done_, ElementsAre(1, 2));
+}
+
+TEST_F(CompletionLoopTest, HoldsNoRefusalOfALaneThatIsAlone) {
+  loop_.Start();
+  bool holds = true;
+  RunOnLoop(loop_, [&] {
+    loop_.CountServed(/*lane=*/1);
+    holds = loop_.HoldRefusal(/*lane=*/1, kForever, Append(1));
+  });
+  EXPECT_FALSE(holds);
+}
+
 TEST_F(CompletionLoopTest, PostsABatchWhenItEnds) {
   absl::Notification other_done;
   FunctionTask other([&] { other_done.Notify(); });
