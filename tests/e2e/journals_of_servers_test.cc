@@ -179,7 +179,7 @@ TEST_F(JournalsOfServers, ANewJournalInPlaceOfALostOneStopsTheStart) {
   ExpectRefused(
       JournalConfigOf("journal.db"),
       {"pools.clinical.queue.path: the pool used journal ",
-       folder_ / "journal.db", "the file at this path is another journal",
+       PathOf("journal.db"), "the file at this path is another journal",
        "--accept-damage"});
   {
     Sluice sluice(JournalConfigOf("journal.db"), {"--accept-damage"});
