@@ -77,7 +77,7 @@ timespec ToMonotonicDeadline(std::int64_t wall_nanos) {
 bool SleepWhileZero(std::atomic<std::int32_t>* value,
                     const timespec* deadline) {
   // Without FUTEX_CLOCK_REALTIME the kernel compares with CLOCK_MONOTONIC.
-  const long result = syscall(SYS_futex, reinterpret_cast<std::int32_t*>(value),
+  const auto result = syscall(SYS_futex, reinterpret_cast<std::int32_t*>(value),
                               FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, 0,
                               deadline, nullptr, FUTEX_BITSET_MATCH_ANY);
   if (result == 0 || errno == EINTR || errno == EWOULDBLOCK) return true;

@@ -112,7 +112,7 @@ absl::StatusOr<KnownStore> WhatIsKnown(const Config& config,
   return known;
 }
 
-void Log(StoreSeverity severity, const std::string& message) {
+void LogOfStore(StoreSeverity severity, const std::string& message) {
   switch (severity) {
     case StoreSeverity::kInfo:
       return spdlog::info("{}", message);
@@ -153,7 +153,7 @@ absl::StatusOr<std::unique_ptr<Store>> OpenConfiguredStore(const Config& config,
   const absl::StatusOr<KnownStore> known = WhatIsKnown(config, accept_damage);
   if (!known.ok()) return known.status();
   auto store = OpenStore(config.store.kind, config.store.options,
-                         SameContentOfKind, *known, Log);
+                         SameContentOfKind, *known, LogOfStore);
   if (!store.ok()) {
     return NamingFile(store.status(), StoreKey(config.store));
   }
