@@ -1,6 +1,7 @@
 #include "stores/journal.h"
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <iterator>
 #include <system_error>
@@ -231,18 +232,19 @@ absl::Status Journal::VisitUnread(
     part.clear();
     absl::StatusOr<std::int64_t> up_to;
     std::int64_t last = 0;
-    LockForPart();
     {
-      absl::MutexLock state_lock(&state_mutex_);
-      after = std::max(after, read_up_to_);
-      last = unread_last_;
+      const PartLock lock(this);
+      {
+        absl::MutexLock state_lock(&state_mutex_);
+        after = std::max(after, read_up_to_);
+        last = unread_last_;
+      }
+      up_to = file_->VisitReceipts(
+          after, last, kPartEntries, [&](const UnreadEntry& entry) {
+            part.push_back({std::string(entry.study_id),
+                            std::string(entry.submission_id), entry.receipt});
+          });
     }
-    up_to = file_->VisitReceipts(
-        after, last, kPartEntries, [&](const UnreadEntry& entry) {
-          part.push_back({std::string(entry.study_id),
-                          std::string(entry.submission_id), entry.receipt});
-        });
-    file_mutex_.Unlock();
     if (!up_to.ok()) return up_to.status();
     for (const Entry& entry : part) {
       visit({.study_id = entry.study_id,
@@ -254,16 +256,23 @@ absl::Status Journal::VisitUnread(
   }
 }
 
-void Journal::LockForPart() {
+Journal::PartLock::PartLock(Journal* journal) ABSL_NO_THREAD_SAFETY_ANALYSIS
+    : journal_(*journal) {
   // A thread that unlocks a mutex and locks it again at once usually gets it
   // before a thread that waits. The limit lets the reader go on although the
   // writer hardly pauses.
   constexpr absl::Duration kPatience = absl::Milliseconds(10);
-  file_mutex_.LockWhenWithTimeout(
+  journal_.file_mutex_.LockWhenWithTimeout(
       absl::Condition(
           +[](std::atomic<int>* waiting) { return *waiting == 0; },
-          &writers_waiting_),
+          &journal_.writers_waiting_),
       kPatience);
+}
+
+Journal::PartLock::~PartLock() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  journal_.file_mutex_.Unlock();
+  absl::MutexLock lock(&journal_.state_mutex_);
+  journal_.hang_.Ended();
 }
 
 absl::StatusOr<std::int64_t> Journal::LastSequence() {
@@ -468,10 +477,8 @@ absl::StatusOr<std::vector<Discarded>> Journal::ListDiscarded(
   return ListInParts<Discarded>(
       after, max, kPartEntries,
       [this](std::int64_t from, std::size_t count) {
-        LockForPart();
-        auto part = file_->ListDiscarded(from, count);
-        file_mutex_.Unlock();
-        return part;
+        const PartLock lock(this);
+        return file_->ListDiscarded(from, count);
       },
       [](const Discarded& last) { return last.number; });
 }
@@ -484,13 +491,11 @@ absl::StatusOr<std::vector<std::optional<Discarded>>> Journal::FindDiscarded(
       return std::vector<std::optional<Discarded>>(submission_ids.size());
     }
   }
-  return FindInParts<Discarded>(
-      submission_ids, [&](absl::Span<const std::string> ids) {
-        LockForPart();
-        auto part = file_->FindDiscarded(study_id, ids);
-        file_mutex_.Unlock();
-        return part;
-      });
+  return FindInParts<Discarded>(submission_ids,
+                                [&](absl::Span<const std::string> ids) {
+                                  const PartLock lock(this);
+                                  return file_->FindDiscarded(study_id, ids);
+                                });
 }
 
 void Journal::SetQuarantineLimits(const QuarantineLimits& limits) {
@@ -514,10 +519,8 @@ absl::StatusOr<std::vector<Quarantined>> Journal::ListQuarantine(
   return ListInParts<Quarantined>(
       after, max, with_content ? kPartContents : kPartEntries,
       [this, with_content](std::int64_t from, std::size_t count) {
-        LockForPart();
-        auto part = file_->ListQuarantine(from, count, with_content);
-        file_mutex_.Unlock();
-        return part;
+        const PartLock lock(this);
+        return file_->ListQuarantine(from, count, with_content);
       },
       [](const Quarantined& last) { return last.submission.sequence; });
 }
@@ -532,10 +535,8 @@ Journal::FindQuarantined(std::string_view study_id,
   }
   return FindInParts<Quarantined>(
       submission_ids, [&](absl::Span<const std::string> ids) {
-        LockForPart();
-        auto part = file_->FindQuarantined(study_id, ids);
-        file_mutex_.Unlock();
-        return part;
+        const PartLock lock(this);
+        return file_->FindQuarantined(study_id, ids);
       });
 }
 
@@ -578,9 +579,17 @@ absl::Status Journal::CheckFiles() {
 absl::Status Journal::Check() {
   // A commit in progress may hang, so do not wait for it: return the result of
   // the previous write.
-  if (!file_mutex_.TryLock()) return last_write();
+  if (!file_mutex_.TryLock()) {
+    absl::MutexLock lock(&state_mutex_);
+    const absl::Status hangs = hang_.Look(std::chrono::steady_clock::now());
+    return hangs.ok() ? last_write_ : hangs;
+  }
   const bool writing = !last_write().ok();
   absl::Status status = file_->Probe(writing);
+  {
+    absl::MutexLock lock(&state_mutex_);
+    hang_.Ended();
+  }
   if (writing) status = Wrote(status);
   file_mutex_.Unlock();
   return status;
@@ -619,6 +628,7 @@ absl::Status Journal::Failed(const absl::Status& status) {
 absl::Status Journal::Wrote(absl::Status status) {
   absl::MutexLock lock(&state_mutex_);
   last_write_ = status;
+  hang_.Ended();
   return status;
 }
 

@@ -61,6 +61,7 @@
 #include "stores/quarantined_ids.h"
 #include "stores/sqlite_copy.h"
 #include "stores/store.h"
+#include "stores/write_hang.h"
 
 namespace sluice {
 
@@ -328,9 +329,19 @@ class Journal {
           QuarantinedIds* quarantined_ids, std::string accepted_damage,
           bool created);
 
-  // Locks file_mutex_ for the next part of a long read. Append and Forget go
+  // Holds file_mutex_ for the next part of a long read. Append and Forget go
   // first, because a thread of low priority may read.
-  void LockForPart() ABSL_EXCLUSIVE_LOCK_FUNCTION(file_mutex_);
+  class ABSL_SCOPED_LOCKABLE PartLock {
+   public:
+    explicit PartLock(Journal* journal)
+        ABSL_EXCLUSIVE_LOCK_FUNCTION(journal->file_mutex_);
+    PartLock(const PartLock&) = delete;
+    PartLock& operator=(const PartLock&) = delete;
+    ~PartLock() ABSL_UNLOCK_FUNCTION();
+
+   private:
+    Journal& journal_;
+  };
 
   absl::Status ForgetUpTo(std::int64_t last, bool& more)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(file_mutex_);
@@ -391,6 +402,7 @@ class Journal {
   // A copy of room_.MayPromiseAll(). Every promised arrival reads it.
   std::atomic<bool> may_promise_all_{true};
   absl::Status last_write_ ABSL_GUARDED_BY(state_mutex_);
+  WriteHang hang_ ABSL_GUARDED_BY(state_mutex_);
 };
 
 }  // namespace sluice

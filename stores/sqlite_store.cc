@@ -1,6 +1,7 @@
 #include "stores/sqlite_store.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <filesystem>
 #include <limits>
@@ -719,7 +720,11 @@ absl::Status SqliteStore::CheckFiles() {
 absl::Status SqliteStore::Check() {
   // A batch in progress may hang, so do not wait for it: return the result of
   // the batch before it.
-  if (!write_mutex_.TryLock()) return last_save();
+  if (!write_mutex_.TryLock()) {
+    absl::MutexLock lock(&state_mutex_);
+    const absl::Status hangs = hang_.Look(std::chrono::steady_clock::now());
+    return hangs.ok() ? last_save_ : hangs;
+  }
   // After a failed batch, only writing pages to the disk shows whether there is
   // room again.
   const bool writing = !last_save().ok();
@@ -728,6 +733,10 @@ absl::Status SqliteStore::Check() {
     status = ProbeSqliteFile(writer_.db, writing, busy_timeout_);
   }
   if (writing) set_last_save(status);
+  {
+    absl::MutexLock lock(&state_mutex_);
+    hang_.Ended();
+  }
   write_mutex_.Unlock();
   return status;
 }
@@ -746,6 +755,7 @@ absl::Status SqliteStore::last_save() const {
 void SqliteStore::set_last_save(const absl::Status& status) {
   absl::MutexLock lock(&state_mutex_);
   last_save_ = status;
+  hang_.Ended();
 }
 
 }  // namespace sluice

@@ -26,6 +26,7 @@
 #include "stores/sqlite_file.h"
 #include "stores/sqlite_registry.h"
 #include "stores/store.h"
+#include "stores/write_hang.h"
 
 namespace sluice {
 
@@ -227,6 +228,7 @@ class SqliteStore final : public Store {
   // Held briefly, never over I/O.
   mutable absl::Mutex state_mutex_ ABSL_ACQUIRED_AFTER(write_mutex_);
   absl::Status last_save_ ABSL_GUARDED_BY(state_mutex_);
+  WriteHang hang_ ABSL_GUARDED_BY(state_mutex_);
 
   // Thread-safe.
   SqliteRegistry registry_;

@@ -79,6 +79,9 @@ TEST_F(HangingDisk, OfAJournalLeavesSubmissionsThatAreNamed) {
   auto sluice = Start(Config("queued"));
   AsyncCaller caller(sluice->Connect());
   EXPECT_TRUE(caller.SubmitAndWait(MakeSubmit("before")).status.ok());
+  // The report of a drain that is not clean is an error.
+  sluice->Replace(absl::StrCat(Config("queued"), "log: {level: error}\n"));
+  AwaitMetric(*sluice, "sluice_config_reloads_total{result=\"success\"} 1");
   AwaitMetric(*sluice,
               "sluice_completed_total{method=\"Submit\",outcome=\"stored\"} 1");
   Hang("journal.db");
@@ -144,6 +147,22 @@ TEST_P(HangingDiskAtTheEnd, DoesNotHoldUpTheEnd) {
   EXPECT_EQ(sluice->program().Wait().exit_code, 3);
   EXPECT_THAT(sluice->program().err(),
               AllOf(HasSubstr("hangs: "), HasSubstr("left=0 journaled=0 ")));
+}
+
+// While a write hangs, checks cannot use the file.
+TEST_P(HangingDiskAtTheEnd, OfAWriteInProgressMakesTheServerUnready) {
+  const bool journal = GetParam() == std::string_view("journal.db");
+  auto sluice = Start(Config(journal ? "queued" : "stored"));
+  AsyncCaller caller(sluice->Connect());
+  EXPECT_TRUE(caller.SubmitAndWait(MakeSubmit("1")).status.ok());
+  Hang(GetParam());
+  caller.Submit(MakeSubmit("waits"));
+  AwaitThat("the server is not ready", [&] {
+    return absl::StrContains(HttpGet(sluice->metrics_port(), "/readyz"),
+                             "a read or write has not ended for");
+  });
+  sluice->program().Signal(SIGTERM);
+  EXPECT_EQ(sluice->program().Wait().exit_code, 3);
 }
 
 INSTANTIATE_TEST_SUITE_P(Files, HangingDiskAtTheEnd,
