@@ -237,7 +237,8 @@ void Pools::StartPool(const Config& config, const std::string& name,
     LookupSources sources = {.store = uses.store,
                              .recent = uses.recent,
                              .journals = {},
-                             .clock = uses.clock};
+                             .clock = uses.clock,
+                             .closing = &closing_};
     for (const auto& [other, with_journal] : by_name_) {
       if (with_journal.journal == nullptr) continue;
       sources.journals.push_back(with_journal.journal.get());
@@ -325,6 +326,7 @@ absl::StatusOr<std::vector<std::int64_t>> Pools::PendingSequences() const {
 }
 
 void Pools::Close(TimePoint until) {
+  closing_ = true;
   for (const auto& [name, pool] : by_name_) {
     pool.workers->Close(until, pool.journal == nullptr ? Promises::kInMemory
                                                        : Promises::kDurable);

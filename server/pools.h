@@ -151,6 +151,7 @@ class Pools {
   void StartPool(const Config& config, const std::string& name,
                  const ProcessingStep& step, const Uses& uses);
 
+  std::atomic<bool> closing_{false};
   // The last sequence number that was assigned to a submission.
   std::atomic<std::int64_t> sequence_{0};
   NewNumbers new_numbers_{&sequence_};

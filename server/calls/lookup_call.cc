@@ -1,5 +1,6 @@
 #include "server/calls/lookup_call.h"
 
+#include <chrono>
 #include <cstdint>
 #include <utility>
 
@@ -14,6 +15,9 @@
 
 namespace sluice {
 namespace {
+
+// Delay until a look-up is repeated that a drain has ended.
+constexpr Duration kDrainRetryDelay = std::chrono::seconds(1);
 
 using protozero::pbf_writer;
 
@@ -170,6 +174,11 @@ void LookupCall::OnRequest() {
 void LookupCall::Look(const LookupSources& sources, LogPace* log_pace) {
   try {
     const absl::Status status = FindReceipts(sources);
+    if (status.ok() && has_unknown_ && *sources.closing) {
+      result = TaskResult::kDraining;
+      error_ = Answer::Ended(result, kDrainRetryDelay);
+      return;
+    }
     if (status.ok()) {
       result = TaskResult::kAnswered;
       return;
@@ -241,6 +250,7 @@ absl::Status LookupCall::FindReceipts(const LookupSources& sources) {
     } else if (discarded[i].has_value()) {
       WriteDiscarded(*discarded[i], ids[i], &receipt);
     } else {
+      has_unknown_ = true;
       WriteUnknown(ids[i], &receipt);
     }
   }

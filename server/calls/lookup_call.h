@@ -5,6 +5,7 @@
 #ifndef SLUICE_SERVER_CALLS_LOOKUP_CALL_H_
 #define SLUICE_SERVER_CALLS_LOOKUP_CALL_H_
 
+#include <atomic>
 #include <optional>
 #include <span>
 #include <string>
@@ -29,6 +30,9 @@ struct LookupSources {
   const RecentIds* recent;
   std::vector<Journal*> journals;
   Clock* clock;
+  // True once the pools close. Submissions may then leave a queue for their
+  // journal's next start, where no look-up finds them.
+  const std::atomic<bool>* closing;
 };
 
 // A call that is also its pool task and its loop task. The call outlives both
@@ -58,7 +62,8 @@ class LookupCall final : public UnaryCall, public Task, public LoopTask {
 
   const LookupIntake* intake_ = nullptr;
   LookupIntake::Request lookup_;
-  std::string response_;  // serialized response
+  std::string response_;      // serialized response
+  bool has_unknown_ = false;  // true if the response has an unknown id
   // The answer if there is no response.
   std::optional<Answer> error_;
 };
