@@ -77,23 +77,26 @@ void CompletionLoop::Join() {
   if (joined_) return;
   joined_ = true;
   SLUICE_DCHECK(!InLoopThread());
-  // Send the refusals that wait before the queue is shut down, because gRPC
-  // accepts no operation afterwards. The server does not wait for a call whose
-  // caller has cancelled.
-  struct SendAll final : LoopTask {
-    explicit SendAll(CompletionLoop* of) : loop(of) {}
+  // Run all that waits before the queue is shut down, because gRPC accepts no
+  // operation afterwards. The server does not wait for a call whose caller has
+  // cancelled.
+  struct RunAll final : LoopTask {
+    explicit RunAll(CompletionLoop* of) : loop(of) {}
     void OnLoop() override {
+      while (!loop->behind_events_.empty()) {
+        loop->behind_events_.PopFront()->OnLoop();
+      }
       for (HeldRefusal& refusal : loop->refusals_) refusal.until = TimePoint();
-      loop->SendRefusals();
-      sent.Notify();
+      while (!loop->refusals_.empty()) loop->SendRefusals();
+      done.Notify();
     }
     CompletionLoop* const loop;
-    absl::Notification sent;
+    absl::Notification done;
   };
-  SendAll send_all(this);
+  RunAll run_all(this);
   if (thread_.joinable()) {
-    Post(&send_all);
-    send_all.sent.WaitForNotification();
+    Post(&run_all);
+    run_all.done.WaitForNotification();
   }
   queue_->Shutdown();
   if (thread_.joinable()) {
@@ -233,7 +236,10 @@ void CompletionLoop::RunTasksBehindEvents() {
 void CompletionLoop::SendRefusals() {
   if (refusals_.empty()) return;
   const TimePoint now = std::chrono::steady_clock::now();
-  while (!refusals_.empty() && refusals_.front().until <= now) {
+  // At most kEventsBetween at once: other calls must not wait for thousands.
+  for (int sent = 0; sent < kEventsBetween && !refusals_.empty() &&
+                     refusals_.front().until <= now;
+       ++sent) {
     LoopTask* task = refusals_.front().task;
     refusals_.pop_front();
     task->OnLoop();

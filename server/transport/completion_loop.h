@@ -190,7 +190,7 @@ class CompletionLoop {
   // Returns when the tasks of PostBehindEvents may run. A time that is not
   // after `now` means at once.
   TimePoint TasksBehindEventsAt(TimePoint now);
-  // Sends the refusals that have waited long enough.
+  // Sends some of the refusals that have waited long enough.
   void SendRefusals();
   void OnWake(bool ok);
   void PostAll(LoopTaskList* tasks);
