@@ -111,6 +111,10 @@ void StartLog() {
       "sluice", std::make_shared<QueueSink>()));
 }
 
+bool FlushLog() {
+  return log_writer == nullptr || log_writer->Flush(LogWriter::kFlushMax);
+}
+
 void SetLogOptions(const LogOptions& options) {
   spdlog::default_logger()->set_formatter(FormatterOf(options.format));
   spdlog::default_logger()->set_level(LevelOf(options.level));

@@ -17,6 +17,10 @@ namespace sluice {
 // waits for the lines so far, at most for LogWriter::kFlushMax.
 void StartLog();
 
+// Waits for the lines so far, at most for LogWriter::kFlushMax. Returns false
+// if they are not written then. Thread-safe.
+bool FlushLog();
+
 // Changes the options of the running log. Thread-safe.
 void SetLogOptions(const LogOptions& options);
 

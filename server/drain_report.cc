@@ -23,6 +23,23 @@ std::string CountersLine(const DrainReport::Line& line) {
       " balanced=", c.Balanced() ? "yes" : "NO");
 }
 
+// Adds the submissions that are admitted and not done.
+void AddUnfinished(const Pools& pools, DrainReport* report) {
+  for (const auto& [name, pool] : pools.by_name()) {
+    if (pool.answers_lookups) continue;
+    pool.workers->VisitUnfinished([report](const Task& task) {
+      const auto& submission = static_cast<const SubmissionTask&>(task);
+      // A task that waits for its commit may not be in the journal.
+      if (submission.in_journal() &&
+          submission.stage() != SubmissionTask::Stage::kCommitting) {
+        ++report->journaled;
+      } else {
+        report->left.push_back(submission.Identity());
+      }
+    });
+  }
+}
+
 }  // namespace
 
 bool DrainReport::clean() const {
@@ -59,8 +76,13 @@ DrainReport MakeDrainReport(const Pools& pools, const Methods& methods,
                             std::vector<std::string> hangs) {
   DrainReport report;
   report.hangs = std::move(hangs);
-  report.left = leftovers.All();
-  report.journaled = leftovers.journaled();
+  // Visit the pools before the leftovers. A task that ends in between is in the
+  // report twice, not missing.
+  if (report.stuck()) AddUnfinished(pools, &report);
+  for (Leftover& leftover : leftovers.All()) {
+    report.left.push_back(std::move(leftover));
+  }
+  report.journaled += leftovers.journaled();
   report.calls_left = methods.calls_in_flight();
   const auto snapshots = pools.Snapshots();
   for (const auto& [name, snapshot] : snapshots) {
@@ -70,20 +92,6 @@ DrainReport MakeDrainReport(const Pools& pools, const Methods& methods,
     const std::string& pool = methods[method].pool->name();
     report.methods.push_back(
         {method, snapshots.at(pool).counters[Index(method)]});
-  }
-  if (!report.stuck()) return report;
-  for (const auto& [name, pool] : pools.by_name()) {
-    if (pool.answers_lookups) continue;
-    pool.workers->VisitUnfinished([&report](const Task& task) {
-      const auto& submission = static_cast<const SubmissionTask&>(task);
-      // A task that waits for its commit may not be in the journal.
-      if (submission.in_journal() &&
-          submission.stage() != SubmissionTask::Stage::kCommitting) {
-        ++report.journaled;
-      } else {
-        report.left.push_back(submission.Identity());
-      }
-    });
   }
   return report;
 }

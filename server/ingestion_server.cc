@@ -287,8 +287,9 @@ bool IngestionServer::TakeDownWithin(Duration patience) {
       closed_.Notify();
     });
   } catch (const std::system_error&) {
-    TakeDown(call_patience);  // no thread can be started
-    return true;
+    // No thread can be started. This thread must not close files: it could
+    // wait without a limit.
+    return false;
   }
   if (!closed_.WaitForNotificationWithTimeout(absl::FromChrono(patience))) {
     return false;

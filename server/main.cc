@@ -255,9 +255,15 @@ void LogStart(const std::string& config_path, const Config& config) {
       config.metrics, config.admin.empty() ? "none" : config.admin, store);
 }
 
+// Logs all lines, also if there are more than the log queues.
 void Log(const DrainReport& report) {
+  constexpr std::size_t kLinesAtOnce = 1000;
+  const auto level = report.clean() ? spdlog::level::info : spdlog::level::err;
+  std::size_t lines = 0;
+  bool written = true;
   for (const std::string& line : report.ToLines()) {
-    spdlog::info("drain: {}", line);
+    spdlog::log(level, "drain: {}", line);
+    if (++lines % kLinesAtOnce == 0 && written) written = FlushLog();
   }
 }
 

@@ -135,6 +135,7 @@ void Readiness::AwaitFirst(TimePoint deadline) {
 
 void Readiness::AddListener(std::function<void()> listener) {
   absl::MutexLock lock(&listeners_mutex_);
+  listener();  // for a change before this call
   listeners_.push_back(std::move(listener));
 }
 
