@@ -152,13 +152,17 @@ TEST_F(Process, WritesNoLogIntoItsFiles) {
       RunAfter("exec 0<&- 1>&- 2>&-; ", WriteConfig(Config(store)));
   AwaitThat("the store is open",
             [&] { return std::filesystem::exists(store + "-shm"); });
-  for (const char* descriptor : {"0", "1", "2"}) {
+  // A library of the program may open a descriptor of its own before main,
+  // which gets the number 0.
+  for (const char* descriptor : {"1", "2"}) {
     EXPECT_EQ(std::filesystem::read_symlink(
                   absl::StrCat("/proc/", sluice->pid(), "/fd/", descriptor)),
               "/dev/null");
   }
   EXPECT_EQ(std::filesystem::file_size(store + ".lock"), 0);
 }
+
+#ifndef SLUICE_SANITIZED
 
 struct SmallLimit {
   const char* name;
@@ -182,7 +186,6 @@ TEST_P(Limits, ThatAreTooSmallAreAnErrorAtTheStart) {
   EXPECT_THAT(sluice->err(), HasSubstr(GetParam().error));
 }
 
-#ifndef SLUICE_SANITIZED
 INSTANTIATE_TEST_SUITE_P(
     Of, Limits,
     testing::Values(SmallLimit{"Descriptors", "ulimit -n 300; ",
@@ -193,6 +196,7 @@ INSTANTIATE_TEST_SUITE_P(
                     SmallLimit{"Threads", "ulimit -v 3000000; ",
                                "the server may need "}),
     [](const auto& one) { return one.param.name; });
+
 #endif  // SLUICE_SANITIZED
 
 class OtherName : public Process {

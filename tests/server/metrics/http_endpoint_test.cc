@@ -1,6 +1,7 @@
 #include "server/metrics/http_endpoint.h"
 
 #include <atomic>
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
@@ -58,6 +59,19 @@ class HttpEndpointTest : public testing::Test {
                       absl::string_view(method.data(), method.size()),
                       ready_ ? "ok\n" : "draining\n")};
             }};
+  }
+
+  // Returns the number of clients that were cut at a deadline. A slow machine
+  // may miss the deadline of this question, too. Then returns 0, and the next
+  // call returns more.
+  int CutAtDeadlines() const {
+    const std::string metrics = Ask("GET", "/metrics");
+    const std::string_view name =
+        "sluice_http_dropped_connections_total{reason=\"timeout\"} ";
+    const std::size_t at = metrics.find(name);
+    return at == std::string::npos
+               ? 0
+               : std::stoi(metrics.substr(at + name.size()));
   }
 
   // Returns the whole answer to one request.
@@ -261,12 +275,8 @@ TEST_F(HttpEndpointTest, SilentClientsAreClosedAndLaterOnesAnswered) {
   for (const auto& connection : silent) {
     EXPECT_THAT(connection->ReadToEnd(), Not(HasSubstr("200 OK")));
   }
-  AwaitThat("the cut connections are counted", [&] {
-    return Ask("GET", "/metrics")
-               .find(
-                   "sluice_http_dropped_connections_total{reason=\"timeout\"}"
-                   " 20\n") != std::string::npos;
-  });
+  AwaitThat("the cut connections are counted",
+            [&] { return CutAtDeadlines() >= 20; });
 }
 
 TEST_F(HttpEndpointTest, AClientThatSendsAByteAtATimeIsCutAtTheDeadline) {
@@ -284,12 +294,7 @@ TEST_F(HttpEndpointTest, AClientThatDoesNotReadIsCutAtTheDeadline) {
   for (int i = 0; i < 20; ++i) {
     connection.Send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
   }
-  AwaitThat("the connection is cut", [&] {
-    return Ask("GET", "/metrics")
-               .find(
-                   "sluice_http_dropped_connections_total{reason=\"timeout\"}"
-                   " 1\n") != std::string::npos;
-  });
+  AwaitThat("the connection is cut", [&] { return CutAtDeadlines() >= 1; });
 }
 
 TEST_F(HttpEndpointTest, ProbesAreAnsweredAmongHostileClients) {
