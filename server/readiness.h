@@ -96,8 +96,9 @@ class Readiness {
   // Waits until each check has been answered once, at most until `deadline`.
   void AwaitFirst(TimePoint deadline);
 
-  // Calls `listener` after each change of a method's readiness, and when the
-  // drain begins. The listener must not wait, and must not call this object.
+  // Calls `listener` at once, after each change of a method's readiness, and
+  // when the drain begins. The listener must not wait, and must not call this
+  // object.
   void AddListener(std::function<void()> listener);
   // Calls no listener from now on.
   void RemoveListeners();
