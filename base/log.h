@@ -13,8 +13,7 @@
 namespace sluice {
 
 // Starts the log. Call once, before any thread is started. Exits with code 1 if
-// the thread of the log cannot be started. `spdlog::default_logger()->flush()`
-// waits for the lines so far, at most for LogWriter::kFlushMax.
+// the thread of the log cannot be started.
 void StartLog();
 
 // Waits for the lines so far, at most for LogWriter::kFlushMax. Returns false

@@ -1,4 +1,4 @@
-// What every program does first.
+// Prepares a process. Every program calls these functions first.
 
 #ifndef SLUICE_BASE_PROCESS_H_
 #define SLUICE_BASE_PROCESS_H_

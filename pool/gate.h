@@ -160,7 +160,7 @@ struct MethodCounters {
   bool operator==(const MethodCounters&) const = default;
 };
 
-// Where promised tasks are while they wait for the store.
+// Tells where promised tasks are while they wait for the store.
 enum class Promises {
   kInMemory,  // the process must keep them as long as it can
   kDurable,   // the next start has them

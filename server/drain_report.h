@@ -31,7 +31,7 @@ struct DrainReport {
   std::size_t journaled = 0;
   // Number of calls that have not ended; 0 unless stuck().
   int calls_left = 0;
-  // What still hung at the end. The server cannot be destroyed then.
+  // Names of what still hung at the end. The server cannot be destroyed then.
   std::vector<std::string> hangs;
 
   bool stuck() const { return !hangs.empty(); }

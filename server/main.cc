@@ -258,7 +258,9 @@ void LogStart(const std::string& config_path, const Config& config) {
 // Logs all lines, also if there are more than the log queues.
 void Log(const DrainReport& report) {
   constexpr std::size_t kLinesAtOnce = 1000;
-  const auto level = report.clean() ? spdlog::level::info : spdlog::level::err;
+  const auto level = !report.clean()        ? spdlog::level::err
+                     : report.journaled > 0 ? spdlog::level::warn
+                                            : spdlog::level::info;
   std::size_t lines = 0;
   bool written = true;
   for (const std::string& line : report.ToLines()) {
@@ -304,7 +306,7 @@ int Run(const Flags& flags) {
   // A hanging thread still uses the server, so the server must not be
   // destroyed.
   if (report.stuck()) {
-    spdlog::default_logger()->flush();
+    FlushLog();
     std::_Exit(kDrainTimeRanOut);
   }
   return report.left.empty() ? kFailed : kDrainTimeRanOut;
@@ -319,6 +321,6 @@ int main(int argc, char** argv) {
   // Debian builds Abseil with deadlock detection, which slows down every lock.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   const int exit_code = sluice::Run(sluice::ParseFlags(argc, argv));
-  spdlog::default_logger()->flush();
+  sluice::FlushLog();
   return exit_code;
 }

@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 
+#include "base/log.h"
 #include "spdlog/spdlog.h"
 
 namespace sluice {
@@ -21,7 +22,7 @@ StopDuringStart::StopDuringStart(const sigset_t& signals) : signals_(signals) {
       const int received = sigtimedwait(&signals_, nullptr, &kPollInterval);
       if (received <= 0) continue;
       spdlog::info("stopped during the start: signal={}", strsignal(received));
-      spdlog::default_logger()->flush();
+      FlushLog();
       // The starting thread may hang, and it uses objects that an orderly exit
       // would destroy.
       std::_Exit(EXIT_SUCCESS);

@@ -1,9 +1,16 @@
 // Timed waits take as long as they should while the wall clock is set.
 
+#include <sys/types.h>
+#include <unistd.h>
+
 #include <chrono>
 #include <cstdint>
+#include <fstream>
+#include <string>
 #include <thread>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
@@ -20,7 +27,16 @@ namespace {
 
 constexpr absl::Duration kWait = absl::Milliseconds(100);
 
-// Each test waits for kWait, and the wall clock is set in the middle.
+// True if the thread of this process waits in the kernel.
+bool Sleeps(pid_t thread) {
+  std::ifstream file(absl::StrCat("/proc/self/task/", thread, "/stat"));
+  std::string text;
+  std::getline(file, text);
+  // The state follows the name, which is in parentheses.
+  return absl::StrContains(text, ") S ");
+}
+
+// Each test waits for kWait, and the wall clock is set meanwhile.
 class MonotonicWaits : public testing::TestWithParam<absl::Duration> {
  protected:
   ~MonotonicWaits() override { StepClock(0); }
@@ -29,8 +45,8 @@ class MonotonicWaits : public testing::TestWithParam<absl::Duration> {
   template <typename Wait>
   void Check(Wait wait) {
     const TimePoint begun = SystemClock()->Now();
-    std::thread setter([&] {
-      absl::SleepFor(kWait / 2);
+    std::thread setter([this, waiter = gettid()] {
+      AwaitThat("the thread waits", [waiter] { return Sleeps(waiter); });
       StepClock(absl::ToInt64Nanoseconds(GetParam()));
       OnStep();
     });

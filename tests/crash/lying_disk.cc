@@ -8,7 +8,6 @@
 // memory only, which need not survive. fallocate, sync_file_range and similar
 // calls are not intercepted, and make nothing durable.
 
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -27,15 +26,10 @@
 #include <vector>
 
 #include "tests/crash/undo_record.h"
+#include "tests/fakes/next_function.h"
 
 namespace sluice {
 namespace {
-
-// Returns the C library's definition of a function.
-template <typename Function>
-Function* Next(const char* name) {
-  return reinterpret_cast<Function*>(dlsym(RTLD_NEXT, name));
-}
 
 struct Real {
   decltype(::write)* write = Next<decltype(::write)>("write");

@@ -108,7 +108,8 @@ TEST_F(Process, LogsJsonAndChangesLevelsLive) {
   EXPECT_THAT(err, testing::Not(HasSubstr("draining")));
 }
 
-// Whether the reader of standard error stops or ends.
+// The parameter is true if the reader of standard error ends, and false if it
+// stops.
 class Unread : public Process, public testing::WithParamInterface<bool> {};
 
 TEST_P(Unread, LogDoesNotStopTheServer) {
@@ -152,9 +153,13 @@ TEST_F(Process, WritesNoLogIntoItsFiles) {
       RunAfter("exec 0<&- 1>&- 2>&-; ", WriteConfig(Config(store)));
   AwaitThat("the store is open",
             [&] { return std::filesystem::exists(store + "-shm"); });
-  // A library of the program may open a descriptor of its own before main,
-  // which gets the number 0.
-  for (const char* descriptor : {"1", "2"}) {
+#ifdef SLUICE_SANITIZED
+  // With sanitizers, gRPC opens a descriptor first (process.h).
+  const std::vector<std::string> descriptors = {"1", "2"};
+#else
+  const std::vector<std::string> descriptors = {"0", "1", "2"};
+#endif
+  for (const std::string& descriptor : descriptors) {
     EXPECT_EQ(std::filesystem::read_symlink(
                   absl::StrCat("/proc/", sluice->pid(), "/fd/", descriptor)),
               "/dev/null");

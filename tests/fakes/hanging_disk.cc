@@ -1,6 +1,5 @@
 #include "tests/fakes/hanging_disk.h"
 
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -11,16 +10,12 @@
 #include <string>
 #include <string_view>
 
+#include "tests/fakes/next_function.h"
+
 namespace sluice {
 namespace {
 
 constexpr useconds_t kLookMicros = 5'000;
-
-// Returns the C library's definition of a function.
-template <typename Function>
-Function* Next(const char* name) {
-  return reinterpret_cast<Function*>(dlsym(RTLD_NEXT, name));
-}
 
 struct Real {
   decltype(::read)* read = Next<decltype(::read)>("read");

@@ -1,6 +1,5 @@
 #include "tests/fakes/stepped_clock.h"
 
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
@@ -17,6 +16,8 @@
 #include <cstdarg>
 #include <cstdlib>
 
+#include "tests/fakes/next_function.h"
+
 namespace sluice {
 namespace {
 
@@ -24,12 +25,6 @@ constexpr std::int64_t kNanosPerSecond = 1'000'000'000;
 // The kernel wakes a wait on the wall clock when the clock is stepped past its
 // end. This library looks for steps at this interval.
 constexpr std::int64_t kLookNanos = 5'000'000;
-
-// Returns the C library's definition of a function.
-template <typename Function>
-Function* Next(const char* name) {
-  return reinterpret_cast<Function*>(dlsym(RTLD_NEXT, name));
-}
 
 struct Real {
   decltype(::clock_gettime)* clock_gettime =

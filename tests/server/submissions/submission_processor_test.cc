@@ -175,6 +175,19 @@ TEST_F(SubmissionProcessorTest, ATaskToBeWorkedAgainHasItsContent) {
 
 class QuarantineTest : public SubmissionProcessorTest {
  protected:
+  // Returns the task of an adopted entry, whose sequence number another entry
+  // in quarantine has.
+  TaskPtr TaskWhoseNumberIsInQuarantine() {
+    std::vector<JournalEntry> other = {MakeEntry(2)};
+    EXPECT_TRUE(AppendGroup(*journal_, other).ok());
+    EXPECT_TRUE(QuarantineOne(*journal_, 1, "reason", 1).ok());
+    std::vector<JournalEntry> adopted = {MakeEntry(2, "adopted")};
+    adopted[0].submission.submission_id = "adopted";
+    EXPECT_TRUE(AppendGroup(*journal_, adopted).ok());
+    return MakeTask(SubmissionKind::kAppEvent, "adopted", "",
+                    std::move(adopted[0]), &writer_);
+  }
+
   ~QuarantineTest() override {
     pool_.Join();
     writer_.Join();
@@ -300,14 +313,7 @@ TEST_F(QuarantineTest, WhatTheJournalCannotQuarantineStaysInTheJournal) {
 // Another journal, which was adopted, may have had the same numbers.
 TEST_F(QuarantineTest, ATaskWhoseNumberIsInQuarantineGetsAnother) {
   const auto fail = [](const Submission&) { throw std::runtime_error("no"); };
-  std::vector<JournalEntry> other = {MakeEntry(2)};
-  ASSERT_TRUE(AppendGroup(*journal_, other).ok());
-  ASSERT_TRUE(QuarantineOne(*journal_, 1, "reason", 1).ok());
-  std::vector<JournalEntry> adopted = {MakeEntry(2, "adopted")};
-  adopted[0].submission.submission_id = "adopted";
-  ASSERT_TRUE(AppendGroup(*journal_, adopted).ok());
-  const TaskPtr task = MakeTask(SubmissionKind::kAppEvent, "adopted", "",
-                                std::move(adopted[0]), &writer_);
+  const TaskPtr task = TaskWhoseNumberIsInQuarantine();
   Work({task}, fail);
   EXPECT_FALSE(task->again);
   EXPECT_EQ(task->result, TaskResult::kQuarantined);
@@ -320,14 +326,7 @@ TEST_F(QuarantineTest, ATaskWhoseNumberIsInQuarantineGetsAnother) {
 
 TEST_F(QuarantineTest, ATaskThatCannotBeQuarantinedYetKeepsItsNewNumber) {
   const auto fail = [](const Submission&) { throw std::runtime_error("no"); };
-  std::vector<JournalEntry> other = {MakeEntry(2)};
-  ASSERT_TRUE(AppendGroup(*journal_, other).ok());
-  ASSERT_TRUE(QuarantineOne(*journal_, 1, "reason", 1).ok());
-  std::vector<JournalEntry> adopted = {MakeEntry(2, "adopted")};
-  adopted[0].submission.submission_id = "adopted";
-  ASSERT_TRUE(AppendGroup(*journal_, adopted).ok());
-  const TaskPtr task = MakeTask(SubmissionKind::kAppEvent, "adopted", "",
-                                std::move(adopted[0]), &writer_);
+  const TaskPtr task = TaskWhoseNumberIsInQuarantine();
   disk_.SetSyncsFail(true);
   for (int i = 0; i < 3; ++i) {
     Work({task}, fail);
